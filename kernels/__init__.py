@@ -1,0 +1,27 @@
+"""Kernel sets: one contract, written once to be read (`numpy_ref`) and again to be run (`numba_cpu`, `cuda`).
+
+`table("numba_cpu")` lists which set each kernel of a backend comes from. Nothing here imports the rest of minicnn.
+"""
+
+import importlib
+from collections.abc import Callable
+
+from .contract import KERNELS, Key
+
+__all__ = ["KERNELS", "SETS", "Key", "load", "table"]
+
+SETS = ("numpy_ref", "numba_cpu", "cuda")
+
+
+def load(name: str) -> dict[str, Callable]:
+    """The kernels that the set `name` itself defines, by kernel name.  Raises ImportError if its packages are missing."""
+    if name not in SETS:
+        raise ValueError(f"kernels: expected one of {SETS}, received {name!r}")
+    module = importlib.import_module(f"{__name__}.{name}")
+    return {kernel: getattr(module, kernel) for kernel in KERNELS if hasattr(module, kernel)}
+
+
+def table(name: str) -> dict[str, str]:
+    """Which set serves each kernel when `name` is chosen: its own, or `numpy_ref` where it has none."""
+    own = load(name)
+    return {kernel: name if kernel in own else "numpy_ref" for kernel in KERNELS}

@@ -1,0 +1,173 @@
+"""The kernel contract: what every kernel set offers, by name, and what each kernel promises.
+
+A kernel is a function of arrays that returns new arrays (the `*_step` kernels update theirs in place). Three sets
+implement it: `numpy_ref` is the definition, short array code for any float type; `numba_cpu` is float32 on SIMD units;
+`cuda` is float32 on the GPU. A set may lack a kernel: the backend then uses `numpy_ref`'s and reports that it did.
+`tests/kernels/test_contract.py` holds every kernel of every set to the text below.
+
+Shape letters: N batch; H, W, C image; KH, KW window; SH, SW stride; OH, OW output; O filters; K classes.
+Arguments:  strides (SH, SW) px;  window (KH, KW) px;  pads ((top, bottom), (left, right)) px, of zeros unless said.
+Arrays are C-contiguous unless a kernel says otherwise; outputs have the type of `x` (or `dy`) and are C-contiguous.
+"""
+
+from typing import NamedTuple, Protocol
+
+
+class Key(NamedTuple):
+    """Where in the counted random stream a draw lies: Philox key = seed, counter = (block, step, stream, 0)."""
+
+    seed: int  # 64 bits
+    step: int  # 32 bits, counts over the life of a model
+    stream: int  # 32 bits: purpose and layer index
+
+
+class KernelSet(Protocol):
+    """Names, arguments and promises. Every function of every set has exactly this signature."""
+
+    # conv ------------------------------------------------------------------------------------------------------------
+
+    def conv2d(x, w, b, *, strides, pads, relu=False):
+        """y[n,i,j,o] = b[o] + sum_{p,q,c} x[n, i*SH+p-top, j*SW+q-left, c] * w[p,q,c,o]; then max(y, 0) if `relu`.
+
+        x (N, H, W, C), w (KH, KW, C, O), b (O,) or None -> y (N, OH, OW, O).
+        """
+
+    def conv2d_input_grad(dy, w, x_shape, *, strides, pads):
+        """dx[n,h,w,c] = sum of dy[n,i,j,o] * w[p,q,c,o] over every (i,j,p,q,o) that read x[n,h,w,c].
+
+        dy (N, OH, OW, O), w (KH, KW, C, O) -> dx of x_shape (N, H, W, C).
+        """
+
+    def conv2d_weight_grad(x, dy, w_shape, *, strides, pads):
+        """dw[p,q,c,o] = sum_{n,i,j} x[n, i*SH+p-top, j*SW+q-left, c] * dy[n,i,j,o].
+
+        x (N, H, W, C), dy (N, OH, OW, O) -> dw of w_shape (KH, KW, C, O).
+        """
+
+    # dense -----------------------------------------------------------------------------------------------------------
+
+    def dense(x, w, b, *, relu=False):
+        """y = x w + b, then max(y, 0) if `relu`.  x (N, I), w (I, O), b (O,) or None -> y (N, O)."""
+
+    def dense_input_grad(dy, w):
+        """dx = dy w'.  dy (N, O), w (I, O) -> dx (N, I)."""
+
+    def dense_weight_grad(x, dy):
+        """dw = x' dy.  x (N, I), dy (N, O) -> dw (I, O)."""
+
+    def bias_grad(dy):
+        """db[o] = sum of dy over every axis but the last.  dy (..., O) -> db (O,)."""
+
+    # activation ------------------------------------------------------------------------------------------------------
+
+    def relu(x):
+        """y = max(x, 0); NaN stays NaN.  Any shape."""
+
+    def relu_grad(dy, y):
+        """dx = dy where y > 0, else 0 (so the gradient at 0 is 0).  y is relu's output."""
+
+    def relu_bias_grad(dy, y):
+        """(relu_grad(dy, y), bias_grad of it) in one pass: the backward of a bias + ReLU epilogue."""
+
+    # pool ------------------------------------------------------------------------------------------------------------
+
+    def max_pool(x, *, window, strides, pads):
+        """y[n,i,j,c] = max over the window's cells inside the image; padding never wins; NaN wins over all.
+
+        x (N, H, W, C) -> y (N, OH, OW, C) and argmax (same shape): the winning cell's number p*KW + q in its window, the
+        first in row-major order on ties; uint8 for windows of at most 256 cells, else int32.
+        """
+
+    def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads):
+        """dx: every dy goes to the cell that won.  dy, argmax (N, OH, OW, C) -> dx of x_shape; overlaps add."""
+
+    def average_pool(x, *, window, strides, pads):
+        """y = mean over the window's cells inside the image (padding is not counted).  x (N,H,W,C) -> y (N,OH,OW,C)."""
+
+    def average_pool_grad(dy, x_shape, *, window, strides, pads):
+        """dx: every dy is shared equally among the cells that its window counted; overlaps add."""
+
+    # norm: any axis of any array, seen as (A, C, B): the axes before it, the axis itself, the axes after it ----------
+
+    def batch_norm_stats(x):
+        """Mean and population variance per channel, over A and B, in two passes or an equally exact way.
+
+        x (A, C, B) -> mean (C,), var (C,).  Right to 1e-4 relative for inputs of mean 100 and deviation .01.
+        """
+
+    def batch_norm(x, mean, var, gamma, beta, *, eps):
+        """y = gamma (x - mean) / sqrt(var + eps) + beta.  x (A, C, B), the rest (C,) -> y (A, C, B)."""
+
+    def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats):
+        """Gradients of batch_norm.  dy, x (A, C, B) -> dx (A, C, B), dgamma (C,), dbeta (C,).
+
+        batch_stats=True: mean and var are x's own, and x moves them (training); False: they are constants.
+        """
+
+    # loss ------------------------------------------------------------------------------------------------------------
+
+    def softmax(z):
+        """p = exp(z - max z) / sum exp(z - max z) over the last axis.  z (..., K) -> p (..., K)."""
+
+    def softmax_cross_entropy(z, t):
+        """loss[n] = -sum_k t[n,k] log softmax(z)[n,k], and its gradient dz = softmax(z) sum_k t - t.
+
+        z, t (N, K) -> loss (N,), dz (N, K).  Finite for any finite z.
+        """
+
+    # random ----------------------------------------------------------------------------------------------------------
+
+    def philox(n, key):
+        """n random uint32 words: word i is element i % 4 of Philox4x32-10(key.seed, (i // 4, key.step, key.stream, 0)).
+
+        Bit-equal in every set. Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
+        """
+
+    def dropout(x, *, rate, key):
+        """y = x / (1 - rate) where philox word i >= round(rate * 2^32), else 0; element i in C order. 0 <= rate < 1.
+
+        It is its own gradient: dx = dropout(dy) with the same rate and key, so no mask is kept.
+        """
+
+    # warp ------------------------------------------------------------------------------------------------------------
+
+    def affine_warp(images, matrices, *, fill_mode, cval, scale):
+        """y[n,i,j,c] = scale * bilinear sample of images[n,...,c] at (row, column) = matrices[n] @ (i, j, 1).
+
+        images (N, H, W, C) uint8 or float, matrices (N, 2, 3) float64 -> y (N, H, W, C) in the set's float type.
+        fill_mode, beyond the first and last pixel centre: "nearest" aaaa|abcd|dddd, "constant" cval (blended over the
+        one-pixel border; cval in units of `images`), "reflect" dcba|abcd|dcba, "wrap" abcd|abcd|abcd. Coordinates are
+        computed in float64; sets agree to 1e-5 of the value range.
+        """
+
+    # optimizer: flat arrays of any equal length, updated in place; rates are Python floats ---------------------------
+
+    def sgd_step(p, g, m, *, lr, momentum, nesterov):
+        """m = momentum m - lr g;  p += momentum m - lr g if nesterov else m.  m None: p -= lr g."""
+
+    def rmsprop_step(p, g, v, m, a, *, lr, rho, momentum, eps):
+        """v = rho v + (1-rho) g^2;  a = rho a + (1-rho) g;  i = lr g / sqrt(v - a^2 + eps);  m = momentum m + i;  p -= m.
+
+        a None (not centred): its square is left out. m None (no momentum): p -= i.
+        """
+
+    def adam_step(p, g, m, v, vhat, *, rate, beta_1, beta_2, eps):
+        """m += (1-beta_1)(g - m);  v += (1-beta_2)(g^2 - v);  p -= rate m / (sqrt(v) + eps).
+
+        vhat (AMSGrad, else None): vhat = max(vhat, v) takes v's place in the last line.
+        """
+
+    def adagrad_step(p, g, a, *, lr, eps):
+        """a += g^2;  p -= lr g / sqrt(a + eps)."""
+
+    def adadelta_step(p, g, a, d, *, lr, rho, eps):
+        """a = rho a + (1-rho) g^2;  u = g sqrt(d + eps) / sqrt(a + eps);  d = rho d + (1-rho) u^2;  p -= lr u."""
+
+    def adamax_step(p, g, m, u, *, rate, beta_1, beta_2, eps):
+        """m += (1-beta_1)(g - m);  u = max(beta_2 u, |g|);  p -= rate m / (u + eps)."""
+
+    def nadam_step(p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
+        """m, v as Adam's;  p -= lr (m_scale m + g_scale g) / (sqrt(v_scale v) + eps)."""
+
+
+KERNELS = tuple(name for name in vars(KernelSet) if not name.startswith("_"))

@@ -1,0 +1,33 @@
+"""Batch normalisation over one axis, seen as x (A, C, B): statistics, the map, and its gradients.
+
+With xhat = (x - mean) / sqrt(var + eps), m = A*B values per channel and y = gamma xhat + beta:
+
+      dbeta = sum dy        dgamma = sum dy xhat
+      dx = gamma / sqrt(var + eps) (dy - dbeta/m - xhat dgamma/m)        the last two terms: x moves mean and var
+
+Source: Ioffe & Szegedy 2015, "Batch normalization", section 3.
+"""
+
+import numpy as np
+
+
+def batch_norm_stats(x):
+    mean = x.mean(axis=(0, 2))
+    var = np.square(x - mean[:, None]).mean(axis=(0, 2))
+    return mean, var
+
+
+def batch_norm(x, mean, var, gamma, beta, *, eps):
+    inv_std = 1 / np.sqrt(var + eps)
+    return (x - mean[:, None]) * (gamma * inv_std)[:, None] + beta[:, None]
+
+
+def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats):
+    inv_std = 1 / np.sqrt(var + eps)
+    xhat = (x - mean[:, None]) * inv_std[:, None]
+    dbeta = dy.sum(axis=(0, 2))
+    dgamma = (dy * xhat).sum(axis=(0, 2))
+    if batch_stats:
+        m = x.shape[0] * x.shape[2]
+        dy = dy - (dbeta / m)[:, None] - xhat * (dgamma / m)[:, None]
+    return dy * (gamma * inv_std)[:, None], dgamma, dbeta

@@ -1,0 +1,72 @@
+"""What minicnn raises. Every error is a MinicnnError and also the builtin that a Keras user would catch.
+
+Messages say where, what was expected, what was received, and what to do:
+
+    conv2d: expected x of shape (N, H, W, 3), received (2, 28, 28, 1); give the layer the channels it was built for
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class MinicnnError(Exception):
+    """The root of all errors raised on purpose."""
+
+
+class ArgumentError(MinicnnError, ValueError):
+    """A value outside its range, or an unknown name."""
+
+
+class ArgumentTypeError(MinicnnError, TypeError):
+    """A value of the wrong type."""
+
+
+class ShapeError(MinicnnError, ValueError):
+    """An array whose shape does not fit."""
+
+
+class DataError(MinicnnError, ValueError):
+    """A file or array whose content cannot be used: the message names the row."""
+
+
+class MissingDataError(MinicnnError, FileNotFoundError):
+    """A data file that is not there."""
+
+
+class DeviceError(MinicnnError, RuntimeError):
+    """A device that is missing or does not answer; the message says what to install."""
+
+
+class NonFiniteError(MinicnnError, ArithmeticError):
+    """A loss that is NaN or infinite."""
+
+
+class NotBuiltError(MinicnnError, ValueError):
+    """A model that has no weights yet, or was not compiled."""
+
+
+class WeightsError(MinicnnError, ValueError):
+    """Weights whose number, names or shapes are not the model's."""
+
+
+class GradientError(MinicnnError, AssertionError):
+    """A gradient that differs from its numeric check."""
+
+
+def require(condition: bool, where: str, expected: str, received: object, fix: str = "", *, error=ShapeError) -> None:
+    """Raise `error`: "where: expected ..., received ...; fix" unless `condition` holds."""
+    if not condition:
+        raise error(f"{where}: expected {expected}, received {received}" + (f"; {fix}" if fix else ""))
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """'; did you mean "adam"?' when some known name is close to `name`, else ''."""
+    close = difflib.get_close_matches(str(name).lower(), list(known), n=1)
+    return f'did you mean "{close[0]}"?' if close else ""
+
+
+def one_of(where: str, name: object, known: Iterable[str]) -> str:
+    """`name` if it is one of `known`; else an ArgumentError that lists them and suggests the nearest."""
+    known = list(known)
+    require(name in known, where, "one of " + ", ".join(known), repr(name), nearest(name, known), error=ArgumentError)
+    return name
