@@ -1,0 +1,38 @@
+"""minicnn: a CNN engine from scratch. Every kernel is written twice: once to be read, once to be run.
+
+Names load on first use, so that `import minicnn` costs milliseconds.
+"""
+
+import importlib
+
+from . import _checkout, errors  # noqa: F401  (_checkout makes minicnn.kernels importable)
+
+__version__ = "0.1.0"
+
+_MODULES = ("callbacks", "data", "initializers", "io", "kernels", "layers", "losses", "metrics", "ops", "optimizers",
+            "recipes", "reports")  # fmt: skip
+_HOME = {
+    "Input": "layers",
+    "Parameter": "core.tensor",
+    "Sequential": "training.sequential",
+    "Tensor": "ops",
+    "check_grad": "core.check_grad",
+    "no_grad": "core.tensor",
+    "op": "core.op",
+    "to_categorical": "data.batches",
+}
+__all__ = ["__version__", "errors", *_MODULES, *_HOME]
+
+
+def __getattr__(name: str):
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _HOME:
+        value = getattr(importlib.import_module(f".{_HOME[name]}", __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'minicnn' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""A device is a value: arrays, kernels, random streams. No global chooses one."""

@@ -1,0 +1,50 @@
+"""What a backend is: the one object through which ops reach arrays and kernels."""
+
+import contextlib
+from typing import Any
+
+from minicnn import kernels
+
+
+class Backend:
+    """A device as a value.  Every kernel of the contract is an attribute: `be.conv2d(x, w, b, strides=..., pads=...)`.
+
+    name     "cpu" or "cuda"
+    xp       the array module, NumPy's interface
+    dtype    the float type that parameters and activations have
+    kernels  the name of the chosen kernel set; `table()` tells which set serves each kernel
+    """
+
+    name: str
+    xp: Any
+
+    def __init__(self, kernel_set: str, dtype: str, threads: int | None = None):
+        self.kernels = kernel_set
+        self.dtype = self.xp.dtype(dtype)
+        self.threads = threads
+        for kernel, function in {**kernels.load("numpy_ref"), **kernels.load(kernel_set)}.items():
+            setattr(self, kernel, function)
+
+    key = staticmethod(kernels.Key)
+
+    def table(self) -> dict[str, str]:
+        """Which kernel set serves each kernel."""
+        return kernels.table(self.kernels)
+
+    def asarray(self, array, dtype=None):
+        """`array` on this device, C-contiguous; floats of any width become `self.dtype` unless `dtype` is given."""
+        array = self.xp.asarray(array)
+        if dtype is None and array.dtype.kind == "f":
+            dtype = self.dtype
+        return self.xp.ascontiguousarray(array, dtype=dtype) if array.ndim else array.astype(dtype or array.dtype)
+
+    def to_numpy(self, array):
+        raise NotImplementedError
+
+    def running(self) -> contextlib.AbstractContextManager:
+        """Hold the device's threads to `self.threads` while a model runs."""
+        return contextlib.nullcontext()
+
+    def describe(self) -> str:
+        """One line for people: device, kernel set, float type, threads."""
+        raise NotImplementedError

@@ -1,0 +1,69 @@
+"""The CPU: NumPy arrays, and the kernel set numba_cpu (fast, float32) or numpy_ref (the definition, any float type)."""
+
+import contextlib
+import importlib.util
+import os
+
+import numpy as np
+
+from ..errors import ArgumentError, one_of, require
+from .base import Backend
+
+SETS = ("auto", "numba_cpu", "numpy_ref")
+
+
+class CPU(Backend):
+    """`CPU()` runs numba_cpu in float32; `CPU("numpy_ref", "float64")` is the oracle that the tests compare with."""
+
+    name = "cpu"
+    xp = np
+
+    def __init__(self, kernel_set: str = "auto", dtype: str = "float32", threads: int | None = None):
+        one_of("kernels", kernel_set, SETS)
+        require(
+            threads is None or (isinstance(threads, int) and threads >= 1),
+            "threads", "a whole number of at least 1, or None for all cores", repr(threads), error=ArgumentError,
+        )  # fmt: skip
+        if kernel_set == "auto":
+            kernel_set = "numba_cpu" if np.dtype(dtype) == np.float32 else "numpy_ref"
+        require(
+            kernel_set != "numba_cpu" or np.dtype(dtype) == np.float32,
+            "kernels", 'float32 for the set "numba_cpu"', np.dtype(dtype).name, 'use kernels="numpy_ref"',
+            error=ArgumentError,
+        )  # fmt: skip
+        super().__init__(kernel_set, dtype, threads)
+
+    def to_numpy(self, array):
+        return np.asarray(array)
+
+    @contextlib.contextmanager
+    def running(self):
+        if self.kernels == "numba_cpu":
+            import numba
+
+            before = numba.get_num_threads()
+            numba.set_num_threads(self.thread_count())
+            try:
+                yield
+            finally:
+                numba.set_num_threads(before)
+        elif self.threads is not None and importlib.util.find_spec("threadpoolctl"):
+            import threadpoolctl
+
+            with threadpoolctl.threadpool_limits(self.threads):
+                yield
+        else:
+            yield
+
+    def thread_count(self) -> int:
+        """Threads in use: `threads`, but never more than there are."""
+        if self.kernels == "numba_cpu":
+            import numba
+
+            available = numba.config.NUMBA_NUM_THREADS
+        else:
+            available = os.cpu_count() or 1
+        return min(self.threads or available, available)
+
+    def describe(self) -> str:
+        return f"CPU, kernel set {self.kernels}, {self.dtype.name}, {self.thread_count()} threads"

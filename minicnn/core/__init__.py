@@ -1,0 +1,1 @@
+"""The tape, @op and the gradient checker."""

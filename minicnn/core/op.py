@@ -1,0 +1,71 @@
+"""@op: a pure function of arrays that returns (y, vjp) becomes a function of tensors that records itself.
+
+      @op
+      def square(be, x):
+          def vjp(dy, needs):              # needs[i]: is the gradient of argument i wanted?
+              return (2 * x * dy,)         # one gradient, or None, per array argument
+          return x * x, vjp
+
+Done here once for every op: finding the backend, checking gradients' shapes, undoing broadcasting, recording.
+"""
+
+import functools
+from collections.abc import Callable
+
+from ..errors import ArgumentTypeError, ShapeError
+from .tensor import Node, Tensor, is_recording
+
+
+def op(function: Callable) -> Callable:
+    """Turn `function(be, *arrays, **static) -> (y, vjp)` into `function(*tensors, **static) -> Tensor`.
+
+    Arguments may be tensors, arrays or numbers (constants), or None (absent). If y is a tuple, its first element is the
+    output; the others are handed out as plain arrays, without gradients (batch_norm's statistics).
+    """
+    name = function.__name__
+
+    @functools.wraps(function)
+    def apply(*args, **static):
+        be = next((a.be for a in args if isinstance(a, Tensor)), None)
+        if be is None:
+            raise ArgumentTypeError(f"{name}: expected at least one Tensor, received none; wrap the input: Tensor(x)")
+        for a in args:
+            if isinstance(a, Tensor) and a.be is not be and (a.be.name, a.dtype) != (be.name, be.dtype):
+                raise ArgumentTypeError(f"{name}: expected all tensors on {be.describe()}, received one on {a.be.describe()}")
+        arrays = [a.data if isinstance(a, Tensor) else a if a is None else be.asarray(a) for a in args]
+        y, vjp = function(be, *arrays, **static)
+        y, *aside = y if isinstance(y, tuple) else (y,)
+        tracked = is_recording() and any(isinstance(a, Tensor) and a.requires_grad for a in args)
+        out = Tensor.of(y, be, Node(name, args, _checked(name, vjp, arrays)) if tracked else None)
+        return (out, *aside) if aside else out
+
+    return apply
+
+
+def _checked(name, vjp, arrays):
+    """vjp with un-broadcasting and the engine's own checks: one gradient per argument, each in its argument's shape."""
+
+    def checked(dy, needs):
+        gradients = vjp(dy, needs)
+        if len(gradients) != len(arrays):
+            raise ShapeError(f"{name}: expected {len(arrays)} gradients from vjp, received {len(gradients)}")
+        return tuple(
+            unbroadcast(name, g, a.shape) if need else None
+            for g, a, need in zip(gradients, arrays, needs, strict=True)
+        )
+
+    return checked
+
+
+def unbroadcast(name, gradient, shape):
+    """Sum a gradient over the axes along which its argument was repeated: (N, K) -> (1, K), (K,) or ()."""
+    if gradient is None:
+        raise ShapeError(f"{name}: expected a gradient of shape {shape}, received None; return it from vjp")
+    if gradient.shape == shape:
+        return gradient
+    extra = gradient.ndim - len(shape)
+    repeated = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1)
+    summed = gradient.sum(axis=repeated, keepdims=True).reshape(shape) if extra >= 0 else gradient
+    if summed.shape != shape:
+        raise ShapeError(f"{name}: expected a gradient of shape {shape}, received {gradient.shape}")
+    return summed

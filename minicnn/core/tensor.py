@@ -1,0 +1,158 @@
+"""Reverse-mode differentiation in one screen: a tensor knows the node that made it; backward walks the nodes in reverse.
+
+      x --\\
+            conv2d --> y --> relu --> z          each arrow into an op is an input,
+      w --/                                      each op keeps a closure vjp: dy -> (dx, dw, ...)
+
+There are no second-order gradients: vjp works on arrays, not on tensors.
+"""
+
+import contextlib
+import contextvars
+import heapq
+import itertools
+
+from ..backend.base import Backend
+from ..backend.cpu import CPU
+from ..errors import ArgumentTypeError, MinicnnError, require
+
+_recording = contextvars.ContextVar("recording", default=True)
+_serial = itertools.count()
+
+
+@contextlib.contextmanager
+def no_grad():
+    """Inside, ops compute and record nothing."""
+    token = _recording.set(False)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def is_recording() -> bool:
+    return _recording.get()
+
+
+class Node:
+    """One op on the tape: its name, its inputs and the closure that turns dy into their gradients."""
+
+    __slots__ = ("inputs", "name", "serial", "vjp")
+
+    def __init__(self, name, inputs, vjp):
+        self.name, self.inputs, self.vjp = name, inputs, vjp
+        self.serial = next(_serial)  # an op is always younger than what it reads: an order for backward
+
+    def __lt__(self, other):
+        return self.serial > other.serial
+
+
+class Tensor:
+    """An array on a backend that can stand on the tape.
+
+    data           the array, of the backend's array type
+    be             the backend; None: the CPU's numpy_ref kernels in the array's own float type
+    requires_grad  whether backward should reach it
+    grad           after backward, for tensors that no op made: the gradient, an array like data
+    """
+
+    __slots__ = ("__weakref__", "be", "data", "grad", "node", "requires_grad")
+    __array_priority__ = 100  # array + tensor asks the tensor first
+
+    def __init__(self, data, be: Backend | None = None, requires_grad: bool = False):
+        if be is None:
+            dtype = getattr(data, "dtype", None)
+            be = CPU("numpy_ref", dtype if dtype is not None and dtype.kind == "f" else "float64")
+        self.data = be.asarray(data)
+        self.be = be
+        self.requires_grad = requires_grad
+        self.node = None
+        self.grad = None
+
+    @classmethod
+    def of(cls, array, be: Backend, node: Node | None) -> "Tensor":
+        """What an op returns: an array that already lives on `be`, and the node that made it (None: not recorded)."""
+        tensor = cls.__new__(cls)
+        tensor.data, tensor.be, tensor.node, tensor.requires_grad, tensor.grad = array, be, node, node is not None, None
+        return tensor
+
+    shape = property(lambda self: self.data.shape)
+    ndim = property(lambda self: self.data.ndim)
+    dtype = property(lambda self: self.data.dtype)
+
+    def numpy(self):
+        """The data as a NumPy array."""
+        return self.be.to_numpy(self.data)
+
+    def backward(self, dy=None) -> None:
+        """Add the gradient of <dy, self> to `.grad` of every tensor that it was computed from.
+
+        dy has self's shape; None means 1 and asks for a scalar. The tape is used up: a second call raises.
+        """
+        if dy is None:
+            require(self.data.size == 1, "backward", "a scalar, or the argument dy", f"shape {self.shape}")
+            dy = self.be.xp.ones_like(self.data)
+        require(dy.shape == self.shape, "backward", f"dy of shape {self.shape}", dy.shape)
+        if self.node is None:
+            self.receive(dy)
+            return
+        gradients = {self.node: dy}
+        ready = [self.node]
+        while ready:
+            node = heapq.heappop(ready)  # the youngest: every op that read its output has been visited
+            dy = gradients.pop(node)
+            if node.vjp is None:
+                raise MinicnnError(f"backward: the tape through {node.name} was used up by an earlier backward; run forward again")
+            needs = tuple(isinstance(t, Tensor) and t.requires_grad for t in node.inputs)
+            given = node.vjp(dy, needs)
+            node.vjp = None  # lets go of what it kept for backward
+            for tensor, need, gradient in zip(node.inputs, needs, given, strict=True):
+                if not need:
+                    continue
+                if tensor.node is None:
+                    tensor.receive(gradient)
+                elif tensor.node in gradients:
+                    gradients[tensor.node] = gradients[tensor.node] + gradient
+                else:
+                    gradients[tensor.node] = gradient
+                    heapq.heappush(ready, tensor.node)
+
+    def receive(self, gradient) -> None:
+        """Add a gradient to a leaf's own."""
+        self.grad = gradient if self.grad is None else self.grad + gradient
+
+    def __repr__(self):
+        made_by = f", made by {self.node.name}" if self.node else ""
+        return f"Tensor(shape={self.shape}, dtype={self.dtype}, be={self.be.name}{made_by})"
+
+    def __bool__(self):
+        raise ArgumentTypeError("Tensor: expected a decision on numbers, received a tensor; use .numpy()")
+
+
+class Parameter(Tensor):
+    """A named tensor that a layer owns and an optimizer changes in place.
+
+    `path` is "layer/name". `grad_buffer`, set by the optimizer, is a slice of one flat buffer: gradients land there.
+    """
+
+    __slots__ = ("grad_buffer", "path", "trainable")
+
+    def __init__(self, data, be, path: str, trainable: bool = True):
+        super().__init__(data, be, requires_grad=trainable)
+        self.path, self.trainable, self.grad_buffer = path, trainable, None
+
+    def receive(self, gradient) -> None:
+        if self.grad_buffer is None:
+            super().receive(gradient)
+        elif self.grad is None:
+            self.grad_buffer[...] = gradient
+            self.grad = self.grad_buffer
+        else:
+            self.grad += gradient
+
+    def assign(self, value) -> None:
+        """Copy an array of the same shape into the parameter."""
+        value = self.be.asarray(value, self.dtype)
+        require(value.shape == self.shape, self.path, f"weights of shape {self.shape}", value.shape)
+        self.data[...] = value
+

@@ -1,0 +1,35 @@
+"""Writing a file so that a reader finds the old one or the new one, never half of either."""
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from typing import IO
+
+
+@contextlib.contextmanager
+def atomic_write(path: str | os.PathLike, *, text: bool = False) -> Iterator[IO]:
+    """Open a temporary file beside `path`; when the block ends well, it takes the name `path` in one step.
+
+    Bytes, or with `text` UTF-8 and LF line ends. Parent folders are made. When the block raises, the temporary file
+    is removed and whatever stood at `path` is untouched.
+
+        with atomic_write("history.csv", text=True) as file:
+            file.write("epoch,loss\\n")
+
+    Raises OSError when the folder cannot be written.
+    """
+    target = os.path.realpath(path)  # through a link: the file it points to is replaced, not the link
+    folder, name = os.path.split(target)
+    os.makedirs(folder, exist_ok=True)
+    temporary = os.path.join(folder, f".{name[:80]}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "x" if text else "xb", **({"encoding": "utf-8", "newline": "\n"} if text else {})) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # the bytes are on the disk before the name points at them
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

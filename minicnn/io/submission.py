@@ -1,0 +1,61 @@
+"""The competition's submission file: one line per test image.
+
+    ImageId,Label
+    1,2
+    2,0
+"""
+
+import os
+
+import numpy as np
+
+from ..errors import DataError, MissingDataError, require
+from .files import atomic_write
+
+HEADER = "ImageId,Label"
+FIX = "write it again with minicnn.io.submission.write"
+
+
+def write(path: str | os.PathLike, labels: np.ndarray) -> None:
+    """Write class labels (N,), whole numbers 0..9, as rows with ids 1..N and LF line ends.
+
+    Raises DataError for probabilities, other labels or none at all; nothing is written then.
+    """
+    labels = np.asarray(labels)
+    where = f"submission {os.fspath(path)}"
+    require(
+        labels.ndim == 1 and labels.size > 0, where, "labels of shape (N,), one per image", f"shape {labels.shape}",
+        "take probabilities.argmax(axis=1)" if labels.ndim == 2 else "", error=DataError,
+    )  # fmt: skip
+    require(labels.dtype.kind in "iu", where, "integer labels", labels.dtype, error=DataError)
+    for row in np.flatnonzero((labels < 0) | (labels > 9))[:1]:
+        require(False, where, "labels 0 to 9", f"{labels[row]} in row {row}", error=DataError)
+    with atomic_write(path, text=True) as file:
+        file.write(HEADER + "\n")
+        file.writelines(f"{i},{label}\n" for i, label in enumerate(labels.tolist(), 1))
+
+
+def check(path: str | os.PathLike, rows: int) -> None:
+    """Read a submission back: header, `rows` rows, ids 1..rows in order, integer labels 0..9.
+
+    Raises MissingDataError without the file, DataError with the first line that is wrong.
+    """
+    where = f"submission {os.fspath(path)}"
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        raise MissingDataError(f"{where}: expected a file, received none; {FIX}") from None
+    header = lines[0] if lines else "an empty file"
+    require(header == HEADER, where, f"the header {HEADER}", shown(header), FIX, error=DataError)
+    for number, line in enumerate(lines[1 : rows + 1], 1):
+        image, _, label = line.partition(",")
+        require(image == str(number), f"{where}, line {number + 1}", f"ImageId {number}", shown(image), FIX, error=DataError)
+        good = len(label) == 1 and label in "0123456789"
+        require(good, f"{where}, line {number + 1}", "a label 0 to 9", shown(label), FIX, error=DataError)
+    require(len(lines) - 1 == rows, where, f"{rows} rows", len(lines) - 1, FIX, error=DataError)
+
+
+def shown(text: str) -> str:
+    """A cell for a message: quoted, on one line, and short."""
+    return repr(text if len(text) <= 40 else text[:37] + "...")

@@ -1,0 +1,6 @@
+"""Differentiable functions of tensors: forward and backward of each on one screen, in the file of its subject."""
+
+from ..core.tensor import Tensor
+from . import activation, arithmetic, conv, dense, dropout, geometry, loss, norm, pool, shape
+
+__all__ = ["Tensor", "activation", "arithmetic", "conv", "dense", "dropout", "geometry", "loss", "norm", "pool", "shape"]

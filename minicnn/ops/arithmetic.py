@@ -1,0 +1,134 @@
+"""Arithmetic on tensors, with broadcasting; core/op.py sums gradients back to each argument's shape."""
+
+import math
+
+from ..core.op import op
+from ..core.tensor import Tensor
+from ..errors import require
+from .shape import reshape
+
+
+@op
+def add(be, a, b):
+    """y = a + b."""
+    return a + b, lambda dy, needs: (dy, dy)
+
+
+@op
+def subtract(be, a, b):
+    """y = a - b."""
+    return a - b, lambda dy, needs: (dy, -dy if needs[1] else None)
+
+
+@op
+def multiply(be, a, b):
+    """y = a b;  da = dy b,  db = dy a."""
+    return a * b, lambda dy, needs: (dy * b if needs[0] else None, dy * a if needs[1] else None)
+
+
+@op
+def divide(be, a, b):
+    """y = a / b;  da = dy / b,  db = -dy y / b."""
+    y = a / b
+    return y, lambda dy, needs: (dy / b if needs[0] else None, -dy * y / b if needs[1] else None)
+
+
+@op
+def power(be, x, *, exponent):
+    """y = x^exponent for a number exponent;  dx = dy exponent x^(exponent-1)."""
+    return x**exponent, lambda dy, needs: (dy * exponent * x ** (exponent - 1),)
+
+
+@op
+def negative(be, x):
+    """y = -x."""
+    return -x, lambda dy, needs: (-dy,)
+
+
+@op
+def matmul(be, a, b):
+    """y = a b.  a (N, K), b (K, M) -> y (N, M);  da = dy b',  db = a' dy."""
+    require(a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0], "matmul", f"b of shape ({a.shape[-1]}, M)", b.shape)
+    return be.dense(a, b, None), lambda dy, needs: (
+        be.dense_input_grad(dy, b) if needs[0] else None,
+        be.dense_weight_grad(a, dy) if needs[1] else None,
+    )
+
+
+@op
+def exp(be, x):
+    """y = exp x."""
+    y = be.xp.exp(x)
+    return y, lambda dy, needs: (dy * y,)
+
+
+@op
+def log(be, x):
+    """y = log x;  dx = dy / x."""
+    return be.xp.log(x), lambda dy, needs: (dy / x,)
+
+
+@op
+def sqrt(be, x):
+    """y = sqrt x;  dx = dy / (2 y)."""
+    y = be.xp.sqrt(x)
+    return y, lambda dy, needs: (dy / (2 * y),)
+
+
+@op
+def absolute(be, x):
+    """y = |x|;  dx = dy sign x."""
+    return be.xp.abs(x), lambda dy, needs: (dy * be.xp.sign(x),)
+
+
+@op
+def clip(be, x, *, low, high):
+    """y = min(max(x, low), high);  dx = dy inside, 0 outside."""
+    inside = (x >= low) & (x <= high)
+    return be.xp.clip(x, low, high), lambda dy, needs: (dy * inside,)
+
+
+@op
+def maximum(be, a, b):
+    """y = max(a, b);  dy goes to the larger one, to a on ties."""
+    first = a >= b
+    return be.xp.maximum(a, b), lambda dy, needs: (dy * first, dy * ~first)
+
+
+@op
+def total(be, x, *, axis=None, keepdims=False):
+    """y = sum of x over `axis`;  dx = dy, repeated."""
+    shape, axes = x.shape, _axes(axis, x.ndim)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
+    y = be.xp.asarray(x.sum(axis=axes, keepdims=keepdims))
+    return y, lambda dy, needs: (be.xp.broadcast_to(dy.reshape(kept), shape),)
+
+
+@op
+def mean(be, x, *, axis=None, keepdims=False):
+    """y = mean of x over `axis`;  dx = dy / count, repeated."""
+    shape, axes = x.shape, _axes(axis, x.ndim)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
+    count = math.prod(shape[i] for i in axes)
+    y = be.xp.asarray(x.mean(axis=axes, keepdims=keepdims))
+    return y, lambda dy, needs: (be.xp.broadcast_to(dy.reshape(kept) / count, shape),)
+
+
+def _axes(axis, ndim):
+    axes = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
+    return tuple(a % ndim for a in axes)
+
+
+# Operators live here, above the core, so that core/tensor.py needs to know no op.
+Tensor.__add__ = Tensor.__radd__ = lambda a, b: add(a, b)
+Tensor.__sub__ = lambda a, b: subtract(a, b)
+Tensor.__rsub__ = lambda a, b: subtract(b, a)
+Tensor.__mul__ = Tensor.__rmul__ = lambda a, b: multiply(a, b)
+Tensor.__truediv__ = lambda a, b: divide(a, b)
+Tensor.__rtruediv__ = lambda a, b: divide(b, a)
+Tensor.__pow__ = lambda x, exponent: power(x, exponent=exponent)
+Tensor.__neg__ = lambda x: negative(x)
+Tensor.__matmul__ = lambda a, b: matmul(a, b)
+Tensor.sum = lambda x, axis=None, keepdims=False: total(x, axis=axis, keepdims=keepdims)
+Tensor.mean = lambda x, axis=None, keepdims=False: mean(x, axis=axis, keepdims=keepdims)
+Tensor.reshape = lambda x, *shape: reshape(x, shape=shape[0] if isinstance(shape[0], tuple) else shape)

@@ -1,0 +1,37 @@
+"""conv2d and its backward. The kernels behind `be.` are defined in kernels/numpy_ref/conv.py: im2col, one product, col2im."""
+
+from ..core.op import op
+from ..errors import require
+from .geometry import output_size
+
+
+@op
+def conv2d(be, x, w, b, *, strides=(1, 1), pads=((0, 0), (0, 0)), relu=False):
+    """y[n,i,j,o] = b[o] + sum_{p,q,c} x[n, i*SH + p - top, j*SW + q - left, c] w[p,q,c,o], x zero outside; max(y, 0) if relu.
+
+    x (N, H, W, C), w (KH, KW, C, O), b (O,) or None -> y (N, OH, OW, O); strides, pads in px.
+    Kept for backward: x and w; with relu also y, whose sign is the ReLU's mask.
+    Raises ShapeError if x is not 4-D, its channels are not w's, or no window fits.
+    Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition"; a cross-correlation, as everywhere.
+    """
+    require(
+        x.ndim == 4 and x.shape[3] == w.shape[2], "conv2d", f"x of shape (N, H, W, {w.shape[2]})", x.shape,
+        "images are channels-last, with the channels that w was made for",
+    )  # fmt: skip
+    output_size("conv2d", x.shape[1:3], w.shape[:2], strides, pads)
+    y = be.conv2d(x, w, b, strides=strides, pads=pads, relu=relu)
+
+    def vjp(dy, needs):
+        need_x, need_w, need_b = needs
+        dx = dw = db = None
+        if relu:
+            dy, db = be.relu_bias_grad(dy, y)  # from here on dy is the gradient before the ReLU
+        elif need_b:
+            db = be.bias_grad(dy)
+        if need_x:
+            dx = be.conv2d_input_grad(dy, w, x.shape, strides=strides, pads=pads)
+        if need_w:
+            dw = be.conv2d_weight_grad(x, dy, w.shape, strides=strides, pads=pads)
+        return dx, dw, db
+
+    return y, vjp

@@ -1,0 +1,30 @@
+"""Losses fused with the activation that precedes them, per sample."""
+
+from ..core.op import op
+from ..errors import require
+
+
+@op
+def softmax_cross_entropy(be, z, t):
+    """loss[n] = -sum_k t[n,k] log softmax(z)[n,k];  dz = dloss (softmax(z) sum_k t - t).
+
+    Logits z (N, K), targets t (N, K) -> loss (N,). Finite for any finite z: no probability is rounded before its logarithm.
+    Kept for backward: dz, which the kernel computes on the way.
+    """
+    require(z.shape == t.shape, "softmax_cross_entropy", f"targets of shape {z.shape}", t.shape)
+    loss, dz = be.softmax_cross_entropy(z, t)
+    return loss, lambda dloss, needs: (dloss[:, None] * dz, None)
+
+
+@op
+def sigmoid_cross_entropy(be, z, t):
+    """loss = -[t log s + (1 - t) log(1 - s)] with s = sigmoid(z);  dz = dloss (s - t).  Any shape, element by element.
+
+    Computed as max(z, 0) - z t + log(1 + exp(-|z|)), which is finite for any finite z.
+    """
+    require(z.shape == t.shape, "sigmoid_cross_entropy", f"targets of shape {z.shape}", t.shape)
+    xp = be.xp
+    e = xp.exp(-xp.abs(z))
+    loss = xp.maximum(z, 0) - z * t + xp.log1p(e)
+    s = xp.where(z >= 0, 1 / (1 + e), e / (1 + e)).astype(z.dtype)
+    return loss, lambda dloss, needs: (dloss * (s - t), None)

@@ -1,0 +1,54 @@
+"""Batch normalisation over any axis."""
+
+import math
+
+from ..core.op import op
+from ..errors import require
+
+
+def _as_acb(x, axis):
+    """x seen as (A, C, B): the axes before `axis`, itself, the axes after it. A view: the array is C-contiguous."""
+    axis %= x.ndim
+    return x.reshape(math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :]))
+
+
+def _check(x, gamma, axis):
+    require(
+        x.ndim >= 2 and x.shape[axis] == gamma.shape[0], "batch_norm",
+        f"x with {gamma.shape[0]} channels along axis {axis}", x.shape,
+    )  # fmt: skip
+
+
+@op
+def batch_norm(be, x, gamma, beta, *, axis=-1, eps=1e-3):
+    """y = gamma (x - mean) / sqrt(var + eps) + beta with the batch's own mean and population variance (training).
+
+    x (..., C, ...), gamma, beta (C,) -> y like x; aside: mean (C,), var (C,), without gradients of their own.
+    Kept for backward: x, mean, var, gamma. The formulas stand in kernels/numpy_ref/norm.py.
+    Source: Ioffe & Szegedy 2015, "Batch normalization", algorithm 1.
+    """
+    _check(x, gamma, axis)
+    x3 = _as_acb(x, axis)  # (A, C, B)
+    mean, var = be.batch_norm_stats(x3)
+    y = be.batch_norm(x3, mean, var, gamma, beta, eps=eps)
+    return (y.reshape(x.shape), mean, var), _vjp(be, x, x3, mean, var, gamma, eps, batch_stats=True)
+
+
+@op
+def batch_norm_fixed(be, x, gamma, beta, mean, var, *, axis=-1, eps=1e-3):
+    """The same map with a given mean (C,) and var (C,): constants, such as the moving averages (inference)."""
+    _check(x, gamma, axis)
+    x3 = _as_acb(x, axis)
+    y = be.batch_norm(x3, mean, var, gamma, beta, eps=eps)
+    vjp = _vjp(be, x, x3, mean, var, gamma, eps, batch_stats=False)
+    return y.reshape(x.shape), lambda dy, needs: (*vjp(dy, needs), None, None)
+
+
+def _vjp(be, x, x3, mean, var, gamma, eps, *, batch_stats):
+    def vjp(dy, needs):
+        dx, dgamma, dbeta = be.batch_norm_grad(
+            dy.reshape(x3.shape), x3, mean, var, gamma, eps=eps, batch_stats=batch_stats
+        )
+        return dx.reshape(x.shape), dgamma, dbeta
+
+    return vjp

@@ -1,0 +1,38 @@
+"""Ops that move elements and compute nothing."""
+
+import math
+
+from ..core.op import op
+from ..errors import require
+
+
+@op
+def reshape(be, x, *, shape):
+    """The same elements in another shape; one axis may be -1."""
+    before = x.shape
+    return x.reshape(shape), lambda dy, needs: (dy.reshape(before),)
+
+
+@op
+def flatten(be, x):
+    """x (N, ...) -> (N, product of the rest), row-major."""
+    before = x.shape
+    return x.reshape(before[0], math.prod(before[1:])), lambda dy, needs: (dy.reshape(before),)
+
+
+@op
+def transpose(be, x, *, axes=None):
+    """Axes in another order; None reverses them."""
+    axes = tuple(axes or reversed(range(x.ndim)))
+    back = tuple(sorted(range(x.ndim), key=axes.__getitem__))
+    return be.xp.ascontiguousarray(x.transpose(axes)), lambda dy, needs: (be.xp.ascontiguousarray(dy.transpose(back)),)
+
+
+@op
+def zero_pad(be, x, *, pads):
+    """Zeros around each image.  x (N, H, W, C), pads ((top, bottom), (left, right)) px -> (N, H+top+bottom, W+left+right, C)."""
+    require(x.ndim == 4, "zero_pad", "x of shape (N, H, W, C)", x.shape)
+    (top, _), (left, _) = pads
+    h, w = x.shape[1:3]
+    y = be.xp.pad(x, ((0, 0), *pads, (0, 0)))
+    return y, lambda dy, needs: (be.xp.ascontiguousarray(dy[:, top : top + h, left : left + w]),)
