@@ -29,18 +29,17 @@ The tile follows from the CPU (`choose_tile`): as many sums as there are registe
 """
 
 import hashlib
+import inspect
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import llvmlite.binding as llvm
-import numpy as np
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
-
-from . import memory
 
 I32, I64, F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 
@@ -92,164 +91,171 @@ def _splat(builder, scalar, lanes):
     return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
 
 
-def _emit_tile(builder, tile, vectors, a, at, b, seed, y, to):
-    """The body of the micro-kernel; arguments as in `_tile_kernel`, arrays as pointers."""
-    vector = ir.VectorType(F32, tile.lanes)
+def _emit_tile(builder, tile, vectors, g):
+    """The body of `kernel` below; g holds its arguments by name, arrays as pointers to their first float in use."""
+    vector, width = ir.VectorType(F32, tile.lanes), vectors * tile.lanes
     name = f"llvm.{'fma' if tile.fma else 'fmuladd'}.v{tile.lanes}f32"
     fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-    zero, nought, one = ir.Constant(vector, [0.0] * tile.lanes), ir.Constant(I64, 0), ir.Constant(I64, 1)
     cells = [(t, v) for t in range(tile.rows) for v in range(vectors)]
+    zeros, nought, one = [ir.Constant(vector, [0.0] * tile.lanes)] * len(cells), I64(0), I64(1)
 
-    def at_vector(pointer, v):
-        return builder.bitcast(builder.gep(pointer, [ir.Constant(I64, v * tile.lanes)]), vector.as_pointer())
+    def nth_vector(pointer, v):
+        return builder.bitcast(builder.gep(pointer, [I64(v * tile.lanes)]), vector.as_pointer())
 
     def phis(values, block):
         new = [builder.phi(value.type) for value in values]
-        for phi, value in zip(new, values, strict=True):
-            phi.add_incoming(value, block)
+        add_edge(new, values, block)
         return new
 
-    # A row beyond `rows` repeats the last one: it computes the same sums and stores the same bits in the same place.
-    last = builder.sub(at.rows, one)
-    clamped = []
-    for t in range(tile.rows):
-        row = ir.Constant(I64, t)
-        clamped.append(builder.select(builder.icmp_signed("<", row, last), row, last))
-    a_row = [builder.gep(a.base, [builder.load(builder.gep(at.table, [row]))]) for row in clamped]
-    a_jump = builder.sub(a.line, builder.mul(b.columns, a.step))  # from the end of a line to the next line's start
+    def add_edge(phis, values, block):
+        for phi, value in zip(phis, values, strict=True):
+            phi.add_incoming(value, block)
 
-    # for r in range(b.rows): for k in range(b.columns): sums += a * b; a single running index serves all rows of a
+    # A row beyond `rows` repeats the last one: it computes the same sums and stores the same bits in the same place.
+    last = builder.sub(g.rows, one)
+    row = [builder.select(builder.icmp_signed("<", I64(t), last), I64(t), last) for t in range(tile.rows)]
+    a_row = [builder.gep(g.a, [builder.load(builder.gep(g.at, [r]))]) for r in row]
+    a_jump = builder.sub(g.a_line, builder.mul(g.columns, g.a_step))  # from the end of a line to the next one's start
+
+    # for line in range(lines): for column in range(columns): sums += a * b.  One running index serves all rows of a.
     entry = builder.block
-    line, inner, line_end, done = (builder.append_basic_block(name) for name in ("line", "k", "line_end", "done"))
-    some = builder.and_(builder.icmp_signed(">", b.rows, nought), builder.icmp_signed(">", b.columns, nought))
+    line, column, line_end, done = (builder.append_basic_block(label) for label in ("line", "column", "end", "done"))
+    some = builder.and_(builder.icmp_signed(">", g.lines, nought), builder.icmp_signed(">", g.columns, nought))
     builder.cbranch(some, line, done)
 
     builder.position_at_end(line)
-    line_phis = phis([b.rows, nought, nought, *[zero] * len(cells)], entry)
-    builder.branch(inner)
+    in_line = phis([g.lines, nought, nought, *zeros], entry)
+    builder.branch(column)
 
-    builder.position_at_end(inner)
-    k_phis = phis([b.columns, *line_phis[1:]], line)
-    k, a_index, b_index, *sums = k_phis
-    b_line = builder.gep(b.base, [b_index])
-    b_vectors = [builder.load(at_vector(b_line, v), align=4) for v in range(vectors)]
-    spread = [_splat(builder, builder.load(builder.gep(row, [a_index])), tile.lanes) for row in a_row]
-    sums = [builder.call(fma, [spread[t], b_vectors[v], s]) for (t, v), s in zip(cells, sums, strict=True)]
-    k = builder.sub(k, one)
-    a_index, b_index = builder.add(a_index, a.step), builder.add(b_index, ir.Constant(I64, vectors * tile.lanes))
-    for phi, value in zip(k_phis, [k, a_index, b_index, *sums], strict=True):
-        phi.add_incoming(value, inner)
-    builder.cbranch(builder.icmp_signed(">", k, nought), inner, line_end)
+    builder.position_at_end(column)
+    in_column = phis([g.columns, *in_line[1:]], line)
+    left, a_index, b_index, *sums = in_column
+    b_line = builder.gep(g.b, [b_index])
+    factors = [builder.load(nth_vector(b_line, v), align=4) for v in range(vectors)]
+    for t, r in enumerate(a_row):
+        scalar = _splat(builder, builder.load(builder.gep(r, [a_index])), tile.lanes)
+        for v in range(vectors):
+            sums[t * vectors + v] = builder.call(fma, [scalar, factors[v], sums[t * vectors + v]])
+    left, a_index, b_index = builder.sub(left, one), builder.add(a_index, g.a_step), builder.add(b_index, I64(width))
+    a_index = builder.call(ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0"), [a_index])
+    add_edge(in_column, [left, a_index, b_index, *sums], column)
+    builder.cbranch(builder.icmp_signed(">", left, nought), column, line_end)
 
     builder.position_at_end(line_end)
-    r = builder.sub(line_phis[0], one)
-    for phi, value in zip(line_phis, [r, builder.add(a_index, a_jump), b_index, *sums], strict=True):
-        phi.add_incoming(value, line_end)
-    builder.cbranch(builder.icmp_signed(">", r, nought), line, done)
+    left = builder.sub(in_line[0], one)
+    add_edge(in_line, [left, builder.add(a_index, a_jump), b_index, *sums], line_end)
+    builder.cbranch(builder.icmp_signed(">", left, nought), line, done)
 
     builder.position_at_end(done)
-    final = phis([zero] * len(cells), entry)
-    for phi, value in zip(final, sums, strict=True):
-        phi.add_incoming(value, line_end)
+    final = phis(zeros, entry)
+    add_edge(final, sums, line_end)
 
-    # Epilogue: every seed is read before anything is stored (repeated rows), and max lets NaN through.
-    floor = _splat(builder, seed.floor, tile.lanes)
+    # Epilogue. All seeds are read before the first store (repeated rows); a NaN is not less than the floor, so it stays.
+    floor = _splat(builder, g.floor, tile.lanes)
     result = {}
     for (t, v), s in zip(cells, final, strict=True):
-        row = builder.gep(seed.base, [builder.mul(clamped[t], seed.step)])
-        s = builder.fadd(s, builder.load(at_vector(row, v), align=4))
+        seed = builder.gep(g.seed, [builder.mul(row[t], g.seed_step)])
+        s = builder.fadd(s, builder.load(nth_vector(seed, v), align=4))
         result[t, v] = builder.select(builder.fcmp_ordered(">", floor, s), floor, s)
-    whole = builder.icmp_signed(">=", y.columns, ir.Constant(I64, vectors * tile.lanes))
-    with builder.if_else(whole) as (then, otherwise):
-        with then:
+    with builder.if_else(builder.icmp_signed(">=", g.filters, I64(width))) as (all_columns, some_columns):
+        with all_columns:
             for t in range(tile.rows):
-                row = builder.gep(y.base, [builder.load(builder.gep(to, [clamped[t]]))])
+                y = builder.gep(g.y, [builder.load(builder.gep(g.to, [row[t]]))])
                 for v in range(vectors):
-                    builder.store(result[t, v], at_vector(row, v), align=4)
-        with otherwise:  # fewer columns than the tile has: through the stack, one float at a time
-            size = vectors * tile.lanes
-            stack = cgutils.alloca_once(builder, F32, size=tile.rows * size)
+                    builder.store(result[t, v], nth_vector(y, v), align=4)
+        with some_columns:  # through the stack, one float at a time
+            stack = cgutils.alloca_once(builder, F32, size=tile.rows * width)
             for t, v in cells:
-                cell = builder.gep(stack, [ir.Constant(I64, t * size)])
-                builder.store(result[t, v], at_vector(cell, v), align=4)
-            with cgutils.for_range(builder, at.rows) as row_loop:
-                row = builder.gep(y.base, [builder.load(builder.gep(to, [row_loop.index]))])
-                cell = builder.gep(stack, [builder.mul(row_loop.index, ir.Constant(I64, size))])
-                with cgutils.for_range(builder, y.columns) as column:
-                    value = builder.load(builder.gep(cell, [column.index]))
-                    builder.store(value, builder.gep(row, [column.index]))
-
-
-class _A(NamedTuple):
-    base: ir.Value
-    step: ir.Value  # floats from one k to the next
-    line: ir.Value  # floats from one line of k to the next
-
-
-class _At(NamedTuple):
-    table: ir.Value
-    rows: ir.Value
-
-
-class _B(NamedTuple):
-    base: ir.Value
-    rows: ir.Value
-    columns: ir.Value
-
-
-class _Seed(NamedTuple):
-    base: ir.Value
-    step: ir.Value
-    floor: ir.Value
-
-
-class _Y(NamedTuple):
-    base: ir.Value
-    columns: ir.Value
+                builder.store(result[t, v], nth_vector(builder.gep(stack, [I64(t * width)]), v), align=4)
+            with cgutils.for_range(builder, g.rows) as rows:
+                y = builder.gep(g.y, [builder.load(builder.gep(g.to, [rows.index]))])
+                source = builder.gep(stack, [builder.mul(rows.index, I64(width))])
+                with cgutils.for_range(builder, g.filters) as columns:
+                    value = builder.load(builder.gep(source, [columns.index]))
+                    builder.store(value, builder.gep(y, [columns.index]))
 
 
 def _tile_kernel(tile: Tile, vectors: int):
-    """The micro-kernel, `tile.rows` x (`vectors` x `tile.lanes`) sums, as a function that njit code can call.
-
-    y[y0 + to[m + t] + o] = max(floor, seed[seed0 + t*seed_step + o]
-                                       + sum_{r,k} a[a0 + at[m + t] + r*a_line + k*a_step] * b[b0 + (r*columns + k)*width + o])
-    for t < rows <= tile.rows and o < filters; width = vectors * lanes. `seed` is read a whole vector at a time.
-    """
+    """The micro-kernel for `tile.rows` x (`vectors` x `tile.lanes`) sums, as a function for njit code."""
 
     @intrinsic
-    def kernel(typingctx, a, a0, at, m, rows, a_line, a_step, b, b0, b_rows, b_columns, seed, seed0, seed_step, floor, y, y0, to, filters):
+    def kernel(
+        typingctx, a, a0, at, m, rows, a_line, a_step, b, b0, lines, columns, seed, seed0, seed_step, floor, y, y0, to, filters
+    ):  # fmt: skip
+        """y[y0 + to[m+t] + o] = max(floor, seed[seed0 + t*seed_step + o]
+               + sum_{i < lines, j < columns} a[a0 + at[m+t] + i*a_line + j*a_step] * b[b0 + (i*columns + j)*width + o])
+
+        for t < rows (at most tile.rows; at least 1) and o < filters; a whole width of `seed` is read. width = vectors*lanes.
+        """
         integer, floats, integers = types.int64, types.float32[::1], types.int64[::1]
-        signature = types.void(
-            floats, integer, integers, integer, integer, integer, integer, floats, integer, integer, integer,
-            floats, integer, integer, types.float32, floats, integer, integers, integer,
-        )  # fmt: skip
+        kinds = {"a": floats, "b": floats, "seed": floats, "y": floats, "at": integers, "to": integers}
+        kinds["floor"] = types.float32
+        signature = types.void(*[kinds.get(name, integer) for name in names])
+        starts = {"a": "a0", "b": "b0", "seed": "seed0", "y": "y0", "at": "m", "to": "m"}
 
         def codegen(context, builder, signature, arguments):
-            value = dict(zip(names, arguments, strict=True))
-
-            def pointer(name, offset):
-                array = context.make_array(signature.args[names.index(name)])(context, builder, value[name])
-                return builder.gep(array.data, [value[offset]])
-
-            _emit_tile(
-                builder,
-                tile,
-                vectors,
-                _A(pointer("a", "a0"), value["a_step"], value["a_line"]),
-                _At(pointer("at", "m"), value["rows"]),
-                _B(pointer("b", "b0"), value["b_rows"], value["b_columns"]),
-                _Seed(pointer("seed", "seed0"), value["seed_step"], value["floor"]),
-                _Y(pointer("y", "y0"), value["filters"]),
-                pointer("to", "m"),
-            )
+            g = SimpleNamespace(**dict(zip(names, arguments, strict=True)))
+            for name, start in starts.items():
+                array = context.make_array(kinds[name])(context, builder, getattr(g, name))
+                setattr(g, name, builder.gep(array.data, [getattr(g, start)]))
+            _emit_tile(builder, tile, vectors, g)
             return context.get_dummy_value()
 
         return signature, codegen
 
-    code = kernel._defn.__code__
-    names = code.co_varnames[1 : code.co_argcount]
+    names = inspect.getfullargspec(kernel._defn).args[1:]
     return kernel
 
 
 wide = _tile_kernel(TILE, TILE.vectors)
 narrow = _tile_kernel(TILE, 1)
+
+
+def whole_vectors(filters: int) -> int:
+    """`filters` rounded up to whole vectors: the length of a line of packed panels, and of a bias."""
+    return -(-filters // LANES) * LANES
+
+
+@njit(nogil=True)
+def pack(source, start, k_step, o_step, depth, filters, panels, first, row, total):
+    """Copy a matrix (depth, filters) into panels as wide as a tile, zeros in the last vector's unused lanes.
+
+    source[start + k*k_step + o*o_step] -> rows `row`... of panels that are `total` rows high; `first` is their place.
+
+        matrix   | AAAAAAAA BBBBBBBB CC |  ->  AAAAAAAA AAAAAAAA ... BBBBBBBB BBBBBBBB ... CC00 CC00 ...
+                 | AAAAAAAA BBBBBBBB CC |
+    """
+    column = 0
+    while column < filters:
+        width = WIDTH if filters - column > WIDTH - LANES else LANES
+        used = min(width, filters - column)
+        for k in range(depth):
+            line = panels[first + column * total + (row + k) * width :][:width]
+            at = start + k * k_step + column * o_step
+            if o_step == 1:
+                for o in range(used):
+                    line[o] = source[at + o]
+            else:
+                for o in range(used):
+                    line[o] = source[at + o * o_step]
+            for o in range(used, width):
+                line[o] = 0
+        column += width
+
+
+@njit(nogil=True)
+def sweep(a, a0, at, count, a_line, a_step, b, b0, lines, columns, seed, seed0, seed_step, floor, y, y0, to, filters):
+    """`count` rows of y, all filters: every panel of b against every tile of rows.  Arguments as in the micro-kernel."""
+    column = 0
+    while column < filters:
+        full = filters - column > WIDTH - LANES
+        panel, left = b0 + column * lines * columns, filters - column
+        for m in range(0, count, ROWS):
+            rows, seed_m = min(ROWS, count - m), seed0 + m * seed_step + column
+            if full:
+                wide(a, a0, at, m, rows, a_line, a_step, b, panel, lines, columns,
+                     seed, seed_m, seed_step, floor, y, y0 + column, to, left)  # fmt: skip
+            else:
+                narrow(a, a0, at, m, rows, a_line, a_step, b, panel, lines, columns,
+                       seed, seed_m, seed_step, floor, y, y0 + column, to, left)  # fmt: skip
+        column += WIDTH if full else LANES

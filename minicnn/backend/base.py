@@ -13,10 +13,12 @@ class Backend:
     xp       the array module, NumPy's interface
     dtype    the float type that parameters and activations have
     kernels  the name of the chosen kernel set; `table()` tells which set serves each kernel
+    rows_independent  whether a row of a product is the same bytes whatever the other rows are (BLAS: no)
     """
 
     name: str
     xp: Any
+    rows_independent = True
 
     def __init__(self, kernel_set: str, dtype: str, threads: int | None = None):
         self.kernels = kernel_set

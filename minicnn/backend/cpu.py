@@ -32,6 +32,7 @@ class CPU(Backend):
             error=ArgumentError,
         )  # fmt: skip
         super().__init__(kernel_set, dtype, threads)
+        self.rows_independent = kernel_set == "numba_cpu"
 
     def to_numpy(self, array):
         return np.asarray(array)

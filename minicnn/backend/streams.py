@@ -3,6 +3,8 @@
 import secrets
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from minicnn.kernels import Key
 
 INIT, SHUFFLE, DROPOUT, AUGMENT = range(4)  # purposes
@@ -30,3 +32,7 @@ class Streams:
     def key(self, purpose: int, index: int = 0, step: int | None = None) -> Key:
         """The stream of a purpose and a layer index at this step (or epoch, for the order of the rows)."""
         return Key(self.seed, self.step if step is None else step, purpose << 16 | index)
+
+    def generator(self, index: int) -> np.random.Generator:
+        """NumPy's own counted generator for the initial weights, which are always drawn on the host."""
+        return np.random.Generator(np.random.Philox(key=self.seed, counter=[0, 0, index, INIT]))

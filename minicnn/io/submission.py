@@ -13,6 +13,7 @@ from ..errors import DataError, MissingDataError, require
 from .files import atomic_write
 
 HEADER = "ImageId,Label"
+LABELS = tuple("0123456789")
 FIX = "write it again with minicnn.io.submission.write"
 
 
@@ -49,10 +50,9 @@ def check(path: str | os.PathLike, rows: int) -> None:
     header = lines[0] if lines else "an empty file"
     require(header == HEADER, where, f"the header {HEADER}", shown(header), FIX, error=DataError)
     for number, line in enumerate(lines[1 : rows + 1], 1):
-        image, _, label = line.partition(",")
-        require(image == str(number), f"{where}, line {number + 1}", f"ImageId {number}", shown(image), FIX, error=DataError)
-        good = len(label) == 1 and label in "0123456789"
-        require(good, f"{where}, line {number + 1}", "a label 0 to 9", shown(label), FIX, error=DataError)
+        at, (image, _, label) = f"{where}, line {number + 1}", line.partition(",")
+        require(image == str(number), at, f"ImageId {number}", shown(image), FIX, error=DataError)
+        require(label in LABELS, at, "a label 0 to 9", shown(label), FIX, error=DataError)
     require(len(lines) - 1 == rows, where, f"{rows} rows", len(lines) - 1, FIX, error=DataError)
 
 

@@ -4,8 +4,8 @@
     n bytes    JSON: name -> dtype, shape, place; and our metadata {"format": 1, "sha256": "..."}
     the rest   the arrays, back to back
 
-Names are "layer/weight", such as "conv2d/kernel", so that any safetensors reader (Netron, PyTorch) can open the file. It
-holds no code, and a file cannot ask for more memory than it has bytes.
+Names are "layer/weight", such as "conv2d/kernel"; any safetensors reader (Netron, PyTorch) can open the file. It holds
+no code, and a file cannot ask for more memory than it has bytes.
 Source: the safetensors format, https://github.com/huggingface/safetensors (README, "Format").
 """
 
@@ -33,10 +33,10 @@ def save_weights(model: Any, path: str | os.PathLike) -> None:
     path = checked(path)
     arrays = {weight.path: np.ascontiguousarray(weight.numpy()) for weight in model.weights}
     where = f"save_weights {path}"
-    require(len(arrays) > 0, where, "a model with weights", "none", "build it first: give it an Input", error=WeightsError)
+    require(len(arrays) > 0, where, "a model with weights", "none", "build it: give it an Input", error=WeightsError)
     require(
-        len(arrays) == len(model.weights), where, "one name per weight", f"{len(model.weights)} weights with "
-        f"{len(arrays)} names", "name the layers differently", error=WeightsError,
+        len(arrays) == len(model.weights), where, "one name per weight",
+        f"{len(model.weights)} weights with {len(arrays)} names", "name the layers differently", error=WeightsError,
     )  # fmt: skip
     from safetensors.numpy import save
 
@@ -83,7 +83,8 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
                 "it is damaged, incomplete or of another kind: copy it again", error=DataError,
             )  # fmt: skip
             header = file.read(declared)
-            data = declared.to_bytes(8, "little") + header + file.read()
+            file.seek(0)
+            data = file.read()
     except FileNotFoundError:
         raise MissingDataError(f"{where}: expected a file, received none") from None
     from safetensors import SafetensorError

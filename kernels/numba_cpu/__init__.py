@@ -1,0 +1,25 @@
+"""Float32 kernels for CPUs, compiled by Numba on first use and kept on disk. The definition of each is in numpy_ref."""
+
+from .activation import bias_grad as bias_grad
+from .activation import relu as relu
+from .activation import relu_bias_grad as relu_bias_grad
+from .activation import relu_grad as relu_grad
+from .loss import softmax as softmax
+from .loss import softmax_cross_entropy as softmax_cross_entropy
+from .norm import batch_norm as batch_norm
+from .norm import batch_norm_grad as batch_norm_grad
+from .norm import batch_norm_stats as batch_norm_stats
+from .optimizer import adadelta_step as adadelta_step
+from .optimizer import adagrad_step as adagrad_step
+from .optimizer import adam_step as adam_step
+from .optimizer import adamax_step as adamax_step
+from .optimizer import nadam_step as nadam_step
+from .optimizer import rmsprop_step as rmsprop_step
+from .optimizer import sgd_step as sgd_step
+from .pool import average_pool as average_pool
+from .pool import average_pool_grad as average_pool_grad
+from .pool import max_pool as max_pool
+from .pool import max_pool_grad as max_pool_grad
+from .random import dropout as dropout
+from .random import philox as philox
+from .warp import affine_warp as affine_warp

@@ -1,0 +1,102 @@
+"""Dense layers on SIMD units: one matrix product, read three ways.
+
+             rows t         a steps by   b, packed panel by panel       result
+    y  = x w   samples      1            w                              (N, O)
+    dx = dy w' samples      1            w, turned while it is packed   (N, I)
+    dw = x' dy inputs       I            dy                             (I, O)
+
+A task is ROW_BLOCK rows by one panel of columns. It walks along the inner index in pieces of DEPTH, so that a packed
+piece of b (DEPTH x WIDTH floats, 32 KiB with AVX-512) stays in the L1 cache for all its rows; the sums wait in `sums`:
+
+                      DEPTH
+        a  +---------+---------+--+        b  +-----+
+           |  1st    |   2nd   |  |           | 1st |  packed   ->   sums = bias + 1st
+     rows  |         |         |  |           +-----+
+           |         |         |  |           | 2nd |                sums = sums + 2nd
+           +---------+---------+--+           +-----+
+                                              +-----+                y    = max(sums + 3rd, floor)
+
+A sum is cut at the same k for every row and in every batch, so a sample's result does not depend on the others.
+"""
+
+import numba
+import numpy as np
+from numba import njit, prange
+
+from . import memory
+from .simd import LANES, ROWS, STAMP, WIDTH, pack, sweep, whole_vectors
+
+DEPTH = 256
+ROW_BLOCK = 16 * ROWS
+NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
+
+
+@njit(nogil=True)
+def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, used, bias, bias0, floor, y, y0, to, panel, sums, lines):
+    """One task: `rows` x `used` results, used <= WIDTH."""
+    seed, seed0, seed_step = bias, bias0, 0
+    whole = -(-used // LANES) * LANES
+    for k in range(0, max(depth, 1), DEPTH):
+        deep = min(DEPTH, depth - k)
+        pack(b, b0 + k * k_step, k_step, o_step, deep, used, panel, 0, 0, deep)
+        if k + DEPTH < depth:
+            sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 1, deep,
+                  seed, seed0, seed_step, NO_FLOOR, sums, 0, lines, whole)  # fmt: skip
+            seed, seed0, seed_step = sums, 0, WIDTH
+        else:
+            sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 1, deep,
+                  seed, seed0, seed_step, floor, y, y0, to, used)  # fmt: skip
+
+
+def _compile(stamp):
+    """The function that Numba compiles and keeps on disk; enclosing `stamp` ties it to the text of simd.py."""
+
+    @njit(nogil=True, cache=True, parallel=True)
+    def product(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, rows, filters, row_block, panels, sums):
+        _ = stamp
+        columns = -(-filters // WIDTH)
+        count = np.arange(row_block)
+        at, to, lines = count * a_row, count * filters, count * WIDTH
+        for task in prange(-(-rows // row_block) * columns):
+            t, first, o = numba.get_thread_id(), task // columns * row_block, task % columns * WIDTH
+            _block(
+                a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step, depth,
+                min(WIDTH, filters - o), bias, o, floor, y, first * filters + o, to, panels[t], sums[t], lines,
+            )  # fmt: skip
+
+    return product
+
+
+_product = _compile(STAMP)
+
+
+def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y):
+    """y[m, o] = max(floor, bias[o] + sum_k a[m*a_row + k*a_step] b[k*k_step + o*o_step])"""
+    rows, filters = y.shape
+    if y.size == 0:
+        return y
+    threads = numba.get_num_threads()
+    wanted = max(2 * threads // -(-filters // WIDTH), 1)  # row blocks that keep all threads busy; results are the same
+    row_block = min(-(-rows // (wanted * ROWS)) * ROWS, ROW_BLOCK)
+    seed = np.zeros(whole_vectors(filters), np.float32)
+    if bias is not None:
+        seed[:filters] = bias
+    a, b = (np.require(array, np.float32, "CAW").reshape(-1) for array in (a, b))  # another type would recompile
+    panels, sums = memory.empty((threads, DEPTH * WIDTH)), memory.empty((threads, ROW_BLOCK * WIDTH))
+    _product(a, a_row, a_step, b, k_step, o_step, depth, seed, floor, y.reshape(-1), rows, filters, row_block, panels, sums)
+    return y
+
+
+def dense(x, w, b, *, relu=False):
+    (inner, filters), floor = w.shape, ZERO if relu else NO_FLOOR
+    return _run(x, inner, 1, w, filters, 1, inner, b, floor, memory.empty((len(x), filters)))
+
+
+def dense_input_grad(dy, w):
+    inner, filters = w.shape
+    return _run(dy, filters, 1, w, 1, filters, filters, None, NO_FLOOR, memory.empty((len(dy), inner)))
+
+
+def dense_weight_grad(x, dy):
+    (n, inner), filters = x.shape, dy.shape[1]
+    return _run(x, 1, inner, dy, filters, 1, n, None, NO_FLOOR, memory.empty((inner, filters)))

@@ -1,0 +1,253 @@
+"""Batch normalisation over x (A, C, B): statistics in one pass over memory, gradients in two.
+
+Why it is fast: channels last (B = 1) is summed in wide rows (see activation.py), and a chunk of 64 KB is read twice
+while it lies in the cache, once for its mean and once for the squares about it; memory is read once:
+
+      chunk k:   shift = a rough mean,  s = sum (x - shift),  q = sum (x - shift)^2      in float32
+                 mean_k = shift + s/n,  M_k = q - s^2/n                                  in float64
+      all:       mean = sum n mean_k / m,   m var = sum M_k + sum n (mean_k - mean)^2
+
+x - shift is exact or nearly so where the deviation is far below the mean, so nothing cancels, however far the mean is
+from zero. With B > 1 every segment of B equal-channel values is such a chunk.
+
+Source: Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances".
+"""
+
+import numpy as np
+from numba import njit, prange
+
+from .activation import INNER, PARALLEL, block_count, fold
+from .memory import empty
+
+CHUNK = 16384  # floats
+# One long sum has no order worth keeping: `reassoc` splits it over the lanes of vectors. It implies neither nnan nor
+# ninf, so NaN and infinity still come out; the compiled order is fixed, so repeats give the same bits.
+SUM = {**INNER, "fastmath": {"reassoc", "contract"}}
+
+
+@njit(**INNER)
+def _unfold(wide, channels):
+    total = np.zeros(channels, np.float64)
+    for start in range(0, wide.size, channels):
+        row = wide[start : start + channels]
+        for c in range(channels):
+            total[c] += row[c]
+    return total
+
+
+@njit(**INNER)
+def _rows_stats(x, width, mean, squares):
+    """A chunk of whole rows, channels last: its mean and its sum of squares about it."""
+    channels = mean.size
+    n = x.size // channels
+    s, q, shift = np.zeros(width, np.float32), np.zeros(width, np.float32), np.empty(width, np.float32)
+    for start in range(0, x.size, width):
+        row = x[start : start + width]
+        for i in range(row.size):
+            s[i] += row[i]
+    rough = _unfold(s, channels)
+    for start in range(0, width, channels):
+        part, s_part = shift[start : start + channels], s[start : start + channels]
+        for c in range(channels):
+            part[c], s_part[c] = rough[c] / n, 0
+    for start in range(0, x.size, width):
+        row = x[start : start + width]
+        for i in range(row.size):
+            d = row[i] - shift[i]
+            s[i] += d
+            q[i] += d * d
+    total_s, total_q = _unfold(s, channels), _unfold(q, channels)
+    for c in range(channels):
+        mean[c] = np.float64(shift[c]) + total_s[c] / n
+        squares[c] = max(total_q[c] - total_s[c] * total_s[c] / n, 0.0) if total_q[c] == total_q[c] else total_q[c]
+
+
+@njit(**INNER)
+def _merge(means, squares, rows, last, mean, var):
+    """Statistics of all chunks from each one's; chunks have `rows` values per channel, the last one `last`."""
+    chunks, channels = means.shape
+    m = float(rows * (chunks - 1) + last)
+    total, about = np.zeros(channels), np.zeros(channels)
+    for k in range(chunks):
+        n, mean_k = float(rows if k < chunks - 1 else last), means[k]
+        for c in range(channels):
+            total[c] += n * mean_k[c]
+    for c in range(channels):
+        total[c] /= m
+    for k in range(chunks):
+        n, mean_k, squares_k = float(rows if k < chunks - 1 else last), means[k], squares[k]
+        for c in range(channels):
+            about[c] += squares_k[c] + n * (mean_k[c] - total[c]) * (mean_k[c] - total[c])
+    for c in range(channels):
+        mean[c], var[c] = total[c], about[c] / m
+
+
+@njit(**PARALLEL)
+def _stats_last(x, rows, width, means, squares, mean, var):
+    chunks, channels = means.shape
+    for k in prange(chunks):
+        _rows_stats(x[k * rows * channels : (k + 1) * rows * channels], width, means[k], squares[k])
+    _merge(means, squares, rows, x.size // channels - rows * (chunks - 1), mean, var)
+
+
+@njit(**SUM)
+def _sum(x):
+    s = np.float32(0)
+    for i in range(x.size):
+        s += x[i]
+    return s
+
+
+@njit(**SUM)
+def _sums_about(x, shift):
+    s, q = np.float32(0), np.float32(0)
+    for i in range(x.size):
+        d = x[i] - shift
+        s += d
+        q += d * d
+    return np.float64(s), np.float64(q)
+
+
+@njit(**SUM)
+def _sums_with(dy, x, mean):
+    s, q = np.float32(0), np.float32(0)
+    for i in range(x.size):
+        s += dy[i]
+        q += dy[i] * (x[i] - mean)
+    return s, q
+
+
+@njit(**PARALLEL)
+def _stats_segments(x, n, blocks, means, squares, mean, var):
+    segments, channels = means.size, mean.size
+    means_flat, squares_flat = means.reshape(segments), squares.reshape(segments)
+    for k in prange(blocks):
+        for i in range(k * segments // blocks, (k + 1) * segments // blocks):
+            part = x[i * n : (i + 1) * n]
+            shift = _sum(part) / np.float32(n)
+            s, q = _sums_about(part, shift)
+            means_flat[i] = shift + s / n
+            squares_flat[i] = q - s * s / n
+    _merge(means, squares, n, n, mean, var)
+
+
+@njit(**INNER)
+def _grad_rows(dy, x, mean, dbeta, dgamma):
+    """Sums over rows, channels last: dbeta = sum dy, dgamma = sum dy (x - mean); `mean` repeated to a wide row."""
+    width, channels = mean.size, dbeta.size
+    s, q = np.zeros(width, np.float32), np.zeros(width, np.float32)
+    for start in range(0, x.size, width):
+        dy_row, x_row = dy[start : start + width], x[start : start + width]
+        for i in range(x_row.size):
+            s[i] += dy_row[i]
+            q[i] += dy_row[i] * (x_row[i] - mean[i])
+    total_s, total_q = _unfold(s, channels), _unfold(q, channels)
+    for c in range(channels):
+        dbeta[c], dgamma[c] = total_s[c], total_q[c]
+
+
+@njit(**PARALLEL)
+def _grad_sums_last(dy, x, mean, dbeta, dgamma):
+    blocks, channels = dbeta.shape
+    rows = x.size // channels
+    for k in prange(blocks):
+        part = slice(k * rows // blocks * channels, (k + 1) * rows // blocks * channels)
+        _grad_rows(dy[part], x[part], mean, dbeta[k], dgamma[k])
+
+
+@njit(**PARALLEL)
+def _grad_sums_segments(dy, x, mean, n, blocks, dbeta, dgamma):
+    segments, channels = dbeta.size, mean.size
+    dbeta_flat, dgamma_flat = dbeta.reshape(segments), dgamma.reshape(segments)
+    for k in prange(blocks):
+        for i in range(k * segments // blocks, (k + 1) * segments // blocks):
+            part = slice(i * n, (i + 1) * n)
+            dbeta_flat[i], dgamma_flat[i] = _sums_with(dy[part], x[part], mean[i % channels])
+
+
+@njit(**INNER)
+def _map(x, mean, scale, beta, y):
+    for start in range(0, x.size, mean.size):
+        x_row, y_row = x[start : start + mean.size], y[start : start + mean.size]
+        for i in range(x_row.size):
+            y_row[i] = (x_row[i] - mean[i]) * scale[i] + beta[i]
+
+
+@njit(**PARALLEL)
+def _map_blocks(x, mean, scale, beta, y, row, blocks):
+    rows = x.size // row
+    for k in prange(blocks):
+        part = slice(k * rows // blocks * row, (k + 1) * rows // blocks * row)
+        _map(x[part], mean, scale, beta, y[part])
+
+
+@njit(**INNER)
+def _grad_map(dy, x, mean, scale, a, b, dx):
+    for start in range(0, x.size, mean.size):
+        dy_row, x_row, dx_row = dy[start : start + mean.size], x[start : start + mean.size], dx[start : start + mean.size]
+        for i in range(x_row.size):
+            dx_row[i] = (dy_row[i] - a[i] - (x_row[i] - mean[i]) * b[i]) * scale[i]
+
+
+@njit(**PARALLEL)
+def _grad_map_blocks(dy, x, mean, scale, a, b, dx, row, blocks):
+    rows = x.size // row
+    for k in prange(blocks):
+        part = slice(k * rows // blocks * row, (k + 1) * rows // blocks * row)
+        _grad_map(dy[part], x[part], mean, scale, a, b, dx[part])
+
+
+def _wide(value, b):
+    """A value per channel as a value per element of a wide row of whole (C, B) rows, float32."""
+    row = np.repeat(np.asarray(value, np.float32), b)
+    return np.tile(row, fold(row.size))
+
+
+def batch_norm_stats(x):
+    x = np.ascontiguousarray(x, np.float32)
+    a, c, b = x.shape
+    mean, var = empty((c,)), empty((c,))
+    if b == 1:
+        rows = max(32, CHUNK // max(c, 1))  # at least 32, or the partial results outgrow the data
+        chunks = max(1, -(-a // rows))
+        means, squares = empty((chunks, c), np.float64), empty((chunks, c), np.float64)
+        _stats_last(x.reshape(-1), rows, fold(c) * c, means, squares, mean, var)
+    else:
+        means, squares = empty((a, c), np.float64), empty((a, c), np.float64)
+        _stats_segments(x.reshape(-1), b, block_count(x.size), means, squares, mean, var)
+    return mean, var
+
+
+def batch_norm(x, mean, var, gamma, beta, *, eps):
+    x = np.ascontiguousarray(x, np.float32)
+    _, c, b = x.shape
+    y = empty(x.shape)
+    scale = gamma / np.sqrt(np.asarray(var, np.float64) + eps)
+    wide = _wide(mean, b), _wide(scale, b), _wide(beta, b)
+    _map_blocks(x.reshape(-1), *wide, y.reshape(-1), c * b, block_count(x.size))
+    return y
+
+
+def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats):
+    dy, x = np.ascontiguousarray(dy, np.float32), np.ascontiguousarray(x, np.float32)
+    a, c, b = x.shape
+    blocks, flat_dy, flat_x = block_count(x.size), dy.reshape(-1), x.reshape(-1)
+    mean = np.ascontiguousarray(mean, np.float32)
+    if b == 1:
+        sums = np.empty((2, blocks, c))
+        _grad_sums_last(flat_dy, flat_x, _wide(mean, 1), sums[0], sums[1])
+    else:
+        sums = np.empty((2, a, c))
+        _grad_sums_segments(flat_dy, flat_x, mean, b, blocks, sums[0], sums[1])
+    dbeta, dgamma = sums.sum(axis=1)  # float64
+    inv_std = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
+    dgamma *= inv_std
+    scale, dx = _wide(gamma * inv_std, b), empty(x.shape)
+    if batch_stats:
+        m = max(a * b, 1)
+        wide = _wide(mean, b), scale, _wide(dbeta / m, b), _wide(dgamma * inv_std / m, b)
+        _grad_map_blocks(flat_dy, flat_x, *wide, dx.reshape(-1), c * b, blocks)
+    else:
+        zero = np.zeros_like(scale)
+        _map_blocks(flat_dy, zero, scale, zero, dx.reshape(-1), c * b, blocks)
+    return dx, dgamma.astype(np.float32), dbeta.astype(np.float32)

@@ -1,0 +1,88 @@
+"""Callback: the hooks that fit, evaluate and predict call, in the order of this file."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+Logs = dict[str, Any]
+LazyLogs = Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
+
+
+def read_logs(logs: LazyLogs) -> Logs:
+    """The dict behind `logs`, which may be a dict, None, or a function that makes one when somebody looks."""
+    if callable(logs):
+        logs = logs()
+    return logs if isinstance(logs, dict) else dict(logs or {})
+
+
+class Callback:
+    """Subclass it and override the hooks of interest; `self.model` and `self.params` are there from the first one on.
+
+    `params` holds verbose, epochs, steps. `logs` holds name -> float: at a batch's end the running means of the epoch
+    so far, at an epoch's end its results; a key added there at the end of an epoch reaches the callbacks that follow.
+    Epochs and batches count from 0.
+
+    Source: Keras 3, callbacks/callback.py.
+    """
+
+    # True: batch-end logs may arrive as a function that nobody has called yet, and are not computed for this callback.
+    lazy_logs = False
+
+    def __init__(self):
+        self.params = None
+        self.model = None
+
+    def set_params(self, params: dict) -> None:
+        self.params = params
+
+    def set_model(self, model) -> None:
+        self.model = model
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Before the first epoch."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """Before the first batch of an epoch."""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a training batch."""
+        self.on_batch_begin(batch, logs=logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a training batch."""
+        self.on_batch_end(batch, logs=logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """After the epoch's last batch and its validation."""
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """After the last epoch; `logs` are that epoch's."""
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Before evaluate, and before the validation inside fit."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of evaluate or of validation."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of evaluate or of validation."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """After evaluate, and after the validation inside fit."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Before predict."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of predict."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of predict."""
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """After predict."""
+
+    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """The old name of on_train_batch_begin."""
+
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """The old name of on_train_batch_end."""

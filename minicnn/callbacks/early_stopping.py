@@ -1,0 +1,75 @@
+"""EarlyStopping: no more epochs when a metric has stopped improving."""
+
+import warnings
+
+from .console import say
+from .monitor import Monitor
+
+
+class EarlyStopping(Monitor):
+    """Stop once `patience` epochs in a row have not improved on the best value (nor, if given, on `baseline`).
+
+    At the end of each epoch from start_from_epoch on: wait += 1; a better value sets best and keeps the weights (with
+    restore_best_weights), and sets wait = 0 only if it beats the baseline too; otherwise, at wait >= patience and
+    not in epoch 0, training stops. At the end the kept weights are restored, even if training was not stopped early.
+
+    Source: Keras 3, callbacks/early_stopping.py.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0.0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ):
+        super().__init__(monitor, mode, min_delta)
+        self.patience, self.verbose, self.baseline = patience, verbose, baseline
+        self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
+        self.wait = self.stopped_epoch = self.best_epoch = 0
+        self.best_weights = None
+
+    def on_train_begin(self, logs=None):
+        self.wait = self.stopped_epoch = self.best_epoch = 0
+        self.best = self.best_weights = None
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = logs or {}
+        value = self.current(logs)
+        if value is None:
+            warnings.warn(
+                f"Early stopping conditioned on metric `{self.monitor}` which is not available. "
+                f"Available metrics are: {','.join(logs)}",
+                stacklevel=2,
+            )
+            return
+        if epoch < self.start_from_epoch:
+            return
+        if self.restore_best_weights and self.best_weights is None:
+            self._keep(epoch)  # whatever follows, something can be restored
+        self.wait += 1
+        if self.is_improvement(value, self.best):
+            self.best = value
+            self._keep(epoch)
+            if self.baseline is None or self.is_improvement(value, self.baseline):
+                self.wait = 0
+        elif self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def _keep(self, epoch: int) -> None:
+        self.best_epoch = epoch
+        if self.restore_best_weights:
+            self.best_weights = self.model.get_weights()
+
+    def on_train_end(self, logs=None):
+        if self.stopped_epoch > 0 and self.verbose > 0:
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.restore_best_weights and self.best_weights is not None:
+            if self.verbose > 0:
+                say(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
+            self.model.set_weights(self.best_weights)

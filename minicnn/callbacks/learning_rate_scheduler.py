@@ -1,0 +1,47 @@
+"""LearningRateScheduler: the learning rate as a function of the epoch."""
+
+import inspect
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import ArgumentError, require
+from .base import Callback
+from .console import say
+
+
+class LearningRateScheduler(Callback):
+    """lr <- schedule(epoch, lr) at the beginning of each epoch; schedule(epoch) works too. Logs learning_rate.
+
+    Raises: ArgumentError when the schedule returns no float.
+    Source: Keras 3, callbacks/learning_rate_scheduler.py.
+    Differs from Keras: the number of arguments is read from the signature, so a TypeError inside a schedule is shown
+    and not taken for the old form; the message has no blank line before it.
+    """
+
+    def __init__(self, schedule: Callable[..., float], verbose: int = 0):
+        super().__init__()
+        self.schedule, self.verbose = schedule, verbose
+
+    def on_epoch_begin(self, epoch, logs=None):
+        optimizer = self.model.optimizer
+        lr = float(optimizer.learning_rate)
+        new = self.schedule(epoch, lr) if self._takes_two() else self.schedule(epoch)
+        ok = isinstance(new, (float, np.floating))
+        require(ok, type(self).__name__, "a float from schedule", repr(new), "return float(...)", error=ArgumentError)
+        optimizer.learning_rate = float(new)
+        if self.verbose > 0:
+            say(f"Epoch {epoch + 1}: LearningRateScheduler setting learning rate to {float(new)}.")
+
+    def on_epoch_end(self, epoch, logs=None):
+        if logs is not None:
+            logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+
+    def _takes_two(self) -> bool:
+        try:
+            inspect.signature(self.schedule).bind(0, 0.1)
+        except TypeError:
+            return False
+        except ValueError:  # a built-in without a signature
+            return True
+        return True

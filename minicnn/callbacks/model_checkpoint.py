@@ -1,0 +1,142 @@
+"""ModelCheckpoint: the model, or its weights, on disk after an epoch or every few batches."""
+
+import os
+import re
+import string
+import warnings
+
+from ..errors import ArgumentError, nearest, require
+from .base import read_logs
+from .console import say
+from .monitor import Monitor
+from .spelling import resolve
+
+_WEIGHTS, _MODEL = ".weights.safetensors", ".minicnn"
+
+
+class MissingLogError(ArgumentError, KeyError):
+    """A KeyError too, which is what Keras raises here; without KeyError's quotes around the sentence."""
+
+    __str__ = ArgumentError.__str__
+
+
+class _Fields(dict):
+    """What a placeholder may name: the logs, in either spelling, and epoch and batch from 1."""
+
+    def __missing__(self, name):
+        found = resolve(name, self, "ModelCheckpoint")
+        if found is None:
+            fix = nearest(name, self)
+            expected = "a filepath whose placeholders are among " + ", ".join(self)
+            require(False, "ModelCheckpoint", expected, f"{{{name}}}", fix, error=MissingLogError)
+        return self[found]
+
+
+class ModelCheckpoint(Monitor):
+    """Save to `filepath.format(epoch=e + 1, batch=b + 1, **logs)`; with save_best_only only what improves on the best.
+
+    Weights alone: a name in .weights.safetensors or .safetensors; the whole model: in .minicnn. Parent folders are
+    made. save_freq: "epoch", or a number of batches, counted across epochs. initial_value_threshold: the best so far.
+    `best` is kept from one fit to the next. A missing monitor with save_best_only warns, and saves.
+
+    Raises: ArgumentError for a suffix of another format, and for a placeholder that logs will not hold.
+    Source: Keras 3, callbacks/model_checkpoint.py.
+    Differs from Keras: the file formats; placeholders are checked before training; no blank line before messages.
+    """
+
+    lazy_logs = True
+
+    def __init__(
+        self,
+        filepath: str | os.PathLike,
+        monitor: str = "val_loss",
+        verbose: int = 0,
+        save_best_only: bool = False,
+        save_weights_only: bool = False,
+        mode: str = "auto",
+        save_freq: str | int = "epoch",
+        initial_value_threshold: float | None = None,
+        min_delta: float = 0.0,
+    ):
+        super().__init__(monitor, mode, min_delta)
+        self.best = initial_value_threshold
+        self.filepath, self.verbose, self.save_freq = os.fspath(filepath), verbose, save_freq
+        self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
+        self._epoch = self._batches = 0
+        counted = isinstance(save_freq, int) and not isinstance(save_freq, bool) and save_freq > 0
+        expected = 'save_freq to be "epoch" or a positive number of batches'
+        require(save_freq == "epoch" or counted, self._who, expected, repr(save_freq), error=ArgumentError)
+        self._check_suffix()
+        try:
+            fields = [field for _, field, _, _ in string.Formatter().parse(self.filepath) if field is not None]
+        except ValueError as error:
+            raise ArgumentError(f"{self._who}: expected a format string, received {self.filepath!r}: {error}") from None
+        self._placeholders = [re.split(r"[.\[]", field)[0] for field in fields]
+
+    def _check_suffix(self) -> None:
+        wanted = _WEIGHTS if self.save_weights_only else _MODEL
+        allowed = (".safetensors",) if self.save_weights_only else (_MODEL,)
+        stem = re.sub(r"(\.weights)?\.(h5|hdf5|keras|safetensors|minicnn|ckpt|npz)$", "", self.filepath)
+        fix = f"use {stem + wanted!r}"
+        if not self.save_weights_only and self.filepath.endswith(".safetensors"):
+            fix += ", or save_weights_only=True"
+        what = "weights alone" if self.save_weights_only else "a whole model"
+        expected = f"filepath to end in {wanted} for {what}"
+        require(self.filepath.endswith(allowed), self._who, expected, repr(self.filepath), fix, error=ArgumentError)
+
+    @property
+    def wants_batch_logs(self) -> bool:
+        return self.save_freq != "epoch"
+
+    def check_monitor(self, names, others=False):
+        names = list(names)
+        if self.save_best_only:
+            super().check_monitor(names, others)
+        if not others:
+            per_batch = self.save_freq != "epoch"  # between epochs there is no validation yet, and a batch to count
+            known = [n for n in names if not (per_batch and n.startswith("val_"))]
+            fields = _Fields.fromkeys(["epoch"] + ["batch"] * per_batch + known)
+            for name in self._placeholders:
+                fields[name]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.save_freq != "epoch":
+            self._batches += 1
+            if self._batches >= self.save_freq:
+                self._batches = 0
+                self._save(self._epoch, {"batch": batch + 1}, read_logs(logs))
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.save_freq == "epoch":
+            self._save(epoch, {}, logs or {})
+
+    def _save(self, epoch: int, batch: dict, logs: dict) -> None:
+        path = self.filepath.format_map(_Fields({"epoch": epoch + 1} | batch | logs))
+        if not self._is_due(epoch, path, logs):
+            return
+        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        (self.model.save_weights if self.save_weights_only else self.model.save)(path)
+        self._tell(epoch, f"finished saving model to {path}")
+
+    def _is_due(self, epoch: int, path: str, logs: dict) -> bool:
+        if not self.save_best_only:
+            self._tell(epoch, f"saving model to {path}")
+            return True
+        value = self.current(logs)
+        if value is None:
+            warnings.warn(f"Can save best model only with {self.monitor} available.", stacklevel=2)
+            return True
+        old = "None" if self.best is None else f"{self.best:.5f}"
+        if not self.is_improvement(value, self.best):
+            self._tell(epoch, f"{self.monitor} did not improve from {old}")
+            return False
+        self._tell(epoch, f"{self.monitor} improved from {old} to {value:.5f}, saving model to {path}")
+        self.best = value
+        return True
+
+    def _tell(self, epoch: int, text: str) -> None:
+        if self.verbose > 0:
+            say(f"Epoch {epoch + 1}: {text}")

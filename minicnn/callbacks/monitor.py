@@ -1,0 +1,80 @@
+"""Monitor: the rule shared by the callbacks that watch one metric and ask whether it has improved."""
+
+import warnings
+from collections.abc import Iterable
+
+from ..errors import ArgumentError, nearest, require
+from .base import Callback, Logs
+from .spelling import resolve
+
+
+class Monitor(Callback):
+    """Improved iff v + min_delta < best (mode "min") or v - min_delta > best (mode "max"); always when best is None.
+
+    Mode "auto": the loss goes down, a metric goes where the model says (`model.metric_direction(name)`). A NaN is
+    never an improvement on a number, but a NaN first value becomes best and then nothing beats it: TerminateOnNaN.
+
+    Source: Keras 3, callbacks/monitor_callback.py.
+    Differs from Keras: a name that logs will not hold is an error before training, not at the end of the first
+    epoch; val_acc and val_accuracy find each other.
+    """
+
+    def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0):
+        super().__init__()
+        if mode not in ("auto", "min", "max"):
+            warnings.warn(f"{self._who} mode {mode!r} is unknown, fallback to auto mode.", stacklevel=3)
+            mode = "auto"
+        self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
+        self.best: float | None = None
+
+    @property
+    def _who(self) -> str:
+        return type(self).__name__
+
+    def direction(self) -> str:
+        """ "min" or "max". Raises ArgumentError where mode is auto and nothing says which."""
+        if self.mode != "auto":
+            return self.mode
+        bare = self.monitor.removeprefix("val_")
+        found = "min" if bare == "loss" else self.model.metric_direction(bare)
+        require(
+            found is not None,
+            self._who,
+            f'mode "min" or "max" for monitor {self.monitor!r}, which has no direction of its own',
+            '"auto"',
+            'pass mode="max" if larger values are better',
+            error=ArgumentError,
+        )
+        return found
+
+    def is_improvement(self, value: float, best: float | None) -> bool:
+        if best is None:
+            return True
+        if self.direction() == "min":
+            return value + self.min_delta < best
+        return value - self.min_delta > best
+
+    def current(self, logs: Logs) -> float | None:
+        """The monitored value, or None where `logs` lacks it."""
+        name = resolve(self.monitor, logs, self._who)
+        return None if name is None else logs[name]
+
+    def check_monitor(self, names: Iterable[str], others: bool = False) -> None:
+        """Check, before training, that `names` (all that logs will hold) has the monitor and that it has a direction.
+
+        others: callbacks are present that may add names, so an unknown one is left to the run-time rule.
+        """
+        names = sorted(names)
+        found = resolve(self.monitor, names, self._who)
+        if found is not None:
+            self.monitor = found
+            self.direction()
+        elif not others:
+            shown = [name for name in names if name != "learning_rate"]
+            bare = str(self.monitor).removeprefix("val_")
+            if resolve(bare, shown, self._who) and not any(name.startswith("val_") for name in shown):
+                fix = "there is no validation data: pass validation_data= or validation_split= to fit"
+            else:
+                fix = nearest(self.monitor, shown)
+            expected = "monitor to be one of " + ", ".join(shown)
+            require(False, self._who, expected, repr(self.monitor), fix, error=ArgumentError)

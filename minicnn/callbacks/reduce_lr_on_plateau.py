@@ -1,0 +1,79 @@
+"""ReduceLROnPlateau: a smaller learning rate when a metric has stopped improving."""
+
+import warnings
+
+import numpy as np
+
+from ..errors import ArgumentError, ArgumentTypeError, require
+from ..notes import note
+from .console import say
+from .monitor import Monitor
+
+
+class ReduceLROnPlateau(Monitor):
+    """lr <- max(lr * factor, min_lr) after `patience` epochs without improvement.
+
+    At the end of each epoch, in this order: log learning_rate, the one used in this epoch; count the cooldown down;
+    a better value sets best and wait = 0; otherwise, outside the cooldown, wait += 1, and at wait >= patience with
+    lr > min_lr the rate is reduced, the cooldown starts and wait = 0. At min_lr, wait keeps growing.
+
+    Raises: ArgumentError for a factor of 1 or more, or below 0.
+    Source: Keras 3, callbacks/reduce_lr_on_plateau.py.
+    Differs from Keras: the learning rate is a Python float, not rounded to float32; the message has no blank line
+    before it.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        factor: float = 0.1,
+        patience: int = 10,
+        verbose: int = 0,
+        mode: str = "auto",
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        min_lr: float = 0.0,
+        **old,
+    ):
+        if "epsilon" in old:
+            note("ReduceLROnPlateau: epsilon= is the old name of min_delta=")
+            min_delta = old.pop("epsilon")
+        require(not old, self._who, "Keras's arguments", ", ".join(old), error=ArgumentTypeError)
+        super().__init__(monitor, mode, min_delta)
+        require(0 <= factor < 1, self._who, "0 <= factor < 1", factor, error=ArgumentError)
+        self.factor, self.patience, self.cooldown, self.min_lr = factor, patience, cooldown, min_lr
+        self.verbose = verbose
+        self.wait = self.cooldown_counter = 0
+
+    def on_train_begin(self, logs=None):
+        self.best, self.wait, self.cooldown_counter = None, 0, 0
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {} if logs is None else logs
+        logs["learning_rate"] = float(self.model.optimizer.learning_rate)
+        value = self.current(logs)
+        if value is None:
+            warnings.warn(
+                f"Learning rate reduction is conditioned on metric `{self.monitor}` which is not available. "
+                f"Available metrics are: {','.join(logs)}.",
+                stacklevel=2,
+            )
+            return
+        if self.cooldown_counter > 0:
+            self.cooldown_counter -= 1
+            self.wait = 0
+        if self.is_improvement(value, self.best):
+            self.best, self.wait = value, 0
+        elif self.cooldown_counter == 0:
+            self.wait += 1
+            if self.wait >= self.patience and self._reduce(epoch):
+                self.cooldown_counter, self.wait = self.cooldown, 0
+
+    def _reduce(self, epoch: int) -> bool:
+        lr = float(self.model.optimizer.learning_rate)
+        if np.float32(lr) <= np.float32(self.min_lr):  # both rounded, else 1e-5 would be above its own rounding
+            return False
+        self.model.optimizer.learning_rate = new = float(max(lr * self.factor, self.min_lr))
+        if self.verbose > 0:
+            say(f"Epoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {new}.")
+        return True

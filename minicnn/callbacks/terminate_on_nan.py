@@ -1,0 +1,31 @@
+"""TerminateOnNaN: no more batches after a loss that is no number."""
+
+import math
+
+from ..errors import NonFiniteError
+from .base import Callback
+from .console import say
+
+
+class InvalidLossError(NonFiniteError, RuntimeError):
+    """A RuntimeError too, which is what Keras raises here."""
+
+
+class TerminateOnNaN(Callback):
+    """Stop training at the first batch whose loss is NaN or infinite; with raise_error, raise at once.
+
+    Source: Keras 3, callbacks/terminate_on_nan.py.
+    """
+
+    def __init__(self, raise_error: bool = False):
+        super().__init__()
+        self.raise_error = raise_error
+
+    def on_batch_end(self, batch, logs=None):
+        loss = (logs or {}).get("loss")
+        if loss is None or math.isfinite(loss):
+            return
+        if self.raise_error:
+            raise InvalidLossError(f"batch {batch}: expected a finite loss, received {loss}; try a lower learning rate")
+        say(f"Batch {batch}: Invalid loss, terminating training")
+        self.model.stop_training = True

@@ -1,0 +1,96 @@
+"""Rows of arrays: splits, slices, and the checks that stop bad data before it trains anything."""
+
+import math
+import numbers
+
+import numpy as np
+
+from ..errors import ArgumentError, DataError, require
+from .labels import check_labels, to_categorical
+
+__all__ = [
+    "batch_slices", "check_images", "check_labels", "check_lengths", "to_categorical", "train_test_split",
+    "validation_split",
+]  # fmt: skip
+
+ROWS = 4096  # checked at once, so that the checks take little memory
+
+
+def train_test_split(x, y, test_size: float | int, seed: int | None, stratify: bool = False) -> tuple:
+    """x_train, x_test, y_train, y_test: exactly the rows of scikit-learn's train_test_split(random_state=seed).
+
+    test_size  a fraction in (0, 1), rounded up, or a number of rows;  stratify: keep each class's share
+    """
+    from sklearn.model_selection import train_test_split as sklearn_split
+
+    n = check_lengths("train_test_split", x=x, y=y)
+    fraction = isinstance(test_size, numbers.Real) and not isinstance(test_size, numbers.Integral)
+    require(
+        isinstance(test_size, numbers.Real) and (0 < test_size < 1 if fraction else 0 < test_size < n),
+        "train_test_split", f"test_size in (0, 1), or a whole number from 1 to {n - 1}", repr(test_size),
+        error=ArgumentError,
+    )  # fmt: skip
+    classes = None
+    if stratify:
+        classes = np.asarray(y)
+        classes = classes.argmax(axis=-1) if classes.ndim > 1 and classes.shape[-1] > 1 else classes.reshape(-1)
+    try:
+        return tuple(sklearn_split(x, y, test_size=test_size, random_state=seed, stratify=classes))
+    except ValueError as cause:
+        raise ArgumentError(
+            f'train_test_split: expected rows enough for both parts, received {n} and "{cause}"; change test_size'
+        ) from None
+
+
+def validation_split(n: int, fraction: float) -> tuple[slice, slice]:
+    """Rows to train on, [0, floor(n (1 - fraction))), and the last rows, to validate on; cut before any shuffling."""
+    require(
+        isinstance(fraction, numbers.Real) and 0 < fraction < 1,
+        "validation_split", "a fraction between 0 and 1", repr(fraction), error=ArgumentError,
+    )  # fmt: skip
+    cut = math.floor(n * (1.0 - fraction))
+    require(
+        0 < cut < n, "validation_split", "a fraction that leaves rows on both sides",
+        f"{fraction!r} of {n} rows: {cut} to train on, {n - cut} to validate on", "change it", error=ArgumentError,
+    )  # fmt: skip
+    return slice(0, cut), slice(cut, n)
+
+
+def batch_slices(n: int, batch_size: int) -> list[slice]:
+    """Consecutive slices of `batch_size` rows; the last one may be shorter."""
+    require(
+        isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool) and batch_size >= 1,
+        "batch_size", "a whole number of at least 1", repr(batch_size), error=ArgumentError,
+    )  # fmt: skip
+    return [slice(start, min(start + batch_size, n)) for start in range(0, n, batch_size)]
+
+
+def check_lengths(where: str, **arrays) -> int:
+    """The common number of rows of the named arrays (None is skipped).  Raises ShapeError that lists all lengths."""
+    lengths = {}
+    for name, array in arrays.items():
+        if array is not None:
+            require(np.ndim(array) > 0, where, f"{name} with an axis of rows", f"the single value {array!r}")
+            lengths[name] = len(array)
+    require(
+        len(set(lengths.values())) == 1, where, f"{' and '.join(lengths)} with the same number of rows",
+        ", ".join(f"{name} with {length}" for name, length in lengths.items()), "give one of each for every image",
+    )  # fmt: skip
+    return next(iter(lengths.values()))
+
+
+def check_images(x: np.ndarray, what: str = "x") -> None:
+    """Raises DataError that names the first row with a pixel that is NaN or infinite, or values that are no numbers."""
+    x = np.asarray(x)
+    require(x.dtype.kind in "buif", what, "numbers", f"an array of {x.dtype}", "convert it", error=DataError)
+    if x.dtype.kind != "f":
+        return
+    for start in range(0, len(x), ROWS):
+        bad = ~np.isfinite(x[start : start + ROWS])
+        if bad.any():
+            place = np.unravel_index(int(bad.argmax()), bad.shape)
+            value = x[start : start + ROWS][place]
+            raise DataError(
+                f"{what}: expected finite pixels, received {value} in row {start + int(place[0])} at "
+                f"{tuple(map(int, place[1:]))}; correct or remove that row"
+            )

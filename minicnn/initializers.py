@@ -1,0 +1,328 @@
+"""Initializers: the first values of weights. Called as `initializer(shape, rng)`, they return float64.
+
+The rng is the model's: a counter-based generator keyed by its seed and the layer. An initializer with a seed of its
+own ignores it and gives the same values at each call; one with neither draws a seed once and keeps to it.
+
+Source: Keras 3, initializers/.
+Differs from Keras: the same distributions from other random streams; values are float64, the layer casts them.
+"""
+
+import inspect
+import math
+import random
+import re
+
+import numpy as np
+
+from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, require
+
+# The standard deviation of N(0, 1) cut at +-2.
+_CUT_STD = 0.87962566103423978
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """(fan_in, fan_out): how many inputs meet in one output, and how many outputs one input reaches.
+
+    (n,) -> n, n;  (in, out) -> in, out;  (KH, KW, C, O) -> KH*KW*C, KH*KW*O.
+    """
+    if len(shape) < 2:
+        n = shape[0] if shape else 1
+        return n, n
+    receptive = math.prod(shape[:-2])
+    return receptive * shape[-2], receptive * shape[-1]
+
+
+def _cut_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """N(0, 1) with every value beyond +-2 drawn again."""
+    values = rng.standard_normal(shape)
+    while (far := np.abs(values) > 2).any():
+        values[far] = rng.standard_normal(int(far.sum()))
+    return values
+
+
+class Initializer:
+    """Subclass it with `values(shape, rng)`; the arguments of __init__ become the config."""
+
+    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> np.ndarray:
+        return np.asarray(self.values(tuple(shape), rng), dtype=np.float64)
+
+    def values(self, shape: tuple[int, ...], rng: np.random.Generator | None) -> np.ndarray:
+        raise NotImplementedError
+
+    def get_config(self) -> dict:
+        """The arguments that make the same initializer again, as plain JSON values."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"
+
+
+class Zeros(Initializer):
+    """0"""
+
+    def values(self, shape, rng):
+        return np.zeros(shape)
+
+
+class Ones(Initializer):
+    """1"""
+
+    def values(self, shape, rng):
+        return np.ones(shape)
+
+
+class Constant(Initializer):
+    """value"""
+
+    def __init__(self, value: float = 0.0):
+        self.value = _number("Constant", "value", value)
+
+    def values(self, shape, rng):
+        return np.full(shape, self.value)
+
+
+class Identity(Initializer):
+    """gain * I, for (in, out) alone."""
+
+    def __init__(self, gain: float = 1.0):
+        self.gain = _number("Identity", "gain", gain)
+
+    def values(self, shape, rng):
+        require(len(shape) == 2, "Identity", "a shape of 2 axes", shape)
+        return self.gain * np.eye(*shape)
+
+
+class RandomInitializer(Initializer):
+    """Subclass it with `draw(shape, rng)`."""
+
+    def __init__(self, seed: int | None = None):
+        whole = seed is None or (isinstance(seed, (int, np.integer)) and not isinstance(seed, bool))
+        who = type(self).__name__
+        require(whole, who, "seed to be an integer or None", repr(seed), error=ArgumentTypeError)
+        require(seed is None or 0 <= seed < 2**128, who, "0 <= seed < 2**128", seed, error=ArgumentError)
+        self.seed = None if seed is None else int(seed)
+        self._drawn_seed: int | None = None
+
+    def values(self, shape, rng):
+        if self.seed is not None or rng is None:
+            if self.seed is None and self._drawn_seed is None:
+                self._drawn_seed = random.randint(1, 10**9)  # Python's stream, as Keras: random.seed() governs it
+            rng = np.random.Generator(np.random.Philox(key=self._drawn_seed if self.seed is None else self.seed))
+        return self.draw(shape, rng)
+
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        raise NotImplementedError
+
+
+class RandomNormal(RandomInitializer):
+    """N(mean, stddev^2)"""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None):
+        super().__init__(seed)
+        self.mean, self.stddev = _number("RandomNormal", "mean", mean), _std("RandomNormal", stddev)
+
+    def draw(self, shape, rng):
+        return self.mean + self.stddev * rng.standard_normal(shape)
+
+
+class TruncatedNormal(RandomInitializer):
+    """N(mean, stddev^2), drawn again beyond 2 stddev: its own standard deviation is .88 stddev."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None):
+        super().__init__(seed)
+        self.mean, self.stddev = _number("TruncatedNormal", "mean", mean), _std("TruncatedNormal", stddev)
+
+    def draw(self, shape, rng):
+        return self.mean + self.stddev * _cut_normal(rng, shape)
+
+
+class RandomUniform(RandomInitializer):
+    """U(minval, maxval)"""
+
+    def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None):
+        super().__init__(seed)
+        self.minval = _number("RandomUniform", "minval", minval)
+        self.maxval = _number("RandomUniform", "maxval", maxval)
+        ordered = self.minval <= self.maxval
+        require(ordered, "RandomUniform", "minval <= maxval", f"{minval}, {maxval}", error=ArgumentError)
+
+    def draw(self, shape, rng):
+        return rng.uniform(self.minval, self.maxval, shape)
+
+
+class VarianceScaling(RandomInitializer):
+    """Variance scale / n, with n = fan_in, fan_out or fan_avg, their mean.
+
+    uniform: U(-a, a), a = sqrt(3 scale / n). truncated_normal (or normal): N(0, s^2) cut at 2 s, with s chosen so that
+    the result has variance scale / n. untruncated_normal: N(0, scale / n).
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: int | None = None,
+    ):
+        super().__init__(seed)
+        who = type(self).__name__
+        self.scale = _number(who, "scale", scale)
+        require(self.scale > 0, who, "scale > 0", scale, error=ArgumentError)
+        self.mode = _choice(who, "mode", mode, ("fan_in", "fan_out", "fan_avg"))
+        distribution = "truncated_normal" if distribution == "normal" else distribution
+        known = ("uniform", "truncated_normal", "untruncated_normal")
+        self.distribution = _choice(who, "distribution", distribution, known)
+
+    def draw(self, shape, rng):
+        fan_in, fan_out = fans(shape)
+        n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        std = math.sqrt(self.scale / max(1.0, n))
+        if self.distribution == "uniform":
+            return rng.uniform(-math.sqrt(3) * std, math.sqrt(3) * std, shape)
+        if self.distribution == "untruncated_normal":
+            return std * rng.standard_normal(shape)
+        return std / _CUT_STD * _cut_normal(rng, shape)
+
+
+class GlorotUniform(VarianceScaling):
+    """U(-a, a), a = sqrt(6 / (fan_in + fan_out)). Source: Glorot and Bengio, 2010, eq. 16."""
+
+    def __init__(self, seed: int | None = None):
+        super().__init__(1.0, "fan_avg", "uniform", seed)
+
+
+class GlorotNormal(VarianceScaling):
+    """Truncated normal of variance 2 / (fan_in + fan_out). Source: Glorot and Bengio, 2010, eq. 12."""
+
+    def __init__(self, seed: int | None = None):
+        super().__init__(1.0, "fan_avg", "truncated_normal", seed)
+
+
+class HeUniform(VarianceScaling):
+    """U(-a, a), a = sqrt(6 / fan_in). Source: He et al., 2015, eq. 10."""
+
+    def __init__(self, seed: int | None = None):
+        super().__init__(2.0, "fan_in", "uniform", seed)
+
+
+class HeNormal(VarianceScaling):
+    """Truncated normal of variance 2 / fan_in. Source: He et al., 2015, eq. 10."""
+
+    def __init__(self, seed: int | None = None):
+        super().__init__(2.0, "fan_in", "truncated_normal", seed)
+
+
+class LecunUniform(VarianceScaling):
+    """U(-a, a), a = sqrt(3 / fan_in). Source: LeCun et al., Efficient BackProp, 1998, section 4.6."""
+
+    def __init__(self, seed: int | None = None):
+        super().__init__(1.0, "fan_in", "uniform", seed)
+
+
+class LecunNormal(VarianceScaling):
+    """Truncated normal of variance 1 / fan_in; selu's partner. Source: Klambauer et al., 2017, section 2."""
+
+    def __init__(self, seed: int | None = None):
+        super().__init__(1.0, "fan_in", "truncated_normal", seed)
+
+
+class Orthogonal(RandomInitializer):
+    """gain * Q of a normal matrix's QR, as (everything but the last axis, last axis): orthogonal rows or columns.
+
+    The signs of R's diagonal go into Q, which makes it uniform over the orthogonal matrices.
+    Source: Saxe et al., 2014.
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None):
+        super().__init__(seed)
+        self.gain = _number("Orthogonal", "gain", gain)
+
+    def draw(self, shape, rng):
+        require(len(shape) >= 2, "Orthogonal", "a shape of 2 or more axes", shape)
+        rows, cols = math.prod(shape[:-1]), shape[-1]
+        q, r = np.linalg.qr(rng.standard_normal((max(rows, cols), min(rows, cols))))
+        q *= np.sign(np.diag(r))
+        return self.gain * (q.T if rows < cols else q).reshape(shape)
+
+
+class Custom(Initializer):
+    """A function of your own: f(shape), and f(shape, rng=...) if it has such an argument."""
+
+    def __init__(self, function):
+        self.function = function
+
+    def values(self, shape, rng):
+        takes = inspect.signature(self.function).parameters
+        given = {name: value for name, value in {"rng": rng, "dtype": "float64"}.items() if name in takes}
+        result = np.asarray(self.function(shape, **given))
+        name = getattr(self.function, "__name__", "initializer")
+        require(result.shape == shape, name, f"an array of shape {shape}", result.shape, error=ShapeError)
+        return result
+
+    def get_config(self):
+        name = getattr(self.function, "__name__", repr(self.function))
+        raise ArgumentTypeError(f"expected an initializer that can be saved, received the function {name}")
+
+    def __repr__(self):
+        return f"Custom({self.function!r})"
+
+
+def _number(who: str, what: str, value) -> float:
+    ok = isinstance(value, (int, float, np.number)) and math.isfinite(value)
+    require(ok, who, f"{what} to be a finite number", repr(value), error=ArgumentError)
+    return float(value)
+
+
+def _std(who: str, value) -> float:
+    require(_number(who, "stddev", value) >= 0, who, "stddev >= 0", value, error=ArgumentError)
+    return float(value)
+
+
+def _choice(who: str, what: str, value, known: tuple[str, ...]) -> str:
+    expected = f"{what} to be one of " + ", ".join(known)
+    require(value in known, who, expected, repr(value), nearest(value, known), error=ArgumentError)
+    return value
+
+
+_CLASSES = (Zeros, Ones, Constant, Identity, RandomNormal, TruncatedNormal, RandomUniform, VarianceScaling, GlorotUniform,
+            GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Orthogonal)  # fmt: skip
+_NAMES = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", c.__name__).lower(): c for c in _CLASSES}
+_ALIASES = {c.__name__: c for c in _CLASSES} | {
+    "normal": RandomNormal,
+    "uniform": RandomUniform,
+    "zero": Zeros,
+    "one": Ones,
+}
+
+
+def get(identifier) -> Initializer | None:
+    """An initializer from a name, a class, a {"class_name", "config"} dict, a function or an instance; None stays None.
+
+    Raises: ArgumentError for an unknown name, ArgumentTypeError for anything else.
+    """
+    if identifier is None or isinstance(identifier, Initializer):
+        return identifier
+    if isinstance(identifier, dict):
+        identifier, config = identifier.get("class_name"), identifier.get("config") or {}
+        return _named(identifier)(**config)
+    if isinstance(identifier, str):
+        return _named(identifier)()
+    if isinstance(identifier, type) and issubclass(identifier, Initializer):
+        return identifier()
+    expected = "a name, an Initializer or a function"
+    require(callable(identifier), "initializer", expected, repr(identifier), error=ArgumentTypeError)
+    return Custom(identifier)
+
+
+def _named(name) -> type[Initializer]:
+    found = _ALIASES.get(name) or _NAMES.get(name)
+    expected = "one of " + ", ".join(_NAMES)
+    require(found is not None, "initializer", expected, repr(name), nearest(name, _NAMES), error=ArgumentError)
+    return found
+
+
+def __getattr__(name: str):
+    """Keras's second spelling: initializers.he_normal(seed=1) is HeNormal(seed=1)."""
+    if name in _NAMES:
+        return _NAMES[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

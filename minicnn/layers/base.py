@@ -1,0 +1,204 @@
+"""What a layer is: `build(shape)` makes weights and returns the output shape, `call(x)` computes with ops."""
+
+import collections
+import itertools
+import re
+from collections.abc import Callable
+
+from .. import initializers
+from ..backend.base import Backend
+from ..backend.streams import Streams
+from ..core.tensor import Parameter, Tensor
+from ..errors import ArgumentError, ArgumentTypeError, one_of, require
+from ..notes import note
+from ..ops import activation as activations
+
+Shape = tuple[int, ...]  # without the batch axis
+
+_counts: collections.defaultdict[str, itertools.count] = collections.defaultdict(itertools.count)
+
+
+class Layer:
+    """A step of a network, with weights or without.
+
+    name         unique in a model; None counts up per class: conv2d, conv2d_1, ...
+    trainable    False: backward computes no gradients for its weights (and batch norm uses its moving averages)
+    input_shape  of one sample; on a first layer it makes the model build its weights while layers are added
+    """
+
+    config: tuple[str, ...] = ()  # constructor arguments that get_config writes down
+
+    def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Shape | None = None, **unknown):
+        kind = type(self).__name__
+        for old in set(unknown) & {"dtype", "input_dim"}:
+            value = unknown.pop(old)
+            if old == "input_dim":
+                input_shape = (value,)
+        if unknown:
+            raise ArgumentTypeError(f"{kind}: expected arguments of the layer, received {', '.join(map(repr, unknown))}")
+        require(name is None or isinstance(name, str), kind, "name to be a string", repr(name), error=ArgumentError)
+        self.name = name or auto_name(kind)
+        self.named = name is not None
+        self.trainable = trainable
+        self.input_shape = None if input_shape is None else positive_ints(f"{kind}: input_shape", input_shape)
+        self.output_shape: Shape | None = None
+        self.built = False
+        self.params: list[Parameter] = []
+        self.be: Backend | None = None
+        self.streams: Streams | None = None
+        self.index = 0
+
+    # to be overridden ------------------------------------------------------------------------------------------------
+
+    def build(self, input_shape: Shape) -> Shape:
+        """Make the weights for samples of `input_shape`; return the shape of one output sample."""
+        return input_shape
+
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
+        raise NotImplementedError
+
+    def commit(self) -> None:
+        """Take over what a training call has left to take over (moving averages); called once its loss is known good."""
+
+    # given -----------------------------------------------------------------------------------------------------------
+
+    def attach(self, be: Backend, streams: Streams, index: int, input_shape: Shape) -> Shape:
+        """Place the layer on a backend as number `index` of a model and build it for samples of `input_shape`."""
+        self.be, self.streams, self.index = be, streams, index
+        self.input_shape = tuple(input_shape)
+        self.params.clear()
+        self.output_shape = tuple(self.build(self.input_shape))
+        self.built = True
+        return self.output_shape
+
+    def __call__(self, x: Tensor, *, training: bool = False) -> Tensor:
+        if not isinstance(x, Tensor):
+            raise ArgumentTypeError(f"{self.name}: expected a Tensor, received {type(x).__name__}; wrap it: Tensor(x)")
+        if not self.built:
+            self.attach(x.be, Streams(), 0, x.shape[1:])
+        y = self.call(x, training=training)
+        self.commit()
+        return y
+
+    def add_weight(self, name: str, shape: Shape, initializer, *, trainable: bool = True) -> Parameter:
+        """A new weight; its initial values depend on the model's seed, the layer's number and the weight's."""
+        rng = self.streams.generator(self.index << 8 | len(self.params))
+        values = initializers.get(initializer)(shape, rng)
+        param = Parameter(self.be.asarray(values, self.be.dtype), self.be, f"{self.name}/{name}", trainable)
+        self.params.append(param)
+        return param
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """Trainable weights first, then the others: the order of get_weights and of files."""
+        return sorted(self.params, key=lambda p: not p.trainable)
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        return [p for p in self.params if p.trainable and self.trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        trainable = {id(p) for p in self.trainable_weights}
+        return [p for p in self.weights if id(p) not in trainable]
+
+    def get_weights(self) -> list:
+        """Copies of the weights as NumPy arrays."""
+        return [p.numpy().copy() for p in self.weights]
+
+    def set_weights(self, values) -> None:
+        """Replace all weights: all shapes are checked before any weight changes."""
+        assign_all(self.name, self.weights, values)
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold."""
+        return sum(p.data.size for p in self.params)
+
+    def get_config(self) -> dict:
+        """The constructor's arguments as plain values, for files."""
+        return {"name": self.name, "trainable": self.trainable} | {key: _plain(getattr(self, key)) for key in self.config}
+
+    def __repr__(self):
+        return f"<{type(self).__name__} {self.name}: {self.input_shape} -> {self.output_shape}>"
+
+
+def assign_all(where: str, params: list[Parameter], values) -> None:
+    """Copy `values` into `params`, after checking that their number and every shape agree."""
+    values = list(values)
+    require(len(values) == len(params), where, f"{len(params)} weight arrays", len(values))
+    for param, value in zip(params, values, strict=True):
+        shape = getattr(value, "shape", None)
+        require(shape == param.shape, f"{where}: {param.path}", f"weights of shape {param.shape}", shape)
+    for param, value in zip(params, values, strict=True):
+        param.assign(value)
+
+
+def snake_case(kind: str) -> str:
+    """Conv2D -> conv2d, MaxPooling2D -> max_pooling2d, PReLU -> p_re_lu: Keras's spelling of automatic names."""
+    kind = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", kind)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", kind).lower()
+
+
+def auto_name(kind: str) -> str:
+    base = snake_case(kind)
+    number = next(_counts[base])
+    return f"{base}_{number}" if number else base
+
+
+def get_activation(where: str, identifier) -> Callable[[Tensor], Tensor]:
+    """An activation by name, None (linear), or any function of a tensor."""
+    if identifier is None:
+        return activations.linear
+    if callable(identifier):
+        return identifier
+    return activations.BY_NAME[one_of(f"{where}: activation", identifier, activations.BY_NAME)]
+
+
+def positive_int(where: str, value) -> int:
+    ok = isinstance(value, int) and not isinstance(value, bool) and value > 0
+    require(ok or hasattr(value, "__index__") and int(value) > 0, where, "a whole number of at least 1", repr(value),
+            error=ArgumentError)  # fmt: skip
+    return int(value)
+
+
+def positive_ints(where: str, value) -> Shape:
+    try:
+        return tuple(positive_int(where, v) for v in value)
+    except TypeError:
+        raise ArgumentError(f"{where}: expected a tuple of whole numbers of at least 1, received {value!r}") from None
+
+
+def pair(where: str, value) -> tuple[int, int]:
+    """(rows, columns) from one number for both, or two."""
+    if hasattr(value, "__len__"):
+        require(len(value) == 2, where, "one or two whole numbers", repr(value), error=ArgumentError)
+        return positive_ints(where, value)
+    return (positive_int(where, value),) * 2
+
+
+def padding_name(where: str, value) -> str:
+    """ "valid" or "same"; old notebooks' "Same" works with a note."""
+    lower = value.lower() if isinstance(value, str) else value
+    require(lower in ("valid", "same"), f"{where}: padding", '"valid" or "same"', repr(value), error=ArgumentError)
+    if lower != value:
+        note(f'padding="{value}" is read as "{lower}"')
+    return lower
+
+
+def channels_last(where: str, data_format) -> None:
+    require(data_format in (None, "channels_last"), f"{where}: data_format", '"channels_last"', repr(data_format),
+            "transpose the images to (N, H, W, C)", error=ArgumentError)  # fmt: skip
+
+
+def image_shape(where: str, shape: Shape) -> Shape:
+    require(len(shape) == 3, where, "images of shape (H, W, C)", shape, "reshape the data, e.g. x.reshape(-1, 28, 28, 1)")
+    return shape
+
+
+def _plain(value):
+    """Tuples, names and numbers as they are; initializers as name and arguments; functions by name."""
+    if hasattr(value, "get_config"):
+        return {"class_name": type(value).__name__, "config": value.get_config()}
+    if callable(value):
+        return getattr(value, "__name__", repr(value))
+    return list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,52 @@
+"""The convolution layer. Its arithmetic, forward and backward, is minicnn/ops/conv.py."""
+
+from .. import initializers
+from ..errors import ArgumentError, require
+from ..ops.activation import relu
+from ..ops.conv import conv2d
+from ..ops.geometry import output_size, resolve_pads
+from .base import Layer, channels_last, get_activation, image_shape, padding_name, pair, positive_int
+
+
+class Conv2D(Layer):
+    """`filters` learned KH x KW windows.  Images (N, H, W, C) -> (N, OH, OW, filters); kernel (KH, KW, C, filters).
+
+    Arguments in Keras's order. A ReLU activation runs in the convolution's epilogue.
+    Differs from Keras: dilation_rate and groups other than 1 are errors; regularizers and constraints do not exist.
+    """
+
+    config = ("filters", "kernel_size", "strides", "padding", "activation", "use_bias", "kernel_initializer",
+              "bias_initializer")  # fmt: skip
+
+    def __init__(self, filters, kernel_size, strides=(1, 1), padding="valid", data_format=None, dilation_rate=(1, 1),
+                 groups=1, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
+                 bias_initializer="zeros", **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self.filters = positive_int("Conv2D: filters", filters)
+        self.kernel_size = pair("Conv2D: kernel_size", kernel_size)
+        self.strides = pair("Conv2D: strides", strides)
+        self.padding = padding_name("Conv2D", padding)
+        channels_last("Conv2D", data_format)
+        require(pair("Conv2D: dilation_rate", dilation_rate) == (1, 1), "Conv2D: dilation_rate", "1", dilation_rate,
+                error=ArgumentError)  # fmt: skip
+        require(groups == 1, "Conv2D: groups", "1", groups, error=ArgumentError)
+        self.activation = get_activation("Conv2D", activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    def build(self, input_shape):
+        h, w, channels = image_shape(self.name, input_shape)
+        self.pads = resolve_pads(self.padding, (h, w), self.kernel_size, self.strides)
+        size = output_size(self.name, (h, w), self.kernel_size, self.strides, self.pads)
+        self.kernel = self.add_weight("kernel", (*self.kernel_size, channels, self.filters), self.kernel_initializer)
+        self.bias = self.add_weight("bias", (self.filters,), self.bias_initializer) if self.use_bias else None
+        return (*size, self.filters)
+
+    def preactivation(self, x, *, training, relu=False):
+        return conv2d(x, self.kernel, self.bias, strides=self.strides, pads=self.pads, relu=relu)
+
+    def call(self, x, *, training):
+        if self.activation is relu:
+            return self.preactivation(x, training=training, relu=True)
+        return self.activation(self.preactivation(x, training=training))

@@ -1,0 +1,36 @@
+"""The dense layer."""
+
+from .. import initializers
+from ..errors import require
+from ..ops.activation import relu
+from ..ops.dense import dense
+from .base import Layer, get_activation, positive_int
+
+
+class Dense(Layer):
+    """y = activation(x kernel + bias).  x (N, ..., I) -> (N, ..., units); kernel (I, units).  Keras's argument order."""
+
+    config = ("units", "activation", "use_bias", "kernel_initializer", "bias_initializer")
+
+    def __init__(self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
+                 bias_initializer="zeros", **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self.units = positive_int("Dense: units", units)
+        self.activation = get_activation("Dense", activation)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+
+    def build(self, input_shape):
+        require(len(input_shape) >= 1, self.name, "samples of at least one axis", input_shape)
+        self.kernel = self.add_weight("kernel", (input_shape[-1], self.units), self.kernel_initializer)
+        self.bias = self.add_weight("bias", (self.units,), self.bias_initializer) if self.use_bias else None
+        return (*input_shape[:-1], self.units)
+
+    def preactivation(self, x, *, training, relu=False):
+        return dense(x, self.kernel, self.bias, relu=relu)
+
+    def call(self, x, *, training):
+        if self.activation is relu:
+            return self.preactivation(x, training=training, relu=True)
+        return self.activation(self.preactivation(x, training=training))

@@ -1,0 +1,67 @@
+"""Batch normalisation. Its arithmetic is minicnn/ops/norm.py."""
+
+from .. import initializers
+from ..errors import ArgumentError, require
+from ..ops.norm import batch_norm, batch_norm_fixed
+from .base import Layer
+
+
+class BatchNormalization(Layer):
+    """y = gamma (x - mean) / sqrt(var + epsilon) + beta along `axis`, over all other axes.  Shape unchanged.
+
+    Training uses the batch's mean and population variance and moves the averages:
+        moving = momentum moving + (1 - momentum) batch's
+    Inference, and a layer with trainable=False, uses the averages. Arguments in Keras's order.
+    """
+
+    config = ("axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
+              "moving_mean_initializer", "moving_variance_initializer")  # fmt: skip
+
+    def __init__(self, axis=-1, momentum=0.99, epsilon=0.001, center=True, scale=True, beta_initializer="zeros",
+                 gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones",
+                 **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        require(isinstance(axis, int) and axis != 0, "BatchNormalization: axis", "one axis other than the batch's", axis,
+                error=ArgumentError)  # fmt: skip
+        require(0 <= momentum <= 1, "BatchNormalization: momentum", "a number from 0 to 1", momentum, error=ArgumentError)
+        require(epsilon > 0, "BatchNormalization: epsilon", "a number above 0", epsilon, error=ArgumentError)
+        self.axis, self.momentum, self.epsilon = axis, float(momentum), float(epsilon)
+        self.center, self.scale = bool(center), bool(scale)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.batch_stats = ()  # of the latest training call, until commit
+
+    def build(self, input_shape):
+        rank = len(input_shape) + 1
+        require(-rank < self.axis < rank, f"{self.name}: axis", f"an axis of {rank}-dimensional data", self.axis,
+                error=ArgumentError)  # fmt: skip
+        channels = ((None, *input_shape)[self.axis],)
+        xp, dtype = self.be.xp, self.be.dtype
+        self.gamma = (
+            self.add_weight("gamma", channels, self.gamma_initializer) if self.scale else xp.ones(channels, dtype)
+        )
+        self.beta = self.add_weight("beta", channels, self.beta_initializer) if self.center else xp.zeros(channels, dtype)
+        self.moving_mean = self.add_weight(
+            "moving_mean", channels, self.moving_mean_initializer, trainable=False
+        )
+        self.moving_variance = self.add_weight(
+            "moving_variance", channels, self.moving_variance_initializer, trainable=False
+        )
+        return input_shape
+
+    def call(self, x, *, training):
+        if not (training and self.trainable):
+            return batch_norm_fixed(
+                x, self.gamma, self.beta, self.moving_mean.data, self.moving_variance.data,
+                axis=self.axis, eps=self.epsilon,
+            )  # fmt: skip
+        y, *self.batch_stats = batch_norm(x, self.gamma, self.beta, axis=self.axis, eps=self.epsilon)
+        return y
+
+    def commit(self):
+        for moving, batch in zip((self.moving_mean, self.moving_variance), self.batch_stats, strict=False):
+            moving.data *= self.momentum
+            moving.data += (1 - self.momentum) * batch
+        self.batch_stats = ()

@@ -1,0 +1,211 @@
+"""Losses: per-sample values as differentiable ops, then one reduction.
+
+A cross-entropy that follows its own activation (softmax, sigmoid) is computed from the logits, in one op: no probability
+is rounded or clipped before its logarithm, and the gradient is p - t.
+
+    Differs from Keras: cross-entropy of probabilities clips them at 1e-7 as Keras does, but the fused form does not clip.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .core.tensor import Tensor
+from .errors import ArgumentError, ArgumentTypeError, ShapeError, one_of, require
+from .ops import arithmetic as A
+from .ops.activation import sigmoid, softmax
+from .ops.loss import sigmoid_cross_entropy, softmax_cross_entropy
+from .ops.shape import reshape
+
+EPSILON = 1e-7  # Keras's fuzz factor: probabilities are clipped to [EPSILON, 1 - EPSILON]
+
+
+class Loss:
+    """A loss.  `loss(y_true, y_pred, sample_weight=None)` -> a scalar.
+
+    reduction  "sum_over_batch_size": sum of (value * weight) / number of values; "sum"; "mean_with_sample_weight":
+               the sum / the sum of the weights; "none": all values
+    fused      the activation whose input, the logits, this loss would rather see; None: it takes outputs only
+    """
+
+    fused: Callable | None = None
+
+    def __init__(self, reduction="sum_over_batch_size", name=None):
+        known = ("sum_over_batch_size", "sum", "mean_with_sample_weight", "none")
+        self.reduction = one_of(f"{type(self).__name__}: reduction", reduction or "none", known)
+        self.name = name or type(self).__name__
+
+    def values(self, t, y: Tensor, *, logits: bool = False) -> Tensor:
+        """Per-sample losses from targets t (an array on y's backend) and outputs (or logits) y."""
+        raise NotImplementedError
+
+    def prepare(self, y_true: np.ndarray, output_shape: tuple[int, ...]) -> np.ndarray:
+        """Targets as a float array of shape (N, *output_shape), checked.  Raises ShapeError or DataError."""
+        y = np.asarray(y_true)
+        if y.ndim == len(output_shape) and output_shape[-1:] == (1,):
+            y = y[..., None]
+        require(y.shape[1:] == tuple(output_shape), self.name, f"targets of shape {('N', *output_shape)}", y.shape)
+        return y
+
+    def reduce(self, values: Tensor, weights=None) -> Tensor:
+        """The scalar that is reported and differentiated.  weights (N,) or None."""
+        count = values.data.size
+        if weights is not None:
+            values = A.multiply(values, weights.reshape(-1, *[1] * (values.ndim - 1)))
+        if self.reduction == "none":
+            return values
+        if self.reduction == "sum_over_batch_size":
+            return A.total(values) * (1.0 / count)
+        if self.reduction == "mean_with_sample_weight" and weights is not None:
+            return A.total(values) * (weights.size / (count * max(float(weights.sum()), EPSILON)))
+        return A.total(values) if self.reduction == "sum" else A.mean(values)
+
+    def __call__(self, y_true, y_pred, sample_weight=None):
+        """From tensors a tensor; from NumPy arrays a NumPy scalar (or array, for reduction="none")."""
+        y = y_pred if isinstance(y_pred, Tensor) else Tensor(np.asarray(y_pred))
+        truth = y_true.numpy() if isinstance(y_true, Tensor) else y_true
+        t = y.be.asarray(self.prepare(truth, y.shape[1:]), y.dtype)
+        w = None if sample_weight is None else y.be.asarray(np.asarray(sample_weight), y.dtype)
+        loss = self.reduce(self.values(t, y), w)
+        return loss if isinstance(y_pred, Tensor) else loss.numpy()[()]
+
+    def __repr__(self):
+        return f"{type(self).__name__}()"
+
+
+class CategoricalCrossentropy(Loss):
+    """-sum_k t_k log p_k with one-hot (or soft) targets.  label_smoothing s: t (1 - s) + s / K."""
+
+    fused = softmax
+
+    def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None):
+        super().__init__(reduction, name or "categorical_crossentropy")
+        require(0 <= label_smoothing <= 1, self.name, "label_smoothing from 0 to 1", label_smoothing, error=ArgumentError)
+        require(axis == -1, f"{self.name}: axis", "-1", axis, error=ArgumentError)
+        self.from_logits, self.label_smoothing = bool(from_logits), float(label_smoothing)
+
+    def prepare(self, y_true, output_shape):
+        y = np.asarray(y_true)
+        numbers = y.shape[1:] in (tuple(output_shape[:-1]), (*output_shape[:-1], 1))
+        if numbers and y.shape[1:] != tuple(output_shape):
+            raise ShapeError(
+                f"{self.name}: expected one-hot targets of shape {_shape(output_shape)}, received class numbers of shape "
+                f'{y.shape}; use to_categorical(y, {output_shape[-1]}), or loss="sparse_categorical_crossentropy"'
+            )
+        require(y.shape[1:] == tuple(output_shape), self.name, f"one-hot targets of shape {_shape(output_shape)}", y.shape)
+        return y
+
+    def values(self, t, y, *, logits=False):
+        if self.label_smoothing:
+            t = t * (1 - self.label_smoothing) + self.label_smoothing / t.shape[-1]
+        if logits or self.from_logits:
+            flat = softmax_cross_entropy(reshape(y, shape=(-1, y.shape[-1])), t.reshape(-1, t.shape[-1]))
+            return flat if y.ndim == 2 else reshape(flat, shape=y.shape[:-1])
+        p = A.clip(y / A.total(y, axis=-1, keepdims=True), low=EPSILON, high=1 - EPSILON)
+        return -A.total(A.multiply(A.log(p), t), axis=-1)
+
+
+class SparseCategoricalCrossentropy(CategoricalCrossentropy):
+    """-log p_y with class numbers y of shape (N,) or (N, 1)."""
+
+    def __init__(self, from_logits=False, ignore_class=None, reduction="sum_over_batch_size", axis=-1, name=None):
+        super().__init__(from_logits, axis=axis, reduction=reduction, name=name or "sparse_categorical_crossentropy")
+        require(ignore_class is None, f"{self.name}: ignore_class", "None", ignore_class, error=ArgumentError)
+
+    def prepare(self, y_true, output_shape):
+        from .data.batches import check_labels
+
+        y = np.asarray(y_true)
+        if y.ndim > 1 and y.shape[1:] == tuple(output_shape) and output_shape[-1] > 1:
+            raise ShapeError(
+                f"{self.name}: expected class numbers of shape (N,), received one-hot targets of shape {y.shape}; "
+                f'use loss="categorical_crossentropy", or y.argmax(axis=-1)'
+            )
+        if y.ndim == len(output_shape) + 1 and y.shape[-1] == 1:
+            y = y[..., 0]
+        require(y.shape[1:] == tuple(output_shape[:-1]), self.name, "class numbers of shape (N,)", y.shape)
+        check_labels(y.reshape(-1), output_shape[-1])
+        return np.eye(output_shape[-1], dtype=np.float32)[y.astype(np.int64)]
+
+
+class BinaryCrossentropy(Loss):
+    """mean over the last axis of -[t log p + (1 - t) log(1 - p)].  label_smoothing s: t (1 - s) + s / 2."""
+
+    fused = sigmoid
+
+    def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None):
+        super().__init__(reduction, name or "binary_crossentropy")
+        require(0 <= label_smoothing <= 1, self.name, "label_smoothing from 0 to 1", label_smoothing, error=ArgumentError)
+        self.from_logits, self.label_smoothing = bool(from_logits), float(label_smoothing)
+
+    def values(self, t, y, *, logits=False):
+        if self.label_smoothing:
+            t = t * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
+        if logits or self.from_logits:
+            return A.mean(sigmoid_cross_entropy(y, t), axis=-1)
+        p = A.clip(y, low=EPSILON, high=1 - EPSILON)
+        return -A.mean(A.multiply(A.log(p), t) + A.multiply(A.log(1.0 - p), 1 - t), axis=-1)
+
+
+class MeanSquaredError(Loss):
+    """mean over the last axis of (y - t)^2."""
+
+    def __init__(self, reduction="sum_over_batch_size", name=None):
+        super().__init__(reduction, name or "mean_squared_error")
+
+    def values(self, t, y, *, logits=False):
+        e = y - t
+        return A.mean(e * e, axis=-1)
+
+
+class MeanAbsoluteError(Loss):
+    """mean over the last axis of |y - t|."""
+
+    def __init__(self, reduction="sum_over_batch_size", name=None):
+        super().__init__(reduction, name or "mean_absolute_error")
+
+    def values(self, t, y, *, logits=False):
+        return A.mean(A.absolute(y - t), axis=-1)
+
+
+class FunctionLoss(Loss):
+    """A user's function (y_true, y_pred) -> per-sample values, written with tensor arithmetic."""
+
+    def __init__(self, function):
+        super().__init__(name=getattr(function, "__name__", type(function).__name__))
+        self.function = function
+
+    def values(self, t, y, *, logits=False):
+        values = self.function(Tensor(t, y.be), y)
+        if not isinstance(values, Tensor):
+            raise ArgumentTypeError(f"loss {self.name}: expected a Tensor made from y_pred, received {type(values).__name__}")
+        return values
+
+
+_BY_NAME = {
+    "binary_crossentropy": BinaryCrossentropy, "bce": BinaryCrossentropy,
+    "categorical_crossentropy": CategoricalCrossentropy,
+    "sparse_categorical_crossentropy": SparseCategoricalCrossentropy,
+    "mean_absolute_error": MeanAbsoluteError, "mae": MeanAbsoluteError,
+    "mean_squared_error": MeanSquaredError, "mse": MeanSquaredError,
+}  # fmt: skip
+
+
+def get(identifier) -> Loss:
+    """A loss from its name, its class, a function (y_true, y_pred), or itself."""
+    if isinstance(identifier, Loss):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Loss):
+        return identifier()
+    if callable(identifier):
+        return FunctionLoss(identifier)
+    if not isinstance(identifier, str):
+        raise ArgumentTypeError(f"loss: expected a name, a function or a Loss, received {identifier!r}")
+    by_any_name = _BY_NAME | {c.__name__: c for c in set(_BY_NAME.values())}
+    if identifier in by_any_name:
+        return by_any_name[identifier]()
+    return _BY_NAME[one_of("loss", identifier.lower(), _BY_NAME)]()
+
+
+def _shape(output_shape) -> str:
+    return "(" + ", ".join(["N", *map(str, output_shape)]) + ")"

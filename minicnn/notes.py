@@ -1,0 +1,14 @@
+"""Say something once: one line on stderr per text and process. For old spellings and fallbacks, never for errors."""
+
+import sys
+
+_said: set[str] = set()
+
+
+def note(text: str) -> None:
+    """Write "minicnn: text" to stderr, unless this process has already said it."""
+    if text in _said:
+        return
+    _said.add(text)
+    if sys.stderr is not None:  # a windowed Python has none
+        print(f"minicnn: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,27 @@
+"""Optimizers, under Keras's names: one algorithm, one class, one file."""
+
+from ..errors import ArgumentTypeError, one_of
+from .adadelta import Adadelta
+from .adagrad import Adagrad
+from .adam import Adam
+from .adamax import Adamax
+from .adamw import AdamW
+from .base import Optimizer
+from .nadam import Nadam
+from .rmsprop import RMSprop
+from .sgd import SGD
+
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Nadam", "Optimizer", "RMSprop", "get"]
+
+_BY_NAME = {c.__name__.lower(): c for c in (Adadelta, Adagrad, Adam, AdamW, Adamax, Nadam, RMSprop, SGD)}
+
+
+def get(identifier: str | Optimizer | type[Optimizer]) -> Optimizer:
+    """An optimizer from its name (any case), its class, or itself."""
+    if isinstance(identifier, Optimizer):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Optimizer):
+        return identifier()
+    if not isinstance(identifier, str):
+        raise ArgumentTypeError(f"optimizer: expected a name or an Optimizer, received {identifier!r}")
+    return _BY_NAME[one_of("optimizer", identifier.lower(), _BY_NAME)]()

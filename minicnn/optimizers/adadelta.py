@@ -1,0 +1,20 @@
+"""Adadelta."""
+
+from .base import Optimizer, fraction
+
+
+class Adadelta(Optimizer):
+    """a = rho a + (1-rho) g^2;  u = g sqrt(d + eps) / sqrt(a + eps);  d = rho d + (1-rho) u^2;  p -= lr u.
+
+    Source: Zeiler 2012, algorithm 1, where lr is 1.
+    """
+
+    slots = ("a", "d")
+    config = ("rho", "epsilon")
+
+    def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.rho, self.epsilon = fraction("Adadelta: rho", rho), float(epsilon)
+
+    def update(self, be, p, g, slot, lr, t):
+        be.adadelta_step(p, g, slot.a, slot.d, lr=lr, rho=self.rho, eps=self.epsilon)

@@ -1,0 +1,20 @@
+"""Adamax."""
+
+from .base import Optimizer, fraction
+
+
+class Adamax(Optimizer):
+    """m += (1-b1)(g - m);  u = max(b2 u, |g|);  p -= lr / (1 - b1^t) m / (u + eps).  Source: Kingma & Ba 2015, section 7."""
+
+    slots = ("m", "u")
+    config = ("beta_1", "beta_2", "epsilon")
+
+    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.beta_1, self.beta_2 = fraction("Adamax: beta_1", beta_1), fraction("Adamax: beta_2", beta_2)
+        self.epsilon = float(epsilon)
+
+    def update(self, be, p, g, slot, lr, t):
+        be.adamax_step(
+            p, g, slot.m, slot.u, rate=lr / (1 - self.beta_1**t), beta_1=self.beta_1, beta_2=self.beta_2, eps=self.epsilon
+        )

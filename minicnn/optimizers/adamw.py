@@ -1,0 +1,11 @@
+"""Adam with decoupled weight decay."""
+
+from .adam import Adam
+
+
+class AdamW(Adam):
+    """p -= weight_decay lr p, then Adam's step.  Source: Loshchilov & Hutter 2019."""
+
+    def __init__(self, learning_rate=0.001, weight_decay=0.004, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False,
+                 **kwargs):  # fmt: skip
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs)

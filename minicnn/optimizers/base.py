@@ -1,0 +1,145 @@
+"""What an optimizer is: named state, one formula, one pass over one flat buffer that holds every trainable weight.
+
+      weights     [ conv2d/kernel | conv2d/bias | ... | dense_1/bias ]     p      each parameter's data is a slice
+      gradients   [      dw       |     db      | ... |      db      ]     g      backward writes into these slices
+      slots       [                     m                            ]     m, v   zero at the start, or as stated
+"""
+
+import math
+from collections.abc import Callable
+from types import SimpleNamespace
+
+from ..core.tensor import Parameter
+from ..errors import ArgumentError, ArgumentTypeError, require
+from ..notes import note
+
+ALIGNMENT = 16  # floats: every parameter starts on a cache line
+
+
+class Optimizer:
+    """Common step, in Keras's order: clip, decay the weights, update.
+
+    learning_rate    a number >= 0, or a schedule: a function of the step from 0
+    weight_decay     lambda of p -= lambda lr p before the update (every weight, biases too)
+    clipnorm         bound on each parameter's gradient norm;  global_clipnorm: on the norm of all;  clipvalue: on each
+                     element. At most one of the three.
+    """
+
+    slots: tuple[str, ...] = ()
+    start = 0.0  # what slots hold before the first step
+
+    def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, name=None,
+                 **old):  # fmt: skip
+        kind = type(self).__name__
+        if "lr" in old:
+            learning_rate = old.pop("lr")
+            note(f"{kind}(lr=...) is read as learning_rate=")
+        if "decay" in old:
+            require(not old.pop("decay"), f"{kind}: decay", "0", "another value",
+                    "pass a schedule as learning_rate, e.g. lambda step: 1e-3 / (1 + 1e-4 * step)", error=ArgumentError)  # fmt: skip
+            note(f"{kind}(decay=0.0) is ignored")
+        if old:
+            raise ArgumentTypeError(f"{kind}: expected arguments of the optimizer, received {', '.join(map(repr, old))}")
+        self.schedule: Callable[[int], float] | None = None
+        self.learning_rate = learning_rate
+        given = [c for c in (clipnorm, clipvalue, global_clipnorm) if c is not None]
+        require(len(given) <= 1, f"{kind}", "at most one of clipnorm, clipvalue, global_clipnorm", f"{len(given)} of them",
+                error=ArgumentError)  # fmt: skip
+        require(all(c > 0 for c in given), f"{kind}: clipping", "a bound above 0", given, error=ArgumentError)
+        require(weight_decay is None or weight_decay >= 0, f"{kind}: weight_decay", "at least 0", weight_decay,
+                error=ArgumentError)  # fmt: skip
+        self.weight_decay, self.clipnorm, self.clipvalue = weight_decay, clipnorm, clipvalue
+        self.global_clipnorm = global_clipnorm
+        self.name = name or kind.lower()
+        self.iterations = 0
+        self.params: list[Parameter] = []
+        self.slot = SimpleNamespace()
+
+    def update(self, be, p, g, slot, lr: float, t: int) -> None:
+        """Step the flat array p in place with gradient g at step t >= 1."""
+        raise NotImplementedError
+
+    @property
+    def learning_rate(self) -> float:
+        """The rate of the next step."""
+        return self._rate if self.schedule is None else float(self.schedule(self.iterations))
+
+    @learning_rate.setter
+    def learning_rate(self, rate) -> None:
+        where = f"{type(self).__name__}: learning_rate"
+        if callable(rate):
+            self.schedule = rate
+            return
+        require(isinstance(rate, (int, float)) or hasattr(rate, "__float__"), where, "a number or a schedule", repr(rate),
+                error=ArgumentTypeError)  # fmt: skip
+        require(math.isfinite(rate) and rate >= 0, where, "a finite number of at least 0", rate, error=ArgumentError)
+        require(self.schedule is None, where, "no assignment while a schedule sets it", rate, error=ArgumentTypeError)
+        self._rate = float(rate)
+
+    lr = learning_rate  # Keras 2
+
+    def build(self, params: list[Parameter]) -> None:
+        """Take over `params`: move their data into one flat buffer.  State that exists for a parameter is kept."""
+        if [id(p) for p in params] == [id(p) for p in self.params]:
+            return
+        be = params[0].be
+        old = {id(p): {s: self._piece(getattr(self.slot, s), i) for s in self.slots} for i, p in enumerate(self.params)}
+        self.offsets, end = [], 0
+        for p in params:
+            self.offsets.append(end)
+            end += -(-p.data.size // ALIGNMENT) * ALIGNMENT
+        self.be, self.params = be, list(params)
+        self.flat, self.flat_grad = be.xp.zeros(end, be.dtype), be.xp.zeros(end, be.dtype)
+        self.slot = SimpleNamespace(**{s: be.xp.full(end, self.start, be.dtype) for s in self.slots})
+        for i, p in enumerate(self.params):
+            data = self._piece(self.flat, i).reshape(p.shape)
+            data[...] = p.data
+            p.data, p.grad_buffer, p.grad = data, self._piece(self.flat_grad, i).reshape(p.shape), None
+            for s, values in old.get(id(p), {}).items():
+                self._piece(getattr(self.slot, s), i)[...] = values
+
+    def _piece(self, flat, i: int):
+        """Parameter i's slice of a flat buffer."""
+        return flat[self.offsets[i] : self.offsets[i] + self.params[i].data.size]
+
+    def apply(self) -> None:
+        """One step with the gradients that backward left in the parameters, which are cleared."""
+        for p in self.params:
+            if p.grad is None:
+                p.grad_buffer[...] = 0  # no path from the loss to this parameter
+            p.grad = None
+        self._clip()
+        lr = self.learning_rate
+        if self.weight_decay:
+            self.flat -= self.flat * (self.weight_decay * lr)
+        self.update(self.be, self.flat, self.flat_grad, self.slot, lr, self.iterations + 1)
+        self.iterations += 1
+
+    def _clip(self) -> None:
+        xp, g = self.be.xp, self.flat_grad
+        if self.clipvalue:
+            xp.clip(g, -self.clipvalue, self.clipvalue, out=g)
+        if self.global_clipnorm:
+            g *= self.global_clipnorm / max(math.sqrt(float(xp.vdot(g, g))), self.global_clipnorm)
+        if self.clipnorm:
+            for i in range(len(self.params)):
+                piece = self._piece(g, i)
+                piece *= self.clipnorm / max(math.sqrt(float(xp.vdot(piece, piece))), self.clipnorm)
+
+    def count_params(self) -> int:
+        """Numbers of optimizer state, Keras's way: the slots, the step counter and the learning rate."""
+        return len(self.slots) * sum(p.data.size for p in self.params) + 2
+
+    def get_config(self) -> dict:
+        """The constructor's arguments as plain values, for files."""
+        common = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay, "clipnorm": self.clipnorm,
+                  "clipvalue": self.clipvalue, "global_clipnorm": self.global_clipnorm}  # fmt: skip
+        return common | {key: getattr(self, key) for key in self.config}
+
+    config: tuple[str, ...] = ()
+
+
+def fraction(where: str, value) -> float:
+    """A number from 0 up to, but not including, 1: a decay rate of a moving average."""
+    require(0 <= value < 1, where, "a number from 0 to below 1", value, error=ArgumentError)
+    return float(value)

@@ -1,0 +1,25 @@
+"""RMSprop."""
+
+from .base import Optimizer, fraction
+
+
+class RMSprop(Optimizer):
+    """v = rho v + (1-rho) g^2;  p -= lr g / sqrt(v + eps), eps inside the root.
+
+    centered: a = rho a + (1-rho) g, and v - a^2 takes v's place. momentum mu: m = mu m + step, p -= m.
+    Source: Tieleman & Hinton 2012, lecture 6.5; centred: Graves 2013, equations 38-45.
+    """
+
+    config = ("rho", "momentum", "epsilon", "centered")
+
+    def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.rho, self.momentum = fraction("RMSprop: rho", rho), fraction("RMSprop: momentum", momentum)
+        self.epsilon, self.centered = float(epsilon), bool(centered)
+        self.slots = ("v", *(("m",) if self.momentum else ()), *(("a",) if self.centered else ()))
+
+    def update(self, be, p, g, slot, lr, t):
+        be.rmsprop_step(
+            p, g, slot.v, getattr(slot, "m", None), getattr(slot, "a", None),
+            lr=lr, rho=self.rho, momentum=self.momentum, eps=self.epsilon,
+        )  # fmt: skip

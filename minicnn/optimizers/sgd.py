@@ -1,0 +1,20 @@
+"""Stochastic gradient descent."""
+
+from .base import Optimizer, fraction
+
+
+class SGD(Optimizer):
+    """p -= lr g;  with momentum mu:  m = mu m - lr g,  p += m;  with nesterov:  p += mu m - lr g.
+
+    Source: Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning".
+    """
+
+    config = ("momentum", "nesterov")
+
+    def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.momentum, self.nesterov = fraction("SGD: momentum", momentum), bool(nesterov)
+        self.slots = ("m",) if self.momentum else ()
+
+    def update(self, be, p, g, slot, lr, t):
+        be.sgd_step(p, g, getattr(slot, "m", None), lr=lr, momentum=self.momentum, nesterov=self.nesterov)

@@ -1,0 +1,19 @@
+"""What a run can tell: numbers first (NumPy arrays, DataFrames), then pictures of them.
+
+Every `draw` returns a matplotlib Figure that belongs to nobody: no pyplot state, no window; a notebook shows it, and
+`save(figure, "curves.png")` writes it.
+"""
+
+import os
+from typing import Any
+
+from . import confusion, curves, labels, per_class, samples, worst
+
+__all__ = ["confusion", "curves", "labels", "per_class", "samples", "save", "worst"]
+
+
+def save(figure: Any, path: str | os.PathLike) -> None:
+    """Write a figure as the suffix of `path` says (.png, .svg, .pdf), atomically. Raises ArgumentError, OSError."""
+    from . import figure as pictures
+
+    pictures.save(figure, path)

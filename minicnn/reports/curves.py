@@ -1,0 +1,72 @@
+"""What fit reported, epoch by epoch: accuracy and loss, training against validation, above the learning rate."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def best(history: Any, name: str = "val_accuracy") -> tuple[int, float] | None:
+    """(epoch, value) of the highest `name`, epochs counted from 1, the first of equals; None if there is none.
+
+    history is a History, or its dict name -> one value per epoch.
+    """
+    values = columns_of(history).get(name, [])
+    return max(enumerate(values, 1), key=lambda pair: pair[1], default=None)
+
+
+def draw(history: Any, title: str = "Learning curves") -> "Figure":
+    """A History, or its dict, as curves; what was not measured is left out."""
+    from matplotlib.ticker import MaxNLocator
+
+    from .figure import BLUE, INK, MUTED, ORANGE, picture
+
+    values = columns_of(history)
+    epochs = max((len(column) for column in values.values()), default=0)
+    with picture(8, 7.6) as figure:
+        figure.suptitle(title, x=0.01, ha="left")
+        panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.1))
+        for axes, name in zip(panels, ("accuracy", "loss", "learning_rate"), strict=True):
+            axes.set_ylabel(name.replace("_", " "))
+            axes.grid(axis="y")
+        for axes, name in zip(panels, ("accuracy", "loss"), strict=False):
+            for key, label, colour, dots in ((name, "training", BLUE, "o"), (f"val_{name}", "validation", ORANGE, "s")):
+                if values.get(key):
+                    numbers = range(1, len(values[key]) + 1)
+                    axes.plot(numbers, values[key], color=colour, marker=dots, markersize=4, label=label)
+        if panels[0].lines:
+            figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
+        else:
+            panels[0].text(0.5, 0.5, "no epoch was finished", transform=panels[0].transAxes, ha="center", color=MUTED)
+        top = best(history)
+        if top:
+            panels[0].plot(*top, marker="o", markersize=11, markerfacecolor="none", markeredgecolor=INK, linewidth=0)
+            text = f"best validation accuracy: {top[1]:.4f} in epoch {top[0]}"
+            panels[0].set_title(text, fontsize=10, fontweight="normal", color=INK)
+        if values.get("learning_rate"):
+            draw_rates(panels[2], values["learning_rate"])
+        panels[2].set(xlabel="epoch", xlim=(0.5, max(epochs, 1) + 0.5))
+        panels[2].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        figure.align_ylabels()
+    return figure
+
+
+def draw_rates(axes: "Axes", rates: Sequence[float]) -> None:
+    """The learning rate of each epoch as steps on a logarithmic scale; a few rates are named one by one."""
+    from matplotlib.ticker import NullLocator
+
+    from .figure import MUTED
+
+    axes.step(range(1, len(rates) + 1), rates, where="mid", color=MUTED, marker="o", markersize=3)
+    axes.set_yscale("log")
+    different = sorted(set(rates))
+    if len(different) <= 4:
+        axes.set_yticks(different, [f"{rate:g}" for rate in different])
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.set_ylim(different[0] / 1.6, different[-1] * 1.6)
+
+
+def columns_of(history: Any) -> Mapping[str, Sequence[float]]:
+    return getattr(history, "history", history)

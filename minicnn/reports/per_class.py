@@ -1,0 +1,28 @@
+"""How well each digit is told apart."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .arrays import classes_of, same_length
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def table(y: np.ndarray, prediction: np.ndarray, classes: int = 10) -> "pandas.DataFrame":
+    """One row per class: precision, recall, f1 (fractions 0..1) and images; y and prediction (N,) or (N, K).
+
+        precision = right / predicted as this class     recall = right / images of this class
+        f1        = 2 precision recall / (precision + recall)
+
+    0 where the denominator is 0. Raises DataError when the lengths differ or a label is none.
+    """
+    import pandas
+    from sklearn.metrics import precision_recall_fscore_support
+
+    y, prediction = classes_of(y, "per_class.table: y"), classes_of(prediction, "per_class.table: prediction")
+    same_length("per_class.table", y=y, prediction=prediction)
+    columns = precision_recall_fscore_support(y, prediction, labels=range(classes), zero_division=0)
+    names = ("precision", "recall", "f1", "images")
+    return pandas.DataFrame(dict(zip(names, columns, strict=True)), pandas.RangeIndex(classes, name="label"))

@@ -1,0 +1,131 @@
+"""What fit and evaluate are fed: arrays, an augmenting flow, or any iterable of batches, behind one interface.
+
+A source yields batches (x, y, t, w): x on the backend, y as the user gave it (for metrics), t the loss's targets on the
+backend, w sample weights on the backend or None.
+"""
+
+import itertools
+
+import numpy as np
+
+from ..backend.streams import SHUFFLE
+from ..data.batches import check_images, check_lengths
+from ..data.flow import Flow
+from ..errors import ArgumentError, ArgumentTypeError, DataError, require
+
+
+def check_x(model, x, what: str) -> np.ndarray:
+    """x as an array of shape (N, *model.input_shape), finite.  A last axis of size 1 may be missing or too many, as in Keras."""
+    x = np.asarray(x)
+    if x.dtype.kind not in "fiub":
+        raise ArgumentTypeError(f"{what}: expected an array of numbers, received dtype {x.dtype}")
+    model.ensure_built(x)
+    shape = model.input_shape
+    if x.shape[1:] != shape:
+        if (*x.shape[1:], 1) == shape:
+            x = x[..., None]
+        elif x.shape[1:] == (*shape, 1):
+            x = x[..., 0]
+    expected = "(" + ", ".join(["N", *map(str, shape)]) + ")"
+    same_size = x.ndim > 1 and np.prod(x.shape[1:]) == np.prod(shape)
+    fix = f"use x.reshape(-1, {', '.join(map(str, shape))})" if same_size else "the model was built for that shape"
+    require(x.ndim >= 1 and x.shape[1:] == shape, f"{model.name}: {what}", f"shape {expected}", x.shape, fix)
+    require(len(x) > 0, f"{model.name}: {what}", "at least one sample", "none", error=DataError)
+    check_images(x, what)
+    return x
+
+
+def sample_weights(y: np.ndarray, sample_weight, class_weight) -> np.ndarray | None:
+    """One weight per sample from either of Keras's two arguments; a class that is not listed weighs 1."""
+    require(sample_weight is None or class_weight is None, "fit", "class_weight or sample_weight", "both",
+            error=ArgumentError)  # fmt: skip
+    if class_weight is not None:
+        classes = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(-1).astype(np.int64)
+        return np.array([float(class_weight.get(int(c), 1.0)) for c in classes], np.float32)
+    if sample_weight is None:
+        return None
+    sample_weight = np.asarray(sample_weight, np.float32)
+    require(sample_weight.shape == (len(y),), "sample_weight", f"shape ({len(y)},)", sample_weight.shape)
+    require(bool(np.isfinite(sample_weight).all()), "sample_weight", "finite numbers", "NaN or infinity", error=DataError)
+    return sample_weight
+
+
+class Arrays:
+    """x and y in memory.  Batches of rows in an order that the model's seed and epoch fix; the last may be smaller."""
+
+    def __init__(self, model, x, y, batch_size: int, sample_weight=None, class_weight=None, what: str = "x"):
+        require(y is not None, "fit", "targets y", "None", error=ArgumentTypeError)
+        self.x, self.y, self.batch_size = check_x(model, x, what), np.asarray(y), batch_size
+        check_lengths("fit" if what == "x" else "validation_data", x=self.x, y=self.y, sample_weight=sample_weight)
+        self.weights = sample_weights(self.y, sample_weight, class_weight)
+        self.targets = model.loss.prepare(self.y, model.output_shape)
+        self.n = len(self.x)
+        self.steps = -(-self.n // batch_size)
+
+    def rows(self, be, streams, shuffle: bool, turn: int) -> np.ndarray:
+        """The order of the rows: argsort of one random word per row, ties by row."""
+        if not shuffle:
+            return np.arange(self.n)
+        words = be.to_numpy(be.philox(self.n, streams.key(SHUFFLE, turn, step=streams.epoch)))
+        return np.argsort(words, kind="stable")
+
+    def images(self, be, streams, rows):
+        return be.asarray(self.x[rows], be.dtype)
+
+    def batches(self, be, streams, shuffle: bool, steps: int):
+        """`steps` batches; rows are shuffled anew each time all have been seen."""
+        slices = ((turn, i) for turn in itertools.count() for i in range(self.steps))
+        for turn, i in itertools.islice(slices, steps):
+            if i == 0:
+                order = self.rows(be, streams, shuffle, turn)
+            rows = order[i * self.batch_size : (i + 1) * self.batch_size]
+            w = None if self.weights is None else be.asarray(self.weights[rows])
+            yield self.images(be, streams, rows), self.y[rows], be.asarray(self.targets[rows], be.dtype), w
+
+
+class Augmented(Arrays):
+    """A Flow of an ImageDataGenerator: the same, with each batch warped as it is needed."""
+
+    def __init__(self, model, flow: Flow, class_weight=None):
+        super().__init__(model, flow.x, flow.y, flow.batch_size, getattr(flow, "sample_weight", None), class_weight)
+        self.flow = flow
+
+    def rows(self, be, streams, shuffle, turn):
+        return super().rows(be, streams, shuffle and self.flow.shuffle, turn)
+
+    def images(self, be, streams, rows):
+        return be.asarray(self.flow.batch(be, rows, streams.seed, streams.step)[0], be.dtype)
+
+
+class Batches:
+    """Any iterable of (x, y) or (x, y, sample_weight) batches; an iterator goes on where the last epoch left it."""
+
+    def __init__(self, model, iterable, class_weight=None):
+        self.model, self.iterable, self.class_weight = model, iterable, class_weight
+        self.steps = len(iterable) if hasattr(iterable, "__len__") else None
+        self.iterator = iter(())
+
+    def batches(self, be, streams, shuffle: bool, steps: int | None):
+        for done in itertools.count() if steps is None else range(steps):
+            item = next(self.iterator, None)
+            if item is None:
+                self.iterator = iter(self.iterable)
+                item = next(self.iterator, None) if steps is not None or done == 0 else None
+            if item is None:
+                require(done > 0, "fit", "batches (x, y)", "an iterable without any", error=DataError)
+                return
+            ok = isinstance(item, (tuple, list)) and len(item) in (2, 3)
+            require(ok, "fit", "batches (x, y) or (x, y, sample_weight)", type(item).__name__, error=ArgumentTypeError)
+            batch = Arrays(self.model, item[0], item[1], len(item[0]), item[2] if len(item) == 3 else None, self.class_weight)
+            yield from batch.batches(be, streams, False, 1)
+
+
+def source(model, x, y, batch_size, sample_weight=None, class_weight=None, what="x"):
+    """The source for what a user passed as x (and y)."""
+    if isinstance(x, Flow):
+        require(y is None and batch_size is None, "fit", "a flow alone: it holds y and batch_size", "y or batch_size too",
+                error=ArgumentError)  # fmt: skip
+        return Augmented(model, x, class_weight)
+    if y is None and not hasattr(x, "shape") and hasattr(x, "__iter__"):
+        return Batches(model, x, class_weight)
+    return Arrays(model, x, y, 32 if batch_size is None else batch_size, sample_weight, class_weight, what)

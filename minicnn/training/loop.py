@@ -1,0 +1,139 @@
+"""One step of training, and passes over batches. Everything that changes while a model learns changes here."""
+
+import math
+
+import numpy as np
+
+from ..core.tensor import Tensor, no_grad
+from ..errors import NonFiniteError
+
+TILE = 32  # images that go through the network together at inference, whatever the batch size
+
+
+def train_step(model, x, t, w) -> tuple[float, np.ndarray]:
+    """Forward, loss, backward, update.  x, t, w on the model's backend -> the loss and the outputs before the update.
+
+    Raises NonFiniteError before anything has changed: weights, moving averages, optimizer and counters stay.
+    """
+    y = model.forward(Tensor(x, model.backend), training=True, logits=model.fused)
+    loss = model.loss.reduce(model.loss.values(t, y, logits=model.fused), w)
+    value = float(loss.numpy())
+    if not math.isfinite(value):
+        raise NonFiniteError(f"loss is {value}: {first_non_finite(model, x)}")
+    if loss.requires_grad:
+        loss.backward()
+        model.optimizer.apply()
+    for layer in model.layers:
+        layer.commit()
+    model.streams.step += 1
+    return value, outputs(model, y)
+
+
+def outputs(model, y: Tensor) -> np.ndarray:
+    """The model's outputs as NumPy, from its last tensor: logits where the loss is fused with the last activation."""
+    with no_grad():
+        return (model.layers[-1].activation(y) if model.fused else y).numpy()
+
+
+def first_non_finite(model, x) -> str:
+    """Run the step again, with the same random decisions, up to the first layer whose output is not finite."""
+    be = model.backend
+    if not bool(be.xp.isfinite(x).all()):
+        return "the batch's x is not finite"
+    for p in model.weights:
+        if not bool(be.xp.isfinite(p.data).all()):
+            return f"weight {p.path} is not finite; lower the learning rate"
+    with no_grad():
+        y = Tensor(x, be)
+        for layer in model.layers:
+            last = layer is model.layers[-1] and model.fused
+            y = layer.preactivation(y, training=True) if last else layer.call(y, training=True)
+            if not bool(be.xp.isfinite(y.data).all()):
+                return f"the first layer whose output is not finite is {layer.name} ({type(layer).__name__}); lower the learning rate"
+    return "every layer's output is finite; the loss itself overflowed"
+
+
+def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks, epoch: int) -> None:
+    """One pass.  `logs` gathers running means; model.stop_training is looked at after every batch."""
+    for step, (x, y, t, w) in enumerate(source.batches(model.backend, model.streams, shuffle, steps)):
+        callbacks.on_train_batch_begin(step)
+        try:
+            loss, predicted = train_step(model, x, t, w)
+        except NonFiniteError as error:
+            raise NonFiniteError(f"fit: stopped at epoch {epoch + 1}, batch {step + 1}: {error}") from None
+        logs.add(loss, y, predicted, w)
+        callbacks.on_train_batch_end(step, logs.result)
+        if model.stop_training:
+            return
+
+
+def infer(model, x: np.ndarray, *, logits: bool):
+    """Outputs for images x, TILE at a time: yields (rows, outputs).  What an image yields does not depend on its batch.
+
+    Where the backend's products depend on the number of rows (BLAS), the last tile is filled up with zeros.
+    """
+    be = model.backend
+    with no_grad():
+        for start in range(0, len(x), TILE):
+            tile = be.asarray(x[start : start + TILE], be.dtype)
+            n = len(tile)
+            if n < TILE and not be.rows_independent:
+                tile = be.xp.concatenate([tile, be.xp.zeros((TILE - n, *tile.shape[1:]), be.dtype)])
+            y = model.forward(Tensor(tile, be), training=False, logits=logits)
+            yield slice(start, start + n), y.data[:n]
+
+
+def evaluate(model, source, logs, callbacks) -> None:
+    """Loss and metrics over arrays, batch by batch, in order and without training."""
+    be = model.backend
+    y = be.xp.empty((source.n, *model.output_shape), be.dtype)
+    tiles, done = infer(model, source.x, logits=model.fused), 0
+    for step in range(source.steps):
+        callbacks.on_test_batch_begin(step)
+        rows = slice(step * source.batch_size, min((step + 1) * source.batch_size, source.n))
+        while done < rows.stop:
+            tile, y[tile] = next(tiles)
+            done = tile.stop
+        _test(model, logs, y[rows], source.y[rows], source.targets[rows], None if source.weights is None else source.weights[rows])
+        callbacks.on_test_batch_end(step, logs.result)
+
+
+def evaluate_batches(model, source, steps, logs, callbacks) -> None:
+    """The same over an iterable of batches."""
+    be = model.backend
+    for step, (x, y_true, t, w) in enumerate(source.batches(be, model.streams, False, steps)):
+        callbacks.on_test_batch_begin(step)
+        y = be.xp.concatenate([part for _, part in infer(model, be.to_numpy(x), logits=model.fused)])
+        _test(model, logs, y, y_true, t, w)
+        callbacks.on_test_batch_end(step, logs.result)
+
+
+def _test(model, logs, y, y_true, t, w) -> None:
+    be = model.backend
+    with no_grad():
+        y = Tensor(y, be)
+        t, w = be.asarray(t, be.dtype), None if w is None else be.asarray(w, be.dtype)
+        loss = model.loss.reduce(model.loss.values(t, y, logits=model.fused), w)
+    logs.add(float(loss.numpy()), y_true, outputs(model, y), w)
+
+
+class RunningLogs:
+    """The means that are reported: of the loss, weighted by batch size, and of every metric."""
+
+    def __init__(self, model):
+        self.metrics, self.weighted = model.metrics, model.weighted_metrics
+        self.total, self.count = 0.0, 0
+        for metric in (*self.metrics, *self.weighted):
+            metric.reset_state()
+
+    def add(self, loss: float, y, predicted, w) -> None:
+        self.total += loss * len(y)
+        self.count += len(y)
+        for metric in self.metrics:
+            metric.update_state(y, predicted)
+        for metric in self.weighted:
+            metric.update_state(y, predicted, None if w is None else np.asarray(w))
+
+    def result(self) -> dict[str, float]:
+        means = {metric.name: float(metric.result()) for metric in (*self.metrics, *self.weighted)}
+        return means | {"loss": self.total / max(self.count, 1)}

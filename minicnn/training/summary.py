@@ -1,0 +1,54 @@
+"""The table that `model.summary()` prints, in Keras's columns."""
+
+from ..layers import Layer
+
+
+def table(model, width: int = 88, show_trainable: bool = False) -> str:
+    """Layer (type), Output Shape, Param #; then the totals with their sizes.  One string without a final newline."""
+    rows = [(f"{layer.name} ({type(layer).__name__})", _shape(layer), _count(layer)) for layer in model.layers]
+    heads = ("Layer (type)", "Output Shape", "Param #")
+    marks = [("Y" if layer.trainable else "N") if layer.params else "-" for layer in model.layers]
+    cuts = [max(len(text) for text in column) for column in zip(heads, *rows, strict=True)]
+    cuts = [max(cut, share) for cut, share in zip(cuts, (width * 45 // 100, width * 35 // 100, width // 5 - 10), strict=True)]
+
+    def line(cells, mark):
+        left, middle, right = cells
+        text = f"│ {left:<{cuts[0]}} │ {middle:<{cuts[1]}} │ {right:>{cuts[2]}} │"
+        return text + (f" {mark:^9} │" if show_trainable else "")
+
+    def rule(ends, bar="─"):
+        spans = [*cuts, *([9] if show_trainable else [])]
+        return ends[0] + ends[1].join(bar * (n + 2) for n in spans) + ends[2]
+
+    body = f"\n{rule('├┼┤')}\n".join(line(row, mark) for row, mark in zip(rows, marks, strict=True))
+    heavy = f"{rule('┏┳┓', '━')}\n{line(heads, 'Trainable').replace('│', '┃')}\n{rule('┡╇┩', '━')}"
+    return f'Model: "{model.name}"\n{heavy}\n{body}\n{rule("└┴┘")}\n{totals(model)}'
+
+
+def totals(model) -> str:
+    """Total, trainable, non-trainable and, once there is one, optimizer parameters, each with its size."""
+    trainable = sum(p.data.size for layer in model.layers for p in layer.trainable_weights)
+    frozen = sum(p.data.size for layer in model.layers for p in layer.non_trainable_weights)
+    counts = {"Trainable": trainable, "Non-trainable": frozen}
+    if model.optimizer is not None and model.optimizer.params:
+        counts["Optimizer"] = model.optimizer.count_params()
+    counts = {"Total": sum(counts.values())} | counts
+    itemsize = model.backend.dtype.itemsize
+    return "\n".join(f" {name} params: {n:,} ({_size(n * itemsize)})" for name, n in counts.items())
+
+
+def _shape(layer: Layer) -> str:
+    return "?" if layer.output_shape is None else f"({', '.join(['None', *map(str, layer.output_shape)])})"
+
+
+def _count(layer: Layer) -> str:
+    return f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
+
+
+def _size(nbytes: int) -> str:
+    size, unit = float(nbytes), "B"
+    for larger in ("KB", "MB", "GB"):
+        if size < 1024:
+            break
+        size, unit = size / 1024, larger
+    return f"{size:.2f} {unit}"
