@@ -184,46 +184,49 @@ class VarianceScaling(RandomInitializer):
         return std / _CUT_STD * _cut_normal(rng, shape)
 
 
-class GlorotUniform(VarianceScaling):
+class FixedScaling(VarianceScaling):
+    """VarianceScaling with the (scale, mode, distribution) of a paper; only the seed is free."""
+
+    recipe: tuple[float, str, str]
+
+    def __init__(self, seed: int | None = None):
+        super().__init__(*self.recipe, seed=seed)
+
+
+class GlorotUniform(FixedScaling):
     """U(-a, a), a = sqrt(6 / (fan_in + fan_out)). Source: Glorot and Bengio, 2010, eq. 16."""
 
-    def __init__(self, seed: int | None = None):
-        super().__init__(1.0, "fan_avg", "uniform", seed)
+    recipe = (1.0, "fan_avg", "uniform")
 
 
-class GlorotNormal(VarianceScaling):
+class GlorotNormal(FixedScaling):
     """Truncated normal of variance 2 / (fan_in + fan_out). Source: Glorot and Bengio, 2010, eq. 12."""
 
-    def __init__(self, seed: int | None = None):
-        super().__init__(1.0, "fan_avg", "truncated_normal", seed)
+    recipe = (1.0, "fan_avg", "truncated_normal")
 
 
-class HeUniform(VarianceScaling):
+class HeUniform(FixedScaling):
     """U(-a, a), a = sqrt(6 / fan_in). Source: He et al., 2015, eq. 10."""
 
-    def __init__(self, seed: int | None = None):
-        super().__init__(2.0, "fan_in", "uniform", seed)
+    recipe = (2.0, "fan_in", "uniform")
 
 
-class HeNormal(VarianceScaling):
+class HeNormal(FixedScaling):
     """Truncated normal of variance 2 / fan_in. Source: He et al., 2015, eq. 10."""
 
-    def __init__(self, seed: int | None = None):
-        super().__init__(2.0, "fan_in", "truncated_normal", seed)
+    recipe = (2.0, "fan_in", "truncated_normal")
 
 
-class LecunUniform(VarianceScaling):
+class LecunUniform(FixedScaling):
     """U(-a, a), a = sqrt(3 / fan_in). Source: LeCun et al., Efficient BackProp, 1998, section 4.6."""
 
-    def __init__(self, seed: int | None = None):
-        super().__init__(1.0, "fan_in", "uniform", seed)
+    recipe = (1.0, "fan_in", "uniform")
 
 
-class LecunNormal(VarianceScaling):
+class LecunNormal(FixedScaling):
     """Truncated normal of variance 1 / fan_in; selu's partner. Source: Klambauer et al., 2017, section 2."""
 
-    def __init__(self, seed: int | None = None):
-        super().__init__(1.0, "fan_in", "truncated_normal", seed)
+    recipe = (1.0, "fan_in", "truncated_normal")
 
 
 class Orthogonal(RandomInitializer):
@@ -284,8 +287,8 @@ def _choice(who: str, what: str, value, known: tuple[str, ...]) -> str:
     return value
 
 
-_CLASSES = (Zeros, Ones, Constant, Identity, RandomNormal, TruncatedNormal, RandomUniform, VarianceScaling, GlorotUniform,
-            GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Orthogonal)  # fmt: skip
+_CLASSES = (Zeros, Ones, Constant, Identity, RandomNormal, TruncatedNormal, RandomUniform, VarianceScaling,
+            GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Orthogonal)  # fmt: skip
 _NAMES = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", c.__name__).lower(): c for c in _CLASSES}
 _ALIASES = {c.__name__: c for c in _CLASSES} | {
     "normal": RandomNormal,
@@ -303,8 +306,14 @@ def get(identifier) -> Initializer | None:
     if identifier is None or isinstance(identifier, Initializer):
         return identifier
     if isinstance(identifier, dict):
-        identifier, config = identifier.get("class_name"), identifier.get("config") or {}
-        return _named(identifier)(**config)
+        cls, config = _named(identifier.get("class_name")), identifier.get("config") or {}
+        known = inspect.signature(cls).parameters
+        # Keras writes options that it does not use as null.
+        config = {name: value for name, value in config.items() if name in known or value is not None}
+        extra = [name for name in config if name not in known]
+        expected = f"a config of {', '.join(known)}"
+        require(not extra, cls.__name__, expected, ", ".join(extra), error=ArgumentTypeError)
+        return cls(**config)
     if isinstance(identifier, str):
         return _named(identifier)()
     if isinstance(identifier, type) and issubclass(identifier, Initializer):

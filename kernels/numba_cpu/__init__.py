@@ -4,6 +4,12 @@ from .activation import bias_grad as bias_grad
 from .activation import relu as relu
 from .activation import relu_bias_grad as relu_bias_grad
 from .activation import relu_grad as relu_grad
+from .conv import conv2d as conv2d
+from .conv import conv2d_input_grad as conv2d_input_grad
+from .conv import conv2d_weight_grad as conv2d_weight_grad
+from .dense import dense as dense
+from .dense import dense_input_grad as dense_input_grad
+from .dense import dense_weight_grad as dense_weight_grad
 from .loss import softmax as softmax
 from .loss import softmax_cross_entropy as softmax_cross_entropy
 from .norm import batch_norm as batch_norm

@@ -63,53 +63,43 @@ def _relu_grad_blocks(dy, y, dx, blocks):
 
 
 @njit(**INNER)
-def _unfold(wide, db):
-    for o in range(db.size):
-        db[o] = 0
-    for start in range(0, wide.size, db.size):
-        row = wide[start : start + db.size]
-        for o in range(db.size):
-            db[o] += row[o]
-
-
-@njit(**INNER)
-def _relu_bias_grad(dy, y, dx, db, width):
-    total = np.zeros(width, np.float32)
+def _relu_bias_grad(dy, y, dx, total):
+    width = total.size
+    for i in range(width):
+        total[i] = 0
     for start in range(0, dy.size, width):
         dy_row, y_row, dx_row = dy[start : start + width], y[start : start + width], dx[start : start + width]
         for i in range(dy_row.size):
             d = dy_row[i] if y_row[i] > 0 else np.float32(0)
             dx_row[i] = d
             total[i] += d
-    _unfold(total, db)
 
 
 @njit(**PARALLEL)
-def _relu_bias_grad_blocks(dy, y, dx, db, width):
-    blocks, filters = db.shape
-    rows = dy.size // filters
+def _relu_bias_grad_blocks(dy, y, dx, totals, filters):
+    blocks, rows = totals.shape[0], dy.size // filters
     for k in prange(blocks):
         part = slice(k * rows // blocks * filters, (k + 1) * rows // blocks * filters)
-        _relu_bias_grad(dy[part], y[part], dx[part], db[k], width)
+        _relu_bias_grad(dy[part], y[part], dx[part], totals[k])
 
 
 @njit(**INNER)
-def _bias_grad(dy, db, width):
-    total = np.zeros(width, np.float32)
+def _bias_grad(dy, total):
+    width = total.size
+    for i in range(width):
+        total[i] = 0
     for start in range(0, dy.size, width):
         row = dy[start : start + width]
         for i in range(row.size):
             total[i] += row[i]
-    _unfold(total, db)
 
 
 @njit(**PARALLEL)
-def _bias_grad_blocks(dy, db, width):
-    blocks, filters = db.shape
-    rows = dy.size // filters
+def _bias_grad_blocks(dy, totals, filters):
+    blocks, rows = totals.shape[0], dy.size // filters
     for k in prange(blocks):
         part = slice(k * rows // blocks * filters, (k + 1) * rows // blocks * filters)
-        _bias_grad(dy[part], db[k], width)
+        _bias_grad(dy[part], totals[k])
 
 
 def relu(x):
@@ -130,14 +120,14 @@ def relu_bias_grad(dy, y):
     dy, y = np.ascontiguousarray(dy, np.float32), np.ascontiguousarray(y, np.float32)
     dx = empty(dy.shape)
     filters = dy.shape[-1]
-    db = empty((block_count(dy.size), filters))  # one row of sums per block
-    _relu_bias_grad_blocks(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), db, fold(filters) * filters)
-    return dx, db.sum(axis=0)
+    totals = empty((block_count(dy.size), fold(filters) * filters))  # a wide row of sums per block
+    _relu_bias_grad_blocks(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), totals, filters)
+    return dx, totals.reshape(-1, filters).sum(axis=0)
 
 
 def bias_grad(dy):
     dy = np.ascontiguousarray(dy, np.float32)
     filters = dy.shape[-1]
-    db = empty((block_count(dy.size), filters))
-    _bias_grad_blocks(dy.reshape(-1), db, fold(filters) * filters)
-    return db.sum(axis=0)
+    totals = empty((block_count(dy.size), fold(filters) * filters))
+    _bias_grad_blocks(dy.reshape(-1), totals, filters)
+    return totals.reshape(-1, filters).sum(axis=0)

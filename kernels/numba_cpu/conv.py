@@ -188,7 +188,7 @@ def _correlate_band(x, n, band, packed, bias, floor, y, sizes, phases, reads, wr
         count = min(band_rows, phases[f, 4] - i0) * phases[f, 5]
         if count > 0:
             sweep(a, a0, reads[f], count, columns * channels, 1,
-                  packed, phases[f, 10], phases[f, 2], phases[f, 3] * channels,
+                  packed, phases[f, 10], 0, phases[f, 2], phases[f, 3] * channels,
                   bias, 0, 0, floor, y, y0, writes[f], filters)  # fmt: skip
 
 
@@ -209,8 +209,11 @@ def _block_weight_grad(x, dy, first, last, partial, partial0, zeros, sizes, at, 
             a, a0 = view, 0
         else:
             a, a0 = x, start + i0 * sh * line
-        pack(dy, (n * out_rows + i0) * out_columns * filters, filters, 1, pixels, filters, panels, 0, 0, pixels)
-        sweep(a, a0, at, len(at), sh * line, sw * channels, panels, 0, rows, out_columns,
+        b, b0, b_step = dy, (n * out_rows + i0) * out_columns * filters, filters
+        if len(panels):
+            pack(dy, b0, filters, 1, pixels, filters, panels, 0, 0, pixels)
+            b, b0, b_step = panels, 0, 0
+        sweep(a, a0, at, len(at), sh * line, sw * channels, b, b0, b_step, rows, out_columns,
               seed, seed0, seed_step, NO_FLOOR, partial, partial0, to, padded)  # fmt: skip
         seed, seed0, seed_step = partial, partial0, padded
 
@@ -322,7 +325,7 @@ def _weight_grad_plan(source, target, window, strides, pads):
     bands = -(-rows // band)
     sizes = (height, width, channels, rows, columns, filters, padded, sh, sw, window[0], top, left, seen, band, bands)
     view = 0 if inside else (window[0] + (band - 1) * sh) * seen * channels
-    return sizes, at, np.arange(len(at)) * padded, view, band * columns * padded, bands
+    return sizes, at, np.arange(len(at)) * padded, view, band * columns * padded if padded > filters else 0, bands
 
 
 def conv2d_weight_grad(x, dy, w_shape, *, strides, pads):

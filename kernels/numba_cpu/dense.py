@@ -27,12 +27,13 @@ from . import memory
 from .simd import LANES, ROWS, STAMP, WIDTH, pack, sweep, whole_vectors
 
 DEPTH = 256
+PANELS = 4
 ROW_BLOCK = 16 * ROWS
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 
 
 @njit(nogil=True)
-def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, used, bias, bias0, floor, y, y0, to, panel, sums, lines):
+def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, used, bias, bias0, floor, y, y0, to, panel, sums, lines, step):
     """One task: `rows` x `used` results, used <= WIDTH."""
     seed, seed0, seed_step = bias, bias0, 0
     whole = -(-used // LANES) * LANES
@@ -40,11 +41,11 @@ def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, used, bias, bi
         deep = min(DEPTH, depth - k)
         pack(b, b0 + k * k_step, k_step, o_step, deep, used, panel, 0, 0, deep)
         if k + DEPTH < depth:
-            sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 1, deep,
+            sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 0, 1, deep,
                   seed, seed0, seed_step, NO_FLOOR, sums, 0, lines, whole)  # fmt: skip
-            seed, seed0, seed_step = sums, 0, WIDTH
+            seed, seed0, seed_step = sums, 0, step
         else:
-            sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 1, deep,
+            sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 0, 1, deep,
                   seed, seed0, seed_step, floor, y, y0, to, used)  # fmt: skip
 
 
@@ -52,16 +53,16 @@ def _compile(stamp):
     """The function that Numba compiles and keeps on disk; enclosing `stamp` ties it to the text of simd.py."""
 
     @njit(nogil=True, cache=True, parallel=True)
-    def product(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, rows, filters, row_block, panels, sums):
+    def product(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, rows, filters, row_block, chunk, panels, sums):
         _ = stamp
-        columns = -(-filters // WIDTH)
+        columns = -(-filters // chunk)
         count = np.arange(row_block)
-        at, to, lines = count * a_row, count * filters, count * WIDTH
+        at, to, lines = count * a_row, count * filters, count * chunk
         for task in prange(-(-rows // row_block) * columns):
-            t, first, o = numba.get_thread_id(), task // columns * row_block, task % columns * WIDTH
+            t, first, o = numba.get_thread_id(), task // columns * row_block, task % columns * chunk
             _block(
                 a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step, depth,
-                min(WIDTH, filters - o), bias, o, floor, y, first * filters + o, to, panels[t], sums[t], lines,
+                min(chunk, filters - o), bias, o, floor, y, first * filters + o, to, panels[t], sums[t], lines, chunk,
             )  # fmt: skip
 
     return product
@@ -76,14 +77,15 @@ def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y):
     if y.size == 0:
         return y
     threads = numba.get_num_threads()
-    wanted = max(2 * threads // -(-filters // WIDTH), 1)  # row blocks that keep all threads busy; results are the same
+    chunk = min(max(-(-filters // WIDTH) // threads, 1), PANELS) * WIDTH
+    wanted = max(2 * threads // -(-filters // chunk), 1)  # row blocks that keep all threads busy; results are the same
     row_block = min(-(-rows // (wanted * ROWS)) * ROWS, ROW_BLOCK)
     seed = np.zeros(whole_vectors(filters), np.float32)
     if bias is not None:
         seed[:filters] = bias
     a, b = (np.require(array, np.float32, "CAW").reshape(-1) for array in (a, b))  # another type would recompile
-    panels, sums = memory.empty((threads, DEPTH * WIDTH)), memory.empty((threads, ROW_BLOCK * WIDTH))
-    _product(a, a_row, a_step, b, k_step, o_step, depth, seed, floor, y.reshape(-1), rows, filters, row_block, panels, sums)
+    panels, sums = memory.empty((threads, DEPTH * chunk)), memory.empty((threads, ROW_BLOCK * chunk))
+    _product(a, a_row, a_step, b, k_step, o_step, depth, seed, floor, y.reshape(-1), rows, filters, row_block, chunk, panels, sums)
     return y
 
 

@@ -132,27 +132,24 @@ def _stats_segments(x, n, blocks, means, squares, mean, var):
 
 
 @njit(**INNER)
-def _grad_rows(dy, x, mean, dbeta, dgamma):
-    """Sums over rows, channels last: dbeta = sum dy, dgamma = sum dy (x - mean); `mean` repeated to a wide row."""
-    width, channels = mean.size, dbeta.size
-    s, q = np.zeros(width, np.float32), np.zeros(width, np.float32)
+def _grad_rows(dy, x, mean, s, q):
+    """Sums over wide rows, channels last: s = sum dy, q = sum dy (x - mean)."""
+    width = mean.size
+    for i in range(width):
+        s[i], q[i] = 0, 0
     for start in range(0, x.size, width):
         dy_row, x_row = dy[start : start + width], x[start : start + width]
         for i in range(x_row.size):
             s[i] += dy_row[i]
             q[i] += dy_row[i] * (x_row[i] - mean[i])
-    total_s, total_q = _unfold(s, channels), _unfold(q, channels)
-    for c in range(channels):
-        dbeta[c], dgamma[c] = total_s[c], total_q[c]
 
 
 @njit(**PARALLEL)
-def _grad_sums_last(dy, x, mean, dbeta, dgamma):
-    blocks, channels = dbeta.shape
-    rows = x.size // channels
+def _grad_sums_last(dy, x, mean, channels, sums):
+    blocks, rows = sums.shape[1], x.size // channels
     for k in prange(blocks):
         part = slice(k * rows // blocks * channels, (k + 1) * rows // blocks * channels)
-        _grad_rows(dy[part], x[part], mean, dbeta[k], dgamma[k])
+        _grad_rows(dy[part], x[part], mean, sums[0, k], sums[1, k])
 
 
 @njit(**PARALLEL)
@@ -234,12 +231,12 @@ def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats):
     blocks, flat_dy, flat_x = block_count(x.size), dy.reshape(-1), x.reshape(-1)
     mean = np.ascontiguousarray(mean, np.float32)
     if b == 1:
-        sums = np.empty((2, blocks, c))
-        _grad_sums_last(flat_dy, flat_x, _wide(mean, 1), sums[0], sums[1])
+        sums = empty((2, blocks, fold(c) * c))
+        _grad_sums_last(flat_dy, flat_x, _wide(mean, 1), c, sums)
     else:
-        sums = np.empty((2, a, c))
+        sums = empty((2, a, c))
         _grad_sums_segments(flat_dy, flat_x, mean, b, blocks, sums[0], sums[1])
-    dbeta, dgamma = sums.sum(axis=1)  # float64
+    dbeta, dgamma = sums.reshape(2, -1, c).sum(axis=1, dtype=np.float64)
     inv_std = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
     dgamma *= inv_std
     scale, dx = _wide(gamma * inv_std, b), empty(x.shape)

@@ -136,7 +136,7 @@ def _emit_tile(builder, tile, vectors, g):
         scalar = _splat(builder, builder.load(builder.gep(r, [a_index])), tile.lanes)
         for v in range(vectors):
             sums[t * vectors + v] = builder.call(fma, [scalar, factors[v], sums[t * vectors + v]])
-    left, a_index, b_index = builder.sub(left, one), builder.add(a_index, g.a_step), builder.add(b_index, I64(width))
+    left, a_index, b_index = builder.sub(left, one), builder.add(a_index, g.a_step), builder.add(b_index, g.b_step)
     a_index = builder.call(ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0"), [a_index])
     add_edge(in_column, [left, a_index, b_index, *sums], column)
     builder.cbranch(builder.icmp_signed(">", left, nought), column, line_end)
@@ -180,10 +180,10 @@ def _tile_kernel(tile: Tile, vectors: int):
 
     @intrinsic
     def kernel(
-        typingctx, a, a0, at, m, rows, a_line, a_step, b, b0, lines, columns, seed, seed0, seed_step, floor, y, y0, to, filters
+        typingctx, a, a0, at, m, rows, a_line, a_step, b, b0, b_step, lines, columns, seed, seed0, seed_step, floor, y, y0, to, filters
     ):  # fmt: skip
         """y[y0 + to[m+t] + o] = max(floor, seed[seed0 + t*seed_step + o]
-               + sum_{i < lines, j < columns} a[a0 + at[m+t] + i*a_line + j*a_step] * b[b0 + (i*columns + j)*width + o])
+               + sum_{i < lines, j < columns} a[a0 + at[m+t] + i*a_line + j*a_step] * b[b0 + (i*columns + j)*b_step + o])
 
         for t < rows (at most tile.rows; at least 1) and o < filters; a whole width of `seed` is read. width = vectors*lanes.
         """
@@ -211,6 +211,60 @@ wide = _tile_kernel(TILE, TILE.vectors)
 narrow = _tile_kernel(TILE, 1)
 
 
+def _vector_pointer(context, builder, array, index):
+    """The address of the vector that starts at array[index]."""
+    data = context.make_array(types.float32[::1])(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [index]), ir.VectorType(F32, LANES).as_pointer())
+
+
+@intrinsic
+def copy_vector(typingctx, y, j, x, i):
+    """y[j : j + LANES] = x[i : i + LANES], in one load and one store."""
+    floats, integer = types.float32[::1], types.int64
+
+    def codegen(context, builder, signature, arguments):
+        y, j, x, i = arguments
+        vector = builder.load(_vector_pointer(context, builder, x, i), align=4)
+        builder.store(vector, _vector_pointer(context, builder, y, j), align=4)
+        return context.get_dummy_value()
+
+    return types.void(floats, integer, floats, integer), codegen
+
+
+@intrinsic
+def transpose_block(typingctx, y, j, y_step, x, i, x_step):
+    """y[j + c*y_step + r] = x[i + r*x_step + c] for r, c < LANES: log2(LANES) rounds of shuffles in registers.
+
+    Round `half` swaps the off-diagonal halves of all blocks of 2*half rows and columns:   a b  ->  a c
+                                                                                           c d      b d
+    """
+    floats, integer = types.float32[::1], types.int64
+
+    def codegen(context, builder, signature, arguments):
+        y, j, y_step, x, i, x_step = arguments
+
+        def address(array, start, step, n):
+            return _vector_pointer(context, builder, array, builder.add(start, builder.mul(step, I64(n))))
+
+        def pick(a, b, lanes):  # lanes below LANES are a's, the others b's
+            return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, LANES), lanes))
+
+        rows = [builder.load(address(x, i, x_step, r), align=4) for r in range(LANES)]
+        half = 1
+        while half < LANES:
+            for r in range(LANES):
+                if not r & half:
+                    a, b = rows[r], rows[r + half]
+                    rows[r] = pick(a, b, [c if not c & half else LANES + c - half for c in range(LANES)])
+                    rows[r + half] = pick(a, b, [c + half if not c & half else LANES + c for c in range(LANES)])
+            half *= 2
+        for c in range(LANES):
+            builder.store(rows[c], address(y, j, y_step, c), align=4)
+        return context.get_dummy_value()
+
+    return types.void(floats, integer, integer, floats, integer, integer), codegen
+
+
 def whole_vectors(filters: int) -> int:
     """`filters` rounded up to whole vectors: the length of a line of packed panels, and of a bias."""
     return -(-filters // LANES) * LANES
@@ -229,33 +283,42 @@ def pack(source, start, k_step, o_step, depth, filters, panels, first, row, tota
     while column < filters:
         width = WIDTH if filters - column > WIDTH - LANES else LANES
         used = min(width, filters - column)
+        at, line = start + column * o_step, first + column * total + row * width
+        whole, turned = used // LANES * LANES, 0
+        if o_step != 1 and k_step == 1:
+            turned = depth // LANES * LANES
+            for k in range(0, turned, LANES):
+                for o in range(0, whole, LANES):
+                    transpose_block(panels, line + k * width + o, width, source, at + k + o * o_step, o_step)
         for k in range(depth):
-            line = panels[first + column * total + (row + k) * width :][:width]
-            at = start + k * k_step + column * o_step
             if o_step == 1:
-                for o in range(used):
-                    line[o] = source[at + o]
-            else:
-                for o in range(used):
-                    line[o] = source[at + o * o_step]
+                for o in range(0, whole, LANES):
+                    copy_vector(panels, line + k * width + o, source, at + k * k_step + o)
+            for o in range(whole if o_step == 1 or k < turned else 0, used):
+                panels[line + k * width + o] = source[at + k * k_step + o * o_step]
             for o in range(used, width):
-                line[o] = 0
+                panels[line + k * width + o] = 0
         column += width
 
 
 @njit(nogil=True)
-def sweep(a, a0, at, count, a_line, a_step, b, b0, lines, columns, seed, seed0, seed_step, floor, y, y0, to, filters):
-    """`count` rows of y, all filters: every panel of b against every tile of rows.  Arguments as in the micro-kernel."""
+def sweep(a, a0, at, count, a_line, a_step, b, b0, b_step, lines, columns,
+          seed, seed0, seed_step, floor, y, y0, to, filters):  # fmt: skip
+    """`count` rows of y, all filters: every panel of b against every tile of rows.  Arguments as in the micro-kernel.
+
+    b_step 0: b consists of packed panels; else it is a matrix with lines of that length, whole vectors of filters.
+    """
     column = 0
     while column < filters:
         full = filters - column > WIDTH - LANES
-        panel, left = b0 + column * lines * columns, filters - column
+        width, left = WIDTH if full else LANES, filters - column
+        panel, step = (b0 + column, b_step) if b_step else (b0 + column * lines * columns, width)
         for m in range(0, count, ROWS):
             rows, seed_m = min(ROWS, count - m), seed0 + m * seed_step + column
             if full:
-                wide(a, a0, at, m, rows, a_line, a_step, b, panel, lines, columns,
+                wide(a, a0, at, m, rows, a_line, a_step, b, panel, step, lines, columns,
                      seed, seed_m, seed_step, floor, y, y0 + column, to, left)  # fmt: skip
             else:
-                narrow(a, a0, at, m, rows, a_line, a_step, b, panel, lines, columns,
+                narrow(a, a0, at, m, rows, a_line, a_step, b, panel, step, lines, columns,
                        seed, seed_m, seed_step, floor, y, y0 + column, to, left)  # fmt: skip
-        column += WIDTH if full else LANES
+        column += width

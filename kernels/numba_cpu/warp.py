@@ -34,7 +34,7 @@ def _value(image, r, s, c, mode, cval):
     height, width, _ = image.shape
     if mode == CONSTANT and (r < 0 or r >= height or s < 0 or s >= width):
         return cval
-    return np.float32(image[_edge(r, height, mode), _edge(s, width, mode), c])
+    return image[_edge(r, height, mode), _edge(s, width, mode), c]
 
 
 @njit(**INNER)
@@ -67,8 +67,8 @@ def _warp_image(image, matrix, y, mode, cval, scale):
                 fr, fs = np.float32(r - r0), np.float32(s - s0)
                 r1, s1 = r0 + np.uint64(1), s0 + np.uint64(1)
                 for c in range(channels):
-                    above = (one - fs) * np.float32(image[r0, s0, c]) + fs * np.float32(image[r0, s1, c])
-                    below = (one - fs) * np.float32(image[r1, s0, c]) + fs * np.float32(image[r1, s1, c])
+                    above = (one - fs) * image[r0, s0, c] + fs * image[r0, s1, c]
+                    below = (one - fs) * image[r1, s0, c] + fs * image[r1, s1, c]
                     y[i, j, c] = ((one - fr) * above + fr * below) * scale
             else:
                 _border_pixel(image, r, s, y[i, j], mode, cval, scale)
@@ -81,7 +81,7 @@ def _warp(images, matrices, y, mode, cval, scale):
 
 
 def affine_warp(images, matrices, *, fill_mode, cval, scale):
-    images = np.ascontiguousarray(images, np.uint8 if images.dtype == np.uint8 else np.float32)
+    images = np.ascontiguousarray(images, np.float32)  # pennies, and one compiled version instead of two
     matrices = np.ascontiguousarray(matrices, np.float64)
     y = empty(images.shape)
     _warp(images, matrices, y, MODES[fill_mode], np.float32(cval), np.float32(scale))

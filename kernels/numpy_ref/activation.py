@@ -10,7 +10,7 @@ def relu(x):
 
 
 def relu_grad(dy, y):
-    return dy * (y > 0)
+    return np.where(y > 0, dy, dy.dtype.type(0))  # not a product: 0 times infinity is NaN
 
 
 def relu_bias_grad(dy, y):

@@ -27,4 +27,4 @@ def philox(n, key):
 
 def dropout(x, *, rate, key):
     keep = philox(x.size, key) >= round(rate * 2**32)
-    return x * keep.reshape(x.shape) * x.dtype.type(1 / (1 - rate))
+    return np.where(keep.reshape(x.shape), x * x.dtype.type(1 / (1 - rate)), x.dtype.type(0))

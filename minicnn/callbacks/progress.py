@@ -119,11 +119,13 @@ class ProgressBar(Callback):
         self._next = self._began + self._pause
 
     def _step(self, done: int, logs: LazyLogs) -> None:
+        if not self._running:
+            return
         self._done, self._last = done, perf_counter()
         if self._first is None:
             self._first = self._last
         is_last = done == self.target  # a bar shows it at once, for validation may take long; a line waits for _finish
-        if not self._running or (self._bar is None if is_last else self._last < self._next):
+        if self._bar is None if is_last else self._last < self._next:
             return
         self._next = self._last + self._pause
         left = None if self.target is None else readout.eta(self._per_step() * (self.target - done))

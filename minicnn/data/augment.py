@@ -1,31 +1,35 @@
 """ImageDataGenerator: random rotations, shifts, shears, zooms, flips of images, in Keras's names and order.
 
-One bilinear warp of the whole batch does all of the geometry and `rescale`; what it drew depends on (seed, step, position
-in the batch) alone, so any batch can be made again, in any order, on any device.
+One bilinear warp of the whole batch does all of the geometry and `rescale`. What was drawn depends on (seed, step,
+position in the batch) alone, so any batch can be made again, in any order, on any device.
 """
 
+import numbers
 import secrets
 
 import numpy as np
 
-from ..errors import ArgumentError, ShapeError, require
-from .draws import STREAM, WORDS, draw, matrices, recolour
+from ..errors import ArgumentError, DataError, ShapeError, one_of, require
+from .batches import check_images, check_lengths
+from .draws import NOTHING, STREAM, WORDS, Parameters, draw, matrices, recolour
 from .flow import Flow, host
 from .ranges import check_options
-from .standardize import Standardizer
+from .standardize import fit_statistics, standardize
 
 
 class ImageDataGenerator:
     """Options of augmentation; `flow(x, y)` gives the batches.
 
-    rotation_range, shear_range          degrees: U(-r, r); a positive angle turns counter-clockwise on the screen
-    width_shift_range, height_shift_range  a float < 1: a fraction of the size, else px: U(-s, s); an int: whole px below
-                                         it; a sequence: one of its elements; the last two with either sign
-    zoom_range                           z: U(1-z, 1+z); (low, high); rows and columns by themselves; > 1 shrinks
-    fill_mode, cval                      "nearest", "constant" (cval), "reflect", "wrap", beyond the edge
-    channel_shift_range, brightness_range  added; (low, high) multiplied; in units of the pixels, 0..255
-    rescale and the rest                 see `standardize`
-    keras_compat                         True: width_shift_range moves along the height and the other way round
+    rotation_range, shear_range  degrees: U(-r, r); a positive angle turns counter-clockwise on the screen
+    width_shift_range, height_shift_range
+        a float s: U(-s, s), of the size if s < 1, else px; an int s: 0 .. s-1 px; a sequence: one of its elements, of
+        the size if all are < 1, else px; the last two with either sign
+    zoom_range  a float z: U(1-z, 1+z), or (low, high); rows and columns apart; more than 1 shrinks
+    fill_mode, cval  beyond the edge: "nearest", "constant" (cval), "reflect", "wrap"
+    channel_shift_range, brightness_range  r: U(-r, r) is added; (low, high): multiplied; for pixels of 0..255
+    rescale and the rest  see `standardize`
+    validation_split  the share of rows, the first, that flow(subset="validation") gives
+    keras_compat  True: width_shift_range moves along the height, and the other way round
 
     Raises ArgumentError for a value outside its range.
     Source: Keras 3.15, keras/src/legacy/preprocessing/image.py.
@@ -37,21 +41,91 @@ class ImageDataGenerator:
         self, featurewise_center=False, samplewise_center=False, featurewise_std_normalization=False,
         samplewise_std_normalization=False, zca_whitening=False, zca_epsilon=1e-6, rotation_range=0,
         width_shift_range=0.0, height_shift_range=0.0, brightness_range=None, shear_range=0.0, zoom_range=0.0,
-        channel_shift_range=0.0, fill_mode="nearest", cval=0.0, horizontal_flip=False, vertical_flip=False, rescale=None,
-        preprocessing_function=None, data_format=None, validation_split=0.0, interpolation_order=1, dtype=None, *,
-        keras_compat=False,
+        channel_shift_range=0.0, fill_mode="nearest", cval=0.0, horizontal_flip=False, vertical_flip=False,
+        rescale=None, preprocessing_function=None, data_format=None, validation_split=0.0, interpolation_order=1,
+        dtype=None, *, keras_compat=False,
     ):  # fmt: skip
+        self.featurewise_center = featurewise_center or featurewise_std_normalization or zca_whitening
+        self.featurewise_std_normalization = featurewise_std_normalization and not zca_whitening
+        self.samplewise_center = samplewise_center or samplewise_std_normalization
+        self.samplewise_std_normalization = samplewise_std_normalization
+        self.zca_whitening, self.zca_epsilon = zca_whitening, zca_epsilon
         self.rotation_range, self.shear_range = rotation_range, shear_range
         self.width_shift_range, self.height_shift_range = width_shift_range, height_shift_range
-        self.zoom_range = (1 - zoom_range, 1 + zoom_range) if np.isscalar(zoom_range) else zoom_range
+        self.zoom_range = zoom_range
         self.channel_shift_range, self.brightness_range = channel_shift_range, brightness_range
         self.fill_mode, self.cval = fill_mode, cval
         self.horizontal_flip, self.vertical_flip = horizontal_flip, vertical_flip
         self.rescale, self.preprocessing_function = rescale, preprocessing_function
         self.validation_split, self.keras_compat = validation_split, keras_compat
         self.data_format, self.interpolation_order, self.dtype = data_format, interpolation_order, dtype
+        self.mean = self.std = self.zca_whitening_matrix = None  # set by fit
         check_options(self)
-        self._standardizer = Standardizer(
-            preprocessing_function, rescale, samplewise_center, samplewise_std_normalization, featurewise_center,
-            featurewise_std_normalization, zca_whitening, zca_epsilon,
+        if isinstance(zoom_range, numbers.Real):
+            self.zoom_range = (1 - zoom_range, 1 + zoom_range)
+
+    def flow(self, x, y=None, batch_size=32, shuffle=True, sample_weight=None, seed=None, *, subset=None) -> Flow:
+        """Augmented batches of x (N, H, W, C); subset: "validation" (the first rows) or "training" (the others)."""
+        if subset is not None:
+            x, y, sample_weight = (None if rows is None else np.asarray(rows) for rows in (x, y, sample_weight))
+            one_of("flow subset", subset, ("training", "validation"))
+            cut = int(check_lengths("flow", x=x, y=y, sample_weight=sample_weight) * self.validation_split)
+            part = slice(None, cut) if subset == "validation" else slice(cut, None)
+            if y is not None:
+                same = np.array_equal(np.unique(y[:cut]), np.unique(y[cut:]))
+                require(same, "flow", "the same classes in both subsets", "others", "shuffle x and y", error=DataError)
+            x, y, sample_weight = (None if rows is None else rows[part] for rows in (x, y, sample_weight))
+        return Flow(self, x, y, batch_size, shuffle, sample_weight, seed)
+
+    def augment(self, be, images: np.ndarray, seed: int, step: int):
+        """Images (N, H, W, C) as step `step` of a training with `seed` sees them: on `be`, in its float type."""
+        drawn = self._draw(be if be.name == "cpu" else host(), images, seed, step)
+        if self._only_moves():
+            return be.asarray(self._move(be, images, drawn, self.rescale or 1.0))  # one kernel does everything
+        on = be if be.name == "cpu" else host()  # the rest is NumPy
+        return be.asarray(self.standardize(recolour(self._move(on, images, drawn), drawn)))
+
+    def standardize(self, x: np.ndarray) -> np.ndarray:
+        """preprocessing_function, rescale, samplewise, featurewise, ZCA; x (N, H, W, C) or (H, W, C) -> new float32."""
+        return standardize(self, x)
+
+    def fit(self, x, augment: bool = False, rounds: int = 1, seed: int | None = None) -> None:
+        """Take the statistics of featurewise options and ZCA from x (N, H, W, C), or from `rounds` augmented copies."""
+        x = np.asarray(x)
+        require(x.ndim == 4 and len(x) > 0, "fit", "x of shape (N, H, W, C), N > 0", x.shape, error=ShapeError)
+        check_images(x, "fit: x")
+        if augment:
+            require(rounds >= 1, "fit", "rounds of at least 1", rounds, error=ArgumentError)
+            seed, on = secrets.randbits(32) if seed is None else seed, host()
+            drawn = [self._draw(on, x, seed, step) for step in range(rounds)]
+            x = np.concatenate([recolour(self._move(on, x, one), one) for one in drawn])
+        fit_statistics(self, x)
+
+    def get_random_transform(self, img_shape: tuple[int, ...], seed: int | None = None) -> dict[str, float]:
+        """The parameters of one image of img_shape (H, W, C), under Keras's names (see draws.draw)."""
+        drawn = self._draw(host(), np.empty((1, *img_shape)), secrets.randbits(32) if seed is None else seed, 0)
+        return {name: values[0].item() for name, values in drawn.items()}
+
+    def apply_transform(self, x: np.ndarray, transform_parameters: dict[str, float]) -> np.ndarray:
+        """One image (H, W, C) -> float32 (H, W, C), moved and coloured; parameters that are left out do nothing."""
+        given = {name: value for name, value in transform_parameters.items() if value is not None}
+        drawn = {name: np.array([value]) for name, value in (NOTHING | given).items()}
+        return recolour(self._move(host(), x[None], drawn), drawn)[0]
+
+    def random_transform(self, x: np.ndarray, seed: int | None = None) -> np.ndarray:
+        """One image (H, W, C) -> float32 (H, W, C), moved and coloured at random, not standardised."""
+        return self.apply_transform(x, self.get_random_transform(x.shape, seed))
+
+    def _draw(self, on, images: np.ndarray, seed: int, step: int) -> Parameters:
+        words = on.philox(WORDS * len(images), on.key(seed, step, STREAM)).reshape(-1, WORDS)
+        return draw(self, words, *images.shape[1:3])
+
+    def _move(self, on, images: np.ndarray, drawn: Parameters, scale: float = 1.0):
+        where = on.asarray(matrices(drawn, *images.shape[1:3]), dtype=np.float64)
+        return on.affine_warp(on.asarray(images), where, fill_mode=self.fill_mode, cval=self.cval, scale=scale)
+
+    def _only_moves(self) -> bool:
+        return not (
+            self.channel_shift_range or self.brightness_range or self.preprocessing_function or self.samplewise_center
+            or self.featurewise_center
         )  # fmt: skip

@@ -103,10 +103,10 @@ def _receive(url: str, part: Path, limits: Limits, until: float) -> None:
                     if have > limits.most_bytes:
                         file.truncate(0)
                         raise _Refused(f"more than the {limits.most_bytes} bytes allowed")
-                    if time.monotonic() > until:
-                        raise _Refused("too slow")
                     file.write(chunk)
                     bar.update(len(chunk))
+                    if time.monotonic() > until:
+                        raise _Refused("too slow")
             if total is not None and have < total:
                 raise _Refused(f"connection closed after {have} of {total} bytes")
     except urllib.error.HTTPError as error:

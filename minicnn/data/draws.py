@@ -1,6 +1,6 @@
 """The random parameters of augmentation, and the matrices that they make; for a whole batch at once.
 
-Image i of a batch owns the 16 words 16 i .. 16 i + 15 of the stream (seed, step, AUGMENT), each with one meaning, so that
+Image i of a batch owns the words 16 i .. 16 i + 15 of the stream (seed, step, AUGMENT), each with one meaning, so that
 switching an option on or off leaves the draws of the others alone.
 """
 
@@ -13,6 +13,9 @@ STREAM = 3 << 16  # minicnn.backend.streams: AUGMENT << 16, held together by a t
 WORDS = 16  # per image; the last ones are free
 (THETA, HEIGHT_SHIFT, WIDTH_SHIFT, SHEAR, ZOOM_X, ZOOM_Y, FLIP_HORIZONTAL, FLIP_VERTICAL, CHANNEL_SHIFT, BRIGHTNESS,
  HEIGHT_SIGN, WIDTH_SIGN) = range(12)  # fmt: skip
+
+NOTHING = {"theta": 0.0, "tx": 0.0, "ty": 0.0, "shear": 0.0, "zx": 1.0, "zy": 1.0, "flip_horizontal": False,
+           "flip_vertical": False}  # fmt: skip
 
 Parameters = dict[str, np.ndarray]  # float64 or bool (N,), under Keras's names
 
@@ -70,8 +73,8 @@ def matrices(parameters: Parameters, height: int, width: int) -> np.ndarray:
         R = | cos -sin |    S = | 1 -sin |    Z = | zx  0 |
             | sin  cos |        | 0  cos |        |  0 zy |
 
-    Differs from Keras: the centre of an image that is not square is its centre, and tx, which is the width's shift, moves
-    along the width (keras issue 17398).
+    Differs from Keras: an image that is not square turns about its centre, and the shift of the width moves along the
+    width (keras issue 17398).
     """
     theta, shear = np.deg2rad(parameters["theta"]), np.deg2rad(parameters["shear"])
     c, s = np.cos(theta).round(15), np.sin(theta).round(15)  # rounded: 90 degrees move whole pixels

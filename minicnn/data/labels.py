@@ -22,7 +22,7 @@ def to_categorical(y, num_classes: int | None = None) -> np.ndarray:
         num_classes is None or (isinstance(num_classes, numbers.Integral) and num_classes >= 1),
         "to_categorical", "num_classes of at least 1, or None", repr(num_classes), error=ArgumentError,
     )  # fmt: skip
-    require(y.size > 0, "to_categorical", "at least one label", "none", "give num_classes and labels", error=DataError)
+    require(y.size > 0, "to_categorical", "at least one label", "none", error=DataError)
     whole = _whole(y.reshape(-1), num_classes, "to_categorical")
     classes = int(num_classes or whole.max() + 1)
     out = np.zeros((len(whole), classes))

@@ -1,7 +1,7 @@
 """Files: weights, history, submission. Every write is atomic, every read checks before it believes."""
 
 from . import files, history, submission, weights
-from .files import atomic_write
+from .files import atomic_write, check_folder
 from .weights import load_weights, save_weights
 
-__all__ = ["atomic_write", "files", "history", "load_weights", "save_weights", "submission", "weights"]
+__all__ = ["atomic_write", "check_folder", "files", "history", "load_weights", "save_weights", "submission", "weights"]

@@ -6,6 +6,8 @@ import secrets
 from collections.abc import Iterator
 from typing import IO
 
+from ..errors import ArgumentError
+
 
 @contextlib.contextmanager
 def atomic_write(path: str | os.PathLike, *, text: bool = False) -> Iterator[IO]:
@@ -33,3 +35,20 @@ def atomic_write(path: str | os.PathLike, *, text: bool = False) -> Iterator[IO]
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def check_folder(path: str | os.PathLike, where: str) -> None:
+    """Make the folder `path` if need be and write a file in it, so that a long run does not fail at its end.
+
+    Raises ArgumentError with the system's reason, `where` naming the argument.
+    """
+    probe = os.path.join(path, f".{secrets.token_hex(4)}.tmp")
+    try:
+        with atomic_write(probe):
+            pass
+        os.unlink(probe)
+    except OSError as cause:
+        raise ArgumentError(
+            f"{where}: expected a folder that can be written, received {os.fspath(path)!r} ({cause.strerror}); "
+            "choose another"
+        ) from None

@@ -25,12 +25,16 @@ SUFFIX = ".safetensors"
 HEADER_LIMIT = 100_000_000  # bytes, the format's own limit
 
 
-def save_weights(model: Any, path: str | os.PathLike) -> None:
+def save_weights(model: Any, path: str | os.PathLike, overwrite: bool = True) -> None:
     """Write every weight of `model`, and the digest of all of them, atomically.
 
-    Raises ArgumentError for another suffix, WeightsError for a model without weights or with two of one name.
+    Raises ArgumentError for another suffix or, without `overwrite`, for a file that exists; WeightsError for a model
+    without weights or with two of one name.
+    Differs from Keras: overwrite=False does not ask on the terminal.
     """
     path = checked(path)
+    free = overwrite or not os.path.exists(path)
+    require(free, "save_weights", "a new file name", repr(path), "say overwrite=True", error=ArgumentError)
     arrays = {weight.path: np.ascontiguousarray(weight.numpy()) for weight in model.weights}
     where = f"save_weights {path}"
     require(len(arrays) > 0, where, "a model with weights", "none", "build it: give it an Input", error=WeightsError)

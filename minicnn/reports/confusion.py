@@ -53,14 +53,14 @@ def draw(table: "pandas.DataFrame", title: str = "Confusion matrix") -> "Figure"
     right = np.eye(size, dtype=bool)
     with picture(0.62 * size + 1.3, 0.56 * size + 1.5) as figure:
         axes = figure.add_subplot(xlabel="prediction", ylabel="label")
-        for colour, cells, strength in ((BLUE, right, 0.75), (ORANGE, ~right, 1)):
+        for colour, cells, strength in ((BLUE, right, 0.9), (ORANGE, ~right, 1)):
             scale = LinearSegmentedColormap.from_list("", ["white", colour])
             shades = np.where(cells, values / max(values[cells].max(initial=0), 1e-9) * strength, 0)
             axes.imshow(np.where(cells[..., None], scale(shades), [0, 0, 0, 0]), aspect="auto")
             for row, column in np.argwhere(cells & (values > 0)):  # an empty cell says 0 more clearly than 0
                 number = values[row, column]
                 text = f"{number:,}" if counts else f"{number:.3f}".lstrip("0")
-                ink = "white" if shades[row, column] > 0.55 else INK
+                ink = "white" if shades[row, column] > 0.7 else INK
                 axes.text(column, row, text, ha="center", va="center", color=ink)
         if counts:
             total, correct = int(values.sum()), int(np.trace(values))

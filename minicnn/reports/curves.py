@@ -38,8 +38,6 @@ def draw(history: Any, title: str = "Learning curves") -> "Figure":
                     axes.plot(numbers, values[key], color=colour, marker=dots, markersize=4, label=label)
         if panels[0].lines:
             figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
-        else:
-            panels[0].text(0.5, 0.5, "no epoch was finished", transform=panels[0].transAxes, ha="center", color=MUTED)
         top = best(history)
         if top:
             panels[0].plot(*top, marker="o", markersize=11, markerfacecolor="none", markeredgecolor=INK, linewidth=0)
@@ -47,6 +45,10 @@ def draw(history: Any, title: str = "Learning curves") -> "Figure":
             panels[0].set_title(text, fontsize=10, fontweight="normal", color=INK)
         if values.get("learning_rate"):
             draw_rates(panels[2], values["learning_rate"])
+        for axes in panels:
+            if not axes.lines:
+                axes.set_yticks([])
+                axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=MUTED)
         panels[2].set(xlabel="epoch", xlim=(0.5, max(epochs, 1) + 0.5))
         panels[2].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         figure.align_ylabels()

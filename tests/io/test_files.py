@@ -1,4 +1,4 @@
-"""atomic_write: the old file or the new one, never half of either, and nothing left behind."""
+"""Writing files: the old file or the new one, never half of either, and nothing left behind."""
 
 import os
 import stat
@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from minicnn.io import atomic_write
+from minicnn.errors import ArgumentError
+from minicnn.io import atomic_write, check_folder
 
 
 def test_writes_bytes_and_makes_folders(tmp_path):
@@ -59,3 +60,14 @@ def test_a_folder_that_is_a_file(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError), atomic_write(tmp_path / "file" / "x.txt", text=True):  # noqa: PT011 (its kind varies)
         pass
+
+
+def test_check_folder_makes_it_and_leaves_nothing_in_it(tmp_path):
+    check_folder(tmp_path / "a" / "b", "--out")
+    assert os.listdir(tmp_path / "a" / "b") == []
+
+
+def test_check_folder_says_why_not(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArgumentError, match=r"^--out: expected a folder that can be written, received '.*file' \(.*\); ch"):
+        check_folder(tmp_path / "file", "--out")

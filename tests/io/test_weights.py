@@ -102,6 +102,17 @@ def test_models_that_cannot_be_saved(tmp_path, rng):
     assert not path.exists()
 
 
+def test_without_overwrite(saved):
+    net, path = saved
+    before = path.read_bytes()
+    net.weights[0].array = net.weights[0].array + 1
+    with pytest.raises(ArgumentError, match=r"save_weights: expected a new file name, received .*; say overwrite=True"):
+        save_weights(net, path, overwrite=False)
+    assert path.read_bytes() == before
+    save_weights(net, path)
+    assert path.read_bytes() != before
+
+
 def refuse(net, path, error, message):
     """Loading raises exactly this message, and changes no weight."""
     before = bytes_of(net)

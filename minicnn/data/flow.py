@@ -1,0 +1,99 @@
+"""Flow: images and labels as augmented batches, for `fit` or by hand."""
+
+import functools
+import secrets
+
+import numpy as np
+
+from ..errors import ArgumentError, DataError, ShapeError, require
+from .batches import batch_slices, check_images, check_lengths
+
+SHUFFLE = 1 << 16  # minicnn.backend.streams: SHUFFLE << 16, held together by a test
+
+
+@functools.cache
+def host():
+    """The CPU backend on which parameters are drawn, and batches that are iterated by hand are made."""
+    from minicnn.backend.select import select
+
+    return select("cpu")
+
+
+class Flow:
+    """Batches of x (N, H, W, C), augmented, with the rows of y (N, ...) and sample_weight (N,) that belong to them.
+
+    `fit` calls `batch`, with its own rows, seed and step. By hand, `next(flow)` never ends: it goes through flow[0] to
+    flow[len(flow) - 1], each epoch in a new order if `shuffle`; the last batch of an epoch may be shorter. The same
+    seed gives the same batches, and flow[i] is the same until on_epoch_end.
+
+    n, batch_size, shuffle, x (uint8 as given, else float32), y, sample_weight, seed (None draws one), epoch
+    Raises ShapeError, DataError, ArgumentError.
+    """
+
+    def __init__(self, generator, x, y=None, batch_size=32, shuffle=True, sample_weight=None, seed=None):
+        x = np.asarray(x)
+        require(
+            x.ndim == 4, "flow", "x of shape (N, H, W, C)", x.shape,
+            "add the missing axis, as in x[..., None] or x.reshape(-1, 28, 28, 1)", error=ShapeError,
+        )  # fmt: skip
+        self.n = check_lengths("flow", x=x, y=y, sample_weight=sample_weight)
+        require(self.n > 0, "flow", "at least one image", "none", error=DataError)
+        check_images(x, "flow: x")
+        self._slices = batch_slices(self.n, batch_size)
+        self.image_data_generator = generator
+        self.x = x if x.dtype in (np.uint8, np.float32) else x.astype(np.float32)
+        self.y = None if y is None else np.asarray(y)
+        self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+        self.batch_size, self.shuffle = batch_size, shuffle
+        self.seed = secrets.randbits(32) if seed is None else seed
+        require(
+            isinstance(self.seed, (int, np.integer)) and 0 <= self.seed < 2**64,
+            "flow", "seed to be None or a whole number from 0 to 2^64 - 1", repr(seed), error=ArgumentError,
+        )  # fmt: skip
+        self.seed = int(self.seed)
+        self.reset()
+
+    def __len__(self) -> int:
+        return len(self._slices)
+
+    def batch(self, be, rows: np.ndarray, seed: int, step: int):
+        """(x, y) of these rows as step `step` of a training with `seed` sees them; x on `be`, y None without labels."""
+        x = self.image_data_generator.augment(be, self.x[rows], seed, step)
+        return x, None if self.y is None else self.y[rows]
+
+    def __getitem__(self, index: int):
+        """Batch `index` of the present epoch: x, or (x, y), or (x, y, sample_weight); x float32."""
+        require(
+            -len(self) <= index < len(self), "flow", f"a batch number below {len(self)}", index, error=ArgumentError
+        )
+        index %= len(self)
+        rows = self._order[self._slices[index]]
+        x, y = self.batch(host(), rows, self.seed, self.epoch * len(self) + index)
+        if y is None:
+            return x
+        return (x, y) if self.sample_weight is None else (x, y, self.sample_weight[rows])
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        batch = self[self._next]
+        self._next += 1
+        if self._next == len(self):
+            self.on_epoch_end()
+        return batch
+
+    def on_epoch_end(self) -> None:
+        """Begin the next epoch, in a new order if `shuffle`."""
+        self._begin(self.epoch + 1)
+
+    def reset(self) -> None:
+        """Back to the first batch of the first epoch."""
+        self._begin(0)
+
+    def _begin(self, epoch: int) -> None:
+        self.epoch, self._next = epoch, 0
+        self._order = np.arange(self.n)
+        if self.shuffle:
+            words = host().philox(self.n, host().key(self.seed, epoch, SHUFFLE))
+            self._order = np.argsort(words, kind="stable")  # ties by row

@@ -1,0 +1,62 @@
+"""What happens to an augmented image last: a user's function, rescaling, standardising, whitening."""
+
+import numpy as np
+
+from ..errors import NotBuiltError, require
+
+EPSILON = 1e-6  # added to deviations, as Keras does
+
+
+def standardize(options, x: np.ndarray) -> np.ndarray:
+    """Images (N, H, W, C) or one (H, W, C) -> new float32 ones of the same shape, in this order:
+
+    preprocessing_function(image); times rescale; samplewise: minus the image's mean, / its deviation; featurewise:
+    minus the data's mean, / its deviation, per channel; ZCA: the flat image times the whitening matrix.
+    Raises NotBuiltError if an option needs `fit` first.
+    Differs from Keras: x is left alone, samplewise figures are each image's own, and want of `fit` is an error.
+    """
+    batch = np.array(x, np.float32, ndmin=4)
+    if options.preprocessing_function:
+        batch = np.stack([np.asarray(options.preprocessing_function(image), np.float32) for image in batch])
+    if options.rescale:
+        batch *= np.float32(options.rescale)
+    if options.samplewise_center:
+        batch -= batch.mean(axis=(1, 2, 3), keepdims=True)
+    if options.samplewise_std_normalization:
+        batch /= batch.std(axis=(1, 2, 3), keepdims=True) + EPSILON
+    if options.featurewise_center:
+        batch -= _fitted(options.mean, "featurewise_center")
+    if options.featurewise_std_normalization:
+        batch /= _fitted(options.std, "featurewise_std_normalization") + np.float32(EPSILON)
+    if options.zca_whitening:
+        matrix = _fitted(options.zca_whitening_matrix, "zca_whitening")
+        batch = (batch.reshape(len(batch), -1) @ matrix).reshape(batch.shape)
+    return batch if np.ndim(x) == 4 else batch[0]
+
+
+def _fitted(value: np.ndarray | None, name: str) -> np.ndarray:
+    require(
+        value is not None, "ImageDataGenerator", f"fit(x) before images are made with {name}", "no fit",
+        "call fit with the images to train on", error=NotBuiltError,
+    )  # fmt: skip
+    return value
+
+
+def fit_statistics(options, x: np.ndarray) -> None:
+    """Set options.mean, .std (1, 1, C) and .zca_whitening_matrix (H*W*C, H*W*C) from images x (N, H, W, C), float32.
+
+    ZCA: U diag(sqrt(N) / (s + eps)) U', where U s V' is the singular value decomposition of the flat images' transpose.
+    """
+    x = np.array(x, np.float32)
+    if options.rescale:
+        x *= np.float32(options.rescale)
+    if options.featurewise_center:
+        options.mean = x.mean(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)[None, None]
+        x -= options.mean
+    if options.featurewise_std_normalization:
+        options.std = x.std(axis=(0, 1, 2), dtype=np.float64).astype(np.float32)[None, None]
+        x /= options.std + np.float32(EPSILON)
+    if options.zca_whitening:
+        flat = x.reshape(len(x), -1)
+        u, s, _ = np.linalg.svd(flat.T, full_matrices=False)
+        options.zca_whitening_matrix = (u * (np.sqrt(len(x)) / (s + options.zca_epsilon))) @ u.T

@@ -1,0 +1,300 @@
+"""Metrics: numbers for people, from NumPy arrays; nothing here has a gradient.
+
+A function takes (y_true, y_pred) and returns one value per sample (N,); a class averages it over an epoch.
+Ties of the largest score go to the first class. K classes, N samples.
+
+Source: Keras 3, metrics/ and trainers/compile_utils.py.
+Differs from Keras: sums are kept in float64.
+"""
+
+import math
+import re
+from collections.abc import Callable
+
+import numpy as np
+
+from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, require
+
+# Keras's epsilon: probabilities are kept this far from 0 and 1.
+_EPSILON = 1e-7
+
+
+def binary_accuracy(y_true: np.ndarray, y_pred: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    """1 where (p > threshold) = y, meant over the last axis."""
+    y_true, y_pred = _same_rank(y_true, y_pred)
+    return _per_sample((y_pred > threshold) == y_true)
+
+
+def categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """1 where argmax(y) = argmax(p), for one-hot y (N, K)."""
+    return _per_sample(np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1))
+
+
+def sparse_categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """1 where y = argmax(p), for integer y (N,) or (N, 1)."""
+    return _per_sample(_labels(y_true, y_pred) == np.argmax(y_pred, axis=-1))
+
+
+def accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """Binary, sparse or categorical accuracy, by the shapes alone.
+
+    Binary when y_pred's last axis is 1; sparse when y_true has fewer axes, or a last axis of 1; else categorical.
+    """
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    if y_pred.shape[-1] == 1:
+        return binary_accuracy(y_true, y_pred)
+    if y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1:
+        return sparse_categorical_accuracy(y_true, y_pred)
+    return categorical_accuracy(y_true, y_pred)
+
+
+def top_k_categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray, k: int = 5) -> np.ndarray:
+    """1 where fewer than k scores are larger than that of the true class, for one-hot y."""
+    return sparse_top_k_categorical_accuracy(np.argmax(y_true, axis=-1), y_pred, k)
+
+
+def sparse_top_k_categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray, k: int = 5) -> np.ndarray:
+    """1 where fewer than k scores are larger than that of the true class, for integer y. A NaN score is no score."""
+    y_pred = np.asarray(y_pred)
+    true_score = np.take_along_axis(y_pred, _labels(y_true, y_pred)[..., None].astype(np.int64), axis=-1)
+    larger = y_pred > np.where(np.isnan(true_score), -np.inf, true_score)
+    return _per_sample(larger.sum(axis=-1) < k)
+
+
+def mean_squared_error(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """mean (y - p)^2 over the last axis."""
+    y_true, y_pred = _same_rank(y_true, y_pred)
+    return _per_sample(np.square(np.subtract(y_true, y_pred, dtype=np.float64)))
+
+
+def mean_absolute_error(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """mean |y - p| over the last axis."""
+    y_true, y_pred = _same_rank(y_true, y_pred)
+    return _per_sample(np.abs(np.subtract(y_true, y_pred, dtype=np.float64)))
+
+
+def categorical_crossentropy(
+    y_true: np.ndarray, y_pred: np.ndarray, from_logits: bool = False, label_smoothing: float = 0.0
+) -> np.ndarray:
+    """-sum y ln p over the classes, p scaled to sum 1 and kept in [1e-7, 1 - 1e-7]; y <- y(1 - s) + s/K first."""
+    y_true = np.asarray(y_true, dtype=np.float64)
+    y_true = y_true * (1 - label_smoothing) + label_smoothing / y_true.shape[-1]
+    return _per_sample(-(y_true * _log_probabilities(y_pred, from_logits)).sum(axis=-1))
+
+
+def sparse_categorical_crossentropy(y_true: np.ndarray, y_pred: np.ndarray, from_logits: bool = False) -> np.ndarray:
+    """-ln p of the true class, for integer y (N,) or (N, 1)."""
+    y_pred = np.asarray(y_pred)
+    labels = _labels(y_true, y_pred)[..., None].astype(np.int64)
+    return _per_sample(-np.take_along_axis(_log_probabilities(y_pred, from_logits), labels, axis=-1)[..., 0])
+
+
+def binary_crossentropy(
+    y_true: np.ndarray, y_pred: np.ndarray, from_logits: bool = False, label_smoothing: float = 0.0
+) -> np.ndarray:
+    """mean -(y ln p + (1 - y) ln(1 - p)) over the last axis; y <- y(1 - s) + s/2 first."""
+    y, p = (a.astype(np.float64) for a in _same_rank(y_true, y_pred))
+    y = y * (1 - label_smoothing) + label_smoothing / 2
+    if from_logits:
+        return _per_sample(np.logaddexp(0, p) - y * p)
+    p = np.clip(p, _EPSILON, 1 - _EPSILON)
+    return _per_sample(-(y * np.log(p) + (1 - y) * np.log1p(-p)))
+
+
+def _per_sample(values: np.ndarray) -> np.ndarray:
+    """(N, ...) -> (N,): the mean over all other axes."""
+    values = np.asarray(values, dtype=np.float64)
+    return values.reshape(len(values), -1).mean(axis=1)
+
+
+def _same_rank(y_true, y_pred) -> tuple[np.ndarray, np.ndarray]:
+    """Both with the same axes: (N,) against (N, 1) gets a last axis of 1."""
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    if y_true.ndim + 1 == y_pred.ndim and y_pred.shape[-1] == 1:
+        y_true = y_true[..., None]
+    elif y_pred.ndim + 1 == y_true.ndim and y_true.shape[-1] == 1:
+        y_pred = y_pred[..., None]
+    require(y_true.shape == y_pred.shape, "metric", f"y_true of y_pred's shape {y_pred.shape}", y_true.shape)
+    return y_true, y_pred
+
+
+def _labels(y_true, y_pred) -> np.ndarray:
+    """y without a last axis of 1."""
+    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true = y_true[..., 0] if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1 else y_true
+    fix = "one-hot labels go with the categorical metrics"
+    require(y_true.shape == y_pred.shape[:-1], "metric", f"labels of shape {y_pred.shape[:-1]}", y_true.shape, fix)
+    return y_true
+
+
+def _log_probabilities(y_pred, from_logits: bool) -> np.ndarray:
+    p = np.asarray(y_pred, dtype=np.float64)
+    if from_logits:
+        p = p - p.max(axis=-1, keepdims=True)
+        return p - np.log(np.exp(p).sum(axis=-1, keepdims=True))
+    return np.log(np.clip(p / p.sum(axis=-1, keepdims=True), _EPSILON, 1 - _EPSILON))
+
+
+class Metric:
+    """A number that builds up over batches: reset_state(), update_state(y_true, y_pred) for each, result().
+
+    name: its key in logs. direction: "max" or "min" is better, None where nobody can tell.
+    """
+
+    def __init__(self, name: str, direction: str | None = None):
+        self.name, self.direction = name, direction
+        self.reset_state()
+
+    def reset_state(self) -> None:
+        raise NotImplementedError
+
+    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
+        raise NotImplementedError
+
+    def result(self) -> float:
+        raise NotImplementedError
+
+
+class MeanMetricWrapper(Metric):
+    """sum(weight * value) / sum(weight) over the samples so far, weight 1 by default; 0 before the first.
+
+    fn(y_true, y_pred, **options) -> a value per sample (N, ...), or one number that stands for its whole batch.
+    """
+
+    def __init__(self, fn: Callable, name: str | None = None, direction: str | None = None, **options):
+        self.fn, self.options = fn, options
+        super().__init__(name or fn.__name__, direction or _DIRECTIONS.get(fn))
+
+    def reset_state(self):
+        self.total = self.count = 0.0
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        n = len(y_pred)
+        values = np.asarray(self.fn(y_true, y_pred, **self.options), dtype=np.float64)
+        if values.ndim == 0:
+            values = np.full(n, values)
+        expected = f"one number or one per sample, shape ({n},)"
+        require(len(values) == n, self.name, expected, values.shape, error=ShapeError)
+        values = _per_sample(values) if n else values
+        if sample_weight is None:
+            self.total += float(values.sum())
+            self.count += n
+            return
+        weights = np.asarray(sample_weight, dtype=np.float64).reshape(-1)
+        require(weights.shape == (n,), self.name, f"sample_weight of shape ({n},)", np.shape(sample_weight))
+        self.total += float(values @ weights)
+        self.count += float(weights.sum())
+
+    def result(self):
+        return self.total / self.count if self.count else 0.0
+
+
+def equality(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+    """1 where y = p exactly."""
+    y_true, y_pred = _same_rank(y_true, y_pred)
+    return _per_sample(y_true == y_pred)
+
+
+_DIRECTIONS = dict.fromkeys((accuracy, equality, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy,
+                             top_k_categorical_accuracy, sparse_top_k_categorical_accuracy), "max")  # fmt: skip
+_DIRECTIONS |= dict.fromkeys((mean_squared_error, mean_absolute_error, categorical_crossentropy,
+                              sparse_categorical_crossentropy, binary_crossentropy), "min")  # fmt: skip
+
+
+class Accuracy(MeanMetricWrapper):
+    """The share of y = p exactly: for predicted labels. For probabilities pass the name "accuracy", as in Keras."""
+
+    def __init__(self, name: str = "accuracy"):
+        super().__init__(equality, name)
+
+
+class BinaryAccuracy(MeanMetricWrapper):
+    def __init__(self, name: str = "binary_accuracy", threshold: float = 0.5):
+        super().__init__(binary_accuracy, name, threshold=threshold)
+
+
+class CategoricalAccuracy(MeanMetricWrapper):
+    def __init__(self, name: str = "categorical_accuracy"):
+        super().__init__(categorical_accuracy, name)
+
+
+class SparseCategoricalAccuracy(MeanMetricWrapper):
+    def __init__(self, name: str = "sparse_categorical_accuracy"):
+        super().__init__(sparse_categorical_accuracy, name)
+
+
+class TopKCategoricalAccuracy(MeanMetricWrapper):
+    def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy"):
+        super().__init__(top_k_categorical_accuracy, name, k=k)
+
+
+class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
+    def __init__(self, k: int = 5, name: str = "sparse_top_k_categorical_accuracy"):
+        super().__init__(sparse_top_k_categorical_accuracy, name, k=k)
+
+
+class MeanSquaredError(MeanMetricWrapper):
+    def __init__(self, name: str = "mean_squared_error"):
+        super().__init__(mean_squared_error, name)
+
+
+class MeanAbsoluteError(MeanMetricWrapper):
+    def __init__(self, name: str = "mean_absolute_error"):
+        super().__init__(mean_absolute_error, name)
+
+
+class RootMeanSquaredError(MeanMetricWrapper):
+    """The root of the mean over all samples, not the mean of the batches' roots."""
+
+    def __init__(self, name: str = "root_mean_squared_error"):
+        super().__init__(mean_squared_error, name)
+
+    def result(self):
+        return math.sqrt(super().result())
+
+
+class CategoricalCrossentropy(MeanMetricWrapper):
+    def __init__(self, name: str = "categorical_crossentropy", from_logits: bool = False, label_smoothing: float = 0.0):
+        super().__init__(categorical_crossentropy, name, from_logits=from_logits, label_smoothing=label_smoothing)
+
+
+class SparseCategoricalCrossentropy(MeanMetricWrapper):
+    def __init__(self, name: str = "sparse_categorical_crossentropy", from_logits: bool = False):
+        super().__init__(sparse_categorical_crossentropy, name, from_logits=from_logits)
+
+
+class BinaryCrossentropy(MeanMetricWrapper):
+    def __init__(self, name: str = "binary_crossentropy", from_logits: bool = False, label_smoothing: float = 0.0):
+        super().__init__(binary_crossentropy, name, from_logits=from_logits, label_smoothing=label_smoothing)
+
+
+_CLASSES = (BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, TopKCategoricalAccuracy,
+            SparseTopKCategoricalAccuracy, MeanSquaredError, MeanAbsoluteError, RootMeanSquaredError,
+            CategoricalCrossentropy, SparseCategoricalCrossentropy, BinaryCrossentropy)  # fmt: skip
+_NAMES = {re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=K)(?=[A-Z])", "_", c.__name__).lower(): c for c in _CLASSES}
+_SHORT = {"mse": MeanSquaredError, "mae": MeanAbsoluteError, "rmse": RootMeanSquaredError, "bce": BinaryCrossentropy}
+_ALIASES = {c.__name__: c for c in _CLASSES} | {name.upper(): c for name, c in _SHORT.items()}
+
+
+def get(identifier) -> Metric:
+    """A Metric from a name (which stays its name: "acc" logs acc), a function (y_true, y_pred), a class or an instance.
+
+    "accuracy" and "acc" are resolved by the shapes of each batch. An instance comes back as it is.
+
+    Raises: ArgumentError for an unknown name, ArgumentTypeError for anything else.
+    """
+    if isinstance(identifier, Metric):
+        return identifier
+    if isinstance(identifier, str):
+        if identifier.lower() in ("accuracy", "acc"):
+            return MeanMetricWrapper(accuracy, identifier)
+        known = ["accuracy", "acc", *_NAMES, *_SHORT]
+        found = (_NAMES | _SHORT | _ALIASES).get(identifier)
+        expected, fix = "one of " + ", ".join(known), nearest(identifier, known)
+        require(found is not None, "metric", expected, repr(identifier), fix, error=ArgumentError)
+        return found(name=identifier)
+    if isinstance(identifier, type) and issubclass(identifier, Metric):
+        return identifier()
+    expected = "a name, a function (y_true, y_pred) or a Metric"
+    require(callable(identifier), "metric", expected, repr(identifier), error=ArgumentTypeError)
+    return MeanMetricWrapper(identifier, getattr(identifier, "__name__", type(identifier).__name__))

@@ -1,0 +1,130 @@
+"""The pool of buffers: memory comes back, only after its last array is gone, and lies where vectors want it."""
+
+import gc
+import resource
+import threading
+
+import numpy as np
+import pytest
+
+from minicnn.kernels.numba_cpu import memory
+
+MB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def _fresh_pool():
+    memory.release()
+    yield
+    memory.release()
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_a_dead_arrays_memory_serves_the_next_of_its_size():
+    first = memory.empty((512, 1024))
+    where = address(first)
+    del first
+    assert address(memory.empty((512, 1024))) == where
+    assert address(memory.empty((1024, 512))) == where, "the size counts, not the shape"
+    assert address(memory.empty((1024, 256), np.float64)) == where, "nor the type"
+
+
+def test_two_living_arrays_never_share():
+    arrays = [memory.empty((100_000,)) for _ in range(8)]
+    for k, array in enumerate(arrays):
+        array[:] = k
+    assert [float(array.min()) for array in arrays] == [float(array.max()) for array in arrays] == list(range(8))
+
+
+def test_a_view_keeps_the_buffer():
+    view = memory.empty((64, 4096))[3:5].reshape(-1)
+    gc.collect()
+    view[:] = 7
+    other = memory.empty((64, 4096))
+    other[:] = 1
+    assert not np.shares_memory(view, other)
+    assert (view == 7).all()
+
+
+def test_steady_state_takes_no_page_faults():
+    def step():
+        y = memory.empty((8 * MB,), np.uint8)
+        y[:: resource.getpagesize()] = 1
+
+    step()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        step()
+    pooled = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    memory.release()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(20):
+        step()
+        memory.release()  # what a step without the pool does
+    fresh = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    assert pooled < 20  # less than one a step
+    assert fresh >= 20, "the control: without the pool every step faults"
+
+
+def test_large_arrays_are_aligned_and_contiguous():
+    for shape in ((9000,), (33, 41, 17), (2, 3, 5, 7, 311)):
+        array = memory.empty(shape)
+        assert address(array) % memory.ALIGNMENT == 0
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+        assert array.shape == shape
+        assert array.dtype == np.float32
+
+
+@pytest.mark.parametrize("shape", [(0,), (0, 28, 28, 32), (3, 0), ()])
+def test_empty_and_scalar_shapes(shape):
+    assert memory.empty(shape).shape == shape
+
+
+def test_size_class_holds_the_request_and_wastes_little():
+    sizes = [*range(1, 3000), *(int(1.37**k) for k in range(1, 90))]
+    for nbytes in sizes:
+        size = memory.size_class(nbytes)
+        assert nbytes <= size < 1.34 * nbytes + 1
+        assert memory.size_class(size) == size, "a class is its own class"
+        assert size >> max(size.bit_length() - 3, 0) << max(size.bit_length() - 3, 0) == size, "three significant bits"
+    ordered = sorted(sizes)
+    assert [memory.size_class(n) for n in ordered] == sorted(memory.size_class(n) for n in ordered)
+
+
+def test_release_forgets_idle_buffers_and_spares_living_ones():
+    living, dead = memory.empty((MB,)), memory.empty((MB,))
+    living[:] = 3
+    del dead
+    memory.release()
+    other = memory.empty((MB,))
+    other[:] = 4
+    assert (living == 3).all()
+
+
+def test_the_pool_keeps_no_more_than_its_limit(monkeypatch):
+    monkeypatch.setattr(memory, "KEPT", 3 * MB)
+    arrays = [memory.empty((MB,), np.uint8) for _ in range(8)]
+    del arrays
+    assert sum(raw.nbytes for raws in memory._idle.values() for raw in raws) <= 3 * MB
+
+
+def test_threads_do_not_share_living_buffers():
+    clashes = []
+
+    def work(mark):
+        for k in range(300):
+            arrays = [memory.empty((20_000 + 100 * (k % 7),)) for _ in range(3)]
+            for array in arrays:
+                array[:] = mark
+            clashes.extend(1 for array in arrays if not (array == mark).all())
+
+    threads = [threading.Thread(target=work, args=(mark,)) for mark in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not clashes

@@ -1,0 +1,167 @@
+"""Networks and single layers, each defined once for both libraries: `build(lib)` with lib = keras or minicnn.
+
+A to E are the five published systems. `rate` scales their dropout: 0 for comparisons, since random streams differ.
+"""
+
+SIZE = (28, 28, 1)
+
+
+def a(lib, rate=1.0, **kwargs):
+    """Kaggle, with batch normalisation: 889,322 parameters, 888,426 trainable."""
+    layers = lib.layers
+    return lib.Sequential(
+        [
+            lib.Input(SIZE),
+            layers.Conv2D(32, (5, 5), padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.Conv2D(32, (5, 5), padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D((2, 2)),
+            layers.Dropout(0.25 * rate),
+            layers.Conv2D(64, (3, 3), padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.Conv2D(64, (3, 3), padding="same", activation="relu"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D((2, 2), strides=(2, 2)),
+            layers.Dropout(0.25 * rate),
+            layers.Flatten(),
+            layers.Dense(256, activation="relu"),
+            layers.BatchNormalization(),
+            layers.Dropout(0.5 * rate),
+            layers.Dense(10, activation="softmax"),
+        ],
+        **kwargs,
+    )
+
+
+def b(lib, rate=1.0, **kwargs):
+    """Kaggle, RMSprop, no batch normalisation: 887,530 parameters."""
+    layers = lib.layers
+    model = lib.Sequential(**kwargs)
+    model.add(lib.Input(SIZE))
+    for filters, size in ((32, 5), (64, 3)):
+        model.add(layers.Conv2D(filters, size, padding="same", activation="relu"))
+        model.add(layers.Conv2D(filters, size, padding="same", activation="relu"))
+        model.add(layers.MaxPool2D(pool_size=(2, 2)))
+        model.add(layers.Dropout(0.25 * rate))
+    model.add(layers.Flatten())
+    model.add(layers.Dense(256, activation="relu"))
+    model.add(layers.Dropout(0.25 * rate))
+    model.add(layers.Dense(10, activation="softmax"))
+    return model
+
+
+def c(lib, rate=1.0, axis=1, **kwargs):
+    """Zero padding, and batch normalisation over axis 1, image rows, as published: 1,886,354 parameters."""
+    layers = lib.layers
+    model = lib.Sequential(**kwargs)
+    model.add(lib.Input(SIZE))
+    for filters, size, padded in ((32, 3, True), (48, 3, True), (64, 2, False)):
+        model.add(layers.Conv2D(filters, size))
+        model.add(layers.Activation("relu"))
+        model.add(layers.BatchNormalization(epsilon=1e-6, axis=axis))
+        model.add(layers.MaxPooling2D(pool_size=(2, 2)))
+        if padded:
+            model.add(layers.ZeroPadding2D((1, 1)))
+    for layer in (layers.Dropout(0.25 * rate), layers.Flatten(), layers.Dense(3168), layers.Activation("relu"),
+                  layers.Dense(10), layers.Activation("softmax")):  # fmt: skip
+        model.add(layer)
+    return model
+
+
+def d(lib, rate=1.0, **kwargs):
+    """LeNet with 16 and 36 filters: 242,062 parameters."""
+    layers = lib.layers
+    return lib.Sequential(
+        [
+            lib.Input(SIZE),
+            layers.Conv2D(16, 5, padding="same", activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(36, 5, padding="same", activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Dropout(0.25 * rate),
+            layers.Flatten(),
+            layers.Dense(128, activation="relu"),
+            layers.Dropout(0.5 * rate),
+            layers.Dense(10, activation="softmax"),
+        ],
+        **kwargs,
+    )
+
+
+def e(lib, rate=1.0, **kwargs):
+    """Valid convolutions: 93,322 parameters."""
+    layers = lib.layers
+    return lib.Sequential(
+        [
+            lib.Input(SIZE),
+            layers.Conv2D(32, (3, 3), activation="relu"),
+            layers.MaxPooling2D((2, 2)),
+            layers.Conv2D(64, (3, 3), activation="relu"),
+            layers.MaxPooling2D((2, 2)),
+            layers.Conv2D(64, (3, 3), activation="relu"),
+            layers.Flatten(),
+            layers.Dense(64, activation="relu"),
+            layers.Dense(10, activation="softmax"),
+        ],
+        **kwargs,
+    )
+
+
+NETWORKS = {"a": a, "b": b, "c": c, "d": d, "e": e}
+
+# Single layers: (shape of one sample, the layer from `layers`).
+IMAGE, VECTOR = (7, 9, 3), (11,)
+LAYERS = {
+    "conv valid": (IMAGE, lambda L: L.Conv2D(5, 3)),
+    "conv same": (IMAGE, lambda L: L.Conv2D(5, (2, 5), padding="same")),
+    "conv same, stride 2": (IMAGE, lambda L: L.Conv2D(17, 3, strides=2, padding="same", activation="relu")),
+    "conv same, even window, stride (3, 2)": (IMAGE, lambda L: L.Conv2D(4, 4, strides=(3, 2), padding="same")),
+    "conv valid, stride (1, 3)": (IMAGE, lambda L: L.Conv2D(33, (3, 2), strides=(1, 3), activation="tanh")),
+    "conv without bias": (IMAGE, lambda L: L.Conv2D(6, 1, use_bias=False)),
+    "dense": (VECTOR, lambda L: L.Dense(7)),
+    "dense relu": (VECTOR, lambda L: L.Dense(33, activation="relu")),
+    "dense without bias": (VECTOR, lambda L: L.Dense(6, use_bias=False, activation="sigmoid")),
+    "dense on images": (IMAGE, lambda L: L.Dense(4)),
+    "max pool": (IMAGE, lambda L: L.MaxPooling2D()),
+    "max pool same": (IMAGE, lambda L: L.MaxPooling2D(2, padding="same")),
+    "max pool overlapping": (IMAGE, lambda L: L.MaxPooling2D((3, 2), strides=(2, 1))),
+    "average pool": (IMAGE, lambda L: L.AveragePooling2D()),
+    "average pool same": (IMAGE, lambda L: L.AveragePooling2D(3, strides=2, padding="same")),
+    "average pool overlapping": (IMAGE, lambda L: L.AveragePooling2D((2, 3), strides=1)),
+    "global average pool": (IMAGE, lambda L: L.GlobalAveragePooling2D()),
+    "global max pool": (IMAGE, lambda L: L.GlobalMaxPooling2D(keepdims=True)),
+    "batch norm": (IMAGE, lambda L: L.BatchNormalization()),
+    "batch norm axis 1": (IMAGE, lambda L: L.BatchNormalization(axis=1, epsilon=1e-6)),
+    "batch norm axis 2": (IMAGE, lambda L: L.BatchNormalization(axis=2, momentum=0.9)),
+    "batch norm of vectors": (VECTOR, lambda L: L.BatchNormalization()),
+    "batch norm without scale": (IMAGE, lambda L: L.BatchNormalization(scale=False)),
+    "batch norm without centre": (IMAGE, lambda L: L.BatchNormalization(center=False)),
+    "zero padding": (IMAGE, lambda L: L.ZeroPadding2D()),
+    "zero padding, four sides": (IMAGE, lambda L: L.ZeroPadding2D(((1, 2), (0, 3)))),
+    "flatten": (IMAGE, lambda L: L.Flatten()),
+    "reshape": (IMAGE, lambda L: L.Reshape((9, -1))),
+    "dropout of 0": (IMAGE, lambda L: L.Dropout(0.0)),
+    "prelu": (IMAGE, lambda L: L.PReLU()),
+    "prelu shared": (IMAGE, lambda L: L.PReLU(shared_axes=[1, 2])),
+    "prelu of vectors": (VECTOR, lambda L: L.PReLU()),
+    "elu layer": (VECTOR, lambda L: L.ELU(alpha=0.7)),
+    "leaky relu layer": (VECTOR, lambda L: L.LeakyReLU()),
+    "relu layer": (VECTOR, lambda L: L.ReLU()),
+    "relu layer, all arguments": (VECTOR, lambda L: L.ReLU(max_value=1.5, negative_slope=0.1, threshold=0.2)),
+    "softmax layer": (VECTOR, lambda L: L.Softmax()),
+} | {
+    name: (VECTOR, lambda L, name=name: L.Activation(name))
+    for name in (
+        "relu", "elu", "selu", "leaky_relu", "sigmoid", "tanh", "softmax", "linear", "exponential", "gelu",
+        "hard_sigmoid", "log_softmax", "silu", "softplus", "softsign",
+    )
+}  # fmt: skip
+
+
+def build(lib, what: str, rate: float = 0.0, **kwargs):
+    """A network by its letter, or a model of one layer by its name in LAYERS."""
+    if what in NETWORKS:
+        return NETWORKS[what](lib, rate=rate, **kwargs)
+    shape, layer = LAYERS[what]
+    return lib.Sequential([lib.Input(shape), layer(lib.layers)], **kwargs)

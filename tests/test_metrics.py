@@ -1,0 +1,214 @@
+import math
+import os
+import re
+
+import numpy as np
+import pytest
+
+from minicnn import metrics
+from minicnn.errors import ArgumentError, ArgumentTypeError, ShapeError
+
+P = np.array([[0.05, 0.95, 0.0], [0.1, 0.8, 0.1]])
+ONE_HOT = np.array([[0, 1, 0], [0, 0, 1]])
+LABELS = np.array([1, 2])
+
+
+def result(metric, y_true, y_pred, weights=None):
+    metric.update_state(y_true, y_pred, weights)
+    return metric.result()
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred", "expected"),
+    [
+        (ONE_HOT, P, [1, 0]),
+        (LABELS, P, [1, 0]),
+        (LABELS[:, None], P, [1, 0]),
+        (LABELS.astype(np.float32), P, [1, 0]),
+        (np.array([[1], [1]]), np.array([[0.6], [0.5]]), [1, 0]),  # .5 itself is class 0
+        (np.array([1, 1]), np.array([[0.6], [0.5]]), [1, 0]),
+    ],
+)
+def test_accuracy_is_resolved_by_shape(y_true, y_pred, expected):
+    assert metrics.accuracy(y_true, y_pred).tolist() == expected
+
+
+def test_ties_go_to_the_first_class():
+    tied = np.array([[0.4, 0.4, 0.2]] * 2)
+    assert metrics.accuracy(np.array([0, 1]), tied).tolist() == [1, 0]
+    assert metrics.accuracy(np.array([[1, 0, 0], [0, 1, 0]]), tied).tolist() == [1, 0]
+
+
+def test_binary_accuracy_of_several_outputs_is_their_mean():
+    y, p = np.array([[1, 0, 1, 0]]), np.array([[0.9, 0.9, 0.9, 0.1]])
+    assert metrics.binary_accuracy(y, p).tolist() == [0.75]
+    assert metrics.binary_accuracy(y, p, threshold=0.95).tolist() == [0.5]
+
+
+def test_top_k():
+    p = np.array([[0.1, 0.2, 0.3, 0.4]] * 4)
+    assert metrics.sparse_top_k_categorical_accuracy(np.arange(4), p, k=2).tolist() == [0, 0, 1, 1]
+    assert metrics.top_k_categorical_accuracy(np.eye(4), p, k=3).tolist() == [0, 1, 1, 1]
+    assert metrics.sparse_top_k_categorical_accuracy(np.array([[0]]), np.array([[math.nan, 1.0]]), k=1).tolist() == [0]
+
+
+def test_golden_values():
+    b, y = np.array([[0.6, 0.4], [0.4, 0.6]]), np.array([[0, 1], [0, 0]])
+    assert metrics.categorical_crossentropy(ONE_HOT, P).mean() == pytest.approx(1.1769392, abs=2e-7)
+    assert metrics.sparse_categorical_crossentropy(LABELS, P).mean() == pytest.approx(1.1769392, abs=2e-7)
+    smoothed = metrics.categorical_crossentropy(ONE_HOT, P, label_smoothing=0.1).mean()
+    assert smoothed == pytest.approx(1.4591359, abs=2e-6)
+    assert metrics.binary_crossentropy(y, b).mean() == pytest.approx(0.8149245, abs=2e-7)
+    assert metrics.binary_crossentropy(y, b, label_smoothing=0.1).mean() == pytest.approx(0.8047878, abs=2e-7)
+    assert metrics.mean_squared_error(y, b).mean() == pytest.approx(0.31)
+    assert metrics.mean_absolute_error(y, b).mean() == pytest.approx(0.55)
+    assert result(metrics.RootMeanSquaredError(), y, b) == pytest.approx(math.sqrt(0.31))
+
+
+def test_logits_give_what_their_probabilities_give():
+    z = np.array([[1.0, -2.0, 0.5], [1000.0, 999.0, 998.0]])
+    p = np.exp(z - z.max(axis=1, keepdims=True))
+    p /= p.sum(axis=1, keepdims=True)
+    assert metrics.categorical_crossentropy(ONE_HOT, z, True) == pytest.approx(
+        metrics.categorical_crossentropy(ONE_HOT, p)
+    )
+    assert metrics.sparse_categorical_crossentropy(LABELS, z, True) == pytest.approx(-np.log(p[[0, 1], LABELS]))
+    z, y = np.array([[2.0], [-3.0]]), np.array([1, 0])
+    assert metrics.binary_crossentropy(y, z, True) == pytest.approx(
+        metrics.binary_crossentropy(y, 1 / (1 + np.exp(-z)))
+    )
+
+
+def test_a_metric_is_the_mean_over_samples_not_over_batches():
+    metric = metrics.get("mse")
+    metric.update_state(np.zeros((4, 1)), np.ones((4, 1)))
+    metric.update_state(np.zeros((1, 1)), np.full((1, 1), 5.0))
+    assert metric.result() == pytest.approx(5.8)
+    metric.reset_state()
+    assert metric.result() == 0.0
+
+
+def test_weights_are_divided_by_their_sum():
+    assert result(metrics.CategoricalAccuracy(), ONE_HOT, P, [0.7, 0.3]) == pytest.approx(0.7)
+    weighted = result(metrics.CategoricalCrossentropy(), ONE_HOT, P, np.array([0.3, 0.7]))
+    assert weighted == pytest.approx(1.6271976, abs=2e-7)  # Keras's documented value
+    assert result(metrics.CategoricalAccuracy(), ONE_HOT, P, np.zeros(2)) == 0.0
+    with pytest.raises(
+        ShapeError, match=r"^categorical_accuracy: expected sample_weight of shape \(2,\), received \(3,\)"
+    ):
+        result(metrics.CategoricalAccuracy(), ONE_HOT, P, np.ones(3))
+
+
+@pytest.mark.parametrize(
+    ("name", "direction"),
+    [
+        ("acc", "max"),
+        ("accuracy", "max"),
+        ("categorical_accuracy", "max"),
+        ("CategoricalAccuracy", "max"),
+        ("sparse_top_k_categorical_accuracy", "max"),
+        ("top_k_categorical_accuracy", "max"),
+        ("mse", "min"),
+        ("MAE", "min"),
+        ("rmse", "min"),
+        ("mean_squared_error", "min"),
+        ("categorical_crossentropy", "min"),
+        ("sparse_categorical_crossentropy", "min"),
+        ("bce", "min"),
+    ],
+)
+def test_a_name_stays_as_it_was_given(name, direction):
+    metric = metrics.get(name)
+    assert (metric.name, metric.direction) == (name, direction)
+
+
+def test_a_function_of_your_own_may_return_values_or_a_number():
+    def per_sample(y_true, y_pred):
+        assert type(y_true) is type(y_pred) is np.ndarray
+        return y_pred[:, 0]
+
+    def number(y_true, y_pred):
+        return float(y_pred.mean())
+
+    for function in (per_sample, number):
+        metric = metrics.get(function)
+        assert (metric.name, metric.direction) == (function.__name__, None)
+        metric.update_state(np.zeros(4), np.ones((4, 1)))
+        metric.update_state(np.zeros(1), np.full((1, 1), 6.0))
+        assert metric.result() == pytest.approx(2.0)
+    assert result(metrics.get(number), np.zeros(2), np.array([[1.0], [3.0]]), [1.0, 3.0]) == pytest.approx(2.0)
+
+
+def test_a_function_of_the_wrong_length():
+    with pytest.raises(ShapeError) as caught:
+        result(metrics.MeanMetricWrapper(lambda y_true, y_pred: np.ones(3), "mine"), LABELS, P)
+    assert str(caught.value) == "mine: expected one number or one per sample, shape (2,), received (3,)"
+
+
+def test_instances_classes_and_our_own_functions():
+    mine = metrics.TopKCategoricalAccuracy(k=2, name="top2")
+    assert metrics.get(mine) is mine
+    assert result(mine, ONE_HOT, np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2]])) == 0.5
+    assert type(metrics.get(metrics.BinaryAccuracy)) is metrics.BinaryAccuracy
+    assert metrics.get(metrics.accuracy).direction == "max"
+
+
+def test_the_class_accuracy_compares_labels_as_in_keras():
+    assert result(metrics.Accuracy(), np.array([1, 2, 3, 4]), np.array([0, 2, 3, 4])) == 0.75
+
+
+def test_unknown_names_and_things():
+    with pytest.raises(ArgumentError, match=r"^metric: expected one of accuracy, acc, binary_accuracy") as caught:
+        metrics.get("acuracy")
+    assert str(caught.value).endswith("received 'acuracy'; did you mean \"accuracy\"?")
+    with pytest.raises(
+        ArgumentTypeError, match=r"expected a name, a function \(y_true, y_pred\) or a Metric, received 3"
+    ):
+        metrics.get(3)
+
+
+@pytest.mark.parametrize(
+    ("function", "y_true", "text"),
+    [
+        ("sparse_categorical_accuracy", ONE_HOT, "labels of shape (2,), received (2, 3); one-hot labels go with"),
+        ("mean_squared_error", LABELS, "y_true of y_pred's shape (2, 3), received (2,)"),
+    ],
+)
+def test_shapes_that_do_not_fit(function, y_true, text):
+    with pytest.raises(ShapeError, match=re.escape(text)):
+        getattr(metrics, function)(y_true, P)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("BinaryAccuracy", "binary"),
+        ("CategoricalAccuracy", "one-hot"),
+        ("SparseCategoricalAccuracy", "sparse"),
+        ("TopKCategoricalAccuracy", "one-hot"),
+        ("SparseTopKCategoricalAccuracy", "sparse"),
+        ("MeanSquaredError", "one-hot"),
+        ("MeanAbsoluteError", "one-hot"),
+        ("RootMeanSquaredError", "one-hot"),
+        ("CategoricalCrossentropy", "one-hot"),
+        ("SparseCategoricalCrossentropy", "sparse"),
+        ("BinaryCrossentropy", "binary"),
+    ],
+)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_same_numbers_as_keras(name, labels, weighted):
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    keras = pytest.importorskip("keras")
+    rng = np.random.default_rng(3)
+    ours, theirs = getattr(metrics, name)(), getattr(keras.metrics, name)()
+    for n in (7, 3):
+        p = rng.random((n, 1 if labels == "binary" else 10)).astype(np.float32)
+        p = p if labels == "binary" else p / p.sum(axis=1, keepdims=True)
+        sparse = rng.integers(0, 10, n)
+        y = {"binary": rng.integers(0, 2, (n, 1)), "sparse": sparse, "one-hot": np.eye(10, dtype=np.float32)[sparse]}
+        weights = rng.random(n).astype(np.float32) if weighted else None
+        ours.update_state(y[labels], p, weights)
+        theirs.update_state(y[labels], p, weights)
+    assert ours.result() == pytest.approx(float(theirs.result()), rel=2e-6)
+    assert {"max": "up", "min": "down"}[ours.direction] == theirs._direction
