@@ -53,9 +53,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
 def check(args: argparse.Namespace) -> None:
     """Everything that is cheap to know, before anything that takes time."""
-    for flag, value, least in (("epochs", args.epochs, 1), ("batch-size", args.batch_size, 1), ("limit", args.limit, 10)):
-        ok = value is None or value >= least
-        require(ok, f"--{flag}", f"a whole number of at least {least}", value, error=ArgumentError)
+    for flag, least in {"epochs": 1, "batch_size": 1, "limit": 10}.items():
+        value, name = getattr(args, flag), "--" + flag.replace("_", "-")
+        require(value is None or value >= least, name, f"a number of at least {least}", value, error=ArgumentError)
     check_folder(args.out, "--out")
 
 
@@ -64,9 +64,9 @@ def find_folder(given: Path | None) -> Path | None:
     if given:
         return given
     root = os.environ.get("MINICNN_DATA")
+    places = [*([Path(root, "kaggle")] if root else []), Path("data")]
     files = ("train.csv", "train.csv.gz", "test.csv", "test.csv.gz")
-    places = [Path(root, "kaggle")] if root else []
-    return next((place for place in [*places, Path("data")] if any((place / name).exists() for name in files)), None)
+    return next((place for place in places if any((place / name).exists() for name in files)), None)
 
 
 class Digits(NamedTuple):
@@ -145,12 +145,14 @@ def run(args: argparse.Namespace, stop: StopOnSignal) -> None:
     held_out = scaled(data.x_held), minicnn.to_categorical(data.y_held, 10)
 
     trainable = sum(weight.numpy().size for weight in model.trainable_weights)
-    rehearsal = f" (rehearsal: the first {args.limit:,} rows)" if args.limit else ""
+    rehearsal = f" (rehearsal, --limit {args.limit})" if args.limit else ""
     print(f"data      {folder or 'embedded digits'}{rehearsal}: {len(data.x_train):,} training, {len(data.x_held):,} "
           f"held-out, {len(data.x_test):,} test images")  # fmt: skip
     print(f"network   {model.name}, {model.count_params():,} parameters, {trainable:,} of them trainable")
     print(f"device    {model.backend.describe()}")
     print(f"training  epochs {epochs}, steps per epoch {len(flow)}, batch {batch_size}, seed {model.seed}", flush=True)
+    if folder and epochs * len(flow) < 1000:
+        print("note      fewer than about 1,000 steps: batch norm's averages, and so the validation, say little yet")
 
     # 3. Training. ReduceLROnPlateau comes first, because it logs the learning rate.
     began = time.perf_counter()
@@ -182,10 +184,10 @@ def run(args: argparse.Namespace, stop: StopOnSignal) -> None:
     for name, picture in pictures.items():
         reports.save(picture, args.out / f"{name}.png")
 
-    best_epoch, best = reports.curves.best(trained)
+    (at, best), accuracies = reports.curves.best(trained), trained.history["val_accuracy"]
     if stop.number:
-        print(f"stopped   by {signal.Signals(stop.number).name} in epoch {len(trained.epoch)} of {epochs}")
-    print(f"result    validation accuracy {trained.history['val_accuracy'][-1]:.4f}, best {best:.4f} in epoch {best_epoch}")
+        print(f"stopped   by {signal.Signals(stop.number).name} in epoch {len(accuracies)} of {epochs}")
+    print(f"result    validation accuracy {accuracies[-1]:.4f}, best {best:.4f} in epoch {at}")
     print(f"time      {seconds:.0f} s training, {time.perf_counter() - started:.0f} s in all")
     print(f"outputs   in {args.out}: submission.csv ({len(data.x_test):,} rows, checked), history.csv, "
           f"weights.safetensors, {', '.join(f'{name}.png' for name in pictures)}")  # fmt: skip
@@ -199,6 +201,7 @@ def main(argv: list[str] | None = None) -> int:
         except KeyboardInterrupt:
             state = f"outputs in {args.out} may be missing" if stop.training else "nothing had been learnt yet"
             print(f"train_kaggle: aborted, {state}", file=sys.stderr)
+            return 128 + (stop.number or signal.SIGINT)
         except (MinicnnError, OSError) as error:
             print(f"train_kaggle: {error}", file=sys.stderr)
             return 2

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .core.tensor import Tensor
-from .errors import ArgumentError, ArgumentTypeError, ShapeError, one_of, require
+from .errors import ArgumentError, ArgumentTypeError, DataError, ShapeError, one_of, require
 from .ops import arithmetic as A
 from .ops.activation import sigmoid, softmax
 from .ops.loss import sigmoid_cross_entropy, softmax_cross_entropy
@@ -44,8 +44,8 @@ class Loss:
         y = np.asarray(y_true)
         if y.ndim == len(output_shape) and output_shape[-1:] == (1,):
             y = y[..., None]
-        require(y.shape[1:] == tuple(output_shape), self.name, f"targets of shape {('N', *output_shape)}", y.shape)
-        return y
+        require(y.shape[1:] == tuple(output_shape), self.name, f"targets of shape {_shape(output_shape)}", y.shape)
+        return _checked(self.name, y)
 
     def reduce(self, values: Tensor, weights=None) -> Tensor:
         """The scalar that is reported and differentiated.  weights (N,) or None."""
@@ -64,8 +64,8 @@ class Loss:
         """From tensors a tensor; from NumPy arrays a NumPy scalar (or array, for reduction="none")."""
         y = y_pred if isinstance(y_pred, Tensor) else Tensor(np.asarray(y_pred))
         truth = y_true.numpy() if isinstance(y_true, Tensor) else y_true
-        t = y.be.asarray(self.prepare(truth, y.shape[1:]), y.dtype)
-        w = None if sample_weight is None else y.be.asarray(np.asarray(sample_weight), y.dtype)
+        t = y.be.asarray(self.prepare(truth, y.shape[1:]), y.be.dtype)
+        w = None if sample_weight is None else y.be.asarray(np.asarray(sample_weight), y.be.dtype)
         loss = self.reduce(self.values(t, y), w)
         return loss if isinstance(y_pred, Tensor) else loss.numpy()[()]
 
@@ -76,7 +76,7 @@ class Loss:
 class CategoricalCrossentropy(Loss):
     """-sum_k t_k log p_k with one-hot (or soft) targets.  label_smoothing s: t (1 - s) + s / K."""
 
-    fused = softmax
+    fused = staticmethod(softmax)
 
     def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None):
         super().__init__(reduction, name or "categorical_crossentropy")
@@ -93,7 +93,7 @@ class CategoricalCrossentropy(Loss):
                 f'{y.shape}; use to_categorical(y, {output_shape[-1]}), or loss="sparse_categorical_crossentropy"'
             )
         require(y.shape[1:] == tuple(output_shape), self.name, f"one-hot targets of shape {_shape(output_shape)}", y.shape)
-        return y
+        return _checked(self.name, y, probabilities=True)
 
     def values(self, t, y, *, logits=False):
         if self.label_smoothing:
@@ -131,12 +131,15 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
 class BinaryCrossentropy(Loss):
     """mean over the last axis of -[t log p + (1 - t) log(1 - p)].  label_smoothing s: t (1 - s) + s / 2."""
 
-    fused = sigmoid
+    fused = staticmethod(sigmoid)
 
     def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None):
         super().__init__(reduction, name or "binary_crossentropy")
         require(0 <= label_smoothing <= 1, self.name, "label_smoothing from 0 to 1", label_smoothing, error=ArgumentError)
         self.from_logits, self.label_smoothing = bool(from_logits), float(label_smoothing)
+
+    def prepare(self, y_true, output_shape):
+        return _checked(self.name, super().prepare(y_true, output_shape), probabilities=True)
 
     def values(self, t, y, *, logits=False):
         if self.label_smoothing:
@@ -179,6 +182,9 @@ class FunctionLoss(Loss):
         values = self.function(Tensor(t, y.be), y)
         if not isinstance(values, Tensor):
             raise ArgumentTypeError(f"loss {self.name}: expected a Tensor made from y_pred, received {type(values).__name__}")
+        tracked = values.requires_grad or not y.requires_grad
+        require(tracked, f"loss {self.name}", "a Tensor made from y_pred by ops", "one that does not depend on it",
+                "nothing could be learned from it", error=ArgumentError)  # fmt: skip
         return values
 
 
@@ -205,6 +211,17 @@ def get(identifier) -> Loss:
     if identifier in by_any_name:
         return by_any_name[identifier]()
     return _BY_NAME[one_of("loss", identifier.lower(), _BY_NAME)]()
+
+
+def _checked(where: str, y: np.ndarray, *, probabilities: bool = False) -> np.ndarray:
+    """y, if it holds finite numbers (from 0 to 1).  Raises DataError that names the first row with another."""
+    expected = "targets from 0 to 1" if probabilities else "finite targets"
+    require(y.dtype.kind in "buif", where, expected, f"an array of {y.dtype}", error=DataError)
+    bad = ~((y >= 0) & (y <= 1)) if probabilities else ~np.isfinite(y)
+    if bad.any():
+        place = tuple(map(int, np.unravel_index(int(bad.argmax()), y.shape)))
+        raise DataError(f"{where}: expected {expected}, received {y[place]} in row {place[0]}; correct or remove that row")
+    return y
 
 
 def _shape(output_shape) -> str:

@@ -35,8 +35,7 @@ def conv2d(x, w, b, *, strides, pads, relu=False):
     y = np.zeros((x.shape[0], oh, ow, w.shape[3]))
     for i, j, cells in _windows(x.shape[1:3], w.shape[:2], strides, pads):
         for p, q, r, s in cells:
-            for c in range(x.shape[3]):
-                y[:, i, j] += np.multiply.outer(x[:, r, s, c], w[p, q, c])
+            y[:, i, j] += x[:, r, s] @ w[p, q]  # (N, C) (C, O)
     if b is not None:
         y += b
     return np.where(y < 0, 0, y) if relu else y
@@ -46,8 +45,7 @@ def conv2d_input_grad(dy, w, x_shape, *, strides, pads):
     dx = np.zeros(x_shape)
     for i, j, cells in _windows(x_shape[1:3], w.shape[:2], strides, pads):
         for p, q, r, s in cells:
-            for o in range(w.shape[3]):
-                dx[:, r, s] += np.multiply.outer(dy[:, i, j, o], w[p, q, :, o])
+            dx[:, r, s] += dy[:, i, j] @ w[p, q].T  # (N, O) (O, C)
     return dx
 
 
@@ -55,8 +53,7 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads):
     dw = np.zeros(w_shape)
     for i, j, cells in _windows(x.shape[1:3], w_shape[:2], strides, pads):
         for p, q, r, s in cells:
-            for n in range(x.shape[0]):
-                dw[p, q] += np.multiply.outer(x[n, r, s], dy[n, i, j])
+            dw[p, q] += x[:, r, s].T @ dy[:, i, j]  # (C, N) (N, O)
     return dw
 
 
@@ -276,7 +273,7 @@ def affine_warp(images, matrices, *, fill_mode, cval, scale):
     return y * scale
 
 
-# optimizer: one element, Python floats; each returns the new values of its arrays in the kernel's order, None as None ---
+# optimizer: one element, Python floats; each returns the new values of its arrays in the kernel's order, None as None -
 
 
 def sgd_step(p, g, m, *, lr, momentum, nesterov):

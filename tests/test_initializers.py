@@ -193,11 +193,11 @@ def test_a_function_of_your_own():
     assert initializers.get(lambda shape, dtype=None: np.ones(shape, dtype))((2,)).tolist() == [1, 1]
     drawn = initializers.get(lambda shape, rng: rng.random(shape))((3,), stream())
     assert np.array_equal(drawn, stream().random(3))
+
+    def wrong(shape):
+        return np.ones(3)
+
     with pytest.raises(ShapeError, match=r"^wrong: expected an array of shape \(2, 3\), received \(3,\)$"):
-
-        def wrong(shape):
-            return np.ones(3)
-
         initializers.get(wrong)((2, 3))
     with pytest.raises(ArgumentTypeError, match="received the function wrong"):
         initializers.get(wrong).get_config()

@@ -65,6 +65,15 @@ def test_golden_values():
     assert result(metrics.RootMeanSquaredError(), y, b) == pytest.approx(math.sqrt(0.31))
 
 
+def test_probabilities_are_scaled_to_one_then_kept_from_zero():
+    assert metrics.categorical_crossentropy(ONE_HOT, 4 * P) == pytest.approx(
+        metrics.categorical_crossentropy(ONE_HOT, P)
+    )
+    impossible = metrics.sparse_categorical_crossentropy(np.array([2]), P[:1])
+    assert impossible == pytest.approx(-np.log(1e-7))
+    assert metrics.binary_crossentropy([[1.0]], [[0.0]]) == pytest.approx(-np.log(1e-7))
+
+
 def test_logits_give_what_their_probabilities_give():
     z = np.array([[1.0, -2.0, 0.5], [1000.0, 999.0, 998.0]])
     p = np.exp(z - z.max(axis=1, keepdims=True))

@@ -27,7 +27,7 @@ WIDE = 256  # floats: 16 vectors, long enough to hide the overhead of a loop, sh
 
 
 def block_count(size: int) -> int:
-    """How many blocks `size` floats are worked on in: one below 32 KB, where a second thread costs more than it brings."""
+    """How many blocks `size` floats are worked on in: one below 32 KB, where a second thread only costs."""
     return max(1, min(64, size // 4096))
 
 

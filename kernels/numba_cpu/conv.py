@@ -4,18 +4,24 @@ Three loops around the micro-kernel of `simd.py`:
 
     image n, band of rows            view: the part of x that the band reads, zeros where it is padding
     +----------------------+         +------------------------------+
-    |                      |         | 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0|     The view (at most VIEW floats: it stays in the L2
-    |######################|  --->   | 0 0 #################### 0 0 |     cache) is the only copy: 1.3 times the image for
-    |######################|         | 0 0 #################### 0 0 |     5x5, where im2col makes 25. Without padding the
-    |                      |         +------------------------------+     image itself is the view.
+    |                      |         | 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0|   The view stays in the L2 cache (at most VIEW floats
+    |######################|  --->   | 0 0 #################### 0 0 |   if one row fits) and is the only copy: 1.3 times the
+    |######################|         | 0 0 #################### 0 0 |   image for 5x5 windows, where im2col makes 25. If
+    |                      |         +------------------------------+   nothing is padded the image itself is the view.
     +----------------------+
-    conv2d:       for each (image, band): for each panel of filters: for each 14 pixels: micro-kernel over the window
-    input grad:   the same. dx of stride (SH, SW) is SH*SW convolutions of stride 1 of dy, one for each `phase` of dx's
-                  pixels: those with the same h % SH and w % SW. Each sees its own share of the window, turned by 180
-                  degrees, so that nothing is multiplied by the zeros of a dilated dy.
-    weight grad:  for each block of images: for each image, band: for each panel of filters: for each 14 cells (p, q, c)
-                  of the window: micro-kernel over the band's pixels. At most BLOCKS blocks, added up in order: how a sum is
-                  split depends on the shapes alone, never on the threads.
+    conv2d       for each (image, band): for each panel of filters: for each 14 pixels: micro-kernel over the window.
+    input grad   the same. dx of stride (SH, SW) is SH*SW convolutions of dy of stride 1, one for each `Phase`: the pixels of
+                 dx with the same h % SH and w % SW. Each sees its own share of the window, turned by 180 degrees, so that
+                 nothing is multiplied by the zeros of a dilated dy. Example, 3 taps, stride 2, along one axis:
+
+                     dy          0     1     2         dx[1], dx[3]: taps 0, 2        dx[2], dx[4]: tap 1
+                     w         0 1 2 . . . .           dx[3] = dy[1] w[0] + dy[0] w[2]
+                                   0 1 2               dx[2] = dy[0] w[1]
+                     dx        1 2 3 4 5
+
+    weight grad  for each block of bands: for each band: for each panel of filters: for each 14 cells (p, q, c) of the
+                 window: micro-kernel over the band's pixels. There are at most BLOCKS blocks, added up in order: how a
+                 sum is split depends on the shapes alone, never on the threads.
 """
 
 from functools import lru_cache
@@ -26,194 +32,208 @@ import numpy as np
 from numba import njit, prange
 
 from . import memory
-from .simd import ROWS, STAMP, pack, sweep, whole_vectors
+from .simd import ROWS, STAMP, copy_floats, pack, sweep, whole_vectors
 
-ALIGNED = memory.ALIGNMENT // 4  # floats
 VIEW = 1 << 16  # floats: 256 KiB, a quarter of a usual L2 cache
-PANEL = 1 << 16
 BLOCKS = 8  # partial sums of a weight gradient
+ALIGNED = memory.ALIGNMENT // 4  # floats
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 
 
 class Phase(NamedTuple):
-    """A convolution over `count` output pixels, of a window of `taps` whose first position is (top, left) of the source."""
+    """A convolution for `rows` x `columns` pixels of y, from (y_row, y_column) on; the first one's window starts at (top, left).
+
+    Tap (u, v) of the window is cell (tap_row + u*sign*SH, tap_column + v*sign*SW) of w; its panels start at `packed`.
+    """
 
     top: int
     left: int
     tap_rows: int
     tap_columns: int
-    rows: int  # output pixels
-    columns: int
-    to_row: int  # the first of them
-    to_column: int
-    tap_row: int  # the window's cell that is the first tap
+    tap_row: int
     tap_column: int
-    first: int = 0  # where its packed filters start
+    rows: int
+    columns: int
+    y_row: int
+    y_column: int
+    packed: int = 0
 
 
-class Correlation(NamedTuple):
-    """What `_correlate` needs to know about one geometry; everything but the arrays of numbers."""
+class Sizes(NamedTuple):
+    """The numbers that the compiled loops share. The view shows the pixels from (top, left) on, `line` floats per row."""
 
-    sizes: tuple[int, ...]
-    phases: np.ndarray  # (phases, fields of Phase)
-    reads: np.ndarray  # (phases, pixels of a band): offset of a pixel's window in the view
-    writes: np.ndarray  # the same: offset of the pixel in the output
-    packed: int  # floats
-    view: int  # floats per thread, 0 if the source needs no padding
+    height: int
+    width: int
+    channels: int
+    y_height: int
+    y_width: int
+    filters: int
+    top: int
+    left: int
+    line: int
+    reach: int  # rows of the view for the first row of a band,
+    step: int  # and for each further one
+    y_step: int  # rows of y from one row of a phase to the next
+    band: int  # rows of a phase, or of dy, in a band
     bands: int
+    tap_row_step: int = 0
+    tap_column_step: int = 0
+
+
+def _view(top, left, bottom, right, height, width):
+    """The view's (top, left, columns): all that is read, or the image itself (0, 0, width) if that holds it all."""
+    inside = top >= 0 and left >= 0 and bottom <= height and right <= width
+    return (0, 0, width, True) if inside else (top, left, right - left, False)
 
 
 def _band_rows(rows, line, reach, step, least):
-    """Rows per band: the view of `reach + (rows - 1) * step` lines fits VIEW, and there are at least `least` bands."""
+    """Rows per band: its view, reach + (rows - 1) * step lines, fits VIEW, and there are at least `least` bands."""
     fitting = max((VIEW // line - reach) // step + 1, 1)
-    return max(min(fitting, -(-rows // least)), 1)
+    return max(min(fitting, rows // least), 1)
 
 
-def _correlation(phases, source, target, read_step, write_step, tap_step, least_bands):
-    """Plan a sum of convolutions.  source (H, W, C) -> target (H, W, C)."""
-    height, width, channels = source
-    top = min(phase.top for phase in phases)
-    left = min(phase.left for phase in phases)
-    bottom = max(phase.top + (phase.rows - 1) * read_step[0] + max(phase.tap_rows, 1) for phase in phases)
-    right = max(phase.left + (phase.columns - 1) * read_step[1] + max(phase.tap_columns, 1) for phase in phases)
-    inside = top >= 0 and left >= 0 and bottom <= height and right <= width
-    if inside:
-        top, left, right = 0, 0, width
-    line = (right - left) * channels
-    reach = max(phase.top - top + max(phase.tap_rows, 1) for phase in phases)
-    rows = max(phase.rows for phase in phases)
-    band = _band_rows(rows, line, reach, read_step[0], least_bands)
+def _correlation(phases, x_shape, y_shape, x_step, y_step, tap_step, least_bands):
+    """Plan the phases' convolutions x (H, W, C) -> y (H, W, C): Sizes, phases, reads, writes, floats of panels and view.
 
-    packed, columns = 0, max(phase.columns for phase in phases)
-    reads = np.zeros((len(phases), band * columns), np.int64)
-    writes = np.zeros_like(reads)
-    for f, phase in enumerate(phases):
-        i, j = np.arange(band)[:, None], np.arange(phase.columns)
-        read = (phase.top - top + i * read_step[0]) * line + (phase.left - left + j * read_step[1]) * channels
-        write = (phase.to_row + i * write_step[0]) * target[1] + phase.to_column + j * write_step[1]
-        reads[f, : read.size], writes[f, : read.size] = read.ravel(), write.ravel() * target[2]
-        phases[f] = phase._replace(first=packed)
-        packed += phase.tap_rows * phase.tap_columns * channels * whole_vectors(target[2])
-    return Correlation(
-        sizes=(*source, *target, top, left, right - left, band, reach, read_step[0], write_step[0], *tap_step),
-        phases=np.array(phases, np.int64),
-        reads=reads,
-        writes=writes,
-        packed=packed,
-        view=0 if inside else (reach + (band - 1) * read_step[0]) * line,
-        bands=-(-rows // band),
-    )
+    reads, writes (phases, pixels of a band): where a pixel's window starts in the view, and where the pixel is in y.
+    """
+    height, width, channels = x_shape
+    bottom = max(f.top + (f.rows - 1) * x_step[0] + max(f.tap_rows, 1) for f in phases)
+    right = max(f.left + (f.columns - 1) * x_step[1] + max(f.tap_columns, 1) for f in phases)
+    top, left = min(f.top for f in phases), min(f.left for f in phases)
+    top, left, view_columns, inside = _view(top, left, bottom, right, height, width)
+    line = view_columns * channels
+    reach = max(f.top - top + max(f.tap_rows, 1) for f in phases)
+    rows, columns = max(f.rows for f in phases), max(f.columns for f in phases)
+    band = _band_rows(rows, line, reach, x_step[0], least_bands)
+
+    packed, placed = 0, []
+    reads, writes = np.zeros((2, len(phases), band * columns), np.int64)
+    for n, f in enumerate(phases):
+        i, j = np.ogrid[:band, : f.columns]
+        pixels = slice(band * f.columns)
+        reads[n, pixels] = ((f.top - top + i * x_step[0]) * line + (f.left - left + j * x_step[1]) * channels).ravel()
+        y_pixel = (f.y_row + i * y_step[0]) * y_shape[1] + f.y_column + j * y_step[1]
+        writes[n, pixels] = y_pixel.ravel() * y_shape[2]
+        placed.append(tuple(f._replace(packed=packed)))
+        packed += f.tap_rows * f.tap_columns * channels * whole_vectors(y_shape[2])
+    sizes = Sizes(*x_shape, *y_shape, top, left, line, reach, x_step[0], y_step[0], band, -(-rows // band), *tap_step)
+    table = np.array(placed, [(name, np.int64) for name in Phase._fields])
+    return sizes, table, reads, writes, packed, 0 if inside else (reach + (band - 1) * x_step[0]) * line
 
 
 @lru_cache(512)
-def _forward_plan(source, target, window, strides, pads, least_bands):
-    (top, _), (left, _) = pads
-    whole = Phase(-top, -left, *window, target[0], target[1], 0, 0, 0, 0)
-    return _correlation([whole], source, target, strides, (1, 1), (1, 1), least_bands)
+def _forward_plan(x_shape, y_shape, window, strides, pads, least_bands):
+    whole = Phase(-pads[0][0], -pads[1][0], *window, 0, 0, y_shape[0], y_shape[1], 0, 0)
+    return _correlation([whole], x_shape, y_shape, strides, (1, 1), (1, 1), least_bands)
 
 
 def _axis_phases(size, window, stride, pad):
-    """Along one axis: (first source pixel, taps, pixels, first pixel, cell of the first tap) of every phase."""
-    phases = []
+    """Along one axis: (first row of dy, taps, cell of the first tap, pixels, first pixel) of every phase of dx.
+
+    Pixel h = first + i*stride was read by row base + i - u of dy through cell + u*stride of the window, u < taps.
+    """
     for first in range(min(stride, size)):
-        cell = (first + pad) % stride  # pixel first + i*stride was read at cell + u*stride by output base + i - u
+        base, cell = divmod(first + pad, stride)
         taps = max(-(-(window - cell) // stride), 0)
-        base = (first + pad) // stride
-        pixels = -(-(size - first) // stride)
-        phases.append((base - max(taps - 1, 0), taps, pixels, first, cell + (taps - 1) * stride))
-    return phases
+        yield base - max(taps - 1, 0), taps, cell + (taps - 1) * stride, -(-(size - first) // stride), first
 
 
 @lru_cache(512)
-def _input_grad_plan(source, target, window, strides, pads, least_bands):
+def _input_grad_plan(dy_shape, dx_shape, window, strides, pads, least_bands):
     phases = []
-    for top, tap_rows, rows, to_row, tap_row in _axis_phases(target[0], window[0], strides[0], pads[0][0]):
-        for left, tap_columns, columns, to_column, tap_column in _axis_phases(
-            target[1], window[1], strides[1], pads[1][0]
+    for top, tap_rows, tap_row, rows, dx_row in _axis_phases(dx_shape[0], window[0], strides[0], pads[0][0]):
+        for left, tap_columns, tap_column, columns, dx_column in _axis_phases(
+            dx_shape[1], window[1], strides[1], pads[1][0]
         ):
             taps = (tap_rows, tap_columns) if tap_rows and tap_columns else (0, 0)
-            phases.append(Phase(top, left, *taps, rows, columns, to_row, to_column, tap_row, tap_column))
-    return _correlation(phases, source, target, (1, 1), strides, (-strides[0], -strides[1]), least_bands)
+            phases.append(Phase(top, left, *taps, tap_row, tap_column, rows, columns, dx_row, dx_column))
+    return _correlation(phases, dy_shape, dx_shape, (1, 1), strides, (-strides[0], -strides[1]), least_bands)
+
+
+@lru_cache(512)
+def _weight_grad_plan(x_shape, dy_shape, window, strides, pads):
+    """Sizes, at, to, floats of the view and of dy's panels. at, to: a cell (p, q, c) in the view, and its line in dw."""
+    (height, width, channels), (rows, columns, filters), (sh, sw) = x_shape, dy_shape, strides
+    top, left = -pads[0][0], -pads[1][0]
+    bottom, right = top + (rows - 1) * sh + window[0], left + (columns - 1) * sw + window[1]
+    top, left, view_columns, inside = _view(top, left, bottom, right, height, width)
+    line, padded = view_columns * channels, whole_vectors(filters)
+    band = min(_band_rows(rows, line, window[0], sh, 1), max(VIEW // (columns * padded), 1))
+    p, q, c = np.ogrid[: window[0], : window[1], :channels]
+    origin = (-pads[0][0] - top) * line + (-pads[1][0] - left) * channels
+    at = (origin + p * line + q * channels + c).ravel()
+    sizes = Sizes(*x_shape, *dy_shape, top, left, line, window[0], sh, 1, band, -(-rows // band))
+    view = 0 if inside else (window[0] + (band - 1) * sh) * line
+    return sizes, at, np.arange(len(at)) * padded, view, band * columns * padded if padded > filters else 0
 
 
 @njit(nogil=True)
-def _fill_view(view, x, start, height, width, channels, top, rows, left, columns):
-    """view (rows, columns, C) = the image at x[start], from (top, left) on, zeros outside of it."""
-    line = columns * channels
-    before = min(max(-left, 0), columns)
-    used = max(min(left + columns, width) - max(left, 0), 0)
+def _fill_view(view, x, start, s, top, rows):
+    """view (rows, columns, C) = the image x[start], from row `top` and column s.left on, zeros where there is none."""
+    line = s.width * s.channels
+    before = min(max(-s.left * s.channels, 0), s.line)
+    cut = max(s.left * s.channels, 0)
+    used = max(min(line - cut, s.line - before), 0)
     for r in range(rows):
-        target = view[r * line :][:line]
-        if top + r < 0 or top + r >= height:
-            target[:] = 0
-        else:
-            source = x[start + ((top + r) * width + max(left, 0)) * channels :]
-            for k in range(before * channels):
-                target[k] = 0
-            inner = target[before * channels :]
-            for k in range(used * channels):
-                inner[k] = source[k]
-            for k in range((before + used) * channels, line):
-                target[k] = 0
+        there = 0 <= top + r < s.height
+        shown = used if there else 0
+        gap = before if there else 0
+        for k in range(gap):
+            view[r * s.line + k] = 0
+        copy_floats(view, r * s.line + gap, x, start + (top + r) * line + cut, shown)
+        for k in range(gap + shown, s.line):
+            view[r * s.line + k] = 0
 
 
 @njit(nogil=True)
-def _pack_filters(w, window_columns, packed, phases, channels, filters, tap_row_step, tap_column_step, flipped):
+def _pack_filters(w, w_columns, s, phases, panels, flipped):
     """The filters of every phase as panels: rows (p, q, c), or (p, q, o) and columns c if `flipped`."""
-    for f in range(len(phases)):
-        tap_rows, tap_columns, first = phases[f, 2], phases[f, 3], phases[f, 10]
-        total = tap_rows * tap_columns * channels
-        for u in range(tap_rows):
-            for v in range(tap_columns):
-                cell = (phases[f, 8] + u * tap_row_step) * window_columns + phases[f, 9] + v * tap_column_step
-                k_step, o_step = (1, channels) if flipped else (filters, 1)
-                row = (u * tap_columns + v) * channels
-                pack(w, cell * channels * filters, k_step, o_step, channels, filters, packed, first, row, total)
+    for n in range(len(phases)):
+        f = phases[n]
+        for u in range(f.tap_rows):
+            for v in range(f.tap_columns):
+                cell = (f.tap_row + u * s.tap_row_step) * w_columns + f.tap_column + v * s.tap_column_step
+                k_step, o_step = (1, s.channels) if flipped else (s.filters, 1)
+                pack(w, cell * s.channels * s.filters, k_step, o_step, s.channels, s.filters,
+                     panels, f.packed, (u * f.tap_columns + v) * s.channels,
+                     f.tap_rows * f.tap_columns * s.channels)  # fmt: skip
 
 
 @njit(nogil=True)
-def _correlate_band(x, n, band, packed, bias, floor, y, sizes, phases, reads, writes, view):
+def _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, y, view):
     """All phases of one band of one image."""
-    (height, width, channels, y_height, y_width, filters, top, left, columns, band_rows, reach, step, y_step,
-     _, _) = sizes  # fmt: skip
-    start, i0 = n * height * width * channels, band * band_rows
+    start, i0 = n * s.height * s.width * s.channels, band * s.band
+    a, a0 = x, start + i0 * s.step * s.line
     if len(view):
-        rows = reach + (band_rows - 1) * step
-        _fill_view(view, x, start, height, width, channels, top + i0 * step, rows, left, columns)
+        _fill_view(view, x, start, s, s.top + i0 * s.step, s.reach + (s.band - 1) * s.step)
         a, a0 = view, 0
-    else:
-        a, a0 = x, start + i0 * step * width * channels
-    y0 = (n * y_height + i0 * y_step) * y_width * filters
-    for f in range(len(phases)):
-        count = min(band_rows, phases[f, 4] - i0) * phases[f, 5]
+    y0 = (n * s.y_height + i0 * s.y_step) * s.y_width * s.filters
+    for k in range(len(phases)):
+        f = phases[k]
+        count = min(s.band, f.rows - i0) * f.columns
         if count > 0:
-            sweep(a, a0, reads[f], count, columns * channels, 1,
-                  packed, phases[f, 10], 0, phases[f, 2], phases[f, 3] * channels,
-                  bias, 0, 0, floor, y, y0, writes[f], filters)  # fmt: skip
+            sweep(a, a0, reads[k], count, s.line, 1, panels, f.packed, 0, f.tap_rows, f.tap_columns * s.channels,
+                  bias, 0, 0, floor, y, y0, writes[k], s.filters)  # fmt: skip
 
 
 @njit(nogil=True)
-def _block_weight_grad(x, dy, first, last, partial, partial0, zeros, sizes, at, to, view, panels):
+def _block_weight_grad(x, dy, first, last, s, column_step, at, to, zeros, partial, partial0, padded, view, panels):
     """partial = the sum of dw over bands first..last, counted through all images, for the window's cells in `at`."""
-    (height, width, channels, out_rows, out_columns, filters, padded, sh, sw,
-     reach, top, left, columns, band_rows, bands) = sizes  # fmt: skip
-    line = columns * channels
     seed, seed0, seed_step = zeros, 0, 0
     for unit in range(first, last):
-        n, i0 = unit // bands, unit % bands * band_rows
-        rows = min(band_rows, out_rows - i0)
-        start, pixels = n * height * width * channels, rows * out_columns
+        n, i0 = unit // s.bands, unit % s.bands * s.band
+        rows = min(s.band, s.y_height - i0)
+        start = n * s.height * s.width * s.channels
+        a, a0 = x, start + i0 * s.step * s.line
         if len(view):
-            seen = reach + (rows - 1) * sh
-            _fill_view(view, x, start, height, width, channels, top + i0 * sh, seen, left, columns)
+            _fill_view(view, x, start, s, s.top + i0 * s.step, s.reach + (rows - 1) * s.step)
             a, a0 = view, 0
-        else:
-            a, a0 = x, start + i0 * sh * line
-        b, b0, b_step = dy, (n * out_rows + i0) * out_columns * filters, filters
-        if len(panels):
-            pack(dy, b0, filters, 1, pixels, filters, panels, 0, 0, pixels)
+        b, b0, b_step = dy, (n * s.y_height + i0) * s.y_width * s.filters, s.filters
+        if len(panels):  # the filters are no whole vectors
+            pack(dy, b0, b_step, 1, rows * s.y_width, s.filters, panels, 0, 0, rows * s.y_width)
             b, b0, b_step = panels, 0, 0
-        sweep(a, a0, at, len(at), sh * line, sw * channels, b, b0, b_step, rows, out_columns,
+        sweep(a, a0, at, len(at), s.step * s.line, column_step, b, b0, b_step, rows, s.y_width,
               seed, seed0, seed_step, NO_FLOOR, partial, partial0, to, padded)  # fmt: skip
         seed, seed0, seed_step = partial, partial0, padded
 
@@ -222,30 +242,30 @@ def _compile(stamp):
     """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of simd.py."""
 
     @njit(nogil=True, cache=True, parallel=True)
-    def correlate(x, images, w, window_columns, flipped, bias, floor, y, sizes, phases, reads, writes, bands, packed, views):
+    def correlate(x, images, w, w_columns, flipped, bias, floor, y, s, phases, reads, writes, panels, views):
         _ = stamp
-        _pack_filters(w, window_columns, packed, phases, sizes[2], sizes[5], sizes[13], sizes[14], flipped)
-        for task in prange(images * bands):
-            view = views[numba.get_thread_id()]
-            _correlate_band(x, task // bands, task % bands, packed, bias, floor, y, sizes, phases, reads, writes, view)
+        _pack_filters(w, w_columns, s, phases, panels, flipped)
+        for task in prange(images * s.bands):
+            n, band, view = task // s.bands, task % s.bands, views[numba.get_thread_id()]
+            _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, y, view)
 
     @njit(nogil=True, cache=True, parallel=True)
-    def weight_grad(x, dy, units, dw, sizes, at, to, parts, partials, blocks, zeros, views, panels):
+    def weight_grad(x, dy, units, dw, s, column_step, at, to, blocks, parts, partials, zeros, views, panels):
         _ = stamp
-        filters, padded = sizes[5], sizes[6]
-        size, part = len(at) * padded, -(-len(at) // (parts * ROWS)) * ROWS
+        cells, padded = len(at), len(zeros)
+        part = -(-cells // (parts * ROWS)) * ROWS  # a block's cells are shared out in parts if there are many threads
         for task in prange(blocks * parts):
-            t, g, k = numba.get_thread_id(), task // parts, min(task % parts * part, len(at))
+            t, g, k = numba.get_thread_id(), task // parts, min(task % parts * part, cells)
             _block_weight_grad(
-                x, dy, g * units // blocks, (g + 1) * units // blocks, partials, g * size + k * padded, zeros,
-                sizes, at[k : k + part], to[: len(at) - k], views[t], panels[t],
+                x, dy, g * units // blocks, (g + 1) * units // blocks, s, column_step, at[k : k + part], to,
+                zeros, partials, (g * cells + k) * padded, padded, views[t], panels[t],
             )  # fmt: skip
-        for k in prange(len(at)):
-            for o in range(filters):
+        for k in prange(cells):
+            for o in range(s.filters):
                 total = partials[k * padded + o]
                 for g in range(1, blocks):
-                    total += partials[g * size + k * padded + o]
-                dw[k * filters + o] = total
+                    total += partials[(g * cells + k) * padded + o]
+                dw[k * s.filters + o] = total
 
     return correlate, weight_grad
 
@@ -254,50 +274,50 @@ _correlate, _weight_grad = _compile(STAMP)
 
 
 def _flat(array):
-    """The array as Numba's functions take it: float32, contiguous, aligned, writeable (another type would recompile)."""
+    """The array as the compiled functions take it: float32, contiguous, aligned, writeable (another type recompiles)."""
     return np.require(array, np.float32, "CAW").reshape(-1)
 
 
-def _scratch(rows, columns):
-    """Memory for each thread; large enough to come from the pool, lines aligned to vectors."""
-    columns = -(-columns // ALIGNED) * ALIGNED
-    lines = max(-(-memory.SMALL // max(4 * columns, 1)), rows) if columns else rows
-    return memory.empty((lines, columns))
+def _scratch(threads, floats):
+    """A line of memory for each thread, on cache lines of its own: large enough to come aligned from the pool."""
+    line = -(-floats // ALIGNED) * ALIGNED
+    lines = max(threads, -(-memory.SMALL // (4 * line))) if line else threads
+    return memory.empty((lines, line))
 
 
 def _least_bands(images):
     """Bands per image that give every thread something to do; results do not depend on it."""
-    return max(-(-2 * numba.get_num_threads() // images), 1)
-
-
-def _run(plan, x, w, flipped, b, y, relu):
-    filters = y.shape[3]
-    bias = np.zeros(whole_vectors(filters), np.float32)
-    if b is not None:
-        bias[:filters] = b
-    _correlate(
-        _flat(x), len(x), _flat(w), w.shape[1], flipped, bias, ZERO if relu else NO_FLOOR, y.reshape(-1),
-        plan.sizes, plan.phases, plan.reads, plan.writes, plan.bands,
-        _scratch(1, plan.packed).reshape(-1), _scratch(numba.get_num_threads(), plan.view),
-    )  # fmt: skip
-    return y
+    return -(-2 * numba.get_num_threads() // images)
 
 
 def _integers(strides, pads):
     return (int(strides[0]), int(strides[1])), tuple((int(before), int(after)) for before, after in pads)
 
 
+def _run(plan, x, w, flipped, b, relu, y):
+    sizes, phases, reads, writes, packed, view = plan
+    bias = np.zeros(whole_vectors(y.shape[3]), np.float32)
+    if b is not None:
+        bias[: len(b)] = b
+    panels, views = _scratch(1, packed).reshape(-1), _scratch(numba.get_num_threads(), view)
+    floor = ZERO if relu else NO_FLOOR
+    _correlate(
+        _flat(x), len(x), _flat(w), w.shape[1], flipped, bias, floor, y.reshape(-1),
+        sizes, phases, reads, writes, panels, views,
+    )  # fmt: skip
+    return y
+
+
 def conv2d(x, w, b, *, strides, pads, relu=False):
     strides, pads = _integers(strides, pads)
-    n, height, width, _ = x.shape
-    kh, kw, _, filters = w.shape
+    (n, height, width, _), (kh, kw, _, filters) = x.shape, w.shape
     oh = (height + sum(pads[0]) - kh) // strides[0] + 1
     ow = (width + sum(pads[1]) - kw) // strides[1] + 1
     y = memory.empty((n, oh, ow, filters))
     if y.size == 0:
         return y
     plan = _forward_plan(x.shape[1:], y.shape[1:], (kh, kw), strides, pads, _least_bands(n))
-    return _run(plan, x, w, False, b, y, relu)
+    return _run(plan, x, w, False, b, relu, y)
 
 
 def conv2d_input_grad(dy, w, x_shape, *, strides, pads):
@@ -306,26 +326,7 @@ def conv2d_input_grad(dy, w, x_shape, *, strides, pads):
     if dx.size == 0:
         return dx
     plan = _input_grad_plan(dy.shape[1:], dx.shape[1:], w.shape[:2], strides, pads, _least_bands(len(dx)))
-    return _run(plan, dy, w, True, None, dx, False)
-
-
-@lru_cache(512)
-def _weight_grad_plan(source, target, window, strides, pads):
-    """sizes, at, to, floats of a view, floats of dy's panels, bands of an image: all of them by shape alone."""
-    (height, width, channels), (rows, columns, filters), (sh, sw) = source, target, strides
-    top, left = -pads[0][0], -pads[1][0]
-    seen = (columns - 1) * sw + window[1]
-    inside = top == left == 0 and (rows - 1) * sh + window[0] <= height and seen <= width
-    if inside:
-        seen = width
-    padded = whole_vectors(filters)
-    band = min(_band_rows(rows, seen * channels, window[0], sh, 1), max(PANEL // (columns * padded), 1))
-    p, q, c = np.ogrid[: window[0], : window[1], :channels]
-    at = ((p * seen + q) * channels + c).astype(np.int64).ravel()  # cell (p, q, c) of the window at pixel (0, 0)
-    bands = -(-rows // band)
-    sizes = (height, width, channels, rows, columns, filters, padded, sh, sw, window[0], top, left, seen, band, bands)
-    view = 0 if inside else (window[0] + (band - 1) * sh) * seen * channels
-    return sizes, at, np.arange(len(at)) * padded, view, band * columns * padded if padded > filters else 0, bands
+    return _run(plan, dy, w, True, None, False, dx)
 
 
 def conv2d_weight_grad(x, dy, w_shape, *, strides, pads):
@@ -334,12 +335,12 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads):
     if x.size == 0 or dy.size == 0:
         dw[...] = 0
         return dw
-    sizes, at, to, view, panels, bands = _weight_grad_plan(x.shape[1:], dy.shape[1:], dw.shape[:2], strides, pads)
-    units, threads, padded = len(x) * bands, numba.get_num_threads(), whole_vectors(dw.shape[3])
+    sizes, at, to, view, panels = _weight_grad_plan(x.shape[1:], dy.shape[1:], dw.shape[:2], strides, pads)
+    units, threads, padded = len(x) * sizes.bands, numba.get_num_threads(), whole_vectors(dw.shape[3])
     blocks = min(units, BLOCKS)
+    partials, zeros = _scratch(1, blocks * len(at) * padded).reshape(-1), np.zeros(padded, np.float32)
     _weight_grad(
-        _flat(x), _flat(dy), units, dw.reshape(-1), sizes, at, to, -(-threads // blocks),
-        _scratch(blocks, len(at) * padded).reshape(-1), blocks, np.zeros(padded, np.float32),
-        _scratch(threads, view), _scratch(threads, panels),
+        _flat(x), _flat(dy), units, dw.reshape(-1), sizes, strides[1] * x.shape[3], at, to, blocks, -(-threads // blocks),
+        partials, zeros, _scratch(threads, view), _scratch(threads, panels),
     )  # fmt: skip
     return dw

@@ -19,6 +19,8 @@ piece of b (DEPTH x WIDTH floats, 32 KiB with AVX-512) stays in the L1 cache for
 A sum is cut at the same k for every row and in every batch, so a sample's result does not depend on the others.
 """
 
+from functools import lru_cache
+
 import numba
 import numpy as np
 from numba import njit, prange
@@ -27,13 +29,12 @@ from . import memory
 from .simd import LANES, ROWS, STAMP, WIDTH, pack, sweep, whole_vectors
 
 DEPTH = 256
-PANELS = 4
 ROW_BLOCK = 16 * ROWS
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 
 
 @njit(nogil=True)
-def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, used, bias, bias0, floor, y, y0, to, panel, sums, lines, step):
+def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, used, bias, bias0, floor, y, y0, to, panel, sums, lines):
     """One task: `rows` x `used` results, used <= WIDTH."""
     seed, seed0, seed_step = bias, bias0, 0
     whole = -(-used // LANES) * LANES
@@ -43,7 +44,7 @@ def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, used, bias, bi
         if k + DEPTH < depth:
             sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 0, 1, deep,
                   seed, seed0, seed_step, NO_FLOOR, sums, 0, lines, whole)  # fmt: skip
-            seed, seed0, seed_step = sums, 0, step
+            seed, seed0, seed_step = sums, 0, WIDTH
         else:
             sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 0, 1, deep,
                   seed, seed0, seed_step, floor, y, y0, to, used)  # fmt: skip
@@ -53,16 +54,15 @@ def _compile(stamp):
     """The function that Numba compiles and keeps on disk; enclosing `stamp` ties it to the text of simd.py."""
 
     @njit(nogil=True, cache=True, parallel=True)
-    def product(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, rows, filters, row_block, chunk, panels, sums):
+    def product(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, rows, filters, row_block, tables, panels, sums):
         _ = stamp
-        columns = -(-filters // chunk)
-        count = np.arange(row_block)
-        at, to, lines = count * a_row, count * filters, count * chunk
+        columns = -(-filters // WIDTH)
+        at, to, lines = tables
         for task in prange(-(-rows // row_block) * columns):
-            t, first, o = numba.get_thread_id(), task // columns * row_block, task % columns * chunk
+            t, first, o = numba.get_thread_id(), task // columns * row_block, task % columns * WIDTH
             _block(
                 a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step, depth,
-                min(chunk, filters - o), bias, o, floor, y, first * filters + o, to, panels[t], sums[t], lines, chunk,
+                min(WIDTH, filters - o), bias, o, floor, y, first * filters + o, to, panels[t], sums[t], lines,
             )  # fmt: skip
 
     return product
@@ -71,21 +71,28 @@ def _compile(stamp):
 _product = _compile(STAMP)
 
 
+@lru_cache(512)
+def _tables(rows, a_row, y_row):
+    """Where row t of a task lies in a, in y and in the sums, relative to its first row."""
+    t = np.arange(rows, dtype=np.int64)
+    return t * a_row, t * y_row, t * WIDTH
+
+
 def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y):
     """y[m, o] = max(floor, bias[o] + sum_k a[m*a_row + k*a_step] b[k*k_step + o*o_step])"""
     rows, filters = y.shape
     if y.size == 0:
         return y
     threads = numba.get_num_threads()
-    chunk = min(max(-(-filters // WIDTH) // threads, 1), PANELS) * WIDTH
-    wanted = max(2 * threads // -(-filters // chunk), 1)  # row blocks that keep all threads busy; results are the same
+    wanted = max(2 * threads // -(-filters // WIDTH), 1)  # row blocks that keep all threads busy; results are the same
     row_block = min(-(-rows // (wanted * ROWS)) * ROWS, ROW_BLOCK)
     seed = np.zeros(whole_vectors(filters), np.float32)
     if bias is not None:
         seed[:filters] = bias
     a, b = (np.require(array, np.float32, "CAW").reshape(-1) for array in (a, b))  # another type would recompile
-    panels, sums = memory.empty((threads, DEPTH * chunk)), memory.empty((threads, ROW_BLOCK * chunk))
-    _product(a, a_row, a_step, b, k_step, o_step, depth, seed, floor, y.reshape(-1), rows, filters, row_block, chunk, panels, sums)
+    tables = _tables(row_block, a_row, filters)
+    panels, sums = memory.empty((threads, DEPTH * WIDTH)), memory.empty((threads, ROW_BLOCK * WIDTH))
+    _product(a, a_row, a_step, b, k_step, o_step, depth, seed, floor, y.reshape(-1), rows, filters, row_block, tables, panels, sums)
     return y
 
 

@@ -40,26 +40,24 @@ def _rows_stats(x, width, mean, squares):
     """A chunk of whole rows, channels last: its mean and its sum of squares about it."""
     channels = mean.size
     n = x.size // channels
-    s, q, shift = np.zeros(width, np.float32), np.zeros(width, np.float32), np.empty(width, np.float32)
-    for start in range(0, x.size, width):
-        row = x[start : start + width]
-        for i in range(row.size):
-            s[i] += row[i]
-    rough = _unfold(s, channels)
-    for start in range(0, width, channels):
-        part, s_part = shift[start : start + channels], s[start : start + channels]
+    s, q, shift = np.empty(width, np.float32), np.empty(width, np.float32), np.zeros(width, np.float32)
+    for _ in range(2):  # once about zero, for a rough mean; then about that
+        for i in range(width):
+            s[i], q[i] = 0, 0
+        for start in range(0, x.size, width):
+            row = x[start : start + width]
+            for i in range(row.size):
+                d = row[i] - shift[i]
+                s[i] += d
+                q[i] += d * d
+        total_s, total_q = _unfold(s, channels), _unfold(q, channels)
         for c in range(channels):
-            part[c], s_part[c] = rough[c] / n, 0
-    for start in range(0, x.size, width):
-        row = x[start : start + width]
-        for i in range(row.size):
-            d = row[i] - shift[i]
-            s[i] += d
-            q[i] += d * d
-    total_s, total_q = _unfold(s, channels), _unfold(q, channels)
-    for c in range(channels):
-        mean[c] = np.float64(shift[c]) + total_s[c] / n
-        squares[c] = max(total_q[c] - total_s[c] * total_s[c] / n, 0.0) if total_q[c] == total_q[c] else total_q[c]
+            mean[c] = np.float64(shift[c]) + total_s[c] / n
+            squares[c] = total_q[c] - total_s[c] * total_s[c] / n
+        for start in range(0, width, channels):
+            part = shift[start : start + channels]
+            for c in range(channels):
+                part[c] = mean[c]
 
 
 @njit(**INNER)
@@ -79,7 +77,8 @@ def _merge(means, squares, rows, last, mean, var):
         for c in range(channels):
             about[c] += squares_k[c] + n * (mean_k[c] - total[c]) * (mean_k[c] - total[c])
     for c in range(channels):
-        mean[c], var[c] = total[c], about[c] / m
+        mean[c] = total[c]
+        var[c] = 0 if about[c] < 0 else about[c] / m  # rounding must not make it negative, nor NaN zero
 
 
 @njit(**PARALLEL)
@@ -119,7 +118,7 @@ def _sums_with(dy, x, mean):
 
 @njit(**PARALLEL)
 def _stats_segments(x, n, blocks, means, squares, mean, var):
-    segments, channels = means.size, mean.size
+    segments = means.size
     means_flat, squares_flat = means.reshape(segments), squares.reshape(segments)
     for k in prange(blocks):
         for i in range(k * segments // blocks, (k + 1) * segments // blocks):
@@ -181,7 +180,8 @@ def _map_blocks(x, mean, scale, beta, y, row, blocks):
 @njit(**INNER)
 def _grad_map(dy, x, mean, scale, a, b, dx):
     for start in range(0, x.size, mean.size):
-        dy_row, x_row, dx_row = dy[start : start + mean.size], x[start : start + mean.size], dx[start : start + mean.size]
+        end = start + mean.size
+        dy_row, x_row, dx_row = dy[start:end], x[start:end], dx[start:end]
         for i in range(x_row.size):
             dx_row[i] = (dy_row[i] - a[i] - (x_row[i] - mean[i]) * b[i]) * scale[i]
 

@@ -1,9 +1,9 @@
 """One step of each optimizer, in place: one loop per step over the flat arrays of all parameters.
 
 Why it is fast: a step written in array expressions passes over memory once per operator; here every array is read once
-and written once. Rates become float32 before the loop, or every lane would be widened to float64 and back. A state array
-that is not used (None) travels as an empty one, so that each step compiles once; the test for it is the same for the
-whole loop, and LLVM takes it out.
+and written once. Rates become float32 before the loop, or every lane would be widened to float64 and back. A state that
+is not used (None) travels as an empty array, so that each step compiles once; the test for it is the same for the whole
+loop, and LLVM takes it out.
 """
 
 import math

@@ -1,9 +1,9 @@
 """Pooling over channels-last images.
 
 Why it is fast: all C channels of a pixel lie side by side, so a window cell is compared or added C values at a time,
-without a gather. The accumulators are the output row itself, which stays in the L1 cache. The argmax is one byte, so the
-backward reads a quarter of what a stored index would cost. Forward: every output row is its own task. Backward: every
-image is, so that overlapping windows never meet in two threads.
+without a gather. The accumulators are the output row itself, which stays in the L1 cache. The argmax is one byte, a
+quarter of what a stored index would cost to read. Forward: every output row is its own task. Backward: every image is,
+so that overlapping windows never meet in two threads.
 
       window cell (p, q) of output pixel (i, j)  =  image pixel (i*SH - top + p, j*SW - left + q), if it is inside
 """

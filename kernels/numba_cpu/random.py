@@ -31,16 +31,16 @@ def _words(words, first, step, stream, k0, k1):
     c0, c1 = np.empty(BATCH, np.uint64), np.empty(BATCH, np.uint64)
     c2, c3 = np.empty(BATCH, np.uint64), np.empty(BATCH, np.uint64)
     for start in range(0, words.shape[0], BATCH):
-        for i in range(BATCH):
+        part = words[start : start + BATCH]
+        for i in range(part.shape[0]):
             c0[i], c1[i], c2[i], c3[i] = np.uint64(first + start + i), step, stream, 0
         a0, a1 = k0, k1
         for _ in range(5):
             b0, b1 = (a0 + W0) & LOW, (a1 + W1) & LOW
-            for i in range(BATCH):
+            for i in range(part.shape[0]):
                 x0, x1, x2, x3 = _round(c0[i], c1[i], c2[i], c3[i], a0, a1)
                 c0[i], c1[i], c2[i], c3[i] = _round(x0, x1, x2, x3, b0, b1)
             a0, a1 = (b0 + W0) & LOW, (b1 + W1) & LOW
-        part = words[start : start + BATCH]
         for i in range(part.shape[0]):
             part[i, 0], part[i, 1], part[i, 2], part[i, 3] = c0[i], c1[i], c2[i], c3[i]
 

@@ -271,6 +271,16 @@ def whole_vectors(filters: int) -> int:
 
 
 @njit(nogil=True)
+def copy_floats(y, j, x, i, n):
+    """y[j : j + n] = x[i : i + n]"""
+    whole = n // LANES * LANES
+    for k in range(0, whole, LANES):
+        copy_vector(y, j + k, x, i + k)
+    for k in range(whole, n):
+        y[j + k] = x[i + k]
+
+
+@njit(nogil=True)
 def pack(source, start, k_step, o_step, depth, filters, panels, first, row, total):
     """Copy a matrix (depth, filters) into panels as wide as a tile, zeros in the last vector's unused lanes.
 
@@ -284,18 +294,18 @@ def pack(source, start, k_step, o_step, depth, filters, panels, first, row, tota
         width = WIDTH if filters - column > WIDTH - LANES else LANES
         used = min(width, filters - column)
         at, line = start + column * o_step, first + column * total + row * width
-        whole, turned = used // LANES * LANES, 0
-        if o_step != 1 and k_step == 1:
-            turned = depth // LANES * LANES
-            for k in range(0, turned, LANES):
-                for o in range(0, whole, LANES):
+        turned = (0, 0)  # what whole blocks, turned in registers, have covered of (k, o)
+        if k_step == 1 and o_step != 1:
+            turned = (depth // LANES * LANES, used // LANES * LANES)
+            for k in range(0, turned[0], LANES):
+                for o in range(0, turned[1], LANES):
                     transpose_block(panels, line + k * width + o, width, source, at + k + o * o_step, o_step)
         for k in range(depth):
             if o_step == 1:
-                for o in range(0, whole, LANES):
-                    copy_vector(panels, line + k * width + o, source, at + k * k_step + o)
-            for o in range(whole if o_step == 1 or k < turned else 0, used):
-                panels[line + k * width + o] = source[at + k * k_step + o * o_step]
+                copy_floats(panels, line + k * width, source, at + k * k_step, used)
+            else:
+                for o in range(turned[1] if k < turned[0] else 0, used):
+                    panels[line + k * width + o] = source[at + k * k_step + o * o_step]
             for o in range(used, width):
                 panels[line + k * width + o] = 0
         column += width

@@ -45,12 +45,13 @@ def _border_pixel(image, r, s, y, mode, cval, scale):
             y[c] = np.nan
         return
     r, s = min(max(r, -FAR), FAR), min(max(s, -FAR), FAR)
-    r0, s0 = int(math.floor(r)), int(math.floor(s))
+    r0, s0 = np.int64(math.floor(r)), np.int64(math.floor(s))
+    r1, s1 = r0 + 1, s0 + 1
     fr, fs = np.float32(r - r0), np.float32(s - s0)
     one = np.float32(1)
     for c in range(y.size):
-        above = (one - fs) * _value(image, r0, s0, c, mode, cval) + fs * _value(image, r0, s0 + 1, c, mode, cval)
-        below = (one - fs) * _value(image, r0 + 1, s0, c, mode, cval) + fs * _value(image, r0 + 1, s0 + 1, c, mode, cval)
+        above = (one - fs) * _value(image, r0, s0, c, mode, cval) + fs * _value(image, r0, s1, c, mode, cval)
+        below = (one - fs) * _value(image, r1, s0, c, mode, cval) + fs * _value(image, r1, s1, c, mode, cval)
         y[c] = ((one - fr) * above + fr * below) * scale
 
 

@@ -8,7 +8,7 @@ def _windows(x, window, strides, pads, fill):
     """x (N, H, W, C) -> (N, OH, OW, C, KH*KW): the cells of every window in row-major order, `fill` outside."""
     padded = np.pad(x, ((0, 0), *pads, (0, 0)), constant_values=fill)
     windows = sliding_window_view(padded, window, axis=(1, 2))[:, :: strides[0], :: strides[1]]
-    return windows.reshape(*windows.shape[:4], -1)
+    return windows.reshape(*windows.shape[:4], window[0] * window[1])
 
 
 def _scatter(cells, x_shape, window, strides, pads):

@@ -10,8 +10,9 @@ class EarlyStopping(Monitor):
     """Stop once `patience` epochs in a row have not improved on the best value (nor, if given, on `baseline`).
 
     At the end of each epoch from start_from_epoch on: wait += 1; a better value sets best and keeps the weights (with
-    restore_best_weights), and sets wait = 0 only if it beats the baseline too; otherwise, at wait >= patience and
-    not in epoch 0, training stops. At the end the kept weights are restored, even if training was not stopped early.
+    restore_best_weights), and sets wait = 0 only if it beats the baseline too; otherwise, at wait >= patience, training
+    stops. The first value is always better than none, so there is something to restore and epoch 0 never stops. At the
+    end the kept weights are restored, even if training was not stopped early.
 
     Source: Keras 3, callbacks/early_stopping.py.
     """
@@ -49,15 +50,13 @@ class EarlyStopping(Monitor):
             return
         if epoch < self.start_from_epoch:
             return
-        if self.restore_best_weights and self.best_weights is None:
-            self._keep(epoch)  # whatever follows, something can be restored
         self.wait += 1
         if self.is_improvement(value, self.best):
             self.best = value
             self._keep(epoch)
             if self.baseline is None or self.is_improvement(value, self.baseline):
                 self.wait = 0
-        elif self.wait >= self.patience and epoch > 0:
+        elif self.wait >= self.patience:
             self.stopped_epoch = epoch
             self.model.stop_training = True
 

@@ -48,11 +48,10 @@ class Monitor(Callback):
         return found
 
     def is_improvement(self, value: float, best: float | None) -> bool:
+        direction = self.direction()  # before anything else, so that a missing one is told in the first epoch
         if best is None:
             return True
-        if self.direction() == "min":
-            return value + self.min_delta < best
-        return value - self.min_delta > best
+        return value + self.min_delta < best if direction == "min" else value - self.min_delta > best
 
     def current(self, logs: Logs) -> float | None:
         """The monitored value, or None where `logs` lacks it."""
@@ -71,8 +70,7 @@ class Monitor(Callback):
             self.direction()
         elif not others:
             shown = [name for name in names if name != "learning_rate"]
-            bare = str(self.monitor).removeprefix("val_")
-            if resolve(bare, shown, self._who) and not any(name.startswith("val_") for name in shown):
+            if str(self.monitor).startswith("val_") and not any(name.startswith("val_") for name in shown):
                 fix = "there is no validation data: pass validation_data= or validation_split= to fit"
             else:
                 fix = nearest(self.monitor, shown)

@@ -1,6 +1,7 @@
 """ProgressBar: a live tqdm bar on a terminal, plain lines everywhere else."""
 
 import math
+import os
 import sys
 from time import perf_counter
 
@@ -134,7 +135,7 @@ class ProgressBar(Callback):
             spent += "" if left is None else f" - ETA {left}"
             say(self._plain(spent, logs))
         else:
-            self._bar.n = done
+            self._bar.n, self._bar.ncols = done, _columns()
             self._bar.set_description_str(self._text(left or spent, logs), refresh=False)
             self._bar.refresh()
 
@@ -168,6 +169,14 @@ class ProgressBar(Callback):
         return " - ".join(filter(None, head)) + readout.metrics(read_logs(logs))
 
 
+def _columns() -> int:
+    """Cells in a line, less the last one, where some terminals wrap; a terminal that reports none has 80."""
+    try:
+        return (os.get_terminal_size(sys.stdout.fileno()).columns or 80) - 1
+    except (AttributeError, OSError, ValueError):
+        return 79
+
+
 def _form(target: int | None) -> str:
     """The line in tqdm's language: " 42/440 [20 cells] text"; "42/Unknown text" without a target."""
     if not target:
@@ -182,4 +191,5 @@ def _new_bar(target: int | None):
     class Bar(tqdm):
         monitor_interval = 0  # no watching thread: nothing is drawn behind the loop's back
 
-    return Bar(total=target or None, file=sys.stdout, dynamic_ncols=True, bar_format=_form(target), desc="")
+    size = {"ncols": _columns(), "nrows": 24}  # tqdm draws nothing where a terminal reports no rows
+    return Bar(total=target or None, file=sys.stdout, bar_format=_form(target), desc="", **size)

@@ -32,7 +32,7 @@ def op(function: Callable) -> Callable:
         for a in args:
             if isinstance(a, Tensor) and a.be is not be and (a.be.name, a.dtype) != (be.name, be.dtype):
                 raise ArgumentTypeError(f"{name}: expected all tensors on {be.describe()}, received one on {a.be.describe()}")
-        arrays = [a.data if isinstance(a, Tensor) else a if a is None else be.asarray(a) for a in args]
+        arrays = [_array(be, a) for a in args]
         y, vjp = function(be, *arrays, **static)
         y, *aside = y if isinstance(y, tuple) else (y,)
         tracked = is_recording() and any(isinstance(a, Tensor) and a.requires_grad for a in args)
@@ -40,6 +40,13 @@ def op(function: Callable) -> Callable:
         return (out, *aside) if aside else out
 
     return apply
+
+
+def _array(be, a):
+    """An argument as an op sees it. A plain number takes the float type, so that it cannot widen what it meets."""
+    if isinstance(a, Tensor):
+        return a.data
+    return a if a is None else be.asarray(a, be.dtype if isinstance(a, (int, float)) else None)
 
 
 def _checked(name, vjp, arrays):
@@ -64,8 +71,7 @@ def unbroadcast(name, gradient, shape):
     if gradient.shape == shape:
         return gradient
     extra = gradient.ndim - len(shape)
-    repeated = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1)
-    summed = gradient.sum(axis=repeated, keepdims=True).reshape(shape) if extra >= 0 else gradient
-    if summed.shape != shape:
+    if extra < 0 or any(n not in (1, g) for n, g in zip(shape, gradient.shape[extra:], strict=True)):
         raise ShapeError(f"{name}: expected a gradient of shape {shape}, received {gradient.shape}")
-    return summed
+    repeated = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1)
+    return gradient.sum(axis=repeated, keepdims=True).reshape(shape)

@@ -63,7 +63,7 @@ class Tensor:
         if be is None:
             dtype = getattr(data, "dtype", None)
             be = CPU("numpy_ref", dtype if dtype is not None and dtype.kind == "f" else "float64")
-        self.data = be.asarray(data)
+        self.data = be.asarray(data, be.dtype)
         self.be = be
         self.requires_grad = requires_grad
         self.node = None
@@ -92,7 +92,10 @@ class Tensor:
         if dy is None:
             require(self.data.size == 1, "backward", "a scalar, or the argument dy", f"shape {self.shape}")
             dy = self.be.xp.ones_like(self.data)
+        dy = self.be.asarray(dy, self.be.dtype)
         require(dy.shape == self.shape, "backward", f"dy of shape {self.shape}", dy.shape)
+        require(self.requires_grad, "backward", "a tensor made by ops from one with requires_grad=True", "one without a tape",
+                error=MinicnnError)  # fmt: skip
         if self.node is None:
             self.receive(dy)
             return

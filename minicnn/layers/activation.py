@@ -2,6 +2,7 @@
 
 from .. import initializers
 from ..errors import ArgumentError, require
+from ..notes import note
 from ..ops import activation as ops
 from .base import Layer, get_activation
 
@@ -66,6 +67,9 @@ class LeakyReLU(Layer):
     config = ("negative_slope",)
 
     def __init__(self, negative_slope=0.3, **kwargs):
+        if "alpha" in kwargs:
+            negative_slope = kwargs.pop("alpha")
+            note("LeakyReLU(alpha=...) is read as negative_slope=")
         super().__init__(**kwargs)
         require(negative_slope >= 0, "LeakyReLU: negative_slope", "at least 0", negative_slope, error=ArgumentError)
         self.negative_slope = float(negative_slope)

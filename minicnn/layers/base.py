@@ -9,7 +9,7 @@ from .. import initializers
 from ..backend.base import Backend
 from ..backend.streams import Streams
 from ..core.tensor import Parameter, Tensor
-from ..errors import ArgumentError, ArgumentTypeError, one_of, require
+from ..errors import ArgumentError, ArgumentTypeError, WeightsError, one_of, require
 from ..notes import note
 from ..ops import activation as activations
 
@@ -39,11 +39,11 @@ class Layer:
         require(name is None or isinstance(name, str), kind, "name to be a string", repr(name), error=ArgumentError)
         self.name = name or auto_name(kind)
         self.named = name is not None
-        self.trainable = trainable
         self.input_shape = None if input_shape is None else positive_ints(f"{kind}: input_shape", input_shape)
         self.output_shape: Shape | None = None
         self.built = False
         self.params: list[Parameter] = []
+        self.trainable = trainable
         self.be: Backend | None = None
         self.streams: Streams | None = None
         self.index = 0
@@ -65,10 +65,9 @@ class Layer:
     def attach(self, be: Backend, streams: Streams, index: int, input_shape: Shape) -> Shape:
         """Place the layer on a backend as number `index` of a model and build it for samples of `input_shape`."""
         self.be, self.streams, self.index = be, streams, index
-        self.input_shape = tuple(input_shape)
         self.params.clear()
-        self.output_shape = tuple(self.build(self.input_shape))
-        self.built = True
+        self.output_shape = tuple(self.build(tuple(input_shape)))
+        self.input_shape, self.built = tuple(input_shape), True
         return self.output_shape
 
     def __call__(self, x: Tensor, *, training: bool = False) -> Tensor:
@@ -85,8 +84,19 @@ class Layer:
         rng = self.streams.generator(self.index << 8 | len(self.params))
         values = initializers.get(initializer)(shape, rng)
         param = Parameter(self.be.asarray(values, self.be.dtype), self.be, f"{self.name}/{name}", trainable)
+        param.requires_grad = trainable and self.trainable
         self.params.append(param)
         return param
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for p in self.params:
+            p.requires_grad = self._trainable and p.trainable
 
     @property
     def weights(self) -> list[Parameter]:
@@ -125,10 +135,12 @@ class Layer:
 def assign_all(where: str, params: list[Parameter], values) -> None:
     """Copy `values` into `params`, after checking that their number and every shape agree."""
     values = list(values)
-    require(len(values) == len(params), where, f"{len(params)} weight arrays", len(values))
+    fix = "" if params else "build the model first: give it an Input"
+    require(len(values) == len(params), where, f"{len(params)} weight arrays", len(values), fix, error=WeightsError)
+    values = [param.be.asarray(value) for param, value in zip(params, values, strict=True)]
     for param, value in zip(params, values, strict=True):
-        shape = getattr(value, "shape", None)
-        require(shape == param.shape, f"{where}: {param.path}", f"weights of shape {param.shape}", shape)
+        require(value.shape == param.shape, f"{where}: {param.path}", f"weights of shape {param.shape}", value.shape,
+                error=WeightsError)  # fmt: skip
     for param, value in zip(params, values, strict=True):
         param.assign(value)
 
@@ -156,7 +168,7 @@ def get_activation(where: str, identifier) -> Callable[[Tensor], Tensor]:
 
 def positive_int(where: str, value) -> int:
     ok = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    require(ok or hasattr(value, "__index__") and int(value) > 0, where, "a whole number of at least 1", repr(value),
+    require(ok or (hasattr(value, "__index__") and int(value) > 0), where, "a whole number of at least 1", repr(value),
             error=ArgumentError)  # fmt: skip
     return int(value)
 

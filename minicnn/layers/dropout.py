@@ -20,7 +20,9 @@ class Dropout(Layer):
         ok = isinstance(rate, (int, float)) and 0 <= rate <= 1
         require(ok, "Dropout: rate", "a number from 0 to 1", repr(rate), error=ArgumentError)
         require(noise_shape is None, "Dropout: noise_shape", "None", noise_shape, error=ArgumentError)
-        self.rate, self.seed = float(rate), seed
+        ok = seed is None or (hasattr(seed, "__index__") and 0 <= int(seed) < 2**64)
+        require(ok, "Dropout: seed", "a whole number from 0 to 2^64 - 1, or None", repr(seed), error=ArgumentError)
+        self.rate, self.seed = float(rate), None if seed is None else int(seed)
 
     def call(self, x, *, training):
         if not training or self.rate == 0:

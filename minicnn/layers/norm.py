@@ -52,6 +52,7 @@ class BatchNormalization(Layer):
         return input_shape
 
     def call(self, x, *, training):
+        self.batch_stats = ()
         if not (training and self.trainable):
             return batch_norm_fixed(
                 x, self.gamma, self.beta, self.moving_mean.data, self.moving_variance.data,

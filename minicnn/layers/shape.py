@@ -12,16 +12,17 @@ class InputLayer(Layer):
 
     config = ("input_shape",)
 
-    def __init__(self, shape=None, batch_size=None, *, name=None, dtype=None, batch_shape=None, input_shape=None):
+    def __init__(self, shape=None, batch_size=None, *, name=None, dtype=None, batch_shape=None, input_shape=None,
+                 trainable=True):  # fmt: skip
         shape = shape if shape is not None else input_shape if batch_shape is None else batch_shape[1:]
         require(shape is not None, "Input", "shape=(H, W, C)", "none", error=ArgumentError)
-        super().__init__(name=name or "input_layer", input_shape=tuple(shape))
+        super().__init__(name=name or "input_layer", trainable=trainable, input_shape=shape)
 
     def call(self, x, *, training):
         return x
 
 
-def Input(shape=None, batch_size=None, dtype=None, *, name=None, batch_shape=None) -> InputLayer:  # noqa: N802 (Keras)
+def Input(shape=None, batch_size=None, dtype=None, *, name=None, batch_shape=None) -> InputLayer:
     """The first entry of a Sequential: the shape of one sample, e.g. Input((28, 28, 1))."""
     return InputLayer(shape, batch_size, name=name, batch_shape=batch_shape)
 

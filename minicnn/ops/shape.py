@@ -23,7 +23,7 @@ def flatten(be, x):
 @op
 def transpose(be, x, *, axes=None):
     """Axes in another order; None reverses them."""
-    axes = tuple(axes or reversed(range(x.ndim)))
+    axes = tuple(a % x.ndim for a in axes or reversed(range(x.ndim)))
     back = tuple(sorted(range(x.ndim), key=axes.__getitem__))
     return be.xp.ascontiguousarray(x.transpose(axes)), lambda dy, needs: (be.xp.ascontiguousarray(dy.transpose(back)),)
 

@@ -80,7 +80,7 @@ class Optimizer:
 
     def build(self, params: list[Parameter]) -> None:
         """Take over `params`: move their data into one flat buffer.  State that exists for a parameter is kept."""
-        if [id(p) for p in params] == [id(p) for p in self.params]:
+        if [id(p) for p in params] == [id(p) for p in self.params] and self._owns_data():
             return
         be = params[0].be
         old = {id(p): {s: self._piece(getattr(self.slot, s), i) for s in self.slots} for i, p in enumerate(self.params)}
@@ -101,6 +101,10 @@ class Optimizer:
     def _piece(self, flat, i: int):
         """Parameter i's slice of a flat buffer."""
         return flat[self.offsets[i] : self.offsets[i] + self.params[i].data.size]
+
+    def _owns_data(self) -> bool:
+        """Whether no other optimizer has moved the parameters into its own buffer since."""
+        return all(p.data.base is self.flat for p in self.params)
 
     def apply(self) -> None:
         """One step with the gradients that backward left in the parameters, which are cleared."""

@@ -29,7 +29,7 @@ def same_length(where: str, **arrays: np.ndarray) -> None:
 
 
 def fractions_of(x: np.ndarray, where: str) -> np.ndarray:
-    """Images as fractions 0..1, (N, H, W) or (N, H, W, 3), from uint8 or floats with one, three or no channels.
+    """Images as fractions 0..1, (N, H, W) or (N, H, W, 3), from uint8 or floats, 0..255 or 0..1, with any usual axes.
 
     Raises DataError for another shape.
     """
@@ -38,6 +38,6 @@ def fractions_of(x: np.ndarray, where: str) -> np.ndarray:
         x = x[..., 0]
     good = x.ndim == 3 or (x.ndim == 4 and x.shape[3] == 3)
     require(good, where, "images of shape (N, H, W) or (N, H, W, 1 or 3)", f"shape {x.shape}", error=DataError)
-    if x.dtype == np.uint8 or (x.size and x.max() > 1):
+    if x.dtype == np.uint8 or (x.size and x.max() > 2):  # not 1: a rescaled white pixel may be 1.0000001
         x = x / 255
     return np.clip(x, 0, 1)

@@ -58,10 +58,10 @@ def draw(
     images = fractions_of(x, "worst.draw")
     columns = min(max(len(errors), 2), 3)
     rows = max(-(-len(errors) // columns), 1)
-    with picture(3.2 * columns, 2.75 * rows + 0.5) as figure:
+    with picture(3.2 * columns, (2.75 if errors else 1) * rows + 0.5) as figure:
         figure.suptitle(title, x=0.01, ha="left")
         if not errors:
-            figure.text(0.5, 0.45, "not a single one", ha="center", color=MUTED, fontsize=13)
+            figure.text(0.5, 0.35, "Every prediction is right.", ha="center", color=MUTED)
         for place, error in enumerate(errors):
             image, bars = (figure.add_subplot(rows, 2 * columns, 2 * place + 1 + i) for i in (0, 1))
             show_image(image, images[error.index])

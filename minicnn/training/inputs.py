@@ -19,6 +19,8 @@ def check_x(model, x, what: str) -> np.ndarray:
     x = np.asarray(x)
     if x.dtype.kind not in "fiub":
         raise ArgumentTypeError(f"{what}: expected an array of numbers, received dtype {x.dtype}")
+    require(x.ndim >= 1 and len(x) > 0, f"{model.name}: {what}", "at least one sample", "none", error=DataError)
+    check_images(x, what)
     model.ensure_built(x)
     shape = model.input_shape
     if x.shape[1:] != shape:
@@ -29,10 +31,18 @@ def check_x(model, x, what: str) -> np.ndarray:
     expected = "(" + ", ".join(["N", *map(str, shape)]) + ")"
     same_size = x.ndim > 1 and np.prod(x.shape[1:]) == np.prod(shape)
     fix = f"use x.reshape(-1, {', '.join(map(str, shape))})" if same_size else "the model was built for that shape"
-    require(x.ndim >= 1 and x.shape[1:] == shape, f"{model.name}: {what}", f"shape {expected}", x.shape, fix)
-    require(len(x) > 0, f"{model.name}: {what}", "at least one sample", "none", error=DataError)
-    check_images(x, what)
+    require(x.shape[1:] == shape, f"{model.name}: {what}", f"shape {expected}", x.shape, fix)
     return x
+
+
+def all_x(x, steps: int | None):
+    """x if it is an array; else the x of all batches (or of `steps`) of a flow or an iterable, joined."""
+    if hasattr(x, "shape") or isinstance(x, (list, tuple)) or not hasattr(x, "__iter__"):
+        return x
+    steps = len(x) if steps is None and hasattr(x, "__len__") else steps
+    parts = [batch[0] if isinstance(batch, (tuple, list)) else batch for batch in itertools.islice(x, steps)]
+    require(parts, "predict", "batches", "an iterable without any", error=DataError)
+    return np.concatenate(parts)
 
 
 def sample_weights(y: np.ndarray, sample_weight, class_weight) -> np.ndarray | None:
@@ -40,6 +50,8 @@ def sample_weights(y: np.ndarray, sample_weight, class_weight) -> np.ndarray | N
     require(sample_weight is None or class_weight is None, "fit", "class_weight or sample_weight", "both",
             error=ArgumentError)  # fmt: skip
     if class_weight is not None:
+        require(hasattr(class_weight, "get"), "class_weight", "a dict from class number to weight", repr(class_weight),
+                error=ArgumentTypeError)  # fmt: skip
         classes = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(-1).astype(np.int64)
         return np.array([float(class_weight.get(int(c), 1.0)) for c in classes], np.float32)
     if sample_weight is None:
@@ -57,8 +69,8 @@ class Arrays:
         require(y is not None, "fit", "targets y", "None", error=ArgumentTypeError)
         self.x, self.y, self.batch_size = check_x(model, x, what), np.asarray(y), batch_size
         check_lengths("fit" if what == "x" else "validation_data", x=self.x, y=self.y, sample_weight=sample_weight)
-        self.weights = sample_weights(self.y, sample_weight, class_weight)
         self.targets = model.loss.prepare(self.y, model.output_shape)
+        self.weights = sample_weights(self.y, sample_weight, class_weight)
         self.n = len(self.x)
         self.steps = -(-self.n // batch_size)
 
@@ -122,10 +134,13 @@ class Batches:
 
 def source(model, x, y, batch_size, sample_weight=None, class_weight=None, what="x"):
     """The source for what a user passed as x (and y)."""
+    batched = isinstance(x, Flow) or (y is None and not hasattr(x, "shape") and hasattr(x, "__iter__"))
+    require(not batched or sample_weight is None, "fit", "batches that hold their own sample weights", "sample_weight too",
+            error=ArgumentError)  # fmt: skip
     if isinstance(x, Flow):
         require(y is None and batch_size is None, "fit", "a flow alone: it holds y and batch_size", "y or batch_size too",
                 error=ArgumentError)  # fmt: skip
         return Augmented(model, x, class_weight)
-    if y is None and not hasattr(x, "shape") and hasattr(x, "__iter__"):
+    if batched:
         return Batches(model, x, class_weight)
     return Arrays(model, x, y, 32 if batch_size is None else batch_size, sample_weight, class_weight, what)

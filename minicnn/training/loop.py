@@ -21,11 +21,11 @@ def train_step(model, x, t, w) -> tuple[float, np.ndarray]:
     if not math.isfinite(value):
         raise NonFiniteError(f"loss is {value}: {first_non_finite(model, x)}")
     if loss.requires_grad:
+        for p in model.optimizer.params:
+            p.grad = None  # what an interrupted step, or a user's own backward, may have left
         loss.backward()
         model.optimizer.apply()
-    for layer in model.layers:
-        layer.commit()
-    model.streams.step += 1
+    model.commit()
     return value, outputs(model, y)
 
 

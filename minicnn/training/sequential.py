@@ -9,12 +9,12 @@ from ..backend.streams import Streams
 from ..callbacks import CallbackList
 from ..core.tensor import Parameter, Tensor, no_grad
 from ..data.batches import validation_split as split_rows
-from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
+from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, NotBuiltError, require
 from ..layers import InputLayer, Layer
 from ..layers.base import assign_all, auto_name, positive_int, positive_ints, snake_case
 from ..notes import note
 from . import loop
-from .inputs import Arrays, Batches, check_x, source
+from .inputs import Arrays, Augmented, Batches, all_x, check_x, source
 from .summary import table
 
 
@@ -28,7 +28,7 @@ class Sequential:
     """
 
     def __init__(self, layers=None, name=None, *, seed=None, device: str | Backend = "cpu", kernels="auto", threads=None):
-        ok = seed is None or hasattr(seed, "__index__") and 0 <= int(seed) < 2**64
+        ok = seed is None or (hasattr(seed, "__index__") and 0 <= int(seed) < 2**64)
         require(ok, "seed", "a whole number from 0 to 2^64 - 1, or None", repr(seed), error=ArgumentError)
         self.backend = select(device, kernels, threads)
         self.streams = Streams(None if seed is None else int(seed))
@@ -62,10 +62,10 @@ class Sequential:
             return
         taken = any(layer is known or layer.name == known.name for known in self.layers)
         require(not taken, "add", "a name that no other layer has", repr(layer.name), error=ArgumentError)
-        if not self.layers and self.input_shape is None and not layer.built:
-            self.input_shape = layer.input_shape
-        if self.input_shape is not None:
-            self._attach(layer, len(self.layers), self.output_shape)
+        first = layer.input_shape if not self.layers and self.input_shape is None else self.input_shape
+        if first is not None:
+            self._attach(layer, len(self.layers), self.output_shape if self.layers else first)
+        self.input_shape = first
         self.layers.append(layer)
 
     def pop(self) -> Layer:
@@ -74,6 +74,12 @@ class Sequential:
         return self.layers.pop()
 
     def _attach(self, layer: Layer, index: int, shape) -> None:
+        if layer.built:  # by another model, whose weights it goes on sharing
+            require(layer.input_shape == shape, f"add: {layer.name}", f"samples of the shape {layer.input_shape} that it is "
+                    "built for", shape)  # fmt: skip
+            require(layer.be.dtype == self.backend.dtype and layer.be.name == self.backend.name, f"add: {layer.name}",
+                    f"a model on {layer.be.describe()}", self.backend.describe(), error=ArgumentError)  # fmt: skip
+            return
         layer.attach(self.backend, self.streams, index, shape)
         kind = snake_case(type(layer).__name__)
         before = sum(snake_case(type(known).__name__) == kind for known in self.layers[:index])
@@ -88,15 +94,22 @@ class Sequential:
             return
         shape = self.input_shape if input_shape is None else positive_ints("build: input_shape", tuple(input_shape)[1:])
         require(shape is not None, f"{self.name}: build", "input_shape=(None, H, W, C)", "none", error=NotBuiltError)
+        new = [layer for layer in self.layers if not layer.built]
+        try:
+            size = shape
+            for index, layer in enumerate(self.layers):
+                self._attach(layer, index, size)
+                size = layer.output_shape
+        except MinicnnError:
+            for layer in new:
+                layer.built = False  # half a network is none: the next shape starts afresh
+            raise
         self.input_shape = shape
-        for index, layer in enumerate(self.layers):
-            self._attach(layer, index, shape)
-            shape = layer.output_shape
 
     def ensure_built(self, x) -> None:
         """Build for the shape of x where no shape has been given."""
         if not self.built:
-            self.build(self.input_shape and (None, *self.input_shape) or x.shape)
+            self.build((self.input_shape and (None, *self.input_shape)) or x.shape)
 
     @property
     def weights(self) -> list[Parameter]:
@@ -147,7 +160,7 @@ class Sequential:
 
     def summary(self, line_length: int | None = None, print_fn=None, show_trainable: bool = False) -> "_Printed":
         """Print Keras's table of layers, shapes and parameter counts."""
-        (print_fn or print)(table(self, line_length or 88, show_trainable))
+        (print_fn or print)(table(self, line_length, show_trainable))
         return _Printed()
 
     # arithmetic ------------------------------------------------------------------------------------------------------
@@ -163,10 +176,19 @@ class Sequential:
         """Outputs for a batch: a Tensor for a Tensor, a NumPy array for anything else."""
         if isinstance(x, Tensor):
             self.ensure_built(x)
-            return self.forward(x, training=training)
-        with no_grad():
-            x = self.backend.asarray(check_x(self, x, "x"), self.backend.dtype)
-            return self.forward(Tensor(x, self.backend), training=training).numpy()
+            y = self.forward(x, training=training)
+        else:
+            with no_grad():
+                y = self.forward(Tensor(check_x(self, x, "x"), self.backend), training=training).numpy()
+        if training:
+            self.commit()
+        return y
+
+    def commit(self) -> None:
+        """End a step: layers take over what it left (moving averages), the next one draws other random numbers."""
+        for layer in self.layers:
+            layer.commit()
+        self.streams.step += 1
 
     # training --------------------------------------------------------------------------------------------------------
 
@@ -177,8 +199,11 @@ class Sequential:
                 note(f"compile({name}=...) has no effect here")
         if unknown:
             raise ArgumentTypeError(f"compile: expected optimizer, loss, metrics, received {', '.join(map(repr, unknown))}")
-        self.optimizer, self.loss = optimizers.get(optimizer), None if loss is None else losses.get(loss)
-        self.metrics, self.weighted_metrics = _metrics(metrics), _metrics(weighted_metrics)
+        optimizer, loss = optimizers.get(optimizer), None if loss is None else losses.get(loss)
+        require(loss is None or loss.reduction != "none", "compile: loss", "a loss that is one number", 'reduction "none"',
+                error=ArgumentError)  # fmt: skip
+        metrics, weighted_metrics = _metrics(metrics), _metrics(weighted_metrics)
+        self.optimizer, self.loss, self.metrics, self.weighted_metrics = optimizer, loss, metrics, weighted_metrics
 
     metrics_names = property(lambda self: ["loss", *(m.name for m in (*self.metrics, *self.weighted_metrics))])
 
@@ -249,15 +274,14 @@ class Sequential:
     def _validation(self, data, batch_size):
         if isinstance(data, (tuple, list)) and len(data) in (2, 3):
             return Arrays(self, data[0], data[1], batch_size or 32, data[2] if len(data) == 3 else None, what="validation x")
-        held_out = source(self, data, None, None, what="validation x")
-        require(not isinstance(held_out, Arrays) or hasattr(data, "batch"), "fit: validation_data", "(x, y) or batches",
-                type(data).__name__, error=ArgumentTypeError)  # fmt: skip
-        return held_out if isinstance(held_out, Batches) else Batches(self, data)
+        ok = hasattr(data, "__iter__") and not hasattr(data, "shape")
+        require(ok, "fit: validation_data", "(x, y) or batches", type(data).__name__, error=ArgumentTypeError)
+        return source(self, data, None, None, what="validation x")
 
     def _test(self, data, steps, hooks) -> dict[str, float]:
         logs = loop.RunningLogs(self)
         hooks.on_test_begin()
-        if isinstance(data, Batches):
+        if isinstance(data, (Augmented, Batches)):
             loop.evaluate_batches(self, data, steps or data.steps, logs, hooks)
         else:
             loop.evaluate(self, data, logs, hooks)
@@ -279,9 +303,12 @@ class Sequential:
         return logs if return_dict else values if len(values) > 1 else values[0]
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None) -> np.ndarray:
-        """Outputs for all of x, (N, *output_shape).  They do not depend on batch_size, which paces callbacks alone."""
+        """Outputs for all of x, (N, *output_shape).  They do not depend on batch_size, which paces callbacks alone.
+
+        x is an array, a flow, or an iterable of batches (`steps` of them, if it is endless).
+        """
         require(self.layers, "predict", "a model with layers", "an empty one", error=NotBuiltError)
-        x = check_x(self, x, "x")
+        x = check_x(self, all_x(x, steps), "x")
         batch = 32 if batch_size is None else positive_int("predict: batch_size", batch_size)
         count = -(-len(x) // batch)
         hooks = self._hooks(callbacks, verbose, count)
@@ -365,7 +392,7 @@ class _Printed:
 
 
 def _metrics(given) -> list:
-    listed = [] if given is None else [given] if isinstance(given, str) or callable(given) else list(given)
+    listed = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
     return [metrics.get(m) for m in listed]
 
 

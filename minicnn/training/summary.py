@@ -1,15 +1,22 @@
 """The table that `model.summary()` prints, in Keras's columns."""
 
+import shutil
+
 from ..layers import Layer
 
 
-def table(model, width: int = 88, show_trainable: bool = False) -> str:
-    """Layer (type), Output Shape, Param #; then the totals with their sizes.  One string without a final newline."""
+def table(model, width: int | None = None, show_trainable: bool = False) -> str:
+    """Layer (type), Output Shape, Param #; then the totals with their sizes.  One string without a final newline.
+
+    width  in characters; None: the terminal's, at most 88. Columns end at 45 %, 80 % and 100 % of it, later if need be.
+    """
+    width = width or min(88, shutil.get_terminal_size().columns - 4)
     rows = [(f"{layer.name} ({type(layer).__name__})", _shape(layer), _count(layer)) for layer in model.layers]
     heads = ("Layer (type)", "Output Shape", "Param #")
     marks = [("Y" if layer.trainable else "N") if layer.params else "-" for layer in model.layers]
     cuts = [max(len(text) for text in column) for column in zip(heads, *rows, strict=True)]
-    cuts = [max(cut, share) for cut, share in zip(cuts, (width * 45 // 100, width * 35 // 100, width // 5 - 10), strict=True)]
+    shares = (width * 45 // 100 - 3, width * 80 // 100 - width * 45 // 100 - 4, width - width * 80 // 100 - 3)
+    cuts = [max(cut, share) for cut, share in zip(cuts, shares, strict=True)]
 
     def line(cells, mark):
         left, middle, right = cells

@@ -71,7 +71,7 @@ def test_an_unknown_monitor_names_the_nearest():
     assert isinstance(caught.value, MinicnnError)
 
 
-@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy", "val_acc"])
+@pytest.mark.parametrize("monitor", ["val_loss", "val_accuracy", "val_acc", "val_acuracy"])
 def test_a_val_monitor_without_validation_data_says_so(monitor):
     with pytest.raises(ArgumentError) as caught:
         watching(EarlyStopping(monitor)).check_monitor(["accuracy", "loss"])

@@ -26,7 +26,7 @@ class Terminal:
 
     def __init__(self, columns=200, encoding="utf-8"):
         self.master, slave = os.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40 if columns else 0, columns, 0, 0))
         self.stream = open(slave, "w", encoding=encoding)  # noqa: SIM115
         self.received = b""
         self.reader = threading.Thread(target=self._read, daemon=True)
@@ -130,8 +130,14 @@ def test_a_narrow_terminal_gets_one_line_while_running_and_the_whole_line_at_the
     with Terminal(columns=60) as terminal:
         fit(clock, ProgressBar(), epochs=1)
     *drawn, last, _ = [part for part in re.split(r"[\r\n]+", terminal.text) if part.strip()] + [""]
-    assert all(len(part) <= 60 for part in drawn)
+    assert max(len(part) for part in drawn) == 59
     assert last.endswith(SHOWN)
+
+
+def test_a_terminal_that_reports_no_size_has_80_columns(clock):
+    with Terminal(columns=0) as terminal:
+        fit(clock, ProgressBar(), epochs=1)
+    assert "\r3/4 ███████████████      0s 250ms/step - accuracy: 0.9812 - loss: 0.0611" in terminal.text
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
@@ -159,12 +165,14 @@ def test_ctrl_c_leaves_the_terminal_on_a_line_of_its_own(clock):
             raise KeyboardInterrupt
 
     with Terminal() as terminal:
-        listed = CallbackList([ProgressBar(), LambdaCallback(on_train_batch_end=interrupt)], FakeModel(), {"steps": 9})
-        try:
+        bar = ProgressBar()
+        listed = CallbackList([bar, LambdaCallback(on_train_batch_end=interrupt)], FakeModel(), {"steps": 9})
+        with pytest.raises(KeyboardInterrupt):
             fit(clock, listed, steps=9)
-        except KeyboardInterrupt:
-            listed.close()
-            say("stopped")
+        drawn = bar._bar  # held, so that it is close() that ends the line and not the bar's destructor
+        listed.close()
+        assert drawn.disable
+        say("stopped")
     assert re.fullmatch(r"3/9 █+\S? + 1s 250ms/step - accuracy: 0.9812 - loss: 0.0611", terminal.screen[1])
     assert terminal.screen[2:] == ["stopped", ""]
 

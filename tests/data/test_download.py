@@ -218,7 +218,8 @@ def test_failure_says_why_and_the_next_mirror_is_tried(behaviour, server, target
     assert time.monotonic() - start < 4
     says = (
         f"file.gz: expected to download it, received nothing usable (127.0.0.1:{server.server_port}: "
-        f"{FAILURES[behaviour]}); check the network and try again, which resumes, or put the file into {target.parent} yourself"
+        f"{FAILURES[behaviour]}); check the network and try again, which resumes, or put the file into "
+        f"{target.parent} yourself"
     )
     assert str(caught.value) == says
     assert not target.exists()

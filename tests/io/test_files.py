@@ -69,5 +69,6 @@ def test_check_folder_makes_it_and_leaves_nothing_in_it(tmp_path):
 
 def test_check_folder_says_why_not(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ArgumentError, match=r"^--out: expected a folder that can be written, received '.*file' \(.*\); ch"):
+    message = r"^--out: expected a folder that can be written, received '.*file' \(.*\); choose another$"
+    with pytest.raises(ArgumentError, match=message):
         check_folder(tmp_path / "file", "--out")

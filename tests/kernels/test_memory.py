@@ -51,7 +51,7 @@ def test_a_view_keeps_the_buffer():
 
 def test_steady_state_takes_no_page_faults():
     def step():
-        y = memory.empty((8 * MB,), np.uint8)
+        y = memory.empty((64 * MB,), np.uint8)  # above 32 MB malloc always asks the operating system
         y[:: resource.getpagesize()] = 1
 
     step()

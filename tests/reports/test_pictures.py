@@ -12,6 +12,7 @@ import pytest
 from minicnn import reports
 from minicnn.errors import ArgumentError, DataError
 from minicnn.reports import confusion, curves, labels, samples, worst
+from minicnn.reports.arrays import fractions_of
 
 RNG = np.random.default_rng(0)
 X = RNG.integers(0, 256, (20, 28, 28, 1), dtype=np.uint8)
@@ -101,6 +102,12 @@ def test_what_is_no_image():
         samples.draw(np.zeros((3, 784)))
     with pytest.raises(ArgumentError, match=r"samples.draw: expected at least one image, received none$"):
         samples.draw(np.zeros((0, 28, 28)))
+
+
+@pytest.mark.parametrize("scale", [1, 1 / 255, 1.0000002 / 255])
+def test_pixels_in_every_usual_scale(scale):
+    for x in (X * np.float32(scale), X, X[..., 0]):
+        assert fractions_of(x, "test") == pytest.approx(X[..., 0] / 255, abs=1e-6)
 
 
 def test_one_of_each():

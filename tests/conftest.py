@@ -1,0 +1,89 @@
+"""What every test may ask for, and when a skipped test is a failure.
+
+A test that needs a package or files that may be missing skips, visibly. Where they should be there a skip would hide
+that something was never checked, so the environment says what must not be skipped:
+
+    MINICNN_REQUIRE=parity       tests marked `parity`: the run with the extra `parity` installed
+    MINICNN_REQUIRE=parity,data  also tests marked `data`, which look for the real files through MINICNN_DATA
+    CI=true and MINICNN_DATA     imply `data`
+
+Plain `pytest` requires nothing.
+"""
+
+import os
+import zlib
+
+import numpy as np
+import pytest
+
+from minicnn.backend.cpu import CPU
+
+
+def required() -> set[str]:
+    names = {name.strip() for name in os.environ.get("MINICNN_REQUIRE", "").split(",")} - {""}
+    if os.environ.get("CI") == "true" and os.environ.get("MINICNN_DATA"):
+        names.add("data")
+    return names
+
+
+def refuse_skip(report, marks) -> None:
+    """Turn a skip into a failure if one of `marks` is required."""
+    wanted = sorted(required() & set(marks))
+    if report.skipped and wanted and not hasattr(report, "wasxfail"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"skipped although MINICNN_REQUIRE or CI requires {', '.join(wanted)}: {reason}"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    outcome = yield
+    refuse_skip(outcome.get_result(), [mark.name for mark in item.iter_markers()])
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_make_collect_report(collector):
+    """A whole file that skips itself has no marks yet: its folder speaks for it."""
+    outcome = yield
+    refuse_skip(outcome.get_result(), [part for part in collector.nodeid.replace(".", "/").split("/") if part])
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_folder(tmp_path_factory):
+    """Tests never see or touch the user's own cache."""
+    before = os.environ.get("MINICNN_CACHE")
+    os.environ["MINICNN_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+    yield
+    if before is None:
+        del os.environ["MINICNN_CACHE"]
+    else:
+        os.environ["MINICNN_CACHE"] = before
+
+
+@pytest.fixture
+def rng(request):
+    """Random numbers of its own for every test, the same in every run."""
+    return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture(scope="session")
+def oracle():
+    """The definition: numpy_ref in float64."""
+    return CPU("numpy_ref", "float64")
+
+
+@pytest.fixture(scope="session")
+def fast():
+    """What users run: numba_cpu in float32."""
+    return CPU("numba_cpu")
+
+
+@pytest.fixture
+def notes(monkeypatch, capsys):
+    """A function that returns the notes said since the last call, as if nothing had been said before the test."""
+    monkeypatch.setattr("minicnn.notes._said", set())
+
+    def said():
+        return [line.removeprefix("minicnn: ") for line in capsys.readouterr().err.splitlines()]
+
+    return said

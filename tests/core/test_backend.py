@@ -1,0 +1,94 @@
+"""A device is a value: which kernels it has, which it takes over, and what it refuses."""
+
+import numpy as np
+import pytest
+
+from minicnn.backend.base import Backend
+from minicnn.backend.cpu import CPU
+from minicnn.backend.select import select
+from minicnn.backend.streams import DROPOUT, SHUFFLE, Streams
+from minicnn.errors import ArgumentError, DeviceError
+from minicnn.kernels import KERNELS
+
+
+def test_sets_and_types():
+    assert (CPU().kernels, CPU().dtype) == ("numba_cpu", np.float32)
+    assert CPU("auto", "float64").kernels == "numpy_ref"
+    assert CPU("numpy_ref").dtype == np.float32
+    message = """^kernels: expected float32 for the set "numba_cpu", received float64; use kernels="numpy_ref"$"""
+    with pytest.raises(ArgumentError, match=message):
+        CPU("numba_cpu", "float64")
+
+
+def test_every_kernel_comes_from_the_chosen_set(fast, oracle):
+    for be in (fast, oracle):
+        assert be.table() == dict.fromkeys(KERNELS, be.kernels)  # no silent fallback
+        for name in KERNELS:
+            assert getattr(be, name).__module__.startswith(f"minicnn.kernels.{be.kernels}"), name
+
+
+def test_describe(fast, oracle):
+    assert oracle.describe().startswith("CPU, kernel set numpy_ref, float64, ")
+    assert CPU("numba_cpu", threads=1).describe() == "CPU, kernel set numba_cpu, float32, 1 threads"
+
+
+def test_asarray(fast):
+    a = np.asfortranarray(np.ones((2, 3)))
+    b = fast.asarray(a)
+    assert b.flags.c_contiguous
+    assert b.dtype == np.float32
+    assert fast.asarray(np.arange(3)).dtype.kind == "i"
+    assert fast.asarray(1.5).shape == ()
+    kept = np.ones(3, np.float32)
+    assert fast.asarray(kept) is kept
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2"])
+def test_threads(threads):
+    with pytest.raises(ArgumentError, match="^threads: expected a whole number of at least 1, or None for all cores, received"):
+        CPU(threads=threads)
+
+
+def test_running_restores_the_threads():
+    import numba
+
+    before = numba.get_num_threads()
+    with pytest.raises(KeyError), CPU(threads=1).running():
+        assert numba.get_num_threads() == 1
+        raise KeyError
+    assert numba.get_num_threads() == before
+
+
+def test_select(fast):
+    assert select(fast) is fast
+    assert select("cpu", "numpy_ref").kernels == "numpy_ref"
+    with pytest.raises(ArgumentError, match=r"""^device: expected one of cpu, cuda, auto, received 'gpu'"""):
+        select("gpu")
+    with pytest.raises(ArgumentError, match=r"""^kernels: expected one of .*, received 'numba'; did you mean "numba_cpu"\?$"""):
+        select("cpu", "numba")
+
+
+def test_cuda_without_cupy_says_what_to_install(monkeypatch, notes):
+    monkeypatch.setitem(__import__("sys").modules, "cupy", None)  # import cupy raises ImportError
+    with pytest.raises(DeviceError, match=r'^device "cuda": expected CuPy to be installed, .*pip install "minicnn\[cuda13\]"'):
+        select("cuda")
+    assert isinstance(select("auto"), Backend)
+    assert len(said := notes()) == 1
+    assert said[0].startswith('device "auto" is the CPU here (device "cuda": expected CuPy')
+
+
+def test_streams_do_not_meet():
+    streams = Streams(seed=3)
+    keys = {streams.key(DROPOUT, 0), streams.key(DROPOUT, 1), streams.key(SHUFFLE, 0), streams.key(DROPOUT, 0, step=1)}
+    assert len(keys) == 4
+    assert (streams.generator(0).random(), streams.generator(1).random()) == (
+        Streams(seed=3).generator(0).random(), Streams(seed=3).generator(1).random(),
+    )  # fmt: skip
+    assert streams.generator(0).random() != streams.generator(1).random()
+
+
+def test_no_seed_draws_one():
+    a, b = Streams(), Streams()
+    assert a.seed != b.seed
+    assert a.drawn
+    assert not Streams(0).drawn

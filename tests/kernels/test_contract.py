@@ -1,0 +1,610 @@
+"""The kernel contract, held against every kernel of every set.
+
+Each test runs for each set in each of its float types. Expected values are the direct loops of tests/reference.py, in
+float64. `Kernels` also checks, at every call, what the contract promises everywhere: inputs untouched, outputs
+C-contiguous and of the right type.
+"""
+
+import inspect
+
+import numba
+import numpy as np
+import pytest
+
+from minicnn import kernels
+from minicnn.kernels import KERNELS, Key
+from minicnn.kernels.contract import KernelSet
+from tests import reference
+
+# The largest error allowed, as a fraction of the largest expected value; a kernel not named here has the default. Sums
+# in float32 lose 1e-7 per rounding; conv2d has room for Winograd's transforms; what only selects or compares is exact.
+FLOAT64 = {"default": 1e-12, "affine_warp": 1e-10}
+FLOAT32 = {
+    "default": 2e-6,
+    "conv2d": 2e-5,
+    "conv2d_input_grad": 2e-5,
+    "conv2d_weight_grad": 2e-5,
+    "dense": 1e-5,
+    "dense_input_grad": 1e-5,
+    "dense_weight_grad": 1e-5,
+    "bias_grad": 1e-5,
+    "relu_bias_grad": 1e-5,
+    "batch_norm": 1e-5,
+    "batch_norm_grad": 1e-5,
+    "affine_warp": 1e-5,
+}
+EXACT = {"relu", "relu_grad", "max_pool", "philox"}
+SETS = [("numpy_ref", "float64"), ("numpy_ref", "float32"), ("numba_cpu", "float32"), ("cuda", "float32")]
+
+
+def in_float64(value):
+    return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
+
+
+class Kernels:
+    """A kernel set in one float type, called with NumPy arrays."""
+
+    def __init__(self, name, dtype):
+        self.name, self.dtype = name, np.dtype(dtype)
+        self.own = kernels.load(name)
+        self.array, self.numpy = np.asarray, np.asarray
+        if name == "cuda":
+            import cupy
+
+            cupy.cuda.runtime.getDeviceCount()  # raises without a device
+            self.array, self.numpy = cupy.asarray, cupy.asnumpy
+
+    def cast(self, *values):
+        """Floating arrays in this set's type."""
+        cast = tuple(value if value is None else np.ascontiguousarray(value, self.dtype) for value in values)
+        return cast[0] if len(cast) == 1 else cast
+
+    def tolerance(self, kernel):
+        table = FLOAT64 if self.dtype == np.float64 else FLOAT32
+        return 0 if kernel in EXACT else table.get(kernel, table["default"])
+
+    def run(self, kernel, *args, **kwargs):
+        sent = [self.array(arg) if isinstance(arg, np.ndarray) else arg for arg in args]
+        before = [arg.tobytes() for arg in args if isinstance(arg, np.ndarray)]
+        results = self.own[kernel](*sent, **kwargs)
+        after = [self.numpy(arg).tobytes() for arg in sent if not isinstance(arg, tuple | int | None)]
+        assert before == after, f"{kernel} changed an input"
+        outputs = results if isinstance(results, tuple) else (results,)
+        for k, output in enumerate(outputs):
+            assert output.flags.c_contiguous, f"{kernel}: output {k}"
+            if output.dtype.kind == "f":
+                assert output.dtype == self.dtype, f"{kernel}: output {k}"
+        outputs = tuple(self.numpy(output) for output in outputs)
+        return outputs if isinstance(results, tuple) else outputs[0]
+
+    def step(self, kernel, *arrays, **rates):
+        """Run an optimizer step on copies and return them as it left them."""
+        sent = [None if array is None else self.array(array.copy()) for array in arrays]
+        assert self.own[kernel](*sent, **rates) is None
+        return tuple(None if array is None else self.numpy(array) for array in sent)
+
+    def check(self, kernel, *args, **kwargs):
+        """Run the kernel and compare every output with the oracle's."""
+        actual = self.run(kernel, *args, **kwargs)
+        wide = [in_float64(arg) for arg in args]
+        self.compare(kernel, actual, getattr(reference, kernel)(*wide, **kwargs))
+        return actual
+
+    def compare(self, kernel, actual, expected):
+        pairs = zip(actual, expected, strict=True) if isinstance(expected, tuple) else [(actual, expected)]
+        for k, (a, e) in enumerate(pairs):
+            assert a.shape == e.shape, f"{kernel}: output {k}"
+            finite = np.abs(e[np.isfinite(e)])
+            bound = self.tolerance(kernel) * finite.max(initial=0)
+            np.testing.assert_allclose(a, e, rtol=0, atol=bound, err_msg=f"{self.name} {kernel}: output {k}")
+
+
+@pytest.fixture(scope="module", params=SETS, ids=lambda pair: "-".join(pair))
+def ks(request):
+    try:
+        ks = Kernels(*request.param)
+    except Exception as error:
+        if request.param[0] != "cuda":
+            raise
+        pytest.skip(f"the kernels of cuda cannot load: {error!r}")
+    if not ks.own:
+        pytest.skip(f"the set {ks.name} has no kernels")
+    return ks
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20)
+
+
+# The sets themselves -------------------------------------------------------------------------------------------------
+
+
+def test_every_kernel_has_the_contracts_signature(ks):
+    for name, function in ks.own.items():
+        expected = [(p.name, p.kind, p.default) for p in inspect.signature(vars(KernelSet)[name]).parameters.values()]
+        received = [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
+        assert received == expected, name
+
+
+@pytest.mark.parametrize("name", ["numpy_ref", "numba_cpu"])
+def test_every_kernel_of_a_cpu_set_is_its_own(name):
+    table = kernels.table(name)
+    assert set(table) == set(KERNELS)
+    assert {kernel: origin for kernel, origin in table.items() if origin != name} == {}
+    for kernel, function in kernels.load(name).items():
+        assert function.__module__.startswith(f"minicnn.kernels.{name}."), kernel
+
+
+# conv ----------------------------------------------------------------------------------------------------------------
+
+CONVS = [  # (N, H, W, C), (KH, KW), O, strides, pads
+    ((1, 5, 5, 1), (3, 3), 1, (1, 1), ((1, 1), (1, 1))),
+    ((2, 7, 6, 3), (3, 3), 17, (2, 1), ((1, 0), (0, 2))),
+    ((1, 9, 8, 17), (5, 5), 33, (1, 1), ((2, 2), (2, 2))),
+    ((2, 8, 11, 33), (2, 4), 3, (2, 3), ((0, 1), (2, 1))),
+    ((3, 10, 9, 3), (3, 5), 33, (3, 3), ((2, 2), (1, 3))),
+    ((2, 9, 10, 17), (2, 2), 5, (3, 3), ((0, 0), (0, 0))),  # pixels that no window reads
+    ((1, 4, 5, 3), (4, 5), 17, (1, 1), ((0, 0), (0, 0))),  # one window
+    ((2, 3, 2, 3), (5, 5), 4, (1, 1), ((2, 2), (2, 2))),  # a window larger than the image
+    ((2, 6, 5, 33), (1, 1), 32, (1, 1), ((0, 0), (0, 0))),
+    ((2, 7, 7, 16), (1, 1), 17, (2, 2), ((0, 0), (0, 0))),
+    ((2, 14, 14, 1), (5, 5), 32, (1, 1), ((2, 2), (2, 2))),
+    ((2, 14, 14, 32), (3, 3), 64, (1, 1), ((1, 1), (1, 1))),
+    ((1, 28, 17, 32), (5, 5), 32, (1, 1), ((2, 2), (2, 2))),
+    ((1, 13, 15, 32), (5, 5), 48, (2, 2), ((1, 2), (1, 2))),
+]
+
+
+def conv_arrays(ks, rng, case):
+    shape, window, filters, strides, pads = case
+    x = rng.standard_normal(shape)
+    w = rng.standard_normal((*window, shape[3], filters))
+    b = rng.standard_normal(filters)
+    dy = rng.standard_normal((shape[0], *reference.out_size(shape[1:3], window, strides, pads), filters))
+    return *ks.cast(x, w, b, dy), {"strides": strides, "pads": pads}
+
+
+@pytest.mark.parametrize("case", CONVS, ids=str)
+def test_conv2d(ks, rng, case):
+    x, w, b, dy, how = conv_arrays(ks, rng, case)
+    ks.check("conv2d", x, w, b, **how)
+    y = ks.check("conv2d", x, w, b, **how, relu=True)
+    assert (y == 0).any(), "the case must reach below zero"
+    y = ks.check("conv2d", x, w, None, **how)
+    dx = ks.check("conv2d_input_grad", dy, w, x.shape, **how)
+    dw = ks.check("conv2d_weight_grad", x, dy, w.shape, **how)
+    # The adjoint identity, from this set's own outputs: the gradients belong to this forward.
+    check_adjoint(ks, "conv2d_input_grad", (y, dy), (x, dx))
+    check_adjoint(ks, "conv2d_weight_grad", (y, dy), (w, dw))
+
+
+def check_adjoint(ks, kernel, output, argument):
+    """<f(x), dy> = <x, f'(dy)> for a linear f, in units of the sum of the absolute products."""
+    left, right = (np.multiply(*(array.astype(np.float64) for array in pair)) for pair in (output, argument))
+    assert abs(left.sum() - right.sum()) <= ks.tolerance(kernel) * np.abs(left).sum(), kernel
+
+
+# dense ---------------------------------------------------------------------------------------------------------------
+
+
+DENSES = [(1, 1, 1), (1, 33, 10), (5, 17, 33), (7, 64, 3), (86, 130, 10), (16, 48, 256)]
+
+
+@pytest.mark.parametrize(("n", "i", "o"), DENSES)
+def test_dense(ks, rng, n, i, o):
+    x, w, b = ks.cast(rng.standard_normal((n, i)), rng.standard_normal((i, o)), rng.standard_normal(o))
+    dy = ks.cast(rng.standard_normal((n, o)))
+    ks.check("dense", x, w, b)
+    ks.check("dense", x, w, b, relu=True)
+    y = ks.check("dense", x, w, None)
+    check_adjoint(ks, "dense_input_grad", (y, dy), (x, ks.check("dense_input_grad", dy, w)))
+    check_adjoint(ks, "dense_weight_grad", (y, dy), (w, ks.check("dense_weight_grad", x, dy)))
+
+
+SHAPES = [(1, 1), (5, 1), (7, 3), (2, 5, 6, 17), (1, 9, 8, 33), (3, 300), (11, 40, 3), (2, 40, 40, 16)]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_bias_grad(ks, rng, shape):
+    ks.check("bias_grad", ks.cast(rng.standard_normal(shape)))
+
+
+# activation ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(17,), *SHAPES], ids=str)
+def test_relu(ks, rng, shape):
+    x, dy = ks.cast(rng.standard_normal(shape), rng.standard_normal(shape))
+    x.flat[::5] = 0
+    x.flat[2::7] = np.resize([np.inf, -np.inf, np.nan], len(range(2, x.size, 7)))
+    y = ks.check("relu", x)
+    dy[y == 0] *= np.inf  # a gradient that does not pass must not count, whatever it is
+    ks.check("relu_grad", dy, y)
+    ks.check("relu_bias_grad", dy, y)
+
+
+# pool ----------------------------------------------------------------------------------------------------------------
+
+POOLS = [  # (N, H, W, C), window, strides, pads
+    ((2, 6, 8, 3), (2, 2), (2, 2), ((0, 0), (0, 0))),
+    ((1, 7, 5, 17), (2, 2), (2, 2), ((0, 0), (0, 0))),  # a last row and column that no window reads
+    ((2, 7, 5, 33), (2, 2), (2, 2), ((0, 1), (0, 1))),
+    ((2, 5, 6, 1), (2, 2), (1, 1), ((0, 1), (0, 1))),
+    ((2, 9, 7, 17), (3, 3), (2, 2), ((1, 1), (1, 1))),
+    ((1, 8, 9, 3), (3, 2), (2, 1), ((1, 2), (0, 1))),
+    ((2, 9, 10, 33), (2, 2), (3, 3), ((0, 0), (0, 0))),
+    ((1, 8, 11, 3), (2, 4), (2, 3), ((0, 1), (2, 1))),
+    ((2, 4, 5, 3), (1, 1), (1, 1), ((0, 0), (0, 0))),
+    ((2, 7, 6, 17), (7, 6), (7, 6), ((0, 0), (0, 0))),
+    ((1, 19, 18, 2), (17, 17), (1, 1), ((0, 0), (0, 0))),  # 289 cells: argmax needs more than a byte
+]
+
+
+@pytest.mark.parametrize("values", ["distinct", "ties", "nan", "-inf"])
+@pytest.mark.parametrize("case", POOLS, ids=str)
+def test_max_pool(ks, rng, case, values):
+    shape, window, strides, pads = case
+    how = {"window": window, "strides": strides, "pads": pads}
+    x = rng.permutation(np.prod(shape)).reshape(shape) - np.prod(shape)  # negative: a padding of zeros would win
+    if values == "ties":
+        x = rng.integers(-3, 0, shape)
+    x = ks.cast(x)
+    if values == "nan":
+        x[rng.random(shape) < 0.2] = np.nan
+    if values == "-inf":
+        x[rng.random(shape) < 0.9] = -np.inf
+    y, argmax = ks.check("max_pool", x, **how)
+    assert argmax.dtype == (np.uint8 if window[0] * window[1] <= 256 else np.int32)
+    dy = ks.cast(rng.standard_normal(y.shape))
+    dx = ks.check("max_pool_grad", dy, argmax, shape, **how)
+    if values in ("distinct", "ties"):
+        check_adjoint(ks, "max_pool_grad", (y, dy), (x, dx))
+
+
+@pytest.mark.parametrize("case", POOLS, ids=str)
+def test_average_pool(ks, rng, case):
+    shape, window, strides, pads = case
+    how = {"window": window, "strides": strides, "pads": pads}
+    x = ks.cast(rng.standard_normal(shape))
+    y = ks.check("average_pool", x, **how)
+    dy = ks.cast(rng.standard_normal(y.shape))
+    check_adjoint(ks, "average_pool", (y, dy), (x, ks.check("average_pool_grad", dy, shape, **how)))
+
+
+# norm ----------------------------------------------------------------------------------------------------------------
+
+VIEWS = [  # (A, C, B): channels last, the first axis, an axis in between, one value per channel
+    (5, 1, 1),
+    (70, 3, 1),
+    (33, 17, 1),
+    (12, 33, 1),
+    (600, 16, 1),
+    (3, 300, 1),
+    (1, 5, 40),
+    (4, 7, 24),
+    (6, 3, 35),
+    (9, 4, 2),
+]
+
+
+@pytest.mark.parametrize("shape", VIEWS, ids=str)
+def test_batch_norm(ks, rng, shape):
+    x, dy = ks.cast(rng.standard_normal(shape) * 3 + 1, rng.standard_normal(shape))
+    gamma, beta = ks.cast(rng.standard_normal(shape[1]), rng.standard_normal(shape[1]))
+    mean, var = ks.check("batch_norm_stats", x)
+    ks.check("batch_norm", x, mean, var, gamma, beta, eps=1e-3)
+    dx, _, _ = ks.check("batch_norm_grad", dy, x, mean, var, gamma, eps=1e-3, batch_stats=True)
+    assert np.abs(dx).max() > 0.01, "a case whose true dx vanishes tests nothing"
+    moved = ks.cast(mean + 0.5), ks.cast(var * 1.5 + 0.1)
+    ks.check("batch_norm_grad", dy, x, *moved, gamma, eps=1e-3, batch_stats=False)
+
+
+@pytest.mark.parametrize("shape", [(5000, 3, 1), (1200, 32, 1), (40, 3, 100), (1, 2, 5000)], ids=str)
+def test_batch_norm_stats_far_from_zero(ks, rng, shape):
+    x = ks.cast(100 + 0.01 * rng.standard_normal(shape))
+    mean, var = ks.run("batch_norm_stats", x)
+    expected_mean, expected_var = reference.batch_norm_stats(x.astype(np.float64))
+    np.testing.assert_allclose(mean, expected_mean, rtol=1e-6)
+    np.testing.assert_allclose(var, expected_var, rtol=1e-4)
+    x[0, :, 0] = 0  # one pixel of another kind, where an algorithm might look for its shift
+    mean, var = ks.run("batch_norm_stats", x)
+    expected_mean, expected_var = reference.batch_norm_stats(x.astype(np.float64))
+    np.testing.assert_allclose(mean, expected_mean, rtol=1e-6)
+    np.testing.assert_allclose(var, expected_var, rtol=1e-4)
+
+
+# loss ----------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 10), (86, 10), (5, 33), (2, 3, 7)], ids=str)
+def test_softmax(ks, rng, shape):
+    ks.check("softmax", ks.cast(4 * rng.standard_normal(shape)))
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (1, 10), (86, 10), (5, 33)])
+def test_softmax_cross_entropy(ks, rng, n, k):
+    z = ks.cast(4 * rng.standard_normal((n, k)))
+    ks.check("softmax_cross_entropy", z, ks.cast(np.eye(k)[rng.integers(0, k, n)]))
+    ks.check("softmax_cross_entropy", z, ks.cast(rng.random((n, k))))  # soft labels that do not sum to 1
+
+
+def test_softmax_cross_entropy_is_finite_for_large_logits(ks):
+    z = ks.cast([[1e4, -1e4, 0], [-1e30, 0, 1e30], [-1e4, -1e4, -1e4]])
+    t = ks.cast([[0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    loss, dz = ks.check("softmax_cross_entropy", z, t)
+    assert np.isfinite(loss).all()
+    assert np.isfinite(dz).all()
+
+
+# random --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("counter", "key", "words"), reference.PHILOX_ANSWERS)
+def test_the_philox_oracle_gives_the_published_answers(counter, key, words):
+    assert reference.philox_block(counter, key) == words
+
+
+KEYS = [Key(0, 0, 0), Key(2**64 - 1, 2**32 - 1, 2**32 - 1), Key(0x299F31D0_A4093822, 7, 0x13198A2E), Key(1, 2, 3)]
+
+
+@pytest.mark.parametrize("key", KEYS)
+@pytest.mark.parametrize("n", [0, 1, 4, 7, 1023, 4099])
+def test_philox(ks, n, key):
+    words = ks.run("philox", n, key)
+    assert words.dtype == np.uint32
+    np.testing.assert_array_equal(words, reference.philox(n, key))
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.25, 0.5, 0.999])
+@pytest.mark.parametrize("shape", [(1,), (5, 7), (3, 9, 8, 17), (2, 4100)], ids=str)
+def test_dropout(ks, rng, shape, rate):
+    x = ks.cast(rng.standard_normal(shape) + 5)  # no zeros: a zero of the output is a dropped element
+    y = ks.check("dropout", x, rate=rate, key=Key(2**63 + 5, 3, 11))
+    expected = reference.philox(x.size, Key(2**63 + 5, 3, 11)) >= round(rate * 2**32)
+    np.testing.assert_array_equal(y != 0, expected.reshape(shape))
+
+
+def test_dropout_drops_the_stated_fraction_and_keeps_the_mean(ks):
+    y = ks.run("dropout", ks.cast(np.ones((400, 1000))), rate=0.3, key=Key(9, 1, 2))
+    deviation = np.sqrt(0.3 * 0.7 / y.size)
+    assert abs((y == 0).mean() - 0.3) < 5 * deviation
+    assert abs(y.mean(dtype=np.float64) - 1) < 5 * deviation / 0.7
+
+
+def test_dropout_lets_nothing_through_where_it_drops(ks):
+    x = ks.cast(np.full(4000, np.inf))
+    y = ks.run("dropout", x, rate=0.5, key=Key(1, 1, 1))
+    assert set(y.tolist()) == {0.0, np.inf}
+    assert np.isnan(ks.run("dropout", ks.cast(np.full(64, np.nan)), rate=0.5, key=Key(1, 1, 1))).any()
+
+
+# warp ----------------------------------------------------------------------------------------------------------------
+
+
+def matrices(height, width):
+    """Identity, whole and broken shifts, turns, zooms, a shear, and places far outside."""
+    turn = [[0.8, 0.6, -1.3], [-0.6, 0.8, 2.7]]
+    return np.array(
+        [
+            [[1, 0, 0], [0, 1, 0]],
+            [[1, 0, 2], [0, 1, -3]],
+            [[1, 0, -0.25], [0, 1, 1.75]],
+            turn,
+            [[3.1, 0, -height], [0, 2.9, -width]],
+            [[0.3, 0, 0.4], [0, 0.2, 0.7]],
+            [[1, 0.5, -2], [-0.4, 1, 1]],
+            [[-1, 0, height - 1], [0, -1, width - 1]],
+            [[1, 0, 1000.5], [0, 1, -777.25]],
+        ]
+    )
+
+
+@pytest.mark.parametrize("fill_mode", ["nearest", "constant", "reflect", "wrap"])
+@pytest.mark.parametrize("shape", [(9, 8, 1), (5, 12, 3), (1, 1, 2), (2, 17, 1)], ids=str)
+@pytest.mark.parametrize("kind", ["uint8", "float"])
+def test_affine_warp(ks, rng, shape, fill_mode, kind):
+    maps = matrices(*shape[:2])
+    images = rng.integers(0, 256, (len(maps), *shape)).astype(np.uint8)
+    if kind == "float":
+        images = ks.cast(images / 255)
+    how = {"fill_mode": fill_mode, "cval": 0.5 if kind == "float" else 77, "scale": 1 / 255 if kind == "uint8" else 2.0}
+    y = ks.own["affine_warp"](ks.array(images), ks.array(maps), **how)
+    y = ks.numpy(y)
+    assert y.dtype == (images.dtype if kind == "float" else np.float32)
+    value_range = how["scale"] * max(float(images.max()), how["cval"])
+    expected = reference.affine_warp(images.astype(np.float64), maps, **how)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * value_range)
+
+
+def test_affine_warp_of_a_channel_is_that_channel_of_the_warp(ks, rng):
+    images, maps = ks.cast(rng.random((9, 6, 7, 3))), matrices(6, 7)
+    how = {"fill_mode": "reflect", "cval": 0.0, "scale": 1.0}
+    whole = ks.run("affine_warp", images, maps, **how)
+    for c in range(3):
+        one = ks.run("affine_warp", np.ascontiguousarray(images[..., c : c + 1]), maps, **how)
+        np.testing.assert_array_equal(one[..., 0], whole[..., c])
+
+
+@pytest.mark.parametrize("fill_mode", ["nearest", "constant", "reflect", "wrap"])
+def test_numba_affine_warp_stays_inside_the_image_for_any_matrix(fill_mode):
+    ks = Kernels("numba_cpu", "float32")
+    wild = [np.nan, np.inf, -np.inf, 1e300, -1e300, 1e18, 2.0**63, -(2.0**63), 2.0**52 + 1]
+    maps = np.array([[[1, 0, a], [0, 1, b]] for a in wild for b in (*wild, 0.5)])
+    images = ks.cast(np.ones((len(maps), 4, 5, 1)))
+    y = ks.run("affine_warp", images, maps, fill_mode=fill_mode, cval=1.0, scale=1.0)
+    nowhere = np.isnan(maps).any(axis=(1, 2))
+    assert np.isnan(y[nowhere]).all(), "no place, no value"
+    np.testing.assert_allclose(y[~nowhere], 1, atol=1e-6)
+
+
+# optimizer -----------------------------------------------------------------------------------------------------------
+
+STEPS = [  # kernel, which of its state arrays are None, rates
+    ("sgd_step", "m", {"lr": 0.1, "momentum": 0.0, "nesterov": False}),
+    ("sgd_step", "", {"lr": 0.1, "momentum": 0.9, "nesterov": False}),
+    ("sgd_step", "", {"lr": 0.1, "momentum": 0.9, "nesterov": True}),
+    ("rmsprop_step", "ma", {"lr": 0.1, "rho": 0.9, "momentum": 0.0, "eps": 1e-7}),
+    ("rmsprop_step", "a", {"lr": 0.1, "rho": 0.9, "momentum": 0.8, "eps": 1e-7}),
+    ("rmsprop_step", "m", {"lr": 0.1, "rho": 0.7, "momentum": 0.0, "eps": 1e-7}),
+    ("rmsprop_step", "", {"lr": 0.1, "rho": 0.7, "momentum": 0.8, "eps": 1e-7}),
+    ("adam_step", "vhat", {"rate": 0.1, "beta_1": 0.9, "beta_2": 0.99, "eps": 1e-7}),
+    ("adam_step", "", {"rate": 0.1, "beta_1": 0.9, "beta_2": 0.99, "eps": 1e-7}),
+    ("adagrad_step", "", {"lr": 0.1, "eps": 1e-7}),
+    ("adadelta_step", "", {"lr": 0.5, "rho": 0.9, "eps": 1e-3}),
+    ("adamax_step", "", {"rate": 0.1, "beta_1": 0.9, "beta_2": 0.9, "eps": 1e-7}),
+    ("nadam_step", "", {"lr": 0.1, "m_scale": 0.8, "g_scale": 0.3, "v_scale": 1.7, "beta_1": 0.9, "beta_2": 0.99,
+                        "eps": 1e-7}),
+]  # fmt: skip
+
+
+def step_arrays(ks, rng, kernel, none, size):
+    """Arrays in the kernel's order. Averages of squares are at least the squares of averages, as in real use."""
+    parameters = inspect.signature(vars(KernelSet)[kernel]).parameters.values()
+    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    absent = {"ma": {"m", "a"}, "vhat": {"vhat"}}.get(none, set(none))
+    arrays = []
+    for name in names:
+        value = rng.standard_normal(size)
+        if name in ("v", "vhat", "u", "d") or (name == "a" and kernel != "rmsprop_step"):
+            value = np.abs(value) + 0.5
+        if name == "a" and kernel == "rmsprop_step":
+            value = 0.4 * np.tanh(value)
+        arrays.append(None if name in absent else ks.cast(value))
+    return arrays
+
+
+@pytest.mark.parametrize("size", [1, 17, 1000])
+@pytest.mark.parametrize("case", STEPS, ids=lambda case: f"{case[0]}-{case[1] or 'all'}-{case[2].get('nesterov', '')}")
+def test_optimizer_steps(ks, rng, case, size):
+    kernel, none, rates = case
+    arrays = step_arrays(ks, rng, kernel, none, size)
+    expected = arrays
+    for _ in range(3):  # three steps: a state that was not kept would show
+        arrays = ks.step(kernel, *arrays, **rates)
+        columns = [np.full(size, None) if a is None else a.astype(np.float64) for a in expected]
+        rows = [getattr(reference, kernel)(*element, **rates) for element in zip(*columns, strict=True)]
+        expected = [None if column[0] is None else np.array(column, float) for column in zip(*rows, strict=True)]
+    for a, e in zip(arrays, expected, strict=True):
+        assert (a is None) == (e is None)
+        if e is not None:
+            assert a.dtype == ks.dtype
+            np.testing.assert_allclose(a, e, rtol=0, atol=(1e-12 if a.dtype == np.float64 else 5e-6) * np.abs(e).max())
+
+
+# All kernels at the size of a real layer: block boundaries, threads, repeats -----------------------------------------
+
+SHAPE, POOL = (6, 28, 28, 32), {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
+SAME = {"strides": (1, 1), "pads": ((1, 1), (1, 1))}
+
+
+def layer_case(ks, rng, kernel):
+    """Arguments of `kernel` as a training step would have them."""
+
+    def f(*shape):
+        return ks.cast(rng.standard_normal(shape))
+
+    x, half = f(*SHAPE), (6, 14, 14, 32)
+    rows, c = x.reshape(-1, 32, 1), (f(32), ks.cast(1 + rng.random(32)), f(32), f(32))
+    positive = np.maximum(x, 0)
+    how = {"eps": 1e-3}
+    dropped = {"rate": 0.25, "key": Key(3, 1, 4)}
+    warped = {"fill_mode": "nearest", "cval": 0.0, "scale": 1 / 255}
+    return {
+        "conv2d": lambda: ((x, f(3, 3, 32, 32), f(32)), {**SAME, "relu": True}),
+        "conv2d_input_grad": lambda: ((x, f(3, 3, 32, 32), SHAPE), SAME),
+        "conv2d_weight_grad": lambda: ((x, f(*SHAPE), (3, 3, 32, 32)), SAME),
+        "dense": lambda: ((f(86, 600), f(600, 256), f(256)), {"relu": True}),
+        "dense_input_grad": lambda: ((f(86, 256), f(600, 256)), {}),
+        "dense_weight_grad": lambda: ((f(86, 600), f(86, 256)), {}),
+        "bias_grad": lambda: ((x,), {}),
+        "relu": lambda: ((x,), {}),
+        "relu_grad": lambda: ((f(*SHAPE), positive), {}),
+        "relu_bias_grad": lambda: ((f(*SHAPE), positive), {}),
+        "max_pool": lambda: ((x,), POOL),
+        "max_pool_grad": lambda: ((f(*half), rng.integers(0, 4, half).astype(np.uint8), SHAPE), POOL),
+        "average_pool": lambda: ((x,), POOL),
+        "average_pool_grad": lambda: ((f(*half), SHAPE), POOL),
+        "batch_norm_stats": lambda: ((rows,), {}),
+        "batch_norm": lambda: ((rows, *c), how),
+        "batch_norm_grad": lambda: ((f(*rows.shape), rows, *c[:3]), {**how, "batch_stats": True}),
+        "softmax": lambda: ((f(300, 10),), {}),
+        "softmax_cross_entropy": lambda: ((f(300, 10), ks.cast(np.eye(10)[rng.integers(0, 10, 300)])), {}),
+        "philox": lambda: ((100_003, Key(5, 6, 7)), {}),
+        "dropout": lambda: ((x,), dropped),
+        "affine_warp": lambda: ((255 * ks.cast(rng.random((9, 28, 28, 1))), matrices(28, 28)), warped),
+    }[kernel]()
+
+
+def results(ks, kernel, args, kwargs):
+    out = ks.step(kernel, *args, **kwargs) if kernel.endswith("_step") else ks.run(kernel, *args, **kwargs)
+    return out if isinstance(out, tuple) else (out,)
+
+
+def a_case(ks, rng, kernel):
+    if kernel.endswith("_step"):
+        rates = [rates for name, none, rates in STEPS if name == kernel and none == ""][-1]
+        return step_arrays(ks, rng, kernel, "", 100_003), rates
+    return layer_case(ks, rng, kernel)
+
+
+@pytest.mark.parametrize("ks", SETS[1:], indirect=True, ids=lambda pair: "-".join(pair))
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_layer_sizes_agree_with_the_definition(ks, rng, kernel):
+    """Against numpy_ref in float64, which the tests above hold to the oracles: loops would take minutes here."""
+    args, kwargs = a_case(ks, rng, kernel)
+    wide = [in_float64(arg) for arg in args]
+    expected = results(Kernels("numpy_ref", "float64"), kernel, wide, kwargs)
+    for actual, exact in zip(results(ks, kernel, args, kwargs), expected, strict=True):
+        ks.compare("optimizer" if kernel.endswith("_step") else kernel, actual, exact)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_same_bits_again_and_for_any_number_of_threads(rng, kernel):
+    ks = Kernels("numba_cpu", "float32")
+    if numba.config.NUMBA_NUM_THREADS < 2:
+        pytest.skip("one processor: nothing to compare")
+    args, kwargs = a_case(ks, rng, kernel)
+    before, bits = numba.get_num_threads(), []
+    try:
+        for threads in (1, 2, 2, min(4, numba.config.NUMBA_NUM_THREADS)):
+            numba.set_num_threads(threads)
+            bits.append([out.tobytes() for out in results(ks, kernel, args, kwargs)])
+    finally:
+        numba.set_num_threads(before)
+    assert bits[0] == bits[1] == bits[2] == bits[3]
+
+
+EMPTY = {"bias_grad", "relu", "relu_grad", "relu_bias_grad", "max_pool", "max_pool_grad", "average_pool",
+         "average_pool_grad", "batch_norm", "softmax", "softmax_cross_entropy", "dropout", "affine_warp",
+         "conv2d", "conv2d_input_grad", "dense", "dense_input_grad"}  # fmt: skip
+FIRST_ONLY = {"conv2d", "conv2d_input_grad", "dense", "dense_input_grad", "batch_norm"}
+
+
+@pytest.mark.parametrize("kernel", sorted(EMPTY))
+def test_an_empty_batch_gives_an_empty_result(ks, rng, kernel):
+    args, kwargs = layer_case(ks, rng, kernel)
+    batched = 1 if kernel in FIRST_ONLY else len(args)  # how many arrays have a batch axis
+    args = [a[:0] if k < batched and isinstance(a, np.ndarray) else a for k, a in enumerate(args)]
+    args = [(0, *a[1:]) if isinstance(a, tuple) else a for a in args]
+    shapes = [out.shape for out in results(ks, kernel, args, kwargs)]
+    full = [out.shape for out in results(ks, kernel, *layer_case(ks, rng, kernel))]
+    expected = [shape if len(shape) == 1 and "bias" in kernel else (0, *shape[1:]) for shape in full]
+    assert shapes == expected
+
+
+POISONED = ["conv2d", "dense", "bias_grad", "relu", "average_pool", "batch_norm_stats", "softmax", "batch_norm",
+            "relu_bias_grad", "batch_norm_grad", "adam_step"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kernel", POISONED)
+def test_nan_comes_out_where_it_went_in(ks, rng, kernel):
+    args, kwargs = a_case(ks, rng, kernel)
+    clean = results(ks, kernel, args, kwargs)
+    assert all(np.isfinite(out).all() for out in clean if out is not None)
+    poisoned = [a.copy() if isinstance(a, np.ndarray) else a for a in args]
+    where = 1 if kernel == "adam_step" else 0  # g; x or dy
+    flat = poisoned[where].reshape(-1)
+    at = int(np.flatnonzero(args[1].reshape(-1) > 0)[40]) if kernel == "relu_bias_grad" else 40
+    flat[at] = np.nan
+    assert np.isnan(results(ks, kernel, poisoned, kwargs)[0]).any()

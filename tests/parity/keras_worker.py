@@ -1,0 +1,157 @@
+"""The real Keras in a process of its own: `python -m tests.parity.keras_worker float64` answers requests on stdin.
+
+A request names a function of this file; its keyword arguments are the header's options, its arrays the frame's.
+The environment, set by the parent, chooses the backend (JAX on the CPU) and JAX_ENABLE_X64.
+"""
+
+import os
+import sys
+import traceback
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+
+from .networks import build
+from .wire import pack, receive, send, unpack
+
+
+def versions(arrays):
+    return {"keras": keras.__version__, "jax": jax.__version__, "dtype": str(jnp.ones(1, keras.config.floatx()).dtype)}, {}
+
+
+def table(arrays, what):
+    """Layer by layer: class name, automatic name, output shape, numbers of weights; and the summary as text."""
+    model, lines = build(keras, what), []
+    rows = [[type(layer).__name__, list(layer.output.shape[1:]), [list(w.shape) for w in layer.get_weights()]]
+            for layer in model.layers]  # fmt: skip
+    model.summary(print_fn=lines.append, line_length=200)
+    return {"rows": rows, "summary": "\n".join(lines), "total": model.count_params()}, {}
+
+
+def passes(arrays, what, training, loss):
+    """Forward and backward: every output, its gradient, every weight's gradient, the moving averages after.
+
+    loss: "cross-entropy" with one-hot y, or "dot": sum(output * y), y being a cotangent.
+    """
+    model = build(keras, what)
+    model.set_weights(unpack("w", arrays))
+    x, y = (jnp.asarray(arrays[name], keras.config.floatx()) for name in "xy")
+
+    def run(trainable, probes):
+        """probes: zeros added to the input and to every output, so that their gradients are the outputs'."""
+        outputs = []
+        with keras.StatelessScope(state_mapping=list(zip(model.trainable_variables, trainable, strict=True))) as scope:
+            h = x + probes[0]
+            for layer, probe in zip(model.layers, probes[1:], strict=True):
+                outputs.append(layer(h, training=training))
+                h = outputs[-1] + probe
+            value = (h * y).sum() if loss == "dot" else keras.losses.CategoricalCrossentropy()(y, h)
+        moving = [scope.get_current_value(v) for v in model.non_trainable_variables]
+        return value, (outputs, [v.value if m is None else m for v, m in zip(model.non_trainable_variables, moving, strict=True)])
+
+    probes = [jnp.zeros_like(x)] + [jnp.zeros((len(x), *layer.output.shape[1:]), x.dtype) for layer in model.layers]
+    differentiate = jax.jit(jax.value_and_grad(run, argnums=(0, 1), has_aux=True))
+    (value, (outputs, moving)), (dw, dy) = differentiate([v.value for v in model.trainable_variables], probes)
+    return {"loss": float(value)}, pack("out", outputs) | pack("dout", dy) | pack("dw", dw) | pack("moving", moving)
+
+
+def steps(arrays, what, optimizer):
+    """train_on_batch over batches x0 y0, x1 y1, ...: loss, accuracy and all weights after each."""
+    model = build(keras, what)
+    model.set_weights(unpack("w", arrays))
+    model.compile(_optimizer(**optimizer), "categorical_crossentropy", metrics=["accuracy"])
+    values, after = [], {}
+    for i, (x, y) in enumerate(zip(unpack("x", arrays), unpack("y", arrays), strict=True)):
+        values.append([float(v) for v in model.train_on_batch(x, y)])
+        after |= pack(f"step{i}w", model.get_weights())
+    return {"values": values}, after
+
+
+def fit(arrays, what, optimizer, loss, metrics, options):
+    """fit without shuffling, then evaluate and predict."""
+    model = build(keras, what)
+    model.set_weights(unpack("w", arrays))
+    model.compile(_optimizer(**optimizer), loss, metrics=metrics)
+    x, y = arrays["x"], arrays["y"]
+    weights = {"sample_weight": arrays["sample_weight"]} if "sample_weight" in arrays else {}
+    if "class_weight" in options:
+        options["class_weight"] = {int(k): v for k, v in options["class_weight"].items()}
+    history = model.fit(x, y, shuffle=False, verbose=0, **options, **weights).history
+    found = {"history": history, "evaluated": [float(v) for v in model.evaluate(x, y, batch_size=7, verbose=0)]}
+    return found, pack("w", model.get_weights()) | {"predicted": model.predict(x, verbose=0)}
+
+
+def optimize(arrays, optimizer):
+    """Steps with given gradients: parameters p0, p1, ..., gradients g0_0, g0_1, ... of step 0 and so on; p after each."""
+    variables = [keras.Variable(p) for p in unpack("p", arrays)]
+    rule = _optimizer(**optimizer)
+    rule.build(variables)
+    step = jax.jit(rule.stateless_apply)
+    state, values, after, t = [v.value for v in rule.variables], [v.value for v in variables], {}, 0
+    while gradients := unpack(f"g{t}_", arrays):
+        values, state = step(state, [jnp.asarray(g) for g in gradients], values)
+        after |= pack(f"p{t}_", values)
+        t += 1
+    return {}, after
+
+
+def loss_values(arrays, name, options):
+    """A loss with optional sample weights, and its gradient by y_pred."""
+    loss, y, w = getattr(keras.losses, name)(**options), jnp.asarray(arrays["y"]), arrays.get("w")
+    f = lambda p: loss(y, p, sample_weight=w)  # noqa: E731
+    p = jnp.asarray(arrays["p"])
+    return {}, {"value": np.asarray(f(p)), "gradient": np.asarray(jax.grad(lambda p: f(p).sum())(p))}
+
+
+def metric_values(arrays, name, options):
+    """A metric's result after each of several batches."""
+    metric, results = getattr(keras.metrics, name)(**options), []
+    for y, p in zip(unpack("y", arrays), unpack("p", arrays), strict=True):
+        metric.update_state(y, p)
+        results.append(float(metric.result()))
+    return {"results": results}, {}
+
+
+def trace(arrays, name, options, epochs, learning_rate):
+    """What a callback does to a model that logs `epochs`, a list of dicts: see callback_trace.play."""
+    from .callback_trace import play
+
+    return {"trace": play(keras, name, options, epochs, learning_rate)}, {}
+
+
+def initial(arrays, name, options, shape):
+    return {}, {"values": np.asarray(getattr(keras.initializers, name)(seed=1, **options)(shape))}
+
+
+def _optimizer(name, schedule=None, **options):
+    if schedule:
+        options["learning_rate"] = keras.optimizers.schedules.ExponentialDecay(*schedule)
+    return getattr(keras.optimizers, name)(**options)
+
+
+def keep_float64() -> None:
+    """Keras rounds some float64 results (batch norm's outputs) to float32 on all backends but TensorFlow; undo that."""
+    from keras.src.backend.common import dtypes
+
+    dtypes.BIT64_TO_BIT32_DTYPE["float64"] = "float64"
+    assert keras.backend.result_type("float64", "float32") == "float64"
+
+
+def main() -> None:
+    keras.config.set_floatx(sys.argv[1])
+    if sys.argv[1] == "float64":
+        keep_float64()
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever Keras prints goes to stderr
+    while (request := receive(sys.stdin.buffer)) is not None:
+        header, arrays = request
+        try:
+            send(answers, *globals()[header["task"]](arrays, **header["options"]))
+        except Exception:
+            send(answers, {"error": traceback.format_exc()}, {})
+
+
+if __name__ == "__main__":
+    main()
