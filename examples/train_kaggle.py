@@ -136,7 +136,7 @@ def run(args: argparse.Namespace, stop: StopOnSignal) -> None:
     if folder is None:
         print(
             "No Kaggle files found, so this trains on the 1,797 digits that come with scikit-learn, split 1,437 / 180 "
-            f"/ 180 (train, held out, test; stratified, seed 2), with batch {batch_size}, {epochs} epochs and "
+            f"/ 180 (train, held out, test; stratified, seed 2), with batch {batch_size}, epochs {epochs} and "
             f"batch-norm momentum {settings['momentum']}; to get the real files: {GET}"
         )
     data = load(folder, args.limit)

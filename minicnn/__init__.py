@@ -19,7 +19,7 @@ _HOME = {
     "check_grad": "core.check_grad",
     "no_grad": "core.tensor",
     "op": "core.op",
-    "to_categorical": "data.batches",
+    "to_categorical": "labels",
 }
 __all__ = ["__version__", "errors", *_MODULES, *_HOME]
 

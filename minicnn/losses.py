@@ -12,6 +12,7 @@ import numpy as np
 
 from .core.tensor import Tensor
 from .errors import ArgumentError, ArgumentTypeError, DataError, ShapeError, one_of, require
+from .labels import check_labels
 from .ops import arithmetic as A
 from .ops.activation import sigmoid, softmax
 from .ops.loss import sigmoid_cross_entropy, softmax_cross_entropy
@@ -113,8 +114,6 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
         require(ignore_class is None, f"{self.name}: ignore_class", "None", ignore_class, error=ArgumentError)
 
     def prepare(self, y_true, output_shape):
-        from .data.batches import check_labels
-
         y = np.asarray(y_true)
         if y.ndim > 1 and y.shape[1:] == tuple(output_shape) and output_shape[-1] > 1:
             raise ShapeError(

@@ -4,20 +4,21 @@ Three loops around the micro-kernel of `simd.py`:
 
     image n, band of rows            view: the part of x that the band reads, zeros where it is padding
     +----------------------+         +------------------------------+
-    |                      |         | 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0|   The view stays in the L2 cache (at most VIEW floats
-    |######################|  --->   | 0 0 #################### 0 0 |   if one row fits) and is the only copy: 1.3 times the
-    |######################|         | 0 0 #################### 0 0 |   image for 5x5 windows, where im2col makes 25. If
+    |                      |         | 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0|   The view stays in the L2 cache (VIEW floats unless
+    |######################|  --->   | 0 0 #################### 0 0 |   one row needs more). It is the only copy: 1.3 times a
+    |######################|         | 0 0 #################### 0 0 |   28x28 image for 5x5 windows; im2col makes 25. If
     |                      |         +------------------------------+   nothing is padded the image itself is the view.
     +----------------------+
-    conv2d       for each (image, band): for each panel of filters: for each 14 pixels: micro-kernel over the window.
-    input grad   the same. dx of stride (SH, SW) is SH*SW convolutions of dy of stride 1, one for each `Phase`: the pixels of
-                 dx with the same h % SH and w % SW. Each sees its own share of the window, turned by 180 degrees, so that
-                 nothing is multiplied by the zeros of a dilated dy. Example, 3 taps, stride 2, along one axis:
 
-                     dy          0     1     2         dx[1], dx[3]: taps 0, 2        dx[2], dx[4]: tap 1
-                     w         0 1 2 . . . .           dx[3] = dy[1] w[0] + dy[0] w[2]
-                                   0 1 2               dx[2] = dy[0] w[1]
-                     dx        1 2 3 4 5
+    conv2d       for each (image, band): for each panel of filters: for each 14 pixels: micro-kernel over a window.
+
+    input grad   the same: dx is SH*SW convolutions of dy with stride 1, one for each `Phase`, the pixels of dx with equal
+                 h % SH and w % SW. Each has its own share of the window, turned by 180 degrees, so that nothing is
+                 multiplied by the zeros of a dilated dy. One axis, 3 taps, stride 2, no padding:
+
+                     dx     0   1   2   3   4          phase 0: dx[0] = dy[0] w[0]
+                     dy[0]  w0  w1  w2                          dx[2] = dy[0] w[2] + dy[1] w[0],  dx[4] = dy[1] w[2]
+                     dy[1]          w0  w1  w2         phase 1: dx[1] = dy[0] w[1],  dx[3] = dy[1] w[1]
 
     weight grad  for each block of bands: for each band: for each panel of filters: for each 14 cells (p, q, c) of the
                  window: micro-kernel over the band's pixels. There are at most BLOCKS blocks, added up in order: how a
@@ -41,7 +42,7 @@ NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 
 
 class Phase(NamedTuple):
-    """A convolution for `rows` x `columns` pixels of y, from (y_row, y_column) on; the first one's window starts at (top, left).
+    """A convolution for rows x columns pixels of y; the first is (y_row, y_column), its window starts at (top, left).
 
     Tap (u, v) of the window is cell (tap_row + u*sign*SH, tap_column + v*sign*SW) of w; its panels start at `packed`.
     """
@@ -60,7 +61,7 @@ class Phase(NamedTuple):
 
 
 class Sizes(NamedTuple):
-    """The numbers that the compiled loops share. The view shows the pixels from (top, left) on, `line` floats per row."""
+    """The numbers that the compiled loops share. The view shows x from pixel (top, left) on, `line` floats per row."""
 
     height: int
     width: int
@@ -93,7 +94,7 @@ def _band_rows(rows, line, reach, step, least):
 
 
 def _correlation(phases, x_shape, y_shape, x_step, y_step, tap_step, least_bands):
-    """Plan the phases' convolutions x (H, W, C) -> y (H, W, C): Sizes, phases, reads, writes, floats of panels and view.
+    """Plan all phases, x (H, W, C) -> y (H, W, C): Sizes, phases, reads, writes, floats of the panels and of a view.
 
     reads, writes (phases, pixels of a band): where a pixel's window starts in the view, and where the pixel is in y.
     """
@@ -133,19 +134,21 @@ def _axis_phases(size, window, stride, pad):
 
     Pixel h = first + i*stride was read by row base + i - u of dy through cell + u*stride of the window, u < taps.
     """
+    phases = []
     for first in range(min(stride, size)):
         base, cell = divmod(first + pad, stride)
         taps = max(-(-(window - cell) // stride), 0)
-        yield base - max(taps - 1, 0), taps, cell + (taps - 1) * stride, -(-(size - first) // stride), first
+        pixels = -(-(size - first) // stride)
+        phases.append((base - max(taps - 1, 0), taps, cell + (taps - 1) * stride, pixels, first))
+    return phases
 
 
 @lru_cache(512)
 def _input_grad_plan(dy_shape, dx_shape, window, strides, pads, least_bands):
     phases = []
-    for top, tap_rows, tap_row, rows, dx_row in _axis_phases(dx_shape[0], window[0], strides[0], pads[0][0]):
-        for left, tap_columns, tap_column, columns, dx_column in _axis_phases(
-            dx_shape[1], window[1], strides[1], pads[1][0]
-        ):
+    vertical, horizontal = (_axis_phases(dx_shape[a], window[a], strides[a], pads[a][0]) for a in (0, 1))
+    for top, tap_rows, tap_row, rows, dx_row in vertical:
+        for left, tap_columns, tap_column, columns, dx_column in horizontal:
             taps = (tap_rows, tap_columns) if tap_rows and tap_columns else (0, 0)
             phases.append(Phase(top, left, *taps, tap_row, tap_column, rows, columns, dx_row, dx_column))
     return _correlation(phases, dy_shape, dx_shape, (1, 1), strides, (-strides[0], -strides[1]), least_bands)
@@ -153,7 +156,7 @@ def _input_grad_plan(dy_shape, dx_shape, window, strides, pads, least_bands):
 
 @lru_cache(512)
 def _weight_grad_plan(x_shape, dy_shape, window, strides, pads):
-    """Sizes, at, to, floats of the view and of dy's panels. at, to: a cell (p, q, c) in the view, and its line in dw."""
+    """Sizes, at, to, floats of a view and of dy's panels.  at, to: a cell (p, q, c) in the view, and its line in dw."""
     (height, width, channels), (rows, columns, filters), (sh, sw) = x_shape, dy_shape, strides
     top, left = -pads[0][0], -pads[1][0]
     bottom, right = top + (rows - 1) * sh + window[0], left + (columns - 1) * sw + window[1]
@@ -253,7 +256,7 @@ def _compile(stamp):
     def weight_grad(x, dy, units, dw, s, column_step, at, to, blocks, parts, partials, zeros, views, panels):
         _ = stamp
         cells, padded = len(at), len(zeros)
-        part = -(-cells // (parts * ROWS)) * ROWS  # a block's cells are shared out in parts if there are many threads
+        part = -(-cells // (parts * ROWS)) * ROWS  # with more threads than blocks, each block's cells are divided
         for task in prange(blocks * parts):
             t, g, k = numba.get_thread_id(), task // parts, min(task % parts * part, cells)
             _block_weight_grad(
@@ -274,7 +277,7 @@ _correlate, _weight_grad = _compile(STAMP)
 
 
 def _flat(array):
-    """The array as the compiled functions take it: float32, contiguous, aligned, writeable (another type recompiles)."""
+    """The array as the compiled functions take it: flat, contiguous, aligned, writeable (another type recompiles)."""
     return np.require(array, np.float32, "CAW").reshape(-1)
 
 
@@ -340,7 +343,7 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads):
     blocks = min(units, BLOCKS)
     partials, zeros = _scratch(1, blocks * len(at) * padded).reshape(-1), np.zeros(padded, np.float32)
     _weight_grad(
-        _flat(x), _flat(dy), units, dw.reshape(-1), sizes, strides[1] * x.shape[3], at, to, blocks, -(-threads // blocks),
-        partials, zeros, _scratch(threads, view), _scratch(threads, panels),
+        _flat(x), _flat(dy), units, dw.reshape(-1), sizes, strides[1] * x.shape[3], at, to,
+        blocks, -(-threads // blocks), partials, zeros, _scratch(threads, view), _scratch(threads, panels),
     )  # fmt: skip
     return dw

@@ -29,32 +29,32 @@ from . import memory
 from .simd import LANES, ROWS, STAMP, WIDTH, pack, sweep, whole_vectors
 
 DEPTH = 256
-ROW_BLOCK = 16 * ROWS
+ROW_BLOCK = 16 * ROWS  # rows of a task at most: packing a panel costs little against 16 tiles that use it
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 
 
 @njit(nogil=True)
-def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, used, bias, bias0, floor, y, y0, to, panel, sums, lines):
+def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, used, bias, bias0, floor,
+           y, y0, to, panel, sums, lines):  # fmt: skip
     """One task: `rows` x `used` results, used <= WIDTH."""
     seed, seed0, seed_step = bias, bias0, 0
-    whole = -(-used // LANES) * LANES
     for k in range(0, max(depth, 1), DEPTH):
         deep = min(DEPTH, depth - k)
         pack(b, b0 + k * k_step, k_step, o_step, deep, used, panel, 0, 0, deep)
-        if k + DEPTH < depth:
-            sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 0, 1, deep,
-                  seed, seed0, seed_step, NO_FLOOR, sums, 0, lines, whole)  # fmt: skip
-            seed, seed0, seed_step = sums, 0, WIDTH
-        else:
-            sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 0, 1, deep,
-                  seed, seed0, seed_step, floor, y, y0, to, used)  # fmt: skip
+        last = k + DEPTH >= depth
+        target, target0, table = (y, y0, to) if last else (sums, 0, lines)
+        lowest, columns = (floor, used) if last else (NO_FLOOR, -(-used // LANES) * LANES)
+        sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 0, 1, deep,
+              seed, seed0, seed_step, lowest, target, target0, table, columns)  # fmt: skip
+        seed, seed0, seed_step = sums, 0, WIDTH
 
 
 def _compile(stamp):
     """The function that Numba compiles and keeps on disk; enclosing `stamp` ties it to the text of simd.py."""
 
     @njit(nogil=True, cache=True, parallel=True)
-    def product(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, rows, filters, row_block, tables, panels, sums):
+    def product(a, a_row, a_step, b, k_step, o_step, depth, bias, floor,
+                y, rows, filters, row_block, tables, panels, sums):  # fmt: skip
         _ = stamp
         columns = -(-filters // WIDTH)
         at, to, lines = tables
@@ -92,7 +92,8 @@ def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y):
     a, b = (np.require(array, np.float32, "CAW").reshape(-1) for array in (a, b))  # another type would recompile
     tables = _tables(row_block, a_row, filters)
     panels, sums = memory.empty((threads, DEPTH * WIDTH)), memory.empty((threads, ROW_BLOCK * WIDTH))
-    _product(a, a_row, a_step, b, k_step, o_step, depth, seed, floor, y.reshape(-1), rows, filters, row_block, tables, panels, sums)
+    _product(a, a_row, a_step, b, k_step, o_step, depth, seed, floor,
+             y.reshape(-1), rows, filters, row_block, tables, panels, sums)  # fmt: skip
     return y
 
 

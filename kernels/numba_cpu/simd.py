@@ -1,14 +1,14 @@
 """The micro-kernel: a tile of sums kept in vector registers. All convolutions and dense layers are loops around it.
 
-One call adds up ROWS x VECTORS*LANES sums over k, where k runs over `b_rows` x `b_columns` pairs of (a scalar of `a` per
-row of the tile, a line of `b` shared by all rows). With AVX-512 (14 rows x 2 vectors of 16 floats):
+One call adds up rows x vectors*lanes sums over k. Each k brings a scalar of `a` for every row of the tile, and a line of
+`b` for all rows together. With AVX-512 (14 rows x 2 vectors of 16 floats):
 
                           b[k]:  |  16 floats  |  16 floats  |          2 registers, loaded once per k
                                  +-------------+-------------+
-        a[at[0] + step(k)]  ---> |  s[0][0]    |  s[0][1]    |
-        a[at[1] + step(k)]  ---> |  s[1][0]    |  s[1][1]    |          28 registers, in place for all k
+        a[at[0] + place(k)] ---> |  s[0][0]    |  s[0][1]    |
+        a[at[1] + place(k)] ---> |  s[1][0]    |  s[1][1]    |          28 registers, in place for all k
               ...                |    ...      |    ...      |
-        a[at[13] + step(k)] ---> |  s[13][0]   |  s[13][1]   |
+        a[at[13] + place(k)] --> |  s[13][0]   |  s[13][1]   |
             one register,        +-------------+-------------+
             broadcast                                                  then y[to[t]] = max(s[t] + seed, floor)
 
@@ -18,7 +18,7 @@ rows of a convolution's im2col matrix lie in the image itself, so a table of off
 
                         row t of the tile       k                        a steps by          b
     conv2d              an output pixel         p, (q, c) of the window  1, next line        filters
-    input gradient      an input pixel          p, (q, o) of the window  1, next line        filters turned by 180 degrees
+    input gradient      an input pixel          p, (q, o) of the window  1, next line        filters, turned by 180 deg.
     weight gradient     a cell (p, q, c)        i, j of the output       SW*C, SH image rows dy
     dense, all three    a row of the result     the inner index          any constant        the right-hand matrix
 
@@ -79,8 +79,8 @@ def choose_tile(triple: str, cpu: str, features: str) -> Tile:
 TILE = choose_tile(*cpu_target.target_context.codegen().magic_tuple())
 LANES, ROWS, WIDTH = TILE.lanes, TILE.rows, TILE.vectors * TILE.lanes
 
-# Numba's disk cache looks at the text of the outermost function's file and at that function's closure, not at this file.
-# Every cached function that reaches the micro-kernel therefore encloses STAMP.
+# Numba's disk cache looks at the text of the outermost function's file and at what that function encloses, not at this
+# file. Every cached function that reaches the micro-kernel therefore encloses STAMP.
 STAMP = f"{TILE} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
 
 
@@ -137,6 +137,7 @@ def _emit_tile(builder, tile, vectors, g):
         for v in range(vectors):
             sums[t * vectors + v] = builder.call(fma, [scalar, factors[v], sums[t * vectors + v]])
     left, a_index, b_index = builder.sub(left, one), builder.add(a_index, g.a_step), builder.add(b_index, g.b_step)
+    # Hide where the index comes from: LLVM would make one moving pointer per row of it, more than there are registers.
     a_index = builder.call(ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0"), [a_index])
     add_edge(in_column, [left, a_index, b_index, *sums], column)
     builder.cbranch(builder.icmp_signed(">", left, nought), column, line_end)
@@ -150,7 +151,7 @@ def _emit_tile(builder, tile, vectors, g):
     final = phis(zeros, entry)
     add_edge(final, sums, line_end)
 
-    # Epilogue. All seeds are read before the first store (repeated rows); a NaN is not less than the floor, so it stays.
+    # Epilogue. All seeds are read before the first store (repeated rows); a NaN is not below the floor, so it stays.
     floor = _splat(builder, g.floor, tile.lanes)
     result = {}
     for (t, v), s in zip(cells, final, strict=True):
@@ -180,12 +181,13 @@ def _tile_kernel(tile: Tile, vectors: int):
 
     @intrinsic
     def kernel(
-        typingctx, a, a0, at, m, rows, a_line, a_step, b, b0, b_step, lines, columns, seed, seed0, seed_step, floor, y, y0, to, filters
+        typingctx, a, a0, at, m, rows, a_line, a_step, b, b0, b_step, lines, columns,
+        seed, seed0, seed_step, floor, y, y0, to, filters
     ):  # fmt: skip
-        """y[y0 + to[m+t] + o] = max(floor, seed[seed0 + t*seed_step + o]
-               + sum_{i < lines, j < columns} a[a0 + at[m+t] + i*a_line + j*a_step] * b[b0 + (i*columns + j)*b_step + o])
+        """y[y0 + to[m+t] + o] = max(floor, seed[seed0 + t*seed_step + o] + sum over i < lines, j < columns of
+                                  a[a0 + at[m+t] + i*a_line + j*a_step] * b[b0 + (i*columns + j)*b_step + o])
 
-        for t < rows (at most tile.rows; at least 1) and o < filters; a whole width of `seed` is read. width = vectors*lanes.
+        for t < rows (1 to tile.rows) and o < filters; whole vectors of `b` and `seed` are read for any `filters`.
         """
         integer, floats, integers = types.int64, types.float32[::1], types.int64[::1]
         kinds = {"a": floats, "b": floats, "seed": floats, "y": floats, "at": integers, "to": integers}

@@ -36,7 +36,8 @@ def op(function: Callable) -> Callable:
         y, vjp = function(be, *arrays, **static)
         y, *aside = y if isinstance(y, tuple) else (y,)
         tracked = is_recording() and any(isinstance(a, Tensor) and a.requires_grad for a in args)
-        out = Tensor.of(y, be, Node(name, args, _checked(name, vjp, arrays)) if tracked else None)
+        node = Node(name, args, _checked(name, be, vjp, arrays)) if tracked else None
+        out = Tensor.of(be.asarray(y), be, node)  # asarray: kernels want C order and one float type
         return (out, *aside) if aside else out
 
     return apply
@@ -49,11 +50,11 @@ def _array(be, a):
     return a if a is None else be.asarray(a, be.dtype if isinstance(a, (int, float)) else None)
 
 
-def _checked(name, vjp, arrays):
+def _checked(name, be, vjp, arrays):
     """vjp with un-broadcasting and the engine's own checks: one gradient per argument, each in its argument's shape."""
 
     def checked(dy, needs):
-        gradients = vjp(dy, needs)
+        gradients = vjp(be.asarray(dy), needs)  # a sum's gradient is a broadcast view
         if len(gradients) != len(arrays):
             raise ShapeError(f"{name}: expected {len(arrays)} gradients from vjp, received {len(gradients)}")
         return tuple(

@@ -34,8 +34,8 @@ class ImageDataGenerator:
     Raises ArgumentError for a value outside its range.
     Source: Keras 3.15, keras/src/legacy/preprocessing/image.py.
     Differs from Keras: the shifts go where their names say, and images that are not square keep their centre; counted
-    draws; brightness keeps fractions; "wrap" and "constant" are SciPy's grid-wrap and grid-constant, which go on smoothly
-    past the edge; channels last, bilinear and float32 only.
+    draws; brightness keeps fractions; "wrap" and "constant" are SciPy's grid-wrap and grid-constant, smooth across the
+    edge; channels last, bilinear and float32 only.
     """
 
     def __init__(

@@ -6,7 +6,7 @@ import numbers
 import numpy as np
 
 from ..errors import ArgumentError, DataError, require
-from .labels import check_labels, to_categorical
+from ..labels import check_labels, to_categorical
 
 __all__ = [
     "batch_slices", "check_images", "check_labels", "check_lengths", "to_categorical", "train_test_split",

@@ -72,14 +72,14 @@ def _header_problem(names: list[str], columns: list[str]) -> str:
     if extra == ["label"] and not missing:
         return "one with label; give test.csv, as this looks like train.csv"
     if missing:
-        return f"one without {_list(missing)}; {AGAIN}"
+        return f"one without {_list(missing)}{f', but with {_list(extra)}' if extra else ''}; {AGAIN}"
     if double:
         return f"one with {_list(double)} more than once; remove the copy"
     return f"one with the further column {_list(extra)}; remove it" if extra else ""
 
 
 def _list(names: list[str]) -> str:
-    shown = ", ".join(name[:30] or '""' for name in names[:3])
+    shown = ", ".join(name[:30] if name and name.isprintable() else repr(name[:30]) for name in names[:3])
     return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
@@ -114,8 +114,8 @@ def _first_bad_cell(block: list[Line], columns: list[str], order: np.ndarray, be
             most = CLASSES - 1 if name == "label" else 255
             value = _number(cells[position])
             if not (0 <= value <= most and value == math.floor(value)):
-                text = cells[position].decode("utf-8", "replace").strip().strip('"')
-                received = f'"{text[:20]}"' if text else "an empty field"
+                text = _unquoted(cells[position]).decode("utf-8", "replace")
+                received = repr(text[:20]) if text else "an empty field"
                 return (
                     f"expected {'labels' if name == 'label' else 'pixels'} that are whole numbers from 0 to {most}, "
                     f"received {received} in data row {row} (line {number}), column {name}; correct or remove that row"
@@ -124,10 +124,13 @@ def _first_bad_cell(block: list[Line], columns: list[str], order: np.ndarray, be
 
 
 def _number(cell: bytes) -> float:
-    text = cell.strip()
-    if len(text) > 1 and text[:1] == text[-1:] == b'"':
-        text = text[1:-1].strip()
+    text = _unquoted(cell)
     try:
         return float(text) if re.fullmatch(rb"[-+.0-9eE]+", text) else math.nan
     except ValueError:
         return math.nan
+
+
+def _unquoted(cell: bytes) -> bytes:
+    text = cell.strip()
+    return text[1:-1].strip() if len(text) > 1 and text[:1] == text[-1:] == b'"' else text

@@ -87,7 +87,7 @@ BAD = {  # content -> what comes after the path
     ),
     "another table": (
         b"ImageId,Label\n1,2\n",
-        f"expected {HEADER}, received one without label, pixel0, pixel1 and 782 more; {AGAIN}",
+        f"expected {HEADER}, received one without label, pixel0, pixel1 and 782 more, but with ImageId, Label; {AGAIN}",
     ),
     "no label": (
         csv(ROW[2:], header=NAMES[1:]),
@@ -103,7 +103,7 @@ BAD = {  # content -> what comes after the path
     ),
     "extra column": (
         csv("0," + ROW, header=["", *NAMES]),
-        f'expected {HEADER}, received one with the further column ""; remove it',
+        f'expected {HEADER}, received one with the further column \'\'; remove it',
     ),
     "no header": (
         f"{ROW}\n{ROW}\n".encode(),
@@ -113,32 +113,32 @@ BAD = {  # content -> what comes after the path
         csv(ROW).replace(b",", b";"),
         f"expected {HEADER}, received one whose columns are not separated by commas; save it with commas",
     ),
-    "label 10": (with_cell(0, "10"), bad_label('"10"')),
-    "label -1": (with_cell(0, "-1"), bad_label('"-1"')),
-    "label 3.5": (with_cell(0, "3.5"), bad_label('"3.5"')),
+    "label 10": (with_cell(0, "10"), bad_label("'10'")),
+    "label -1": (with_cell(0, "-1"), bad_label("'-1'")),
+    "label 3.5": (with_cell(0, "3.5"), bad_label("'3.5'")),
     "label missing": (with_cell(0, ""), bad_label("an empty field")),
-    "label nan": (with_cell(0, "nan"), bad_label('"nan"')),
-    "label text": (with_cell(0, "three"), bad_label('"three"')),
-    "pixel 256": (with_cell(18, "256"), bad_pixel('"256"')),
-    "pixel -1": (with_cell(18, "-1"), bad_pixel('"-1"')),
-    "pixel 0.5": (with_cell(18, "0.5"), bad_pixel('"0.5"')),
+    "label nan": (with_cell(0, "nan"), bad_label("'nan'")),
+    "label text": (with_cell(0, "three"), bad_label("'three'")),
+    "pixel 256": (with_cell(18, "256"), bad_pixel("'256'")),
+    "pixel -1": (with_cell(18, "-1"), bad_pixel("'-1'")),
+    "pixel 0.5": (with_cell(18, "0.5"), bad_pixel("'0.5'")),
     "pixel missing": (with_cell(18, ""), bad_pixel("an empty field")),
     "pixel blank": (with_cell(18, "  "), bad_pixel("an empty field")),
     "last pixel missing": (with_cell(784, " "), bad_pixel("an empty field", "pixel783")),
-    "pixel NaN": (with_cell(18, "NaN"), bad_pixel('"NaN"')),
-    "pixel NA": (with_cell(18, "NA"), bad_pixel('"NA"')),
-    "pixel inf": (with_cell(18, "inf"), bad_pixel('"inf"')),
-    "pixel text": (with_cell(18, "white"), bad_pixel('"white"')),
-    "pixel huge": (with_cell(18, "9" * 400), bad_pixel(f'"{"9" * 20}"')),
-    "pixel true": (with_cell(18, "True"), bad_pixel('"True"')),
-    "pixel hexadecimal": (with_cell(18, "0x10"), bad_pixel('"0x10"')),
-    "pixel 1_0": (with_cell(18, "1_0"), bad_pixel('"1_0"')),
-    "half a quote": (with_cell(18, '"7'), bad_pixel('"7"')),
-    "half a quote at a line's end": (with_cell(784, '0"'), bad_pixel('"0"', "pixel783")),
-    "a comma in quotes": (csv(ROW, '"3,0"' + ",0" * 783, ROW), bad_label('"3"')),
-    "Latin-1 in a cell": (with_cell(18, "\xe9").decode().encode("latin-1"), bad_pixel('"\ufffd"')),
-    "Arabic digit": (with_cell(18, "\u0663"), bad_pixel('"\u0663"')),
-    "a formula's error": (with_cell(18, "#REF!"), bad_pixel('"#REF!"')),
+    "pixel NaN": (with_cell(18, "NaN"), bad_pixel("'NaN'")),
+    "pixel NA": (with_cell(18, "NA"), bad_pixel("'NA'")),
+    "pixel inf": (with_cell(18, "inf"), bad_pixel("'inf'")),
+    "pixel text": (with_cell(18, "white"), bad_pixel("'white'")),
+    "pixel huge": (with_cell(18, "9" * 400), bad_pixel(repr("9" * 20))),
+    "pixel true": (with_cell(18, "True"), bad_pixel("'True'")),
+    "pixel hexadecimal": (with_cell(18, "0x10"), bad_pixel("'0x10'")),
+    "pixel 1_0": (with_cell(18, "1_0"), bad_pixel("'1_0'")),
+    "half a quote": (with_cell(18, '"7'), bad_pixel("'\"7'")),
+    "half a quote at a line's end": (with_cell(784, '0"'), bad_pixel("'0\"'", "pixel783")),
+    "a comma in quotes": (csv(ROW, '"3,0"' + ",0" * 783, ROW), bad_label("'\"3'")),
+    "Latin-1 in a cell": (with_cell(18, "\xe9").decode().encode("latin-1"), bad_pixel("'\ufffd'")),
+    "Arabic digit": (with_cell(18, "\u0663"), bad_pixel("'\u0663'")),
+    "a formula's error": (with_cell(18, "#REF!"), bad_pixel("'#REF!'")),
     "binary": (
         b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
         f"expected {HEADER}, received a first line that is not UTF-8 csv; {AGAIN}",
@@ -158,8 +158,14 @@ BAD = {  # content -> what comes after the path
     "zip archive": (zipped(), "expected a csv file, received a zip archive; unpack it and give the csv file inside"),
     "a comment first": (
         b"# mine\n" + csv(ROW),
-        f"expected {HEADER}, received one without label, pixel0, pixel1 and 782 more; {AGAIN}",
+        f"expected {HEADER}, received one without label, pixel0, pixel1 and 782 more, but with # mine; {AGAIN}",
     ),
+    "control characters in the header": (
+        csv(ROW, header=["label", "\x1b[2J", *NAMES[2:]]),
+        f"expected {HEADER}, received one without pixel0, but with '\\x1b[2J'; {AGAIN}",
+    ),
+    "control characters in a cell": (with_cell(18, "\x1b[2J"), bad_pixel(repr("\x1b[2J"))),
+    "a space that is not ASCII": (with_cell(18, "\u00a05"), bad_pixel(repr("\u00a05"))),
 }
 BAD_GZIP = {
     "damaged": (broken_gzip(), f"expected an intact gzip file, received one that is damaged after line 2; {AGAIN}"),
@@ -186,7 +192,7 @@ BAD_GZIP = {
         gzip.compress(b""),
         f"expected {HEADER} and rows of numbers, received an empty file; {AGAIN}",
     ),
-    "gzip of a bad cell": (gzip.compress(with_cell(18, "256")), bad_pixel('"256"')),
+    "gzip of a bad cell": (gzip.compress(with_cell(18, "256")), bad_pixel("'256'")),
 }
 
 
@@ -226,7 +232,7 @@ def test_the_row_is_counted_over_blocks(tmp_path):
     rows[csv_digits.BLOCK + 2] = "11" + ROW[1:]
     path = tmp_path / "train.csv"
     path.write_bytes(csv(*rows))
-    with pytest.raises(DataError, match=r'received "11" in data row 1027 \(line 1028\), column label'):
+    with pytest.raises(DataError, match=r"received '11' in data row 1027 \(line 1028\), column label"):
         kaggle_digits.read_csv(path, labelled=True)
 
 
@@ -234,7 +240,7 @@ def test_reordered_columns_name_the_right_one(tmp_path):
     cells = with_cell(3, "999").decode().split()
     path = tmp_path / "train.csv"
     path.write_text("\n".join(",".join(line.split(",")[::-1]) for line in cells))
-    with pytest.raises(DataError, match=r'received "999" in data row 2 \(line 3\), column pixel2;'):
+    with pytest.raises(DataError, match=r"received '999' in data row 2 \(line 3\), column pixel2;"):
         kaggle_digits.read_csv(path, labelled=True)
 
 

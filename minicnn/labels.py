@@ -8,7 +8,7 @@ import numbers
 
 import numpy as np
 
-from ..errors import ArgumentError, DataError, ShapeError, require
+from .errors import ArgumentError, DataError, ShapeError, require
 
 MOST_CLASSES = 1 << 20  # when nobody says how many there are
 

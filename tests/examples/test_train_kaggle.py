@@ -1,0 +1,262 @@
+"""The main job from the outside: as a command with its files, exit codes and signals, and its main() for the rest."""
+
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn.io import history, submission, weights
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "examples" / "train_kaggle.py"
+OUTPUTS = ["confusion.png", "curves.png", "history.csv", "label_counts.png", "samples.png", "submission.csv",
+           "weights.safetensors", "worst_errors.png"]  # fmt: skip
+TINY = ["--epochs", "1", "--kernels", "numpy_ref", "--quiet"]  # no compilation: quick in a fresh environment
+
+
+@pytest.fixture(scope="module")
+def example():
+    spec = importlib.util.spec_from_file_location("train_kaggle", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def kaggle(tmp_path_factory):
+    """A folder like the competition's: 60 + 12 embedded digits as csv, CRLF as in the real files."""
+    folder = tmp_path_factory.mktemp("kaggle")
+    x, y = minicnn.data.digits.load_data()
+    pixels = ",".join(f"pixel{i}" for i in range(784))
+    train = [f"label,{pixels}", *(",".join(map(str, [y[i], *x[i].ravel()])) for i in range(60)), ""]
+    test = [pixels, *(",".join(map(str, x[i].ravel())) for i in range(60, 72)), ""]
+    for name, table in (("train.csv", train), ("test.csv", test)):
+        (folder / name).write_text("\r\n".join(table), newline="")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """An empty working folder, no data around, a cache of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MINICNN_DATA", raising=False)
+    monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "cache"))
+    paths = [str(Path(minicnn.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+
+
+def start(*arguments, **options):
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+
+
+def written(folder):
+    """The outputs in `folder`, each looked at."""
+    assert sorted(path.name for path in folder.iterdir()) == OUTPUTS
+    for name in OUTPUTS:
+        if name.endswith(".png"):
+            assert (folder / name).read_bytes().startswith(b"\x89PNG")
+    assert len(weights.read(folder / "weights.safetensors")) == 32
+    return history.read(folder / "history.csv")
+
+
+def test_the_command_on_kaggle_files(kaggle, tmp_path):
+    process = start("--data", kaggle, "--epochs", 2, "--batch-size", 20, "--seed", 1)
+    out, err = process.communicate(timeout=600)
+    assert (process.returncode, err) == (0, "")
+    assert [line.split()[0] for line in out.splitlines()] == [
+        "data", "network", "device", "training", "note", "Epoch", "Epoch", "result", "time", "outputs",
+    ]  # fmt: skip
+    assert f"data      {kaggle}: 54 training, 6 held-out, 12 test images" in out
+    assert "network   kaggle_bn, 889,322 parameters, 888,426 of them trainable" in out
+    assert "device    CPU, kernel set numba_cpu, float32, " in out
+    assert "training  epochs 2, steps per epoch 3, batch 20, seed 1" in out
+    assert "submission.csv (12 rows, checked)" in out
+    folder = tmp_path / "runs" / "kaggle_bn"
+    assert written(folder)["epoch"] == [0, 1]
+    assert (folder / "history.csv").read_text().split()[0] == "epoch,accuracy,learning_rate,loss,val_accuracy,val_loss"
+    submission.check(folder / "submission.csv", 12)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "runs"]
+
+
+def test_embedded_digits_are_announced(example, tmp_path, capsys):
+    assert example.main(["--epochs", "1", "--limit", "32", "--quiet", "--out", "out"]) == 0
+    first, second, *_ = capsys.readouterr().out.splitlines()
+    assert first == (
+        "No Kaggle files found, so this trains on the 1,797 digits that come with scikit-learn, split 1,437 / 180 / "
+        "180 (train, held out, test; stratified, seed 2), with batch 32, epochs 1 and batch-norm momentum 0.9; to get "
+        "the real files: kaggle competitions download -c digit-recognizer -p data && unzip data/digit-recognizer.zip "
+        "-d data"
+    )
+    assert second == "data      embedded digits (rehearsal, --limit 32): 32 training, 180 held-out, 180 test images"
+    written(tmp_path / "out")
+    submission.check(tmp_path / "out" / "submission.csv", 180)
+
+
+def test_the_search_order(example, kaggle, tmp_path, monkeypatch):
+    assert example.find_folder(None) is None
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.csv.gz").touch()  # one is enough: the other is then asked for, not replaced
+    assert example.find_folder(None) == Path("data")
+    monkeypatch.setenv("MINICNN_DATA", str(tmp_path / "root"))
+    assert example.find_folder(None) == Path("data")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "kaggle").symlink_to(kaggle)
+    assert example.find_folder(None) == tmp_path / "root" / "kaggle"
+    assert example.find_folder(tmp_path / "nowhere") == tmp_path / "nowhere"
+
+
+def test_the_split_is_the_published_one_for_every_seed(example, kaggle):
+    from sklearn.model_selection import train_test_split
+
+    x, y, _ = minicnn.data.kaggle_digits.load_data(kaggle)
+    expected = train_test_split(x[:40], y[:40], test_size=0.1, random_state=2)
+    for part, whole in zip(example.load(kaggle, 40)[:4], [expected[i] for i in (0, 2, 1, 3)], strict=True):
+        assert np.array_equal(part, whole)
+
+
+def test_same_seed_same_bytes_and_another_seed_others(example, kaggle, tmp_path, monkeypatch):
+    monkeypatch.setattr(example.reports, "save", lambda *_: None)  # pictures take longer than training here
+    for out, seed in (("a", "1"), ("b", "1"), ("c", "2")):
+        assert example.main([*TINY, "--data", str(kaggle), "--limit", "20", "--seed", seed, "--out", out]) == 0
+    a, b, c = (tmp_path / out / "weights.safetensors" for out in "abc")
+    assert a.read_bytes() == b.read_bytes() != c.read_bytes()
+
+
+def refused(example, capsys, *arguments):
+    """main() returns 2 and says so in one line on stderr, which is returned; nothing on stdout but reports."""
+    assert example.main([*map(str, arguments)]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--epochs", 0], "--epochs: expected a number of at least 1, received 0"),
+        (["--batch-size", -3], "--batch-size: expected a number of at least 1, received -3"),
+        (["--limit", 9], "--limit: expected a number of at least 10, received 9"),
+        (["--seed", -1], "seed: expected a whole number from 0 to 2^64 - 1, or None, received -1"),
+        (["--data", "nowhere"], "nowhere: expected a folder with train.csv or train.csv.gz, received no such folder; "
+                                "download it from https://www.kaggle.com/c/digit-recognizer/data"),
+        (["--out", __file__], f"--out: expected a folder that can be written, received '{__file__}' (File exists); "
+                              "choose another"),
+    ],
+)  # fmt: skip
+def test_bad_arguments(example, capsys, arguments, message):
+    assert refused(example, capsys, *arguments) == f"train_kaggle: {message}"
+
+
+@pytest.mark.parametrize("arguments", [["--epochs", "many"], ["--device", "tpu"], ["--kernels", "fast"], ["--lr", "1"]])
+def test_unknown_arguments(example, capsys, arguments):
+    with pytest.raises(SystemExit) as stopped:
+        example.main(arguments)
+    assert stopped.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert re.match(r"train_kaggle: .*(invalid|unrecognized).*; --help lists the options$", line)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("train.csv", b"", "data/train.csv: expected .*, received an empty file; "),
+        ("train.csv", b"<!DOCTYPE html><html>Log in</html>", "data/train.csv: expected .*, received a web page; "),
+        ("train.csv", b"label,pixel0\n1,2\n", "data/train.csv: expected the header .*pixel783"),
+        ("train.csv.gz", b"\x1f\x8b\x08\x00", "data/train.csv.gz: expected a complete gzip file, "),
+        ("other.csv", b"", "data: expected a folder with train.csv or train.csv.gz, received a folder without it; "),
+    ],
+)
+def test_bad_files(example, capsys, kaggle, tmp_path, name, content, message):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / name).write_bytes(content)
+    shutil.copy(kaggle / "test.csv", tmp_path / "data")
+    assert re.match(f"train_kaggle: {message}", refused(example, capsys))
+
+
+def test_no_gpu_library(example, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    line = refused(example, capsys, "--device", "cuda")
+    assert line.startswith('train_kaggle: device "cuda": expected CuPy to be installed')
+    assert 'pip install "minicnn[cuda' in line
+
+
+def test_the_command_gives_one_line_and_no_traceback(kaggle):
+    process = start("--data", kaggle, "--epochs", 0)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (2, "")
+    assert err == "train_kaggle: --epochs: expected a number of at least 1, received 0\n"
+
+
+def test_a_full_disk_is_one_line_too(example, capsys, kaggle, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(example.history, "write", full)
+    line = refused(example, capsys, *TINY, "--data", kaggle, "--limit", 10, "--out", "out")
+    assert line == "train_kaggle: [Errno 28] No space left on device"
+
+
+def in_training(process):
+    """Wait until the first epoch is over: its line is printed at once, also into a pipe."""
+    for line in process.stdout:
+        if line.startswith("Epoch 1/"):
+            return
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_keeps_what_was_learnt(kaggle, tmp_path, number, code):
+    process = start("--data", kaggle, "--epochs", 1000, "--kernels", "numpy_ref", "--out", "out")
+    in_training(process)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == code
+    assert err.strip() == "Stopping; the outputs are written first. Ctrl-C aborts at once."
+    epochs = len(written(tmp_path / "out")["loss"])
+    assert 1 <= epochs < 1000
+    assert f"stopped   by {number.name} in epoch {epochs} of 1000" in out
+    submission.check(tmp_path / "out" / "submission.csv", 12)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_a_second_ctrl_c_aborts_at_once(kaggle, tmp_path):
+    process = start("--data", kaggle, "--epochs", 1000, "--kernels", "numpy_ref", "--out", "out")
+    in_training(process)
+    process.send_signal(signal.SIGINT)
+    assert process.stderr.readline() == "\n"
+    process.send_signal(signal.SIGINT)
+    started = time.monotonic()
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "train_kaggle: aborted, outputs in out may be missing"
+    assert time.monotonic() - started < 10
+    assert not [path for path in (tmp_path / "out").iterdir() if path.suffix == ".tmp"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_before_training(example, capsys, monkeypatch, number, code):
+    before = signal.getsignal(number)
+    monkeypatch.setattr(example, "load", lambda *_: signal.raise_signal(number))
+    assert example.main(TINY) == code
+    assert capsys.readouterr().err == "train_kaggle: aborted, nothing had been learnt yet\n"
+    assert signal.getsignal(number) is before
+
+
+def test_help(example, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        example.main(["--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    for name in ("data", "device", "epochs", "batch-size", "seed", "out", "kernels", "limit", "quiet"):
+        assert f"--{name}" in text

@@ -1,0 +1,408 @@
+"""Every layer: shapes, gradients of its input and weights, Keras's defaults and argument order, names, config, errors."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor, check_grad, errors, initializers, layers
+from minicnn.backend.streams import Streams
+from minicnn.layers.base import snake_case
+
+IMAGE, VECTOR = (6, 5, 2), (4,)
+
+
+def smooth(rng, shape):
+    return rng.standard_normal((3, *shape))
+
+
+def distinct(rng, shape):
+    """.1 apart and never 0: no ties and no kinks."""
+    n = 3 * int(np.prod(shape))
+    return (rng.permutation(n).reshape(3, *shape) - n // 2 + 0.5) / 10
+
+
+def make(cls, *args, shape=IMAGE, out=IMAGE, x=smooth, weights=(), **kwargs):
+    text = ", ".join([*map(repr, args), *(f"{k}={v!r}" for k, v in kwargs.items())])
+    return pytest.param(lambda: cls(*args, **kwargs), shape, out, x, weights, id=f"{cls.__name__}({text})")
+
+
+CONV = ((3, 3, 2, 4), (4,))
+CASES = [
+    make(layers.Conv2D, 4, 3, out=(4, 3, 4), weights=CONV),
+    make(layers.Conv2D, 4, (3, 2), (2, 1), "same", out=(3, 5, 4), weights=((3, 2, 2, 4), (4,))),
+    make(layers.Conv2D, 4, 3, activation="tanh", use_bias=False, out=(4, 3, 4), weights=CONV[:1]),
+    make(layers.Conv2D, 4, 3, activation="softmax", out=(4, 3, 4), weights=CONV),
+    make(layers.Dense, 3, shape=VECTOR, out=(3,), weights=((4, 3), (3,))),
+    make(layers.Dense, 3, "sigmoid", shape=IMAGE, out=(6, 5, 3), weights=((2, 3), (3,))),
+    make(layers.Dense, 3, use_bias=False, shape=VECTOR, out=(3,), weights=((4, 3),)),
+    make(layers.BatchNormalization, weights=((2,),) * 4),
+    make(layers.BatchNormalization, 1, weights=((6,),) * 4),
+    make(layers.BatchNormalization, axis=-2, center=False, weights=((5,),) * 3),
+    make(layers.BatchNormalization, scale=False, shape=VECTOR, out=VECTOR, weights=((4,),) * 3),
+    make(layers.MaxPooling2D, out=(3, 2, 2), x=distinct),
+    make(layers.MaxPooling2D, (3, 2), 1, "same", x=distinct),
+    make(layers.AveragePooling2D, out=(3, 2, 2)),
+    make(layers.AveragePooling2D, 3, (2, 1), "same", out=(3, 5, 2)),
+    make(layers.GlobalMaxPooling2D, out=(2,), x=distinct),
+    make(layers.GlobalAveragePooling2D, out=(2,)),
+    make(layers.GlobalAveragePooling2D, keepdims=True, out=(1, 1, 2)),
+    make(layers.Dropout, 0.4),
+    make(layers.Flatten, out=(60,)),
+    make(layers.Flatten, shape=VECTOR, out=VECTOR),
+    make(layers.Reshape, (5, -1), out=(5, 12)),
+    make(layers.ZeroPadding2D, out=(8, 7, 2)),
+    make(layers.ZeroPadding2D, ((1, 0), (0, 2)), out=(7, 7, 2)),
+    make(layers.InputLayer, IMAGE),
+    make(layers.Activation, "relu", x=distinct),
+    make(layers.Activation, "selu", x=distinct),
+    make(layers.ReLU, x=distinct),
+    make(layers.ReLU, 0.5, 0.1, 0.2, x=distinct),
+    make(layers.LeakyReLU, x=distinct),
+    make(layers.ELU, 0.5, x=distinct),
+    make(layers.PReLU, "random_uniform", x=distinct, weights=(IMAGE,)),
+    make(layers.PReLU, "he_normal", shared_axes=[1, 2], x=distinct, weights=((1, 1, 2),)),
+    make(layers.Softmax),
+]  # fmt: skip
+cases = pytest.mark.parametrize(("build", "shape", "out", "x", "weights"), CASES)
+
+
+def attached(layer, be, shape, seed=1):
+    layer.attach(be, Streams(seed), 0, shape)
+    return layer
+
+
+def as_function(layer, training=True):
+    """layer(x, *trainable weights): its weights give way to the tensors that are passed."""
+    names = [name for p in layer.trainable_weights for name, value in vars(layer).items() if value is p]
+
+    def f(x, *weights):
+        for name, w in zip(names, weights, strict=True):
+            setattr(layer, name, w)
+        return layer.call(x, training=training)
+
+    return f, [p.numpy().copy() for p in layer.trainable_weights]
+
+
+def test_every_layer_has_a_case():
+    classes = {value for value in vars(layers).values() if isinstance(value, type)} - {layers.Layer}
+    assert len(classes) > 15
+    assert classes == {type(case.values[0]()) for case in CASES}
+    assert set(layers.__all__) == {name for name in vars(layers) if name[0].isupper()}
+
+
+@cases
+def test_shapes_and_weights(rng, oracle, build, shape, out, x, weights):
+    layer = build()
+    assert (layer.built, layer.output_shape) == (False, None)
+    attached(layer, oracle, shape)
+    assert (layer.built, layer.input_shape, layer.output_shape) == (True, shape, out)
+    assert tuple(w.shape for w in layer.weights) == weights
+    assert layer.count_params() == sum(int(np.prod(w)) for w in weights)
+    for training in (False, True):
+        y = layer(Tensor(x(rng, shape), oracle), training=training)
+        assert y.shape == (3, *out)
+        assert y.dtype == np.float64
+    one = layer(Tensor(x(rng, shape)[:1], oracle))  # a batch of 1
+    assert one.shape == (1, *out)
+
+
+@cases
+@pytest.mark.parametrize("training", [True, False])
+def test_gradients(rng, oracle, build, shape, out, x, weights, training):
+    layer = attached(build(), oracle, shape)
+    f, values = as_function(layer, training)
+    if isinstance(layer, layers.InputLayer):
+        return  # hands x on: nothing to differentiate
+    if isinstance(layer, layers.Dropout) and not training:
+        f = (lambda g: lambda x: g(x) * 1)(f)
+    values = [v + 0.1 * rng.standard_normal(v.shape) for v in values]
+    check_grad(f, [x(rng, shape), *values], rng=rng, rtol=1e-6)
+
+
+@pytest.mark.parametrize("case", [layers.Conv2D(4, 3, activation="relu"), layers.Dense(5, activation="relu")])
+def test_gradients_of_relu_epilogues(rng, oracle, case):
+    layer = attached(case, oracle, IMAGE)
+    f, values = as_function(layer)
+    for _ in range(1000):  # until no pre-activation is near the kink
+        x = rng.standard_normal((1, *IMAGE))
+        z = layer.preactivation(Tensor(x, oracle), training=True).numpy()
+        if np.abs(z).min() > 0.01:
+            break
+    assert np.abs(z).min() > 0.01  # the check moves z by 2 * 1e-4 |x|
+    assert (z < 0).any()
+    np.testing.assert_array_equal(layer(Tensor(x, oracle)).numpy(), np.maximum(z, 0))
+    check_grad(f, [x, *values], rng=rng)
+
+
+@cases
+def test_config_makes_the_same_layer_again(oracle, build, shape, out, x, weights):
+    import json
+
+    layer = build()
+    config = json.loads(json.dumps(layer.get_config()))
+    twin = type(layer)(**config)
+    assert twin.get_config() == layer.get_config()
+    assert twin.name == layer.name
+    for a, b in zip(attached(layer, oracle, shape).weights, attached(twin, oracle, shape).weights, strict=True):
+        np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+@cases
+def test_trainable_false_freezes(rng, oracle, build, shape, out, x, weights):
+    layer = build()
+    layer.trainable = False
+    attached(layer, oracle, shape)
+    before = layer.get_weights()
+    t = Tensor(x(rng, shape), oracle, requires_grad=True)
+    (layer(t, training=True) * 1).backward(np.ones((3, *out)))
+    assert t.grad is not None
+    assert all(p.grad is None for p in layer.params)
+    assert layer.trainable_weights == []
+    assert layer.non_trainable_weights == layer.weights
+    for a, b in zip(before, layer.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    layer.trainable = True
+    (layer(t, training=True) * 1).backward(np.ones((3, *out)))
+    assert [p.grad is not None for p in layer.params] == [p.trainable for p in layer.params]
+
+
+# Keras's names, defaults and order ------------------------------------------------------------------------------------
+
+SIGNATURES = {
+    layers.Conv2D: "filters kernel_size strides=(1,1) padding='valid' data_format=None dilation_rate=(1,1) groups=1 "
+    "activation=None use_bias=True kernel_initializer='glorot_uniform' bias_initializer='zeros'",
+    layers.Dense: "units activation=None use_bias=True kernel_initializer='glorot_uniform' bias_initializer='zeros'",
+    layers.BatchNormalization: "axis=-1 momentum=0.99 epsilon=0.001 center=True scale=True beta_initializer='zeros' "
+    "gamma_initializer='ones' moving_mean_initializer='zeros' moving_variance_initializer='ones'",
+    layers.MaxPooling2D: "pool_size=(2,2) strides=None padding='valid' data_format=None",
+    layers.AveragePooling2D: "pool_size=(2,2) strides=None padding='valid' data_format=None",
+    layers.GlobalMaxPooling2D: "data_format=None keepdims=False",
+    layers.GlobalAveragePooling2D: "data_format=None keepdims=False",
+    layers.Dropout: "rate noise_shape=None seed=None",
+    layers.Flatten: "data_format=None",
+    layers.Reshape: "target_shape",
+    layers.ZeroPadding2D: "padding=(1,1) data_format=None",
+    layers.Activation: "activation",
+    layers.ReLU: "max_value=None negative_slope=0.0 threshold=0.0",
+    layers.LeakyReLU: "negative_slope=0.3",
+    layers.ELU: "alpha=1.0",
+    layers.PReLU: "alpha_initializer='zeros' alpha_regularizer=None alpha_constraint=None shared_axes=None",
+    layers.Softmax: "axis=-1",
+}
+
+
+@pytest.mark.parametrize("cls", SIGNATURES, ids=lambda c: c.__name__)
+def test_arguments_are_keras_s(cls):
+    given = [p for p in inspect.signature(cls).parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD]
+    text = " ".join(
+        p.name if p.default is p.empty else f"{p.name}={str(p.default).replace(', ', ',')!s}" for p in given
+    ).replace("'", "")
+    assert text == SIGNATURES[cls].replace("'", "")
+
+
+def test_defaults_in_action(oracle):
+    conv = attached(layers.Conv2D(64, 5), oracle, (9, 9, 32))
+    limit = np.sqrt(6 / (25 * 32 + 25 * 64))
+    assert 0.99 * limit < np.abs(conv.kernel.numpy()).max() < limit
+    assert not conv.bias.numpy().any()
+    pool = layers.MaxPooling2D(3)
+    assert (pool.pool_size, pool.strides, pool.padding) == ((3, 3), (3, 3), "valid")
+    prelu = attached(layers.PReLU(), oracle, (3,))
+    assert not prelu.alpha.numpy().any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("Conv2D", "conv2d"), ("BatchNormalization", "batch_normalization"), ("MaxPooling2D", "max_pooling2d"),
+     ("PReLU", "p_re_lu"), ("LeakyReLU", "leaky_re_lu"), ("ReLU", "re_lu"), ("ELU", "elu"), ("Dense", "dense"),
+     ("GlobalAveragePooling2D", "global_average_pooling2d"), ("ZeroPadding2D", "zero_padding2d"),
+     ("InputLayer", "input_layer"), ("AveragePooling2D", "average_pooling2d")],
+)  # fmt: skip
+def test_snake_case_is_keras_s(kind, name):
+    assert snake_case(kind) == name
+
+
+def test_auto_names_count(monkeypatch):
+    import collections
+    import itertools
+
+    monkeypatch.setattr("minicnn.layers.base._counts", collections.defaultdict(itertools.count))
+    names = [layer.name for layer in (layers.Dense(1), layers.Conv2D(1, 1), layers.Dense(1), layers.Dense(1, name="mine"), layers.Dense(1))]  # noqa: E501
+    assert names == ["dense", "conv2d", "dense_1", "mine", "dense_2"]
+
+
+def test_aliases():
+    assert layers.MaxPool2D is layers.MaxPooling2D
+    assert layers.AvgPool2D is layers.AveragePooling2D
+    assert layers.GlobalAvgPool2D is layers.GlobalAveragePooling2D
+    assert layers.GlobalMaxPool2D is layers.GlobalMaxPooling2D
+    assert layers.Convolution2D is layers.Conv2D
+    assert isinstance(layers.Input((3,)), layers.InputLayer)
+    assert layers.Input(batch_shape=(None, 3)).input_shape == (3,)
+
+
+def test_old_spellings(notes):
+    assert layers.Conv2D(1, 1, padding="Same").padding == "same"
+    layers.MaxPooling2D(padding="SAME")
+    assert layers.LeakyReLU(alpha=0.1).negative_slope == 0.1
+    layers.Conv2D(1, 1, padding="Same")  # said once
+    assert layers.Dense(3, input_dim=7).input_shape == (7,)
+    assert notes() == [
+        'padding="Same" is read as "same"', 'padding="SAME" is read as "same"', "LeakyReLU(alpha=...) is read as negative_slope=",
+    ]  # fmt: skip
+
+
+# single layers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("which", ["oracle", "fast"])
+def test_batch_norm_moves_its_averages(request, which):
+    """Keras's numbers for x = 0..7 as (4, 2), momentum .99."""
+    layer = attached(layers.BatchNormalization(), request.getfixturevalue(which), (2,))
+    x = Tensor(np.arange(8.0).reshape(4, 2), layer.be)
+    y = layer(x, training=True).numpy()
+    np.testing.assert_allclose(y[:, 0], [-1.3415067, -0.4471689, 0.4471689, 1.3415067], rtol=1e-6)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), [0.03, 0.04], rtol=1e-6)
+    np.testing.assert_allclose(layer.moving_variance.numpy(), [1.04, 1.04], rtol=1e-6)
+    np.testing.assert_allclose(layer(x).numpy()[0], np.array([-0.03, 1 - 0.04]) / np.sqrt(1.041), rtol=1e-5)
+    np.testing.assert_allclose(layer.moving_mean.numpy(), [0.03, 0.04], rtol=1e-6)  # inference moves nothing
+    assert [w.path.split("/")[1] for w in layer.weights] == ["gamma", "beta", "moving_mean", "moving_variance"]
+    assert [w.trainable for w in layer.weights] == [True, True, False, False]
+
+
+def test_frozen_batch_norm_uses_its_averages(oracle, rng):
+    layer = attached(layers.BatchNormalization(), oracle, (2,))
+    layer.call(Tensor(rng.standard_normal((9, 2)), oracle), training=True)  # leaves statistics that nobody takes over
+    layer.trainable = False
+    x = rng.standard_normal((9, 2)) + 5
+    np.testing.assert_allclose(layer(Tensor(x, oracle), training=True).numpy(), x / np.sqrt(1.001), rtol=1e-12)
+    assert layer.moving_mean.numpy().tolist() == [0, 0]
+
+
+def test_dropout_trains_and_rests(oracle):
+    layer = attached(layers.Dropout(0.5), oracle, (1000,))
+    x = Tensor(np.ones((1, 1000)), oracle)
+    assert layer(x).numpy().all()
+    a, b = layer(x, training=True).numpy(), layer(x, training=True).numpy()
+    np.testing.assert_array_equal(a, b)  # a function of seed, step and layer
+    assert set(np.unique(a)) == {0, 2}
+    assert 400 < (a == 0).sum() < 600
+    layer.streams.step += 1
+    assert (layer(x, training=True).numpy() != a).any()
+    layer.streams.step, layer.index = 0, 1
+    assert (layer(x, training=True).numpy() != a).any()
+    own = [attached(layers.Dropout(0.5, seed=9), oracle, (1000,), seed=s)(x, training=True).numpy() for s in (1, 2)]
+    np.testing.assert_array_equal(*own)
+    assert attached(layers.Dropout(0), oracle, (3,)).call(x, training=True) is x
+
+
+def test_prelu_shares_along_axes(oracle):
+    layer = attached(layers.PReLU("ones", shared_axes=1), oracle, (2, 3, 4))
+    assert layer.alpha.shape == (1, 3, 4)
+    layer.alpha.assign(np.arange(12.0).reshape(1, 3, 4))
+    y = layer(Tensor(-np.ones((1, 2, 3, 4)), oracle)).numpy()
+    np.testing.assert_array_equal(y, -np.broadcast_to(np.arange(12.0).reshape(3, 4), (1, 2, 3, 4)))
+
+
+def test_layers_build_themselves_on_first_call(rng):
+    layer = layers.Dense(3)
+    y = layer(Tensor(rng.standard_normal((2, 4)).astype(np.float32)))
+    assert y.shape == (2, 3)
+    assert layer.kernel.shape == (4, 3)
+    with pytest.raises(errors.ArgumentTypeError, match=r"expected a Tensor, received ndarray; wrap it: Tensor\(x\)"):
+        layer(np.ones((2, 4)))
+
+
+def test_own_functions_as_activation_and_initializer(oracle):
+    layer = layers.Dense(2, activation=lambda x: x * 3, kernel_initializer=lambda shape, rng: np.ones(shape),
+                         bias_initializer=initializers.Constant(2))  # fmt: skip
+    attached(layer, oracle, (4,))
+    assert layer(Tensor(np.ones((1, 4)), oracle)).numpy().tolist() == [[18, 18]]
+
+
+def test_set_weights_checks_all_before_any(oracle):
+    layer = attached(layers.Dense(2, name="d"), oracle, (3,))
+    before = layer.get_weights()
+    with pytest.raises(errors.WeightsError, match=r"^d: d/bias: expected weights of shape \(2,\), received \(3,\)$"):
+        layer.set_weights([np.ones((3, 2)), np.ones(3)])
+    with pytest.raises(errors.WeightsError, match=r"^d: expected 2 weight arrays, received 1$"):
+        layer.set_weights([np.ones((3, 2))])
+    np.testing.assert_array_equal(layer.get_weights()[0], before[0])
+    layer.set_weights([[[1, 2], [3, 4], [5, 6]], [7, 8]])  # lists do
+    assert layer.get_weights()[0].tolist() == [[1, 2], [3, 4], [5, 6]]
+    layer.get_weights()[0][...] = 0  # a copy
+    assert layer.kernel.numpy()[0, 0] == 1
+
+
+# errors ---------------------------------------------------------------------------------------------------------------
+
+L = layers
+WHOLE = "a whole number of at least 1"
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: L.Conv2D(0, 3), ValueError, f"Conv2D: filters: expected {WHOLE}, received 0"),
+        (lambda: L.Conv2D(2.5, 3), ValueError, f"Conv2D: filters: expected {WHOLE}, received 2.5"),
+        (lambda: L.Conv2D(True, 3), ValueError, f"Conv2D: filters: expected {WHOLE}, received True"),
+        (lambda: L.Conv2D(1, (3, 0)), ValueError, f"Conv2D: kernel_size: expected {WHOLE}, received 0"),
+        (lambda: L.Conv2D(1, (3, 3, 3)), ValueError, "Conv2D: kernel_size: expected one or two whole numbers, received (3, 3, 3)"),
+        (lambda: L.Conv2D(1, 3, 0), ValueError, f"Conv2D: strides: expected {WHOLE}, received 0"),
+        (lambda: L.Conv2D(1, 3, padding="full"), ValueError, """Conv2D: padding: expected "valid" or "same", received 'full'"""),
+        (lambda: L.Conv2D(1, 3, data_format="channels_first"), ValueError, """Conv2D: data_format: expected "channels_last", received 'channels_first'; transpose the images to (N, H, W, C)"""),  # noqa: E501
+        (lambda: L.Conv2D(1, 3, dilation_rate=2), ValueError, "Conv2D: dilation_rate: expected 1, received 2"),
+        (lambda: L.Conv2D(1, 3, groups=2), ValueError, "Conv2D: groups: expected 1, received 2"),
+        (lambda: L.Conv2D(1, 3, kernel_regularizer="l2"), TypeError, "Conv2D: expected arguments of the layer, received 'kernel_regularizer'"),  # noqa: E501
+        (lambda: L.Dense(-1), ValueError, f"Dense: units: expected {WHOLE}, received -1"),
+        (lambda: L.Dense(1, name=3), ValueError, "Dense: expected name to be a string, received 3"),
+        (lambda: L.Dense(1, input_shape=(28, 0)), ValueError, f"Dense: input_shape: expected {WHOLE}, received 0"),
+        (lambda: L.Dense(1, input_shape=28), ValueError, "Dense: input_shape: expected a tuple of whole numbers of at least 1, received 28"),  # noqa: E501
+        (lambda: L.Input(), ValueError, "Input: expected shape=(H, W, C), received none"),
+        (lambda: L.Input(784), ValueError, "InputLayer: input_shape: expected a tuple of whole numbers of at least 1, received 784"),  # noqa: E501
+        (lambda: L.Dropout(1.5), ValueError, "Dropout: rate: expected a number from 0 to 1, received 1.5"),
+        (lambda: L.Dropout("x"), ValueError, "Dropout: rate: expected a number from 0 to 1, received 'x'"),
+        (lambda: L.Dropout(0.5, seed=-1), ValueError, "Dropout: seed: expected a whole number from 0 to 2^64 - 1, or None, received -1"),  # noqa: E501
+        (lambda: L.BatchNormalization(axis=0), ValueError, "BatchNormalization: axis: expected one axis other than the batch's, received 0"),  # noqa: E501
+        (lambda: L.BatchNormalization(momentum=2), ValueError, "BatchNormalization: momentum: expected a number from 0 to 1, received 2"),  # noqa: E501
+        (lambda: L.BatchNormalization(epsilon=0), ValueError, "BatchNormalization: epsilon: expected a number above 0, received 0"),
+        (lambda: L.ZeroPadding2D(-1), ValueError, "ZeroPadding2D: padding: expected whole numbers of at least 0, received -1"),
+        (lambda: L.PReLU(alpha_constraint="x"), ValueError, "PReLU: expected no regularizer and no constraint, received one"),
+        (lambda: L.ReLU(negative_slope=-1), ValueError, "ReLU: negative_slope: expected at least 0, received -1"),
+        (lambda: L.LeakyReLU(-1), ValueError, "LeakyReLU: negative_slope: expected at least 0, received -1"),
+        (lambda: L.Softmax(axis=1), ValueError, "Softmax: axis: expected -1, received 1"),
+    ],
+)  # fmt: skip
+def test_constructor_errors(make, error, message):
+    with pytest.raises(error) as caught:
+        make()
+    assert str(caught.value) == message
+    assert isinstance(caught.value, errors.MinicnnError)
+
+
+def test_unknown_activation_suggests_the_nearest():
+    with pytest.raises(errors.ArgumentError, match=r"""^Dense: activation: expected one of elu, .*, received 'rellu'; did you mean "relu"\?$"""):  # noqa: E501
+        L.Dense(1, activation="rellu")
+    with pytest.raises(errors.ArgumentError, match=r"received 'glorot'"):
+        L.Dense(1, kernel_initializer="glorot")
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape", "message"),
+    [
+        (L.Conv2D(1, 3, name="c"), (784,), "c: expected images of shape (H, W, C), received (784,); reshape the data, e.g. x.reshape(-1, 28, 28, 1)"),  # noqa: E501
+        (L.Conv2D(1, 3, name="c"), (2, 2, 1), 'c: expected an image of at least the window\'s 3 x 3 px, received 2 x 2 px; use padding="same" or a smaller window'),  # noqa: E501
+        (L.MaxPooling2D(3, name="p"), (2, 5, 1), 'p: expected an image of at least the window\'s 3 x 3 px, received 2 x 5 px; use padding="same" or a smaller window'),  # noqa: E501
+        (L.BatchNormalization(axis=4, name="b"), (2, 2, 1), "b: axis: expected an axis of 4-dimensional data, received 4"),
+        (L.PReLU(shared_axes=[0], name="a"), (2, 2, 1), "a: shared_axes: expected axes from 1 to 3, received (0,)"),
+        (L.Reshape((7,), name="r"), (2, 2), "r: expected a shape of 4 elements, received (7,)"),
+        (L.Dense(1, name="d"), (), "d: expected samples of at least one axis, received ()"),
+    ],
+)  # fmt: skip
+def test_build_errors_leave_the_layer_unbuilt(oracle, layer, shape, message):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011 (the text is compared)
+        attached(layer, oracle, shape)
+    assert str(caught.value) == message
+    assert not layer.built
+    assert layer.input_shape is None

@@ -1,0 +1,216 @@
+"""Every op against differences, in float64, with a random cotangent, for each argument by itself.
+
+`CASES` holds one list of cases per op; `test_every_op_is_checked` fails for an op that has none.
+"""
+
+import importlib
+import inspect
+import itertools
+import pkgutil
+
+import numpy as np
+import pytest
+
+from minicnn import check_grad, ops
+from minicnn.kernels import Key
+from minicnn.ops.geometry import resolve_pads
+
+A, C, D, L, N, P, S = (
+    getattr(ops, name) for name in ("arithmetic", "conv", "dense", "loss", "norm", "pool", "shape")
+)
+V = ops.activation
+
+
+def normal(*shape):
+    return lambda rng: rng.standard_normal(shape)
+
+
+def positive(*shape):
+    return lambda rng: rng.uniform(0.5, 2, shape)
+
+
+def distinct(*shape):
+    """Numbers that are .1 apart and 0 is not among them: no ties, no kinks."""
+    return lambda rng: (rng.permutation(np.prod(shape, dtype=int)).reshape(shape) - np.prod(shape) // 2 + 0.5) / 10
+
+
+def probabilities(*shape):
+    return lambda rng: rng.dirichlet(np.ones(shape[-1]), shape[:-1])
+
+
+def call(f, *makers, **static):
+    return lambda rng: (lambda *tensors: f(*tensors, **static), [make(rng) for make in makers])
+
+
+def first(f, *makers, **static):
+    """An op with outputs aside."""
+    return lambda rng: (lambda *tensors: f(*tensors, **static)[0], [make(rng) for make in makers])
+
+
+def with_constant(f, *makers, **static):
+    """The last argument is a constant."""
+
+    def case(rng):
+        *arrays, constant = [make(rng) for make in makers]
+        return lambda *tensors: f(*tensors, constant, **static), arrays
+
+    return case
+
+
+def convolutions():
+    geometries = itertools.product(
+        ((5, 7), (6, 6)), ((1, 1), (3, 3), (3, 2)), ((1, 1), (2, 1), (2, 3)), ("valid", "same"), (True, False)
+    )
+    for size, window, strides, padding, bias in geometries:
+        static = {"strides": strides, "pads": resolve_pads(padding, size, window, strides)}
+        x, w = normal(2, *size, 3), normal(*window, 3, 4)
+        if bias:
+            yield call(C.conv2d, x, w, normal(4), **static)
+        else:
+            yield with_constant(C.conv2d, x, w, lambda rng: None, **static)
+    for padding in ("valid", "same"):
+        yield relu_convolution({"strides": (1, 2), "pads": resolve_pads(padding, (5, 6), (3, 2), (1, 2))})
+
+
+def relu_convolution(static):
+    """x, w and b whose convolution keeps away from 0 everywhere, on both sides of it."""
+
+    def case(rng):
+        while True:
+            x, w, b = (rng.standard_normal(s) for s in ((1, 5, 6, 2), (3, 2, 2, 2), (2,)))
+            with ops_off():
+                y = C.conv2d(ops.Tensor(x), w, b, **static).numpy()
+            if np.abs(y).min() > 0.02 and (y > 0).any() and (y < 0).any():
+                return lambda x, w, b: C.conv2d(x, w, b, relu=True, **static), [x, w, b]
+
+    return case
+
+
+def relu_dense(rng):
+    while True:
+        x, w, b = (rng.standard_normal(s) for s in ((3, 5), (5, 4), (4,)))
+        if np.abs(x @ w + b).min() > 0.02:
+            return lambda x, w, b: D.dense(x, w, b, relu=True), [x, w, b]
+
+
+def ops_off():
+    from minicnn import no_grad
+
+    return no_grad()
+
+
+WINDOWS = [
+    {"window": window, "strides": strides, "pads": resolve_pads(padding, (5, 7), window, strides)}
+    for window, strides, padding in [
+        ((2, 2), (2, 2), "valid"), ((2, 2), (2, 2), "same"), ((3, 3), (2, 2), "same"),  # the last: overlapping
+        ((3, 2), (1, 1), "valid"), ((3, 3), (1, 2), "same"), ((5, 7), (5, 7), "valid"), ((1, 1), (2, 3), "valid"),
+    ]
+]  # fmt: skip
+IMAGES = distinct(2, 5, 7, 2)
+SMOOTH = (V.sigmoid, V.tanh, V.softmax, V.log_softmax, V.softplus, V.silu, V.gelu, V.exponential)
+KINKED = (V.relu, V.leaky_relu, V.elu, V.selu, V.softsign)
+
+CASES = {
+    A.add: [call(A.add, normal(3, 4), normal(4)), call(A.add, normal(3, 1), normal(2, 1, 4))],
+    A.subtract: [call(A.subtract, normal(3, 4), normal(3, 1)), call(A.subtract, normal(4), normal(3, 4))],
+    A.multiply: [call(A.multiply, normal(3, 4), normal(4)), call(A.multiply, normal(1), normal(3, 4))],
+    A.divide: [call(A.divide, normal(3, 4), positive(4)), call(A.divide, normal(4), positive(3, 1))],
+    A.power: [call(A.power, normal(3, 4), exponent=3), call(A.power, positive(5), exponent=-0.5)],
+    A.negative: [call(A.negative, normal(3))],
+    A.matmul: [call(A.matmul, normal(3, 4), normal(4, 2))],
+    A.exp: [call(A.exp, normal(3, 4))],
+    A.log: [call(A.log, positive(3, 4))],
+    A.sqrt: [call(A.sqrt, positive(3, 4))],
+    A.absolute: [call(A.absolute, distinct(3, 4))],
+    A.clip: [call(A.clip, distinct(3, 4), low=-0.2, high=0.4)],
+    A.maximum: [call(A.maximum, distinct(3, 4), lambda rng: rng.permutation(4) / 10 - 0.2), call(A.maximum, distinct(4), lambda rng: -0.1 * np.ones((3, 1)))],  # noqa: E501
+    A.total: [call(A.total, normal(3, 4, 2), axis=axis, keepdims=keep) for axis in (None, 1, -1, (0, 2)) for keep in (0, 1)],
+    A.mean: [call(A.mean, normal(3, 4, 2), axis=axis, keepdims=keep) for axis in (None, 1, -1, (0, 2)) for keep in (0, 1)],
+    C.conv2d: list(convolutions()),
+    D.dense: [
+        call(D.dense, normal(3, 5), normal(5, 4), normal(4)), call(D.dense, normal(2, 3, 5), normal(5, 4), normal(4)),
+        with_constant(D.dense, normal(3, 5), normal(5, 4), lambda rng: None), relu_dense,
+    ],
+    ops.dropout.dropout: [
+        call(ops.dropout.dropout, normal(3, 4, 5), rate=rate, key=Key(7, 3, 1)) for rate in (0.0, 0.25, 0.9, 1.0)
+    ],
+    L.softmax_cross_entropy: [with_constant(L.softmax_cross_entropy, normal(4, 5), probabilities(4, 5)),
+                              with_constant(L.softmax_cross_entropy, normal(4, 5), positive(4, 5))],
+    L.sigmoid_cross_entropy: [with_constant(L.sigmoid_cross_entropy, normal(4, 5), probabilities(4, 5))],
+    N.batch_norm: [
+        first(N.batch_norm, normal(4, 3, 5, 2), normal((4, 3, 5, 2)[axis]), normal((4, 3, 5, 2)[axis]), axis=axis)
+        for axis in (1, 2, 3, -1, -2)
+    ] + [first(N.batch_norm, normal(6, 3), normal(3), normal(3), eps=0.1)],
+    N.batch_norm_fixed: [
+        lambda rng, axis=axis, shape=shape: (
+            lambda x, gamma, beta: N.batch_norm_fixed(x, gamma, beta, np.arange(3.0), np.arange(3.0) + 1, axis=axis),
+            [rng.standard_normal(shape), rng.standard_normal(3), rng.standard_normal(3)],
+        ) for axis, shape in ((1, (4, 3, 5)), (-1, (4, 2, 3)))
+    ],
+    P.max_pool: [call(P.max_pool, IMAGES, **w) for w in WINDOWS],
+    P.average_pool: [call(P.average_pool, IMAGES, **w) for w in WINDOWS],
+    S.reshape: [call(S.reshape, normal(3, 4), shape=(2, 6)), call(S.reshape, normal(3, 4), shape=(6, -1))],
+    S.flatten: [call(S.flatten, normal(3, 4, 2))],
+    S.transpose: [call(S.transpose, normal(3, 4, 2), axes=axes) for axes in (None, (1, 2, 0), (0, -1, 1))],
+    S.zero_pad: [call(S.zero_pad, normal(2, 3, 4, 2), pads=((1, 2), (0, 3)))],
+    V.prelu: [call(V.prelu, distinct(3, 4), normal(4)), call(V.prelu, distinct(2, 3, 4), normal(1, 4))],
+    V.hard_sigmoid: [call(V.hard_sigmoid, lambda rng: np.array([-4.0, -2.9, 0.1, 2.9, 3.1]))],
+    V.relu_general: [
+        call(V.relu_general, distinct(4, 5)),
+        call(V.relu_general, distinct(4, 5), max_value=0.5, negative_slope=0.1, threshold=0.2),
+    ],
+} | {f: [call(f, normal(3, 4))] for f in SMOOTH} | {f: [call(f, distinct(3, 4))] for f in KINKED}  # fmt: skip
+
+
+def all_ops():
+    """Every function of minicnn.ops that @op made."""
+    for info in pkgutil.iter_modules(ops.__path__):
+        module = importlib.import_module(f"minicnn.ops.{info.name}")
+        for name, f in vars(module).items():
+            if inspect.isfunction(f) and hasattr(f, "__wrapped__") and f.__module__ == module.__name__:
+                assert not name.startswith("_")
+                yield f
+
+
+def test_every_op_is_checked():
+    found = set(all_ops())
+    assert len(found) > 30  # the search itself works
+    missing = sorted(f.__name__ for f in found - set(CASES))
+    assert not missing, f"no gradient check for {missing}"
+
+
+@pytest.mark.parametrize(
+    "case", [pytest.param(case, id=f"{f.__name__}-{i}") for f, cases in CASES.items() for i, case in enumerate(cases)]
+)
+def test_gradient(rng, case):
+    f, args = case(rng)
+    check_grad(f, args, rng=rng, rtol=1e-6)
+
+
+def test_dropout_keeps_its_decisions(rng, oracle):
+    """The same key: the gradient is dropped where the value was."""
+    x = ops.Tensor(rng.uniform(1, 2, (50, 20)), oracle, requires_grad=True)
+    y = ops.dropout.dropout(x, rate=0.3, key=Key(1, 2, 3))
+    y.backward(np.ones(y.shape))
+    np.testing.assert_array_equal(y.numpy() == 0, x.grad == 0)
+    assert 0.2 < (x.grad == 0).mean() < 0.4
+    np.testing.assert_allclose(x.grad[x.grad != 0], 1 / 0.7)
+
+
+def test_kinks_have_the_stated_gradient(oracle):
+    """At 0 the ReLU family takes the lower side, as Keras; on ties max-pool takes the first cell, maximum takes a."""
+
+    def slope(f, values=(0.0,), **static):
+        x = ops.Tensor(np.array(values), oracle, requires_grad=True)
+        f(x, **static).backward(np.ones(len(values)))
+        return x.grad.tolist()
+
+    assert slope(V.relu) == [0]
+    assert slope(V.relu_general, negative_slope=0.3) == [0.3]
+    assert slope(V.leaky_relu, negative_slope=0.3) == [0.3]
+    x = ops.Tensor(np.zeros((1, 2, 2, 1)), oracle, requires_grad=True)
+    P.max_pool(x, window=(2, 2), strides=(2, 2)).sum().backward()
+    assert x.grad.ravel().tolist() == [1, 0, 0, 0]
+    a, b = (ops.Tensor(np.zeros(1), oracle, requires_grad=True) for _ in range(2))
+    A.maximum(a, b).sum().backward()
+    assert (a.grad, b.grad) == (1, 0)

@@ -1,0 +1,252 @@
+"""Forward values: golden vectors measured on Keras, and direct loops written without the code under test."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor, ops
+from minicnn.backend.cpu import CPU
+from minicnn.errors import ArgumentError, ShapeError
+from minicnn.kernels import Key
+from minicnn.ops.geometry import output_size, resolve_pads
+
+from .. import reference
+
+V, A = ops.activation, ops.arithmetic
+GRID = np.arange(1.0, 17).reshape(1, 4, 4, 1)
+BACKENDS = [pytest.param(CPU("numpy_ref", "float64"), id="numpy_ref"), pytest.param(CPU("numba_cpu"), id="numba_cpu")]
+backends = pytest.mark.parametrize("be", BACKENDS)
+
+
+def close(actual, expected, be, **tolerance):
+    tolerance = tolerance or ({"rtol": 1e-12} if be.dtype == np.float64 else {"rtol": 2e-6, "atol": 2e-6})
+    np.testing.assert_allclose(actual, expected, **tolerance)
+
+
+def same(window, strides, size=(4, 4)):
+    return {"strides": strides, "pads": resolve_pads("same", size, window, strides)}
+
+
+# conv and pool, Keras's numbers ---------------------------------------------------------------------------------------
+
+
+@backends
+def test_same_convolutions_golden(be):
+    ones = lambda k: Tensor(np.ones((k, k, 1, 1)), be)  # noqa: E731
+    y = ops.conv.conv2d(Tensor(GRID, be), ones(2), None, **same((2, 2), (1, 1)))
+    assert y.numpy()[0, 0, :, 0].tolist() == [14, 18, 22, 12]
+    y = ops.conv.conv2d(Tensor(GRID, be), ones(3), None, **same((3, 3), (2, 2)))
+    assert y.numpy()[0, :, :, 0].tolist() == [[54, 45], [72, 54]]
+
+
+@backends
+def test_same_pools_golden(be):
+    y = ops.pool.average_pool(Tensor(GRID, be), window=(3, 3), **same((3, 3), (2, 2)))
+    assert y.numpy()[0, :, :, 0].tolist() == [[6, 7.5], [12, 13.5]]
+    y = ops.pool.max_pool(Tensor(GRID, be), window=(3, 3), **same((3, 3), (2, 2)))
+    assert y.numpy()[0, :, :, 0].tolist() == [[11, 12], [15, 16]]
+    y = ops.pool.max_pool(Tensor(-GRID, be), window=(3, 3), **same((3, 3), (2, 2)))
+    assert y.numpy()[0, 1, 1, 0] == -11  # padding never wins
+
+
+@backends
+def test_batch_norm_golden(be):
+    x = Tensor(np.arange(8.0).reshape(4, 2), be)
+    y, mean, var = ops.norm.batch_norm(x, np.ones(2), np.zeros(2))
+    close(y.numpy()[:, 0], [-1.3415067, -0.4471689, 0.4471689, 1.3415067], be, atol=1e-6)
+    close(y.numpy()[:, 1], y.numpy()[:, 0], be)
+    close(mean, [3, 4], be)
+    close(var, [5, 5], be)
+
+
+@backends
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("strides", [(1, 1), (2, 1), (2, 3)])
+@pytest.mark.parametrize("window", [(1, 1), (3, 3), (3, 2)])
+def test_windows_against_loops(rng, be, window, strides, padding):
+    x, w, b = (rng.standard_normal(s) for s in ((2, 5, 7, 3), (*window, 3, 4), (4,)))
+    static = {"strides": strides, "pads": resolve_pads(padding, (5, 7), window, strides)}
+    for relu in (False, True):
+        y = ops.conv.conv2d(Tensor(x, be), w, b, relu=relu, **static)
+        close(y.numpy(), reference.conv2d(x, w, b, relu=relu, **static), be, atol=1e-13 if be.dtype == np.float64 else 1e-5)
+        assert y.shape[1:3] == output_size("", (5, 7), window, strides, static["pads"])
+    y = ops.pool.max_pool(Tensor(x, be), window=window, **static)
+    close(y.numpy(), reference.max_pool(x, window=window, **static)[0], be)
+    y = ops.pool.average_pool(Tensor(x, be), window=window, **static)
+    close(y.numpy(), reference.average_pool(x, window=window, **static), be)
+
+
+@backends
+@pytest.mark.parametrize("axis", [1, 2, 3, -1])
+def test_batch_norm_axes(rng, be, axis):
+    x, c = rng.standard_normal((4, 3, 5, 2)), (4, 3, 5, 2)[axis]
+    gamma, beta = rng.standard_normal((2, c))
+    moved = np.moveaxis(x, axis, -1).reshape(-1, c)
+    mean, var = moved.mean(0), moved.var(0)
+    expected = np.moveaxis(gamma * (np.moveaxis(x, axis, -1) - mean) / np.sqrt(var + 0.1) + beta, -1, axis)
+    y, m, v = ops.norm.batch_norm(Tensor(x, be), gamma, beta, axis=axis, eps=0.1)
+    tolerance = {"rtol": 1e-4, "atol": 1e-5} if be.dtype == np.float32 else {"rtol": 1e-11, "atol": 1e-12}
+    close(y.numpy(), expected, be, **tolerance)
+    close(m, mean, be, **tolerance)
+    close(v, var, be, **tolerance)
+    fixed = ops.norm.batch_norm_fixed(Tensor(x, be), gamma, beta, mean, var, axis=axis, eps=0.1)
+    close(fixed.numpy(), expected, be, **tolerance)
+
+
+@pytest.mark.parametrize("n", range(1, 9))
+@pytest.mark.parametrize("k", range(1, 5))
+@pytest.mark.parametrize("s", range(1, 4))
+def test_same_is_ceil(n, k, s):
+    pads = resolve_pads("same", (n, n), (k, k), (s, s))
+    assert output_size("", (n, n), (k, k), (s, s), pads) == (math.ceil(n / s),) * 2
+    (before, after), _ = pads
+    assert after - before in (0, 1)  # the odd px goes after, as in TensorFlow
+
+
+# activations ----------------------------------------------------------------------------------------------------------
+
+AT = np.array([-2, -0.5, 0, 0.5, 2])
+GOLDEN = {
+    V.elu: [-0.86466473, -0.39346933, 0, 0.5, 2],
+    V.selu: [-1.5201665, -0.6917582, 0, 0.5253505, 2.101402],
+    V.silu: [-0.2384058, -0.1887703, 0, 0.3112297, 1.761594],
+}
+FORMULAS = {
+    V.relu: lambda x: max(x, 0), V.leaky_relu: lambda x: x if x > 0 else 0.2 * x, V.tanh: math.tanh,
+    V.sigmoid: lambda x: 1 / (1 + math.exp(-x)), V.softplus: lambda x: math.log(1 + math.exp(x)),
+    V.softsign: lambda x: x / (1 + abs(x)), V.exponential: math.exp, V.linear: lambda x: x,
+    V.hard_sigmoid: lambda x: min(max(x / 6 + 0.5, 0), 1), V.silu: lambda x: x / (1 + math.exp(-x)),
+    V.elu: lambda x: x if x > 0 else math.exp(x) - 1, V.selu: lambda x: 1.0507009873554805 * (
+        x if x > 0 else 1.6732632423543772 * (math.exp(x) - 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("f", "expected"), GOLDEN.items(), ids=lambda f: getattr(f, "__name__", ""))
+def test_activations_golden(oracle, f, expected):
+    np.testing.assert_allclose(f(Tensor(AT, oracle)).numpy(), expected, atol=1e-7)
+
+
+def test_gelu_is_near_the_exact_form(oracle):
+    exact = [-0.04550027, -0.15426877, 0, 0.34573123, 1.9544997]
+    np.testing.assert_allclose(V.gelu(Tensor(AT, oracle)).numpy(), exact, atol=5e-4)
+
+
+@backends
+@pytest.mark.parametrize("f", FORMULAS, ids=lambda f: f.__name__)
+def test_activations_against_formulas(be, f):
+    x = np.array([-4, -3, -2, -0.5, 0, 0.5, 2, 3, 4], be.dtype)
+    y = f(Tensor(x, be)).numpy()
+    close(y, [FORMULAS[f](v) for v in x.tolist()], be)
+    assert y.dtype == be.dtype
+
+
+@backends
+def test_softmax_and_log_softmax(rng, be):
+    x = 3 * rng.standard_normal((4, 3, 5))
+    p = np.exp(x) / np.exp(x).sum(-1, keepdims=True)
+    close(V.softmax(Tensor(x, be)).numpy(), p, be, rtol=1e-5, atol=1e-7)
+    close(V.log_softmax(Tensor(x, be)).numpy(), np.log(p), be, rtol=1e-5, atol=1e-5)
+
+
+@backends
+@pytest.mark.parametrize("f", [f for f in V.BY_NAME.values() if f is not V.exponential], ids=lambda f: f.__name__)
+def test_activations_do_not_overflow(be, f):
+    """Inputs of 1e4 and their gradients stay finite (RuntimeWarnings are errors here)."""
+    x = Tensor(np.array([[-1e4, -100, 100, 1e4]]), be, requires_grad=True)
+    y = f(x)
+    assert np.isfinite(y.numpy()).all()
+    if f is not V.linear:
+        y.backward(np.ones(y.shape))
+        assert np.isfinite(x.grad).all()
+
+
+def test_relu_general(oracle):
+    y = V.relu_general(Tensor(np.array([-1, 0.1, 0.2, 0.4, 0.5, 3]), oracle), max_value=0.5, negative_slope=0.1, threshold=0.2)
+    np.testing.assert_allclose(y.numpy(), [-0.12, -0.01, 0.2, 0.4, 0.5, 0.5])
+
+
+def test_prelu(oracle):
+    y = V.prelu(Tensor(np.array([[-2.0, 3], [4, -5]]), oracle), np.array([0.5, 0.1]))
+    np.testing.assert_allclose(y.numpy(), [[-1, 3], [4, -0.5]])
+    assert np.isnan(V.prelu(Tensor(np.array([np.nan]), oracle), np.array([0.1])).numpy()).all()
+
+
+# the rest -------------------------------------------------------------------------------------------------------------
+
+
+@backends
+def test_arithmetic(rng, be):
+    a, b = rng.uniform(0.5, 2, (2, 3, 4))
+    x, y = Tensor(a, be), Tensor(b, be)
+    for actual, expected in [
+        (x + y, a + b), (x - y, a - b), (x * y, a * b), (x / y, a / b), (x**2, a**2), (-x, -a), (x @ b.T, a @ b.T),
+        (A.exp(x), np.exp(a)), (A.log(x), np.log(a)), (A.sqrt(x), np.sqrt(a)), (A.absolute(-x), a),
+        (A.clip(x, low=0.7, high=1.5), a.clip(0.7, 1.5)), (A.maximum(x, y), np.maximum(a, b)),
+        (x.sum(), a.sum()), (x.sum(axis=0), a.sum(0)), (x.mean(axis=(0, 1), keepdims=True), a.mean(keepdims=True)),
+        (x.mean(-1), a.mean(-1)), (x.reshape(2, 6), a.reshape(2, 6)), (x.reshape((6, 2)), a.reshape(6, 2)),
+    ]:  # fmt: skip
+        close(actual.numpy(), expected, be, rtol=1e-5)
+        assert actual.shape == expected.shape
+
+
+def test_moving_elements(oracle, rng):
+    x = rng.standard_normal((2, 3, 4, 5))
+    t = Tensor(x, oracle)
+    np.testing.assert_array_equal(ops.shape.flatten(t).numpy(), x.reshape(2, -1))
+    np.testing.assert_array_equal(ops.shape.transpose(t).numpy(), x.T)
+    np.testing.assert_array_equal(ops.shape.transpose(t, axes=(0, -1, 1, 2)).numpy(), x.transpose(0, -1, 1, 2))
+    np.testing.assert_array_equal(
+        ops.shape.zero_pad(t, pads=((1, 2), (0, 3))).numpy(), np.pad(x, ((0, 0), (1, 2), (0, 3), (0, 0)))
+    )
+
+
+@backends
+def test_fused_losses(rng, be):
+    z = np.array([[-1e4, 1e4, 0], [3, 1, 2], [0, 0, 0]])
+    t = np.array([[1.0, 0, 0], [0.2, 0.3, 0.5], [0, 0, 1]])
+    loss = ops.loss.softmax_cross_entropy(Tensor(z, be), t).numpy()
+    log_p = z[1] - np.log(np.exp(z[1]).sum())
+    close(loss, [2e4, -(t[1] * log_p).sum(), np.log(3)], be)
+    loss = ops.loss.sigmoid_cross_entropy(Tensor(z, be), t).numpy()
+    close(loss[:, 0], [1e4, 3 - 0.6 + np.log1p(np.exp(-3)), np.log(2)], be)
+    assert np.isfinite(loss).all()
+
+
+@backends
+def test_dropout(be):
+    x = Tensor(np.ones((100, 100)), be)
+    y = ops.dropout.dropout(x, rate=0.25, key=Key(5, 1, 2)).numpy()
+    np.testing.assert_array_equal(y, reference.dropout(np.ones((100, 100)), rate=0.25, key=Key(5, 1, 2)).astype(y.dtype))
+    assert set(np.unique(y).tolist()) == {0, float(y.dtype.type(1 / 0.75))}
+    assert abs((y == 0).mean() - 0.25) < 0.02
+    assert not ops.dropout.dropout(x, rate=1, key=Key(5, 1, 2)).numpy().any()
+    np.testing.assert_array_equal(ops.dropout.dropout(x, rate=0, key=Key(5, 1, 2)).numpy(), x.numpy())
+
+
+# errors ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: ops.conv.conv2d(x, np.ones((3, 3, 3, 2)), None), r"conv2d: expected x of shape (N, H, W, 3), received (2, 4, 4, 1); images are channels-last, with the channels that w was made for"),  # noqa: E501
+        (lambda x: ops.conv.conv2d(x, np.ones((5, 5, 1, 2)), None), 'conv2d: expected an image of at least the window\'s 5 x 5 px, received 4 x 4 px; use padding="same" or a smaller window'),  # noqa: E501
+        (lambda x: ops.dense.dense(x, np.ones((3, 2)), None), "dense: expected x of shape (N, 3), received (2, 4, 4, 1); flatten the input, or give the layer the width it was built for"),  # noqa: E501
+        (lambda x: ops.pool.max_pool(x.reshape(2, 16), window=(2, 2), strides=(2, 2)), "max_pool: expected x of shape (N, H, W, C), received (2, 16)"),  # noqa: E501
+        (lambda x: ops.norm.batch_norm(x, np.ones(3), np.ones(3)), "batch_norm: expected x with 3 channels along axis -1, received (2, 4, 4, 1)"),  # noqa: E501
+        (lambda x: ops.loss.softmax_cross_entropy(x, np.ones(3)), "softmax_cross_entropy: expected targets of shape (2, 4, 4, 1), received (3,)"),  # noqa: E501
+        (lambda x: x.reshape(8, 4) @ np.ones((3, 2)), "matmul: expected b of shape (4, M), received (3, 2)"),
+        (lambda x: ops.shape.zero_pad(x.reshape(2, 16), pads=((1, 1), (1, 1))), "zero_pad: expected x of shape (N, H, W, C), received (2, 16)"),  # noqa: E501
+    ],
+)  # fmt: skip
+def test_shape_errors(call, message):
+    with pytest.raises(ShapeError) as error:
+        call(Tensor(np.ones((2, 4, 4, 1))))
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("rate", [-0.1, 1.1, math.nan])
+def test_dropout_rate(rate):
+    with pytest.raises(ArgumentError, match=f"^dropout: expected a rate from 0 to 1, received {rate}$"):
+        ops.dropout.dropout(Tensor(np.ones(3)), rate=rate, key=Key(1, 1, 1))
