@@ -2,18 +2,18 @@
 
 Three loops around the micro-kernel of `simd.py`:
 
-    image n, band of rows            view: the part of x that the band reads, zeros where it is padding
-    +----------------------+         +------------------------------+
-    |                      |         | 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0|   The view stays in the L2 cache (VIEW floats unless
-    |######################|  --->   | 0 0 #################### 0 0 |   one row needs more). It is the only copy: 1.3 times a
-    |######################|         | 0 0 #################### 0 0 |   28x28 image for 5x5 windows; im2col makes 25. If
-    |                      |         +------------------------------+   nothing is padded the image itself is the view.
-    +----------------------+
+    image n, band of rows         view: the part of x that the band reads, zeros where it is padding
+    +--------------------+        +----------------------------+
+    |                    |        | 0 0 0 0 0 0 0 0 0 0 0 0 0 0|   The view stays in the L2 cache (VIEW floats unless
+    |####################|  --->  | 0 0 ################## 0 0 |   one row needs more). It is the only copy: 1.3 times
+    |####################|        | 0 0 ################## 0 0 |   a 28x28 image for 5x5 windows; im2col makes 25. If
+    |                    |        +----------------------------+   nothing is padded the image itself is the view.
+    +--------------------+
 
     conv2d       for each (image, band): for each panel of filters: for each 14 pixels: micro-kernel over a window.
 
-    input grad   the same: dx is SH*SW convolutions of dy with stride 1, one for each `Phase`, the pixels of dx with equal
-                 h % SH and w % SW. Each has its own share of the window, turned by 180 degrees, so that nothing is
+    input grad   the same: dx is SH*SW convolutions of dy with stride 1, one for each `Phase`: the pixels of dx with the
+                 same h % SH and w % SW. Each has its own share of the window, turned by 180 degrees, so that nothing is
                  multiplied by the zeros of a dilated dy. One axis, 3 taps, stride 2, no padding:
 
                      dx     0   1   2   3   4          phase 0: dx[0] = dy[0] w[0]

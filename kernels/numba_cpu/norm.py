@@ -40,24 +40,26 @@ def _rows_stats(x, width, mean, squares):
     """A chunk of whole rows, channels last: its mean and its sum of squares about it."""
     channels = mean.size
     n = x.size // channels
-    s, q, shift = np.empty(width, np.float32), np.empty(width, np.float32), np.zeros(width, np.float32)
-    for _ in range(2):  # once about zero, for a rough mean; then about that
-        for i in range(width):
-            s[i], q[i] = 0, 0
-        for start in range(0, x.size, width):
-            row = x[start : start + width]
-            for i in range(row.size):
-                d = row[i] - shift[i]
-                s[i] += d
-                q[i] += d * d
-        total_s, total_q = _unfold(s, channels), _unfold(q, channels)
+    s, q, shift = np.zeros(width, np.float32), np.zeros(width, np.float32), np.empty(width, np.float32)
+    for start in range(0, x.size, width):
+        row = x[start : start + width]
+        for i in range(row.size):
+            s[i] += row[i]
+    rough = _unfold(s, channels)
+    for start in range(0, width, channels):
+        part, s_part = shift[start : start + channels], s[start : start + channels]
         for c in range(channels):
-            mean[c] = np.float64(shift[c]) + total_s[c] / n
-            squares[c] = total_q[c] - total_s[c] * total_s[c] / n
-        for start in range(0, width, channels):
-            part = shift[start : start + channels]
-            for c in range(channels):
-                part[c] = mean[c]
+            part[c], s_part[c] = rough[c] / n, 0
+    for start in range(0, x.size, width):
+        row = x[start : start + width]
+        for i in range(row.size):
+            d = row[i] - shift[i]
+            s[i] += d
+            q[i] += d * d
+    total_s, total_q = _unfold(s, channels), _unfold(q, channels)
+    for c in range(channels):
+        mean[c] = np.float64(shift[c]) + total_s[c] / n
+        squares[c] = total_q[c] - total_s[c] * total_s[c] / n
 
 
 @njit(**INNER)

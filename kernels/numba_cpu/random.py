@@ -17,6 +17,7 @@ M0, M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 W0, W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 LOW, HALF = np.uint64(0xFFFFFFFF), np.uint64(32)
 BATCH = 256  # counters, of four words each
+PAIRS = 5  # pairs of rounds; passed as an argument, or LLVM unrolls them and takes a second longer to compile
 
 
 @njit(**INNER)
@@ -26,8 +27,8 @@ def _round(c0, c1, c2, c3, k0, k1):
 
 
 @njit(**INNER)
-def _words(words, first, step, stream, k0, k1):
-    """words (n, 4) = the blocks first .. first + n - 1 of the stream."""
+def _words(words, first, step, stream, k0, k1, pairs):
+    """words (n, 4) = the blocks first .. first + n - 1 of the stream; `pairs` of rounds: 5."""
     c0, c1 = np.empty(BATCH, np.uint64), np.empty(BATCH, np.uint64)
     c2, c3 = np.empty(BATCH, np.uint64), np.empty(BATCH, np.uint64)
     for start in range(0, words.shape[0], BATCH):
@@ -35,7 +36,7 @@ def _words(words, first, step, stream, k0, k1):
         for i in range(part.shape[0]):
             c0[i], c1[i], c2[i], c3[i] = np.uint64(first + start + i), step, stream, 0
         a0, a1 = k0, k1
-        for _ in range(5):
+        for _ in range(pairs):
             b0, b1 = (a0 + W0) & LOW, (a1 + W1) & LOW
             for i in range(part.shape[0]):
                 x0, x1, x2, x3 = _round(c0[i], c1[i], c2[i], c3[i], a0, a1)
@@ -46,11 +47,11 @@ def _words(words, first, step, stream, k0, k1):
 
 
 @njit(**PARALLEL)
-def _philox(words, blocks, step, stream, k0, k1):
+def _philox(words, blocks, step, stream, k0, k1, pairs):
     n = words.shape[0]
     for k in prange(blocks):
         first, end = k * n // blocks, (k + 1) * n // blocks
-        _words(words[first:end], first, step, stream, k0, k1)
+        _words(words[first:end], first, step, stream, k0, k1, pairs)
 
 
 @njit(**INNER)
@@ -60,25 +61,28 @@ def _keep(x, words, threshold, scale, y):
 
 
 @njit(**INNER)
-def _dropout(x, y, first, threshold, scale, step, stream, k0, k1):
+def _dropout(x, y, first, threshold, scale, step, stream, k0, k1, pairs):
     words = np.empty((BATCH, 4), np.uint32)
     flat = words.reshape(4 * BATCH)
     for start in range(0, x.size, 4 * BATCH):
         x_part, y_part = x[start : start + 4 * BATCH], y[start : start + 4 * BATCH]
-        _words(words, first + start // 4, step, stream, k0, k1)
+        _words(words, first + start // 4, step, stream, k0, k1, pairs)
         _keep(x_part, flat, threshold, scale, y_part)
 
 
 @njit(**PARALLEL)
-def _dropout_blocks(x, y, blocks, threshold, scale, step, stream, k0, k1):
+def _dropout_blocks(x, y, blocks, threshold, scale, step, stream, k0, k1, pairs):
     batches = (x.size + 4 * BATCH - 1) // (4 * BATCH)
     for k in prange(blocks):
         first, end = k * batches // blocks * BATCH, (k + 1) * batches // blocks * BATCH  # counters
-        _dropout(x[4 * first : 4 * end], y[4 * first : 4 * end], first, threshold, scale, step, stream, k0, k1)
+        part = slice(4 * first, 4 * end)
+        _dropout(x[part], y[part], first, threshold, scale, step, stream, k0, k1, pairs)
 
 
 def _state(key):
-    return np.uint64(key.step), np.uint64(key.stream), np.uint64(key.seed & 0xFFFFFFFF), np.uint64(key.seed >> 32)
+    """A key as the last arguments of the functions above."""
+    words = key.step, key.stream, key.seed & 0xFFFFFFFF, key.seed >> 32
+    return *(np.uint64(word) for word in words), PAIRS
 
 
 def philox(n, key):

@@ -1,7 +1,7 @@
 """The micro-kernel: a tile of sums kept in vector registers. All convolutions and dense layers are loops around it.
 
-One call adds up rows x vectors*lanes sums over k. Each k brings a scalar of `a` for every row of the tile, and a line of
-`b` for all rows together. With AVX-512 (14 rows x 2 vectors of 16 floats):
+One call adds up rows x vectors*lanes sums over k. Each k brings a scalar of `a` for every row of the tile and one
+line of `b` for all rows. With AVX-512 (14 rows x 2 vectors of 16 floats):
 
                           b[k]:  |  16 floats  |  16 floats  |          2 registers, loaded once per k
                                  +-------------+-------------+

@@ -167,9 +167,8 @@ def get_activation(where: str, identifier) -> Callable[[Tensor], Tensor]:
 
 
 def positive_int(where: str, value) -> int:
-    ok = isinstance(value, int) and not isinstance(value, bool) and value > 0
-    require(ok or (hasattr(value, "__index__") and int(value) > 0), where, "a whole number of at least 1", repr(value),
-            error=ArgumentError)  # fmt: skip
+    ok = hasattr(value, "__index__") and not isinstance(value, bool) and int(value) > 0
+    require(ok, where, "a whole number of at least 1", repr(value), error=ArgumentError)
     return int(value)
 
 

@@ -58,7 +58,9 @@ def sample_weights(y: np.ndarray, sample_weight, class_weight) -> np.ndarray | N
         return None
     sample_weight = np.asarray(sample_weight, np.float32)
     require(sample_weight.shape == (len(y),), "sample_weight", f"shape ({len(y)},)", sample_weight.shape)
-    require(bool(np.isfinite(sample_weight).all()), "sample_weight", "finite numbers", "NaN or infinity", error=DataError)
+    require(
+        bool(np.isfinite(sample_weight).all()), "sample_weight", "finite numbers", "NaN or infinity", error=DataError
+    )
     return sample_weight
 
 
@@ -128,7 +130,9 @@ class Batches:
                 return
             ok = isinstance(item, (tuple, list)) and len(item) in (2, 3)
             require(ok, "fit", "batches (x, y) or (x, y, sample_weight)", type(item).__name__, error=ArgumentTypeError)
-            batch = Arrays(self.model, item[0], item[1], len(item[0]), item[2] if len(item) == 3 else None, self.class_weight)
+            batch = Arrays(
+                self.model, item[0], item[1], len(item[0]), item[2] if len(item) == 3 else None, self.class_weight
+            )
             yield from batch.batches(be, streams, False, 1)
 
 

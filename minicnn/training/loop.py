@@ -94,7 +94,14 @@ def evaluate(model, source, logs, callbacks) -> None:
         while done < rows.stop:
             tile, y[tile] = next(tiles)
             done = tile.stop
-        _test(model, logs, y[rows], source.y[rows], source.targets[rows], None if source.weights is None else source.weights[rows])
+        _test(
+            model,
+            logs,
+            y[rows],
+            source.y[rows],
+            source.targets[rows],
+            None if source.weights is None else source.weights[rows],
+        )
         callbacks.on_test_batch_end(step, logs.result)
 
 

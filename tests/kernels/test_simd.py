@@ -11,7 +11,6 @@ import llvmlite.binding as llvm
 import numba
 import numpy as np
 import pytest
-
 from minicnn.kernels import numpy_ref
 from minicnn.kernels.numba_cpu import simd
 
@@ -109,7 +108,7 @@ def test_gradients_are_adjoint(case):
     assert abs(np.vdot(y, dy) - np.vdot(w, dw)) < 1e-6 * scale
 
 
-# ---- the same bytes, however the work is shared out --------------------------------------------------------------------
+# ---- the same bytes, however the work is shared out -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("threads", [1, 2, 20])
@@ -145,7 +144,7 @@ def test_a_sample_does_not_depend_on_its_batch():
         np.testing.assert_array_equal(dense.dense(x[rows], w, b), together[rows])
 
 
-# ---- values, shapes and memory at the edges ----------------------------------------------------------------------------
+# ---- values, shapes and memory at the edges -------------------------------------------------------------------------
 
 
 def test_nan_reaches_every_output_that_read_it_and_no_other():
@@ -209,7 +208,8 @@ class Fences:
         return fenced
 
     def stand(self):
-        return all(np.isnan(buffer[:256]).all() and np.isnan(buffer[256 + size :]).all() for buffer, size in self.buffers)
+        outside = [np.delete(buffer, np.s_[256 : 256 + size]) for buffer, size in self.buffers]
+        return np.isnan(np.concatenate(outside)).all()
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -232,7 +232,7 @@ def test_nothing_outside_the_matrices_is_touched(size, monkeypatch):
     assert fences.stand()
 
 
-# ---- the tile and the CPU ----------------------------------------------------------------------------------------------
+# ---- the tile and the CPU -------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -266,7 +266,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import test_simd as t
 print(t.simd.TILE)
-for case in ((2, (7, 6), (3, 20), (3, 3), (1, 2), ((1, 1), (0, 2))), (1, (5, 5), (17, 33), (2, 2), (1, 1), ((0, 1), (0, 1)))):
+for case in t.CASES[2:6]:
     arrays, geometry = t.conv_case(*case)
     expected = t.three_convolutions(*(a.astype(float) for a in arrays), kernels=t.numpy_ref, **geometry)
     for y, reference in zip(t.three_convolutions(*arrays, **geometry), expected):
@@ -280,7 +280,9 @@ for y, reference in zip(t.three_products(*arrays), expected):
 
 def run(code, **environment):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=environment["PYTHONPATH"], capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.split("\n")
 

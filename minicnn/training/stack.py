@@ -1,0 +1,180 @@
+"""The layers of a model and their weights: adding, building, naming, counting, and the way of x through all of them."""
+
+import numpy as np
+
+from ..backend.base import Backend
+from ..backend.streams import Streams
+from ..core.tensor import Parameter, Tensor, no_grad
+from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, NotBuiltError, require
+from ..layers import InputLayer, Layer
+from ..layers.base import assign_all, positive_ints, snake_case
+from ..notes import note
+from .inputs import check_x
+from .summary import table
+
+
+class LayerStack:
+    """Layers one after the other.  Sequential's constructor sets the attributes that are declared here."""
+
+    backend: Backend
+    streams: Streams
+    name: str
+    layers: list[Layer]
+    input_shape: tuple[int, ...] | None
+
+    seed = property(lambda self: self.streams.seed)
+    built = property(lambda self: bool(self.layers) and all(layer.built for layer in self.layers))
+    output_shape = property(lambda self: self.layers[-1].output_shape if self.layers else self.input_shape)
+
+    def add(self, layer: Layer) -> None:
+        """Append a layer; once the input's shape is known its weights are made at once."""
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise ArgumentTypeError(
+                f"add: expected a layer, received the class {layer.__name__}; write {layer.__name__}(...)"
+            )
+        require(isinstance(layer, Layer), "add", "a layer", repr(layer), error=ArgumentTypeError)
+        if isinstance(layer, InputLayer):
+            require(self.input_shape is None and not self.layers, "add", "Input as the first entry", "a second or late one",
+                    error=ArgumentError)  # fmt: skip
+            self.input_shape = layer.input_shape
+            return
+        taken = any(layer is known or layer.name == known.name for known in self.layers)
+        require(not taken, "add", "a name that no other layer has", repr(layer.name), error=ArgumentError)
+        first = layer.input_shape if not self.layers and self.input_shape is None else self.input_shape
+        if first is not None:
+            self._attach(layer, len(self.layers), self.output_shape if self.layers else first)
+        self.input_shape = first
+        self.layers.append(layer)
+
+    def pop(self) -> Layer:
+        """Remove the last layer and return it."""
+        require(self.layers, "pop", "at least one layer", "none", error=NotBuiltError)
+        return self.layers.pop()
+
+    def _attach(self, layer: Layer, index: int, shape) -> None:
+        if layer.built:  # by another model, whose weights it goes on sharing
+            require(layer.input_shape == shape, f"add: {layer.name}", f"samples of the shape {layer.input_shape} that it is "
+                    "built for", shape)  # fmt: skip
+            require(layer.be.dtype == self.backend.dtype and layer.be.name == self.backend.name, f"add: {layer.name}",
+                    f"a model on {layer.be.describe()}", self.backend.describe(), error=ArgumentError)  # fmt: skip
+            return
+        layer.attach(self.backend, self.streams, index, shape)
+        kind = snake_case(type(layer).__name__)
+        before = sum(snake_case(type(known).__name__) == kind for known in self.layers[:index])
+        prefix = layer.name if layer.named else f"{kind}_{before}" if before else kind
+        for p in layer.params:  # names in files do not depend on what else the process has built
+            p.path = f"{prefix}/{p.path.rpartition('/')[2]}"
+
+    def build(self, input_shape=None) -> None:
+        """Make all weights for batches of input_shape (None, H, W, C)."""
+        require(self.layers, f"{self.name}", "at least one layer", "none", error=NotBuiltError)
+        if self.built:
+            return
+        shape = self.input_shape if input_shape is None else positive_ints("build: input_shape", tuple(input_shape)[1:])
+        require(shape is not None, f"{self.name}: build", "input_shape=(None, H, W, C)", "none", error=NotBuiltError)
+        new = [layer for layer in self.layers if not layer.built]
+        try:
+            size = shape
+            for index, layer in enumerate(self.layers):
+                self._attach(layer, index, size)
+                size = layer.output_shape
+        except MinicnnError:
+            for layer in new:
+                layer.built = False  # half a network is none: the next shape starts afresh
+            raise
+        self.input_shape = shape
+
+    def ensure_built(self, x) -> None:
+        """Build for the shape of x where no shape has been given."""
+        if not self.built:
+            self.build((self.input_shape and (None, *self.input_shape)) or x.shape)
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """Layer by layer, trainable first: the order of get_weights, set_weights and files."""
+        return [p for layer in self.layers for p in layer.weights]
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        return [p for layer in self.layers for p in layer.trainable_weights]
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        return [p for layer in self.layers for p in layer.non_trainable_weights]
+
+    def count_params(self) -> int:
+        """How many numbers the weights hold."""
+        require(self.built, self.name, "a built model", "none", "call build((None, H, W, C))", error=NotBuiltError)
+        return sum(layer.count_params() for layer in self.layers)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of all weights."""
+        return [p.numpy().copy() for p in self.weights]
+
+    def set_weights(self, values) -> None:
+        """Replace all weights: every shape is checked before any weight changes."""
+        assign_all(self.name, self.weights, values)
+
+    def save_weights(self, path, overwrite: bool = True) -> None:
+        """Write the weights as safetensors."""
+        from ..io.weights import save_weights
+
+        save_weights(self, path, overwrite=overwrite)
+
+    def load_weights(self, path) -> None:
+        """Read weights that save_weights wrote; names and shapes must agree."""
+        from ..io.weights import load_weights
+
+        load_weights(self, path)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """A layer by its name or its number."""
+        if index is not None:
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise ArgumentError(
+            f"get_layer: expected one of {', '.join(layer.name for layer in self.layers)}, received {name!r}"
+        )
+
+    def summary(self, line_length: int | None = None, print_fn=None, show_trainable: bool = False) -> "_Printed":
+        """Print Keras's table of layers, shapes and parameter counts."""
+        (print_fn or print)(table(self, line_length, show_trainable))
+        return _Printed()
+
+    def forward(self, x: Tensor, *, training: bool, logits: bool = False) -> Tensor:
+        """x through all layers.  logits: stop before the last layer's activation."""
+        *body, last = self.layers
+        for layer in body:
+            x = layer.call(x, training=training)
+        return last.preactivation(x, training=training) if logits else last.call(x, training=training)
+
+    def __call__(self, x, training: bool = False):
+        """Outputs for a batch: a Tensor for a Tensor, a NumPy array for anything else."""
+        if isinstance(x, Tensor):
+            self.ensure_built(x)
+            y = self.forward(x, training=training)
+        else:
+            with no_grad():
+                y = self.forward(Tensor(check_x(self, x, "x"), self.backend), training=training).numpy()
+        if training:
+            self.commit()
+        return y
+
+    def commit(self) -> None:
+        """End a step: layers take over what it left (moving averages), the next one draws other random numbers."""
+        for layer in self.layers:
+            layer.commit()
+        self.streams.step += 1
+
+
+class _Printed:
+    """What summary() returns, so that print(model.summary()) does not end with "None"."""
+
+    def __str__(self):
+        note("summary() prints the table itself; print(...) around it is not needed")
+        return ""
+
+    def __repr__(self):
+        return ""

@@ -1,0 +1,227 @@
+"""What a model does with data: compile, fit, evaluate, predict, and single batches. The steps are in loop.py."""
+
+import numpy as np
+
+from .. import losses, metrics, optimizers
+from ..callbacks import CallbackList
+from ..data.batches import validation_split as split_rows
+from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
+from ..layers.base import positive_int
+from ..notes import note
+from . import loop
+from .inputs import Arrays, Augmented, Batches, all_x, check_x, source
+from .stack import LayerStack
+
+
+class Trainer(LayerStack):
+    """A stack of layers that learns."""
+
+    optimizer: optimizers.Optimizer | None
+    loss: losses.Loss | None
+    metrics: list
+    weighted_metrics: list
+    stop_training: bool
+
+    def compile(self, optimizer="rmsprop", loss=None, metrics=None, weighted_metrics=None, **unknown) -> None:
+        """Choose how to learn: an optimizer, a loss and metrics, each by name, function or instance."""
+        for name, plain in {
+            "loss_weights": None,
+            "run_eagerly": None,
+            "steps_per_execution": 1,
+            "jit_compile": None,
+        }.items():
+            if unknown.pop(name, plain) not in (plain, False, "auto"):
+                note(f"compile({name}=...) has no effect here")
+        if unknown:
+            raise ArgumentTypeError(
+                f"compile: expected optimizer, loss, metrics, received {', '.join(map(repr, unknown))}"
+            )
+        optimizer, loss = optimizers.get(optimizer), None if loss is None else losses.get(loss)
+        require(loss is None or loss.reduction != "none", "compile: loss", "a loss that is one number", 'reduction "none"',
+                error=ArgumentError)  # fmt: skip
+        metrics, weighted_metrics = _metrics(metrics), _metrics(weighted_metrics)
+        self.optimizer, self.loss, self.metrics, self.weighted_metrics = optimizer, loss, metrics, weighted_metrics
+
+    metrics_names = property(lambda self: ["loss", *(m.name for m in (*self.metrics, *self.weighted_metrics))])
+
+    def metric_direction(self, name: str) -> str | None:
+        """ "min" or "max" for a compiled metric, None for any other name."""
+        found = (m.direction for m in (*self.metrics, *self.weighted_metrics) if m.name == name)
+        return "min" if name == "loss" else next(found, None)
+
+    @property
+    def fused(self) -> bool:
+        """Whether the loss is computed from the logits of the last layer's own activation."""
+        last = getattr(self.layers[-1], "activation", None)
+        return last is not None and last is self.loss.fused and not getattr(self.loss, "from_logits", False)
+
+    def _ready(self, where: str) -> None:
+        require(self.layers, where, "a model with layers", "an empty one", error=NotBuiltError)
+        ok = self.loss is not None
+        require(
+            ok,
+            where,
+            "a compiled model",
+            "none",
+            'call compile("adam", "categorical_crossentropy")',
+            error=NotBuiltError,
+        )
+
+    def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
+            validation_data=None, shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0,
+            steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1):  # fmt: skip
+        """Train; return the History.  Arguments as in Keras; a second fit goes on where the first stopped.
+
+        x is an array (with y), an ImageDataGenerator's flow, or an iterable of batches (with steps_per_epoch if endless).
+        Everything is checked before anything changes. Raises NonFiniteError at the first batch whose loss is not finite;
+        Ctrl-C leaves the model as it was after the last whole step, and is raised on.
+        """
+        self._ready("fit")
+        positive_int("fit: epochs", epochs)
+        for name, value in {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch,
+                            "validation_steps": validation_steps, "validation_batch_size": validation_batch_size,
+                            "validation_freq": validation_freq}.items():  # fmt: skip
+            if value is not None:
+                positive_int(f"fit: {name}", value)
+        if validation_split:
+            x, y, sample_weight, validation_data = _held_out(x, y, sample_weight, validation_split, validation_data)
+        train = source(self, x, y, batch_size, sample_weight, class_weight)
+        held_out = (
+            None if validation_data is None else self._validation(validation_data, validation_batch_size or batch_size)
+        )
+        steps = steps_per_epoch or train.steps
+        names = self.metrics_names + [f"val_{n}" for n in self.metrics_names if held_out] + ["learning_rate"]
+        hooks = CallbackList(callbacks, add_history=True, add_progbar=verbose != 0, model=self,
+                             params={"verbose": 1 if verbose == "auto" else int(verbose), "epochs": epochs, "steps": steps})  # fmt: skip
+        hooks.check_monitor(names)
+        self.optimizer.build(self.trainable_weights or self.weights)
+        self.stop_training = False
+        try:
+            with self.backend.running():
+                hooks.on_train_begin()
+                epoch_logs = {}
+                for epoch in range(initial_epoch, epochs):
+                    hooks.on_epoch_begin(epoch)
+                    logs = loop.RunningLogs(self)
+                    loop.train_epoch(self, train, steps, shuffle, logs, hooks, epoch)
+                    epoch_logs = logs.result()
+                    self.streams.epoch += 1
+                    if held_out is not None and (epoch + 1) % validation_freq == 0:
+                        tested = self._test(held_out, validation_steps, hooks)
+                        epoch_logs |= {f"val_{name}": value for name, value in tested.items()}
+                    hooks.on_epoch_end(epoch, epoch_logs)
+                    if self.stop_training:
+                        break
+                hooks.on_train_end(epoch_logs)
+        finally:
+            hooks.close()
+        return self.history
+
+    def _validation(self, data, batch_size):
+        if isinstance(data, (tuple, list)) and len(data) in (2, 3):
+            return Arrays(
+                self, data[0], data[1], batch_size or 32, data[2] if len(data) == 3 else None, what="validation x"
+            )
+        ok = hasattr(data, "__iter__") and not hasattr(data, "shape")
+        require(ok, "fit: validation_data", "(x, y) or batches", type(data).__name__, error=ArgumentTypeError)
+        return source(self, data, None, None, what="validation x")
+
+    def _test(self, data, steps, hooks) -> dict[str, float]:
+        logs = loop.RunningLogs(self)
+        hooks.on_test_begin()
+        if isinstance(data, (Augmented, Batches)):
+            loop.evaluate_batches(self, data, steps or data.steps, logs, hooks)
+        else:
+            loop.evaluate(self, data, logs, hooks)
+        hooks.on_test_end(logs.result())
+        return logs.result()
+
+    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
+                 return_dict=False):  # fmt: skip
+        """Loss and metrics on data: the loss alone, [loss, metrics...], or a dict."""
+        self._ready("evaluate")
+        data = source(self, x, y, batch_size, sample_weight)
+        hooks = self._hooks(callbacks, verbose, steps or data.steps)
+        try:
+            with self.backend.running():
+                logs = self._test(data, steps, hooks)
+        finally:
+            hooks.close()
+        values = [logs[name] for name in self.metrics_names]
+        return logs if return_dict else values if len(values) > 1 else values[0]
+
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None) -> np.ndarray:
+        """Outputs for all of x, (N, *output_shape).  They do not depend on batch_size, which paces callbacks alone.
+
+        x is an array, a flow, or an iterable of batches (`steps` of them, if it is endless).
+        """
+        require(self.layers, "predict", "a model with layers", "an empty one", error=NotBuiltError)
+        x = check_x(self, all_x(x, steps), "x")
+        batch = 32 if batch_size is None else positive_int("predict: batch_size", batch_size)
+        count = -(-len(x) // batch)
+        hooks = self._hooks(callbacks, verbose, count)
+        out = np.empty((len(x), *self.output_shape), self.backend.dtype)
+        try:
+            with self.backend.running():
+                hooks.on_predict_begin()
+                tiles, done = loop.infer(self, x, logits=False), 0
+                for step in range(count):
+                    hooks.on_predict_batch_begin(step)
+                    while done < min((step + 1) * batch, len(x)):
+                        rows, y = next(tiles)
+                        out[rows], done = self.backend.to_numpy(y), rows.stop
+                    hooks.on_predict_batch_end(step, {"outputs": out[step * batch : (step + 1) * batch]})
+                hooks.on_predict_end()
+        finally:
+            hooks.close()
+        return out
+
+    def _hooks(self, callbacks, verbose, steps) -> CallbackList:
+        params = {"verbose": 1 if verbose == "auto" else int(verbose), "epochs": 1, "steps": steps}
+        return CallbackList(callbacks, add_progbar=verbose != 0, model=self, params=params)
+
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+        """One step on one batch: the loss alone, [loss, metrics...], or a dict."""
+        self._ready("train_on_batch")
+        batch = Arrays(self, x, y, len(x), sample_weight, class_weight)
+        self.optimizer.build(self.trainable_weights or self.weights)
+        logs = loop.RunningLogs(self)
+        with self.backend.running():
+            ((xb, yb, t, w),) = batch.batches(self.backend, self.streams, False, 1)
+            loss, predicted = loop.train_step(self, xb, t, w)
+            logs.add(loss, yb, predicted, w)
+        values = logs.result()
+        listed = [values[name] for name in self.metrics_names]
+        return values if return_dict else listed if len(listed) > 1 else listed[0]
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Loss and metrics on one batch."""
+        return self.evaluate(x, y, batch_size=len(x), verbose=0, sample_weight=sample_weight, return_dict=return_dict)
+
+    def predict_on_batch(self, x) -> np.ndarray:
+        """Outputs for one batch."""
+        return self.predict(x, batch_size=len(x), verbose=0)
+
+
+def _metrics(given) -> list:
+    listed = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
+    return [metrics.get(m) for m in listed]
+
+
+def _held_out(x, y, sample_weight, fraction, validation_data):
+    """The last rows as validation data, cut before any shuffling."""
+    ok = validation_data is None and hasattr(x, "shape") and y is not None
+    require(ok, "fit: validation_split", "arrays x and y and no validation_data", "something else", error=ArgumentError)
+    train, held_out = split_rows(len(x), fraction)
+    y = np.asarray(y)
+    weights = (
+        (None, None)
+        if sample_weight is None
+        else (np.asarray(sample_weight)[train], np.asarray(sample_weight)[held_out])
+    )
+    return (
+        x[train],
+        y[train],
+        weights[0],
+        (x[held_out], y[held_out], *((weights[1],) if sample_weight is not None else ())),
+    )

@@ -1,0 +1,361 @@
+"""Every optimizer against Keras's numbers and the formulas of its own docstring, through Parameter, build and apply."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minicnn import Parameter, errors, optimizers
+from minicnn.backend.cpu import CPU
+
+O = optimizers  # noqa: E741
+START, GRADIENT = np.array([1.0, -2, 0.5]), np.array([0.1, -0.2, 0.3])
+BACKENDS = [pytest.param(CPU("numpy_ref", "float64"), id="float64"), pytest.param(CPU("numba_cpu"), id="float32")]
+
+
+def run(optimizer, be, steps=3, start=START, gradients=None):
+    """Parameters [w] after `steps` with gradient t * GRADIENT."""
+    p = Parameter(start.copy(), be, "layer/w")
+    optimizer.build([p])
+    for t in range(1, steps + 1):
+        p.receive(be.asarray(GRADIENT * t if gradients is None else gradients[t - 1]))
+        optimizer.apply()
+    assert optimizer.iterations == steps
+    return p.numpy().astype(float)
+
+
+GOLDEN = [
+    (O.SGD(), [0.994, -1.988, 0.482]),
+    (O.SGD(momentum=0.9), [0.99049, -1.98098, 0.47147]),
+    (O.SGD(momentum=0.9, nesterov=True), [0.985441, -1.970882, 0.456323]),
+    (O.RMSprop(), [0.99139014, -1.99138999, 0.49138996]),
+    (O.RMSprop(momentum=0.9), [0.98341151, -1.98341114, 0.48341107]),
+    (O.RMSprop(centered=True), [0.99056635, -1.99056617, 0.49056614]),
+    (O.Adam(), [0.99707687, -1.99707684, 0.49707683]),
+    (O.AdamW(), [0.99706488, -1.99705286, 0.49707085]),
+    (O.Adagrad(), [0.99856972, -1.99799663, 0.49773097]),
+    (O.Adadelta(), [0.99999462, -1.99999462, 0.49999462]),
+    (O.Adamax(), [0.99754681, -1.99754681, 0.49754681]),
+    (O.Nadam(), [0.99706768, -1.99706768, 0.49706768]),
+]
+
+
+def config_id(value):
+    return f"{type(value).__name__}-{'-'.join(map(str, value.get_config().values()))}" if hasattr(value, "apply") else ""
+
+
+@pytest.mark.parametrize("be", BACKENDS)
+@pytest.mark.parametrize(("optimizer", "expected"), GOLDEN, ids=config_id)
+def test_golden_vectors(be, optimizer, expected):
+    twin = type(optimizer)(**optimizer.get_config())
+    np.testing.assert_allclose(run(twin, be), expected, atol=2e-7 if be.dtype == np.float64 else 4e-7)
+
+
+def test_clipnorm_golden(oracle):
+    first = run(O.SGD(1.0, clipnorm=0.1), oracle, steps=1)
+    np.testing.assert_allclose(first, [0.9732739, -1.9465477, 0.4198216], atol=5e-8)
+
+
+def scalar(update, w, steps=3):
+    """The formulas once more, one number at a time, in Python."""
+    out = []
+    for w0, g in zip(w, GRADIENT, strict=True):
+        out.append(update(float(w0), [t * float(g) for t in range(1, steps + 1)]))
+    return out
+
+
+def adam(w, gs, lr=0.001, b1=0.9, b2=0.999, eps=1e-7, amsgrad=False):
+    m = v = top = 0.0
+    for t, g in enumerate(gs, start=1):
+        m, v = m + (g - m) * (1 - b1), v + (g * g - v) * (1 - b2)
+        top = max(top, v)
+        w -= lr * math.sqrt(1 - b2**t) / (1 - b1**t) * m / (math.sqrt(top if amsgrad else v) + eps)
+    return w
+
+
+def nadam(w, gs, lr=0.001, b1=0.9, b2=0.999, eps=1e-7):
+    m = v = 0.0
+    product = 1.0
+    for t, g in enumerate(gs, start=1):
+        mu, after = (b1 * (1 - 0.5 * 0.96**s) for s in (t, t + 1))
+        product *= mu
+        m, v = m + (g - m) * (1 - b1), v + (g * g - v) * (1 - b2)
+        step = after * m / (1 - product * after) + (1 - mu) * g / (1 - product)
+        w -= lr * step / (math.sqrt(v / (1 - b2**t)) + eps)
+    return w
+
+
+def adadelta(w, gs, lr=0.001, rho=0.95, eps=1e-7):
+    a = d = 0.0
+    for g in gs:
+        a = rho * a + (1 - rho) * g * g
+        u = math.sqrt(d + eps) / math.sqrt(a + eps) * g
+        d = rho * d + (1 - rho) * u * u
+        w -= lr * u
+    return w
+
+
+def adamax(w, gs, lr=0.001, b1=0.9, b2=0.999, eps=1e-7):
+    m = u = 0.0
+    for t, g in enumerate(gs, start=1):
+        m, u = m + (g - m) * (1 - b1), max(b2 * u, abs(g))
+        w -= lr * m / ((1 - b1**t) * (u + eps))
+    return w
+
+
+def adagrad(w, gs, lr=0.001, a=0.1, eps=1e-7):
+    for g in gs:
+        a += g * g
+        w -= lr * g / math.sqrt(a + eps)
+    return w
+
+
+def rmsprop(w, gs, lr=0.001, rho=0.9, momentum=0.0, eps=1e-7, centered=False):
+    v = a = m = 0.0
+    for g in gs:
+        v, a = rho * v + (1 - rho) * g * g, rho * a + (1 - rho) * g
+        m = momentum * m + lr * g / math.sqrt(v - (a * a if centered else 0) + eps)
+        w -= m
+    return w
+
+
+@pytest.mark.parametrize("be", BACKENDS)
+@pytest.mark.parametrize(
+    ("make", "formula"),
+    [
+        (O.Adam, adam), (O.Nadam, nadam), (O.Adadelta, adadelta), (O.Adamax, adamax), (O.Adagrad, adagrad),
+        (O.RMSprop, rmsprop),
+        (lambda: O.Adam(amsgrad=True, beta_2=0.5), lambda w, gs: adam(w, gs[::-1], b2=0.5, amsgrad=True)),
+        (lambda: O.RMSprop(0.1, 0.5, 0.8, 1e-3, True), lambda w, gs: rmsprop(w, gs, 0.1, 0.5, 0.8, 1e-3, True)),
+        (lambda: O.Nadam(0.01, 0.8, 0.9, 1e-3), lambda w, gs: nadam(w, gs, 0.01, 0.8, 0.9, 1e-3)),
+    ],
+)  # fmt: skip
+def test_formulas(be, make, formula):
+    steps = 12
+    gradients = [GRADIENT * t for t in range(1, steps + 1)]
+    optimizer = make()
+    if getattr(optimizer, "amsgrad", False):
+        gradients = gradients[::-1]  # falling, so that the greatest v matters
+    actual = run(optimizer, be, steps, gradients=gradients)
+    tolerance = {"rtol": 1e-12} if be.dtype == np.float64 else {"rtol": 2e-6}
+    np.testing.assert_allclose(actual, scalar(formula, START, steps), **tolerance)
+
+
+# common to all --------------------------------------------------------------------------------------------------------
+
+ALL = [O.SGD, O.RMSprop, O.Adam, O.AdamW, O.Adagrad, O.Adadelta, O.Adamax, O.Nadam]
+everyone = pytest.mark.parametrize("cls", ALL, ids=lambda c: c.__name__)
+
+
+def test_all_are_listed():
+    found = {v for v in vars(O).values() if isinstance(v, type) and issubclass(v, O.Optimizer)} - {O.Optimizer}
+    assert found == set(ALL)
+
+
+@everyone
+def test_names(cls):
+    for name in (cls.__name__, cls.__name__.lower(), cls, cls()):
+        assert isinstance(O.get(name), cls)
+    instance = cls()
+    assert O.get(instance) is instance
+    assert instance.name == cls.__name__.lower()
+
+
+@everyone
+def test_defaults_are_keras_s(cls):
+    config = {k: v for k, v in cls().get_config().items() if v is not None}
+    rates = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
+    assert config == {
+        O.SGD: {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
+        O.RMSprop: {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
+        O.Adam: {"learning_rate": 0.001, **rates, "amsgrad": False},
+        O.AdamW: {"learning_rate": 0.001, "weight_decay": 0.004, **rates, "amsgrad": False},
+        O.Adagrad: {"learning_rate": 0.001, "initial_accumulator_value": 0.1, "epsilon": 1e-7},
+        O.Adadelta: {"learning_rate": 0.001, "rho": 0.95, "epsilon": 1e-7},
+        O.Adamax: {"learning_rate": 0.001, **rates},
+        O.Nadam: {"learning_rate": 0.001, **rates},
+    }[cls]
+
+
+@everyone
+@pytest.mark.parametrize("be", BACKENDS)
+def test_two_parameters_are_two_problems(cls, be, rng):
+    """Of any sizes: each steps as it would alone, and the padding between them does not matter."""
+    shapes = [(3, 5), (), (17,), (2, 2, 2)]
+    starts, gradients = ([rng.standard_normal(s) for s in shapes] for _ in range(2))
+    params = [Parameter(s, be, f"layer/{i}") for i, s in enumerate(starts)]
+    together = cls()
+    together.build(params)
+    for _ in range(3):
+        for p, g in zip(params, gradients, strict=True):
+            p.receive(be.asarray(g))
+        together.apply()
+    for p, start, g in zip(params, starts, gradients, strict=True):
+        alone = Parameter(start, be, "alone/w")
+        optimizer = cls()
+        optimizer.build([alone])
+        for _ in range(3):
+            alone.receive(be.asarray(g))
+            optimizer.apply()
+        np.testing.assert_array_equal(p.numpy(), alone.numpy())
+        assert p.shape == start.shape
+
+
+@everyone
+def test_no_gradient_is_a_gradient_of_zero(cls, oracle):
+    p, q = (Parameter(START, oracle, f"layer/{name}") for name in "pq")
+    optimizer = cls(weight_decay=None)
+    optimizer.build([p, q])
+    for _ in range(3):
+        p.receive(GRADIENT)
+        optimizer.apply()
+    np.testing.assert_array_equal(q.numpy(), START)
+    assert (p.numpy() != START).all()
+    assert p.grad is None
+
+
+def test_weights_and_gradients_are_slices_of_flat_buffers(oracle):
+    p, q = Parameter(START, oracle, "a/p"), Parameter(np.ones((2, 2)), oracle, "a/q")
+    optimizer = O.SGD(1.0)
+    optimizer.build([p, q])
+    for own, buffer in ((p.data, optimizer.flat), (q.data, optimizer.flat), (q.grad_buffer, optimizer.flat_grad)):
+        assert np.shares_memory(own, buffer)
+    p.assign([5.0, 6, 7])  # set_weights after build
+    p.receive(np.ones(3))
+    q.receive(np.ones((2, 2)))
+    q.receive(np.ones((2, 2)))
+    optimizer.apply()
+    assert p.numpy().tolist() == [4, 5, 6]
+    assert q.numpy().tolist() == [[-1, -1], [-1, -1]]
+
+
+@pytest.mark.parametrize("cls", [O.Adam, O.SGD])
+def test_state_is_kept_when_the_trainable_set_changes(cls, oracle):
+    make = (lambda: cls(momentum=0.9)) if cls is O.SGD else cls
+    p, q = (Parameter(START, oracle, f"layer/{name}") for name in "pq")
+    optimizer, alone = make(), make()
+    expected = Parameter(START, oracle, "layer/alone")
+    alone.build([expected])
+    for trainable in ([p, q], [p], [q, p], [p, q]):
+        optimizer.build(trainable)
+        p.receive(GRADIENT)
+        expected.receive(GRADIENT)
+        optimizer.apply()
+        alone.apply()
+        np.testing.assert_array_equal(p.numpy(), expected.numpy())
+    optimizer.build([p, q])  # nothing changed: the buffers stay
+    flat = optimizer.flat
+    optimizer.build([p, q])
+    assert optimizer.flat is flat
+
+
+def test_another_optimizer_may_take_over_and_give_back(oracle):
+    p = Parameter(START, oracle, "layer/w")
+    first, second = O.SGD(1.0), O.SGD(1.0)
+    for optimizer in (first, second, first):
+        optimizer.build([p])
+        p.receive(np.ones(3))
+        optimizer.apply()
+    np.testing.assert_array_equal(p.numpy(), START - 3)
+
+
+# clipping, decay, rates -----------------------------------------------------------------------------------------------
+
+
+def stepped(optimizer, be, gradients):
+    params = [Parameter(np.zeros_like(g), be, f"layer/{i}") for i, g in enumerate(gradients)]
+    optimizer.build(params)
+    for p, g in zip(params, gradients, strict=True):
+        p.receive(be.asarray(g))
+    optimizer.apply()
+    return [-p.numpy() for p in params]  # SGD at rate 1: the gradient that was used
+
+
+@pytest.mark.parametrize("be", BACKENDS)
+def test_clipping(be):
+    g = [np.array([3.0, 4]), np.array([0.3, 0.4])]
+    norm, total = (5, 0.5), math.sqrt(25.25)
+
+    def check(actual, expected):
+        for a, e in zip(actual, expected, strict=True):
+            np.testing.assert_allclose(a, e, rtol=1e-6)
+
+    check(stepped(O.SGD(1.0, clipnorm=1.0), be, g), [g[0] / norm[0], g[1]])
+    check(stepped(O.SGD(1.0, global_clipnorm=1.0), be, g), [g[0] / total, g[1] / total])
+    check(stepped(O.SGD(1.0, global_clipnorm=10.0), be, g), g)
+    check(stepped(O.SGD(1.0, clipvalue=0.35), be, [-g[0], g[1]]), [[-0.35, -0.35], [0.3, 0.35]])
+
+
+@pytest.mark.parametrize("be", BACKENDS)
+def test_weight_decay_comes_before_the_update(be):
+    w = run(O.SGD(0.5, weight_decay=0.1), be, steps=2, gradients=[GRADIENT, GRADIENT])
+    expected = START
+    for _ in range(2):
+        expected = expected - 0.1 * 0.5 * expected - 0.5 * GRADIENT
+    np.testing.assert_allclose(w, expected, rtol=1e-6)
+
+
+def test_schedule_counts_steps_from_0(oracle):
+    seen = []
+    optimizer = O.SGD(lambda step: seen.append(step) or 1.0 / (1 + step))
+    w = run(optimizer, oracle, gradients=[np.ones(3)] * 3)
+    assert seen == [0, 1, 2]
+    np.testing.assert_allclose(w, START - 1 - 1 / 2 - 1 / 3)
+    assert optimizer.learning_rate == 0.25
+    with pytest.raises(TypeError, match="SGD: learning_rate: expected no assignment while a schedule sets it, received 0.1"):
+        optimizer.learning_rate = 0.1
+
+
+def test_the_rate_can_be_set(oracle):
+    optimizer = O.SGD(1.0)
+    optimizer.learning_rate = np.float32(0.5)
+    assert optimizer.lr == 0.5
+    optimizer.lr = 2
+    assert run(optimizer, oracle, steps=1).tolist() == (START - 2 * GRADIENT).tolist()
+
+
+def test_old_spellings(notes):
+    optimizer = O.Adam(lr=0.01, decay=0.0)
+    assert optimizer.learning_rate == 0.01
+    O.Adam(lr=0.02, epsilon=None, decay=0.0)  # said once
+    assert notes() == ["Adam(lr=...) is read as learning_rate=", "Adam(decay=0.0) is ignored"]
+    assert O.Adam(epsilon=None).epsilon == 1e-7
+
+
+def test_count_params(oracle):
+    """Keras's count: Adam on 8,050 weights has 16,102 numbers of state."""
+    optimizer = O.Adam()
+    optimizer.build([Parameter(np.zeros(8050), oracle, "layer/w")])
+    assert optimizer.count_params() == 16102
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: O.Adam(-0.1), ValueError, "Adam: learning_rate: expected a finite number of at least 0, received -0.1"),
+        (lambda: O.Adam(math.nan), ValueError, "Adam: learning_rate: expected a finite number of at least 0, received nan"),
+        (lambda: O.Adam("0.1"), TypeError, "Adam: learning_rate: expected a number or a schedule, received '0.1'"),
+        (lambda: O.Adam(beta_1=1), ValueError, "Adam: beta_1: expected a number from 0 to below 1, received 1"),
+        (lambda: O.SGD(momentum=-1), ValueError, "SGD: momentum: expected a number from 0 to below 1, received -1"),
+        (lambda: O.SGD(clipnorm=1, clipvalue=1), ValueError, "SGD: expected at most one of clipnorm, clipvalue, global_clipnorm, received 2 of them"),  # noqa: E501
+        (lambda: O.SGD(clipnorm=0), ValueError, "SGD: clipping: expected a bound above 0, received [0]"),
+        (lambda: O.SGD(weight_decay=-1), ValueError, "SGD: weight_decay: expected at least 0, received -1"),
+        (lambda: O.SGD(decay=1e-6), ValueError, "SGD: decay: expected 0, received another value; pass a schedule as learning_rate, e.g. lambda step: 1e-3 / (1 + 1e-4 * step)"),  # noqa: E501
+        (lambda: O.SGD(rate=1), TypeError, "SGD: expected arguments of the optimizer, received 'rate'"),
+        (lambda: O.get("addam"), ValueError, """optimizer: expected one of adadelta, adagrad, adam, adamw, adamax, nadam, rmsprop, sgd, received 'addam'; did you mean "adam"?"""),  # noqa: E501
+        (lambda: O.get(3), TypeError, "optimizer: expected a name or an Optimizer, received 3"),
+        (lambda: O.Adagrad(initial_accumulator_value=-1), ValueError, "Adagrad: initial_accumulator_value: expected at least 0, received -1"),  # noqa: E501
+    ],
+)  # fmt: skip
+def test_errors(make, error, message):
+    with pytest.raises(error) as caught:
+        make()
+    assert str(caught.value) == message
+    assert isinstance(caught.value, errors.MinicnnError)
+
+
+def test_a_refused_rate_changes_nothing():
+    optimizer = O.Adam(0.5)
+    with pytest.raises(ValueError, match="learning_rate"):
+        optimizer.learning_rate = -1
+    assert optimizer.learning_rate == 0.5

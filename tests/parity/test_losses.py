@@ -1,0 +1,88 @@
+"""Losses and metrics against Keras's: values, gradients, sample weights, reductions, label smoothing."""
+
+import numpy as np
+import pytest
+
+import minicnn as mc
+
+from .wire import pack
+
+pytestmark = pytest.mark.parity
+
+N, K = 7, 5
+CASES = [
+    ("CategoricalCrossentropy", {}),
+    ("CategoricalCrossentropy", {"label_smoothing": 0.1}),
+    ("CategoricalCrossentropy", {"from_logits": True}),
+    ("CategoricalCrossentropy", {"from_logits": True, "label_smoothing": 0.2}),
+    ("SparseCategoricalCrossentropy", {}),
+    ("SparseCategoricalCrossentropy", {"from_logits": True}),
+    ("BinaryCrossentropy", {}),
+    ("BinaryCrossentropy", {"label_smoothing": 0.1}),
+    ("BinaryCrossentropy", {"from_logits": True}),
+    ("MeanSquaredError", {}),
+    ("MeanAbsoluteError", {}),
+]
+
+
+def problem(name, options, seed=0):
+    rng = np.random.default_rng(seed)
+    p = rng.standard_normal((N, K)) * 3
+    if "Binary" in name:
+        y = rng.integers(0, 2, (N, K)).astype(float)
+        p = p if options.get("from_logits") else 1 / (1 + np.exp(-p))
+    elif "Crossentropy" in name:
+        y = rng.integers(0, K, N)
+        y = y if "Sparse" in name else np.eye(K)[y]
+        p = p if options.get("from_logits") else np.exp(p) / np.exp(p).sum(1, keepdims=True)
+    else:
+        y = rng.standard_normal((N, K))
+    return y, p, rng.uniform(0, 2, N)
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight", "none"])
+@pytest.mark.parametrize(("name", "options"), CASES, ids=str)
+def test_loss(keras64, name, options, reduction, weighted, yardstick):
+    y, p, w = problem(name, options)
+    options = options | {"reduction": reduction}
+    _, theirs = keras64("loss_values", {"y": y, "p": p} | ({"w": w} if weighted else {}), name=name, options=options)
+    tensor = mc.Tensor(p, requires_grad=True)
+    value = getattr(mc.losses, name)(**options)(y, tensor, sample_weight=w if weighted else None)
+    yardstick.relative("losses float64: values", f"{name} {options}", value.numpy(), theirs["value"], 1e-9)
+    value.backward(np.ones_like(value.numpy()))
+    yardstick.relative("losses float64: gradients", f"{name} {options}", tensor.grad, theirs["gradient"], 1e-9)
+
+
+def test_probabilities_of_0_and_1_are_clipped_alike(keras64, yardstick):
+    p = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    y = np.array([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    for name in ("CategoricalCrossentropy", "BinaryCrossentropy"):
+        _, theirs = keras64("loss_values", {"y": y, "p": p}, name=name, options={})
+        value = getattr(mc.losses, name)()(y, p)
+        yardstick.relative("losses float64: values", f"{name} of 0 and 1", value, theirs["value"], 1e-9)
+
+
+METRICS = [
+    ("CategoricalAccuracy", {}), ("SparseCategoricalAccuracy", {}), ("BinaryAccuracy", {}),
+    ("TopKCategoricalAccuracy", {"k": 2}), ("SparseTopKCategoricalAccuracy", {"k": 3}), ("MeanSquaredError", {}),
+    ("MeanAbsoluteError", {}), ("RootMeanSquaredError", {}), ("CategoricalCrossentropy", {}),
+    ("SparseCategoricalCrossentropy", {}), ("BinaryCrossentropy", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "options"), METRICS, ids=lambda value: value if isinstance(value, str) else "")
+def test_metric_over_batches(keras64, name, options, yardstick):
+    rng = np.random.default_rng(3)
+    batches = []
+    for n in (6, 6, 2):
+        p = rng.dirichlet(np.ones(K), n)
+        y = rng.integers(0, K, n)
+        y = rng.integers(0, 2, (n, K)) if "Binary" in name else y if "Sparse" in name else np.eye(K)[y]
+        batches.append((y, p))
+    sent = pack("y", [y for y, _ in batches]) | pack("p", [p for _, p in batches])
+    header, _ = keras64("metric_values", sent, name=name, options=options)
+    metric = getattr(mc.metrics, name)(**options)
+    for i, (y, p) in enumerate(batches):
+        metric.update_state(y, p)
+        yardstick.absolute("metrics", f"{name} after batch {i}", float(metric.result()), header["results"][i], 1e-6)
