@@ -145,14 +145,15 @@ def run(args: argparse.Namespace, stop: StopOnSignal) -> None:
     held_out = scaled(data.x_held), minicnn.to_categorical(data.y_held, 10)
 
     trainable = sum(weight.numpy().size for weight in model.trainable_weights)
-    rehearsal = f" (rehearsal, --limit {args.limit})" if args.limit else ""
-    print(f"data      {folder or 'embedded digits'}{rehearsal}: {len(data.x_train):,} training, {len(data.x_held):,} "
-          f"held-out, {len(data.x_test):,} test images")  # fmt: skip
+    sizes = f"{len(data.x_train):,} training, {len(data.x_held):,} held-out, {len(data.x_test):,} test images"
+    print(f"data      {folder or 'embedded digits'}{' (rehearsal)' if args.limit else ''}: {sizes}")
     print(f"network   {model.name}, {model.count_params():,} parameters, {trainable:,} of them trainable")
     print(f"device    {model.backend.describe()}")
-    print(f"training  epochs {epochs}, steps per epoch {len(flow)}, batch {batch_size}, seed {model.seed}", flush=True)
-    if folder and epochs * len(flow) < 1000:
-        print("note      fewer than about 1,000 steps: batch norm's averages, and so the validation, say little yet")
+    print(f"training  epochs {epochs}, steps per epoch {len(flow)}, batch {batch_size}, seed {model.seed}")
+    enough = round(10 / (1 - settings["momentum"]))
+    if epochs * len(flow) < enough:
+        print(f"note      under about {enough:,} steps batch norm's averages, and so the validation, say little")
+    sys.stdout.flush()
 
     # 3. Training. ReduceLROnPlateau comes first, because it logs the learning rate.
     began = time.perf_counter()
@@ -167,20 +168,7 @@ def run(args: argparse.Namespace, stop: StopOnSignal) -> None:
     history.write(args.out / "history.csv", trained)
     submission.write(args.out / "submission.csv", model.predict(scaled(data.x_test), verbose=0).argmax(axis=1))
     submission.check(args.out / "submission.csv", rows=len(data.x_test))
-
-    # 5. Pictures of what went in, what happened, and what is still wrong.
-    each = reports.samples.one_of_each(data.y_train)
-    shaken = generator.flow(data.x_train[each], batch_size=len(each), shuffle=False, seed=model.seed)
-    versions = [next(shaken) for _ in range(3)]
-    probabilities = model.predict(held_out[0], verbose=0)
-    worst = reports.worst.find(data.y_held, probabilities)
-    pictures = {
-        "label_counts": reports.labels.draw(reports.labels.count(data.y_train)),
-        "samples": reports.samples.draw_augmented(data.x_train[each], *versions, titles=data.y_train[each]),
-        "curves": reports.curves.draw(trained),
-        "confusion": reports.confusion.draw(reports.confusion.table(data.y_held, probabilities)),
-        "worst_errors": reports.worst.draw(data.x_held, worst),
-    }
+    pictures = draw(data, generator, trained, model.predict(held_out[0], verbose=0))
     for name, picture in pictures.items():
         reports.save(picture, args.out / f"{name}.png")
 
@@ -191,6 +179,20 @@ def run(args: argparse.Namespace, stop: StopOnSignal) -> None:
     print(f"time      {seconds:.0f} s training, {time.perf_counter() - started:.0f} s in all")
     print(f"outputs   in {args.out}: submission.csv ({len(data.x_test):,} rows, checked), history.csv, "
           f"weights.safetensors, {', '.join(f'{name}.png' for name in pictures)}")  # fmt: skip
+
+
+def draw(data: Digits, generator, trained, probabilities: np.ndarray) -> dict:
+    """Pictures of what went in, what happened, and what is still wrong."""
+    each = reports.samples.one_of_each(data.y_train)
+    shaken = generator.flow(data.x_train[each], batch_size=len(each), shuffle=False, seed=0)
+    versions = [next(shaken) for _ in range(3)]
+    return {
+        "label_counts": reports.labels.draw(reports.labels.count(data.y_train)),
+        "samples": reports.samples.draw_augmented(data.x_train[each], *versions, titles=data.y_train[each]),
+        "curves": reports.curves.draw(trained),
+        "confusion": reports.confusion.draw(reports.confusion.table(data.y_held, probabilities)),
+        "worst_errors": reports.worst.draw(data.x_held, reports.worst.find(data.y_held, probabilities)),
+    }
 
 
 def main(argv: list[str] | None = None) -> int:

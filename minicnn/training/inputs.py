@@ -117,6 +117,7 @@ class Batches:
     def __init__(self, model, iterable, class_weight=None):
         self.model, self.iterable, self.class_weight = model, iterable, class_weight
         self.steps = len(iterable) if hasattr(iterable, "__len__") else None
+        require(self.steps != 0, "fit", "batches (x, y)", "an iterable without any", error=DataError)
         self.iterator = iter(())
 
     def batches(self, be, streams, shuffle: bool, steps: int | None):

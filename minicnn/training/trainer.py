@@ -140,6 +140,9 @@ class Trainer(LayerStack):
                  return_dict=False):  # fmt: skip
         """Loss and metrics on data: the loss alone, [loss, metrics...], or a dict."""
         self._ready("evaluate")
+        for name, value in {"batch_size": batch_size, "steps": steps}.items():
+            if value is not None:
+                positive_int(f"evaluate: {name}", value)
         data = source(self, x, y, batch_size, sample_weight)
         hooks = self._hooks(callbacks, verbose, steps or data.steps)
         try:

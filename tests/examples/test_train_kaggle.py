@@ -80,6 +80,7 @@ def test_the_command_on_kaggle_files(kaggle, tmp_path):
     assert "network   kaggle_bn, 889,322 parameters, 888,426 of them trainable" in out
     assert "device    CPU, kernel set numba_cpu, float32, " in out
     assert "training  epochs 2, steps per epoch 3, batch 20, seed 1" in out
+    assert "note      under about 1,000 steps" in out
     assert "submission.csv (12 rows, checked)" in out
     folder = tmp_path / "runs" / "kaggle_bn"
     assert written(folder)["epoch"] == [0, 1]
@@ -97,7 +98,7 @@ def test_embedded_digits_are_announced(example, tmp_path, capsys):
         "the real files: kaggle competitions download -c digit-recognizer -p data && unzip data/digit-recognizer.zip "
         "-d data"
     )
-    assert second == "data      embedded digits (rehearsal, --limit 32): 32 training, 180 held-out, 180 test images"
+    assert second == "data      embedded digits (rehearsal): 32 training, 180 held-out, 180 test images"
     written(tmp_path / "out")
     submission.check(tmp_path / "out" / "submission.csv", 180)
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+import minicnn
 from minicnn.errors import ArgumentError, DataError, MissingDataError, WeightsError
 from minicnn.io import load_weights, save_weights, weights
 
@@ -249,3 +250,29 @@ def test_no_file(tmp_path, rng):
         model(rng), tmp_path / "w.safetensors", MissingDataError,
         f"weights {tmp_path / 'w.safetensors'}: expected a file, received none",
     )  # fmt: skip
+
+
+def small_network(seed):
+    nn = minicnn.layers
+    return minicnn.Sequential(
+        [
+            minicnn.Input((6, 6, 1)), nn.Conv2D(4, 3), nn.BatchNormalization(), nn.PReLU(), nn.Flatten(),
+            nn.Dense(3, name="digits"),
+        ],
+        seed=seed, kernels="numpy_ref",
+    )  # fmt: skip
+
+
+def test_a_model_saved_and_loaded_predicts_the_same_bytes(tmp_path, rng):
+    path, x = tmp_path / "w.safetensors", rng.random((5, 6, 6, 1), np.float32)
+    first, second = small_network(1), small_network(2)
+    first.save_weights(path)
+    assert set(weights.read(path)) == {
+        "conv2d/kernel", "conv2d/bias", "batch_normalization/gamma", "batch_normalization/beta",
+        "batch_normalization/moving_mean", "batch_normalization/moving_variance", "p_re_lu/alpha", "digits/kernel",
+        "digits/bias",
+    }  # fmt: skip
+    second.load_weights(path)
+    assert first.predict(x, verbose=0).tobytes() == second.predict(x, verbose=0).tobytes()
+    second.save_weights(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()

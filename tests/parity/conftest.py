@@ -24,7 +24,7 @@ class Keras:
     """A process that holds Keras on JAX in one float type.  keras(task, arrays, **options) -> (header, arrays)."""
 
     def __init__(self, dtype: str, home: str):
-        env = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "KERAS_HOME": home, "PYTHONPATH": str(ROOT)}
+        env = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "KERAS_HOME": home, "COLUMNS": "200"}
         env["JAX_ENABLE_X64"] = "1" if dtype == "float64" else "0"
         command = [sys.executable, "-m", "tests.parity.keras_worker", dtype]
         self.log = tempfile.TemporaryFile()

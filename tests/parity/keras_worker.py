@@ -4,6 +4,7 @@ A request names a function of this file; its keyword arguments are the header's 
 The environment, set by the parent, chooses the backend (JAX on the CPU) and JAX_ENABLE_X64.
 """
 
+import functools
 import os
 import sys
 import traceback
@@ -26,7 +27,7 @@ def table(arrays, what):
     model, lines = build(keras, what), []
     rows = [[type(layer).__name__, list(layer.output.shape[1:]), [list(w.shape) for w in layer.get_weights()]]
             for layer in model.layers]  # fmt: skip
-    model.summary(print_fn=lines.append, line_length=200)
+    model.summary(print_fn=lines.append, line_length=160)
     return {"rows": rows, "summary": "\n".join(lines), "total": model.count_params()}, {}
 
 
@@ -35,26 +36,34 @@ def passes(arrays, what, training, loss):
 
     loss: "cross-entropy" with one-hot y, or "dot": sum(output * y), y being a cotangent.
     """
-    model = build(keras, what)
+    model, differentiate = _differentiated(what, training, loss)
     model.set_weights(unpack("w", arrays))
     x, y = (jnp.asarray(arrays[name], keras.config.floatx()) for name in "xy")
+    probes = [jnp.zeros_like(x)] + [jnp.zeros((len(x), *layer.output.shape[1:]), x.dtype) for layer in model.layers]
+    weights = ([v.value for v in group] for group in (model.trainable_variables, model.non_trainable_variables))
+    (value, (outputs, moving)), (dw, dy) = differentiate(*weights, probes, x, y)
+    return {"loss": float(value)}, pack("out", outputs) | pack("dout", dy) | pack("dw", dw) | pack("moving", moving)
 
-    def run(trainable, probes):
+
+@functools.cache
+def _differentiated(what, training, loss):
+    """The model, and a compiled function that differentiates its loss by weights and probes."""
+    model = build(keras, what)
+
+    def run(trainable, others, probes, x, y):
         """probes: zeros added to the input and to every output, so that their gradients are the outputs'."""
+        state = [*zip(model.trainable_variables, trainable, strict=True),
+                 *zip(model.non_trainable_variables, others, strict=True)]  # fmt: skip
         outputs = []
-        with keras.StatelessScope(state_mapping=list(zip(model.trainable_variables, trainable, strict=True))) as scope:
+        with keras.StatelessScope(state_mapping=state) as scope:
             h = x + probes[0]
             for layer, probe in zip(model.layers, probes[1:], strict=True):
                 outputs.append(layer(h, training=training))
                 h = outputs[-1] + probe
             value = (h * y).sum() if loss == "dot" else keras.losses.CategoricalCrossentropy()(y, h)
-        moving = [scope.get_current_value(v) for v in model.non_trainable_variables]
-        return value, (outputs, [v.value if m is None else m for v, m in zip(model.non_trainable_variables, moving, strict=True)])
+        return value, (outputs, [scope.get_current_value(v) for v in model.non_trainable_variables])
 
-    probes = [jnp.zeros_like(x)] + [jnp.zeros((len(x), *layer.output.shape[1:]), x.dtype) for layer in model.layers]
-    differentiate = jax.jit(jax.value_and_grad(run, argnums=(0, 1), has_aux=True))
-    (value, (outputs, moving)), (dw, dy) = differentiate([v.value for v in model.trainable_variables], probes)
-    return {"loss": float(value)}, pack("out", outputs) | pack("dout", dy) | pack("dw", dw) | pack("moving", moving)
+    return model, jax.jit(jax.value_and_grad(run, argnums=(0, 2), has_aux=True))
 
 
 def steps(arrays, what, optimizer):
@@ -77,7 +86,7 @@ def fit(arrays, what, optimizer, loss, metrics, options):
     x, y = arrays["x"], arrays["y"]
     weights = {"sample_weight": arrays["sample_weight"]} if "sample_weight" in arrays else {}
     if "class_weight" in options:
-        options["class_weight"] = {int(k): v for k, v in options["class_weight"].items()}
+        options["class_weight"] = {int(k): v for k, v in options["class_weight"].items()}  # JSON's keys are strings
     history = model.fit(x, y, shuffle=False, verbose=0, **options, **weights).history
     found = {"history": history, "evaluated": [float(v) for v in model.evaluate(x, y, batch_size=7, verbose=0)]}
     return found, pack("w", model.get_weights()) | {"predicted": model.predict(x, verbose=0)}

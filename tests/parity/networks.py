@@ -126,7 +126,7 @@ LAYERS = {
     "max pool": (IMAGE, lambda L: L.MaxPooling2D()),
     "max pool same": (IMAGE, lambda L: L.MaxPooling2D(2, padding="same")),
     "max pool overlapping": (IMAGE, lambda L: L.MaxPooling2D((3, 2), strides=(2, 1))),
-    "average pool": (IMAGE, lambda L: L.AveragePooling2D()),
+    "average pool": (IMAGE, lambda L: L.AveragePooling2D((2, 3))),
     "average pool same": (IMAGE, lambda L: L.AveragePooling2D(3, strides=2, padding="same")),
     "average pool overlapping": (IMAGE, lambda L: L.AveragePooling2D((2, 3), strides=1)),
     "global average pool": (IMAGE, lambda L: L.GlobalAveragePooling2D()),
@@ -153,8 +153,8 @@ LAYERS = {
 } | {
     name: (VECTOR, lambda L, name=name: L.Activation(name))
     for name in (
-        "relu", "elu", "selu", "leaky_relu", "sigmoid", "tanh", "softmax", "linear", "exponential", "gelu",
-        "hard_sigmoid", "log_softmax", "silu", "softplus", "softsign",
+        "relu", "elu", "selu", "leaky_relu", "sigmoid", "tanh", "softmax", "linear", "exponential",
+        "gelu", "hard_sigmoid", "log_softmax", "silu", "softplus", "softsign",
     )
 }  # fmt: skip
 

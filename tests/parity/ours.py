@@ -17,6 +17,8 @@ def passes(model, x, y, *, training: bool, loss: str) -> dict:
         probes.append(Tensor(be.xp.zeros(t.shape, be.dtype), be, requires_grad=True))
         return t + probes[-1]
 
+    for p in model.weights:
+        p.grad = None
     fused = loss == "cross-entropy" and model.fused
     with be.running():
         h = probe(Tensor(np.asarray(x, be.dtype), be))

@@ -3,23 +3,23 @@
 import numpy as np
 import pytest
 
+import minicnn as mc
+
 from .conftest import images, model_in
 from .wire import pack, unpack
 
 pytestmark = pytest.mark.parity
 
-ADAM = {"name": "SGD", "learning_rate": 0.05}
+SGD = {"name": "SGD", "learning_rate": 0.05}
 
 
 def compare(keras64, what, loss, options, yardstick, one_hot=True, sample_weight=None, metrics=("accuracy", "mse")):
-    import minicnn as mc
-
     x, y = images(50)
     y = y if one_hot else y.argmax(1)
     model = model_in("float64", what)
     arrays = pack("w", model.get_weights()) | {"x": x, "y": y}
     arrays |= {} if sample_weight is None else {"sample_weight": sample_weight}
-    header, theirs = keras64("fit", arrays, what=what, optimizer=ADAM, loss=loss, metrics=metrics, options=options)
+    header, theirs = keras64("fit", arrays, what=what, optimizer=SGD, loss=loss, metrics=metrics, options=options)
     model.compile(mc.optimizers.SGD(0.05), loss, metrics=list(metrics))
     history = model.fit(x, y, shuffle=False, verbose=0, sample_weight=sample_weight, **options).history
     kind = "fit float64"
@@ -51,7 +51,5 @@ def test_sample_weights(keras64, yardstick):
 
 
 def test_class_weights(keras64, yardstick):
-    options = {"epochs": 2, "batch_size": 20, "class_weight": {"0": 2.0, "3": 0.5}}
-    import minicnn as mc  # noqa: F401
-
+    options = {"epochs": 2, "batch_size": 20, "class_weight": {0: 2.0, 3: 0.5}}
     compare(keras64, "d", "categorical_crossentropy", options, yardstick)

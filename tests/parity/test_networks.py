@@ -58,9 +58,9 @@ def test_b_to_e_in_float32(keras32, what, yardstick):
 
 def test_a_keeps_its_batch_statistics_out_of_inference(keras64):
     """Training and inference differ, else comparing both would prove nothing; moving averages move in training alone."""
-    model, mine, _ = both(keras64, "float64", "a", True, 4)
+    model, mine, _ = both(keras64, "float64", "a", True, 16)
     before = [p.numpy().copy() for p in model.non_trainable_weights]
-    x, y = images(4)
+    x, y = images(16)
     still = ours.passes(model, x, y, training=False, loss="cross-entropy")
     assert all(np.array_equal(a, b) for a, b in zip(before, still["moving"], strict=True))
     assert not np.allclose(mine["out"][1], still["out"][1], rtol=1e-2)

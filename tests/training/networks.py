@@ -22,12 +22,12 @@ def network_a(filters=(32, 64), units=256, classes=10, size=28, smooth=False, **
     ], **kwargs)  # fmt: skip
 
 
-def small(seed=1, compiled=True, **kwargs):
-    """Everything that has state or randomness, in a few weights."""
+def small(seed=1, compiled=True, threads=1, **kwargs):
+    """Everything that has state or randomness, in a few weights. One thread: there is nothing to share out."""
     model = Sequential([
         layers.Conv2D(3, 3, activation="relu", input_shape=(6, 6, 1)), layers.BatchNormalization(momentum=0.9),
         layers.MaxPooling2D(), layers.Dropout(0.3), layers.Flatten(), layers.Dense(3, activation="softmax"),
-    ], seed=seed, **kwargs)  # fmt: skip
+    ], seed=seed, threads=threads, **kwargs)  # fmt: skip
     if compiled:
         model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model

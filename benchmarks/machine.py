@@ -1,0 +1,80 @@
+"""What a measurement needs to be believed: the machine, who else used it, the thread settings, an atomic result file."""
+
+import json
+import os
+import platform
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+SETTINGS = ("OPENBLAS_", "OMP_", "MKL_", "NUMBA_", "XLA_", "TF_", "KMP_", "GOMP_")
+
+
+def describe() -> dict:
+    """CPU, cores, memory in bytes, operating system."""
+    model, memory = platform.processor(), 0
+    try:
+        info = Path("/proc/cpuinfo").read_text()
+        model = next(line.split(":", 1)[1].strip() for line in info.splitlines() if line.startswith("model name"))
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (OSError, StopIteration, ValueError):
+        pass
+    return {"cpu": model, "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+            "memory": memory, "system": platform.platform()}  # fmt: skip
+
+
+def settings() -> dict[str, str]:
+    """The environment variables that steer threads and kernels."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)}
+
+
+def commit() -> str:
+    """The source's git commit, with + if the tree differs from it."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        found = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True).stdout
+        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
+        return found.strip() + ("+" if changed.strip() else "")
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def load() -> list[float]:
+    """The load averages over 1, 5 and 15 minutes."""
+    return [round(value, 2) for value in os.getloadavg()] if hasattr(os, "getloadavg") else []
+
+
+def busy_seconds() -> float | None:
+    """CPU seconds that all processes together have used since the start, stolen time included; None where unknown."""
+    try:
+        fields = [int(n) for n in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    except (OSError, ValueError):
+        return None
+    user, nice, system, _idle, _iowait, irq, softirq, steal = fields
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def others_before(seconds: float = 1.0) -> float | None:
+    """The fraction of all cores that is busy now, while this process sleeps."""
+    before = busy_seconds()
+    time.sleep(seconds)
+    after = busy_seconds()
+    return None if before is None else (after - before) / (seconds * (os.cpu_count() or 1))
+
+
+def write_json(path: Path, value: dict) -> None:
+    """Whole or not at all: a temporary file in the same folder, then a rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "w") as file:
+            json.dump(value, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

@@ -1,0 +1,25 @@
+"""Keras on the backend that the environment variable KERAS_BACKEND names."""
+
+import importlib
+import importlib.metadata
+import os
+
+import keras
+from network import KerasLike
+from protocol import serve
+
+
+class Keras(KerasLike):
+    def __init__(self, problem, backend):
+        assert keras.backend.backend() == backend
+        self.backend = importlib.import_module(backend)
+        super().__init__(keras, problem)
+
+    def describe(self):
+        threads = f"{os.cpu_count()} CPUs, the backend's default"
+        if self.backend.__name__ == "torch":
+            threads = f"{self.backend.get_num_threads()} threads"
+        return {"versions": {"keras": keras.__version__, self.backend.__name__: self.backend.__version__}, "threads": threads}
+
+
+serve(Keras)

@@ -1,0 +1,111 @@
+"""The package from outside: what is installed, what `import minicnn` costs, which names others rely on."""
+
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import minicnn
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_folder_is_a_package_that_is_installed():
+    folders = {p.parent.relative_to(ROOT) for top in ("minicnn", "kernels") for p in (ROOT / top).rglob("*.py")}
+    names = {".".join(f.parts) for f in folders if "__pycache__" not in f.parts}
+    listed = set(PROJECT["tool"]["setuptools"]["packages"])
+    sources = {"minicnn.kernels" + n[len("kernels") :] if n.split(".")[0] == "kernels" else n for n in names}
+    assert sources <= listed
+    assert listed - sources <= {"minicnn.kernels.cuda"}  # holds *.cu alone
+    for name in listed - {"minicnn.kernels.cuda"}:
+        folder = ROOT / (name.removeprefix("minicnn.") if name.startswith("minicnn.kernels") else name).replace(".", "/")
+        assert (folder / "__init__.py").is_file(), name
+    assert PROJECT["tool"]["setuptools"]["package-dir"] == {"minicnn.kernels": "kernels"}
+    assert (ROOT / "minicnn" / "py.typed").is_file()
+
+
+def test_version():
+    assert minicnn.__version__ == PROJECT["project"]["version"]
+
+
+def test_import_is_light():
+    """Nothing heavy before it is used: not even NumPy."""
+    heavy = ["numba", "pandas", "matplotlib", "sklearn", "tqdm", "safetensors", "numpy", "minicnn.training"]
+    assert run(f"import sys, minicnn; print([m for m in {heavy} if m in sys.modules])") == "[]\n"
+
+
+def test_a_model_needs_no_plotting():
+    heavy = ["pandas", "matplotlib", "sklearn", "jax", "keras", "tensorflow", "torch"]
+    assert run(f"import sys, minicnn; minicnn.Sequential; print([m for m in {heavy} if m in sys.modules])") == "[]\n"
+
+
+@pytest.mark.parametrize("name", minicnn.__all__)
+def test_every_listed_name_exists(name):
+    assert getattr(minicnn, name) is not None
+    assert name in dir(minicnn)
+
+
+def test_unknown_names_are_attribute_errors():
+    assert not hasattr(minicnn, "Sequentiel")
+    with pytest.raises(AttributeError, match="module 'minicnn' has no attribute 'Sequentiel'"):
+        minicnn.Sequentiel  # noqa: B018
+
+
+def test_kernels_are_loaded_once():
+    from minicnn import kernels
+    from minicnn.backend import base
+
+    assert base.kernels is kernels
+    assert kernels.__name__ == "minicnn.kernels"
+
+
+PROMISED = {
+    "": "Sequential Input layers optimizers losses metrics initializers callbacks data to_categorical check_grad errors",
+    "Sequential": "add pop summary compile fit evaluate predict get_weights set_weights count_params metrics_names "
+    "train_on_batch test_on_batch predict_on_batch stop_training build layers get_layer save_weights load_weights "
+    "fit_generator predict_classes trainable_weights non_trainable_weights weights __call__",
+    "layers": "Conv2D MaxPooling2D MaxPool2D AveragePooling2D BatchNormalization Dropout Dense Flatten ZeroPadding2D PReLU "
+    "Activation ReLU Softmax LeakyReLU ELU",
+    "optimizers": "Adam RMSprop SGD Adagrad Adadelta Adamax Nadam",
+    "callbacks": "Callback History ReduceLROnPlateau EarlyStopping",
+    "data": "ImageDataGenerator kaggle_digits mnist digits train_test_split",
+    "errors": "MinicnnError",
+    "initializers": "get GlorotUniform HeNormal Zeros Ones",
+    "losses": "get CategoricalCrossentropy SparseCategoricalCrossentropy BinaryCrossentropy MeanSquaredError MeanAbsoluteError",
+}
+
+
+@pytest.mark.parametrize(("owner", "names"), PROMISED.items(), ids=lambda v: v if " " not in v else "")
+def test_promised_names(owner, names):
+    home = getattr(minicnn, owner) if owner else minicnn
+    if owner == "Sequential":
+        home = minicnn.Sequential()
+    missing = [name for name in names.split() if not hasattr(home, name)]
+    assert not missing
+
+
+def test_signature_of_sequential():
+    import inspect
+
+    parameters = inspect.signature(minicnn.Sequential).parameters
+    text = ", ".join(f"{p.name}={p.default}" for p in parameters.values())
+    assert text == "layers=None, name=None, seed=None, device=cpu, kernels=auto, threads=None"
+    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in ("seed", "device", "kernels", "threads"))
+
+
+def test_fit_takes_keras_s_arguments_in_keras_s_order():
+    import inspect
+
+    names = list(inspect.signature(minicnn.Sequential.fit).parameters)[1:]
+    assert names == ["x", "y", "batch_size", "epochs", "verbose", "callbacks", "validation_split", "validation_data", "shuffle",
+                     "class_weight", "sample_weight", "initial_epoch", "steps_per_epoch", "validation_steps",
+                     "validation_batch_size", "validation_freq"]  # fmt: skip
