@@ -1,4 +1,4 @@
-"""What a measurement needs to be believed: the machine, who else used it, the thread settings, an atomic result file."""
+"""What makes a measurement credible: the machine, who else used it, thread settings; and an atomic result file."""
 
 import json
 import os
@@ -8,7 +8,7 @@ import tempfile
 import time
 from pathlib import Path
 
-SETTINGS = ("OPENBLAS_", "OMP_", "MKL_", "NUMBA_", "XLA_", "TF_", "KMP_", "GOMP_")
+SETTINGS = ("OPENBLAS_", "OMP_", "MKL_", "NUMBA_", "XLA_", "TF_NUM_", "TF_ENABLE_", "TF_XLA_", "KMP_", "GOMP_")
 
 
 def describe() -> dict:
@@ -25,17 +25,20 @@ def describe() -> dict:
 
 
 def settings() -> dict[str, str]:
-    """The environment variables that steer threads and kernels."""
-    return {name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)}
+    """The environment variables that steer threads and kernels; paths are nobody's business."""
+    found = {name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)}
+    return {name: "(a path)" if os.sep in value else value for name, value in found.items()}
 
 
 def commit() -> str:
     """The source's git commit, with + if the tree differs from it."""
-    git = ["git", "-C", str(Path(__file__).parent)]
+
+    def git(*words):
+        command = ["git", "-C", str(Path(__file__).parent), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
     try:
-        found = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True).stdout
-        changed = subprocess.run([*git, "status", "--porcelain"], capture_output=True, text=True, check=True).stdout
-        return found.strip() + ("+" if changed.strip() else "")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 

@@ -36,7 +36,7 @@ class Peer:
     def __init__(self, name: str, python: str, settings: dict):
         script, options, env = PEERS[name]
         self.name, self.peak_memory, self.cpu_seconds = name, 0, 0.0
-        self.log = tempfile.TemporaryFile("w+")
+        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
         paths = [str(HERE.parent)] if name in OURS else []
         env = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": os.pathsep.join(paths)} | env
         command = [python, str(HERE / "workers" / script)]
@@ -61,7 +61,8 @@ class Peer:
         self.peak_memory, self.cpu_seconds = answer.pop("peak_memory"), answer.pop("cpu_seconds")
         if "missing" in answer or "error" in answer:
             self.close()
-            raise (MissingError if "missing" in answer else PeerError)(f"{self.name}: {answer.get('missing', answer.get('error'))}")
+            kind = MissingError if "missing" in answer else PeerError
+            raise kind(f"{self.name}: {answer.get('missing') or answer['error']}")
         return answer
 
     def close(self) -> None:

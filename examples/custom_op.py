@@ -10,14 +10,14 @@ import numpy as np
 from minicnn import Sequential, check_grad, layers, op
 
 
-# 1. Write forward as a function of arrays. `be` is the device: its arrays are `be.xp`, its kernels be.relu, be.conv2d, ...
+# 1. Write forward as a function of arrays. `be` is the device: be.xp is its NumPy, be.relu, be.conv2d, ... its kernels.
 # 2. Write backward beside it: from dy, the gradient of the output, to one gradient per array argument.
 @op
 def squared_relu(be, x):
     """y = max(x, 0)^2;  dx = dy 2 max(x, 0).  x any shape."""
     r = be.relu(x)
 
-    def vjp(dy, needs):  # needs[i] tells whether argument i wants a gradient: here there is one, and it is why we are called
+    def vjp(dy, needs):  # needs[i]: does argument i want a gradient? With one argument it does, or nobody would ask.
         return (dy * 2 * r,)
 
     return r * r, vjp
@@ -44,11 +44,13 @@ def main():
     check()
     x = np.random.default_rng(1).uniform(-1, 1, (256, 2))
     y = (x[:, 0] * x[:, 1] > 0).astype(int)  # two opposite quadrants: no straight line divides them
-    model = Sequential([layers.Dense(8, input_shape=(2,)), ScaledSquaredReLU(), layers.Dense(2, activation="softmax")], seed=1)
+    model = Sequential(
+        [layers.Dense(8, input_shape=(2,)), ScaledSquaredReLU(), layers.Dense(2, activation="softmax")], seed=1
+    )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.optimizer.learning_rate = 0.02
     model.fit(x, y, epochs=20, verbose=0)
-    loss, accuracy = model.evaluate(x, y, verbose=0)
+    _, accuracy = model.evaluate(x, y, verbose=0)
     print(f"squared_relu passes its gradient check; a layer made of it fits the quadrants: accuracy {accuracy:.3f}")
     return accuracy
 

@@ -4,7 +4,7 @@ A test that needs a package or files that may be missing skips, visibly. Where t
 that something was never checked, so the environment says what must not be skipped:
 
     MINICNN_REQUIRE=parity       tests marked `parity`: the run with the extra `parity` installed
-    MINICNN_REQUIRE=parity,data  also tests marked `data`, which look for the real files through MINICNN_DATA
+    MINICNN_REQUIRE=parity,data  also tests that look for the real files: their reason to skip names MINICNN_DATA
     CI=true and MINICNN_DATA     imply `data`
 
 Plain `pytest` requires nothing.
@@ -27,10 +27,12 @@ def required() -> set[str]:
 
 
 def refuse_skip(report, marks) -> None:
-    """Turn a skip into a failure if one of `marks` is required."""
-    wanted = sorted(required() & set(marks))
-    if report.skipped and wanted and not hasattr(report, "wasxfail"):
-        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+    """Turn a skip into a failure if one of `marks` is required, or the files that its reason misses are."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+    wanted = sorted(required() & {*marks, *(["data"] if "MINICNN_DATA" in reason else [])})
+    if wanted:
         report.outcome = "failed"
         report.longrepr = f"skipped although MINICNN_REQUIRE or CI requires {', '.join(wanted)}: {reason}"
 

@@ -1,5 +1,7 @@
 """Losses: Keras's numbers, fused against unfused, reductions, smoothing, weights, refused targets."""
 
+# ruff: noqa: E501  (messages are compared word for word, each on its line)
+
 import numpy as np
 import pytest
 
@@ -45,9 +47,7 @@ def test_probabilities_are_normalised_and_clipped():
 
 
 @pytest.mark.parametrize("be", BACKENDS)
-@pytest.mark.parametrize(
-    ("cls", "activation"), [(L.CategoricalCrossentropy, softmax), (L.BinaryCrossentropy, sigmoid)]
-)
+@pytest.mark.parametrize(("cls", "activation"), [(L.CategoricalCrossentropy, softmax), (L.BinaryCrossentropy, sigmoid)])
 @pytest.mark.parametrize("smoothing", [0, 0.2])
 def test_fused_equals_unfused(rng, be, cls, activation, smoothing):
     z, t = rng.standard_normal((6, 4)), np.eye(4)[rng.integers(0, 4, 6)]
@@ -162,7 +162,7 @@ def test_a_function_is_a_loss():
     ("function", "error", "message"),
     [
         (lambda t, y: np.mean(y.numpy()), TypeError, "loss <lambda>: expected a Tensor made from y_pred, received float64"),
-        (lambda t, y: t * 2, ValueError, "loss <lambda>: expected a Tensor made from y_pred by ops, received one that does not depend on it; nothing could be learned from it"),  # noqa: E501
+        (lambda t, y: t * 2, ValueError, "loss <lambda>: expected a Tensor made from y_pred by ops, received one that does not depend on it; nothing could be learned from it"),
     ],
 )  # fmt: skip
 def test_a_function_must_use_its_tensor(function, error, message):
@@ -179,19 +179,19 @@ SPARSE, CATEGORICAL = "sparse_categorical_crossentropy", "categorical_crossentro
 @pytest.mark.parametrize(
     ("loss", "y", "message"),
     [
-        (SPARSE, ONE_HOT, f'{SPARSE}: expected class numbers of shape (N,), received one-hot targets of shape (2, 3); use loss="categorical_crossentropy", or y.argmax(axis=-1)'),  # noqa: E501
-        (CATEGORICAL, [1, 2], f'{CATEGORICAL}: expected one-hot targets of shape (N, 3), received class numbers of shape (2,); use to_categorical(y, 3), or loss="sparse_categorical_crossentropy"'),  # noqa: E501
-        (CATEGORICAL, [[1], [2]], f'{CATEGORICAL}: expected one-hot targets of shape (N, 3), received class numbers of shape (2, 1); use to_categorical(y, 3), or loss="sparse_categorical_crossentropy"'),  # noqa: E501
+        (SPARSE, ONE_HOT, f'{SPARSE}: expected class numbers of shape (N,), received one-hot targets of shape (2, 3); use loss="categorical_crossentropy", or y.argmax(axis=-1)'),
+        (CATEGORICAL, [1, 2], f'{CATEGORICAL}: expected one-hot targets of shape (N, 3), received class numbers of shape (2,); use to_categorical(y, 3), or loss="sparse_categorical_crossentropy"'),
+        (CATEGORICAL, [[1], [2]], f'{CATEGORICAL}: expected one-hot targets of shape (N, 3), received class numbers of shape (2, 1); use to_categorical(y, 3), or loss="sparse_categorical_crossentropy"'),
         (CATEGORICAL, np.eye(4)[:2], f"{CATEGORICAL}: expected one-hot targets of shape (N, 3), received (2, 4)"),
-        (CATEGORICAL, [[1, 0, 0], [0, np.nan, 1]], f"{CATEGORICAL}: expected targets from 0 to 1, received nan in row 1; correct or remove that row"),  # noqa: E501
-        (CATEGORICAL, [[1, 0, 0], [0, 2, 0]], f"{CATEGORICAL}: expected targets from 0 to 1, received 2 in row 1; correct or remove that row"),  # noqa: E501
+        (CATEGORICAL, [[1, 0, 0], [0, np.nan, 1]], f"{CATEGORICAL}: expected targets from 0 to 1, received nan in row 1; correct or remove that row"),
+        (CATEGORICAL, [[1, 0, 0], [0, 2, 0]], f"{CATEGORICAL}: expected targets from 0 to 1, received 2 in row 1; correct or remove that row"),
         (CATEGORICAL, [["a", "b", "c"]] * 2, f"{CATEGORICAL}: expected targets from 0 to 1, received an array of <U1"),
         (SPARSE, [1, 3], "y: expected whole numbers from 0 to 2, received 3 in row 1; correct that label or the number of classes"),
         (SPARSE, [-1, 2], "y: expected whole numbers from 0 to 2, received -1 in row 0; correct that label or the number of classes"),
-        (SPARSE, [1, 1.5], "y: expected whole numbers from 0 to 2, received 1.5 in row 1; correct that label or the number of classes"),  # noqa: E501
-        (SPARSE, [1, np.nan], "y: expected whole numbers from 0 to 2, received nan in row 1; correct that label or the number of classes"),  # noqa: E501
-        ("binary_crossentropy", [[0, 1, -1], [0, 0, 0]], "binary_crossentropy: expected targets from 0 to 1, received -1 in row 0; correct or remove that row"),  # noqa: E501
-        ("mse", [[0, 1, np.inf], [0, 0, 0]], "mean_squared_error: expected finite targets, received inf in row 0; correct or remove that row"),  # noqa: E501
+        (SPARSE, [1, 1.5], "y: expected whole numbers from 0 to 2, received 1.5 in row 1; correct that label or the number of classes"),
+        (SPARSE, [1, np.nan], "y: expected whole numbers from 0 to 2, received nan in row 1; correct that label or the number of classes"),
+        ("binary_crossentropy", [[0, 1, -1], [0, 0, 0]], "binary_crossentropy: expected targets from 0 to 1, received -1 in row 0; correct or remove that row"),
+        ("mse", [[0, 1, np.inf], [0, 0, 0]], "mean_squared_error: expected finite targets, received inf in row 0; correct or remove that row"),
         ("mse", [1, 2], "mean_squared_error: expected targets of shape (N, 3), received (2,)"),
     ],
 )  # fmt: skip
@@ -207,8 +207,8 @@ def test_targets_are_checked(loss, y, message):
     [
         (lambda: L.get("categorical_crossentropie"), ValueError, 'did you mean "categorical_crossentropy"?'),
         (lambda: L.get(3), TypeError, "loss: expected a name, a function or a Loss, received 3"),
-        (lambda: L.CategoricalCrossentropy(label_smoothing=2), ValueError, "categorical_crossentropy: expected label_smoothing from 0 to 1, received 2"),  # noqa: E501
-        (lambda: L.MeanSquaredError("median"), ValueError, "MeanSquaredError: reduction: expected one of sum_over_batch_size, sum, mean_with_sample_weight, none, received 'median'"),  # noqa: E501
+        (lambda: L.CategoricalCrossentropy(label_smoothing=2), ValueError, "categorical_crossentropy: expected label_smoothing from 0 to 1, received 2"),
+        (lambda: L.MeanSquaredError("median"), ValueError, "MeanSquaredError: reduction: expected one of sum_over_batch_size, sum, mean_with_sample_weight, none, received 'median'"),
         (lambda: L.CategoricalCrossentropy(axis=1), ValueError, "categorical_crossentropy: axis: expected -1, received 1"),
     ],
 )  # fmt: skip

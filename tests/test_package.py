@@ -27,7 +27,9 @@ def test_every_folder_is_a_package_that_is_installed():
     assert sources <= listed
     assert listed - sources <= {"minicnn.kernels.cuda"}  # holds *.cu alone
     for name in listed - {"minicnn.kernels.cuda"}:
-        folder = ROOT / (name.removeprefix("minicnn.") if name.startswith("minicnn.kernels") else name).replace(".", "/")
+        folder = ROOT / (name.removeprefix("minicnn.") if name.startswith("minicnn.kernels") else name).replace(
+            ".", "/"
+        )
         assert (folder / "__init__.py").is_file(), name
     assert PROJECT["tool"]["setuptools"]["package-dir"] == {"minicnn.kernels": "kernels"}
     assert (ROOT / "minicnn" / "py.typed").is_file()
@@ -43,9 +45,10 @@ def test_import_is_light():
     assert run(f"import sys, minicnn; print([m for m in {heavy} if m in sys.modules])") == "[]\n"
 
 
-def test_a_model_needs_no_plotting():
+def test_a_model_and_the_reports_load_nothing_heavy_before_they_need_it():
     heavy = ["pandas", "matplotlib", "sklearn", "jax", "keras", "tensorflow", "torch"]
-    assert run(f"import sys, minicnn; minicnn.Sequential; print([m for m in {heavy} if m in sys.modules])") == "[]\n"
+    used = "minicnn.Sequential, minicnn.reports, minicnn.io"
+    assert run(f"import sys, minicnn; {used}; print([m for m in {heavy} if m in sys.modules])") == "[]\n"
 
 
 @pytest.mark.parametrize("name", minicnn.__all__)
@@ -69,18 +72,20 @@ def test_kernels_are_loaded_once():
 
 
 PROMISED = {
-    "": "Sequential Input layers optimizers losses metrics initializers callbacks data to_categorical check_grad errors",
+    "": "Sequential Input layers optimizers losses metrics initializers callbacks data to_categorical check_grad "
+    "errors",
     "Sequential": "add pop summary compile fit evaluate predict get_weights set_weights count_params metrics_names "
     "train_on_batch test_on_batch predict_on_batch stop_training build layers get_layer save_weights load_weights "
     "fit_generator predict_classes trainable_weights non_trainable_weights weights __call__",
-    "layers": "Conv2D MaxPooling2D MaxPool2D AveragePooling2D BatchNormalization Dropout Dense Flatten ZeroPadding2D PReLU "
-    "Activation ReLU Softmax LeakyReLU ELU",
+    "layers": "Conv2D MaxPooling2D MaxPool2D AveragePooling2D BatchNormalization Dropout Dense Flatten "
+    "ZeroPadding2D PReLU Activation ReLU Softmax LeakyReLU ELU",
     "optimizers": "Adam RMSprop SGD Adagrad Adadelta Adamax Nadam",
     "callbacks": "Callback History ReduceLROnPlateau EarlyStopping",
     "data": "ImageDataGenerator kaggle_digits mnist digits train_test_split",
     "errors": "MinicnnError",
     "initializers": "get GlorotUniform HeNormal Zeros Ones",
-    "losses": "get CategoricalCrossentropy SparseCategoricalCrossentropy BinaryCrossentropy MeanSquaredError MeanAbsoluteError",
+    "losses": "get CategoricalCrossentropy SparseCategoricalCrossentropy BinaryCrossentropy MeanSquaredError "
+    "MeanAbsoluteError",
 }
 
 
@@ -99,13 +104,16 @@ def test_signature_of_sequential():
     parameters = inspect.signature(minicnn.Sequential).parameters
     text = ", ".join(f"{p.name}={p.default}" for p in parameters.values())
     assert text == "layers=None, name=None, seed=None, device=cpu, kernels=auto, threads=None"
-    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in ("seed", "device", "kernels", "threads"))
+    assert all(
+        parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in ("seed", "device", "kernels", "threads")
+    )
 
 
 def test_fit_takes_keras_s_arguments_in_keras_s_order():
     import inspect
 
     names = list(inspect.signature(minicnn.Sequential.fit).parameters)[1:]
-    assert names == ["x", "y", "batch_size", "epochs", "verbose", "callbacks", "validation_split", "validation_data", "shuffle",
-                     "class_weight", "sample_weight", "initial_epoch", "steps_per_epoch", "validation_steps",
-                     "validation_batch_size", "validation_freq"]  # fmt: skip
+    assert " ".join(names) == (
+        "x y batch_size epochs verbose callbacks validation_split validation_data shuffle class_weight sample_weight "
+        "initial_epoch steps_per_epoch validation_steps validation_batch_size validation_freq"
+    )

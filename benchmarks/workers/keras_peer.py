@@ -1,7 +1,6 @@
 """Keras on the backend that the environment variable KERAS_BACKEND names."""
 
 import importlib
-import importlib.metadata
 import os
 
 import keras
@@ -19,7 +18,8 @@ class Keras(KerasLike):
         threads = f"{os.cpu_count()} CPUs, the backend's default"
         if self.backend.__name__ == "torch":
             threads = f"{self.backend.get_num_threads()} threads"
-        return {"versions": {"keras": keras.__version__, self.backend.__name__: self.backend.__version__}, "threads": threads}
+        versions = {"keras": keras.__version__, self.backend.__name__: self.backend.__version__}
+        return {"versions": versions, "threads": threads}
 
 
 serve(Keras)

@@ -1,10 +1,11 @@
 """minicnn, one kernel set."""
 
-import minicnn
 import numba
 import numpy
 from network import KerasLike
 from protocol import serve
+
+import minicnn
 
 
 class Minicnn(KerasLike):

@@ -48,10 +48,11 @@ class KerasLike:
 
         self.clock = Clock()
 
-    def _compiled(self, rate):
+    def _compiled(self, rate, optimizer="Adam", learning_rate=1e-3):
         model = build(self.lib, rate, **self.kwargs)
         model.set_weights(self.problem.weights)
-        model.compile(self.lib.optimizers.Adam(1e-3), "categorical_crossentropy", metrics=["accuracy"])
+        rule = getattr(self.lib.optimizers, optimizer)(learning_rate)
+        model.compile(rule, "categorical_crossentropy", metrics=["accuracy"])
         return model
 
     def train(self, steps):
@@ -67,6 +68,6 @@ class KerasLike:
         assert found.shape == (len(self.problem.x_predict), 10)
         return seconds
 
-    def agree(self):
-        model = self._compiled(rate=0.0)
+    def agree(self, optimizer, learning_rate):
+        model = self._compiled(0.0, optimizer, learning_rate)
         return [float(model.train_on_batch(x, y)[0]) for x, y in self.problem.batches()]

@@ -5,7 +5,8 @@ A worker script defines a class and calls serve(TheClass). The class is made fro
       describe() -> dict              versions and thread counts
       train(steps) -> (s, loss)       an epoch of that many batches: seconds per step, and the loss it reports
       predict() -> s                  all prediction images, in batches of 1,000
-      agree() -> [loss, ...]          training losses of the first batches, without dropout, from the given weights
+      agree(optimizer, learning_rate) -> [loss, ...]
+                                      training losses of the first batches, without dropout, from the given weights
 """
 
 import json
@@ -25,7 +26,6 @@ class Problem:
             self.x, self.y, self.x_predict = data["x"], data["y"], data["x_predict"]
             self.weights = [data[f"w{i}"] for i in range(settings["weights"])]
         self.batch_size = settings["batch_size"]
-        self.steps = settings["steps"]
         self.agreement_steps = settings["agreement_steps"]
 
     def batches(self):
@@ -63,5 +63,5 @@ def serve(peer_class) -> None:
             answer = {"missing": str(error)}
         except Exception:
             answer = {"error": traceback.format_exc()}
-        answer |= {"seconds": time.perf_counter() - start, "peak_memory": peak_memory(), "cpu_seconds": time.process_time()}
-        print(json.dumps(answer), file=answers, flush=True)
+        spent = {"seconds": time.perf_counter() - start, "cpu_seconds": time.process_time()}
+        print(json.dumps(answer | spent | {"peak_memory": peak_memory()}), file=answers, flush=True)

@@ -1,4 +1,4 @@
-"""PyTorch itself: channels_last, eager or torch.compile; a plain loop that adds up the loss and computes no accuracy."""
+"""PyTorch itself: channels_last, eager or torch.compile; a plain loop that adds up the loss, without accuracy."""
 
 import time
 
@@ -16,16 +16,20 @@ class Network(nn.Module):
         def conv(c, o, k):
             return nn.Conv2d(c, o, k, padding="same"), nn.ReLU(), nn.BatchNorm2d(o, eps=1e-3, momentum=0.01)
 
-        self.images = nn.Sequential(*conv(1, 32, 5), *conv(32, 32, 5), nn.MaxPool2d(2), nn.Dropout(0.25 * rate),
-                                    *conv(32, 64, 3), *conv(64, 64, 3), nn.MaxPool2d(2), nn.Dropout(0.25 * rate))  # fmt: skip
-        self.vectors = nn.Sequential(nn.Linear(3136, 256), nn.ReLU(), nn.BatchNorm1d(256, eps=1e-3, momentum=0.01),
-                                     nn.Dropout(0.5 * rate), nn.Linear(256, 10))  # fmt: skip
+        def pool():
+            return nn.MaxPool2d(2), nn.Dropout(0.25 * rate)
+
+        large = *conv(1, 32, 5), *conv(32, 32, 5), *pool()
+        small = *conv(32, 64, 3), *conv(64, 64, 3), *pool()
+        dense = nn.Linear(3136, 256), nn.ReLU(), nn.BatchNorm1d(256, eps=1e-3, momentum=0.01), nn.Dropout(0.5 * rate)
+        self.images = nn.Sequential(*large, *small)
+        self.vectors = nn.Sequential(*dense, nn.Linear(256, 10))
 
     def forward(self, x):
         return self.vectors(self.images(x).permute(0, 2, 3, 1).flatten(1))
 
     def set_weights(self, weights):
-        """Keras's list of weights: kernels (KH, KW, C, O) and (I, O), then bias; gamma, beta, moving mean and variance."""
+        """From Keras's list: kernels (KH, KW, C, O) and (I, O), each with its bias; gamma, beta, mean, variance."""
         weights = [torch.from_numpy(w) for w in weights]
         with torch.no_grad():
             for layer in self.modules():
@@ -52,12 +56,13 @@ class Torch:
         self.model, self.optimizer = self._made(rate=1.0)
         self.loss = nn.CrossEntropyLoss()
 
-    def _made(self, rate):
+    def _made(self, rate, optimizer="Adam", learning_rate=1e-3):
         model = Network(rate)
         model.set_weights(self.problem.weights)
         model = model.to(memory_format=torch.channels_last)
-        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, eps=1e-7)
-        return (torch.compile(model) if self.compile else model), optimizer
+        options = {"eps": 1e-7} if optimizer == "Adam" else {}
+        rule = getattr(torch.optim, optimizer)(model.parameters(), lr=learning_rate, **options)
+        return (torch.compile(model) if self.compile else model), rule
 
     def describe(self):
         return {"versions": {"torch": torch.__version__}, "threads": f"{torch.get_num_threads()} threads"}
@@ -89,8 +94,8 @@ class Torch:
         assert found.shape == (len(self.x_predict), 10)
         return seconds
 
-    def agree(self):
-        model, optimizer = self._made(rate=0.0)
+    def agree(self, optimizer, learning_rate):
+        model, optimizer = self._made(0.0, optimizer, learning_rate)
         model.train()
         size = self.problem.batch_size
         batches = [slice(i * size, (i + 1) * size) for i in range(self.problem.agreement_steps)]

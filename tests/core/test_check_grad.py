@@ -68,7 +68,11 @@ def test_right_gradients_pass(rng):
 @pytest.mark.parametrize(
     ("f", "shapes", "message"),
     [
-        (scaled, [(4,)], r"scaled: gradient of argument 0 \(4,\): numeric .* relative error 1\.0e-03, expected at most 1e-06"),
+        (
+            scaled,
+            [(4,)],
+            r"scaled: gradient of argument 0 \(4,\): numeric .* relative error 1\.0e-03, expected at most 1e-06",
+        ),
         (forgotten, [(3, 2)], r"forgotten: gradient of argument 0 \(3, 2\)"),
         (second_wrong, [(3,), (3,)], "second_wrong: gradient of argument 1"),
         (transposed, [(3, 3)], "transposed: gradient of argument 0"),
@@ -103,7 +107,9 @@ def test_an_unused_argument_is_found():
     def first(a, b):
         return a * 2
 
-    with pytest.raises(GradientError, match=r"first: gradient of argument 1 \(2,\): expected a gradient, received none"):
+    with pytest.raises(
+        GradientError, match=r"first: gradient of argument 1 \(2,\): expected a gradient, received none"
+    ):
         check_grad(first, [np.ones(2), np.ones(2)])
 
 
@@ -111,14 +117,16 @@ def test_an_output_off_the_tape_is_found():
     def constant(x):
         return Tensor(x.numpy() * 2)
 
-    with pytest.raises(GradientError, match=r"check_grad\(constant\): expected an output that depends on the arguments"):
+    with pytest.raises(
+        GradientError, match=r"check_grad\(constant\): expected an output that depends on the arguments"
+    ):
         check_grad(constant, [np.ones(2)])
 
 
 def test_a_kink_is_named_as_a_possible_cause():
     from minicnn.ops.activation import relu
 
-    with pytest.raises(GradientError, match="or a kink lies within 0.0002 of the input"):
+    with pytest.raises(GradientError, match=r"or a kink lies within 0.0002 of the input"):
         check_grad(relu, [np.array([1e-5, 1.0])])
 
 

@@ -21,22 +21,24 @@ def test_every_error_is_listed():
 @pytest.mark.parametrize(("error", "builtin"), BUILTINS.items(), ids=lambda e: e.__name__)
 def test_errors_are_also_builtins(error, builtin):
     for base in (builtin, errors.MinicnnError):
-        with pytest.raises(base, match="^text$"):
+        with pytest.raises(base, match=r"^text$"):
             raise error("text")
 
 
 def test_require():
     require(True, "here", "this", "that")
-    with pytest.raises(errors.ShapeError, match="^here: expected this, received that; do so$"):
+    with pytest.raises(errors.ShapeError, match=r"^here: expected this, received that; do so$"):
         require(False, "here", "this", "that", "do so")
-    with pytest.raises(ArgumentError, match="^here: expected this, received None$"):
+    with pytest.raises(ArgumentError, match=r"^here: expected this, received None$"):
         require(False, "here", "this", None, error=ArgumentError)
 
 
 def test_one_of_suggests_the_nearest():
     assert one_of("device", "cpu", ("cpu", "cuda")) == "cpu"
-    with pytest.raises(ArgumentError, match=r"""^device: expected one of cpu, cuda, received 'cdua'; did you mean "cuda"\?$"""):
+    with pytest.raises(
+        ArgumentError, match=r"""^device: expected one of cpu, cuda, received 'cdua'; did you mean "cuda"\?$"""
+    ):
         one_of("device", "cdua", ("cpu", "cuda"))
-    with pytest.raises(ArgumentError, match="^device: expected one of cpu, cuda, received 'abacus'$"):
+    with pytest.raises(ArgumentError, match=r"^device: expected one of cpu, cuda, received 'abacus'$"):
         one_of("device", "abacus", ("cpu", "cuda"))
     assert nearest(None, ["adam"]) == ""

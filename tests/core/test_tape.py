@@ -57,7 +57,7 @@ def test_nothing_is_recorded_without_need():
     constant = Tensor(np.ones(2)) * 3
     assert [t.requires_grad for t in (y, z, constant)] == [False] * 3
     assert (x * x).requires_grad
-    with pytest.raises(MinicnnError, match="backward: expected a tensor made by ops .*received one without a tape"):
+    with pytest.raises(MinicnnError, match=r"backward: expected a tensor made by ops .*received one without a tape"):
         y.backward()
 
 
@@ -172,13 +172,17 @@ def test_needs_and_absent_arguments():
 
 def test_devices_do_not_mix(oracle):
     single, double = Tensor(np.ones(2), CPU("numpy_ref", "float32")), Tensor(np.ones(2), oracle)
-    with pytest.raises(ArgumentTypeError, match="add: expected all tensors on CPU, kernel set numpy_ref, float32.*float64"):
+    with pytest.raises(
+        ArgumentTypeError, match=r"add: expected all tensors on CPU, kernel set numpy_ref, float32.*float64"
+    ):
         single + double
     assert (double + Tensor(np.ones(2), CPU("numpy_ref", "float64"))).dtype == np.float64  # another object, same place
 
 
 def test_an_op_needs_a_tensor():
-    with pytest.raises(ArgumentTypeError, match=r"multiply: expected at least one Tensor, received none; .*Tensor\(x\)"):
+    with pytest.raises(
+        ArgumentTypeError, match=r"multiply: expected at least one Tensor, received none; .*Tensor\(x\)"
+    ):
         minicnn.ops.arithmetic.multiply(np.ones(2), 3)
 
 

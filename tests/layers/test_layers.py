@@ -1,5 +1,7 @@
 """Every layer: shapes, gradients of its input and weights, Keras's defaults and argument order, names, config, errors."""
 
+# ruff: noqa: E501  (messages are compared word for word, each on its line)
+
 import inspect
 
 import numpy as np
@@ -228,7 +230,16 @@ def test_auto_names_count(monkeypatch):
     import itertools
 
     monkeypatch.setattr("minicnn.layers.base._counts", collections.defaultdict(itertools.count))
-    names = [layer.name for layer in (layers.Dense(1), layers.Conv2D(1, 1), layers.Dense(1), layers.Dense(1, name="mine"), layers.Dense(1))]  # noqa: E501
+    names = [
+        layer.name
+        for layer in (
+            layers.Dense(1),
+            layers.Conv2D(1, 1),
+            layers.Dense(1),
+            layers.Dense(1, name="mine"),
+            layers.Dense(1),
+        )
+    ]
     assert names == ["dense", "conv2d", "dense_1", "mine", "dense_2"]
 
 
@@ -351,21 +362,21 @@ WHOLE = "a whole number of at least 1"
         (lambda: L.Conv2D(1, (3, 3, 3)), ValueError, "Conv2D: kernel_size: expected one or two whole numbers, received (3, 3, 3)"),
         (lambda: L.Conv2D(1, 3, 0), ValueError, f"Conv2D: strides: expected {WHOLE}, received 0"),
         (lambda: L.Conv2D(1, 3, padding="full"), ValueError, """Conv2D: padding: expected "valid" or "same", received 'full'"""),
-        (lambda: L.Conv2D(1, 3, data_format="channels_first"), ValueError, """Conv2D: data_format: expected "channels_last", received 'channels_first'; transpose the images to (N, H, W, C)"""),  # noqa: E501
+        (lambda: L.Conv2D(1, 3, data_format="channels_first"), ValueError, """Conv2D: data_format: expected "channels_last", received 'channels_first'; transpose the images to (N, H, W, C)"""),
         (lambda: L.Conv2D(1, 3, dilation_rate=2), ValueError, "Conv2D: dilation_rate: expected 1, received 2"),
         (lambda: L.Conv2D(1, 3, groups=2), ValueError, "Conv2D: groups: expected 1, received 2"),
-        (lambda: L.Conv2D(1, 3, kernel_regularizer="l2"), TypeError, "Conv2D: expected arguments of the layer, received 'kernel_regularizer'"),  # noqa: E501
+        (lambda: L.Conv2D(1, 3, kernel_regularizer="l2"), TypeError, "Conv2D: expected arguments of the layer, received 'kernel_regularizer'"),
         (lambda: L.Dense(-1), ValueError, f"Dense: units: expected {WHOLE}, received -1"),
         (lambda: L.Dense(1, name=3), ValueError, "Dense: expected name to be a string, received 3"),
         (lambda: L.Dense(1, input_shape=(28, 0)), ValueError, f"Dense: input_shape: expected {WHOLE}, received 0"),
-        (lambda: L.Dense(1, input_shape=28), ValueError, "Dense: input_shape: expected a tuple of whole numbers of at least 1, received 28"),  # noqa: E501
+        (lambda: L.Dense(1, input_shape=28), ValueError, "Dense: input_shape: expected a tuple of whole numbers of at least 1, received 28"),
         (lambda: L.Input(), ValueError, "Input: expected shape=(H, W, C), received none"),
-        (lambda: L.Input(784), ValueError, "InputLayer: input_shape: expected a tuple of whole numbers of at least 1, received 784"),  # noqa: E501
+        (lambda: L.Input(784), ValueError, "InputLayer: input_shape: expected a tuple of whole numbers of at least 1, received 784"),
         (lambda: L.Dropout(1.5), ValueError, "Dropout: rate: expected a number from 0 to 1, received 1.5"),
         (lambda: L.Dropout("x"), ValueError, "Dropout: rate: expected a number from 0 to 1, received 'x'"),
-        (lambda: L.Dropout(0.5, seed=-1), ValueError, "Dropout: seed: expected a whole number from 0 to 2^64 - 1, or None, received -1"),  # noqa: E501
-        (lambda: L.BatchNormalization(axis=0), ValueError, "BatchNormalization: axis: expected one axis other than the batch's, received 0"),  # noqa: E501
-        (lambda: L.BatchNormalization(momentum=2), ValueError, "BatchNormalization: momentum: expected a number from 0 to 1, received 2"),  # noqa: E501
+        (lambda: L.Dropout(0.5, seed=-1), ValueError, "Dropout: seed: expected a whole number from 0 to 2^64 - 1, or None, received -1"),
+        (lambda: L.BatchNormalization(axis=0), ValueError, "BatchNormalization: axis: expected one axis other than the batch's, received 0"),
+        (lambda: L.BatchNormalization(momentum=2), ValueError, "BatchNormalization: momentum: expected a number from 0 to 1, received 2"),
         (lambda: L.BatchNormalization(epsilon=0), ValueError, "BatchNormalization: epsilon: expected a number above 0, received 0"),
         (lambda: L.ZeroPadding2D(-1), ValueError, "ZeroPadding2D: padding: expected whole numbers of at least 0, received -1"),
         (lambda: L.PReLU(alpha_constraint="x"), ValueError, "PReLU: expected no regularizer and no constraint, received one"),
@@ -382,7 +393,10 @@ def test_constructor_errors(make, error, message):
 
 
 def test_unknown_activation_suggests_the_nearest():
-    with pytest.raises(errors.ArgumentError, match=r"""^Dense: activation: expected one of elu, .*, received 'rellu'; did you mean "relu"\?$"""):  # noqa: E501
+    with pytest.raises(
+        errors.ArgumentError,
+        match=r"""^Dense: activation: expected one of elu, .*, received 'rellu'; did you mean "relu"\?$""",
+    ):
         L.Dense(1, activation="rellu")
     with pytest.raises(errors.ArgumentError, match=r"received 'glorot'"):
         L.Dense(1, kernel_initializer="glorot")
@@ -391,9 +405,9 @@ def test_unknown_activation_suggests_the_nearest():
 @pytest.mark.parametrize(
     ("layer", "shape", "message"),
     [
-        (L.Conv2D(1, 3, name="c"), (784,), "c: expected images of shape (H, W, C), received (784,); reshape the data, e.g. x.reshape(-1, 28, 28, 1)"),  # noqa: E501
-        (L.Conv2D(1, 3, name="c"), (2, 2, 1), 'c: expected an image of at least the window\'s 3 x 3 px, received 2 x 2 px; use padding="same" or a smaller window'),  # noqa: E501
-        (L.MaxPooling2D(3, name="p"), (2, 5, 1), 'p: expected an image of at least the window\'s 3 x 3 px, received 2 x 5 px; use padding="same" or a smaller window'),  # noqa: E501
+        (L.Conv2D(1, 3, name="c"), (784,), "c: expected images of shape (H, W, C), received (784,); reshape the data, e.g. x.reshape(-1, 28, 28, 1)"),
+        (L.Conv2D(1, 3, name="c"), (2, 2, 1), 'c: expected an image of at least the window\'s 3 x 3 px, received 2 x 2 px; use padding="same" or a smaller window'),
+        (L.MaxPooling2D(3, name="p"), (2, 5, 1), 'p: expected an image of at least the window\'s 3 x 3 px, received 2 x 5 px; use padding="same" or a smaller window'),
         (L.BatchNormalization(axis=4, name="b"), (2, 2, 1), "b: axis: expected an axis of 4-dimensional data, received 4"),
         (L.PReLU(shared_axes=[0], name="a"), (2, 2, 1), "a: shared_axes: expected axes from 1 to 3, received (0,)"),
         (L.Reshape((7,), name="r"), (2, 2), "r: expected a shape of 4 elements, received (7,)"),

@@ -10,14 +10,12 @@ import pkgutil
 
 import numpy as np
 import pytest
+from minicnn.kernels import Key
 
 from minicnn import check_grad, ops
-from minicnn.kernels import Key
 from minicnn.ops.geometry import resolve_pads
 
-A, C, D, L, N, P, S = (
-    getattr(ops, name) for name in ("arithmetic", "conv", "dense", "loss", "norm", "pool", "shape")
-)
+A, C, D, L, N, P, S = (getattr(ops, name) for name in ("arithmetic", "conv", "dense", "loss", "norm", "pool", "shape"))
 V = ops.activation
 
 
@@ -106,6 +104,7 @@ WINDOWS = [
         ((3, 2), (1, 1), "valid"), ((3, 3), (1, 2), "same"), ((5, 7), (5, 7), "valid"), ((1, 1), (2, 3), "valid"),
     ]
 ]  # fmt: skip
+REDUCTIONS = list(itertools.product((None, 1, -1, (0, 2)), (False, True)))
 IMAGES = distinct(2, 5, 7, 2)
 SMOOTH = (V.sigmoid, V.tanh, V.softmax, V.log_softmax, V.softplus, V.silu, V.gelu, V.exponential)
 KINKED = (V.relu, V.leaky_relu, V.elu, V.selu, V.softsign)
@@ -123,9 +122,12 @@ CASES = {
     A.sqrt: [call(A.sqrt, positive(3, 4))],
     A.absolute: [call(A.absolute, distinct(3, 4))],
     A.clip: [call(A.clip, distinct(3, 4), low=-0.2, high=0.4)],
-    A.maximum: [call(A.maximum, distinct(3, 4), lambda rng: rng.permutation(4) / 10 - 0.2), call(A.maximum, distinct(4), lambda rng: -0.1 * np.ones((3, 1)))],  # noqa: E501
-    A.total: [call(A.total, normal(3, 4, 2), axis=axis, keepdims=keep) for axis in (None, 1, -1, (0, 2)) for keep in (0, 1)],
-    A.mean: [call(A.mean, normal(3, 4, 2), axis=axis, keepdims=keep) for axis in (None, 1, -1, (0, 2)) for keep in (0, 1)],
+    A.maximum: [
+        call(A.maximum, distinct(3, 4), lambda rng: rng.permutation(4) / 10 - 0.2),
+        call(A.maximum, distinct(4), lambda rng: -0.1 * np.ones((3, 1))),
+    ],
+    A.total: [call(A.total, normal(3, 4, 2), axis=axis, keepdims=keep) for axis, keep in REDUCTIONS],
+    A.mean: [call(A.mean, normal(3, 4, 2), axis=axis, keepdims=keep) for axis, keep in REDUCTIONS],
     C.conv2d: list(convolutions()),
     D.dense: [
         call(D.dense, normal(3, 5), normal(5, 4), normal(4)), call(D.dense, normal(2, 3, 5), normal(5, 4), normal(4)),

@@ -1,14 +1,16 @@
 """Forward values: golden vectors measured on Keras, and direct loops written without the code under test."""
 
+# ruff: noqa: E501  (messages are compared word for word, each on its line)
+
 import math
 
 import numpy as np
 import pytest
+from minicnn.kernels import Key
 
 from minicnn import Tensor, ops
 from minicnn.backend.cpu import CPU
 from minicnn.errors import ArgumentError, ShapeError
-from minicnn.kernels import Key
 from minicnn.ops.geometry import output_size, resolve_pads
 
 from .. import reference
@@ -69,7 +71,12 @@ def test_windows_against_loops(rng, be, window, strides, padding):
     static = {"strides": strides, "pads": resolve_pads(padding, (5, 7), window, strides)}
     for relu in (False, True):
         y = ops.conv.conv2d(Tensor(x, be), w, b, relu=relu, **static)
-        close(y.numpy(), reference.conv2d(x, w, b, relu=relu, **static), be, atol=1e-13 if be.dtype == np.float64 else 1e-5)
+        close(
+            y.numpy(),
+            reference.conv2d(x, w, b, relu=relu, **static),
+            be,
+            atol=1e-13 if be.dtype == np.float64 else 1e-5,
+        )
         assert y.shape[1:3] == output_size("", (5, 7), window, strides, static["pads"])
     y = ops.pool.max_pool(Tensor(x, be), window=window, **static)
     close(y.numpy(), reference.max_pool(x, window=window, **static)[0], be)
@@ -162,7 +169,9 @@ def test_activations_do_not_overflow(be, f):
 
 
 def test_relu_general(oracle):
-    y = V.relu_general(Tensor(np.array([-1, 0.1, 0.2, 0.4, 0.5, 3]), oracle), max_value=0.5, negative_slope=0.1, threshold=0.2)
+    y = V.relu_general(
+        Tensor(np.array([-1, 0.1, 0.2, 0.4, 0.5, 3]), oracle), max_value=0.5, negative_slope=0.1, threshold=0.2
+    )
     np.testing.assert_allclose(y.numpy(), [-0.12, -0.01, 0.2, 0.4, 0.5, 0.5])
 
 
@@ -217,7 +226,9 @@ def test_fused_losses(rng, be):
 def test_dropout(be):
     x = Tensor(np.ones((100, 100)), be)
     y = ops.dropout.dropout(x, rate=0.25, key=Key(5, 1, 2)).numpy()
-    np.testing.assert_array_equal(y, reference.dropout(np.ones((100, 100)), rate=0.25, key=Key(5, 1, 2)).astype(y.dtype))
+    np.testing.assert_array_equal(
+        y, reference.dropout(np.ones((100, 100)), rate=0.25, key=Key(5, 1, 2)).astype(y.dtype)
+    )
     assert set(np.unique(y).tolist()) == {0, float(y.dtype.type(1 / 0.75))}
     assert abs((y == 0).mean() - 0.25) < 0.02
     assert not ops.dropout.dropout(x, rate=1, key=Key(5, 1, 2)).numpy().any()
@@ -230,14 +241,14 @@ def test_dropout(be):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: ops.conv.conv2d(x, np.ones((3, 3, 3, 2)), None), r"conv2d: expected x of shape (N, H, W, 3), received (2, 4, 4, 1); images are channels-last, with the channels that w was made for"),  # noqa: E501
-        (lambda x: ops.conv.conv2d(x, np.ones((5, 5, 1, 2)), None), 'conv2d: expected an image of at least the window\'s 5 x 5 px, received 4 x 4 px; use padding="same" or a smaller window'),  # noqa: E501
-        (lambda x: ops.dense.dense(x, np.ones((3, 2)), None), "dense: expected x of shape (N, 3), received (2, 4, 4, 1); flatten the input, or give the layer the width it was built for"),  # noqa: E501
-        (lambda x: ops.pool.max_pool(x.reshape(2, 16), window=(2, 2), strides=(2, 2)), "max_pool: expected x of shape (N, H, W, C), received (2, 16)"),  # noqa: E501
-        (lambda x: ops.norm.batch_norm(x, np.ones(3), np.ones(3)), "batch_norm: expected x with 3 channels along axis -1, received (2, 4, 4, 1)"),  # noqa: E501
-        (lambda x: ops.loss.softmax_cross_entropy(x, np.ones(3)), "softmax_cross_entropy: expected targets of shape (2, 4, 4, 1), received (3,)"),  # noqa: E501
+        (lambda x: ops.conv.conv2d(x, np.ones((3, 3, 3, 2)), None), r"conv2d: expected x of shape (N, H, W, 3), received (2, 4, 4, 1); images are channels-last, with the channels that w was made for"),
+        (lambda x: ops.conv.conv2d(x, np.ones((5, 5, 1, 2)), None), 'conv2d: expected an image of at least the window\'s 5 x 5 px, received 4 x 4 px; use padding="same" or a smaller window'),
+        (lambda x: ops.dense.dense(x, np.ones((3, 2)), None), "dense: expected x of shape (N, 3), received (2, 4, 4, 1); flatten the input, or give the layer the width it was built for"),
+        (lambda x: ops.pool.max_pool(x.reshape(2, 16), window=(2, 2), strides=(2, 2)), "max_pool: expected x of shape (N, H, W, C), received (2, 16)"),
+        (lambda x: ops.norm.batch_norm(x, np.ones(3), np.ones(3)), "batch_norm: expected x with 3 channels along axis -1, received (2, 4, 4, 1)"),
+        (lambda x: ops.loss.softmax_cross_entropy(x, np.ones(3)), "softmax_cross_entropy: expected targets of shape (2, 4, 4, 1), received (3,)"),
         (lambda x: x.reshape(8, 4) @ np.ones((3, 2)), "matmul: expected b of shape (4, M), received (3, 2)"),
-        (lambda x: ops.shape.zero_pad(x.reshape(2, 16), pads=((1, 1), (1, 1))), "zero_pad: expected x of shape (N, H, W, C), received (2, 16)"),  # noqa: E501
+        (lambda x: ops.shape.zero_pad(x.reshape(2, 16), pads=((1, 1), (1, 1))), "zero_pad: expected x of shape (N, H, W, C), received (2, 16)"),
     ],
 )  # fmt: skip
 def test_shape_errors(call, message):

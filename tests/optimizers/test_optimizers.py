@@ -1,5 +1,7 @@
 """Every optimizer against Keras's numbers and the formulas of its own docstring, through Parameter, build and apply."""
 
+# ruff: noqa: E501  (messages are compared word for word, each on its line)
+
 import math
 
 import numpy as np
@@ -41,7 +43,9 @@ GOLDEN = [
 
 
 def config_id(value):
-    return f"{type(value).__name__}-{'-'.join(map(str, value.get_config().values()))}" if hasattr(value, "apply") else ""
+    return (
+        f"{type(value).__name__}-{'-'.join(map(str, value.get_config().values()))}" if hasattr(value, "apply") else ""
+    )
 
 
 @pytest.mark.parametrize("be", BACKENDS)
@@ -165,16 +169,19 @@ def test_names(cls):
 def test_defaults_are_keras_s(cls):
     config = {k: v for k, v in cls().get_config().items() if v is not None}
     rates = {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7}
-    assert config == {
-        O.SGD: {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
-        O.RMSprop: {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
-        O.Adam: {"learning_rate": 0.001, **rates, "amsgrad": False},
-        O.AdamW: {"learning_rate": 0.001, "weight_decay": 0.004, **rates, "amsgrad": False},
-        O.Adagrad: {"learning_rate": 0.001, "initial_accumulator_value": 0.1, "epsilon": 1e-7},
-        O.Adadelta: {"learning_rate": 0.001, "rho": 0.95, "epsilon": 1e-7},
-        O.Adamax: {"learning_rate": 0.001, **rates},
-        O.Nadam: {"learning_rate": 0.001, **rates},
-    }[cls]
+    assert (
+        config
+        == {
+            O.SGD: {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False},
+            O.RMSprop: {"learning_rate": 0.001, "rho": 0.9, "momentum": 0.0, "epsilon": 1e-7, "centered": False},
+            O.Adam: {"learning_rate": 0.001, **rates, "amsgrad": False},
+            O.AdamW: {"learning_rate": 0.001, "weight_decay": 0.004, **rates, "amsgrad": False},
+            O.Adagrad: {"learning_rate": 0.001, "initial_accumulator_value": 0.1, "epsilon": 1e-7},
+            O.Adadelta: {"learning_rate": 0.001, "rho": 0.95, "epsilon": 1e-7},
+            O.Adamax: {"learning_rate": 0.001, **rates},
+            O.Nadam: {"learning_rate": 0.001, **rates},
+        }[cls]
+    )
 
 
 @everyone
@@ -302,7 +309,9 @@ def test_schedule_counts_steps_from_0(oracle):
     assert seen == [0, 1, 2]
     np.testing.assert_allclose(w, START - 1 - 1 / 2 - 1 / 3)
     assert optimizer.learning_rate == 0.25
-    with pytest.raises(TypeError, match="SGD: learning_rate: expected no assignment while a schedule sets it, received 0.1"):
+    with pytest.raises(
+        TypeError, match=r"SGD: learning_rate: expected no assignment while a schedule sets it, received 0.1"
+    ):
         optimizer.learning_rate = 0.1
 
 
@@ -337,14 +346,14 @@ def test_count_params(oracle):
         (lambda: O.Adam("0.1"), TypeError, "Adam: learning_rate: expected a number or a schedule, received '0.1'"),
         (lambda: O.Adam(beta_1=1), ValueError, "Adam: beta_1: expected a number from 0 to below 1, received 1"),
         (lambda: O.SGD(momentum=-1), ValueError, "SGD: momentum: expected a number from 0 to below 1, received -1"),
-        (lambda: O.SGD(clipnorm=1, clipvalue=1), ValueError, "SGD: expected at most one of clipnorm, clipvalue, global_clipnorm, received 2 of them"),  # noqa: E501
+        (lambda: O.SGD(clipnorm=1, clipvalue=1), ValueError, "SGD: expected at most one of clipnorm, clipvalue, global_clipnorm, received 2 of them"),
         (lambda: O.SGD(clipnorm=0), ValueError, "SGD: clipping: expected a bound above 0, received [0]"),
         (lambda: O.SGD(weight_decay=-1), ValueError, "SGD: weight_decay: expected at least 0, received -1"),
-        (lambda: O.SGD(decay=1e-6), ValueError, "SGD: decay: expected 0, received another value; pass a schedule as learning_rate, e.g. lambda step: 1e-3 / (1 + 1e-4 * step)"),  # noqa: E501
+        (lambda: O.SGD(decay=1e-6), ValueError, "SGD: decay: expected 0, received another value; pass a schedule as learning_rate, e.g. lambda step: 1e-3 / (1 + 1e-4 * step)"),
         (lambda: O.SGD(rate=1), TypeError, "SGD: expected arguments of the optimizer, received 'rate'"),
-        (lambda: O.get("addam"), ValueError, """optimizer: expected one of adadelta, adagrad, adam, adamw, adamax, nadam, rmsprop, sgd, received 'addam'; did you mean "adam"?"""),  # noqa: E501
+        (lambda: O.get("addam"), ValueError, """optimizer: expected one of adadelta, adagrad, adam, adamw, adamax, nadam, rmsprop, sgd, received 'addam'; did you mean "adam"?"""),
         (lambda: O.get(3), TypeError, "optimizer: expected a name or an Optimizer, received 3"),
-        (lambda: O.Adagrad(initial_accumulator_value=-1), ValueError, "Adagrad: initial_accumulator_value: expected at least 0, received -1"),  # noqa: E501
+        (lambda: O.Adagrad(initial_accumulator_value=-1), ValueError, "Adagrad: initial_accumulator_value: expected at least 0, received -1"),
     ],
 )  # fmt: skip
 def test_errors(make, error, message):

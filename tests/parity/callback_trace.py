@@ -34,4 +34,5 @@ def play(lib, name, options, epochs, learning_rate):
         if model.stop_training:
             break
     callback.on_train_end()
-    return {"rows": rows, "weight": float(model.get_weights()[0].item()), "best_epoch": getattr(callback, "best_epoch", 0)}
+    weight = float(model.get_weights()[0].item())
+    return {"rows": rows, "weight": weight, "best_epoch": getattr(callback, "best_epoch", 0)}

@@ -1,4 +1,4 @@
-"""Fixtures of the parity tests: two processes with the real Keras, the same passes through minicnn, and the yardstick."""
+"""Fixtures of the parity tests: two processes with the real Keras, models with equal weights, and the yardstick."""
 
 import importlib.util
 import os
@@ -27,7 +27,7 @@ class Keras:
         env = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "KERAS_HOME": home, "COLUMNS": "200"}
         env["JAX_ENABLE_X64"] = "1" if dtype == "float64" else "0"
         command = [sys.executable, "-m", "tests.parity.keras_worker", dtype]
-        self.log = tempfile.TemporaryFile()
+        self.log = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close)
         self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=-1, stdout=-1, stderr=self.log)
 
     def __call__(self, task: str, arrays: dict | None = None, **options):

@@ -19,7 +19,8 @@ from .wire import pack, receive, send, unpack
 
 
 def versions(arrays):
-    return {"keras": keras.__version__, "jax": jax.__version__, "dtype": str(jnp.ones(1, keras.config.floatx()).dtype)}, {}
+    dtype = str(jnp.ones(1, keras.config.floatx()).dtype)
+    return {"keras": keras.__version__, "jax": jax.__version__, "dtype": dtype}, {}
 
 
 def table(arrays, what):
@@ -93,7 +94,7 @@ def fit(arrays, what, optimizer, loss, metrics, options):
 
 
 def optimize(arrays, optimizer):
-    """Steps with given gradients: parameters p0, p1, ..., gradients g0_0, g0_1, ... of step 0 and so on; p after each."""
+    """Steps with given gradients: parameters p0, p1, ..., gradients g0_0, g0_1, ... of step 0 etc.; p after each."""
     variables = [keras.Variable(p) for p in unpack("p", arrays)]
     rule = _optimizer(**optimizer)
     rule.build(variables)

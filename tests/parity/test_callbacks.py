@@ -1,4 +1,4 @@
-"""ReduceLROnPlateau and EarlyStopping against Keras's own, on random sequences of metrics: every step of their state."""
+"""ReduceLROnPlateau and EarlyStopping against Keras's own on random metrics: their state after every epoch."""
 
 import itertools
 import math
@@ -58,7 +58,8 @@ def test_early_stopping(keras64):
         monitor, mode = next(monitors)
         options = {"monitor": monitor, "mode": mode, "patience": int(rng.integers(0, 6)),
                    "min_delta": float(rng.choice([0, 0.05])), "baseline": [None, 0.9][int(rng.integers(0, 2))],
-                   "restore_best_weights": bool(rng.integers(0, 2)), "start_from_epoch": int(rng.integers(0, 4))}  # fmt: skip
+                   "restore_best_weights": bool(rng.integers(0, 2)),
+                   "start_from_epoch": int(rng.integers(0, 4))}  # fmt: skip
         rows = compare(keras64, "EarlyStopping", options, values)
         stopped += rows[-1][4]
     assert 5 <= stopped < 20

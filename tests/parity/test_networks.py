@@ -16,7 +16,7 @@ pytestmark = pytest.mark.parity
 
 
 def both(keras, dtype, what, training, n):
-    """(model, minicnn's passes, Keras's) in one float type; weights are float32's in both, so that types compare too."""
+    """(model, minicnn's passes, Keras's) in one float type; the weights are float32 values in either."""
     x, y = images(n)
     model = model_in(dtype, what)
     model.set_weights([np.float32(w) for w in model.get_weights()])
@@ -57,7 +57,7 @@ def test_b_to_e_in_float32(keras32, what, yardstick):
 
 
 def test_a_keeps_its_batch_statistics_out_of_inference(keras64):
-    """Training and inference differ, else comparing both would prove nothing; moving averages move in training alone."""
+    """Training and inference differ, else comparing both proves nothing; moving averages move in training alone."""
     model, mine, _ = both(keras64, "float64", "a", True, 16)
     before = [p.numpy().copy() for p in model.non_trainable_weights]
     x, y = images(16)
@@ -88,7 +88,8 @@ def tensors(model, mine, theirs):
     layers = [layer.name for layer in model.layers]
     wheres = {"out": layers, "dout": ["input", *layers], "dw": [p.path for p in model.trainable_weights],
               "moving": [p.path for p in model.non_trainable_weights]}  # fmt: skip
-    kinds = {"out": "outputs", "dout": "gradients of outputs", "dw": "gradients of weights", "moving": "moving averages"}
+    kinds = {"out": "outputs", "dout": "gradients of outputs", "dw": "gradients of weights",
+             "moving": "moving averages"}  # fmt: skip
     for what, names in wheres.items():
         for where, a, b in zip(names, mine[what], theirs[what], strict=True):
             if a is not None:

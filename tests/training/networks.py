@@ -46,4 +46,10 @@ def state(model):
     """Everything a step changes, as bytes and integers."""
     optimizer = model.optimizer
     slots = {name: getattr(optimizer.slot, name).tobytes() for name in optimizer.slots if optimizer.params}
-    return [w.tobytes() for w in model.get_weights()], slots, optimizer.iterations, model.streams.step, model.streams.epoch
+    return (
+        [w.tobytes() for w in model.get_weights()],
+        slots,
+        optimizer.iterations,
+        model.streams.step,
+        model.streams.epoch,
+    )

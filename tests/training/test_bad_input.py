@@ -1,5 +1,7 @@
 """What is refused, in which words, and that nothing has changed: the model trains on as if nobody had asked."""
 
+# ruff: noqa: E501  (messages are compared word for word, each on its line)
+
 import numpy as np
 import pytest
 
@@ -28,15 +30,15 @@ LABELS = "y: expected whole numbers from 0 to 2, received {} in row 5; correct t
 REFUSED = [
     # shapes
     (lambda m: m.fit(X.reshape(-1, 36), Y), "small: x: expected shape (N, 6, 6, 1), received (20, 36); use x.reshape(-1, 6, 6, 1)"),
-    (lambda m: m.fit(np.repeat(X, 3, -1), Y), "small: x: expected shape (N, 6, 6, 1), received (20, 6, 6, 3); the model was built for that shape"),  # noqa: E501
-    (lambda m: m.predict(X[:, :5]), "small: x: expected shape (N, 6, 6, 1), received (20, 5, 6, 1); the model was built for that shape"),  # noqa: E501
-    (lambda m: m.evaluate(X[..., 0].reshape(20, 36), Y), "small: x: expected shape (N, 6, 6, 1), received (20, 36); use x.reshape(-1, 6, 6, 1)"),  # noqa: E501
+    (lambda m: m.fit(np.repeat(X, 3, -1), Y), "small: x: expected shape (N, 6, 6, 1), received (20, 6, 6, 3); the model was built for that shape"),
+    (lambda m: m.predict(X[:, :5]), "small: x: expected shape (N, 6, 6, 1), received (20, 5, 6, 1); the model was built for that shape"),
+    (lambda m: m.evaluate(X[..., 0].reshape(20, 36), Y), "small: x: expected shape (N, 6, 6, 1), received (20, 36); use x.reshape(-1, 6, 6, 1)"),
     (lambda m: m.predict(X[0]), "small: x: expected shape (N, 6, 6, 1), received (6, 6, 1); the model was built for that shape"),
     (lambda m: m.predict(X[:0]), "small: x: expected at least one sample, received none"),
-    (lambda m: m.fit(X, Y[:-1]), "fit: expected x and y with the same number of rows, received x with 20, y with 19; give one of each for every image"),  # noqa: E501
-    (lambda m: m.fit(X, Y, sample_weight=np.ones(3)), "fit: expected x and y and sample_weight with the same number of rows, received x with 20, y with 20, sample_weight with 3; give one of each for every image"),  # noqa: E501
-    (lambda m: m.fit(X, Y, validation_data=(X[:, :5], Y)), "small: validation x: expected shape (N, 6, 6, 1), received (20, 5, 6, 1); the model was built for that shape"),  # noqa: E501
-    (lambda m: m.fit(X, Y, validation_data=(X, Y[:3])), "validation_data: expected x and y with the same number of rows, received x with 20, y with 3; give one of each for every image"),  # noqa: E501
+    (lambda m: m.fit(X, Y[:-1]), "fit: expected x and y with the same number of rows, received x with 20, y with 19; give one of each for every image"),
+    (lambda m: m.fit(X, Y, sample_weight=np.ones(3)), "fit: expected x and y and sample_weight with the same number of rows, received x with 20, y with 20, sample_weight with 3; give one of each for every image"),
+    (lambda m: m.fit(X, Y, validation_data=(X[:, :5], Y)), "small: validation x: expected shape (N, 6, 6, 1), received (20, 5, 6, 1); the model was built for that shape"),
+    (lambda m: m.fit(X, Y, validation_data=(X, Y[:3])), "validation_data: expected x and y with the same number of rows, received x with 20, y with 3; give one of each for every image"),
     # labels
     (lambda m: m.fit(X, labelled(3)), LABELS.format("3.0")),
     (lambda m: m.fit(X, labelled(-1, dtype=int)), LABELS.format("-1")),
@@ -45,12 +47,12 @@ REFUSED = [
     (lambda m: m.fit(X, labelled(np.nan), class_weight={0: 2.0}), LABELS.format("nan")),
     (lambda m: m.evaluate(X, labelled(3)), LABELS.format("3.0")),
     (lambda m: m.train_on_batch(X, labelled(3)), LABELS.format("3.0")),
-    (lambda m: m.fit(X, ONE_HOT), f'{SPARSE}: expected class numbers of shape (N,), received one-hot targets of shape (20, 3); use loss="categorical_crossentropy", or y.argmax(axis=-1)'),  # noqa: E501
+    (lambda m: m.fit(X, ONE_HOT), f'{SPARSE}: expected class numbers of shape (N,), received one-hot targets of shape (20, 3); use loss="categorical_crossentropy", or y.argmax(axis=-1)'),
     (lambda m: m.fit(X), "fit: expected targets y, received None"),
     # pixels
-    (lambda m: m.fit(spoiled(np.nan), Y), "x: expected finite pixels, received nan in row 3 at (1, 2, 0); correct or remove that row"),  # noqa: E501
-    (lambda m: m.predict(spoiled(np.inf)), "x: expected finite pixels, received inf in row 3 at (1, 2, 0); correct or remove that row"),  # noqa: E501
-    (lambda m: m.fit(X, Y, validation_data=(spoiled(np.nan), Y)), "validation x: expected finite pixels, received nan in row 3 at (1, 2, 0); correct or remove that row"),  # noqa: E501
+    (lambda m: m.fit(spoiled(np.nan), Y), "x: expected finite pixels, received nan in row 3 at (1, 2, 0); correct or remove that row"),
+    (lambda m: m.predict(spoiled(np.inf)), "x: expected finite pixels, received inf in row 3 at (1, 2, 0); correct or remove that row"),
+    (lambda m: m.fit(X, Y, validation_data=(spoiled(np.nan), Y)), "validation x: expected finite pixels, received nan in row 3 at (1, 2, 0); correct or remove that row"),
     (lambda m: m.predict(np.full((2, 6, 6, 1), "a")), "x: expected an array of numbers, received dtype <U1"),
     (lambda m: m.fit(X.astype(object), Y), "x: expected an array of numbers, received dtype object"),
     # arguments
@@ -61,22 +63,22 @@ REFUSED = [
     (lambda m: m.predict(X, batch_size=0), "predict: batch_size: expected a whole number of at least 1, received 0"),
     (lambda m: m.evaluate(X, Y, batch_size=-2), "evaluate: batch_size: expected a whole number of at least 1, received -2"),
     (lambda m: m.fit(X, Y, validation_split=1.0), "validation_split: expected a fraction between 0 and 1, received 1.0"),
-    (lambda m: m.fit(X, Y, validation_split=0.99), "validation_split: expected a fraction that leaves rows on both sides, received 0.99 of 20 rows: 0 to train on, 20 to validate on; change it"),  # noqa: E501
-    (lambda m: m.fit([(X, Y)], validation_split=0.1), "fit: validation_split: expected arrays x and y and no validation_data, received something else"),  # noqa: E501
-    (lambda m: m.fit(X, Y, class_weight={0: 1}, sample_weight=np.ones(20)), "fit: expected class_weight or sample_weight, received both"),  # noqa: E501
-    (lambda m: m.fit(X, Y, class_weight="balanced"), "class_weight: expected a dict from class number to weight, received 'balanced'"),  # noqa: E501
+    (lambda m: m.fit(X, Y, validation_split=0.99), "validation_split: expected a fraction that leaves rows on both sides, received 0.99 of 20 rows: 0 to train on, 20 to validate on; change it"),
+    (lambda m: m.fit([(X, Y)], validation_split=0.1), "fit: validation_split: expected arrays x and y and no validation_data, received something else"),
+    (lambda m: m.fit(X, Y, class_weight={0: 1}, sample_weight=np.ones(20)), "fit: expected class_weight or sample_weight, received both"),
+    (lambda m: m.fit(X, Y, class_weight="balanced"), "class_weight: expected a dict from class number to weight, received 'balanced'"),
     (lambda m: m.fit(X, Y, sample_weight=np.full(20, np.nan)), "sample_weight: expected finite numbers, received NaN or infinity"),
-    (lambda m: m.fit([(X, Y)], sample_weight=np.ones(20)), "fit: expected batches that hold their own sample weights, received sample_weight too"),  # noqa: E501
+    (lambda m: m.fit([(X, Y)], sample_weight=np.ones(20)), "fit: expected batches that hold their own sample weights, received sample_weight too"),
     (lambda m: m.fit(X, Y, validation_data=X), "fit: validation_data: expected (x, y) or batches, received ndarray"),
     (lambda m: m.fit([X]), "fit: expected batches (x, y) or (x, y, sample_weight), received ndarray"),
     (lambda m: m.fit([]), "fit: expected batches (x, y), received an iterable without any"),
     (lambda m: m.fit([(X, Y), (X, labelled(3))][1:]), LABELS.format("3.0")),
     # callbacks
-    (lambda m: m.fit(X, Y, callbacks=[callbacks.EarlyStopping]), "callbacks: expected Callback instances, received the class EarlyStopping; write EarlyStopping() to make one"),  # noqa: E501
+    (lambda m: m.fit(X, Y, callbacks=[callbacks.EarlyStopping]), "callbacks: expected Callback instances, received the class EarlyStopping; write EarlyStopping() to make one"),
     # names
-    (lambda m: m.compile("addam", SPARSE), 'optimizer: expected one of adadelta, adagrad, adam, adamw, adamax, nadam, rmsprop, sgd, received \'addam\'; did you mean "adam"?'),  # noqa: E501
+    (lambda m: m.compile("addam", SPARSE), 'optimizer: expected one of adadelta, adagrad, adam, adamw, adamax, nadam, rmsprop, sgd, received \'addam\'; did you mean "adam"?'),
     (lambda m: m.compile("adam", SPARSE, run_eagrly=True), "compile: expected optimizer, loss, metrics, received 'run_eagrly'"),
-    (lambda m: m.compile("adam", losses.MeanSquaredError("none")), 'compile: loss: expected a loss that is one number, received reduction "none"'),  # noqa: E501
+    (lambda m: m.compile("adam", losses.MeanSquaredError("none")), 'compile: loss: expected a loss that is one number, received reduction "none"'),
     (lambda m: m.compile(optimizers.Adam(-1), SPARSE), "Adam: learning_rate: expected a finite number of at least 0, received -1"),
 ]  # fmt: skip
 
@@ -123,7 +125,7 @@ def test_one_hot_targets_for_the_wrong_loss():
     model = small(compiled=False)
     model.compile("adam", "categorical_crossentropy")
     message = (
-        'categorical_crossentropy: expected one-hot targets of shape (N, 3), received class numbers of shape (20,); '
+        "categorical_crossentropy: expected one-hot targets of shape (N, 3), received class numbers of shape (20,); "
         'use to_categorical(y, 3), or loss="sparse_categorical_crossentropy"'
     )
     with pytest.raises(errors.ShapeError) as caught:
@@ -192,7 +194,9 @@ def test_the_culprit_may_be_a_weight_or_the_loss():
 
     tall = Sequential([layers.Flatten(input_shape=(6, 6, 1)), layers.Dense(1, kernel_initializer="ones")])
     tall.compile("sgd", "mse")
-    with pytest.raises(errors.NonFiniteError, match="loss is inf: every layer's output is finite; the loss itself overflowed"):
+    with pytest.raises(
+        errors.NonFiniteError, match="loss is inf: every layer's output is finite; the loss itself overflowed"
+    ):
         tall.fit(np.full((2, 6, 6, 1), 1e30), np.zeros((2, 1)), verbose=0)
 
 

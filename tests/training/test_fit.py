@@ -1,9 +1,11 @@
 """fit, evaluate and predict: which rows, which steps, which numbers, in Keras's sense."""
 
+import itertools
+
 import numpy as np
 import pytest
 
-from minicnn import Sequential, Tensor, callbacks, errors, layers, losses, metrics, optimizers
+from minicnn import Sequential, Tensor, callbacks, layers, losses, metrics, optimizers
 from minicnn.data import ImageDataGenerator
 
 from .networks import small, state, toy
@@ -49,6 +51,10 @@ def linear(weight=0.0, rate=0.0, loss="mse", **kwargs):
     return model
 
 
+def joined(batches):
+    return list(itertools.chain.from_iterable(batches))
+
+
 def rows_of(recorder, epoch=0):
     return [batch[0].ravel().tolist() for batch in recorder.seen[epoch] if len(batch[0])]
 
@@ -63,7 +69,7 @@ def test_the_last_batch_may_be_smaller_and_every_row_is_seen_once():
     model.fit(np.arange(n)[:, None], np.arange(n)[:, None], batch_size=4, epochs=3, verbose=0)
     epochs = [rows for e in range(len(recorder.seen)) if (rows := rows_of(recorder, e))]
     assert [[len(batch) for batch in epoch] for epoch in epochs] == [[4, 4, 2]] * 3
-    flat = [sum(epoch, []) for epoch in epochs]
+    flat = [joined(epoch) for epoch in epochs]
     assert all(sorted(order) == list(range(n)) for order in flat)
     assert len({tuple(order) for order in flat}) == 3  # a fresh order each epoch
     assert list(range(n)) not in flat
@@ -91,7 +97,7 @@ def test_validation_split_takes_the_last_rows_before_shuffling():
     model = linear(metrics=[recorder])
     history = model.fit(np.arange(10)[:, None], np.arange(10)[:, None], 4, validation_split=0.25, verbose=0)
     train, validation = [rows for rows in map(rows_of_epoch, recorder.seen) if rows]
-    assert sorted(sum(train, [])) == list(range(7))  # floor(10 * .75)
+    assert sorted(joined(train)) == list(range(7))  # floor(10 * .75)
     assert validation == [[7, 8, 9]]
     assert history.history["val_loss"] == [pytest.approx((49 + 64 + 81) / 3)]
 
@@ -129,7 +135,9 @@ def test_class_weight_and_sample_weight():
         return model.fit(x, y, verbose=0, **weights).history
 
     assert reported()["loss"] == [pytest.approx(loss)]
-    assert reported(class_weight={1: 3.0})["loss"] == [pytest.approx(loss * (1 + 3 + 1 + 3) / 4)]  # class 0 and 2 weigh 1
+    assert reported(class_weight={1: 3.0})["loss"] == [
+        pytest.approx(loss * (1 + 3 + 1 + 3) / 4)
+    ]  # class 0 and 2 weigh 1
     assert reported(sample_weight=[1, 0, 2, 0])["loss"] == [pytest.approx(loss * 3 / 4)]
     assert reported(sample_weight=[1, 0, 2, 0])["accuracy"] == [pytest.approx(1 / 3)]  # weighted: row 0 of 1 and 2
     one_hot = Sequential(model.layers)
@@ -153,7 +161,7 @@ def test_steps_per_epoch_goes_round():
     model.fit(np.arange(5)[:, None], np.arange(5)[:, None], 2, steps_per_epoch=5, verbose=0)
     (epoch,) = [rows for rows in map(rows_of_epoch, recorder.seen) if rows]
     assert [len(batch) for batch in epoch] == [2, 2, 1, 2, 2]
-    assert sorted(sum(epoch[:3], [])) == list(range(5))
+    assert sorted(joined(epoch[:3])) == list(range(5))
     assert model.optimizer.iterations == 5
 
 
@@ -192,7 +200,9 @@ def test_a_generator_that_ends_gives_an_epoch_without_steps():
 def test_flows_are_evaluated_as_they_come():
     """A flow that rescales: fit, validation, evaluate and predict all see its pictures, not those it was given."""
     x, y = np.full((6, 2, 2, 1), 255.0), np.ones(6)
-    model = Sequential([layers.Flatten(input_shape=(2, 2, 1)), layers.Dense(1, use_bias=False, kernel_initializer="ones")])
+    model = Sequential(
+        [layers.Flatten(input_shape=(2, 2, 1)), layers.Dense(1, use_bias=False, kernel_initializer="ones")]
+    )
     model.compile(optimizers.SGD(0.0), "mse")
     data = ImageDataGenerator(rescale=1 / 255)
     make = lambda: data.flow(x, y, batch_size=4, shuffle=False, seed=1)  # noqa: E731
@@ -202,7 +212,9 @@ def test_flows_are_evaluated_as_they_come():
     assert model.optimizer.iterations == 2
     assert model.evaluate(make(), verbose=0) == pytest.approx(9)
     np.testing.assert_allclose(model.predict(make(), verbose=0), np.full((6, 1), 4), rtol=1e-6)
-    np.testing.assert_allclose(model.predict(iter([x[:2] / 255, x[:1] / 255]), verbose=0), np.full((3, 1), 4), rtol=1e-6)
+    np.testing.assert_allclose(
+        model.predict(iter([x[:2] / 255, x[:1] / 255]), verbose=0), np.full((3, 1), 4), rtol=1e-6
+    )
 
 
 # going on, stopping ---------------------------------------------------------------------------------------------------
@@ -250,11 +262,16 @@ def test_order_of_hooks():
     test = ["on_test_begin", ("on_test_batch_begin", 0), ("on_test_batch_end", 0),
             ("on_test_batch_begin", 1), ("on_test_batch_end", 1), "on_test_end"]  # fmt: skip
     expected = ["on_train_begin", ("on_epoch_begin", 1), ("on_train_batch_begin", 0), ("on_train_batch_end", 0),
-                ("on_train_batch_begin", 1), ("on_train_batch_end", 1), *test, ("on_epoch_end", 1), "on_train_end"]  # fmt: skip
+                ("on_train_batch_begin", 1), ("on_train_batch_end", 1), *test, ("on_epoch_end", 1),
+                "on_train_end"]  # fmt: skip
     assert spy.calls == [e if isinstance(e, tuple) else (e,) for e in expected]
     spy = Spy()
     small().predict(X, 40, verbose=0, callbacks=[spy])
-    assert [c[0] for c in spy.calls] == ["on_predict_begin", *["on_predict_batch_begin", "on_predict_batch_end"] * 2, "on_predict_end"]
+    assert [c[0] for c in spy.calls] == [
+        "on_predict_begin",
+        *["on_predict_batch_begin", "on_predict_batch_end"] * 2,
+        "on_predict_end",
+    ]
 
 
 def test_history_is_returned_and_kept():
@@ -276,7 +293,15 @@ def test_ctrl_c_leaves_a_usable_model(where):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        model.fit(X, Y, 16, epochs=3, validation_split=0.2, verbose=0, callbacks=[callbacks.LambdaCallback(**{where: interrupt})])
+        model.fit(
+            X,
+            Y,
+            16,
+            epochs=3,
+            validation_split=0.2,
+            verbose=0,
+            callbacks=[callbacks.LambdaCallback(**{where: interrupt})],
+        )
     assert model.optimizer.iterations == model.streams.step > 0
     assert np.isfinite(model.predict(X, verbose=0)).all()
     model.fit(X, Y, 16, epochs=10, verbose=0)
@@ -325,7 +350,9 @@ def test_fused_and_unfused_models_agree():
     results = {}
     for name, head in heads.items():
         model = Sequential([layers.Flatten(input_shape=(6, 6, 1)), *head], seed=1)
-        model.compile(optimizers.SGD(0.1), losses.SparseCategoricalCrossentropy(from_logits=name == "logits"), ["accuracy"])
+        model.compile(
+            optimizers.SGD(0.1), losses.SparseCategoricalCrossentropy(from_logits=name == "logits"), ["accuracy"]
+        )
         assert model.fused == (name in ("argument", "layer", "Activation"))
         history = model.fit(X, Y, 10, epochs=3, verbose=0).history
         results[name] = history["loss"], history["accuracy"], model.get_weights()[0]
@@ -388,7 +415,10 @@ def test_frozen_layers_stay_and_state_survives():
 
 
 def test_a_model_without_anything_to_train():
-    for model in (Sequential([layers.Flatten(input_shape=(2, 2))]), Sequential([layers.Dense(4, trainable=False, input_shape=(4,))])):
+    for model in (
+        Sequential([layers.Flatten(input_shape=(2, 2))]),
+        Sequential([layers.Dense(4, trainable=False, input_shape=(4,))]),
+    ):
         model.compile("adam", "mse")
         before = model.get_weights()
         x = np.ones((3, *model.input_shape))
@@ -414,7 +444,9 @@ def test_training_calls_by_hand_move_what_steps_move():
 def test_a_seed_fixes_every_byte(kernels):
     def run(seed, **kwargs):
         model = small(seed=seed, kernels=kernels, **kwargs)
-        history = model.fit(ImageDataGenerator(zoom_range=0.1).flow(X, Y, 16), epochs=2, verbose=0, validation_data=(X, Y))
+        history = model.fit(
+            ImageDataGenerator(zoom_range=0.1).flow(X, Y, 16), epochs=2, verbose=0, validation_data=(X, Y)
+        )
         return state(model), history.history, model.predict(X, verbose=0).tobytes()
 
     first = run(5)

@@ -55,11 +55,11 @@ def test_smooth_twin_of_network_a(rng, oracle, loss):
 
 
 class Kinks:
-    """Watches a model: how far every ReLU's input is from 0, and the two greatest cells of every window from each other.
+    """Watches a model: how far every ReLU's input is from 0, and the two greatest cells of a window from each other.
 
     The first forward pass is the point of the check, the others are its moves. No kink was crossed if each |z| at the
-    point is greater than any z's move, and each gap greater than twice any cell's. A gap of exactly 0 is no kink here: its
-    cells are outputs of a ReLU at rest, which stay equal while no z crosses 0.
+    point is greater than any z's move, and each gap greater than twice any cell's. A gap of exactly 0 is no kink here:
+    its cells are outputs of a ReLU at rest, which stay equal while no z crosses 0.
     """
 
     def __init__(self, model):

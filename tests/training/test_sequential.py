@@ -1,5 +1,7 @@
 """Sequential: how layers come in, when weights exist, what summary prints."""
 
+# ruff: noqa: E501  (messages are compared word for word, each on its line)
+
 import collections
 import itertools
 
@@ -28,7 +30,11 @@ def test_weights_exist_as_layers_are_added():
 
 
 def test_input_shape_on_the_first_layer_does_the_same():
-    for first in (layers.Dense(3, input_shape=(4,)), layers.Flatten(input_shape=(2, 2)), layers.Dropout(0.5, input_shape=(4,))):
+    for first in (
+        layers.Dense(3, input_shape=(4,)),
+        layers.Flatten(input_shape=(2, 2)),
+        layers.Dropout(0.5, input_shape=(4,)),
+    ):
         model = Sequential()
         model.add(first)
         model.add(layers.Dense(2))
@@ -45,7 +51,9 @@ def test_without_an_input_the_first_data_decide():
         model.compile("sgd", "sparse_categorical_crossentropy")
         assert not model.built
         assert model.get_weights() == []
-        with pytest.raises(errors.NotBuiltError, match=r"expected a built model, received none; call build\(\(None, H, W, C\)\)"):
+        with pytest.raises(
+            errors.NotBuiltError, match=r"expected a built model, received none; call build\(\(None, H, W, C\)\)"
+        ):
             model.count_params()
         use(model)
         assert model.built
@@ -55,13 +63,13 @@ def test_without_an_input_the_first_data_decide():
 def test_a_wrong_first_shape_does_not_stick():
     model = Sequential([layers.Conv2D(2, 3, name="c"), layers.Flatten(), layers.Dense(3)])
     for wrong in ((4, 36), (4, 2, 2, 1)):
-        with pytest.raises(errors.ShapeError, match="^c: expected"):
+        with pytest.raises(errors.ShapeError, match=r"^c: expected"):
             model.predict(np.zeros(wrong), verbose=0)
         assert not model.built
     assert model.predict(np.zeros((4, 6, 6, 1)), verbose=0).shape == (4, 3)
 
     late = Sequential([layers.Dense(2), layers.Conv2D(2, 3, name="c")])
-    with pytest.raises(errors.ShapeError, match="^c: expected images"):
+    with pytest.raises(errors.ShapeError, match=r"^c: expected images"):
         late.build((None, 5))
     late.build((None, 6, 6, 1))
     assert late.layers[0].kernel.shape == (1, 2)
@@ -72,7 +80,7 @@ def test_a_layer_that_does_not_fit_is_not_added():
     with pytest.raises(errors.ShapeError, match=r"^c: expected images of shape \(H, W, C\), received \(3,\)"):
         model.add(layers.Conv2D(1, 3, name="c"))
     empty = Sequential()
-    with pytest.raises(errors.ShapeError, match="^c: expected an image of at least"):
+    with pytest.raises(errors.ShapeError, match=r"^c: expected an image of at least"):
         empty.add(layers.Conv2D(1, 3, name="c", input_shape=(2, 2, 1)))
     empty.add(layers.Dense(1, input_shape=(7,)))
     assert (len(model.layers), empty.input_shape) == (1, (7,))
@@ -86,7 +94,7 @@ def test_pop():
     assert len(model.get_weights()) == 2
     model.add(layers.Dense(5))
     assert model.predict(np.ones((2, 4)), verbose=0).shape == (2, 5)
-    with pytest.raises(errors.NotBuiltError, match="^pop: expected at least one layer, received none$"):
+    with pytest.raises(errors.NotBuiltError, match=r"^pop: expected at least one layer, received none$"):
         Sequential().pop()
 
 
@@ -104,7 +112,9 @@ def test_a_part_of_a_model_shares_its_weights():
         assert part.weights[0] is model.weights[0]
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-    with pytest.raises(errors.ShapeError, match=r"expected samples of the shape \(6, 6, 1\) that it is built for, received \(5, 5, 1\)"):
+    with pytest.raises(
+        errors.ShapeError, match=r"expected samples of the shape \(6, 6, 1\) that it is built for, received \(5, 5, 1\)"
+    ):
         Sequential([Input((5, 5, 1)), model.layers[0]])
     with pytest.raises(errors.ArgumentError, match="expected a model on CPU, kernel set numba_cpu, float32"):
         Sequential(model.layers[:1], device=CPU("numpy_ref", "float64"))
@@ -117,7 +127,7 @@ def test_a_part_of_a_model_shares_its_weights():
         (lambda m: m.add(layers.Dense), TypeError, "add: expected a layer, received the class Dense; write Dense(...)"),
         (lambda m: m.add("dense"), TypeError, "add: expected a layer, received 'dense'"),
         (lambda m: m.add(m.layers[0]), ValueError, "add: expected a name that no other layer has, received 'first'"),
-        (lambda m: m.add(layers.Dense(1, name="first")), ValueError, "add: expected a name that no other layer has, received 'first'"),  # noqa: E501
+        (lambda m: m.add(layers.Dense(1, name="first")), ValueError, "add: expected a name that no other layer has, received 'first'"),
         (lambda m: m.get_layer("last"), ValueError, "get_layer: expected one of first, received 'last'"),
     ],
 )  # fmt: skip
@@ -146,7 +156,9 @@ def test_an_empty_model(use, message):
 
 def test_a_model_that_was_not_compiled():
     model = Sequential([layers.Dense(3)])
-    message = """^fit: expected a compiled model, received none; call compile\\("adam", "categorical_crossentropy"\\)$"""
+    message = (
+        """^fit: expected a compiled model, received none; call compile\\("adam", "categorical_crossentropy"\\)$"""
+    )
     with pytest.raises(errors.NotBuiltError, match=message):
         model.fit(np.ones((2, 3)), np.ones((2, 3)))
     model.compile("adam")
@@ -157,7 +169,9 @@ def test_a_model_that_was_not_compiled():
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 1.5, "1"])
 def test_seeds(seed):
-    with pytest.raises(errors.ArgumentError, match=r"^seed: expected a whole number from 0 to 2\^64 - 1, or None, received"):
+    with pytest.raises(
+        errors.ArgumentError, match=r"^seed: expected a whole number from 0 to 2\^64 - 1, or None, received"
+    ):
         Sequential(seed=seed)
 
 
@@ -187,7 +201,9 @@ def test_set_weights_checks_all_before_any():
         model.set_weights(values)
     with pytest.raises(errors.WeightsError, match="expected 32 weight arrays, received 31"):
         model.set_weights(values[:-1])
-    with pytest.raises(errors.WeightsError, match="expected 0 weight arrays, received 1; build the model first: give it an Input"):
+    with pytest.raises(
+        errors.WeightsError, match="expected 0 weight arrays, received 1; build the model first: give it an Input"
+    ):
         Sequential([layers.Dense(1)]).set_weights([np.ones(1)])
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
