@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 SETTINGS = ("OPENBLAS_", "OMP_", "MKL_", "NUMBA_", "XLA_", "TF_NUM_", "TF_ENABLE_", "TF_XLA_", "KMP_", "GOMP_")
+ENVIRONMENT = dict(os.environ)  # before any library adds to it: what contestants get, and what is reported
 
 
 def describe() -> dict:
@@ -26,7 +27,7 @@ def describe() -> dict:
 
 def settings() -> dict[str, str]:
     """The environment variables that steer threads and kernels; paths are nobody's business."""
-    found = {name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)}
+    found = {name: value for name, value in sorted(ENVIRONMENT.items()) if name.startswith(SETTINGS)}
     return {name: "(a path)" if os.sep in value else value for name, value in found.items()}
 
 

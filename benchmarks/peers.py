@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
+
+from machine import ENVIRONMENT
 
 HERE = Path(__file__).parent
 # name: (script, options, environment)
@@ -34,15 +37,17 @@ class Peer:
     """peer.ask("train", steps=20) -> the answer; the latest peak memory and CPU seconds are kept."""
 
     def __init__(self, name: str, python: str, settings: dict):
+        began = time.perf_counter()
         script, options, env = PEERS[name]
         self.name, self.peak_memory, self.cpu_seconds = name, 0, 0.0
         self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
         paths = [str(HERE.parent)] if name in OURS else []
-        env = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": os.pathsep.join(paths)} | env
+        env = ENVIRONMENT | {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": os.pathsep.join(paths)} | env
         command = [python, str(HERE / "workers" / script)]
         self.process = subprocess.Popen(command, env=env, stdin=-1, stdout=-1, stderr=self.log, text=True)
         self.about = self._request(what="start", options=options, **settings)
-        self.start_seconds = self.about.pop("seconds")
+        self.about.pop("seconds")
+        self.start_seconds = time.perf_counter() - began
 
     def ask(self, what: str, **arguments):
         return self._request(what=what, **arguments)["answer"]

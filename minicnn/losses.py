@@ -1,9 +1,9 @@
 """Losses: per-sample values as differentiable ops, then one reduction.
 
-A cross-entropy that follows its own activation (softmax, sigmoid) is computed from the logits, in one op: no probability
-is rounded or clipped before its logarithm, and the gradient is p - t.
+A cross-entropy that follows its own activation (softmax, sigmoid) is computed from the logits, in one op: no
+probability is rounded or clipped before its logarithm, and the gradient is p - t.
 
-    Differs from Keras: cross-entropy of probabilities clips them at 1e-7 as Keras does, but the fused form does not clip.
+    Differs from Keras: probabilities that are not fused are clipped at 1e-7 as there; the fused form does not clip.
 """
 
 from collections.abc import Callable
@@ -81,7 +81,8 @@ class CategoricalCrossentropy(Loss):
 
     def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None):
         super().__init__(reduction, name or "categorical_crossentropy")
-        require(0 <= label_smoothing <= 1, self.name, "label_smoothing from 0 to 1", label_smoothing, error=ArgumentError)
+        ok = 0 <= label_smoothing <= 1
+        require(ok, self.name, "label_smoothing from 0 to 1", label_smoothing, error=ArgumentError)
         require(axis == -1, f"{self.name}: axis", "-1", axis, error=ArgumentError)
         self.from_logits, self.label_smoothing = bool(from_logits), float(label_smoothing)
 
@@ -90,10 +91,11 @@ class CategoricalCrossentropy(Loss):
         numbers = y.shape[1:] in (tuple(output_shape[:-1]), (*output_shape[:-1], 1))
         if numbers and y.shape[1:] != tuple(output_shape):
             raise ShapeError(
-                f"{self.name}: expected one-hot targets of shape {_shape(output_shape)}, received class numbers of shape "
-                f'{y.shape}; use to_categorical(y, {output_shape[-1]}), or loss="sparse_categorical_crossentropy"'
+                f"{self.name}: expected one-hot targets of shape {_shape(output_shape)}, received class numbers of "
+                f'shape {y.shape}; use to_categorical(y, {output_shape[-1]}), or loss="sparse_categorical_crossentropy"'
             )
-        require(y.shape[1:] == tuple(output_shape), self.name, f"one-hot targets of shape {_shape(output_shape)}", y.shape)
+        expected = f"one-hot targets of shape {_shape(output_shape)}"
+        require(y.shape[1:] == tuple(output_shape), self.name, expected, y.shape)
         return _checked(self.name, y, probabilities=True)
 
     def values(self, t, y, *, logits=False):
@@ -134,7 +136,8 @@ class BinaryCrossentropy(Loss):
 
     def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None):
         super().__init__(reduction, name or "binary_crossentropy")
-        require(0 <= label_smoothing <= 1, self.name, "label_smoothing from 0 to 1", label_smoothing, error=ArgumentError)
+        ok = 0 <= label_smoothing <= 1
+        require(ok, self.name, "label_smoothing from 0 to 1", label_smoothing, error=ArgumentError)
         self.from_logits, self.label_smoothing = bool(from_logits), float(label_smoothing)
 
     def prepare(self, y_true, output_shape):
@@ -180,7 +183,8 @@ class FunctionLoss(Loss):
     def values(self, t, y, *, logits=False):
         values = self.function(Tensor(t, y.be), y)
         if not isinstance(values, Tensor):
-            raise ArgumentTypeError(f"loss {self.name}: expected a Tensor made from y_pred, received {type(values).__name__}")
+            kind = type(values).__name__
+            raise ArgumentTypeError(f"loss {self.name}: expected a Tensor made from y_pred, received {kind}")
         tracked = values.requires_grad or not y.requires_grad
         require(tracked, f"loss {self.name}", "a Tensor made from y_pred by ops", "one that does not depend on it",
                 "nothing could be learned from it", error=ArgumentError)  # fmt: skip
@@ -219,7 +223,9 @@ def _checked(where: str, y: np.ndarray, *, probabilities: bool = False) -> np.nd
     bad = ~((y >= 0) & (y <= 1)) if probabilities else ~np.isfinite(y)
     if bad.any():
         place = tuple(map(int, np.unravel_index(int(bad.argmax()), y.shape)))
-        raise DataError(f"{where}: expected {expected}, received {y[place]} in row {place[0]}; correct or remove that row")
+        raise DataError(
+            f"{where}: expected {expected}, received {y[place]} in row {place[0]}; correct or remove that row"
+        )
     return y
 
 

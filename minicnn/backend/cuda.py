@@ -20,8 +20,8 @@ class CUDA(Backend):
             ) from None
         if not cupy.is_available():
             raise DeviceError(
-                f'device "cuda": expected an NVIDIA GPU with its driver, received none that CuPy {cupy.__version__} can '
-                f"use; install the driver, check that CuPy matches its CUDA version ({INSTALL}), or use the CPU"
+                f'device "cuda": expected an NVIDIA GPU with its driver, received none that CuPy {cupy.__version__} '
+                f"can use; install the driver, check that CuPy matches its CUDA version ({INSTALL}), or use the CPU"
             )
         raise DeviceError(
             'device "cuda": expected a version of minicnn with CUDA kernels, received one without; use the CPU'

@@ -4,8 +4,8 @@ For y = f(..., x, ...), a random cotangent u and a random unit direction v, the 
 
       <vjp(u), v>  =  d/dh <u, f(x + h v)> at h = 0
 
-are computed independently: the left by backward, the right by differences. A cotangent of ones would be blind: the sum of
-a batch-normalised output does not depend on x, so a batch norm whose dx is zero would pass.
+are computed independently: the left by backward, the right by differences. A cotangent of ones would be blind: the sum
+of a batch-normalised output does not depend on x, so a batch norm whose dx is zero would pass.
 """
 
 from collections.abc import Callable, Sequence

@@ -31,7 +31,8 @@ def op(function: Callable) -> Callable:
             raise ArgumentTypeError(f"{name}: expected at least one Tensor, received none; wrap the input: Tensor(x)")
         for a in args:
             if isinstance(a, Tensor) and a.be is not be and (a.be.name, a.dtype) != (be.name, be.dtype):
-                raise ArgumentTypeError(f"{name}: expected all tensors on {be.describe()}, received one on {a.be.describe()}")
+                here, there = be.describe(), a.be.describe()
+                raise ArgumentTypeError(f"{name}: expected all tensors on {here}, received one on {there}")
         arrays = [_array(be, a) for a in args]
         y, vjp = function(be, *arrays, **static)
         y, *aside = y if isinstance(y, tuple) else (y,)

@@ -1,4 +1,4 @@
-"""Reverse-mode differentiation in one screen: a tensor knows the node that made it; backward walks the nodes in reverse.
+"""Reverse-mode differentiation in one screen: a tensor knows the node that made it; backward walks them in reverse.
 
       x --\\
             conv2d --> y --> relu --> z          each arrow into an op is an input,
@@ -94,8 +94,8 @@ class Tensor:
             dy = self.be.xp.ones_like(self.data)
         dy = self.be.asarray(dy, self.be.dtype)
         require(dy.shape == self.shape, "backward", f"dy of shape {self.shape}", dy.shape)
-        require(self.requires_grad, "backward", "a tensor made by ops from one with requires_grad=True", "one without a tape",
-                error=MinicnnError)  # fmt: skip
+        expected = "a tensor made by ops from one with requires_grad=True"
+        require(self.requires_grad, "backward", expected, "one without a tape", error=MinicnnError)
         if self.node is None:
             self.receive(dy)
             return
@@ -105,7 +105,9 @@ class Tensor:
             node = heapq.heappop(ready)  # the youngest: every op that read its output has been visited
             dy = gradients.pop(node)
             if node.vjp is None:
-                raise MinicnnError(f"backward: the tape through {node.name} was used up by an earlier backward; run forward again")
+                raise MinicnnError(
+                    f"backward: the tape through {node.name} was used up by an earlier backward; run forward again"
+                )
             needs = tuple(isinstance(t, Tensor) and t.requires_grad for t in node.inputs)
             given = node.vjp(dy, needs)
             node.vjp = None  # lets go of what it kept for backward

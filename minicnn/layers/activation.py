@@ -48,7 +48,8 @@ class ReLU(Layer):
 
     def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
         super().__init__(**kwargs)
-        require(max_value is None or max_value >= 0, "ReLU: max_value", "None or at least 0", max_value, error=ArgumentError)
+        ok = max_value is None or max_value >= 0
+        require(ok, "ReLU: max_value", "None or at least 0", max_value, error=ArgumentError)
         require(negative_slope >= 0, "ReLU: negative_slope", "at least 0", negative_slope, error=ArgumentError)
         require(threshold >= 0, "ReLU: threshold", "at least 0", threshold, error=ArgumentError)
         self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
@@ -92,7 +93,7 @@ class ELU(Layer):
 
 
 class PReLU(Layer):
-    """y = x where x > 0, else alpha x; alpha is learned, one per input element, shared along `shared_axes` (1 = rows)."""
+    """y = x where x > 0, else alpha x; alpha is learned, one per element, shared along `shared_axes` (1 = rows)."""
 
     config = ("alpha_initializer", "shared_axes")
 
@@ -106,7 +107,8 @@ class PReLU(Layer):
 
     def build(self, input_shape):
         ok = all(isinstance(a, int) and 1 <= a <= len(input_shape) for a in self.shared_axes)
-        require(ok, f"{self.name}: shared_axes", f"axes from 1 to {len(input_shape)}", self.shared_axes, error=ArgumentError)
+        expected = f"axes from 1 to {len(input_shape)}"
+        require(ok, f"{self.name}: shared_axes", expected, self.shared_axes, error=ArgumentError)
         shape = tuple(1 if i in self.shared_axes else n for i, n in enumerate(input_shape, start=1))
         self.alpha = self.add_weight("alpha", shape, self.alpha_initializer)
         return input_shape

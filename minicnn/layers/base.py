@@ -35,7 +35,8 @@ class Layer:
             if old == "input_dim":
                 input_shape = (value,)
         if unknown:
-            raise ArgumentTypeError(f"{kind}: expected arguments of the layer, received {', '.join(map(repr, unknown))}")
+            names = ", ".join(map(repr, unknown))
+            raise ArgumentTypeError(f"{kind}: expected arguments of the layer, received {names}")
         require(name is None or isinstance(name, str), kind, "name to be a string", repr(name), error=ArgumentError)
         self.name = name or auto_name(kind)
         self.named = name is not None
@@ -58,7 +59,7 @@ class Layer:
         raise NotImplementedError
 
     def commit(self) -> None:
-        """Take over what a training call has left to take over (moving averages); called once its loss is known good."""
+        """Take over what a training call has left (moving averages); called once its loss is known to be good."""
 
     # given -----------------------------------------------------------------------------------------------------------
 
@@ -126,7 +127,8 @@ class Layer:
 
     def get_config(self) -> dict:
         """The constructor's arguments as plain values, for files."""
-        return {"name": self.name, "trainable": self.trainable} | {key: _plain(getattr(self, key)) for key in self.config}
+        common = {"name": self.name, "trainable": self.trainable}
+        return common | {key: _plain(getattr(self, key)) for key in self.config}
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name}: {self.input_shape} -> {self.output_shape}>"
@@ -202,7 +204,8 @@ def channels_last(where: str, data_format) -> None:
 
 
 def image_shape(where: str, shape: Shape) -> Shape:
-    require(len(shape) == 3, where, "images of shape (H, W, C)", shape, "reshape the data, e.g. x.reshape(-1, 28, 28, 1)")
+    fix = "reshape the data, e.g. x.reshape(-1, 28, 28, 1)"
+    require(len(shape) == 3, where, "images of shape (H, W, C)", shape, fix)
     return shape
 
 

@@ -8,7 +8,10 @@ from .base import Layer, get_activation, positive_int
 
 
 class Dense(Layer):
-    """y = activation(x kernel + bias).  x (N, ..., I) -> (N, ..., units); kernel (I, units).  Keras's argument order."""
+    """y = activation(x kernel + bias).  x (N, ..., I) -> (N, ..., units); kernel (I, units).
+
+    Arguments in Keras's order.
+    """
 
     config = ("units", "activation", "use_bias", "kernel_initializer", "bias_initializer")
 

@@ -21,9 +21,10 @@ class BatchNormalization(Layer):
                  gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones",
                  **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        require(isinstance(axis, int) and axis != 0, "BatchNormalization: axis", "one axis other than the batch's", axis,
-                error=ArgumentError)  # fmt: skip
-        require(0 <= momentum <= 1, "BatchNormalization: momentum", "a number from 0 to 1", momentum, error=ArgumentError)
+        ok = isinstance(axis, int) and axis != 0
+        require(ok, "BatchNormalization: axis", "one axis other than the batch's", axis, error=ArgumentError)
+        ok = 0 <= momentum <= 1
+        require(ok, "BatchNormalization: momentum", "a number from 0 to 1", momentum, error=ArgumentError)
         require(epsilon > 0, "BatchNormalization: epsilon", "a number above 0", epsilon, error=ArgumentError)
         self.axis, self.momentum, self.epsilon = axis, float(momentum), float(epsilon)
         self.center, self.scale = bool(center), bool(scale)
@@ -39,13 +40,12 @@ class BatchNormalization(Layer):
                 error=ArgumentError)  # fmt: skip
         channels = ((None, *input_shape)[self.axis],)
         xp, dtype = self.be.xp, self.be.dtype
-        self.gamma = (
-            self.add_weight("gamma", channels, self.gamma_initializer) if self.scale else xp.ones(channels, dtype)
-        )
-        self.beta = self.add_weight("beta", channels, self.beta_initializer) if self.center else xp.zeros(channels, dtype)
-        self.moving_mean = self.add_weight(
-            "moving_mean", channels, self.moving_mean_initializer, trainable=False
-        )
+        self.gamma, self.beta = xp.ones(channels, dtype), xp.zeros(channels, dtype)
+        if self.scale:
+            self.gamma = self.add_weight("gamma", channels, self.gamma_initializer)
+        if self.center:
+            self.beta = self.add_weight("beta", channels, self.beta_initializer)
+        self.moving_mean = self.add_weight("moving_mean", channels, self.moving_mean_initializer, trainable=False)
         self.moving_variance = self.add_weight(
             "moving_variance", channels, self.moving_variance_initializer, trainable=False
         )

@@ -52,7 +52,8 @@ class Reshape(Layer):
 
     def build(self, input_shape):
         size, known = math.prod(input_shape), math.prod(n for n in self.target_shape if n != -1)
-        ok = self.target_shape.count(-1) <= 1 and known and size % known == 0 and (-1 in self.target_shape or size == known)
+        free = self.target_shape.count(-1)
+        ok = known > 0 and ((free == 0 and size == known) or (free == 1 and size % known == 0))
         require(ok, self.name, f"a shape of {size} elements", self.target_shape)
         return tuple(size // known if n == -1 else n for n in self.target_shape)
 

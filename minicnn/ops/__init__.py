@@ -3,4 +3,6 @@
 from ..core.tensor import Tensor
 from . import activation, arithmetic, conv, dense, dropout, geometry, loss, norm, pool, shape
 
-__all__ = ["Tensor", "activation", "arithmetic", "conv", "dense", "dropout", "geometry", "loss", "norm", "pool", "shape"]
+__all__ = [
+    "Tensor", "activation", "arithmetic", "conv", "dense", "dropout", "geometry", "loss", "norm", "pool", "shape",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""conv2d and its backward. The kernels behind `be.` are defined in kernels/numpy_ref/conv.py: im2col, one product, col2im."""
+"""conv2d and its backward. The kernels behind `be.` are kernels/numpy_ref/conv.py: im2col, one product, col2im."""
 
 from ..core.op import op
 from ..errors import require
@@ -7,12 +7,13 @@ from .geometry import output_size
 
 @op
 def conv2d(be, x, w, b, *, strides=(1, 1), pads=((0, 0), (0, 0)), relu=False):
-    """y[n,i,j,o] = b[o] + sum_{p,q,c} x[n, i*SH + p - top, j*SW + q - left, c] w[p,q,c,o], x zero outside; max(y, 0) if relu.
+    """y[n,i,j,o] = b[o] + sum_{p,q,c} x[n, i*SH + p - top, j*SW + q - left, c] w[p,q,c,o]; then max(y, 0) if relu.
 
+    x is zero outside the image.
     x (N, H, W, C), w (KH, KW, C, O), b (O,) or None -> y (N, OH, OW, O); strides, pads in px.
     Kept for backward: x and w; with relu also y, whose sign is the ReLU's mask.
     Raises ShapeError if x is not 4-D, its channels are not w's, or no window fits.
-    Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition"; a cross-correlation, as everywhere.
+    Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition"; a cross-correlation.
     """
     require(
         x.ndim == 4 and x.shape[3] == w.shape[2], "conv2d", f"x of shape (N, H, W, {w.shape[2]})", x.shape,

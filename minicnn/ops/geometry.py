@@ -22,7 +22,8 @@ def resolve_pads(padding: str, size: Pair, window: Pair, strides: Pair) -> Pads:
     """How many px to add on each side.
 
     "valid"  none
-    "same"   so many that the output has ceil(n / s) px: total = max((ceil(n/s) - 1) s + k - n, 0), the smaller half first
+    "same"   so many that the output has ceil(n / s) px: max((ceil(n/s) - 1) s + k - n, 0) in all, the smaller
+             half first
     """
     if padding == "valid":
         return (0, 0), (0, 0)

@@ -8,7 +8,8 @@ from ..errors import require
 def softmax_cross_entropy(be, z, t):
     """loss[n] = -sum_k t[n,k] log softmax(z)[n,k];  dz = dloss (softmax(z) sum_k t - t).
 
-    Logits z (N, K), targets t (N, K) -> loss (N,). Finite for any finite z: no probability is rounded before its logarithm.
+    Logits z (N, K), targets t (N, K) -> loss (N,). Finite for any finite z: no probability is rounded before its
+    logarithm.
     Kept for backward: dz, which the kernel computes on the way.
     """
     require(z.shape == t.shape, "softmax_cross_entropy", f"targets of shape {z.shape}", t.shape)

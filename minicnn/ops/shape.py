@@ -30,7 +30,7 @@ def transpose(be, x, *, axes=None):
 
 @op
 def zero_pad(be, x, *, pads):
-    """Zeros around each image.  x (N, H, W, C), pads ((top, bottom), (left, right)) px -> (N, H+top+bottom, W+left+right, C)."""
+    """Zeros around each image.  x (N, H, W, C) -> (N, H+top+bottom, W+left+right, C); pads in px, as conv2d's."""
     require(x.ndim == 4, "zero_pad", "x of shape (N, H, W, C)", x.shape)
     (top, _), (left, _) = pads
     h, w = x.shape[1:3]

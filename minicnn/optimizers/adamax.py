@@ -4,7 +4,10 @@ from .base import Optimizer, fraction
 
 
 class Adamax(Optimizer):
-    """m += (1-b1)(g - m);  u = max(b2 u, |g|);  p -= lr / (1 - b1^t) m / (u + eps).  Source: Kingma & Ba 2015, section 7."""
+    """m += (1-b1)(g - m);  u = max(b2 u, |g|);  p -= lr / (1 - b1^t) m / (u + eps).
+
+    Source: Kingma & Ba 2015, section 7.
+    """
 
     slots = ("m", "u")
     config = ("beta_1", "beta_2", "epsilon")
@@ -15,6 +18,5 @@ class Adamax(Optimizer):
         self.epsilon = float(epsilon)
 
     def update(self, be, p, g, slot, lr, t):
-        be.adamax_step(
-            p, g, slot.m, slot.u, rate=lr / (1 - self.beta_1**t), beta_1=self.beta_1, beta_2=self.beta_2, eps=self.epsilon
-        )
+        rate = lr / (1 - self.beta_1**t)
+        be.adamax_step(p, g, slot.m, slot.u, rate=rate, beta_1=self.beta_1, beta_2=self.beta_2, eps=self.epsilon)

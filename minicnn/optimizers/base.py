@@ -35,16 +35,17 @@ class Optimizer:
             learning_rate = old.pop("lr")
             note(f"{kind}(lr=...) is read as learning_rate=")
         if "decay" in old:
-            require(not old.pop("decay"), f"{kind}: decay", "0", "another value",
-                    "pass a schedule as learning_rate, e.g. lambda step: 1e-3 / (1 + 1e-4 * step)", error=ArgumentError)  # fmt: skip
+            fix = "pass a schedule as learning_rate, e.g. lambda step: 1e-3 / (1 + 1e-4 * step)"
+            require(not old.pop("decay"), f"{kind}: decay", "0", "another value", fix, error=ArgumentError)
             note(f"{kind}(decay=0.0) is ignored")
         if old:
-            raise ArgumentTypeError(f"{kind}: expected arguments of the optimizer, received {', '.join(map(repr, old))}")
+            names = ", ".join(map(repr, old))
+            raise ArgumentTypeError(f"{kind}: expected arguments of the optimizer, received {names}")
         self.schedule: Callable[[int], float] | None = None
         self.learning_rate = learning_rate
         given = [c for c in (clipnorm, clipvalue, global_clipnorm) if c is not None]
-        require(len(given) <= 1, f"{kind}", "at most one of clipnorm, clipvalue, global_clipnorm", f"{len(given)} of them",
-                error=ArgumentError)  # fmt: skip
+        expected = "at most one of clipnorm, clipvalue, global_clipnorm"
+        require(len(given) <= 1, kind, expected, f"{len(given)} of them", error=ArgumentError)
         require(all(c > 0 for c in given), f"{kind}: clipping", "a bound above 0", given, error=ArgumentError)
         require(weight_decay is None or weight_decay >= 0, f"{kind}: weight_decay", "at least 0", weight_decay,
                 error=ArgumentError)  # fmt: skip
@@ -70,8 +71,8 @@ class Optimizer:
         if callable(rate):
             self.schedule = rate
             return
-        require(isinstance(rate, (int, float)) or hasattr(rate, "__float__"), where, "a number or a schedule", repr(rate),
-                error=ArgumentTypeError)  # fmt: skip
+        number = isinstance(rate, (int, float)) or hasattr(rate, "__float__")
+        require(number, where, "a number or a schedule", repr(rate), error=ArgumentTypeError)
         require(math.isfinite(rate) and rate >= 0, where, "a finite number of at least 0", rate, error=ArgumentError)
         require(self.schedule is None, where, "no assignment while a schedule sets it", rate, error=ArgumentTypeError)
         self._rate = float(rate)

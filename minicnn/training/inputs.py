@@ -15,7 +15,7 @@ from ..errors import ArgumentError, ArgumentTypeError, DataError, require
 
 
 def check_x(model, x, what: str) -> np.ndarray:
-    """x as an array of shape (N, *model.input_shape), finite.  A last axis of size 1 may be missing or too many, as in Keras."""
+    """x as a finite array of shape (N, *model.input_shape).  A last axis of 1 may be missing or one too many: Keras."""
     x = np.asarray(x)
     if x.dtype.kind not in "fiub":
         raise ArgumentTypeError(f"{what}: expected an array of numbers, received dtype {x.dtype}")
@@ -140,11 +140,11 @@ class Batches:
 def source(model, x, y, batch_size, sample_weight=None, class_weight=None, what="x"):
     """The source for what a user passed as x (and y)."""
     batched = isinstance(x, Flow) or (y is None and not hasattr(x, "shape") and hasattr(x, "__iter__"))
-    require(not batched or sample_weight is None, "fit", "batches that hold their own sample weights", "sample_weight too",
-            error=ArgumentError)  # fmt: skip
+    ok = not batched or sample_weight is None
+    require(ok, "fit", "batches that hold their own sample weights", "sample_weight too", error=ArgumentError)
     if isinstance(x, Flow):
-        require(y is None and batch_size is None, "fit", "a flow alone: it holds y and batch_size", "y or batch_size too",
-                error=ArgumentError)  # fmt: skip
+        ok = y is None and batch_size is None
+        require(ok, "fit", "a flow alone: it holds y and batch_size", "y or batch_size too", error=ArgumentError)
         return Augmented(model, x, class_weight)
     if batched:
         return Batches(model, x, class_weight)

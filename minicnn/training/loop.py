@@ -49,7 +49,8 @@ def first_non_finite(model, x) -> str:
             last = layer is model.layers[-1] and model.fused
             y = layer.preactivation(y, training=True) if last else layer.call(y, training=True)
             if not bool(be.xp.isfinite(y.data).all()):
-                return f"the first layer whose output is not finite is {layer.name} ({type(layer).__name__}); lower the learning rate"
+                name = f"{layer.name} ({type(layer).__name__})"
+                return f"the first layer whose output is not finite is {name}; lower the learning rate"
     return "every layer's output is finite; the loss itself overflowed"
 
 
@@ -70,7 +71,8 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
 def infer(model, x: np.ndarray, *, logits: bool):
     """Outputs for images x, TILE at a time: yields (rows, outputs).  What an image yields does not depend on its batch.
 
-    Where the backend's products depend on the number of rows (BLAS), the last tile is filled up with zeros.
+    Where the backend's products depend on the number of rows (BLAS), the last tile is filled up with zeros; there an
+    image's place within its tile may still show in the last bits.
     """
     be = model.backend
     with no_grad():

@@ -34,8 +34,8 @@ class LayerStack:
             )
         require(isinstance(layer, Layer), "add", "a layer", repr(layer), error=ArgumentTypeError)
         if isinstance(layer, InputLayer):
-            require(self.input_shape is None and not self.layers, "add", "Input as the first entry", "a second or late one",
-                    error=ArgumentError)  # fmt: skip
+            first = self.input_shape is None and not self.layers
+            require(first, "add", "Input as the first entry", "a second or late one", error=ArgumentError)
             self.input_shape = layer.input_shape
             return
         taken = any(layer is known or layer.name == known.name for known in self.layers)
@@ -53,8 +53,8 @@ class LayerStack:
 
     def _attach(self, layer: Layer, index: int, shape) -> None:
         if layer.built:  # by another model, whose weights it goes on sharing
-            require(layer.input_shape == shape, f"add: {layer.name}", f"samples of the shape {layer.input_shape} that it is "
-                    "built for", shape)  # fmt: skip
+            expected = f"samples of the shape {layer.input_shape} that it is built for"
+            require(layer.input_shape == shape, f"add: {layer.name}", expected, shape)
             require(layer.be.dtype == self.backend.dtype and layer.be.name == self.backend.name, f"add: {layer.name}",
                     f"a model on {layer.be.describe()}", self.backend.describe(), error=ArgumentError)  # fmt: skip
             return

@@ -37,8 +37,8 @@ class Trainer(LayerStack):
                 f"compile: expected optimizer, loss, metrics, received {', '.join(map(repr, unknown))}"
             )
         optimizer, loss = optimizers.get(optimizer), None if loss is None else losses.get(loss)
-        require(loss is None or loss.reduction != "none", "compile: loss", "a loss that is one number", 'reduction "none"',
-                error=ArgumentError)  # fmt: skip
+        ok = loss is None or loss.reduction != "none"
+        require(ok, "compile: loss", "a loss that is one number", 'reduction "none"', error=ArgumentError)
         metrics, weighted_metrics = _metrics(metrics), _metrics(weighted_metrics)
         self.optimizer, self.loss, self.metrics, self.weighted_metrics = optimizer, loss, metrics, weighted_metrics
 
@@ -72,9 +72,9 @@ class Trainer(LayerStack):
             steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1):  # fmt: skip
         """Train; return the History.  Arguments as in Keras; a second fit goes on where the first stopped.
 
-        x is an array (with y), an ImageDataGenerator's flow, or an iterable of batches (with steps_per_epoch if endless).
-        Everything is checked before anything changes. Raises NonFiniteError at the first batch whose loss is not finite;
-        Ctrl-C leaves the model as it was after the last whole step, and is raised on.
+        x is an array (with y), an ImageDataGenerator's flow, or an iterable of batches (with steps_per_epoch if it is
+        endless). Everything is checked before anything changes. Raises NonFiniteError at the first batch whose loss is
+        not finite; Ctrl-C leaves the model as it was after the last whole step, and is raised on.
         """
         self._ready("fit")
         positive_int("fit: epochs", epochs)
@@ -91,8 +91,8 @@ class Trainer(LayerStack):
         )
         steps = steps_per_epoch or train.steps
         names = self.metrics_names + [f"val_{n}" for n in self.metrics_names if held_out] + ["learning_rate"]
-        hooks = CallbackList(callbacks, add_history=True, add_progbar=verbose != 0, model=self,
-                             params={"verbose": 1 if verbose == "auto" else int(verbose), "epochs": epochs, "steps": steps})  # fmt: skip
+        params = {"verbose": 1 if verbose == "auto" else int(verbose), "epochs": epochs, "steps": steps}
+        hooks = CallbackList(callbacks, add_history=True, add_progbar=verbose != 0, model=self, params=params)
         hooks.check_monitor(names)
         self.optimizer.build(self.trainable_weights or self.weights)
         self.stop_training = False

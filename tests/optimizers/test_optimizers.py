@@ -221,6 +221,16 @@ def test_no_gradient_is_a_gradient_of_zero(cls, oracle):
     assert p.grad is None
 
 
+def test_an_old_gradient_is_not_used_again(oracle):
+    p = Parameter(START, oracle, "layer/w")
+    optimizer = O.SGD(1.0)
+    optimizer.build([p])
+    p.receive(np.ones(3))
+    for _ in range(3):
+        optimizer.apply()
+    np.testing.assert_array_equal(p.numpy(), START - 1)
+
+
 def test_weights_and_gradients_are_slices_of_flat_buffers(oracle):
     p, q = Parameter(START, oracle, "a/p"), Parameter(np.ones((2, 2)), oracle, "a/q")
     optimizer = O.SGD(1.0)

@@ -38,20 +38,11 @@ def test_one_hot_with_a_partial_batch_and_validation_split(keras64, yardstick):
     compare(keras64, "d", "categorical_crossentropy", options, yardstick)
 
 
-def test_class_numbers(keras64, yardstick):
-    compare(keras64, "e", "sparse_categorical_crossentropy", {"epochs": 2, "batch_size": 10}, yardstick, one_hot=False,
-            metrics=("accuracy",))  # fmt: skip
-
-
-def test_mean_squared_error(keras64, yardstick):
-    compare(keras64, "d", "mean_squared_error", {"epochs": 2, "batch_size": 10}, yardstick)
-
-
-def test_sample_weights(keras64, yardstick):
-    weights = np.random.default_rng(0).uniform(0, 2, 24).astype(np.float32)
-    compare(keras64, "d", "categorical_crossentropy", {"epochs": 2, "batch_size": 10}, yardstick, sample_weight=weights)
-
-
-def test_class_weights(keras64, yardstick):
+def test_class_numbers_and_class_weights(keras64, yardstick):
     options = {"epochs": 2, "batch_size": 10, "class_weight": {0: 2.0, 3: 0.5}}
-    compare(keras64, "d", "categorical_crossentropy", options, yardstick)
+    compare(keras64, "e", "sparse_categorical_crossentropy", options, yardstick, one_hot=False, metrics=("accuracy",))
+
+
+def test_mean_squared_error_and_sample_weights(keras64, yardstick):
+    weights = np.random.default_rng(0).uniform(0, 2, 24).astype(np.float32)
+    compare(keras64, "d", "mean_squared_error", {"epochs": 2, "batch_size": 10}, yardstick, sample_weight=weights)

@@ -99,7 +99,7 @@ def tensors(model, mine, theirs):
 @pytest.mark.parametrize("name", ["Adam", "RMSprop"])
 def test_five_steps(keras64, name, yardstick):
     model = model_in("float64", "a")
-    batches = [images(24, seed) for seed in range(5)]
+    batches = [images(16, seed) for seed in range(5)]
     sent = pack("w", model.get_weights()) | pack("x", [x for x, _ in batches]) | pack("y", [y for _, y in batches])
     header, arrays = keras64("steps", sent, what="a", optimizer={"name": name})
     model.compile(name.lower(), "categorical_crossentropy", metrics=["accuracy"])
