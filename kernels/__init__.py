@@ -14,7 +14,7 @@ SETS = ("numpy_ref", "numba_cpu", "cuda")
 
 
 def load(name: str) -> dict[str, Callable]:
-    """The kernels that the set `name` itself defines, by kernel name.  Raises ImportError if its packages are missing."""
+    """The kernels that the set `name` itself defines, by name.  Raises ImportError if its packages are missing."""
     if name not in SETS:
         raise ValueError(f"kernels: expected one of {SETS}, received {name!r}")
     module = importlib.import_module(f"{__name__}.{name}")

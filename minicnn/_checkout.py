@@ -1,4 +1,4 @@
-"""In a bare source checkout, minicnn.kernels is the folder kernels/ beside minicnn/; an installed package has it inside."""
+"""In a bare source checkout minicnn.kernels is the folder kernels/ beside minicnn/; installed, it lies inside."""
 
 import importlib.util
 import sys

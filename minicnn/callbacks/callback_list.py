@@ -7,6 +7,7 @@ from .base import Callback, LazyLogs, Logs, read_logs
 from .history import History
 from .lambda_callback import LambdaCallback
 from .progress import ProgressBar
+from .terminate_on_nan import TerminateOnNaN
 
 _OLD_NAMES = {"on_train_batch_begin": "on_batch_begin", "on_train_batch_end": "on_batch_end"}
 _BATCH_HOOKS = [f"on_{what}_batch_{when}" for what in ("train", "test", "predict") for when in ("begin", "end")]
@@ -80,6 +81,11 @@ class CallbackList(Callback):
         for one in self.callbacks:
             if hasattr(one, "check_monitor"):
                 one.check_monitor(names, others=others)
+
+    @property
+    def judges_loss(self) -> bool:
+        """Whether a callback wants to see a loss that is not finite, and decide, where fit would raise."""
+        return any(isinstance(one, TerminateOnNaN) for one in self.callbacks)
 
     @property
     def wants_batch_logs(self) -> bool:

@@ -6,11 +6,12 @@ from .geometry import output_size
 
 
 @op
-def conv2d(be, x, w, b, *, strides=(1, 1), pads=((0, 0), (0, 0)), relu=False):
+def conv2d(be, x, w, b, *, strides=(1, 1), pads=((0, 0), (0, 0)), relu=False, algorithm="auto"):
     """y[n,i,j,o] = b[o] + sum_{p,q,c} x[n, i*SH + p - top, j*SW + q - left, c] w[p,q,c,o]; then max(y, 0) if relu.
 
     x is zero outside the image.
     x (N, H, W, C), w (KH, KW, C, O), b (O,) or None -> y (N, OH, OW, O); strides, pads in px.
+    algorithm: how the kernels compute it, see minicnn.kernels.contract.ALGORITHMS.
     Kept for backward: x and w; with relu also y, whose sign is the ReLU's mask.
     Raises ShapeError if x is not 4-D, its channels are not w's, or no window fits.
     Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition"; a cross-correlation.
@@ -20,7 +21,7 @@ def conv2d(be, x, w, b, *, strides=(1, 1), pads=((0, 0), (0, 0)), relu=False):
         "images are channels-last, with the channels that w was made for",
     )  # fmt: skip
     output_size("conv2d", x.shape[1:3], w.shape[:2], strides, pads)
-    y = be.conv2d(x, w, b, strides=strides, pads=pads, relu=relu)
+    y = be.conv2d(x, w, b, strides=strides, pads=pads, relu=relu, algorithm=algorithm)
 
     def vjp(dy, needs):
         need_x, need_w, need_b = needs
@@ -30,9 +31,9 @@ def conv2d(be, x, w, b, *, strides=(1, 1), pads=((0, 0), (0, 0)), relu=False):
         elif need_b:
             db = be.bias_grad(dy)
         if need_x:
-            dx = be.conv2d_input_grad(dy, w, x.shape, strides=strides, pads=pads)
+            dx = be.conv2d_input_grad(dy, w, x.shape, strides=strides, pads=pads, algorithm=algorithm)
         if need_w:
-            dw = be.conv2d_weight_grad(x, dy, w.shape, strides=strides, pads=pads)
+            dw = be.conv2d_weight_grad(x, dy, w.shape, strides=strides, pads=pads, algorithm=algorithm)
         return dx, dw, db
 
     return y, vjp

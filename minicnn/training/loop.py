@@ -61,7 +61,9 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
         try:
             loss, predicted = train_step(model, x, t, w)
         except NonFiniteError as error:
-            raise NonFiniteError(f"fit: stopped at epoch {epoch + 1}, batch {step + 1}: {error}") from None
+            if not callbacks.judges_loss:
+                raise NonFiniteError(f"fit: stopped at epoch {epoch + 1}, batch {step + 1}: {error}") from None
+            loss, predicted = math.nan, np.full((len(y), *model.output_shape), np.nan)
         logs.add(loss, y, predicted, w)
         callbacks.on_train_batch_end(step, logs.result)
         if model.stop_training:

@@ -10,9 +10,9 @@ import pkgutil
 
 import numpy as np
 import pytest
-from minicnn.kernels import Key
 
 from minicnn import check_grad, ops
+from minicnn.kernels import Key
 from minicnn.ops.geometry import resolve_pads
 
 A, C, D, L, N, P, S = (getattr(ops, name) for name in ("arithmetic", "conv", "dense", "loss", "norm", "pool", "shape"))

@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from minicnn.kernels import Key
 
 from minicnn import Tensor, ops
 from minicnn.backend.cpu import CPU
 from minicnn.errors import ArgumentError, ShapeError
+from minicnn.kernels import Key
 from minicnn.ops.geometry import output_size, resolve_pads
 
 from .. import reference

@@ -509,3 +509,16 @@ def test_predictions_do_not_depend_on_the_batch_where_products_do(kernels):
     whole = model.predict(x, verbose=0)
     for start, stop in ((0, 1), (0, 7), (32, 33), *([(30, 33)] if kernels == "numba_cpu" else [])):
         np.testing.assert_array_equal(model.predict(x[start:stop], verbose=0), whole[start:stop])
+
+
+def test_terminate_on_nan_sees_the_loss_where_fit_would_raise(capsys):
+    x, y = np.ones((4, 3), np.float32), np.zeros((4, 2), np.float32)
+    model = minicnn.Sequential([layers.Dense(2, input_shape=(3,))], seed=0)
+    model.compile("sgd", "mse")
+    model.set_weights([np.full((3, 2), 1e30, np.float32), np.zeros(2, np.float32)])
+    before = model.get_weights()
+    fitted = model.fit(x, y, epochs=3, verbose=0, callbacks=[minicnn.callbacks.TerminateOnNaN()])
+    assert "Invalid loss, terminating training" in capsys.readouterr().out
+    assert len(fitted.history["loss"]) == 1
+    assert np.isnan(fitted.history["loss"][0])
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
