@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .contract import KERNELS, Key
 
-__all__ = ["KERNELS", "SETS", "Key", "load", "table"]
+__all__ = ["KERNELS", "SETS", "Key", "load", "plan_conv2d", "table"]
 
 SETS = ("numpy_ref", "numba_cpu", "cuda")
 
@@ -19,6 +19,12 @@ def load(name: str) -> dict[str, Callable]:
         raise ValueError(f"kernels: expected one of {SETS}, received {name!r}")
     module = importlib.import_module(f"{__name__}.{name}")
     return {kernel: getattr(module, kernel) for kernel in KERNELS if hasattr(module, kernel)}
+
+
+def plan_conv2d(name: str, x_shape, w_shape, strides, pads, algorithm: str = "auto"):
+    """What the set `name` will do for a convolution (forward, input_grad, weight_grad), or None: it has one way only."""
+    decide = getattr(importlib.import_module(f"{__name__}.{name}"), "plan_conv2d", None)
+    return None if decide is None else decide(x_shape, w_shape, strides, pads, algorithm)
 
 
 def table(name: str) -> dict[str, str]:

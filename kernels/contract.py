@@ -12,6 +12,16 @@ Arrays are C-contiguous unless a kernel says otherwise; outputs have the type of
 
 from typing import NamedTuple, Protocol
 
+ALGORITHMS = ("auto", "im2col", "winograd")
+"""How a convolution may be computed; an argument of the three kernels.
+
+auto      what the set believes to be fastest: it follows from the shapes of one image, not from the batch or a clock
+im2col    products of windows and filters, with or without the matrix in memory
+winograd  fewer multiplications; strides 1 and windows 3x3 or 5x5 only, else the set raises ValueError. Its rounding
+          errors are larger, and a NaN may reach outputs up to 3 px beyond those that read it.
+A set with one algorithm accepts all three names.
+"""
+
 
 class Key(NamedTuple):
     """Where in the counted random stream a draw lies: Philox key = seed, counter = (block, step, stream, 0)."""
@@ -26,19 +36,21 @@ class KernelSet(Protocol):
 
     # conv ------------------------------------------------------------------------------------------------------------
 
-    def conv2d(x, w, b, *, strides, pads, relu=False):
+    def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, algorithm="auto"):
         """y[n,i,j,o] = b[o] + sum_{p,q,c} x[n, i*SH+p-top, j*SW+q-left, c] * w[p,q,c,o]; then max(y, 0) if `relu`.
 
-        x (N, H, W, C), w (KH, KW, C, O), b (O,) or None -> y (N, OH, OW, O).
+        affine (scale, shift) or None: at last y = scale y + shift, a batch norm whose statistics stay as they are.
+        x (N, H, W, C), w (KH, KW, C, O), b (O,) or None, scale and shift (O,) -> y (N, OH, OW, O).
+        An image's result does not depend on the other images of its batch.
         """
 
-    def conv2d_input_grad(dy, w, x_shape, *, strides, pads):
+    def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
         """dx[n,h,w,c] = sum of dy[n,i,j,o] * w[p,q,c,o] over every (i,j,p,q,o) that read x[n,h,w,c].
 
         dy (N, OH, OW, O), w (KH, KW, C, O) -> dx of x_shape (N, H, W, C).
         """
 
-    def conv2d_weight_grad(x, dy, w_shape, *, strides, pads):
+    def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
         """dw[p,q,c,o] = sum_{n,i,j} x[n, i*SH+p-top, j*SW+q-left, c] * dy[n,i,j,o].
 
         x (N, H, W, C), dy (N, OH, OW, O) -> dw of w_shape (KH, KW, C, O).
@@ -46,8 +58,11 @@ class KernelSet(Protocol):
 
     # dense -----------------------------------------------------------------------------------------------------------
 
-    def dense(x, w, b, *, relu=False):
-        """y = x w + b, then max(y, 0) if `relu`.  x (N, I), w (I, O), b (O,) or None -> y (N, O)."""
+    def dense(x, w, b, *, relu=False, affine=None):
+        """y = x w + b, then max(y, 0) if `relu`, then scale y + shift if affine = (scale, shift) is not None.
+
+        x (N, I), w (I, O), b (O,) or None, scale and shift (O,) -> y (N, O).
+        """
 
     def dense_input_grad(dy, w):
         """dx = dy w'.  dy (N, O), w (I, O) -> dx (N, I)."""

@@ -1,6 +1,6 @@
 """Convolution and both of its gradients on SIMD units, without an im2col matrix.
 
-Three loops around the micro-kernel of `simd.py`:
+Where `plan.choose` says so, `winograd.py` computes them. Else: three loops around the micro-kernel of `simd.py`:
 
     image n, band of rows         view: the part of x that the band reads, zeros where it is padding
     +--------------------+        +----------------------------+
@@ -32,12 +32,15 @@ import numba
 import numpy as np
 from numba import njit, prange
 
-from . import memory
+from . import memory, winograd
+from .activation import INNER, PARALLEL
+from .dense import affine_vectors, scale_and_shift
+from .plan import choose
 from .simd import ROWS, STAMP, copy_floats, pack, sweep, whole_vectors
+from .winograd import flat
 
 VIEW = 1 << 16  # floats: 256 KiB, a quarter of a usual L2 cache
 BLOCKS = 8  # partial sums of a weight gradient
-ALIGNED = memory.ALIGNMENT // 4  # floats
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 
 
@@ -171,7 +174,7 @@ def _weight_grad_plan(x_shape, dy_shape, window, strides, pads):
     return sizes, at, np.arange(len(at)) * padded, view, band * columns * padded if padded > filters else 0
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _fill_view(view, x, start, s, top, rows):
     """view (rows, columns, C) = the image x[start], from row `top` and column s.left on, zeros where there is none."""
     line = s.width * s.channels
@@ -189,7 +192,7 @@ def _fill_view(view, x, start, s, top, rows):
             view[r * s.line + k] = 0
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _pack_filters(w, w_columns, s, phases, panels, flipped):
     """The filters of every phase as panels: rows (p, q, c), or (p, q, o) and columns c if `flipped`."""
     for n in range(len(phases)):
@@ -203,8 +206,8 @@ def _pack_filters(w, w_columns, s, phases, panels, flipped):
                      f.tap_rows * f.tap_columns * s.channels)  # fmt: skip
 
 
-@njit(nogil=True)
-def _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, y, view):
+@njit(**INNER)
+def _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, view):
     """All phases of one band of one image."""
     start, i0 = n * s.height * s.width * s.channels, band * s.band
     a, a0 = x, start + i0 * s.step * s.line
@@ -218,9 +221,12 @@ def _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, y
         if count > 0:
             sweep(a, a0, reads[k], count, s.line, 1, panels, f.packed, 0, f.tap_rows, f.tap_columns * s.channels,
                   bias, 0, 0, floor, y, y0, writes[k], s.filters)  # fmt: skip
+    if len(scale):  # of a forward pass, whose band is one piece of y and still in the cache
+        for pixel in range(min(s.band, s.y_height - i0) * s.y_width):
+            scale_and_shift(y, y0 + pixel * s.filters, s.filters, scale, shift, 0)
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def _block_weight_grad(x, dy, first, last, s, column_step, at, to, zeros, partial, partial0, padded, view, panels):
     """partial = the sum of dw over bands first..last, counted through all images, for the window's cells in `at`."""
     seed, seed0, seed_step = zeros, 0, 0
@@ -244,15 +250,16 @@ def _block_weight_grad(x, dy, first, last, s, column_step, at, to, zeros, partia
 def _compile(stamp):
     """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of simd.py."""
 
-    @njit(nogil=True, cache=True, parallel=True)
-    def correlate(x, images, w, w_columns, flipped, bias, floor, y, s, phases, reads, writes, panels, views):
+    @njit(**PARALLEL)
+    def correlate(x, images, w, w_columns, flipped, bias, floor, scale, shift, y, s, phases, reads, writes,
+                  panels, views):  # fmt: skip
         _ = stamp
         _pack_filters(w, w_columns, s, phases, panels, flipped)
         for task in prange(images * s.bands):
             n, band, view = task // s.bands, task % s.bands, views[numba.get_thread_id()]
-            _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, y, view)
+            _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, view)
 
-    @njit(nogil=True, cache=True, parallel=True)
+    @njit(**PARALLEL)
     def weight_grad(x, dy, units, dw, s, column_step, at, to, blocks, parts, partials, zeros, views, panels):
         _ = stamp
         cells, padded = len(at), len(zeros)
@@ -276,74 +283,97 @@ def _compile(stamp):
 _correlate, _weight_grad = _compile(STAMP)
 
 
-def _flat(array):
-    """The array as the compiled functions take it: flat, contiguous, aligned, writeable (another type recompiles)."""
-    return np.require(array, np.float32, "CAW").reshape(-1)
-
-
-def _scratch(threads, floats):
-    """A line of memory for each thread, on cache lines of its own: large enough to come aligned from the pool."""
-    line = -(-floats // ALIGNED) * ALIGNED
-    lines = max(threads, -(-memory.SMALL // (4 * line))) if line else threads
-    return memory.empty((lines, line))
-
-
-def _least_bands(images):
+def _least_bands(images, threads):
     """Bands per image that give every thread something to do; results do not depend on it."""
-    return -(-2 * numba.get_num_threads() // images)
+    return -(-2 * threads // images)
 
 
-def _integers(strides, pads):
+def integers(strides, pads):
     return (int(strides[0]), int(strides[1])), tuple((int(before), int(after)) for before, after in pads)
 
 
-def _run(plan, x, w, flipped, b, relu, y):
-    sizes, phases, reads, writes, packed, view = plan
+def output_shape(x_shape, w_shape, strides, pads):
+    size = ((x_shape[a + 1] + sum(pads[a]) - w_shape[a]) // strides[a] + 1 for a in (0, 1))
+    return (x_shape[0], *size, w_shape[3])
+
+
+def _plan(kernel, x_shape, y_shape, window, strides, pads, threads):
+    """The kernel's plan, and the (lines, floats) of its scratch memory."""
+    if kernel == "weight_grad":
+        plan = _weight_grad_plan(x_shape[1:], y_shape[1:], window, strides, pads)
+        sizes, at, _, view, panels = plan
+        blocks = min(x_shape[0] * sizes.bands, BLOCKS)
+        return plan, [(1, blocks * len(at) * whole_vectors(y_shape[3])), (threads, view), (threads, panels)]
+    least = _least_bands(x_shape[0], threads)
+    if kernel == "forward":
+        plan = _forward_plan(x_shape[1:], y_shape[1:], window, strides, pads, least)
+    else:
+        plan = _input_grad_plan(y_shape[1:], x_shape[1:], window, strides, pads, least)
+    return plan, [(1, plan[4]), (threads, plan[5])]
+
+
+def workspace(kernel, x_shape, y_shape, window, strides, pads, threads):
+    """The (lines, floats) of all scratch arrays of a kernel."""
+    return _plan(kernel, tuple(x_shape), tuple(y_shape), window, strides, pads, threads)[1]
+
+
+def _run(plan, scratch, x, w, flipped, b, relu, affine, y):
+    sizes, phases, reads, writes, _, _ = plan
     bias = np.zeros(whole_vectors(y.shape[3]), np.float32)
     if b is not None:
         bias[: len(b)] = b
-    panels, views = _scratch(1, packed).reshape(-1), _scratch(numba.get_num_threads(), view)
+    panels, views = (memory.scratch(*size) for size in scratch)
     floor = ZERO if relu else NO_FLOOR
     _correlate(
-        _flat(x), len(x), _flat(w), w.shape[1], flipped, bias, floor, y.reshape(-1),
-        sizes, phases, reads, writes, panels, views,
+        flat(x), len(x), flat(w), w.shape[1], flipped, bias, floor, *affine_vectors(affine), y.reshape(-1),
+        sizes, phases, reads, writes, panels.reshape(-1), views,
     )  # fmt: skip
     return y
 
 
-def conv2d(x, w, b, *, strides, pads, relu=False):
-    strides, pads = _integers(strides, pads)
-    (n, height, width, _), (kh, kw, _, filters) = x.shape, w.shape
-    oh = (height + sum(pads[0]) - kh) // strides[0] + 1
-    ow = (width + sum(pads[1]) - kw) // strides[1] + 1
-    y = memory.empty((n, oh, ow, filters))
+def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, algorithm="auto"):
+    strides, pads = integers(strides, pads)
+    shape, window = output_shape(x.shape, w.shape, strides, pads), w.shape[:2]
+    chosen = choose(algorithm, shape[1:3], window, strides, x.shape[3], shape[3])
+    y = memory.empty(shape)
     if y.size == 0:
         return y
-    plan = _forward_plan(x.shape[1:], y.shape[1:], (kh, kw), strides, pads, _least_bands(n))
-    return _run(plan, x, w, False, b, relu, y)
+    if chosen == "winograd":
+        return winograd.conv2d(x, w, b, y, pads=pads, relu=relu, affine=affine)
+    plan = _plan("forward", x.shape, shape, window, strides, pads, numba.get_num_threads())
+    return _run(*plan, x, w, False, b, relu, affine, y)
 
 
-def conv2d_input_grad(dy, w, x_shape, *, strides, pads):
-    strides, pads = _integers(strides, pads)
-    dx = memory.empty(tuple(x_shape))
+def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
+    strides, pads = integers(strides, pads)
+    window, x_shape = w.shape[:2], tuple(x_shape)
+    chosen = choose(algorithm, x_shape[1:3], window, strides, dy.shape[3], x_shape[3])
+    dx = memory.empty(x_shape)
     if dx.size == 0:
         return dx
-    plan = _input_grad_plan(dy.shape[1:], dx.shape[1:], w.shape[:2], strides, pads, _least_bands(len(dx)))
-    return _run(plan, dy, w, True, None, False, dx)
+    if chosen == "winograd":
+        return winograd.conv2d_input_grad(dy, w, dx, pads=pads)
+    plan = _plan("input_grad", x_shape, dy.shape, window, strides, pads, numba.get_num_threads())
+    return _run(*plan, dy, w, True, None, False, None, dx)
 
 
-def conv2d_weight_grad(x, dy, w_shape, *, strides, pads):
-    strides, pads = _integers(strides, pads)
+def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
+    strides, pads = integers(strides, pads)
+    window = tuple(w_shape[:2])
+    chosen = choose(algorithm, dy.shape[1:3], window, strides, x.shape[3], dy.shape[3])
     dw = memory.empty(tuple(w_shape))
     if x.size == 0 or dy.size == 0:
         dw[...] = 0
         return dw
-    sizes, at, to, view, panels = _weight_grad_plan(x.shape[1:], dy.shape[1:], dw.shape[:2], strides, pads)
-    units, threads, padded = len(x) * sizes.bands, numba.get_num_threads(), whole_vectors(dw.shape[3])
+    if chosen == "winograd":
+        return winograd.conv2d_weight_grad(x, dy, dw, pads=pads)
+    threads = numba.get_num_threads()
+    (sizes, at, to, _, _), scratch = _plan("weight_grad", x.shape, dy.shape, window, strides, pads, threads)
+    partials, views, panels = (memory.scratch(*size) for size in scratch)
+    units, zeros = len(x) * sizes.bands, np.zeros(whole_vectors(dw.shape[3]), np.float32)
     blocks = min(units, BLOCKS)
-    partials, zeros = _scratch(1, blocks * len(at) * padded).reshape(-1), np.zeros(padded, np.float32)
     _weight_grad(
-        _flat(x), _flat(dy), units, dw.reshape(-1), sizes, strides[1] * x.shape[3], at, to,
-        blocks, -(-threads // blocks), partials, zeros, _scratch(threads, view), _scratch(threads, panels),
+        flat(x), flat(dy), units, dw.reshape(-1), sizes, strides[1] * x.shape[3], at, to,
+        blocks, -(-threads // blocks), partials.reshape(-1), zeros, views, panels,
     )  # fmt: skip
     return dw

@@ -26,6 +26,7 @@ import numpy as np
 from numba import njit, prange
 
 from . import memory
+from .activation import INNER, PARALLEL
 from .simd import LANES, ROWS, STAMP, WIDTH, pack, sweep, whole_vectors
 
 DEPTH = 256
@@ -33,9 +34,17 @@ ROW_BLOCK = 16 * ROWS  # rows of a task at most: packing a panel costs little ag
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 
 
-@njit(nogil=True)
+@njit(**INNER)
+def scale_and_shift(y, start, n, scale, shift, first):
+    """y[start : start + n] = scale y + shift, with the values from `first` on."""
+    row, scale, shift = y[start : start + n], scale[first : first + n], shift[first : first + n]
+    for k in range(row.size):
+        row[k] = row[k] * scale[k] + shift[k]
+
+
+@njit(**INNER)
 def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, used, bias, bias0, floor,
-           y, y0, to, panel, sums, lines):  # fmt: skip
+           scale, shift, y, y0, to, panel, sums, lines):  # fmt: skip
     """One task: `rows` x `used` results, used <= WIDTH."""
     seed, seed0, seed_step = bias, bias0, 0
     for k in range(0, max(depth, 1), DEPTH):
@@ -47,14 +56,17 @@ def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, used, bias, bi
         sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 0, 1, deep,
               seed, seed0, seed_step, lowest, target, target0, table, columns)  # fmt: skip
         seed, seed0, seed_step = sums, 0, WIDTH
+    if len(scale):
+        for t in range(rows):
+            scale_and_shift(y, y0 + to[t], used, scale, shift, bias0)
 
 
 def _compile(stamp):
     """The function that Numba compiles and keeps on disk; enclosing `stamp` ties it to the text of simd.py."""
 
-    @njit(nogil=True, cache=True, parallel=True)
+    @njit(**PARALLEL)
     def product(a, a_row, a_step, b, k_step, o_step, depth, bias, floor,
-                y, rows, filters, row_block, tables, panels, sums):  # fmt: skip
+                scale, shift, y, rows, filters, row_block, tables, panels, sums):  # fmt: skip
         _ = stamp
         columns = -(-filters // WIDTH)
         at, to, lines = tables
@@ -62,7 +74,7 @@ def _compile(stamp):
             t, first, o = numba.get_thread_id(), task // columns * row_block, task % columns * WIDTH
             _block(
                 a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step, depth,
-                min(WIDTH, filters - o), bias, o, floor, y, first * filters + o, to, panels[t], sums[t], lines,
+                min(WIDTH, filters - o), bias, o, floor, scale, shift, y, first * filters + o, to, panels[t], sums[t], lines,
             )  # fmt: skip
 
     return product
@@ -78,7 +90,14 @@ def _tables(rows, a_row, y_row):
     return t * a_row, t * y_row, t * WIDTH
 
 
-def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y):
+def affine_vectors(affine):
+    """(scale, shift) as the compiled functions take them; two empty arrays for None."""
+    if affine is None:
+        return np.zeros(0, np.float32), np.zeros(0, np.float32)
+    return tuple(np.require(vector, np.float32, "CAW") for vector in affine)
+
+
+def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, affine=None):
     """y[m, o] = max(floor, bias[o] + sum_k a[m*a_row + k*a_step] b[k*k_step + o*o_step])"""
     rows, filters = y.shape
     if y.size == 0:
@@ -92,14 +111,14 @@ def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y):
     a, b = (np.require(array, np.float32, "CAW").reshape(-1) for array in (a, b))  # another type would recompile
     tables = _tables(row_block, a_row, filters)
     panels, sums = memory.empty((threads, DEPTH * WIDTH)), memory.empty((threads, ROW_BLOCK * WIDTH))
-    _product(a, a_row, a_step, b, k_step, o_step, depth, seed, floor,
+    _product(a, a_row, a_step, b, k_step, o_step, depth, seed, floor, *affine_vectors(affine),
              y.reshape(-1), rows, filters, row_block, tables, panels, sums)  # fmt: skip
     return y
 
 
-def dense(x, w, b, *, relu=False):
+def dense(x, w, b, *, relu=False, affine=None):
     (inner, filters), floor = w.shape, ZERO if relu else NO_FLOOR
-    return _run(x, inner, 1, w, filters, 1, inner, b, floor, memory.empty((len(x), filters)))
+    return _run(x, inner, 1, w, filters, 1, inner, b, floor, memory.empty((len(x), filters)), affine)
 
 
 def dense_input_grad(dy, w):

@@ -55,6 +55,13 @@ def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
     return np.asarray(_Lease(raw, shape, dtype))
 
 
+def scratch(lines: int, floats: int) -> np.ndarray:
+    """An uninitialised (lines or more, floats or more) array: each line begins a cache line, so threads do not meet."""
+    step = ALIGNMENT // 4
+    floats = -(-floats // step) * step
+    return empty((max(lines, -(-SMALL // (4 * floats))) if floats else lines, floats))  # what is small is not aligned
+
+
 def release() -> None:
     """Give every idle buffer back to the operating system."""
     global _idle_bytes

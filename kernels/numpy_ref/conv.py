@@ -13,6 +13,8 @@ With cols (N*OH*OW, KH*KW*C) and w seen as a matrix (KH*KW*C, O):
 
       y = cols w + b        dw = cols' dy        dx = col2im(dy w')
 
+This is the set's one algorithm: the argument `algorithm` changes nothing here.
+
 Source: Chellapilla, Puri & Simard 2006, "High performance convolutional neural networks" (unrolled convolution).
 """
 
@@ -40,7 +42,7 @@ def col2im(cols, x_shape, out_size, window, strides, pads):
     return np.ascontiguousarray(padded[:, top : top + h, left : left + w])
 
 
-def conv2d(x, w, b, *, strides, pads, relu=False):
+def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, algorithm="auto"):
     kh, kw, _, filters = w.shape
     (top, bottom), (left, right) = pads
     oh = (x.shape[1] + top + bottom - kh) // strides[0] + 1
@@ -50,15 +52,18 @@ def conv2d(x, w, b, *, strides, pads, relu=False):
         y += b
     if relu:
         np.maximum(y, 0, out=y)
+    if affine is not None:
+        y *= affine[0]
+        y += affine[1]
     return y.reshape(x.shape[0], oh, ow, filters)
 
 
-def conv2d_input_grad(dy, w, x_shape, *, strides, pads):
+def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
     kh, kw, _, filters = w.shape
     dcols = dy.reshape(-1, filters) @ w.reshape(-1, filters).T  # (N*OH*OW, KH*KW*C)
     return col2im(dcols, x_shape, dy.shape[1:3], (kh, kw), strides, pads)
 
 
-def conv2d_weight_grad(x, dy, w_shape, *, strides, pads):
+def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
     cols = im2col(x, w_shape[:2], strides, pads)
     return (cols.T @ dy.reshape(-1, dy.shape[3])).reshape(w_shape)  # (KH*KW*C, N*OH*OW) (N*OH*OW, O)

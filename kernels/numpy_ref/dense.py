@@ -3,11 +3,16 @@
 import numpy as np
 
 
-def dense(x, w, b, *, relu=False):
+def dense(x, w, b, *, relu=False, affine=None):
     y = x @ w
     if b is not None:
         y += b
-    return np.maximum(y, 0, out=y) if relu else y
+    if relu:
+        np.maximum(y, 0, out=y)
+    if affine is not None:
+        y *= affine[0]
+        y += affine[1]
+    return y
 
 
 def dense_input_grad(dy, w):

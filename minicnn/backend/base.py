@@ -33,6 +33,10 @@ class Backend:
         """Which kernel set serves each kernel."""
         return kernels.table(self.kernels)
 
+    def plan_conv2d(self, x_shape, w_shape, strides, pads, algorithm: str = "auto"):
+        """What the kernel set will do for a convolution and its two gradients; None: it has one way only."""
+        return kernels.plan_conv2d(self.kernels, x_shape, w_shape, strides, pads, algorithm)
+
     def asarray(self, array, dtype=None):
         """`array` on this device, C-contiguous; floats of any width become `self.dtype` unless `dtype` is given."""
         array = self.xp.asarray(array)

@@ -6,8 +6,11 @@ import numpy as np
 
 from ..core.tensor import Tensor, no_grad
 from ..errors import NonFiniteError
+from . import inference
 
-TILE = 32  # images that go through the network together at inference, whatever the batch size
+# Images that go through the network together at inference, whatever the batch size.
+TILE = 128
+FILLED_TILE = 32  # where the last tile has to be filled up with zeros, which are computed too
 
 
 def train_step(model, x, t, w) -> tuple[float, np.ndarray]:
@@ -71,20 +74,22 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
 
 
 def infer(model, x: np.ndarray, *, logits: bool):
-    """Outputs for images x, TILE at a time: yields (rows, outputs).  What an image yields does not depend on its batch.
+    """Outputs for images x, a tile at a time: yields (rows, outputs).  What an image yields does not depend on its batch.
 
     Where the backend's products depend on the number of rows (BLAS), the last tile is filled up with zeros; there an
     image's place within its tile may still show in the last bits.
     """
-    be = model.backend
+    be, steps = model.backend, inference.steps(model, logits=logits)
+    size = TILE if be.rows_independent else FILLED_TILE
     with no_grad():
-        for start in range(0, len(x), TILE):
-            tile = be.asarray(x[start : start + TILE], be.dtype)
+        for start in range(0, len(x), size):
+            tile = be.asarray(x[start : start + size], be.dtype)
             n = len(tile)
-            if n < TILE and not be.rows_independent:
-                tile = be.xp.concatenate([tile, be.xp.zeros((TILE - n, *tile.shape[1:]), be.dtype)])
-            y = model.forward(Tensor(tile, be), training=False, logits=logits)
-            yield slice(start, start + n), y.data[:n]
+            if n < size and not be.rows_independent:
+                tile = be.xp.concatenate([tile, be.xp.zeros((size - n, *tile.shape[1:]), be.dtype)])
+            for step in steps:
+                tile = step(tile)
+            yield slice(start, start + n), tile[:n]
 
 
 def evaluate(model, source, logs, callbacks) -> None:

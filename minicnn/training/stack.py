@@ -7,9 +7,10 @@ from ..backend.streams import Streams
 from ..core.tensor import Parameter, Tensor, no_grad
 from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, NotBuiltError, require
 from ..layers import InputLayer, Layer
-from ..layers.base import assign_all, positive_ints, snake_case
+from ..layers.base import assign_all, positive_int, positive_ints, snake_case
 from ..notes import note
 from .inputs import check_x
+from .plan import Plan, plan
 from .summary import table
 
 
@@ -137,6 +138,11 @@ class LayerStack:
         raise ArgumentError(
             f"get_layer: expected one of {', '.join(layer.name for layer in self.layers)}, received {name!r}"
         )
+
+    def plan(self, batch_size: int = 32) -> Plan:
+        """Which algorithm each convolution and dense layer will use, with its tile, memory and arithmetic."""
+        require(self.built, self.name, "a built model", "none", "call build((None, H, W, C))", error=NotBuiltError)
+        return plan(self, positive_int("plan: batch_size", batch_size))
 
     def summary(self, line_length: int | None = None, print_fn=None, show_trainable: bool = False) -> "_Printed":
         """Print Keras's table of layers, shapes and parameter counts."""

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from minicnn.kernels import KERNELS
 
 from minicnn.backend.base import Backend
 from minicnn.backend.cpu import CPU
 from minicnn.backend.select import select
 from minicnn.backend.streams import DROPOUT, SHUFFLE, Streams
 from minicnn.errors import ArgumentError, DeviceError
+from minicnn.kernels import KERNELS
 
 
 def test_sets_and_types():

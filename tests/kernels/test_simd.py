@@ -11,6 +11,7 @@ import llvmlite.binding as llvm
 import numba
 import numpy as np
 import pytest
+
 from minicnn.kernels import numpy_ref
 from minicnn.kernels.numba_cpu import simd
 
@@ -44,7 +45,7 @@ def conv_case(n, size, channels, window, strides, pads):
     (h, w), (c, o) = size, channels
     oh, ow = ((s + sum(p) - k) // t + 1 for s, p, k, t in zip(size, pads, window, strides, strict=True))
     arrays = draw(1, n, h, w, c), draw(2, *window, c, o), draw(3, o), draw(4, n, oh, ow, o)
-    return arrays, {"strides": strides, "pads": pads}
+    return arrays, {"strides": strides, "pads": pads, "algorithm": "im2col"}
 
 
 CASES = [  # n, (H, W), (C, O), (KH, KW), strides, pads

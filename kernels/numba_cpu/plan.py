@@ -1,0 +1,92 @@
+"""Which algorithm computes a convolution, decided from the shapes of one image: never timed, never by the batch.
+
+The cost of an algorithm is counted in vector instructions, per image; fused multiply-adds of whole vectors of filters
+for the products, and for Winograd's transforms what they were measured to take, TRANSFORM for every point of every tile
+and every vector of channels or filters, both ways together (arithmetic is half of it, loads and stores the rest):
+
+    im2col      OH OW * KH KW * C * vectors(O)
+    winograd    tiles * points * (C * vectors(O) + TRANSFORM * (vectors(C) + vectors(O)))
+
+So Winograd wins where C and O are large against TRANSFORM, and where its 4x4 tiles fit the image: 14 x 14 is 16 tiles of
+which 23 % is thrown away. Not counted: the filters' transform, which a batch shares. The kernels ask `choose` at every
+call, and `plan_conv2d` tells what they will do.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numba
+
+from ..contract import ALGORITHMS
+from . import winograd
+from .simd import LANES, ROWS, WIDTH
+
+TRANSFORM = 10  # vector instructions
+MARGIN = 1.1  # how much cheaper Winograd must be to be worth its rounding errors
+
+
+class Step(NamedTuple):
+    """One of the three kernels: floating-point operations of its products, bytes of memory besides inputs and output."""
+
+    algorithm: str
+    tile: str
+    workspace_bytes: int
+    flops: int
+
+
+class ConvPlan(NamedTuple):
+    forward: Step
+    input_grad: Step
+    weight_grad: Step
+
+
+def cost(algorithm: str, out_size, window, channels: int, filters: int) -> float:
+    """Vector instructions for one image.  out_size (OH, OW): the pixels that the products are summed for."""
+    (rows, columns), (c, o) = out_size, (-(-channels // LANES), -(-filters // LANES))
+    if algorithm == "im2col":
+        return rows * columns * window[0] * window[1] * channels * o
+    tiles, points = winograd.tiles(out_size), winograd.points(window[0])
+    return tiles[0] * tiles[1] * points * (channels * o + TRANSFORM * (c + o))
+
+
+@lru_cache(4096)
+def choose(algorithm: str, out_size, window, strides, channels: int, filters: int) -> str:
+    """`algorithm`, or for "auto" the cheaper one.  Raises ValueError for an unknown name and where Winograd does not exist."""
+    exists = tuple(strides) == (1, 1) and window[0] == window[1] and window[0] in winograd.WINDOWS
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"conv2d: expected algorithm one of {', '.join(ALGORITHMS)}, received {algorithm!r}")
+    if algorithm == "winograd" and not exists:
+        raise ValueError(
+            "conv2d: expected strides (1, 1) and a 3x3 or 5x5 window for algorithm 'winograd', received strides "
+            f"{tuple(strides)} and a {window[0]}x{window[1]} window; use algorithm='auto'"
+        )
+    if algorithm != "auto" or not exists:
+        return "im2col" if algorithm == "auto" else algorithm
+    direct, transformed = (cost(name, out_size, window, channels, filters) for name in ("im2col", "winograd"))
+    return "winograd" if transformed * MARGIN < direct else "im2col"
+
+
+def plan_conv2d(x_shape, w_shape, strides, pads, algorithm="auto") -> ConvPlan:
+    """What the three kernels of a convolution will do.  x_shape (N, H, W, C), w_shape (KH, KW, C, O)."""
+    from . import conv  # which asks `choose` and is asked here for the memory it takes
+
+    (n, height, width, channels), (kh, kw, _, filters) = x_shape, w_shape
+    strides, pads = conv.integers(strides, pads)
+    y_shape = conv.output_shape(x_shape, w_shape, strides, pads)
+    steps, threads = [], numba.get_num_threads()
+    for kernel, out_size, c, o in (
+        ("forward", y_shape[1:3], channels, filters),
+        ("input_grad", (height, width), filters, channels),
+        ("weight_grad", y_shape[1:3], channels, filters),
+    ):
+        chosen = choose(algorithm, tuple(out_size), (kh, kw), strides, c, o)
+        if chosen == "winograd":
+            tiles, tile = winograd.tiles(out_size), f"F(4x4, {kh}x{kw})"
+            products = n * tiles[0] * tiles[1] * winograd.points(kh)
+            memory = winograd.workspace(kernel, x_shape, y_shape, kh, threads)
+        else:
+            products, tile = n * y_shape[1] * y_shape[2] * kh * kw, f"{ROWS} x {WIDTH} sums"
+            memory = conv.workspace(kernel, x_shape, y_shape, (kh, kw), strides, pads, threads)
+        floats = sum(lines * length for lines, length in memory)
+        steps.append(Step(chosen, tile, 4 * floats, 2 * products * channels * filters))
+    return ConvPlan(*steps)

@@ -1,0 +1,333 @@
+"""Winograd's convolution: exact matrices, float64 accuracy, edges, repeatability, the choice between the algorithms."""
+
+import importlib
+import shutil
+from fractions import Fraction
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from minicnn.kernels import numpy_ref
+from minicnn.kernels.numba_cpu import memory, plan, simd, winograd
+
+from minicnn.errors import ArgumentError
+from minicnn.layers import Conv2D
+from tests.kernels.test_simd import Fences, draw, llvm, relative_error, run
+
+conv = importlib.import_module("minicnn.kernels.numba_cpu.conv")  # the package's `conv2d` is the function
+ROOT = Path(__file__).parents[2]
+TOLERANCE = {3: 2e-6, 5: 6e-6}  # relative L2 error of float32 against float64, by size of window
+HOW = {"strides": (1, 1), "algorithm": "winograd"}
+
+CASES = [  # n, (H, W), (C, O), window, pads
+    (3, (28, 28), (32, 32), 5, ((2, 2), (2, 2))),
+    (5, (14, 14), (32, 64), 3, ((1, 1), (1, 1))),
+    (2, (14, 14), (64, 64), 3, ((1, 1), (1, 1))),
+    (1, (13, 9), (17, 33), 5, ((0, 3), (2, 1))),
+    (1, (11, 18), (33, 17), 3, ((2, 0), (0, 1))),
+    (7, (7, 5), (3, 10), 5, ((2, 2), (1, 3))),
+    (9, (6, 7), (3, 64), 3, ((0, 0), (0, 0))),
+    (2, (5, 8), (64, 3), 5, ((0, 0), (0, 0))),  # a single row of outputs
+    (1, (3, 3), (1, 1), 3, ((0, 0), (0, 0))),  # a single output
+    (2, (2, 3), (16, 48), 5, ((2, 2), (2, 2))),  # a window larger than the image
+    (2, (4, 5), (20, 16), 3, ((5, 4), (3, 6))),  # outputs that see nothing but padding
+    (1, (6, 9), (8, 40), 5, ((6, 5), (9, 4))),
+    (1, (61, 45), (40, 20), 3, ((1, 1), (1, 1))),
+]
+
+
+def conv_case(n, size, channels, window, pads):
+    (h, w), (c, o) = size, channels
+    oh, ow = (s + sum(p) - window + 1 for s, p in zip(size, pads, strict=True))
+    return (draw(1, n, h, w, c), draw(2, window, window, c, o), draw(3, o), draw(4, n, oh, ow, o)), {"pads": pads, **HOW}
+
+
+def three_convolutions(x, w, b, dy, kernels=conv, **how):
+    forward = {key: how.pop(key) for key in ("relu", "affine") if key in how}
+    return (
+        kernels.conv2d(x, w, b, **forward, **how),
+        kernels.conv2d_input_grad(dy, w, x.shape, **how),
+        kernels.conv2d_weight_grad(x, dy, w.shape, **how),
+    )
+
+
+# ---- the matrices ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("window", "points"), winograd.POINTS.items())
+def test_matrices_compute_correlation_exactly(window, points):
+    a_t, g, b_t = winograd.cook_toom(points, 4)
+    for i in range(4):
+        for tap in range(window):
+            for d in range(len(b_t)):
+                weight = sum(a_t[i][p] * g[p][tap] * b_t[p][d] for p in range(len(b_t)))
+                assert weight == Fraction(int(d == i + tap))
+
+
+@pytest.mark.parametrize("points", winograd.POINTS.values())
+def test_transforms_of_images_have_no_rounded_factor(points):
+    a_t, _, b_t = winograd.cook_toom(points, 4)
+    assert all(Fraction(float(np.float32(float(c)))) == c for row in (*a_t, *b_t) for c in row)
+
+
+def test_opposite_points_are_neighbours():
+    """Or nothing is saved: each pair of rows of B' and G, and of columns of A', is computed together."""
+    for points in winograd.POINTS.values():
+        a_t, g, b_t = winograd.cook_toom(points, 4)
+        for rows in (b_t, g, winograd.transposed(a_t)):
+            assert len(winograd._pairs(rows)) == len(points) // 2
+
+
+# ---- values ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("relu", [False, True])
+def test_convolutions_equal_float64_reference(case, relu):
+    arrays, how = conv_case(*case)
+    expected = three_convolutions(*(a.astype(float) for a in arrays), kernels=numpy_ref, relu=relu, **how)
+    for y, reference in zip(three_convolutions(*arrays, relu=relu, **how), expected, strict=True):
+        assert y.dtype == np.float32
+        assert y.flags.c_contiguous
+        assert y.shape == reference.shape
+        assert relative_error(y, reference) < TOLERANCE[case[3]]
+
+
+def test_random_geometries_equal_float64_reference():
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        window, pads = int(rng.choice([3, 5])), rng.integers(0, 6, (2, 2))
+        size = [int(rng.integers(max(1, window - sum(p)), 20)) for p in pads]
+        channels = int(rng.choice([1, 3, 16, 17, 33])), int(rng.choice([1, 10, 16, 20, 33, 64]))
+        case = int(rng.integers(1, 6)), size, channels, window, tuple(map(tuple, pads))
+        arrays, how = conv_case(*case)
+        expected = three_convolutions(*(a.astype(float) for a in arrays), kernels=numpy_ref, **how)
+        for y, reference in zip(three_convolutions(*arrays, **how), expected, strict=True):
+            assert relative_error(y, reference) < TOLERANCE[window], case
+
+
+@pytest.mark.parametrize("images", ["normal", "relu"])
+@pytest.mark.parametrize(("window", "rms", "largest"), [(3, 1.0e-6, 2.5e-6), (5, 3.5e-6, 1.0e-5)])
+def test_error_is_what_the_docstring_states(window, rms, largest, images):
+    (x, w, b, dy), how = conv_case(8, (20, 20), (32, 32), window, ((window // 2,) * 2,) * 2)
+    if images == "relu":
+        x, dy = np.maximum(x, 0), np.maximum(dy, 0)
+    expected = three_convolutions(*(a.astype(float) for a in (x, w, b, dy)), kernels=numpy_ref, **how)
+    for y, reference in zip(three_convolutions(x, w, b, dy, **how), expected, strict=True):
+        assert relative_error(y, reference) < rms
+        assert np.abs(y - reference).max() < largest * np.abs(reference).max()
+
+
+@pytest.mark.parametrize("case", CASES[:7], ids=str)
+def test_gradients_are_adjoint(case):
+    (x, w, _, dy), how = conv_case(*case)
+    y, dx, dw = (a.astype(float) for a in three_convolutions(x, w, None, dy, **how))
+    scale = np.linalg.norm(y) * np.linalg.norm(dy)
+    assert abs(np.vdot(y, dy) - np.vdot(x, dx)) < 1e-6 * scale
+    assert abs(np.vdot(y, dy) - np.vdot(w, dw)) < 1e-6 * scale
+
+
+@pytest.mark.parametrize("case", CASES[:4], ids=str)
+def test_epilogue_is_exact(case):
+    (x, w, b, _), how = conv_case(*case)
+    scale, shift = draw(7, len(b)), draw(8, len(b))
+    y = np.maximum(conv.conv2d(x, w, b, **how), 0)
+    np.testing.assert_array_equal(conv.conv2d(x, w, b, relu=True, **how), y)
+    received = conv.conv2d(x, w, b, relu=True, affine=(scale, shift), **how)
+    np.testing.assert_allclose(received, scale * y + shift, rtol=1e-6, atol=1e-6)
+
+
+# ---- the same bytes -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("threads", [1, 2, 20])
+@pytest.mark.parametrize("case", [(11, (14, 15), (17, 40), 3, ((1, 1), (1, 1))), (6, (9, 13), (32, 32), 5, ((2, 2),) * 2)])
+def test_threads_and_repeats_do_not_change_a_bit(threads, case, monkeypatch):
+    arrays, how = conv_case(*case)
+    expected = three_convolutions(*arrays, **how)
+    with monkeypatch.context() as patch:  # only the division of the work: more threads than this machine may have
+        patch.setattr(numba, "get_num_threads", lambda: threads)
+        if threads <= numba.config.NUMBA_NUM_THREADS:
+            numba.set_num_threads(threads)
+        received = three_convolutions(*arrays, **how)
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+    for y, reference in zip(received, expected, strict=True):
+        np.testing.assert_array_equal(y, reference)
+
+
+@pytest.mark.parametrize("algorithm", ["winograd", "auto"])
+@pytest.mark.parametrize("case", CASES[:6], ids=str)
+def test_an_image_does_not_depend_on_its_batch(case, algorithm):
+    (x, w, b, dy), how = conv_case(*case)
+    how["algorithm"] = algorithm
+    batch = np.concatenate([draw(5, 4, *x.shape[1:]), x[:1], draw(6, 7, *x.shape[1:])])
+    together = conv.conv2d(batch, w, b, relu=True, **how)[4]
+    np.testing.assert_array_equal(conv.conv2d(x[:1], w, b, relu=True, **how)[0], together)
+    cotangents = np.concatenate([draw(5, 4, *dy.shape[1:]), dy[:1], draw(6, 7, *dy.shape[1:])])
+    together = conv.conv2d_input_grad(cotangents, w, batch.shape, **how)[4]
+    np.testing.assert_array_equal(conv.conv2d_input_grad(dy[:1], w, (1, *x.shape[1:]), **how)[0], together)
+
+
+# ---- the edges ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_nothing_outside_the_arrays_is_touched(case, monkeypatch):
+    arrays, how = conv_case(*case)
+    fences = Fences()
+    monkeypatch.setattr(memory, "empty", fences.empty)  # outputs and scratch memory, uninitialised = NaN
+    for y in three_convolutions(*map(fences.around, arrays), **how):
+        assert not np.isnan(y).any()
+    assert fences.stand()
+
+
+def test_nan_stays_in_the_tiles_whose_patches_hold_it():
+    (x, w, b, dy), how = conv_case(3, (16, 16), (3, 20), 3, ((1, 1), (1, 1)))
+    x[1, 4, 9, 2] = np.nan  # read by the patches of rows 3..8 (tile 1) and -1..4 (tile 0), columns 7..12 (tile 2)
+    nan = np.isnan(conv.conv2d(x, w, b, relu=True, **how))
+    assert nan[1, 3:6, 8:11].all()  # all that read it
+    nan[1, :8, 8:12] = False  # rows 4..7 of tile 1 see it at all points, tile 0 only at the last
+    assert not nan.any()
+    dw = conv.conv2d_weight_grad(x, dy, w.shape, **how)
+    np.testing.assert_array_equal(np.isnan(dw).all(axis=(0, 1, 3)), [False, False, True])
+
+
+def test_empty_batches():
+    (x, w, b, dy), how = conv_case(2, (5, 5), (3, 4), 3, ((1, 1), (1, 1)))
+    y, dx, dw = three_convolutions(x[:0], w, b, dy[:0], **how)
+    assert (y.shape, dx.shape) == ((0, 5, 5, 4), (0, 5, 5, 3))
+    np.testing.assert_array_equal(dw, np.zeros_like(w))
+
+
+def test_any_memory_layout_is_accepted_and_compiles_nothing_new():
+    arrays, how = conv_case(2, (8, 8), (3, 20), 3, ((1, 1), (1, 1)))
+    expected = three_convolutions(*arrays, **how)
+    strange = [np.asfortranarray(a) for a in arrays]
+    for array in strange:
+        array.setflags(write=False)
+    for y, reference in zip(three_convolutions(*strange, **how), expected, strict=True):
+        np.testing.assert_array_equal(y, reference)
+    assert [len(f.signatures) for f in (winograd._correlate_tiles, winograd._weight_grad_tiles)] == [1, 1]
+
+
+# ---- the choice -----------------------------------------------------------------------------------------------------
+
+NETWORK_A = [  # x, w: what "auto" takes for the three kernels, with AVX-512 vectors
+    ((86, 28, 28, 32), (5, 5, 32, 32)),
+    ((86, 14, 14, 32), (3, 3, 32, 64)),
+    ((86, 14, 14, 64), (3, 3, 64, 64)),
+]
+
+
+def half_pads(w_shape):
+    return tuple((k // 2, k // 2) for k in w_shape[:2])
+
+
+@pytest.mark.parametrize("shapes", NETWORK_A, ids=str)
+def test_auto_takes_winograd_where_it_pays(shapes):
+    steps = plan.plan_conv2d(*shapes, (1, 1), half_pads(shapes[1]))
+    assert [step.algorithm for step in steps] == ["winograd"] * 3
+
+
+def test_auto_takes_im2col_where_it_must_or_pays():
+    for x_shape, w_shape, strides in [
+        ((86, 28, 28, 1), (5, 5, 1, 32), (1, 1)),  # one channel
+        ((86, 28, 28, 32), (5, 5, 32, 32), (2, 2)),
+        ((86, 28, 28, 32), (4, 4, 32, 32), (1, 1)),
+        ((86, 28, 28, 32), (3, 5, 32, 32), (1, 1)),
+        ((86, 28, 28, 32), (1, 1, 32, 32), (1, 1)),
+        ((86, 2, 2, 8), (3, 3, 8, 8), (1, 1)),  # a tile of 16 pixels for 4
+    ]:
+        assert plan.plan_conv2d(x_shape, w_shape, strides, half_pads(w_shape)).forward.algorithm == "im2col"
+
+
+@pytest.mark.parametrize("algorithm", ["auto", "im2col", "winograd"])
+@pytest.mark.parametrize("case", CASES[:7], ids=str)
+def test_plan_and_reality_are_the_same(case, algorithm, monkeypatch):
+    (x, w, b, dy), how = conv_case(*case)
+    how["algorithm"] = algorithm
+    steps = plan.plan_conv2d(x.shape, w.shape, how["strides"], how["pads"], algorithm)
+    calls, floats, scratch = [], [], memory.scratch
+    for name in ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"):
+        original = getattr(winograd, name)
+        monkeypatch.setattr(winograd, name, lambda *a, _f=original, _n=name, **k: (calls.append(_n), _f(*a, **k))[1])
+    monkeypatch.setattr(memory, "scratch", lambda *size: (floats.append(size[0] * size[1]), scratch(*size))[1])
+    for step, kernel, args in (
+        (steps.forward, "conv2d", (x, w, b)),
+        (steps.input_grad, "conv2d_input_grad", (dy, w, x.shape)),
+        (steps.weight_grad, "conv2d_weight_grad", (x, dy, w.shape)),
+    ):
+        calls.clear()
+        floats.clear()
+        getattr(conv, kernel)(*args, **how)
+        assert calls == ([kernel] if step.algorithm == "winograd" else [])
+        assert step.workspace_bytes == 4 * sum(floats)
+        assert step.flops > 0
+        assert step.tile
+
+
+def test_no_workspace_is_the_size_of_an_im2col_matrix():
+    for x_shape, w_shape in NETWORK_A:
+        cols = 4 * np.prod(x_shape[:3]) * np.prod(w_shape[:3])
+        for step in plan.plan_conv2d(x_shape, w_shape, (1, 1), half_pads(w_shape)):
+            assert step.workspace_bytes < cols / 10
+
+
+def test_what_does_not_exist_is_refused():
+    x, w = draw(1, 1, 8, 8, 3), draw(2, 4, 4, 3, 2)
+    with pytest.raises(ValueError, match=r"conv2d: expected strides \(1, 1\) and a 3x3 or 5x5 window .* a 4x4 window; use"):
+        conv.conv2d(x, w, None, strides=(1, 1), pads=((0, 0), (0, 0)), algorithm="winograd")
+    with pytest.raises(ValueError, match=r"conv2d: expected algorithm one of auto, im2col, winograd, received 'fft'"):
+        conv.conv2d(x, w, None, strides=(1, 1), pads=((0, 0), (0, 0)), algorithm="fft")
+    with pytest.raises(ArgumentError, match=r"Conv2D: algorithm: expected strides \(1, 1\) and kernel_size \(3, 3\) or"):
+        Conv2D(8, 3, strides=2, algorithm="winograd")
+    with pytest.raises(ArgumentError, match=r'Conv2D: algorithm: expected one of .*; did you mean "winograd"\?'):
+        Conv2D(8, 3, algorithm="winogard")
+    assert Conv2D(8, 3, algorithm="winograd").get_config()["algorithm"] == "winograd"
+
+
+# ---- other CPUs, the disk cache -------------------------------------------------------------------------------------
+
+SMALL = """
+import tests.kernels.test_winograd as t
+print(t.simd.TILE)
+for case in t.CASES[3:7]:
+    arrays, how = t.conv_case(*case)
+    expected = t.three_convolutions(*(a.astype(float) for a in arrays), kernels=t.numpy_ref, **how)
+    for y, reference in zip(t.three_convolutions(*arrays, **how), expected):
+        assert t.relative_error(y, reference) < t.TOLERANCE[case[3]]
+"""
+
+
+@pytest.mark.skipif("x86_64" not in llvm.get_process_triple(), reason="other CPUs of the same family: x86-64 only")
+@pytest.mark.parametrize(("cpu", "tile"), [("haswell", simd.AVX2), ("generic", simd.GENERIC)])
+def test_other_cpus_compute_the_same(cpu, tile):
+    if tile.fma and simd.TILE.lanes < tile.lanes:
+        pytest.skip(f"this CPU cannot run code for {cpu}")
+    assert run(SMALL, NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES="")[0] == str(tile)
+
+
+CACHED = """
+import numpy as np
+from minicnn.kernels.numba_cpu import conv2d, winograd
+x, w = np.ones((1, 6, 6, 16), np.float32), np.ones((3, 3, 16, 16), np.float32)
+y = conv2d(x, w, None, strides=(1, 1), pads=((0, 0), (0, 0)), algorithm="winograd")
+np.testing.assert_allclose(y, 144, rtol=1e-5)
+stats = winograd._correlate_tiles.stats
+print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
+"""
+
+
+def test_disk_cache_hits_until_a_generator_changes(tmp_path):
+    copy = tmp_path / "checkout"
+    for package in ("minicnn", "kernels"):
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    paths = {"PYTHONPATH": str(copy), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    hit, miss = "1 0", "0 1"
+    assert run(CACHED, **paths)[0] == miss
+    assert run(CACHED, **paths)[0] == hit
+    for generator in ("simd.py", "winograd.py"):
+        with open(copy / "kernels/numba_cpu" / generator, "a") as text:
+            text.write("\n# edited\n")
+        assert run(CACHED, **paths)[0] == miss
