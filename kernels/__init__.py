@@ -22,7 +22,7 @@ def load(name: str) -> dict[str, Callable]:
 
 
 def plan_conv2d(name: str, x_shape, w_shape, strides, pads, algorithm: str = "auto"):
-    """What the set `name` will do for a convolution (forward, input_grad, weight_grad), or None: it has one way only."""
+    """What the set `name` will do for a convolution and its two gradients; None: it has one way only."""
     decide = getattr(importlib.import_module(f"{__name__}.{name}"), "plan_conv2d", None)
     return None if decide is None else decide(x_shape, w_shape, strides, pads, algorithm)
 

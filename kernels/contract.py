@@ -89,8 +89,8 @@ class KernelSet(Protocol):
     def max_pool(x, *, window, strides, pads):
         """y[n,i,j,c] = max over the window's cells inside the image; padding never wins; NaN wins over all.
 
-        x (N, H, W, C) -> y (N, OH, OW, C) and argmax (same shape): the winning cell's number p*KW + q in its window, the
-        first in row-major order on ties; uint8 for windows of at most 256 cells, else int32.
+        x (N, H, W, C) -> y (N, OH, OW, C) and argmax (same shape): the winning cell's number p*KW + q in its window,
+        the first in row-major order on ties; uint8 for windows of at most 256 cells, else int32.
         """
 
     def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads):
@@ -161,9 +161,9 @@ class KernelSet(Protocol):
         """m = momentum m - lr g;  p += momentum m - lr g if nesterov else m.  m None: p -= lr g."""
 
     def rmsprop_step(p, g, v, m, a, *, lr, rho, momentum, eps):
-        """v = rho v + (1-rho) g^2;  a = rho a + (1-rho) g;  i = lr g / sqrt(v - a^2 + eps);  m = momentum m + i;  p -= m.
+        """v = rho v + (1-rho) g^2;  a = rho a + (1-rho) g;  i = lr g / sqrt(v - a^2 + eps);  m = momentum m + i.
 
-        a None (not centred): its square is left out. m None (no momentum): p -= i.
+        Then p -= m. a None (not centred): its square is left out. m None (no momentum): p -= i.
         """
 
     def adam_step(p, g, m, v, vhat, *, rate, beta_1, beta_2, eps):

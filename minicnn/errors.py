@@ -38,7 +38,11 @@ class DeviceError(MinicnnError, RuntimeError):
 
 
 class NonFiniteError(MinicnnError, ArithmeticError):
-    """A loss that is NaN or infinite."""
+    """A loss that is NaN or infinite: `loss`."""
+
+    def __init__(self, message: str = "", loss: float = float("nan")):
+        super().__init__(message)
+        self.loss = loss
 
 
 class NotBuiltError(MinicnnError, ValueError):

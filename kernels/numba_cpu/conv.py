@@ -260,7 +260,7 @@ def _compile(stamp):
             _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, view)
 
     @njit(**PARALLEL)
-    def weight_grad(x, dy, units, dw, s, column_step, at, to, blocks, parts, partials, zeros, views, panels):
+    def weight_grad(x, dy, units, s, column_step, at, to, blocks, parts, partials, zeros, views, panels):
         _ = stamp
         cells, padded = len(at), len(zeros)
         part = -(-cells // (parts * ROWS)) * ROWS  # with more threads than blocks, each block's cells are divided
@@ -270,12 +270,6 @@ def _compile(stamp):
                 x, dy, g * units // blocks, (g + 1) * units // blocks, s, column_step, at[k : k + part], to,
                 zeros, partials, (g * cells + k) * padded, padded, views[t], panels[t],
             )  # fmt: skip
-        for k in prange(cells):
-            for o in range(s.filters):
-                total = partials[k * padded + o]
-                for g in range(1, blocks):
-                    total += partials[(g * cells + k) * padded + o]
-                dw[k * s.filters + o] = total
 
     return correlate, weight_grad
 
@@ -370,10 +364,11 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
     threads = numba.get_num_threads()
     (sizes, at, to, _, _), scratch = _plan("weight_grad", x.shape, dy.shape, window, strides, pads, threads)
     partials, views, panels = (memory.scratch(*size) for size in scratch)
-    units, zeros = len(x) * sizes.bands, np.zeros(whole_vectors(dw.shape[3]), np.float32)
-    blocks = min(units, BLOCKS)
+    units, partials = len(x) * sizes.bands, partials.reshape(-1)
+    blocks, zeros = min(units, BLOCKS), np.zeros(whole_vectors(dw.shape[3]), np.float32)
     _weight_grad(
-        flat(x), flat(dy), units, dw.reshape(-1), sizes, strides[1] * x.shape[3], at, to,
-        blocks, -(-threads // blocks), partials.reshape(-1), zeros, views, panels,
+        flat(x), flat(dy), units, sizes, strides[1] * x.shape[3], at, to,
+        blocks, -(-threads // blocks), partials, zeros, views, panels,
     )  # fmt: skip
-    return dw
+    partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *dw.shape[:3], len(zeros))
+    return partials[..., : dw.shape[3]].sum(axis=0, out=dw)  # in the order of the blocks

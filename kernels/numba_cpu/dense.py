@@ -16,6 +16,7 @@ piece of b (DEPTH x WIDTH floats, 32 KiB with AVX-512) stays in the L1 cache for
            +---------+---------+--+           +-----+
                                               +-----+                y    = max(sums + 3rd, floor)
 
+An affine (scale, shift) is applied to a task's results at its end, while they are in the cache.
 A sum is cut at the same k for every row and in every batch, so a sample's result does not depend on the others.
 """
 
@@ -74,7 +75,8 @@ def _compile(stamp):
             t, first, o = numba.get_thread_id(), task // columns * row_block, task % columns * WIDTH
             _block(
                 a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step, depth,
-                min(WIDTH, filters - o), bias, o, floor, scale, shift, y, first * filters + o, to, panels[t], sums[t], lines,
+                min(WIDTH, filters - o), bias, o, floor, scale, shift, y, first * filters + o, to,
+                panels[t], sums[t], lines,
             )  # fmt: skip
 
     return product

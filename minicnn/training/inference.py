@@ -6,8 +6,8 @@ becomes one kernel call with the moving averages in its epilogue:
 
       y = scale max(x w + b, 0) + shift        scale = gamma / sqrt(variance + eps),  shift = beta - mean scale
 
-Scale and shift are a few hundred numbers, computed anew for every call from the weights as they are: there is nothing to
-rebuild after fit, set_weights or load_weights, and nothing that could be out of date.
+Scale and shift are a few hundred numbers, computed anew for every call from the weights as they are: nothing has to be
+rebuilt after fit, set_weights or load_weights, and nothing that could be out of date.
 """
 
 import itertools

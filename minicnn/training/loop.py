@@ -22,7 +22,7 @@ def train_step(model, x, t, w) -> tuple[float, np.ndarray]:
     loss = model.loss.reduce(model.loss.values(t, y, logits=model.fused), w)
     value = float(loss.numpy())
     if not math.isfinite(value):
-        raise NonFiniteError(f"loss is {value}: {first_non_finite(model, x)}")
+        raise NonFiniteError(f"loss is {value}: {first_non_finite(model, x)}", value)
     if loss.requires_grad:
         for p in model.optimizer.params:
             p.grad = None  # what an interrupted step, or a user's own backward, may have left
@@ -65,8 +65,8 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
             loss, predicted = train_step(model, x, t, w)
         except NonFiniteError as error:
             if not callbacks.judges_loss:
-                raise NonFiniteError(f"fit: stopped at epoch {epoch + 1}, batch {step + 1}: {error}") from None
-            loss, predicted = math.nan, np.full((len(y), *model.output_shape), np.nan)
+                raise NonFiniteError(f"fit: stopped at epoch {epoch + 1}, batch {step + 1}: {error}", error.loss) from None
+            loss, predicted = error.loss, np.full((len(y), *model.output_shape), np.nan)
         logs.add(loss, y, predicted, w)
         callbacks.on_train_batch_end(step, logs.result)
         if model.stop_training:

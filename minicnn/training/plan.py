@@ -9,7 +9,7 @@ KERNELS = ("forward", "input_grad", "weight_grad")
 
 
 class Row(NamedTuple):
-    """One kernel of one layer.  workspace_bytes: memory besides inputs and outputs; flops: multiplications and additions."""
+    """One kernel of one layer.  workspace_bytes: besides inputs and outputs; flops: multiplications and additions."""
 
     layer: str
     kernel: str

@@ -204,7 +204,7 @@ def test_every_algorithm_of_conv2d(ks, rng, case, algorithm):
 @pytest.mark.parametrize("relu", [False, True])
 def test_conv2d_affine(ks, rng, algorithm, relu):
     for shape in ((2, 9, 10, 17), (1, 28, 28, 32), (3, 14, 14, 1)):
-        x, w, b, dy, how = conv_arrays(ks, rng, (shape, (3, 3), 33, (1, 1), ((1, 1), (1, 1))))
+        x, w, b, _, how = conv_arrays(ks, rng, (shape, (3, 3), 33, (1, 1), ((1, 1), (1, 1))))
         affine = ks.cast(rng.standard_normal(33), rng.standard_normal(33))
         expected = reference.conv2d(in_float64(x), in_float64(w), in_float64(b), **how, relu=relu)
         expected = in_float64(affine[0]) * expected + in_float64(affine[1])

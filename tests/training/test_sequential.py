@@ -108,7 +108,8 @@ def test_a_part_of_a_model_shares_its_weights():
         with_layers = Tensor(x, model.backend)
         for layer in model.layers[:2]:
             with_layers = layer(with_layers)
-        np.testing.assert_array_equal(part.predict(x, verbose=0), with_layers.numpy())
+        # predict folds the batch norm into the convolution, so the last bits differ
+        np.testing.assert_allclose(part.predict(x, verbose=0), with_layers.numpy(), rtol=1e-5, atol=1e-6)
         assert part.weights[0] is model.weights[0]
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
