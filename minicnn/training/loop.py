@@ -65,7 +65,8 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
             loss, predicted = train_step(model, x, t, w)
         except NonFiniteError as error:
             if not callbacks.judges_loss:
-                raise NonFiniteError(f"fit: stopped at epoch {epoch + 1}, batch {step + 1}: {error}", error.loss) from None
+                where = f"fit: stopped at epoch {epoch + 1}, batch {step + 1}"
+                raise NonFiniteError(f"{where}: {error}", error.loss) from None
             loss, predicted = error.loss, np.full((len(y), *model.output_shape), np.nan)
         logs.add(loss, y, predicted, w)
         callbacks.on_train_batch_end(step, logs.result)
@@ -74,7 +75,7 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
 
 
 def infer(model, x: np.ndarray, *, logits: bool):
-    """Outputs for images x, a tile at a time: yields (rows, outputs).  What an image yields does not depend on its batch.
+    """Outputs for images x, a tile at a time: yields (rows, outputs), which do not depend on any batch size.
 
     Where the backend's products depend on the number of rows (BLAS), the last tile is filled up with zeros; there an
     image's place within its tile may still show in the last bits.

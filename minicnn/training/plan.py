@@ -28,8 +28,8 @@ class Plan(list):
             (*row[:4], f"{row.workspace_bytes / 1024:,.0f} KiB", f"{row.flops / 1e6:,.1f}") for row in self
         ]
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-        lines = ["  ".join([*(c.ljust(w) for c, w in zip(row[:4], widths, strict=False)),
-                            *(c.rjust(w) for c, w in zip(row[4:], widths[4:], strict=True))]) for row in cells]  # fmt: skip
+        aligned = [str.ljust] * 4 + [str.rjust] * 2
+        lines = ["  ".join(a(c, w) for a, c, w in zip(aligned, row, widths, strict=True)) for row in cells]
         total = sum(row.flops for row in self) / 1e9
         return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], f"{total:,.2f} GFLOP in a training step"])
 
@@ -37,14 +37,14 @@ class Plan(list):
 
 
 def plan(model, batch_size: int) -> Plan:
-    """The plan of `model` for batches of `batch_size`.  The first layer's input gradient is not needed, and not listed."""
+    """The plan of `model` for batches of `batch_size`, without the first layer's input gradient: nobody needs it."""
     rows = Plan()
     for index, layer in enumerate(model.layers):
         if type(layer) not in (Conv2D, Dense):
             continue
         product = _conv2d if type(layer) is Conv2D else _dense
         for kernel, (algorithm, tile, workspace, flops) in zip(KERNELS, product(layer, batch_size), strict=True):
-            if kernel == "forward" or layer.trainable_weights and (index or kernel == "weight_grad"):
+            if kernel == "forward" or (layer.trainable_weights and (index or kernel == "weight_grad")):
                 rows.append(Row(layer.name, kernel, algorithm, tile, int(workspace), int(flops)))
     return rows
 
@@ -62,4 +62,5 @@ def _conv2d(layer: Conv2D, batch_size: int):
 
 def _dense(layer: Dense, batch_size: int):
     rows = batch_size * math.prod(layer.input_shape[:-1])
-    return [("product", "BLAS" if layer.be.kernels == "numpy_ref" else "SIMD", 0, 2 * rows * layer.kernel.data.size)] * 3
+    how = "BLAS" if layer.be.kernels == "numpy_ref" else "SIMD"
+    return [("product", how, 0, 2 * rows * layer.kernel.data.size)] * 3

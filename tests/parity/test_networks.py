@@ -15,8 +15,8 @@ from .wire import pack, unpack
 pytestmark = pytest.mark.parity
 
 # Outputs and the gradients of all weights are compared for both; the gradients of the layers' outputs for im2col only:
-# over an even background the four cells of a max-pool's window tie, rounding decides which of them gets the gradient, and
-# Winograd's tiles round differently within a window. The windows before them are equal too, so no weight feels it.
+# over an even background the four cells of a max-pool's window tie, rounding decides which of them gets the gradient,
+# and Winograd's tiles round differently within a window. The windows before them are equal too: no weight feels it.
 ALGORITHMS = ("im2col", "auto")
 
 
