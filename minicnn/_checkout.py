@@ -1,11 +1,16 @@
-"""In a bare source checkout minicnn.kernels is the folder kernels/ beside minicnn/; installed, it lies inside."""
+"""In a source checkout minicnn.kernels is the folder kernels/ beside minicnn/; an installed package has it inside.
+
+The folder beside this file goes first, also before an editable install: minicnn of one checkout never meets the kernels
+of another. contract.py tells it from a foreign package that happens to be called kernels.
+"""
 
 import importlib.util
 import sys
 from pathlib import Path
 
-if importlib.util.find_spec("minicnn.kernels") is None:
-    _source = Path(__file__).parent.parent / "kernels"
+_here = Path(__file__).parent
+_source = _here.parent / "kernels"
+if not (_here / "kernels").is_dir() and (_source / "contract.py").is_file():
     _spec = importlib.util.spec_from_file_location(
         "minicnn.kernels", _source / "__init__.py", submodule_search_locations=[str(_source)]
     )
