@@ -150,8 +150,7 @@ class Trainer(LayerStack):
                 logs = self._test(data, steps, hooks)
         finally:
             hooks.close()
-        values = [logs[name] for name in self.metrics_names]
-        return logs if return_dict else values if len(values) > 1 else values[0]
+        return self._report(logs, return_dict)
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None) -> np.ndarray:
         """Outputs for all of x, (N, *output_shape).  They do not depend on batch_size, which paces callbacks alone.
@@ -193,9 +192,12 @@ class Trainer(LayerStack):
             ((xb, yb, t, w),) = batch.batches(self.backend, self.streams, False, 1)
             loss, predicted = loop.train_step(self, xb, t, w)
             logs.add(loss, yb, predicted, w)
-        values = logs.result()
-        listed = [values[name] for name in self.metrics_names]
-        return values if return_dict else listed if len(listed) > 1 else listed[0]
+        return self._report(logs.result(), return_dict)
+
+    def _report(self, logs: dict[str, float], return_dict: bool):
+        """The loss alone, [loss, metrics...] in compile's order, or the dict."""
+        values = [logs[name] for name in self.metrics_names]
+        return logs if return_dict else values if len(values) > 1 else values[0]
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Loss and metrics on one batch."""
