@@ -36,11 +36,12 @@ class KernelSet(Protocol):
 
     # conv ------------------------------------------------------------------------------------------------------------
 
-    def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, algorithm="auto"):
+    def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto"):
         """y[n,i,j,o] = b[o] + sum_{p,q,c} x[n, i*SH+p-top, j*SW+q-left, c] * w[p,q,c,o]; then max(y, 0) if `relu`.
 
         affine (scale, shift) or None: at last y = scale y + shift, a batch norm whose statistics stay as they are.
-        x (N, H, W, C), w (KH, KW, C, O), b (O,) or None, scale and shift (O,) -> y (N, OH, OW, O).
+        stats: the result is (y, mean, var) with batch_norm_stats of this y (N*OH*OW, O, 1), as exact, but not its bits.
+        x (N, H, W, C), w (KH, KW, C, O), b (O,) or None, scale and shift (O,) -> y (N, OH, OW, O); mean, var (O,).
         An image's result does not depend on the other images of its batch.
         """
 
@@ -86,15 +87,20 @@ class KernelSet(Protocol):
 
     # pool ------------------------------------------------------------------------------------------------------------
 
-    def max_pool(x, *, window, strides, pads):
+    def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
         """y[n,i,j,c] = max over the window's cells inside the image; padding never wins; NaN wins over all.
 
         x (N, H, W, C) -> y (N, OH, OW, C) and argmax (same shape): the winning cell's number p*KW + q in its window,
-        the first in row-major order on ties; uint8 for windows of at most 256 cells, else int32.
+        the first in row-major order on ties; uint8 for windows of at most 255 cells, else int32.
+        If rate: then y = dropout(y, rate, key), and the argmax of what was dropped is KH*KW, which is no cell.
         """
 
-    def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads):
-        """dx: every dy goes to the cell that won.  dy, argmax (N, OH, OW, C) -> dx of x_shape; overlaps add."""
+    def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads, rate=0.0, y=None):
+        """dx: every dy / (1 - rate) goes to the cell that won.  dy, argmax (N, OH, OW, C) -> dx of x_shape; overlaps add.
+
+        y: max_pool's output, given where x is a ReLU's output: dx is then the gradient before that ReLU, so nothing
+        flows where y <= 0, and a second result is its bias gradient: -> dx, db (C,).
+        """
 
     def average_pool(x, *, window, strides, pads):
         """y = mean over the window's cells inside the image (padding is not counted).  x (N,H,W,C) -> y (N,OH,OW,C)."""
@@ -113,10 +119,25 @@ class KernelSet(Protocol):
     def batch_norm(x, mean, var, gamma, beta, *, eps):
         """y = gamma (x - mean) / sqrt(var + eps) + beta.  x (A, C, B), the rest (C,) -> y (A, C, B)."""
 
-    def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats):
+    def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
         """Gradients of batch_norm.  dy, x (A, C, B) -> dx (A, C, B), dgamma (C,), dbeta (C,).
 
         batch_stats=True: mean and var are x's own, and x moves them (training); False: they are constants.
+        relu=True, for B = 1 only: x is a ReLU's output, and dx the gradient before that ReLU, so 0 where x <= 0; a
+        fourth result is its bias gradient: -> dx, dgamma, dbeta, db (C,).
+        """
+
+    def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, rate=0.0, key=None):
+        """max_pool(batch_norm(x), rate, key), without the array in between: the end of a convolution block.
+
+        x (N, H, W, C), normalised along its last axis, the rest (C,) -> y, argmax (N, OH, OW, C) as max_pool's.
+        """
+
+    def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, rate=0.0):
+        """Gradients of batch_norm_max_pool, for a ReLU's output x with its own mean and variance.
+
+        dy, argmax (N, OH, OW, C), x (N, H, W, C) -> dx (N, H, W, C) before the ReLU, dgamma, dbeta, db (C,), as
+        batch_norm_grad(max_pool_grad(dy), relu=True) would return them.
         """
 
     # loss ------------------------------------------------------------------------------------------------------------

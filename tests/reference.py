@@ -113,7 +113,7 @@ def _winner(values):
     return max(range(len(values)), key=lambda k: (values[k], -k))
 
 
-def max_pool(x, *, window, strides, pads):
+def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
     n, h, w, channels = x.shape
     y = np.zeros((n, *out_size((h, w), window, strides, pads), channels))
     argmax = np.zeros(y.shape, np.int64)
@@ -122,15 +122,23 @@ def max_pool(x, *, window, strides, pads):
             for c in range(channels):
                 p, q, r, s = cells[_winner([x[k, r, s, c] for _, _, r, s in cells])]
                 y[k, i, j, c], argmax[k, i, j, c] = x[k, r, s, c], p * window[1] + q
+    if rate:
+        argmax[dropout(np.ones(y.shape), rate=rate, key=key) == 0] = window[0] * window[1]
+        y = dropout(y, rate=rate, key=key)
     return y, argmax
 
 
-def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads):
-    dx = np.zeros(x_shape)
+def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads, rate=0.0, y=None):
+    dx, flowing = np.zeros(x_shape), []
     for k, i, j, c in np.ndindex(dy.shape):
         p, q = divmod(int(argmax[k, i, j, c]), window[1])
-        dx[k, i * strides[0] - pads[0][0] + p, j * strides[1] - pads[1][0] + q, c] += dy[k, i, j, c]
-    return dx
+        if p < window[0] and (y is None or y[k, i, j, c] > 0):
+            d = dy[k, i, j, c] / (1 - rate)
+            dx[k, i * strides[0] - pads[0][0] + p, j * strides[1] - pads[1][0] + q, c] += d
+            flowing.append((c, d))
+    if y is None:
+        return dx
+    return dx, np.array([math.fsum(d for c, d in flowing if c == o) for o in range(dy.shape[3])])
 
 
 def average_pool(x, *, window, strides, pads):
@@ -168,7 +176,7 @@ def batch_norm(x, mean, var, gamma, beta, *, eps):
     return y
 
 
-def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats):
+def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
     """dx from the whole Jacobian: dxhat_j / dx_i = (delta_ij - 1/m - xhat_i xhat_j / m) / std."""
     dx, dgamma, dbeta = np.zeros(x.shape), np.zeros(x.shape[1]), np.zeros(x.shape[1])
     for c in range(x.shape[1]):
@@ -179,7 +187,22 @@ def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats):
         if batch_stats:
             jacobian -= (1 + np.multiply.outer(xhat, xhat)) / d.size
         dx[:, c] = (gamma[c] / std * (jacobian @ d)).reshape(dx[:, c].shape)
+    if relu:
+        dx, db = relu_bias_grad(dx[..., 0], x[..., 0])
+        return dx[..., None], dgamma, dbeta, db
     return dx, dgamma, dbeta
+
+
+def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, rate=0.0, key=None):
+    y = batch_norm(x.reshape(-1, x.shape[3], 1), mean, var, gamma, beta, eps=eps).reshape(x.shape)
+    return max_pool(y, window=window, strides=strides, pads=pads, rate=rate, key=key)
+
+
+def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, rate=0.0):
+    d = max_pool_grad(dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
+    d, flat = d.reshape(-1, x.shape[3], 1), x.reshape(-1, x.shape[3], 1)
+    dx, *rest = batch_norm_grad(d, flat, mean, var, gamma, eps=eps, batch_stats=True, relu=True)
+    return dx.reshape(x.shape), *rest
 
 
 # loss -----------------------------------------------------------------------------------------------------------------

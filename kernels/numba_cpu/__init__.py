@@ -23,6 +23,8 @@ from .loss import softmax_cross_entropy as softmax_cross_entropy
 from .norm import batch_norm as batch_norm
 from .norm import batch_norm_grad as batch_norm_grad
 from .norm import batch_norm_stats as batch_norm_stats
+from .norm_pool import batch_norm_max_pool as batch_norm_max_pool
+from .norm_pool import batch_norm_max_pool_grad as batch_norm_max_pool_grad
 from .optimizer import adadelta_step as adadelta_step
 from .optimizer import adagrad_step as adagrad_step
 from .optimizer import adam_step as adam_step

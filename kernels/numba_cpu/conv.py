@@ -35,9 +35,10 @@ from numba import njit, prange
 from . import memory, winograd
 from .activation import INNER, PARALLEL
 from .dense import affine_vectors, scale_and_shift
+from .moments import NO_MOMENTS, NO_STATS, chunk_moments, merge, moments_table, wide_row
 from .plan import choose
 from .simd import ROWS, STAMP, copy_floats, pack, sweep, whole_vectors
-from .winograd import flat
+from .winograd import SHARES, flat
 
 VIEW = 1 << 16  # floats: 256 KiB, a quarter of a usual L2 cache
 BLOCKS = 8  # partial sums of a weight gradient
@@ -110,6 +111,7 @@ def _correlation(phases, x_shape, y_shape, x_step, y_step, tap_step, least_bands
     reach = max(f.top - top + max(f.tap_rows, 1) for f in phases)
     rows, columns = max(f.rows for f in phases), max(f.columns for f in phases)
     band = _band_rows(rows, line, reach, x_step[0], least_bands)
+    band = min(band, max(VIEW // (columns * y_shape[2]), 1))  # what is written is read again: affine, statistics
 
     packed, placed = 0, []
     reads, writes = np.zeros((2, len(phases), band * columns), np.int64)
@@ -227,6 +229,14 @@ def _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, s
 
 
 @njit(**INNER)
+def _band_moments(y, n, band, s, width, moments):
+    """The moments of a forward pass's band."""
+    row, end = n * s.y_height + band * s.band, n * s.y_height + min((band + 1) * s.band, s.y_height)
+    piece = np.array([row, end]) * s.y_width * s.filters
+    chunk_moments(y, piece[:1], piece[1:], width, moments)
+
+
+@njit(**INNER)
 def _block_weight_grad(x, dy, first, last, s, column_step, at, to, zeros, partial, partial0, padded, view, panels):
     """partial = the sum of dw over bands first..last, counted through all images, for the window's cells in `at`."""
     seed, seed0, seed_step = zeros, 0, 0
@@ -252,12 +262,16 @@ def _compile(stamp):
 
     @njit(**PARALLEL)
     def correlate(x, images, w, w_columns, flipped, bias, floor, scale, shift, y, s, phases, reads, writes,
-                  panels, views):  # fmt: skip
+                  panels, views, chunks, width, mean, var):  # fmt: skip
         _ = stamp
         _pack_filters(w, w_columns, s, phases, panels, flipped)
         for task in prange(images * s.bands):
             n, band, view = task // s.bands, task % s.bands, views[numba.get_thread_id()]
             _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, view)
+            if len(chunks):
+                _band_moments(y, n, band, s, width, chunks[task])
+        if len(chunks):
+            merge(chunks, mean, var)
 
     @njit(**PARALLEL)
     def weight_grad(x, dy, units, s, column_step, at, to, blocks, parts, partials, zeros, views, panels):
@@ -277,9 +291,9 @@ def _compile(stamp):
 _correlate, _weight_grad = _compile(STAMP)
 
 
-def _least_bands(images, threads):
-    """Bands per image that give every thread something to do; results do not depend on it."""
-    return -(-2 * threads // images)
+def _least_bands(images, shares):
+    """Bands per image that give so many threads something to do; only statistics depend on it."""
+    return -(-2 * shares // images)
 
 
 def integers(strides, pads):
@@ -291,14 +305,14 @@ def output_shape(x_shape, w_shape, strides, pads):
     return (x_shape[0], *size, w_shape[3])
 
 
-def _plan(kernel, x_shape, y_shape, window, strides, pads, threads):
-    """The kernel's plan, and the (lines, floats) of its scratch memory."""
+def _plan(kernel, x_shape, y_shape, window, strides, pads, threads, shares):
+    """The kernel's plan for at least so many shares of work, and the (lines, floats) of its scratch memory."""
     if kernel == "weight_grad":
         plan = _weight_grad_plan(x_shape[1:], y_shape[1:], window, strides, pads)
         sizes, at, _, view, panels = plan
         blocks = min(x_shape[0] * sizes.bands, BLOCKS)
         return plan, [(1, blocks * len(at) * whole_vectors(y_shape[3])), (threads, view), (threads, panels)]
-    least = _least_bands(x_shape[0], threads)
+    least = _least_bands(x_shape[0], shares)
     if kernel == "forward":
         plan = _forward_plan(x_shape[1:], y_shape[1:], window, strides, pads, least)
     else:
@@ -308,34 +322,41 @@ def _plan(kernel, x_shape, y_shape, window, strides, pads, threads):
 
 def workspace(kernel, x_shape, y_shape, window, strides, pads, threads):
     """The (lines, floats) of all scratch arrays of a kernel."""
-    return _plan(kernel, tuple(x_shape), tuple(y_shape), window, strides, pads, threads)[1]
+    return _plan(kernel, tuple(x_shape), tuple(y_shape), window, strides, pads, threads, threads)[1]
 
 
-def _run(plan, scratch, x, w, flipped, b, relu, affine, y):
+def _run(plan, scratch, x, w, flipped, b, relu, affine, y, stats=None):
     sizes, phases, reads, writes, _, _ = plan
     bias = np.zeros(whole_vectors(y.shape[3]), np.float32)
     if b is not None:
         bias[: len(b)] = b
     panels, views = (memory.scratch(*size) for size in scratch)
+    chunks = moments_table(len(y) * sizes.bands, y.shape[3]) if stats else NO_MOMENTS
     floor = ZERO if relu else NO_FLOOR
     _correlate(
         flat(x), len(x), flat(w), w.shape[1], flipped, bias, floor, *affine_vectors(affine), y.reshape(-1),
         sizes, phases, reads, writes, panels.reshape(-1), views,
+        chunks, wide_row(y.shape[3]), *(stats or (NO_STATS, NO_STATS)),
     )  # fmt: skip
     return y
 
 
-def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, algorithm="auto"):
+def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto"):
     strides, pads = integers(strides, pads)
     shape, window = output_shape(x.shape, w.shape, strides, pads), w.shape[:2]
     chosen = choose(algorithm, shape[1:3], window, strides, x.shape[3], shape[3])
     y = memory.empty(shape)
+    mean_var = tuple(np.full((2, shape[3]), np.nan, np.float32)) if stats else None
     if y.size == 0:
-        return y
-    if chosen == "winograd":
-        return winograd.conv2d(x, w, b, y, pads=pads, relu=relu, affine=affine)
-    plan = _plan("forward", x.shape, shape, window, strides, pads, numba.get_num_threads())
-    return _run(*plan, x, w, False, b, relu, affine, y)
+        pass
+    elif chosen == "winograd":
+        winograd.conv2d(x, w, b, y, pads=pads, relu=relu, affine=affine, stats=mean_var)
+    else:
+        threads = numba.get_num_threads()
+        shares = SHARES if stats else threads  # a band's statistics are summed in one: no band may follow the threads
+        plan = _plan("forward", x.shape, shape, window, strides, pads, threads, shares)
+        _run(*plan, x, w, False, b, relu, affine, y, mean_var)
+    return (y, *mean_var) if stats else y
 
 
 def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
@@ -347,7 +368,8 @@ def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
         return dx
     if chosen == "winograd":
         return winograd.conv2d_input_grad(dy, w, dx, pads=pads)
-    plan = _plan("input_grad", x_shape, dy.shape, window, strides, pads, numba.get_num_threads())
+    threads = numba.get_num_threads()
+    plan = _plan("input_grad", x_shape, dy.shape, window, strides, pads, threads, threads)
     return _run(*plan, dy, w, True, None, False, None, dx)
 
 
@@ -362,7 +384,7 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
     if chosen == "winograd":
         return winograd.conv2d_weight_grad(x, dy, dw, pads=pads)
     threads = numba.get_num_threads()
-    (sizes, at, to, _, _), scratch = _plan("weight_grad", x.shape, dy.shape, window, strides, pads, threads)
+    (sizes, at, to, _, _), scratch = _plan("weight_grad", x.shape, dy.shape, window, strides, pads, threads, threads)
     partials, views, panels = (memory.scratch(*size) for size in scratch)
     units, partials = len(x) * sizes.bands, partials.reshape(-1)
     blocks, zeros = min(units, BLOCKS), np.zeros(whole_vectors(dw.shape[3]), np.float32)

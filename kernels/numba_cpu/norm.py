@@ -196,6 +196,28 @@ def _grad_map_blocks(dy, x, mean, scale, a, b, dx, row, blocks):
         _grad_map(dy[part], x[part], mean, scale, a, b, dx[part])
 
 
+@njit(**INNER)
+def _grad_map_relu(dy, x, mean, scale, a, b, dx, total):
+    for i in range(total.size):
+        total[i] = 0
+    for start in range(0, x.size, mean.size):
+        end = start + mean.size
+        dy_row, x_row, dx_row = dy[start:end], x[start:end], dx[start:end]
+        for i in range(x_row.size):
+            d = (dy_row[i] - a[i] - (x_row[i] - mean[i]) * b[i]) * scale[i]
+            d = d if x_row[i] > 0 else np.float32(0)
+            dx_row[i] = d
+            total[i] += d
+
+
+@njit(**PARALLEL)
+def _grad_map_relu_blocks(dy, x, mean, scale, a, b, dx, row, totals):
+    rows, blocks = x.size // row, totals.shape[0]
+    for k in prange(blocks):
+        part = slice(k * rows // blocks * row, (k + 1) * rows // blocks * row)
+        _grad_map_relu(dy[part], x[part], mean, scale, a, b, dx[part], totals[k])
+
+
 def _wide(value, b):
     """A value per channel as a value per element of a wide row of whole (C, B) rows, float32."""
     row = np.repeat(np.asarray(value, np.float32), b)
@@ -227,7 +249,7 @@ def batch_norm(x, mean, var, gamma, beta, *, eps):
     return y
 
 
-def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats):
+def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
     dy, x = np.ascontiguousarray(dy, np.float32), np.ascontiguousarray(x, np.float32)
     a, c, b = x.shape
     blocks, flat_dy, flat_x = block_count(x.size), dy.reshape(-1), x.reshape(-1)
@@ -241,12 +263,13 @@ def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats):
     dbeta, dgamma = sums.reshape(2, -1, c).sum(axis=1, dtype=np.float64)
     inv_std = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
     dgamma *= inv_std
-    scale, dx = _wide(gamma * inv_std, b), empty(x.shape)
-    if batch_stats:
-        m = max(a * b, 1)
-        wide = _wide(mean, b), scale, _wide(dbeta / m, b), _wide(dgamma * inv_std / m, b)
-        _grad_map_blocks(flat_dy, flat_x, *wide, dx.reshape(-1), c * b, blocks)
-    else:
-        zero = np.zeros_like(scale)
-        _map_blocks(flat_dy, zero, scale, zero, dx.reshape(-1), c * b, blocks)
-    return dx, dgamma.astype(np.float32), dbeta.astype(np.float32)
+    dx, m = empty(x.shape), max(a * b, 1)
+    moved = (dbeta / m, dgamma * inv_std / m) if batch_stats else np.zeros((2, c))  # by x's own mean and variance
+    wide = tuple(_wide(value, b) for value in (mean, gamma * inv_std, *moved))
+    given = dx, dgamma.astype(np.float32), dbeta.astype(np.float32)
+    if relu:
+        totals = sums[0]
+        _grad_map_relu_blocks(flat_dy, flat_x, *wide, dx.reshape(-1), c, totals)
+        return *given, totals.reshape(-1, c).sum(axis=0)
+    _grad_map_blocks(flat_dy, flat_x, *wide, dx.reshape(-1), c * b, blocks)
+    return given

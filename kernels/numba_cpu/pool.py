@@ -11,8 +11,10 @@ so that overlapping windows never meet in two threads.
 import numpy as np
 from numba import njit, prange
 
-from .activation import INNER, PARALLEL
+from . import pool2x2
+from .activation import INNER, PARALLEL, block_count, relu_bias_grad
 from .memory import empty
+from .random import state
 
 
 def _out_size(x_shape, window, strides, pads):
@@ -23,20 +25,6 @@ def _out_size(x_shape, window, strides, pads):
 def _wins(value, best):
     """Whether a later cell takes over: greater, or NaN, but nothing after a NaN; a tie stays with the first."""
     return (not value <= best) & (best == best)
-
-
-@njit(**INNER)
-def _max_2x2(a, b, c, d, y, argmax):
-    """The four cells of the commonest window at once: each is read once, y and argmax are written once."""
-    for i in range(y.size):
-        best, cell = a[i], np.uint8(0)
-        cell = np.uint8(1) if _wins(b[i], best) else cell
-        best = b[i] if _wins(b[i], best) else best
-        cell = np.uint8(2) if _wins(c[i], best) else cell
-        best = c[i] if _wins(c[i], best) else best
-        cell = np.uint8(3) if _wins(d[i], best) else cell
-        best = d[i] if _wins(d[i], best) else best
-        y[i], argmax[i] = best, cell
 
 
 @njit(**INNER)
@@ -69,9 +57,6 @@ def _max_row(image, y, argmax, cells, top, left, window, stride):
         q_first, q_end = max(0, -s), min(kw, width - s)
         if p_first >= p_end or q_first >= q_end:  # nothing but padding
             _fill(y[j], argmax[j], -np.inf, 0)
-        elif p_first == 0 and q_first == 0 and p_end == 2 and q_end == 2 and kw == 2:
-            above, below = image[top], image[top + 1]
-            _max_2x2(above[s], above[s + 1], below[s], below[s + 1], y[j], argmax[j])
         else:
             _start(image[top + p_first, s + q_first], y[j], argmax[j], cells[p_first * kw + q_first])
             for p in range(p_first, p_end):
@@ -167,24 +152,66 @@ def _average_pool_grad(dy, dx, window, strides, first):
 def _cells(window):
     """Cell numbers in the type of the argmax: compared as bytes, sixteen channels or more at a time."""
     count = window[0] * window[1]
-    return np.arange(count).astype(np.uint8 if count <= 256 else np.int32)
+    return np.arange(count).astype(np.uint8 if count <= 255 else np.int32)
 
 
-def max_pool(x, *, window, strides, pads):
-    x = np.ascontiguousarray(x, np.float32)
-    shape, cells = (x.shape[0], *_out_size(x.shape, window, strides, pads), x.shape[3]), _cells(window)
-    y, argmax = empty(shape), empty(shape, cells.dtype)
-    _max_pool(x, y, argmax, cells, tuple(window), tuple(strides), (pads[0][0], pads[1][0]))
+def flat(array, dtype=np.float32):
+    return np.ascontiguousarray(array, dtype).reshape(-1)
+
+
+
+def pool_2x2(x, mean, scale, beta, rate, key):
+    """y and argmax of scale (x - mean) + beta, for windows of 2x2."""
+    n, h, w, c = x.shape
+    y, argmax, size = empty((n, h // 2, w // 2, c)), empty((n, h // 2, w // 2, c), np.uint8), pool2x2.size_of(x.shape)
+    pool2x2.pool(
+        flat(x), size, flat(mean), flat(scale), flat(beta), y.reshape(-1), argmax.reshape(-1),
+        pool2x2.blocks(size), *_dropping(rate, key),
+    )  # fmt: skip
     return y, argmax
 
 
-def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads):
+def _dropping(rate, key):
+    """Whether anything is dropped, the threshold of its words, the factor of what is not, and the words' state."""
+    words = state(key)[:4] if rate else (np.uint64(0),) * 4
+    return rate > 0, np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate)), *words
+
+
+def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
+    x = np.ascontiguousarray(x, np.float32)
+    if pool2x2.fits(window, strides, pads):
+        none = np.zeros(x.shape[3])
+        return pool_2x2(x, none, none + 1, none, rate, key)
+    shape, cells = (x.shape[0], *_out_size(x.shape, window, strides, pads), x.shape[3]), _cells(window)
+    y, argmax = empty(shape), empty(shape, cells.dtype)
+    _max_pool(x, y, argmax, cells, tuple(window), tuple(strides), (pads[0][0], pads[1][0]))
+    if rate:
+        none = cells.dtype.type(cells.size)
+        pool2x2.drop_blocks(y.reshape(-1), argmax.reshape(-1), none, block_count(y.size), *_dropping(rate, key)[1:])
+    return y, argmax
+
+
+def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads, rate=0.0, y=None):
+    if pool2x2.fits(window, strides, pads) and y is not None:
+        return _scatter_2x2(dy, argmax, x_shape, rate, y)
+    if rate:
+        dy = dy * np.float32(1 / (1 - rate))
+    if y is not None:
+        dy, db = relu_bias_grad(dy, y)
+        return max_pool_grad(dy, argmax, x_shape, window=window, strides=strides, pads=pads), db
     dy, cells = np.ascontiguousarray(dy, np.float32), _cells(window)
     argmax = np.ascontiguousarray(argmax, cells.dtype)
     dx = empty(tuple(x_shape))
     disjoint = strides[0] >= window[0] and strides[1] >= window[1]
     _max_pool_grad(dy, argmax, dx, cells, tuple(window), tuple(strides), (pads[0][0], pads[1][0]), disjoint)
     return dx
+
+
+def _scatter_2x2(dy, argmax, x_shape, rate, y):
+    dx, size = empty(tuple(x_shape)), pool2x2.size_of(x_shape)
+    totals, keep = empty((pool2x2.blocks(size), size.channels)), np.float32(1 / (1 - rate))
+    pool2x2.scatter(flat(dy), flat(argmax, np.uint8), keep, flat(y), dx.reshape(-1), size, totals)
+    return dx, totals.sum(axis=0)
 
 
 def average_pool(x, *, window, strides, pads):

@@ -27,7 +27,7 @@ def _round(c0, c1, c2, c3, k0, k1):
 
 
 @njit(**INNER)
-def _words(words, first, step, stream, k0, k1, pairs):
+def fill_words(words, first, step, stream, k0, k1, pairs):
     """words (n, 4) = the blocks first .. first + n - 1 of the stream; `pairs` of rounds: 5."""
     c0, c1 = np.empty(BATCH, np.uint64), np.empty(BATCH, np.uint64)
     c2, c3 = np.empty(BATCH, np.uint64), np.empty(BATCH, np.uint64)
@@ -51,7 +51,7 @@ def _philox(words, blocks, step, stream, k0, k1, pairs):
     n = words.shape[0]
     for k in prange(blocks):
         first, end = k * n // blocks, (k + 1) * n // blocks
-        _words(words[first:end], first, step, stream, k0, k1, pairs)
+        fill_words(words[first:end], first, step, stream, k0, k1, pairs)
 
 
 @njit(**INNER)
@@ -66,7 +66,7 @@ def _dropout(x, y, first, threshold, scale, step, stream, k0, k1, pairs):
     flat = words.reshape(4 * BATCH)
     for start in range(0, x.size, 4 * BATCH):
         x_part, y_part = x[start : start + 4 * BATCH], y[start : start + 4 * BATCH]
-        _words(words, first + start // 4, step, stream, k0, k1, pairs)
+        fill_words(words, first + start // 4, step, stream, k0, k1, pairs)
         _keep(x_part, flat, threshold, scale, y_part)
 
 
@@ -79,7 +79,7 @@ def _dropout_blocks(x, y, blocks, threshold, scale, step, stream, k0, k1, pairs)
         _dropout(x[part], y[part], first, threshold, scale, step, stream, k0, k1, pairs)
 
 
-def _state(key):
+def state(key):
     """A key as the last arguments of the functions above."""
     words = key.step, key.stream, key.seed & 0xFFFFFFFF, key.seed >> 32
     return *(np.uint64(word) for word in words), PAIRS
@@ -87,7 +87,7 @@ def _state(key):
 
 def philox(n, key):
     words = empty(((n + 3) // 4, 4), np.uint32)
-    _philox(words, block_count(n), *_state(key))
+    _philox(words, block_count(n), *state(key))
     return words.reshape(-1)[:n]
 
 
@@ -95,5 +95,5 @@ def dropout(x, *, rate, key):
     x = np.ascontiguousarray(x, np.float32)
     y = empty(x.shape)
     threshold, scale = np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate))
-    _dropout_blocks(x.reshape(-1), y.reshape(-1), block_count(x.size), threshold, scale, *_state(key))
+    _dropout_blocks(x.reshape(-1), y.reshape(-1), block_count(x.size), threshold, scale, *state(key))
     return y

@@ -58,6 +58,7 @@ from numba.extending import intrinsic
 
 from . import memory
 from .activation import INNER, PARALLEL
+from .moments import NO_MOMENTS, NO_STATS, chunk_moments, merge, moments_table, wide_row
 from .simd import (
     F32,
     I32,
@@ -83,6 +84,7 @@ POINTS = {  # by window size; the last point is infinity, whose value is the lea
 }
 BLOCK = 2 * ROWS  # tiles whose points are in the cache together
 BLOCKS = 8  # partial sums of a weight gradient
+SHARES = 8  # threads that find work in a small batch. Not the actual number: a block's statistics are summed in one
 LINE = 16  # floats of a cache line
 GRADIENT_TILE = TILE._replace(rows=min(TILE.rows, 8))  # rows are channels here: 8 divide them, 14 would leave rows idle
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
@@ -450,6 +452,24 @@ def _forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floo
 
 
 @njit(**INNER)
+def _block_moments(y, g, tile, last, width, moments):
+    """The moments of y's tiles tile..last, which were just written. Tiles side by side are one piece of each row."""
+    starts = np.empty((2, (last - tile) * TILE_SIZE), np.int64)
+    ends, k, t = starts[1], 0, tile
+    while t < last:
+        n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
+        h, w = ij // g.columns * TILE_SIZE, ij % g.columns * TILE_SIZE
+        together = min(g.columns - ij % g.columns, last - t)
+        for r in range(h, min(h + TILE_SIZE, g.height)):
+            row = (n * g.height + r) * g.width
+            starts[0, k] = (row + w) * g.channels
+            ends[k] = (row + min(w + together * TILE_SIZE, g.width)) * g.channels
+            k += 1
+        t += together
+    chunk_moments(y, starts[0, :k], ends[:k], width, moments)
+
+
+@njit(**INNER)
 def _backward(which, side, x, xg, dy, yg, first, last, block, at, to, u, u_line, dw, dw0, v, e, patch, temp):
     """dw (at dw0; lines of whole vectors) from tiles first..last."""
     points, taps, length = side * side, side + 1 - TILE_SIZE, xg.channels * yg.padded
@@ -481,7 +501,7 @@ def _compile(stamp):
 
     @njit(**PARALLEL)
     def correlate(which, side, x, xg, w, turned, y, yg, tiles, block, vectors, floor, at, panels, u, u_line,
-                  vs, ms, patches, temps):  # fmt: skip
+                  vs, ms, patches, temps, chunks, width, mean, var):  # fmt: skip
         _ = stamp
         taps = side + 1 - TILE_SIZE
         length = _pack_cells(w, taps * taps, xg.channels, yg.channels, turned, panels)
@@ -492,6 +512,10 @@ def _compile(stamp):
             last, following = min(tile + block, tiles), min(tile + 2 * block, tiles)
             _forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, at, y, yg,
                      vs[t], ms[t], patches[t], temps[t])  # fmt: skip
+            if len(chunks):
+                _block_moments(y, yg, tile, last, width, chunks[task])
+        if len(chunks):
+            merge(chunks, mean, var)
 
     @njit(**PARALLEL)
     def weight_grad(which, side, x, xg, dy, yg, tiles, blocks, block, at, to, us, u_line, partials,
@@ -538,7 +562,7 @@ def _plan(kernel, x_shape, y_shape, taps, pads, threads):
     """
     weight, cells, channels, padded = kernel == "weight_grad", taps * taps, x_shape[3], whole_vectors(y_shape[3])
     xg, yg, count = _grids(x_shape, y_shape, taps, pads, padded if weight else min(padded, WIDTH))
-    block = BLOCK if weight else min(BLOCK, -(-count // (threads * ROWS)) * ROWS)
+    block = BLOCK if weight else min(BLOCK, -(-count // (SHARES * ROWS)) * ROWS)
     u_line, parts = channels * padded + LINE, min(BLOCKS, -(-count // BLOCK))
     return xg, yg, count, block, u_line, [
         (parts if weight else 1, cells * channels * padded),  # partial sums of dw, or the window's cells
@@ -556,7 +580,8 @@ def workspace(kernel, x_shape, y_shape, taps, threads):
     return _plan(kernel, *shapes, taps, ((0, 0), (0, 0)), threads)[-1]
 
 
-def _correlate(x, w, turned, pads, b, relu, affine, y):
+def _correlate(x, w, turned, pads, b, relu, affine, y, stats=None):
+    """y, and if `stats` is (mean, var), two arrays, these as well."""
     taps, threads, filters = len(w), numba.get_num_threads(), y.shape[3]
     xg, yg, count, block, u_line, scratch = _plan("forward", x.shape, y.shape, taps, pads, threads)
     vectors = np.zeros((4, whole_vectors(filters)), np.float32)
@@ -567,16 +592,18 @@ def _correlate(x, w, turned, pads, b, relu, affine, y):
     if affine is not None:
         scale[:filters], shift[:filters] = affine
     cells, u, *per_thread = (memory.scratch(*size) for size in scratch)
+    chunks = moments_table(-(-count // block), filters) if stats else NO_MOMENTS
     _correlate_tiles(
         WINDOWS.index(taps), TILE_SIZE + taps - 1, flat(x), xg, flat(w), turned, y.reshape(-1), yg, count, block,
         vectors, ZERO if relu else NO_FLOOR, np.arange(block) * np.array([[xg.line], [yg.line]]),
         cells.reshape(-1), u.reshape(-1), u_line, *per_thread,
+        chunks, wide_row(filters), *(stats or (NO_STATS, NO_STATS)),
     )  # fmt: skip
     return y
 
 
-def conv2d(x, w, b, y, *, pads, relu, affine):
-    return _correlate(x, w, False, pads, b, relu, affine, y)
+def conv2d(x, w, b, y, *, pads, relu, affine, stats=None):
+    return _correlate(x, w, False, pads, b, relu, affine, y, stats)
 
 
 def conv2d_input_grad(dy, w, dx, *, pads):

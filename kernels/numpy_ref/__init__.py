@@ -14,6 +14,8 @@ from .loss import softmax as softmax
 from .loss import softmax_cross_entropy as softmax_cross_entropy
 from .norm import batch_norm as batch_norm
 from .norm import batch_norm_grad as batch_norm_grad
+from .norm import batch_norm_max_pool as batch_norm_max_pool
+from .norm import batch_norm_max_pool_grad as batch_norm_max_pool_grad
 from .norm import batch_norm_stats as batch_norm_stats
 from .optimizer import adadelta_step as adadelta_step
 from .optimizer import adagrad_step as adagrad_step

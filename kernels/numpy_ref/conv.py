@@ -21,6 +21,8 @@ Source: Chellapilla, Puri & Simard 2006, "High performance convolutional neural 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from .norm import batch_norm_stats
+
 
 def im2col(x, window, strides, pads):
     """Every window of x as a row, zeros outside the image.  x (N, H, W, C) -> cols (N*OH*OW, KH*KW*C)."""
@@ -42,7 +44,7 @@ def col2im(cols, x_shape, out_size, window, strides, pads):
     return np.ascontiguousarray(padded[:, top : top + h, left : left + w])
 
 
-def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, algorithm="auto"):
+def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto"):
     kh, kw, _, filters = w.shape
     (top, bottom), (left, right) = pads
     oh = (x.shape[1] + top + bottom - kh) // strides[0] + 1
@@ -55,7 +57,9 @@ def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, algorithm="auto")
     if affine is not None:
         y *= affine[0]
         y += affine[1]
-    return y.reshape(x.shape[0], oh, ow, filters)
+    moments = batch_norm_stats(y[:, :, None]) if stats else ()
+    y = y.reshape(x.shape[0], oh, ow, filters)
+    return (y, *moments) if stats else y
 
 
 def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):

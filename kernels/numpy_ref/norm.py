@@ -10,6 +10,9 @@ Source: Ioffe & Szegedy 2015, "Batch normalization", section 3.
 
 import numpy as np
 
+from .activation import relu_bias_grad
+from .pool import max_pool, max_pool_grad
+
 
 def batch_norm_stats(x):
     mean = x.mean(axis=(0, 2), dtype=np.float64)  # a float32 sum of 5,000 hundreds is off by more than 0.01
@@ -22,7 +25,7 @@ def batch_norm(x, mean, var, gamma, beta, *, eps):
     return (x - mean[:, None]) * (gamma * inv_std)[:, None] + beta[:, None]
 
 
-def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats):
+def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
     inv_std = 1 / np.sqrt(var + eps)
     xhat = (x - mean[:, None]) * inv_std[:, None]
     dbeta = dy.sum(axis=(0, 2))
@@ -30,4 +33,25 @@ def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats):
     if batch_stats:
         m = x.shape[0] * x.shape[2]
         dy = dy - (dbeta / m)[:, None] - xhat * (dgamma / m)[:, None]
-    return dy * (gamma * inv_std)[:, None], dgamma, dbeta
+    dx = dy * (gamma * inv_std)[:, None]
+    if relu:
+        dx, db = relu_bias_grad(dx[..., 0], x[..., 0])
+        return dx[..., None], dgamma, dbeta, db
+    return dx, dgamma, dbeta
+
+
+def _as_acb(x):
+    """Images (N, H, W, C) as (A, C, 1)."""
+    return x.reshape(-1, x.shape[3], 1)
+
+
+def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, rate=0.0, key=None):
+    y = batch_norm(_as_acb(x), mean, var, gamma, beta, eps=eps).reshape(x.shape)
+    return max_pool(y, window=window, strides=strides, pads=pads, rate=rate, key=key)
+
+
+def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, rate=0.0):
+    dy = max_pool_grad(dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
+    given = _as_acb(dy), _as_acb(x), mean, var, gamma
+    dx, dgamma, dbeta, db = batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
+    return dx.reshape(x.shape), dgamma, dbeta, db

@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from .activation import relu_bias_grad
+from .random import philox
+
 
 def _windows(x, window, strides, pads, fill):
     """x (N, H, W, C) -> (N, OH, OW, C, KH*KW): the cells of every window in row-major order, `fill` outside."""
@@ -22,7 +25,7 @@ def _scatter(cells, x_shape, window, strides, pads):
     return np.ascontiguousarray(padded[:, top : top + h, left : left + w])
 
 
-def max_pool(x, *, window, strides, pads):
+def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
     cells = _windows(x, window, strides, pads, -np.inf)
     inside = _windows(np.ones((1, *x.shape[1:3], 1), bool), window, strides, pads, False)
     wins = np.where(inside, cells, -np.inf)
@@ -30,10 +33,20 @@ def max_pool(x, *, window, strides, pads):
     # A window of nothing but -inf must name a cell of the image, not of the padding.
     argmax = np.where(np.isneginf(wins.max(axis=-1)), inside.argmax(axis=-1), argmax)
     y = np.take_along_axis(cells, argmax[..., None], axis=-1)[..., 0]
-    return y, argmax.astype(np.uint8 if cells.shape[-1] <= 256 else np.int32)
+    if rate:
+        kept = (philox(y.size, key) >= round(rate * 2**32)).reshape(y.shape)
+        y = np.where(kept, y * y.dtype.type(1 / (1 - rate)), y.dtype.type(0))
+        argmax = np.where(kept, argmax, cells.shape[-1])
+    return y, argmax.astype(np.uint8 if cells.shape[-1] <= 255 else np.int32)
 
 
-def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads):
+def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads, rate=0.0, y=None):
+    if y is not None:
+        dx, db = relu_bias_grad(dy, y)
+        scale = dy.dtype.type(1 / (1 - rate))
+        flows = max_pool_grad(dx, argmax, x_shape, window=window, strides=strides, pads=pads, rate=rate)
+        return flows, db * scale
+    dy = dy * dy.dtype.type(1 / (1 - rate))
     cells = np.where(np.arange(window[0] * window[1]) == argmax[..., None], dy[..., None], 0)
     return _scatter(cells.astype(dy.dtype, copy=False), x_shape, window, strides, pads)
 

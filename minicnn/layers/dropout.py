@@ -27,5 +27,9 @@ class Dropout(Layer):
     def call(self, x, *, training):
         if not training or self.rate == 0:
             return x
+        return dropout(x, rate=self.rate, key=self.key())
+
+    def key(self):
+        """Where this step's draws lie in the counted random stream."""
         key = self.streams.key(DROPOUT, self.index)
-        return dropout(x, rate=self.rate, key=key if self.seed is None else key._replace(seed=self.seed))
+        return key if self.seed is None else key._replace(seed=self.seed)

@@ -1,8 +1,9 @@
 """Differentiable functions of tensors: forward and backward of each on one screen, in the file of its subject."""
 
 from ..core.tensor import Tensor
-from . import activation, arithmetic, conv, dense, dropout, geometry, loss, norm, pool, shape
+from . import activation, arithmetic, block, conv, dense, dropout, geometry, loss, norm, pool, shape
 
 __all__ = [
-    "Tensor", "activation", "arithmetic", "conv", "dense", "dropout", "geometry", "loss", "norm", "pool", "shape",
+    "Tensor", "activation", "arithmetic", "block", "conv", "dense", "dropout", "geometry", "loss", "norm", "pool",
+    "shape",
 ]  # fmt: skip

@@ -16,11 +16,7 @@ def conv2d(be, x, w, b, *, strides=(1, 1), pads=((0, 0), (0, 0)), relu=False, al
     Raises ShapeError if x is not 4-D, its channels are not w's, or no window fits.
     Source: LeCun et al. 1998, "Gradient-based learning applied to document recognition"; a cross-correlation.
     """
-    require(
-        x.ndim == 4 and x.shape[3] == w.shape[2], "conv2d", f"x of shape (N, H, W, {w.shape[2]})", x.shape,
-        "images are channels-last, with the channels that w was made for",
-    )  # fmt: skip
-    output_size("conv2d", x.shape[1:3], w.shape[:2], strides, pads)
+    check(x, w, strides, pads)
     y = be.conv2d(x, w, b, strides=strides, pads=pads, relu=relu, algorithm=algorithm)
 
     def vjp(dy, needs):
@@ -37,3 +33,12 @@ def conv2d(be, x, w, b, *, strides=(1, 1), pads=((0, 0), (0, 0)), relu=False, al
         return dx, dw, db
 
     return y, vjp
+
+
+def check(x, w, strides, pads):
+    """Raise ShapeError unless x can be convolved with w."""
+    require(
+        x.ndim == 4 and x.shape[3] == w.shape[2], "conv2d", f"x of shape (N, H, W, {w.shape[2]})", x.shape,
+        "images are channels-last, with the channels that w was made for",
+    )  # fmt: skip
+    output_size("conv2d", x.shape[1:3], w.shape[:2], strides, pads)

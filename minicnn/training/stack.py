@@ -9,6 +9,7 @@ from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, NotBuiltErr
 from ..layers import InputLayer, Layer
 from ..layers.base import assign_all, positive_int, positive_ints, snake_case
 from ..notes import note
+from . import blocks
 from .inputs import check_x
 from .plan import Plan, plan
 from .summary import table
@@ -152,8 +153,8 @@ class LayerStack:
     def forward(self, x: Tensor, *, training: bool, logits: bool = False) -> Tensor:
         """x through all layers.  logits: stop before the last layer's activation."""
         *body, last = self.layers
-        for layer in body:
-            x = layer.call(x, training=training)
+        for step in blocks.steps(body, training):
+            x = step(x)
         return last.preactivation(x, training=training) if logits else last.call(x, training=training)
 
     def __call__(self, x, training: bool = False):
@@ -167,6 +168,16 @@ class LayerStack:
         if training:
             self.commit()
         return y
+
+    def activations(self, x) -> dict[str, np.ndarray]:
+        """The output of every layer for images x at inference: layer name -> (N, *its output_shape)."""
+        found = {}
+        with no_grad(), self.backend.running():
+            y = Tensor(check_x(self, x, "x"), self.backend)
+            for layer in self.layers:
+                y = layer.call(y, training=False)
+                found[layer.name] = y.numpy().copy()
+        return found
 
     def commit(self) -> None:
         """End a step: layers take over what it left (moving averages), the next one draws other random numbers."""

@@ -31,6 +31,8 @@ FLOAT32 = {
     "relu_bias_grad": 1e-5,
     "batch_norm": 1e-5,
     "batch_norm_grad": 1e-5,
+    "batch_norm_max_pool": 1e-5,
+    "batch_norm_max_pool_grad": 1e-5,
     "affine_warp": 1e-5,
 }
 EXACT = {"relu", "relu_grad", "max_pool", "philox"}
@@ -281,7 +283,10 @@ POOLS = [  # (N, H, W, C), window, strides, pads
     ((1, 8, 11, 3), (2, 4), (2, 3), ((0, 1), (2, 1))),
     ((2, 4, 5, 3), (1, 1), (1, 1), ((0, 0), (0, 0))),
     ((2, 7, 6, 17), (7, 6), (7, 6), ((0, 0), (0, 0))),
-    ((1, 19, 18, 2), (17, 17), (1, 1), ((0, 0), (0, 0))),  # 289 cells: argmax needs more than a byte
+    ((1, 17, 17, 2), (15, 17), (1, 1), ((0, 0), (0, 0))),  # 255 cells: a byte holds them and "none of them"
+    ((1, 17, 18, 2), (16, 16), (1, 1), ((0, 0), (0, 0))),  # 256 cells: more than a byte
+    ((3, 14, 14, 32), (2, 2), (2, 2), ((0, 0), (0, 0))),
+    ((2, 9, 13, 36), (2, 2), (2, 2), ((0, 0), (0, 0))),  # two vectors and a rest
 ]
 
 
@@ -299,11 +304,46 @@ def test_max_pool(ks, rng, case, values):
     if values == "-inf":
         x[rng.random(shape) < 0.9] = -np.inf
     y, argmax = ks.check("max_pool", x, **how)
-    assert argmax.dtype == (np.uint8 if window[0] * window[1] <= 256 else np.int32)
+    assert argmax.dtype == (np.uint8 if window[0] * window[1] <= 255 else np.int32)
     dy = ks.cast(rng.standard_normal(y.shape))
     dx = ks.check("max_pool_grad", dy, argmax, shape, **how)
     if values in ("distinct", "ties"):
         check_adjoint(ks, "max_pool_grad", (y, dy), (x, dx))
+
+
+@pytest.mark.parametrize("rate", [0.25, 0.9])
+@pytest.mark.parametrize("case", POOLS, ids=str)
+def test_max_pool_with_dropout(ks, rng, case, rate):
+    shape, window, strides, pads = case
+    how = {"window": window, "strides": strides, "pads": pads, "rate": rate}
+    key = Key(2**63 + 5, 3, 11)
+    y, argmax = ks.run("max_pool", ks.cast(rng.standard_normal(shape) + 5), **how, key=key)
+    kept = reference.philox(y.size, key).reshape(y.shape) >= round(rate * 2**32)
+    np.testing.assert_array_equal(y != 0, kept)
+    np.testing.assert_array_equal(argmax == window[0] * window[1], ~kept)
+    x = ks.cast(rng.standard_normal(shape))
+    y, argmax = ks.run("max_pool", x, **how, key=key)
+    expected = reference.max_pool(in_float64(x), **how, key=key)
+    np.testing.assert_allclose(y, expected[0], rtol=3e-7)  # one rounding of the factor, one of the product
+    np.testing.assert_array_equal(argmax, expected[1])
+    ks.check("max_pool_grad", ks.cast(rng.standard_normal(y.shape)), argmax, shape, **how)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.25])
+@pytest.mark.parametrize("case", POOLS, ids=str)
+def test_max_pool_grad_before_a_relu(ks, rng, case, rate):
+    shape, window, strides, pads = case
+    how = {"window": window, "strides": strides, "pads": pads, "rate": rate}
+    x = ks.cast(np.maximum(rng.standard_normal(shape) - 1, 0))  # many windows hold nothing but zeros
+    y, argmax = ks.run("max_pool", x, **how, key=Key(1, 2, 3))
+    dy = ks.cast(rng.standard_normal(y.shape))
+    dy[y <= 0] *= np.inf  # a gradient that does not pass must not count, whatever it is
+    dx, db = ks.run("max_pool_grad", dy, argmax, shape, **how, y=y)
+    ks.compare("max_pool_grad", dx, (expected := reference.max_pool_grad(*map(in_float64, (dy, argmax)), shape, **how,
+                                                                         y=in_float64(y)))[0])  # fmt: skip
+    bound = 1e-5 * max(np.abs(dy[np.isfinite(dy)]).sum(), 1) / shape[3]
+    np.testing.assert_allclose(db, expected[1], rtol=0, atol=bound)
+    assert (dx[x == 0] == 0).all()
 
 
 @pytest.mark.parametrize("case", POOLS, ids=str)
@@ -342,6 +382,58 @@ def test_batch_norm(ks, rng, shape):
     assert np.abs(dx).max() > 0.01, "a case whose true dx vanishes tests nothing"
     moved = ks.cast(mean + 0.5), ks.cast(var * 1.5 + 0.1)
     ks.check("batch_norm_grad", dy, x, *moved, gamma, eps=1e-3, batch_stats=False)
+
+
+@pytest.mark.parametrize("batch_stats", [True, False])
+@pytest.mark.parametrize("shape", [shape for shape in VIEWS if shape[2] == 1], ids=str)
+def test_batch_norm_grad_before_a_relu(ks, rng, shape, batch_stats):
+    x, dy = ks.cast(np.maximum(rng.standard_normal(shape), 0), rng.standard_normal(shape))
+    mean, var = ks.run("batch_norm_stats", x)
+    if not batch_stats:
+        mean, var = ks.cast(mean + 0.5), ks.cast(var * 1.5 + 0.1)
+    gamma, how = ks.cast(rng.standard_normal(shape[1])), {"eps": 1e-3, "batch_stats": batch_stats, "relu": True}
+    results = ks.run("batch_norm_grad", dy, x, mean, var, gamma, **how)
+    check_before_relu(ks, "batch_norm_grad", results, x, (dy, x, mean, var, gamma), how)
+
+
+def check_before_relu(ks, kernel, results, x, given, how):
+    """Against the oracle; db, a sum that cancels, in units of what it sums."""
+    *results, db = results
+    *expected, expected_db = getattr(reference, kernel)(*map(in_float64, given), **how)
+    ks.compare(kernel, tuple(results), tuple(expected))
+    assert (results[0][x <= 0] == 0).all()
+    assert (results[0][x > 0] != 0).any()
+    terms = np.abs(expected[0]).reshape(-1, len(db)).sum(axis=0)
+    assert np.abs(db - expected_db).max() <= ks.tolerance(kernel) * terms.max()
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.25])
+@pytest.mark.parametrize("case", [case for case in POOLS if case[1] != (15, 17)], ids=str)
+def test_batch_norm_max_pool(ks, rng, case, rate):
+    shape, window, strides, pads = case
+    how = {"eps": 1e-3, "window": window, "strides": strides, "pads": pads, "rate": rate}
+    x = ks.cast(np.maximum(rng.standard_normal(shape), 0))
+    mean, var = ks.run("batch_norm_stats", x.reshape(-1, shape[3], 1))
+    gamma, beta = ks.cast(rng.standard_normal((2, shape[3])))  # a negative gamma turns the greatest into the least
+    key = Key(4, 5, 6)
+    y, argmax = ks.run("batch_norm_max_pool", x, mean, var, gamma, beta, **how, key=key)
+    expected, winners = reference.batch_norm_max_pool(*map(in_float64, (x, mean, var, gamma, beta)), **how, key=key)
+    ks.compare("batch_norm_max_pool", y, expected)
+    assert (argmax != winners).mean() < 0.01  # rounding may make a tie of what is none in float64
+    dy = ks.cast(rng.standard_normal(y.shape))
+    given = dy, argmax, x, mean, var, gamma
+    results = ks.run("batch_norm_max_pool_grad", *given, **how)
+    check_before_relu(ks, "batch_norm_max_pool_grad", results, x, given, how)
+
+
+def test_batch_norm_max_pool_passes_on_nan(ks):
+    x = ks.cast(np.ones((1, 4, 4, 17)))
+    x[0, 1, 2, 5] = np.nan
+    one, zero = ks.cast(np.ones(17), np.zeros(17))
+    how = {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
+    y, argmax = ks.run("batch_norm_max_pool", x, zero, one, one, zero, eps=1e-3, **how)
+    assert np.argwhere(np.isnan(y)).tolist() == [[0, 0, 1, 5]]
+    assert argmax[0, 0, 1, 5] == 2
 
 
 @pytest.mark.parametrize("shape", [(5000, 3, 1), (1200, 32, 1), (40, 3, 100), (1, 2, 5000)], ids=str)
@@ -551,7 +643,7 @@ def layer_case(ks, rng, kernel):
     x, half = f(*SHAPE), (6, 14, 14, 32)
     rows, c = x.reshape(-1, 32, 1), (f(32), ks.cast(1 + rng.random(32)), f(32), f(32))
     positive = np.maximum(x, 0)
-    how = {"eps": 1e-3}
+    how, cells = {"eps": 1e-3}, rng.integers(0, 5, half).astype(np.uint8)  # 4: dropped
     dropped = {"rate": 0.25, "key": Key(3, 1, 4)}
     warped = {"fill_mode": "nearest", "cval": 0.0, "scale": 1 / 255}
     return {
@@ -565,13 +657,15 @@ def layer_case(ks, rng, kernel):
         "relu": lambda: ((x,), {}),
         "relu_grad": lambda: ((f(*SHAPE), positive), {}),
         "relu_bias_grad": lambda: ((f(*SHAPE), positive), {}),
-        "max_pool": lambda: ((x,), POOL),
-        "max_pool_grad": lambda: ((f(*half), rng.integers(0, 4, half).astype(np.uint8), SHAPE), POOL),
+        "max_pool": lambda: ((x,), {**POOL, **dropped, "rate": 0.5}),  # a factor of 2 is exact
+        "max_pool_grad": lambda: ((f(*half), cells, SHAPE), {**POOL, "rate": 0.25}),
         "average_pool": lambda: ((x,), POOL),
         "average_pool_grad": lambda: ((f(*half), SHAPE), POOL),
         "batch_norm_stats": lambda: ((rows,), {}),
         "batch_norm": lambda: ((rows, *c), how),
         "batch_norm_grad": lambda: ((f(*rows.shape), rows, *c[:3]), {**how, "batch_stats": True}),
+        "batch_norm_max_pool": lambda: ((positive, *c), {**how, **POOL, **dropped}),
+        "batch_norm_max_pool_grad": lambda: ((f(*half), cells, positive, *c[:3]), {**how, **POOL, "rate": 0.25}),
         "softmax": lambda: ((f(300, 10),), {}),
         "softmax_cross_entropy": lambda: ((f(300, 10), ks.cast(np.eye(10)[rng.integers(0, 10, 300)])), {}),
         "philox": lambda: ((100_003, Key(5, 6, 7)), {}),
@@ -619,10 +713,31 @@ def test_same_bits_again_and_for_any_number_of_threads(rng, kernel):
     assert bits[0] == bits[1] == bits[2] == bits[3]
 
 
+def test_same_bits_before_a_relu(rng):
+    """The two gradients that also take a ReLU's: for any number of threads, and as the contract puts them together."""
+    ks = Kernels("numba_cpu", "float32")
+    if numba.config.NUMBA_NUM_THREADS < 2:
+        pytest.skip("one processor: nothing to compare")
+    x = np.maximum(rng.standard_normal(SHAPE), 0).astype(np.float32)
+    y, argmax = ks.run("max_pool", x, **POOL, rate=0.25, key=Key(1, 2, 3))
+    dy, dz = (rng.standard_normal(shape).astype(np.float32) for shape in (y.shape, SHAPE))
+    c, how, bits = np.ones(32, np.float32), {"eps": 1e-3, "batch_stats": True, "relu": True}, []
+    before = numba.get_num_threads()
+    try:
+        for threads in (1, 2):
+            numba.set_num_threads(threads)
+            pooled = ks.run("max_pool_grad", dy, argmax, SHAPE, **POOL, rate=0.25, y=y)
+            normed = ks.run("batch_norm_grad", dz.reshape(-1, 32, 1), x.reshape(-1, 32, 1), c, c, c, **how)
+            bits.append([out.tobytes() for out in (*pooled, *normed)])
+    finally:
+        numba.set_num_threads(before)
+    assert bits[0] == bits[1]
+
+
 EMPTY = {"bias_grad", "relu", "relu_grad", "relu_bias_grad", "max_pool", "max_pool_grad", "average_pool",
-         "average_pool_grad", "batch_norm", "softmax", "softmax_cross_entropy", "dropout", "affine_warp",
-         "conv2d", "conv2d_input_grad", "dense", "dense_input_grad"}  # fmt: skip
-FIRST_ONLY = {"conv2d", "conv2d_input_grad", "dense", "dense_input_grad", "batch_norm"}
+         "average_pool_grad", "batch_norm", "batch_norm_max_pool", "softmax", "softmax_cross_entropy", "dropout",
+         "affine_warp", "conv2d", "conv2d_input_grad", "dense", "dense_input_grad"}  # fmt: skip
+FIRST_ONLY = {"conv2d", "conv2d_input_grad", "dense", "dense_input_grad", "batch_norm", "batch_norm_max_pool"}
 
 
 @pytest.mark.parametrize("kernel", sorted(EMPTY))

@@ -1,0 +1,319 @@
+"""Max-pooling by 2x2 windows, side by side, with what stands around it in a convolution block, in single passes.
+
+      x, a ReLU's output --> batch norm --> max of 2x2 --> dropout --> y          + a byte per output: the argmax
+                             (or none)                    (or none)
+
+Why it is fast: a window's four pixels are read once, normalised, compared and dropped in registers, and a quarter of
+what was read is written. Apart, these three steps would read 2 1/2 and write 1 3/4 times as much. Backward reads x once
+for the two sums of the batch norm's gradient and once for the gradient itself, where the gradient of the pooling, of
+the batch norm, of the ReLU and of the bias are taken in one go.
+
+A row of pooled pixels is a row of pairs in each of two image rows; an odd last row or column is in no window:
+
+      a  b | a  b | ...     row 2i                cells      0  1
+      c  d | c  d | ...     row 2i + 1                       2  3
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, prange
+
+from .activation import INNER, PARALLEL, block_count
+from .random import PAIRS, fill_words
+from .vector import LANES, STAMP, byte, choose, load, prefetch, prefetch_to_write, splat, store, zero
+
+LINE = 16  # floats of a cache line
+NO_CELL = 4  # the argmax of a dropped output
+
+
+class Size(NamedTuple):
+    """Of a batch: rows and columns of an image of x, rows of y in all its images and in one, columns, channels."""
+
+    height: int
+    width: int
+    rows: int
+    image_rows: int
+    columns: int
+    channels: int
+
+
+def size_of(x_shape) -> Size:
+    n, height, width, channels = x_shape
+    return Size(height, width, n * (height // 2), height // 2, width // 2, channels)
+
+
+def fits(window, strides, pads) -> bool:
+    """Whether these are the windows of this file."""
+    return tuple(window) == tuple(strides) == (2, 2) and not any(map(any, pads))
+
+
+def blocks(size: Size) -> int:
+    """How many blocks the rows of y are worked on in; from the shape alone: sums do not depend on the threads."""
+    return max(1, min(block_count(4 * size.rows * size.columns * size.channels), size.rows))
+
+
+# ---- one pixel's channels: each function takes floats or vectors of them ---------------------------------------------
+
+
+@njit(**INNER)
+def _stays(best, value):
+    """Whether the best so far stays against a later cell: not less, a tie or NaN; NaN wins over all."""
+    return (value <= best) | (best != best)
+
+
+@njit(**INNER)
+def _greatest(a, b, c, d, mean, scale, beta):
+    """The greatest of the four normalised cells, and its number."""
+    best, cell = (a - mean) * scale + beta, byte(a, 0)
+    value = (b - mean) * scale + beta
+    stays = _stays(best, value)
+    best, cell = choose(stays, best, value), choose(stays, cell, byte(a, 1))
+    value = (c - mean) * scale + beta
+    stays = _stays(best, value)
+    best, cell = choose(stays, best, value), choose(stays, cell, byte(a, 2))
+    value = (d - mean) * scale + beta
+    stays = _stays(best, value)
+    return choose(stays, best, value), choose(stays, cell, byte(a, 3))
+
+
+@njit(**INNER)
+def _winner(cell, a, b, c, d):
+    last = choose(cell == byte(a, 2), c, d)
+    return choose(cell == byte(a, 0), a, choose(cell == byte(a, 1), b, last))
+
+
+@njit(**INNER)
+def _kept(dy, cell, scale):
+    """dy through the dropout: 0 where the output was dropped."""
+    return choose(cell == byte(dy, NO_CELL), zero(dy), dy * splat(dy, scale))
+
+
+@njit(**INNER)
+def _before_relu(d, cell, number, x, mean, factor, a, b):
+    """The gradient at one of the four cells: of the batch norm, masked by the ReLU whose output is x."""
+    passed = choose(cell == byte(d, number), d, zero(d))
+    dx = (passed - a - (x - mean) * b) * factor
+    return choose(x > zero(x), dx, zero(x))
+
+
+# ---- forward ---------------------------------------------------------------------------------------------------------
+
+
+@njit(**INNER)
+def _pool_pixel(x, at, below, channels, mean, scale, beta, y, argmax, to):
+    """y[to : to + channels] from the pixels at `at` and `below`, and their right neighbours."""
+    whole = channels // LANES * LANES
+    for o in range(0, whole, LANES):
+        i, k = at + o, below + o
+        best, cell = _greatest(
+            load(x, i), load(x, i + channels), load(x, k), load(x, k + channels),
+            load(mean, o), load(scale, o), load(beta, o),
+        )  # fmt: skip
+        store(y, to + o, best)
+        store(argmax, to + o, cell)
+    for o in range(whole, channels):
+        i, k = at + o, below + o
+        y[to + o], argmax[to + o] = _greatest(
+            x[i], x[i + channels], x[k], x[k + channels], mean[o], scale[o], beta[o]
+        )
+
+
+@njit(**INNER)
+def drop(y, argmax, words, threshold, scale, none):
+    """Dropout of y in place; the argmax of what is dropped becomes `none`."""
+    for i in range(y.size):
+        kept = words[i] >= threshold
+        y[i] = y[i] * scale if kept else np.float32(0)
+        argmax[i] = argmax[i] if kept else none
+
+
+@njit(**PARALLEL)
+def drop_blocks(y, argmax, none, blocks, threshold, scale, step, stream, k0, k1):
+    """Dropout of the whole of y; for windows of any size."""
+    quads = (y.size + 3) // 4
+    for k in prange(blocks):
+        first, end = k * quads // blocks, (k + 1) * quads // blocks
+        words = np.empty((end - first, 4), np.uint32)
+        fill_words(words, first, step, stream, k0, k1, PAIRS)
+        part = slice(4 * first, 4 * end)
+        drop(y[part], argmax[part], words.reshape(-1), threshold, scale, none)
+
+
+# ---- backward --------------------------------------------------------------------------------------------------------
+
+
+@njit(**INNER)
+def _add_sums(dy, argmax, at, keep, x, i, k, channels, mean, s, q):
+    """s += dy, q += dy (x - mean), each dy with the x of the cell that won."""
+    whole = channels // LANES * LANES
+    for o in range(0, whole, LANES):
+        cell = load(argmax, at + o)
+        d = _kept(load(dy, at + o), cell, keep)
+        n, m = i + o, k + o
+        won = _winner(cell, load(x, n), load(x, n + channels), load(x, m), load(x, m + channels))
+        store(s, o, load(s, o) + d)
+        store(q, o, load(q, o) + d * (won - load(mean, o)))
+    for o in range(whole, channels):
+        cell = argmax[at + o]
+        d = _kept(dy[at + o], cell, keep)
+        n, m = i + o, k + o
+        s[o] += d
+        q[o] += d * (_winner(cell, x[n], x[n + channels], x[m], x[m + channels]) - mean[o])
+
+
+@njit(**INNER)
+def _grad_pixel(dy, argmax, at, keep, x, i, k, channels, mean, factor, a, b, dx, total):
+    """dx at the four cells of a pooled pixel; total += their sum."""
+    whole = channels // LANES * LANES
+    for o in range(0, whole, LANES):
+        cell, n, m = load(argmax, at + o), i + o, k + o
+        d = _kept(load(dy, at + o), cell, keep)
+        how = load(mean, o), load(factor, o), load(a, o), load(b, o)
+        d0 = _before_relu(d, cell, 0, load(x, n), *how)
+        d1 = _before_relu(d, cell, 1, load(x, n + channels), *how)
+        d2 = _before_relu(d, cell, 2, load(x, m), *how)
+        d3 = _before_relu(d, cell, 3, load(x, m + channels), *how)
+        store(dx, n, d0)
+        store(dx, n + channels, d1)
+        store(dx, m, d2)
+        store(dx, m + channels, d3)
+        store(total, o, load(total, o) + ((d0 + d1) + (d2 + d3)))
+    for o in range(whole, channels):
+        cell, n, m = argmax[at + o], i + o, k + o
+        d, how = _kept(dy[at + o], cell, keep), (mean[o], factor[o], a[o], b[o])
+        d0 = _before_relu(d, cell, 0, x[n], *how)
+        d1 = _before_relu(d, cell, 1, x[n + channels], *how)
+        d2 = _before_relu(d, cell, 2, x[m], *how)
+        d3 = _before_relu(d, cell, 3, x[m + channels], *how)
+        dx[n], dx[n + channels], dx[m], dx[m + channels] = d0, d1, d2, d3
+        total[o] += (d0 + d1) + (d2 + d3)
+
+
+@njit(**INNER)
+def _scatter_pixel(dy, argmax, at, keep, y, channels, dx, i, k, total):
+    """Without a batch norm: dy to the cell that won, where y > 0; total += dy."""
+    whole = channels // LANES * LANES
+    for o in range(0, whole, LANES):
+        cell, n, m = load(argmax, at + o), i + o, k + o
+        d = _kept(load(dy, at + o), cell, keep)
+        d = choose(load(y, at + o) > zero(d), d, zero(d))
+        store(dx, n, choose(cell == byte(d, 0), d, zero(d)))
+        store(dx, n + channels, choose(cell == byte(d, 1), d, zero(d)))
+        store(dx, m, choose(cell == byte(d, 2), d, zero(d)))
+        store(dx, m + channels, choose(cell == byte(d, 3), d, zero(d)))
+        store(total, o, load(total, o) + d)
+    for o in range(whole, channels):
+        cell, n, m = argmax[at + o], i + o, k + o
+        d = _kept(dy[at + o], cell, keep)
+        d = choose(y[at + o] > zero(d), d, zero(d))
+        dx[n], dx[n + channels] = choose(cell == 0, d, zero(d)), choose(cell == 1, d, zero(d))
+        dx[m], dx[m + channels] = choose(cell == 2, d, zero(d)), choose(cell == 3, d, zero(d))
+        total[o] += d
+
+
+@njit(**INNER)
+def _start(s, r):
+    """Where the window of the first pixel in row r of y starts in x."""
+    return (r // s.image_rows * s.height + r % s.image_rows * 2) * s.width * s.channels
+
+
+@njit(**INNER)
+def _ask_for(x, i, below, n):
+    """Prefetch n floats of x from i on, and n from i + below on."""
+    for k in range(0, n, LINE):
+        prefetch(x, i + k)
+        prefetch(x, i + below + k)
+
+
+@njit(**INNER)
+def _ask_to_write(x, i, below, n):
+    for k in range(0, n, LINE):
+        prefetch_to_write(x, i + k)
+        prefetch_to_write(x, i + below + k)
+
+
+@njit(**INNER)
+def _clear_rest(dx, s, r):
+    """dx = 0 where no window is: in an odd last column, and after an image's last row of windows in an odd last row."""
+    line, start = s.width * s.channels, _start(s, r)
+    for row in range(2):
+        rest = dx[start + row * line + 2 * s.columns * s.channels : start + (row + 1) * line]
+        for i in range(rest.size):
+            rest[i] = 0
+    if r % s.image_rows == s.image_rows - 1 and s.height % 2:
+        rest = dx[start + 2 * line : start + 3 * line]
+        for i in range(rest.size):
+            rest[i] = 0
+
+
+def _compile(stamp):
+    """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of simd.py."""
+
+    @njit(**PARALLEL)
+    def pool(x, size, mean, scale, beta, y, argmax, blocks, drops, threshold, keep, step, stream, k0, k1):
+        _ = stamp
+        line, c, below = size.columns * size.channels, size.channels, size.width * size.channels
+        for task in prange(blocks):
+            words = np.empty((line // 4 + 2, 4), np.uint32)
+            flat = words.reshape(-1)
+            for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
+                to, start = r * line, _start(size, r)
+                for j in range(size.columns):
+                    i = start + 2 * j * c
+                    _ask_for(x, i + 2 * below, below, 2 * c)
+                    _pool_pixel(x, i, i + below, c, mean, scale, beta, y, argmax, to + j * c)
+                if drops:
+                    fill_words(words, to // 4, step, stream, k0, k1, PAIRS)
+                    part, skipped = slice(to, to + line), to % 4
+                    drop(y[part], argmax[part], flat[skipped : skipped + line], threshold, keep, np.uint8(NO_CELL))
+
+    @njit(**PARALLEL)
+    def sums(dy, argmax, keep, x, size, mean, totals):
+        _ = stamp
+        c, below, blocks = size.channels, size.width * size.channels, totals.shape[1]
+        for task in prange(blocks):
+            s, q = totals[0, task], totals[1, task]
+            s[:] = 0
+            q[:] = 0
+            for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
+                start = _start(size, r)
+                for j in range(size.columns):
+                    at, i = (r * size.columns + j) * c, start + 2 * j * c
+                    _ask_for(x, i + 2 * below, below, 2 * c)
+                    _add_sums(dy, argmax, at, keep, x, i, i + below, c, mean, s, q)
+
+    @njit(**PARALLEL)
+    def grad(dy, argmax, keep, x, size, mean, factor, a, b, dx, totals):
+        _ = stamp
+        c, below, blocks = size.channels, size.width * size.channels, totals.shape[0]
+        for task in prange(blocks):
+            total = totals[task]
+            total[:] = 0
+            for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
+                start = _start(size, r)
+                for j in range(size.columns):
+                    at, i = (r * size.columns + j) * c, start + 2 * j * c
+                    _ask_for(x, i + 2 * below, below, 2 * c)
+                    _ask_to_write(dx, i + 2 * below, below, 2 * c)
+                    _grad_pixel(dy, argmax, at, keep, x, i, i + below, c, mean, factor, a, b, dx, total)
+
+    @njit(**PARALLEL)
+    def scatter(dy, argmax, keep, y, dx, size, totals):
+        _ = stamp
+        c, below, blocks = size.channels, size.width * size.channels, totals.shape[0]
+        for task in prange(blocks):
+            total = totals[task]
+            total[:] = 0
+            for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
+                start = _start(size, r)
+                for j in range(size.columns):
+                    at, i = (r * size.columns + j) * c, start + 2 * j * c
+                    _ask_to_write(dx, i + 2 * below, below, 2 * c)
+                    _scatter_pixel(dy, argmax, at, keep, y, c, dx, i, i + below, total)
+                _clear_rest(dx, size, r)
+
+    return pool, sums, grad, scatter
+
+
+pool, sums, grad, scatter = _compile(STAMP)

@@ -1,0 +1,213 @@
+"""Vectors as values in Numba code: one function serves LANES floats at a time and the few floats that are left.
+
+      @njit
+      def masked(dy, y):                        # two floats, or two vectors of LANES floats
+          return choose(y > zero(y), dy, zero(dy))
+
+      for k in range(0, whole, LANES):          # whole vectors
+          store(dx, k, masked(load(dy, k), load(y, k)))
+      for k in range(whole, n):                 # the rest
+          dx[k] = masked(dy[k], y[k])
+
+Why: LLVM turns a plain loop into vectors by itself, but takes several at once; with 32 channels nothing is left for
+that loop, and its remainder is slow. Here a vector is what is written. Every operation does to each lane what it does
+to a float, in the same order and rounding: both halves of a loop agree to the bit, and nothing is ever reordered.
+
+      floats   load, store, zero, splat;  + - *;  > <= !=;  choose
+      bytes    load, store, byte;  ==;  choose            one per lane: the cells of an argmax
+      masks    |;  choose                                 what comparisons give
+"""
+
+import hashlib
+import operator
+from pathlib import Path
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, overload, register_model
+
+from . import simd
+from .simd import LANES, _splat
+
+STAMP = simd.STAMP + hashlib.sha256(Path(__file__).read_bytes()).hexdigest()  # see simd.STAMP
+KINDS = {"floats": ir.FloatType(), "bytes": ir.IntType(8), "mask": ir.IntType(1)}
+
+
+class Vector(types.Type):
+    """LANES floats, bytes or truth values."""
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        super().__init__(f"Vector({kind}, {LANES})")
+
+
+FLOATS, BYTES, MASK = map(Vector, KINDS)
+
+
+def _llvm(kind):
+    return ir.VectorType(KINDS[kind.kind], LANES)
+
+
+@register_model(Vector)
+class _Model(models.PrimitiveModel):
+    def __init__(self, manager, kind):
+        super().__init__(manager, kind, _llvm(kind))
+
+
+# ---- memory: flat arrays of float32 or uint8 -------------------------------------------------------------------------
+
+
+def _kind_in(x):
+    flat = isinstance(x, types.Array) and x.ndim == 1 and x.layout == "C"
+    return {types.float32: FLOATS, types.uint8: BYTES}.get(x.dtype) if flat else None
+
+
+def _address(context, builder, x, array, index):
+    start = builder.gep(context.make_array(x)(context, builder, array).data, [index])
+    return builder.bitcast(start, _llvm(_kind_in(x)).as_pointer())
+
+
+@intrinsic
+def load(typingctx, x, i):
+    """x[i : i + LANES]"""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.load(_address(context, builder, x, *arguments), align=x.dtype.bitwidth // 8)
+
+    kind = _kind_in(x)
+    return kind and (kind(x, types.int64), codegen)
+
+
+@intrinsic
+def store(typingctx, x, i, value):
+    """x[i : i + LANES] = value"""
+
+    def codegen(context, builder, signature, arguments):
+        array, index, vector = arguments
+        builder.store(vector, _address(context, builder, x, array, index), align=x.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return (types.void(x, types.int64, value), codegen) if value == _kind_in(x) else None
+
+
+def _prefetch(write):
+    """njit code that asks for the cache line of x[i], to be read or written soon; any i will do."""
+
+    @intrinsic
+    def prefetch(typingctx, x, i):
+        def codegen(context, builder, signature, arguments):
+            start = builder.gep(context.make_array(x)(context, builder, arguments[0]).data, [arguments[1]])
+            address = builder.bitcast(start, ir.IntType(8).as_pointer())
+            number = ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
+            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+            builder.call(function, [address, number(write), number(3), number(1)])
+            return context.get_dummy_value()
+
+        return types.void(x, types.int64), codegen
+
+    return prefetch
+
+
+prefetch, prefetch_to_write = _prefetch(0), _prefetch(1)
+
+
+# ---- constants: of the kind of `like`, which is a number or a vector -------------------------------------------------
+
+
+def _filled(kind, to_llvm):
+    @intrinsic
+    def filled(typingctx, number):
+        """`number` in every lane."""
+
+        def codegen(context, builder, signature, arguments):
+            return to_llvm(builder, context.cast(builder, arguments[0], number, scalar))
+
+        scalar = types.float32 if kind is FLOATS else types.uint8
+        return kind(number), codegen
+
+    return filled
+
+
+def _splat_bytes(builder, byte):
+    undefined = ir.Constant(_llvm(BYTES), ir.Undefined)
+    one = builder.insert_element(undefined, byte, ir.Constant(ir.IntType(32), 0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
+
+
+_floats = _filled(FLOATS, lambda builder, number: _splat(builder, number, LANES))
+_bytes = _filled(BYTES, _splat_bytes)
+
+
+def splat(like, number):
+    """The float32 `number`, for `like`.  In njit code only."""
+    raise NotImplementedError
+
+
+def byte(like, number):
+    """The small whole number as uint8, for `like`.  In njit code only."""
+    raise NotImplementedError
+
+
+def zero(like):
+    """0, for `like`.  In njit code only."""
+    raise NotImplementedError
+
+
+def choose(condition, a, b):
+    """a where the condition holds, else b.  In njit code only."""
+    raise NotImplementedError
+
+
+@overload(splat)
+def _splat_any(like, number):
+    return (lambda like, number: _floats(number)) if isinstance(like, Vector) else lambda like, number: number
+
+
+@overload(byte)
+def _byte_any(like, number):
+    return (lambda like, number: _bytes(number)) if isinstance(like, Vector) else lambda like, number: np.uint8(number)
+
+
+@overload(zero)
+def _zero_any(like):
+    return (lambda like: _floats(np.float32(0))) if isinstance(like, Vector) else lambda like: np.float32(0)
+
+
+# ---- operations ------------------------------------------------------------------------------------------------------
+
+
+@intrinsic
+def _select(typingctx, mask, a, b):
+    return a(mask, a, b), lambda context, builder, signature, arguments: builder.select(*arguments)
+
+
+@overload(choose)
+def _choose_any(condition, a, b):
+    if isinstance(condition, Vector):
+        return lambda condition, a, b: _select(condition, a, b)
+    return lambda condition, a, b: a if condition else b
+
+
+def _define(symbol, kind, result, emit):
+    """symbol(x, y) for two vectors of a kind."""
+
+    @intrinsic
+    def apply(typingctx, x, y):
+        return result(x, y), lambda context, builder, signature, arguments: emit(builder, *arguments)
+
+    @overload(symbol)
+    def overloaded(x, y):
+        return (lambda x, y: apply(x, y)) if x == kind and y == kind else None
+
+
+_define(operator.add, FLOATS, FLOATS, lambda builder, x, y: builder.fadd(x, y))
+_define(operator.sub, FLOATS, FLOATS, lambda builder, x, y: builder.fsub(x, y))
+_define(operator.mul, FLOATS, FLOATS, lambda builder, x, y: builder.fmul(x, y))
+_define(operator.gt, FLOATS, MASK, lambda builder, x, y: builder.fcmp_ordered(">", x, y))
+_define(operator.le, FLOATS, MASK, lambda builder, x, y: builder.fcmp_ordered("<=", x, y))
+_define(operator.ne, FLOATS, MASK, lambda builder, x, y: builder.fcmp_unordered("!=", x, y))
+_define(operator.eq, BYTES, MASK, lambda builder, x, y: builder.icmp_unsigned("==", x, y))
+_define(operator.or_, MASK, MASK, lambda builder, x, y: builder.or_(x, y))

@@ -1,0 +1,60 @@
+"""A convolution block as one op: the arithmetic of its layers one by one, with fewer passes over memory.
+
+      conv2d -> ReLU -> batch norm -> max pool -> dropout          the last three, or some of them
+
+What is computed is the chain of ops/conv.py, norm.py, pool.py and dropout.py; merged is only who reads and writes what:
+
+      forward    the convolution's epilogue takes the ReLU and the sums for the batch's statistics;
+                 normalise, pool and drop are one read of the images and one write of a quarter of them
+      backward   the gradients of dropout, pool, batch norm, ReLU and bias are two reads and one write of the images
+      kept       x, w, z = relu(conv2d(x)), and a byte per pooled pixel: no normalised image, no mask
+"""
+
+from ..core.op import op
+from .conv import check
+
+
+@op
+def conv_block(be, x, w, b, gamma, beta, *, strides, pads, algorithm="auto", eps=1e-3, pool=None, rate=0.0, key=None):
+    """y = dropout(max_pool(batch_norm(max(conv2d(x, w, b), 0)))) with the batch's own statistics: training only.
+
+    x (N, H, W, C), w (KH, KW, C, O), b (O,) or None; gamma, beta (O,), or None, None: no batch norm.
+    pool: the window, strides and pads of max_pool, or None: no pooling, and then no dropout; rate, key: of the dropout.
+    -> y (N, OH, OW, O), smaller by the pooling; aside: mean (O,) and var (O,) of the ReLU's output, or None, None.
+    Raises ShapeError as conv2d does.
+    """
+    check(x, w, strides, pads)
+    normed, how = gamma is not None, {"strides": strides, "pads": pads, "algorithm": algorithm}
+    ending = None if pool is None else {**pool, "rate": rate}
+    z, mean, var = be.conv2d(x, w, b, **how, relu=True, stats=True) if normed else (
+        be.conv2d(x, w, b, **how, relu=True), None, None
+    )  # fmt: skip
+    shape = z.shape
+    if normed and pool:
+        y, argmax = be.batch_norm_max_pool(z, mean, var, gamma, beta, eps=eps, **ending, key=key)
+    elif normed:
+        y = be.batch_norm(_as_acb(z), mean, var, gamma, beta, eps=eps).reshape(shape)
+    else:
+        y, argmax = be.max_pool(z, **ending, key=key)
+        z = None  # backward needs its size alone
+
+    def vjp(dy, needs):
+        dgamma = dbeta = None
+        if normed and pool:
+            dz, dgamma, dbeta, db = be.batch_norm_max_pool_grad(dy, argmax, z, mean, var, gamma, eps=eps, **ending)
+        elif normed:
+            given = _as_acb(dy), _as_acb(z), mean, var, gamma
+            dz, dgamma, dbeta, db = be.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
+            dz = dz.reshape(shape)
+        else:
+            dz, db = be.max_pool_grad(dy, argmax, shape, **ending, y=y)
+        dx = be.conv2d_input_grad(dz, w, x.shape, **how) if needs[0] else None
+        dw = be.conv2d_weight_grad(x, dz, w.shape, **how) if needs[1] else None
+        return dx, dw, db, dgamma, dbeta
+
+    return (y, mean, var), vjp
+
+
+def _as_acb(images):
+    """(N, H, W, C) as (A, C, 1), a view."""
+    return images.reshape(-1, images.shape[3], 1)
