@@ -37,7 +37,7 @@ from .activation import INNER, PARALLEL
 from .dense import affine_vectors, scale_and_shift
 from .moments import NO_MOMENTS, NO_STATS, chunk_moments, merge, moments_table, wide_row
 from .plan import choose
-from .simd import ROWS, STAMP, copy_floats, pack, sweep, whole_vectors
+from .simd import ROWS, copy_floats, pack, stamp, sweep, whole_vectors
 from .winograd import SHARES, flat
 
 VIEW = 1 << 16  # floats: 256 KiB, a quarter of a usual L2 cache
@@ -231,9 +231,9 @@ def _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, s
 @njit(**INNER)
 def _band_moments(y, n, band, s, width, moments):
     """The moments of a forward pass's band."""
-    row, end = n * s.y_height + band * s.band, n * s.y_height + min((band + 1) * s.band, s.y_height)
-    piece = np.array([row, end]) * s.y_width * s.filters
-    chunk_moments(y, piece[:1], piece[1:], width, moments)
+    rows = n * s.y_height + np.arange(band * s.band, min((band + 1) * s.band, s.y_height) + 1)
+    edges = rows * s.y_width * s.filters
+    chunk_moments(y, edges[:-1], edges[1:], width, moments)
 
 
 @njit(**INNER)
@@ -258,7 +258,7 @@ def _block_weight_grad(x, dy, first, last, s, column_step, at, to, zeros, partia
 
 
 def _compile(stamp):
-    """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of simd.py."""
+    """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of other files."""
 
     @njit(**PARALLEL)
     def correlate(x, images, w, w_columns, flipped, bias, floor, scale, shift, y, s, phases, reads, writes,
@@ -288,7 +288,7 @@ def _compile(stamp):
     return correlate, weight_grad
 
 
-_correlate, _weight_grad = _compile(STAMP)
+_correlate, _weight_grad = _compile(stamp("moments", "dense"))
 
 
 def _least_bands(images, shares):

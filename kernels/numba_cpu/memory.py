@@ -5,6 +5,7 @@ fills it. From its second step on, a training loop finds every buffer it asks fo
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,6 +15,16 @@ KEPT = 1 << 31  # bytes of idle buffers kept at most
 
 _idle: dict[int, list[np.ndarray]] = {}
 _idle_bytes = 0
+
+
+class Statistics(NamedTuple):
+    """Buffers that the pool had to ask the operating system for, over the life of the process, and their bytes."""
+
+    fresh: int = 0
+    fresh_bytes: int = 0
+
+
+_asked = Statistics()
 
 
 class _Lease:
@@ -41,7 +52,7 @@ def size_class(nbytes: int) -> int:
 
 def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
     """An uninitialised C-contiguous array, 64-byte aligned above 32 KiB, from the pool where it can be."""
-    global _idle_bytes
+    global _asked, _idle_bytes
     dtype = np.dtype(dtype)
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes < SMALL:
@@ -52,6 +63,7 @@ def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
         _idle_bytes -= size
     except (KeyError, IndexError):
         raw = np.empty(size, np.uint8)
+        _asked = Statistics(_asked.fresh + 1, _asked.fresh_bytes + size)
     return np.asarray(_Lease(raw, shape, dtype))
 
 
@@ -60,6 +72,11 @@ def scratch(lines: int, floats: int) -> np.ndarray:
     step = ALIGNMENT // 4
     floats = -(-floats // step) * step
     return empty((max(lines, -(-SMALL // (4 * floats))) if floats else lines, floats))  # what is small is not aligned
+
+
+def statistics() -> Statistics:
+    """A training loop that allocates nothing more leaves them as they are."""
+    return _asked
 
 
 def release() -> None:

@@ -173,7 +173,7 @@ def pool_2x2(x, mean, scale, beta, rate, key):
 
 def _dropping(rate, key):
     """Whether anything is dropped, the threshold of its words, the factor of what is not, and the words' state."""
-    words = state(key)[:4] if rate else (np.uint64(0),) * 4
+    words = state(key) if rate else (np.uint64(0),) * 4
     return rate > 0, np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate)), *words
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit, prange
 
 from .activation import INNER, PARALLEL, block_count
-from .random import PAIRS, fill_words
+from .random import fill_words
 from .vector import LANES, STAMP, byte, choose, load, prefetch, prefetch_to_write, splat, store, zero
 
 LINE = 16  # floats of a cache line
@@ -134,10 +134,10 @@ def drop_blocks(y, argmax, none, blocks, threshold, scale, step, stream, k0, k1)
     quads = (y.size + 3) // 4
     for k in prange(blocks):
         first, end = k * quads // blocks, (k + 1) * quads // blocks
-        words = np.empty((end - first, 4), np.uint32)
-        fill_words(words, first, step, stream, k0, k1, PAIRS)
+        words = np.empty(4 * (end - first), np.uint32)
+        fill_words(words, first, step, stream, k0, k1)
         part = slice(4 * first, 4 * end)
-        drop(y[part], argmax[part], words.reshape(-1), threshold, scale, none)
+        drop(y[part], argmax[part], words, threshold, scale, none)
 
 
 # ---- backward --------------------------------------------------------------------------------------------------------
@@ -255,8 +255,7 @@ def _compile(stamp):
         _ = stamp
         line, c, below = size.columns * size.channels, size.channels, size.width * size.channels
         for task in prange(blocks):
-            words = np.empty((line // 4 + 2, 4), np.uint32)
-            flat = words.reshape(-1)
+            words = np.empty(line + 8, np.uint32)
             for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
                 to, start = r * line, _start(size, r)
                 for j in range(size.columns):
@@ -264,9 +263,9 @@ def _compile(stamp):
                     _ask_for(x, i + 2 * below, below, 2 * c)
                     _pool_pixel(x, i, i + below, c, mean, scale, beta, y, argmax, to + j * c)
                 if drops:
-                    fill_words(words, to // 4, step, stream, k0, k1, PAIRS)
-                    part, skipped = slice(to, to + line), to % 4
-                    drop(y[part], argmax[part], flat[skipped : skipped + line], threshold, keep, np.uint8(NO_CELL))
+                    fill_words(words[: (to % 4 + line + 3) // 4 * 4], to // 4, step, stream, k0, k1)
+                    part, skipped = slice(to, to + line), to % 4  # words of a counter that belong to the row before
+                    drop(y[part], argmax[part], words[skipped : skipped + line], threshold, keep, np.uint8(NO_CELL))
 
     @njit(**PARALLEL)
     def sums(dy, argmax, keep, x, size, mean, totals):

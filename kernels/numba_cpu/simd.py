@@ -79,9 +79,19 @@ def choose_tile(triple: str, cpu: str, features: str) -> Tile:
 TILE = choose_tile(*cpu_target.target_context.codegen().magic_tuple())
 LANES, ROWS, WIDTH = TILE.lanes, TILE.rows, TILE.vectors * TILE.lanes
 
-# Numba's disk cache looks at the text of the outermost function's file and at what that function encloses, not at this
-# file. Every cached function that reaches the micro-kernel therefore encloses STAMP.
-STAMP = f"{TILE} {hashlib.sha256(Path(__file__).read_bytes()).hexdigest()}"
+
+
+def stamp(*stems: str) -> str:
+    """What compiled code depends on beyond its own file: the tile and the text of this file and of its neighbours.
+
+    Numba's disk cache looks at the text of the outermost function's file and at what that function encloses, not at the
+    files of the functions it calls. Every cached function that reaches the micro-kernel therefore encloses a stamp.
+    """
+    texts = [Path(__file__).with_name(f"{stem}.py").read_bytes() for stem in ("simd", *stems)]
+    return f"{TILE} {hashlib.sha256(b''.join(texts)).hexdigest()}"
+
+
+STAMP = stamp()
 
 
 def _splat(builder, scalar, lanes):

@@ -28,10 +28,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-from . import simd
-from .simd import LANES, _splat
+from .simd import LANES, TILE, _splat
 
-STAMP = simd.STAMP + hashlib.sha256(Path(__file__).read_bytes()).hexdigest()  # see simd.STAMP
+# Numba's disk cache looks at the text of the outermost function's own file and at what that function encloses. A cached
+# function that uses others of this folder therefore encloses STAMP, which knows the text of all its files.
+_TEXTS = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
+STAMP = f"{TILE} {hashlib.sha256(_TEXTS).hexdigest()}"
 KINDS = {"floats": ir.FloatType(), "bytes": ir.IntType(8), "mask": ir.IntType(1)}
 
 

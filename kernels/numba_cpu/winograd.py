@@ -65,7 +65,6 @@ from .simd import (
     I64,
     LANES,
     ROWS,
-    STAMP,
     TILE,
     WIDTH,
     _splat,
@@ -73,6 +72,7 @@ from .simd import (
     _vector_pointer,
     copy_floats,
     pack,
+    stamp,
     sweep,
     whole_vectors,
 )
@@ -497,7 +497,7 @@ def _pack_cells(w, cells, depth, filters, turned, panels):
 
 
 def _compile(stamp):
-    """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of simd.py."""
+    """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of other files."""
 
     @njit(**PARALLEL)
     def correlate(which, side, x, xg, w, turned, y, yg, tiles, block, vectors, floor, at, panels, u, u_line,
@@ -529,7 +529,7 @@ def _compile(stamp):
     return correlate, weight_grad
 
 
-_correlate_tiles, _weight_grad_tiles = _compile(STAMP)
+_correlate_tiles, _weight_grad_tiles = _compile(stamp("moments"))
 
 
 def tiles(size) -> tuple[int, int]:

@@ -44,6 +44,10 @@ class Backend:
             dtype = self.dtype
         return self.xp.ascontiguousarray(array, dtype=dtype) if array.ndim else array.astype(dtype or array.dtype)
 
+    def zeros(self, size: int):
+        """A flat buffer of `size` zeros that starts on a cache line."""
+        return self.xp.zeros(size, self.dtype)
+
     def to_numpy(self, array):
         raise NotImplementedError
 

@@ -34,6 +34,12 @@ class CPU(Backend):
         super().__init__(kernel_set, dtype, threads)
         self.rows_independent = kernel_set == "numba_cpu"
 
+    def zeros(self, size: int):
+        line = 64  # bytes; NumPy aligns to 16, and a vector across two lines costs two reads
+        raw = np.zeros(size * self.dtype.itemsize + line, np.uint8)
+        start = -raw.ctypes.data % line
+        return raw[start : start + size * self.dtype.itemsize].view(self.dtype)
+
     def to_numpy(self, array):
         return np.asarray(array)
 

@@ -90,8 +90,10 @@ class Optimizer:
             self.offsets.append(end)
             end += -(-p.data.size // ALIGNMENT) * ALIGNMENT
         self.be, self.params = be, list(params)
-        self.flat, self.flat_grad = be.xp.zeros(end, be.dtype), be.xp.zeros(end, be.dtype)
-        self.slot = SimpleNamespace(**{s: be.xp.full(end, self.start, be.dtype) for s in self.slots})
+        self.flat, self.flat_grad = be.zeros(end), be.zeros(end)
+        self.slot = SimpleNamespace(**{s: be.zeros(end) for s in self.slots})
+        for slot in vars(self.slot).values():
+            slot += self.start
         for i, p in enumerate(self.params):
             data = self._piece(self.flat, i).reshape(p.shape)
             data[...] = p.data
@@ -105,7 +107,8 @@ class Optimizer:
 
     def _owns_data(self) -> bool:
         """Whether no other optimizer has moved the parameters into its own buffer since."""
-        return all(p.data.base is self.flat for p in self.params)
+        owner = self.flat if self.flat.base is None else self.flat.base
+        return all(p.data.base is owner for p in self.params)
 
     def apply(self) -> None:
         """One step with the gradients that backward left in the parameters, which are cleared."""
@@ -130,6 +133,22 @@ class Optimizer:
             for i in range(len(self.params)):
                 piece = self._piece(g, i)
                 piece *= self.clipnorm / max(math.sqrt(float(xp.vdot(piece, piece))), self.clipnorm)
+
+    def get_state(self) -> dict[str, list]:
+        """Slot name -> one NumPy array per parameter, of its shape."""
+        return {
+            s: [self.be.to_numpy(self._piece(getattr(self.slot, s), i)).reshape(p.shape).copy()
+                for i, p in enumerate(self.params)]
+            for s in self.slots
+        } if self.params else {}  # fmt: skip
+
+    def set_state(self, params: list[Parameter], state: dict[str, list], iterations: int) -> None:
+        """Take over `params` with the state of get_state, after so many steps."""
+        self.build(params)
+        for s in self.slots:
+            for i, values in enumerate(state[s]):
+                self._piece(getattr(self.slot, s), i)[...] = self.be.asarray(values, self.be.dtype).reshape(-1)
+        self.iterations = iterations
 
     def count_params(self) -> int:
         """Numbers of optimizer state, Keras's way: the slots, the step counter and the learning rate."""

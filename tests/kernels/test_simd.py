@@ -37,6 +37,10 @@ def three_convolutions(x, w, b, dy, kernels=conv, relu=False, **geometry):
     )
 
 
+def everything(x, w, b, dy, **geometry):
+    return *three_convolutions(x, w, b, dy, **geometry), *conv.conv2d(x, w, b, stats=True, **geometry)
+
+
 def three_products(x, w, b, dy, kernels=dense, relu=False):
     return kernels.dense(x, w, b, relu=relu), kernels.dense_input_grad(dy, w), kernels.dense_weight_grad(x, dy)
 
@@ -116,12 +120,12 @@ def test_gradients_are_adjoint(case):
 def test_threads_do_not_change_a_bit(threads, monkeypatch):
     case, geometry = conv_case(11, (14, 14), (17, 40), (3, 3), (1, 1), ((1, 1), (1, 1)))
     matrices = draw(1, 86, 300), draw(2, 300, 70), draw(3, 70), draw(4, 86, 70)
-    expected = *three_convolutions(*case, **geometry), *three_products(*matrices)
+    expected = *everything(*case, **geometry), *three_products(*matrices)
     with monkeypatch.context() as patch:  # only the division of the work: more threads than this machine may have
         patch.setattr(numba, "get_num_threads", lambda: threads)
         if threads <= numba.config.NUMBA_NUM_THREADS:
             numba.set_num_threads(threads)
-        received = *three_convolutions(*case, **geometry), *three_products(*matrices)
+        received = *everything(*case, **geometry), *three_products(*matrices)
     numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
     for y, reference in zip(received, expected, strict=True):
         np.testing.assert_array_equal(y, reference)
@@ -218,7 +222,7 @@ def test_nothing_outside_the_arrays_is_touched(case, monkeypatch):
     arrays, geometry = conv_case(*case)
     fences = Fences()
     monkeypatch.setattr(conv.memory, "empty", fences.empty)  # outputs and scratch memory, uninitialised = NaN
-    for y in three_convolutions(*map(fences.around, arrays), **geometry):
+    for y in everything(*map(fences.around, arrays), **geometry):
         assert not np.isnan(y).any()
     assert fences.stand()
 

@@ -53,6 +53,10 @@ def three_convolutions(x, w, b, dy, kernels=conv, **how):
     )
 
 
+def everything(x, w, b, dy, **how):
+    return *three_convolutions(x, w, b, dy, **how), *conv.conv2d(x, w, b, stats=True, **how)
+
+
 # ---- the matrices ---------------------------------------------------------------------------------------------------
 
 
@@ -146,12 +150,12 @@ def test_epilogue_is_exact(case):
 @pytest.mark.parametrize("case", [(11, (14, 15), (17, 40), 3, ((1, 1),) * 2), (6, (9, 13), (32, 32), 5, ((2, 2),) * 2)])
 def test_threads_and_repeats_do_not_change_a_bit(threads, case, monkeypatch):
     arrays, how = conv_case(*case)
-    expected = three_convolutions(*arrays, **how)
+    expected = everything(*arrays, **how)
     with monkeypatch.context() as patch:  # only the division of the work: more threads than this machine may have
         patch.setattr(numba, "get_num_threads", lambda: threads)
         if threads <= numba.config.NUMBA_NUM_THREADS:
             numba.set_num_threads(threads)
-        received = three_convolutions(*arrays, **how)
+        received = everything(*arrays, **how)
     numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
     for y, reference in zip(received, expected, strict=True):
         np.testing.assert_array_equal(y, reference)
@@ -178,7 +182,7 @@ def test_nothing_outside_the_arrays_is_touched(case, monkeypatch):
     arrays, how = conv_case(*case)
     fences = Fences()
     monkeypatch.setattr(memory, "empty", fences.empty)  # outputs and scratch memory, uninitialised = NaN
-    for y in three_convolutions(*map(fences.around, arrays), **how):
+    for y in everything(*map(fences.around, arrays), **how):
         assert not np.isnan(y).any()
     assert fences.stand()
 
