@@ -20,11 +20,12 @@ class Backend:
     xp: Any
     rows_independent = True
 
-    def __init__(self, kernel_set: str, dtype: str, threads: int | None = None):
+    def __init__(self, kernel_set: str, dtype: str, threads: int | None = None, own: dict | None = None):
+        """own: the set's kernels, where they are bound to something that `kernels.load` does not know of."""
         self.kernels = kernel_set
         self.dtype = self.xp.dtype(dtype)
         self.threads = threads
-        for kernel, function in {**kernels.load("numpy_ref"), **kernels.load(kernel_set)}.items():
+        for kernel, function in {**kernels.load("numpy_ref"), **(own or kernels.load(kernel_set))}.items():
             setattr(self, kernel, function)
 
     key = staticmethod(kernels.Key)
@@ -47,6 +48,10 @@ class Backend:
     def zeros(self, size: int):
         """A flat buffer of `size` zeros that starts on a cache line."""
         return self.xp.zeros(size, self.dtype)
+
+    def erf(self, x):
+        """The error function of every element."""
+        raise NotImplementedError
 
     def to_numpy(self, array):
         raise NotImplementedError

@@ -40,6 +40,11 @@ class CPU(Backend):
         start = -raw.ctypes.data % line
         return raw[start : start + size * self.dtype.itemsize].view(self.dtype)
 
+    def erf(self, x):
+        from scipy.special import erf  # scikit-learn brings SciPy; NumPy has none
+
+        return erf(x)
+
     def to_numpy(self, array):
         return np.asarray(array)
 

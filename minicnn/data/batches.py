@@ -70,7 +70,8 @@ def check_lengths(where: str, **arrays) -> int:
     lengths = {}
     for name, array in arrays.items():
         if array is not None:
-            require(np.ndim(array) > 0, where, f"{name} with an axis of rows", f"the single value {array!r}")
+            if np.ndim(array) == 0:  # the message is made only where it is needed: an array prints slowly
+                require(False, where, f"{name} with an axis of rows", f"the single value {array!r}")
             lengths[name] = len(array)
     require(
         len(set(lengths.values())) == 1, where, f"{' and '.join(lengths)} with the same number of rows",

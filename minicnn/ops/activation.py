@@ -119,15 +119,13 @@ def silu(be, x):
 
 @op
 def gelu(be, x):
-    """y = x Phi(x), Phi the standard normal distribution, by its tanh approximation.
+    """y = x Phi(x), Phi(x) = (1 + erf(x / sqrt 2)) / 2 the standard normal distribution; dx = dy (Phi(x) + x phi(x)).
 
-    Differs from Keras: the exact form (erf) is its default; the two differ by less than 5e-4.
-    Source: Hendrycks & Gimpel 2016, equation 2.
+    Source: Hendrycks & Gimpel 2016, "Gaussian error linear units", the exact form, as Keras's default.
     """
-    c, a = math.sqrt(2 / math.pi), 0.044715
-    t = be.xp.tanh(c * (x + a * x**3))
-    slope = 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * c * (1 + 3 * a * x * x)
-    return 0.5 * x * (1 + t), lambda dy, needs: (dy * slope,)
+    phi = be.xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+    cdf = 0.5 * (1 + be.erf(x / math.sqrt(2)))
+    return x * cdf, lambda dy, needs: (dy * (cdf + x * phi),)
 
 
 @op

@@ -45,9 +45,9 @@ def all_x(x, steps: int | None):
     return np.concatenate(parts)
 
 
-def sample_weights(y: np.ndarray, sample_weight, class_weight) -> np.ndarray | None:
+def sample_weights(y: np.ndarray, sample_weight, class_weight, where: str) -> np.ndarray | None:
     """One weight per sample from either of Keras's two arguments; a class that is not listed weighs 1."""
-    require(sample_weight is None or class_weight is None, "fit", "class_weight or sample_weight", "both",
+    require(sample_weight is None or class_weight is None, where, "class_weight or sample_weight", "both",
             error=ArgumentError)  # fmt: skip
     if class_weight is not None:
         require(hasattr(class_weight, "get"), "class_weight", "a dict from class number to weight", repr(class_weight),
@@ -67,12 +67,13 @@ def sample_weights(y: np.ndarray, sample_weight, class_weight) -> np.ndarray | N
 class Arrays:
     """x and y in memory.  Batches of rows in an order that the model's seed and epoch fix; the last may be smaller."""
 
-    def __init__(self, model, x, y, batch_size: int, sample_weight=None, class_weight=None, what: str = "x"):
-        require(y is not None, "fit", "targets y", "None", error=ArgumentTypeError)
+    def __init__(self, model, x, y, batch_size: int, sample_weight=None, class_weight=None, what: str = "x",
+                 where: str = "fit"):  # fmt: skip
+        require(y is not None, where, "targets y", "None", error=ArgumentTypeError)
         self.x, self.y, self.batch_size = check_x(model, x, what), np.asarray(y), batch_size
-        check_lengths("fit" if what == "x" else "validation_data", x=self.x, y=self.y, sample_weight=sample_weight)
+        check_lengths(where if what == "x" else "validation_data", x=self.x, y=self.y, sample_weight=sample_weight)
         self.targets = model.loss.prepare(self.y, model.output_shape)
-        self.weights = sample_weights(self.y, sample_weight, class_weight)
+        self.weights = sample_weights(self.y, sample_weight, class_weight, where)
         self.n = len(self.x)
         self.steps = -(-self.n // batch_size)
 
@@ -100,8 +101,9 @@ class Arrays:
 class Augmented(Arrays):
     """A Flow of an ImageDataGenerator: the same, with each batch warped as it is needed."""
 
-    def __init__(self, model, flow: Flow, class_weight=None):
-        super().__init__(model, flow.x, flow.y, flow.batch_size, getattr(flow, "sample_weight", None), class_weight)
+    def __init__(self, model, flow: Flow, class_weight=None, where: str = "fit"):
+        weights = getattr(flow, "sample_weight", None)
+        super().__init__(model, flow.x, flow.y, flow.batch_size, weights, class_weight, where=where)
         self.flow = flow
 
     def rows(self, be, streams, shuffle, turn):
@@ -114,10 +116,10 @@ class Augmented(Arrays):
 class Batches:
     """Any iterable of (x, y) or (x, y, sample_weight) batches; an iterator goes on where the last epoch left it."""
 
-    def __init__(self, model, iterable, class_weight=None):
-        self.model, self.iterable, self.class_weight = model, iterable, class_weight
+    def __init__(self, model, iterable, class_weight=None, where: str = "fit"):
+        self.model, self.iterable, self.class_weight, self.where = model, iterable, class_weight, where
         self.steps = len(iterable) if hasattr(iterable, "__len__") else None
-        require(self.steps != 0, "fit", "batches (x, y)", "an iterable without any", error=DataError)
+        require(self.steps != 0, where, "batches (x, y)", "an iterable without any", error=DataError)
         self.iterator = iter(())
 
     def batches(self, be, streams, shuffle: bool, steps: int | None):
@@ -127,25 +129,25 @@ class Batches:
                 self.iterator = iter(self.iterable)
                 item = next(self.iterator, None) if steps is not None or done == 0 else None
             if item is None:
-                require(done > 0, "fit", "batches (x, y)", "an iterable without any", error=DataError)
+                require(done > 0, self.where, "batches (x, y)", "an iterable without any", error=DataError)
                 return
             ok = isinstance(item, (tuple, list)) and len(item) in (2, 3)
-            require(ok, "fit", "batches (x, y) or (x, y, sample_weight)", type(item).__name__, error=ArgumentTypeError)
-            batch = Arrays(
-                self.model, item[0], item[1], len(item[0]), item[2] if len(item) == 3 else None, self.class_weight
-            )
+            expected = "batches (x, y) or (x, y, sample_weight)"
+            require(ok, self.where, expected, type(item).__name__, error=ArgumentTypeError)
+            weights = item[2] if len(item) == 3 else None
+            batch = Arrays(self.model, *item[:2], len(item[0]), weights, self.class_weight, where=self.where)
             yield from batch.batches(be, streams, False, 1)
 
 
-def source(model, x, y, batch_size, sample_weight=None, class_weight=None, what="x"):
-    """The source for what a user passed as x (and y)."""
+def source(model, x, y, batch_size, sample_weight=None, class_weight=None, what="x", where="fit"):
+    """The source for what a user passed as x (and y) to the method `where`."""
     batched = isinstance(x, Flow) or (y is None and not hasattr(x, "shape") and hasattr(x, "__iter__"))
     ok = not batched or sample_weight is None
-    require(ok, "fit", "batches that hold their own sample weights", "sample_weight too", error=ArgumentError)
+    require(ok, where, "batches that hold their own sample weights", "sample_weight too", error=ArgumentError)
     if isinstance(x, Flow):
         ok = y is None and batch_size is None
-        require(ok, "fit", "a flow alone: it holds y and batch_size", "y or batch_size too", error=ArgumentError)
-        return Augmented(model, x, class_weight)
+        require(ok, where, "a flow alone: it holds y and batch_size", "y or batch_size too", error=ArgumentError)
+        return Augmented(model, x, class_weight, where)
     if batched:
-        return Batches(model, x, class_weight)
-    return Arrays(model, x, y, 32 if batch_size is None else batch_size, sample_weight, class_weight, what)
+        return Batches(model, x, class_weight, where)
+    return Arrays(model, x, y, 32 if batch_size is None else batch_size, sample_weight, class_weight, what, where)

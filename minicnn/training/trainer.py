@@ -23,7 +23,10 @@ class Trainer(LayerStack):
     stop_training: bool
 
     def compile(self, optimizer="rmsprop", loss=None, metrics=None, weighted_metrics=None, **unknown) -> None:
-        """Choose how to learn: an optimizer, a loss and metrics, each by name, function or instance."""
+        """Choose how to learn: an optimizer, a loss and metrics, each by name, function or instance.
+
+        Differs from Keras: its third positional argument is loss_weights, ours metrics, as it was in Keras 2.
+        """
         for name, plain in {
             "loss_weights": None,
             "run_eagerly": None,
@@ -143,7 +146,7 @@ class Trainer(LayerStack):
         for name, value in {"batch_size": batch_size, "steps": steps}.items():
             if value is not None:
                 positive_int(f"evaluate: {name}", value)
-        data = source(self, x, y, batch_size, sample_weight)
+        data = source(self, x, y, batch_size, sample_weight, where="evaluate")
         hooks = self._hooks(callbacks, verbose, steps or data.steps)
         try:
             with self.backend.running():
@@ -185,7 +188,7 @@ class Trainer(LayerStack):
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One step on one batch: the loss alone, [loss, metrics...], or a dict."""
         self._ready("train_on_batch")
-        batch = Arrays(self, x, y, len(x), sample_weight, class_weight)
+        batch = Arrays(self, x, y, len(x), sample_weight, class_weight, where="train_on_batch")
         self.optimizer.build(self.trainable_weights or self.weights)
         logs = loop.RunningLogs(self)
         with self.backend.running():

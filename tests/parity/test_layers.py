@@ -25,11 +25,8 @@ def test_layer(keras, dtype, what, yardstick):
             pairs = list(zip(mine[kind], unpack(kind, theirs), strict=True))
             assert pairs or kind in ("dw", "moving")
             for i, (a, b) in enumerate(pairs):
-                if what == "gelu":  # stated in its docstring: the tanh approximation, not erf
-                    yardstick.absolute("layers: gelu, an approximation", f"{kind}{i}", a, b, 5e-3)
-                else:
-                    bound = 1e-9 if dtype == "float64" else 1e-5
-                    yardstick.relative(f"layers {dtype}", f"{what}, {kind}{i}", a, b, bound)
+                bound = 1e-9 if dtype == "float64" else 1e-5
+                yardstick.relative(f"layers {dtype}", f"{what}, {kind}{i}", a, b, bound)
 
 
 def test_max_pool_sends_a_tie_to_the_first_cell(keras, dtype, yardstick):

@@ -71,6 +71,9 @@ REFUSED = [
     (lambda m: m.fit([(X, Y)], sample_weight=np.ones(20)), "fit: expected batches that hold their own sample weights, received sample_weight too"),
     (lambda m: m.fit(X, Y, validation_data=X), "fit: validation_data: expected (x, y) or batches, received ndarray"),
     (lambda m: m.fit([X]), "fit: expected batches (x, y) or (x, y, sample_weight), received ndarray"),
+    (lambda m: m.evaluate([X]), "evaluate: expected batches (x, y) or (x, y, sample_weight), received ndarray"),
+    (lambda m: m.evaluate([]), "evaluate: expected batches (x, y), received an iterable without any"),
+    (lambda m: m.train_on_batch(X), "train_on_batch: expected targets y, received None"),
     (lambda m: m.fit([]), "fit: expected batches (x, y), received an iterable without any"),
     (lambda m: m.fit([(X, Y), (X, labelled(3))][1:]), LABELS.format("3.0")),
     # callbacks
