@@ -220,8 +220,10 @@ def _grad_map_relu_blocks(dy, x, mean, scale, a, b, dx, row, totals):
 
 def _wide(value, b):
     """A value per channel as a value per element of a wide row of whole (C, B) rows, float32."""
-    row = np.repeat(np.asarray(value, np.float32), b)
-    return np.tile(row, fold(row.size))
+    value = np.asarray(value)
+    row = np.empty((fold(value.size * b), value.size, b), np.float32)
+    row[...] = value[:, None]
+    return row.reshape(-1)
 
 
 def batch_norm_stats(x):
