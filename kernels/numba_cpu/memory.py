@@ -13,7 +13,7 @@ SMALL = 1 << 15  # bytes; below this malloc keeps its own free lists and never r
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
 KEPT = 1 << 31  # bytes of idle buffers kept at most
 
-_idle: dict[int, list[np.ndarray]] = {}
+_idle: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size: buffers and where their first cache line starts
 _idle_bytes = 0
 
 
@@ -28,20 +28,22 @@ _asked = Statistics()
 
 
 class _Lease:
-    """Lends a raw buffer to the arrays made from it; when the last of them is gone the buffer is idle again."""
+    """Lends a raw buffer to the arrays made from it; when the last of them is gone the buffer is idle again.
 
-    __slots__ = ("__array_interface__", "raw")
+    start: the address of the buffer's first whole cache line.
+    """
 
-    def __init__(self, raw, shape, dtype):
-        self.raw = raw
-        start = -raw.ctypes.data % ALIGNMENT + raw.ctypes.data
+    __slots__ = ("__array_interface__", "raw", "start")
+
+    def __init__(self, raw, start, shape, dtype):
+        self.raw, self.start = raw, start
         self.__array_interface__ = {"shape": shape, "typestr": dtype.str, "data": (start, False), "version": 3}
 
     def __del__(self):
         global _idle_bytes
         if _idle is not None and _idle_bytes + self.raw.nbytes <= KEPT:  # None while the interpreter shuts down
             _idle_bytes += self.raw.nbytes
-            _idle.setdefault(self.raw.nbytes, []).append(self.raw)
+            _idle.setdefault(self.raw.nbytes, []).append((self.raw, self.start))
 
 
 def size_class(nbytes: int) -> int:
@@ -59,12 +61,13 @@ def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
         return np.empty(shape, dtype)
     size = size_class(nbytes) + ALIGNMENT
     try:
-        raw = _idle[size].pop()
+        raw, start = _idle[size].pop()
         _idle_bytes -= size
     except (KeyError, IndexError):
         raw = np.empty(size, np.uint8)
+        start = -(-raw.ctypes.data // ALIGNMENT) * ALIGNMENT
         _asked = Statistics(_asked.fresh + 1, _asked.fresh_bytes + size)
-    return np.asarray(_Lease(raw, shape, dtype))
+    return np.asarray(_Lease(raw, start, shape, dtype))
 
 
 def scratch(lines: int, floats: int) -> np.ndarray:
