@@ -1,8 +1,8 @@
 """Training's way through the layers: neighbours that make a convolution block go through one op, ops/block.py.
 
-      Conv2D with ReLU, or Conv2D and a ReLU layer
-          -> BatchNormalization along the channels       at least one of
-          -> MaxPooling2D -> Dropout                     these two lines
+      Conv2D with ReLU, or Conv2D -> Activation("relu")
+          -> BatchNormalization along the channels       none, one or
+          -> MaxPooling2D -> Dropout                     both of these lines
 
 Layers of one's own, frozen batch norms and everything else are called one by one. The result is the same up to the
 order in which sums are rounded; tests/training/test_blocks.py holds one against the other.
@@ -36,6 +36,8 @@ class Block:
 
     def call(self, x: Tensor) -> Tensor:
         conv, norm, pool, dropout = self.conv, self.norm, self.pool, self.dropout
+        if not (norm or pool):
+            return conv.preactivation(x, training=True, relu=True)
         y, *stats = conv_block(
             x, conv.kernel, conv.bias, *((norm.gamma, norm.beta) if norm else (None, None)),
             strides=conv.strides, pads=conv.pads, algorithm=conv.algorithm, eps=norm.epsilon if norm else None,
@@ -62,4 +64,5 @@ def _block(layers: list[Layer]) -> Block | None:
     norm = take(BatchNormalization, lambda layer: layer.trainable and layer.axis in (-1, 3))
     pool = take(MaxPooling2D)
     dropout = take(Dropout, lambda layer: layer.rate < 1) if pool else None
-    return Block(layers[: len(layers) - len(rest)], conv, norm, pool, dropout) if norm or pool else None
+    used = layers[: len(layers) - len(rest)]
+    return Block(used, conv, norm, pool, dropout) if len(used) > 1 else None

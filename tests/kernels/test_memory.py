@@ -109,7 +109,7 @@ def test_the_pool_keeps_no_more_than_its_limit(monkeypatch):
     monkeypatch.setattr(memory, "KEPT", 3 * MB)
     arrays = [memory.empty((MB,), np.uint8) for _ in range(8)]
     del arrays
-    assert sum(raw.nbytes for raws in memory._idle.values() for raw in raws) <= 3 * MB
+    assert sum(raw.nbytes for idle in memory._idle.values() for raw, _ in idle) <= 3 * MB
 
 
 def test_threads_do_not_share_living_buffers():

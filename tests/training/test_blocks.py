@@ -28,6 +28,7 @@ def sizes(*stack):
         ([conv(**RELU), layers.BatchNormalization(), layers.MaxPool2D(), layers.Dropout(0.2)], [4]),
         ([conv(), layers.Activation("relu"), layers.MaxPool2D(), layers.Flatten()], [3, 1]),
         ([conv(**RELU), layers.BatchNormalization(), conv(**RELU), layers.BatchNormalization(axis=3)], [2, 2]),
+        ([conv(), layers.Activation("relu"), layers.Dropout(0.2)], [2, 1]),
         ([conv(**RELU), layers.Dropout(0.2)], [1, 1]),  # nothing to merge
         ([conv(**RELU), layers.BatchNormalization(), layers.Dropout(0.2)], [2, 1]),  # dropout follows a pool
         ([conv(**RELU), layers.MaxPool2D(), layers.Dropout(1.0)], [2, 1]),  # 1 / (1 - rate) is no number
