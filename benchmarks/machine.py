@@ -82,3 +82,12 @@ def write_json(path: Path, value: dict) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def warn_if_busy() -> tuple[float | None, bool]:
+    """The fraction of the CPU that others use now, and whether that and the load average allow a measurement."""
+    busy, average = others_before(), load()
+    quiet = (busy is None or busy < 0.05) and (not average or average[0] < 0.5)
+    if not quiet:
+        print(f"\n*** WARNING: THE MACHINE IS NOT IDLE (load {average}, busy {busy:.0%}): only a rehearsal ***\n")
+    return busy, quiet

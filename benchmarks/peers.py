@@ -2,31 +2,45 @@
 
 import contextlib
 import json
-import os
+import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
 from machine import ENVIRONMENT
 
-HERE = Path(__file__).parent
-# name: (script, options, environment)
+ROOT = Path(__file__).parents[1]
+LIMIT = 300  # s that a request may take; then the process is ended and the contestant has failed
+# glibc's malloc returns large blocks to the system at once, and every new one is paid in page faults. PyTorch's own
+# tuning guide replaces malloc; this has the same effect: its prediction becomes 2.5 times as fast, training .95.
+KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_MMAP_THRESHOLD_": "4000000000"}
+WAYS = ("generator", "tf.data", "layers")
+# name: (script, options, environment; None takes a variable away)
 PEERS = {
+    "minicnn": ("minicnn_peer.py", {"kernels": "numba_cpu"}, {}),
+    "minicnn-haswell": ("minicnn_peer.py", {"kernels": "numba_cpu"}, {"OPENBLAS_CORETYPE": "Haswell"}),
+    "keras-tensorflow": ("keras_peer.py", {"backend": "tensorflow", "ways": WAYS}, {"KERAS_BACKEND": "tensorflow"}),
+    "keras-jax": ("keras_peer.py", {"backend": "jax", "ways": WAYS}, {"KERAS_BACKEND": "jax"}),
+    "keras-torch": ("keras_peer.py", {"backend": "torch", "ways": WAYS}, KEEP_MEMORY | {"KERAS_BACKEND": "torch"}),
+    "torch": ("torch_peer.py", {"compile": False}, KEEP_MEMORY),
+    "torch-compile": ("torch_peer.py", {"compile": True}, KEEP_MEMORY),
     "numpy_ref": ("minicnn_peer.py", {"kernels": "numpy_ref"}, {}),
-    "numba_cpu": ("minicnn_peer.py", {"kernels": "numba_cpu"}, {}),
-    "keras-tensorflow": ("keras_peer.py", {"backend": "tensorflow"}, {"KERAS_BACKEND": "tensorflow"}),
-    "keras-jax": ("keras_peer.py", {"backend": "jax"}, {"KERAS_BACKEND": "jax"}),
-    "keras-torch": ("keras_peer.py", {"backend": "torch"}, {"KERAS_BACKEND": "torch"}),
-    "torch": ("torch_peer.py", {"compile": False}, {}),
-    "torch-compile": ("torch_peer.py", {"compile": True}, {}),
 }
-OURS = ("numpy_ref", "numba_cpu")
+OURS = ("minicnn", "minicnn-haswell", "numpy_ref")
+DEFAULT = tuple(name for name in PEERS if name != "numpy_ref")  # the definition; it takes half a second per step
 
 
 class PeerError(Exception):
     """A worker that ended or failed: its traceback or the end of what it printed."""
+
+    @property
+    def reason(self) -> str:
+        """The last line that names an error, else the last line."""
+        lines = [line.strip() for line in str(self).strip().splitlines()]
+        return next((line for line in reversed(lines) if re.match(r"[\w.]*(Error|Exception)\b", line)), lines[-1])[:300]
 
 
 class MissingError(PeerError):
@@ -37,31 +51,33 @@ class Peer:
     """peer.ask("train", steps=20) -> the answer; the latest peak memory and CPU seconds are kept."""
 
     def __init__(self, name: str, python: str, settings: dict):
-        began = time.perf_counter()
-        script, options, env = PEERS[name]
+        self.began = time.perf_counter()
+        script, options, own = PEERS[name]
         self.name, self.peak_memory, self.cpu_seconds = name, 0, 0.0
-        self.log = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by close)
-        paths = [str(HERE.parent)] if name in OURS else []
-        env = ENVIRONMENT | {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": os.pathsep.join(paths)} | env
-        command = [python, str(HERE / "workers" / script)]
+        self.log = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 (closed by close)
+        command = [python, str(ROOT / "benchmarks" / "workers" / script)]
+        env = environment(own)
         self.process = subprocess.Popen(command, env=env, stdin=-1, stdout=-1, stderr=self.log, text=True)
         self.about = self._request(what="start", options=options, **settings)
         self.about.pop("seconds")
-        self.start_seconds = time.perf_counter() - began
 
     def ask(self, what: str, **arguments):
         return self._request(what=what, **arguments)["answer"]
 
     def _request(self, **request) -> dict:
-        line = ""
+        line, late = "", threading.Timer(LIMIT, self.process.kill)
+        late.start()
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write(json.dumps(request) + "\n")
             self.process.stdin.flush()
             line = self.process.stdout.readline()
+        late.cancel()
         if not line:
             self.log.seek(0)
             said = self.log.read()[-2000:]
-            raise (MissingError if "ModuleNotFoundError" in said else PeerError)(f"{self.name} ended:\n{said}")
+            missing = "ModuleNotFoundError" in said
+            self.close()
+            raise (MissingError if missing else PeerError)(f"{self.name} ended or took {LIMIT} s:\n{said}")
         answer = json.loads(line)
         self.peak_memory, self.cpu_seconds = answer.pop("peak_memory"), answer.pop("cpu_seconds")
         if "missing" in answer or "error" in answer:
@@ -71,7 +87,8 @@ class Peer:
         return answer
 
     def close(self) -> None:
-        self.process.stdin.close()
+        with contextlib.suppress(OSError):
+            self.process.stdin.close()
         self.process.stdout.close()
         try:
             self.process.wait(10)
@@ -79,6 +96,12 @@ class Peer:
             self.process.kill()
             self.process.wait()
         self.log.close()
+
+
+def environment(own: dict) -> dict:
+    """What a contestant's process gets: the caller's environment, OpenBLAS free to choose its kernels, `own`."""
+    free = {name: value for name, value in ENVIRONMENT.items() if name != "OPENBLAS_CORETYPE"}
+    return free | {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONPATH": str(ROOT)} | own
 
 
 def executables(given: list[str]) -> dict[str, str]:
@@ -91,3 +114,13 @@ def executables(given: list[str]) -> dict[str, str]:
         for peer in [name] if name else [p for p in PEERS if p not in OURS]:
             chosen[peer] = path
     return chosen
+
+
+def import_seconds(name: str, python: str) -> float:
+    """Seconds that the contestant's import statement takes in a fresh process."""
+    module = {"keras_peer.py": "keras", "minicnn_peer.py": "minicnn", "torch_peer.py": "torch"}[PEERS[name][0]]
+    code = f"import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
+    found = subprocess.run([python, "-c", code], env=environment(PEERS[name][2]), capture_output=True, text=True)
+    if found.returncode:
+        raise PeerError(found.stderr or f"{name}: exit code {found.returncode}")
+    return float(found.stdout.split()[-1])

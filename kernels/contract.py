@@ -18,7 +18,7 @@ ALGORITHMS = ("auto", "im2col", "winograd")
 auto      what the set believes to be fastest: it follows from the shapes of one image, not from the batch or a clock
 im2col    products of windows and filters, with or without the matrix in memory
 winograd  fewer multiplications; strides 1 and windows 3x3 or 5x5 only, else the set raises ValueError. Its rounding
-          errors are larger, and a NaN may reach outputs up to 3 px beyond those that read it.
+          errors are larger, and a NaN may reach outputs up to 4 px beyond those that read it.
 A set with one algorithm accepts all three names.
 """
 

@@ -17,6 +17,8 @@ _HOME = {
     "Sequential": "training.sequential",
     "Tensor": "ops",
     "check_grad": "core.check_grad",
+    "load_model": "training.loading",
+    "model_from_json": "training.loading",
     "no_grad": "core.tensor",
     "op": "core.op",
     "to_categorical": "labels",

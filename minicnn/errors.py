@@ -53,6 +53,15 @@ class WeightsError(MinicnnError, ValueError):
     """Weights whose number, names or shapes are not the model's."""
 
 
+class MissingPackageError(MinicnnError, ImportError):
+    """An optional package that is not installed: `what` needs `package`, which minicnn's extra `extra` brings."""
+
+    def __init__(self, what: str, package: str, extra: str):
+        super().__init__(
+            f'{what}: expected the package {package} to be installed, received none; run pip install "minicnn[{extra}]"'
+        )
+
+
 class GradientError(MinicnnError, AssertionError):
     """A gradient that differs from its numeric check."""
 

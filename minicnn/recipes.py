@@ -29,7 +29,10 @@ class Recipe:
     parameters, trainable   how many
     augmentation            arguments of ImageDataGenerator, {} for none
     plateau                 arguments of ReduceLROnPlateau, {} for a constant learning rate
-    headline    the published figure
+    headline    the published figures, in words
+    figure      which number of ours is held beside `published`: "last val_accuracy", "best val_accuracy",
+                "test accuracy" (after the last epoch)
+    published   that number as published, a fraction 0..1
     """
 
     name: str
@@ -48,6 +51,8 @@ class Recipe:
     augmentation: Mapping[str, Any] = field(default_factory=dict)
     plateau: Mapping[str, Any] = field(default_factory=dict)
     headline: str
+    figure: str
+    published: float
 
     def build(self, lib: Any, **options: Any) -> Any:
         """The network in `lib`, minicnn or keras. What is no option of the recipe goes to lib.Sequential: seed=, ..."""
@@ -109,6 +114,8 @@ kaggle_bn = Recipe(
     augmentation=AUGMENTATION,
     plateau=PLATEAU,
     headline="validation .9955-.9957; Kaggle .99546, rank 86 of 1,035",
+    figure="last val_accuracy",
+    published=0.9957,
 )
 
 
@@ -147,6 +154,8 @@ kaggle_rmsprop = Recipe(
     augmentation=AUGMENTATION,
     plateau=PLATEAU,
     headline="best validation .9962, last .9950",
+    figure="best val_accuracy",
+    published=0.9962,
 )
 
 
@@ -193,6 +202,8 @@ zero_padding_bn = Recipe(
     parameters=1_886_354,
     trainable=1_886_262,
     headline="validation .992 or more before submitting; Kaggle top 20 %",
+    figure="last val_accuracy",
+    published=0.992,
 )
 
 
@@ -224,6 +235,8 @@ lenet_16_36 = Recipe(
     parameters=242_062,
     trainable=242_062,
     headline="test .9926, test loss .02197",
+    figure="test accuracy",
+    published=0.9926,
 )
 
 
@@ -254,6 +267,8 @@ valid_conv = Recipe(
     parameters=93_322,
     trainable=93_322,
     headline="test about .992",
+    figure="test accuracy",
+    published=0.992,
 )
 
 BY_NAME = {recipe.name: recipe for recipe in (kaggle_bn, kaggle_rmsprop, zero_padding_bn, lenet_16_36, valid_conv)}

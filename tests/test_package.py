@@ -73,10 +73,11 @@ def test_kernels_are_loaded_once():
 
 PROMISED = {
     "": "Sequential Input layers optimizers losses metrics initializers callbacks data to_categorical check_grad "
-    "errors",
+    "errors load_model model_from_json",
     "Sequential": "add pop summary compile fit evaluate predict get_weights set_weights count_params metrics_names "
     "train_on_batch test_on_batch predict_on_batch stop_training build layers get_layer save_weights load_weights "
-    "fit_generator predict_classes trainable_weights non_trainable_weights weights __call__",
+    "save to_json get_config from_config fit_generator predict_classes trainable_weights non_trainable_weights "
+    "weights __call__",
     "layers": "Conv2D MaxPooling2D MaxPool2D AveragePooling2D BatchNormalization Dropout Dense Flatten "
     "ZeroPadding2D PReLU Activation ReLU Softmax LeakyReLU ELU",
     "optimizers": "Adam RMSprop SGD Adagrad Adadelta Adamax Nadam",

@@ -1,12 +1,14 @@
 """What every worker does: read one JSON request per line, answer with one JSON line, until the input ends.
 
-A worker script defines a class and calls serve(TheClass). The class is made from the settings and has
+A worker script defines a class and calls serve(TheClass). The class is made from a Problem and its options and has
 
-      describe() -> dict              versions and thread counts
-      train(steps) -> (s, loss)       an epoch of that many batches: seconds per step, and the loss it reports
-      predict() -> s                  all prediction images, in batches of 1,000
-      agree(optimizer, learning_rate) -> [loss, ...]
-                                      training losses of the first batches, without dropout, from the given weights
+      ways                         names of its ways to augment
+      describe() -> dict           versions and thread counts
+      train(steps, way) -> (s, loss)      seconds per step, without augmentation (way None) or with it
+      augment(batches, way) -> s or None  seconds per batch of augmentation alone; None: not to be had apart
+      predict(batch_size) -> s     all prediction images
+      agree(learning_rate) -> [loss, ...]
+                                   training losses of the first batches, without dropout, from the given weights
 """
 
 import json
@@ -17,22 +19,37 @@ import traceback
 
 import numpy as np
 
+WARM_UP = 3  # steps of an epoch before the clock starts: iterators and queues are set up
+
 
 class Problem:
-    """The data and settings that all workers share: images, one-hot labels, initial weights in Keras's order."""
+    """What all workers share: a recipe, uint8 images, one-hot labels, initial weights in Keras's order."""
 
     def __init__(self, settings: dict):
+        from minicnn import recipes
+
+        self.recipe = recipes.BY_NAME[settings["recipe"]]
         with np.load(settings["data"], allow_pickle=False) as data:
-            self.x, self.y, self.x_predict = data["x"], data["y"], data["x_predict"]
+            self.images, self.y = data["images"], data["y"]
             self.weights = [data[f"w{i}"] for i in range(settings["weights"])]
-        self.batch_size = settings["batch_size"]
-        self.agreement_steps = settings["agreement_steps"]
+        self.x = self.images.astype(np.float32) / 255
+        self.agreement_steps, self.predicted = settings["agreement_steps"], settings["predicted"]
+
+    def rows(self, batches: int) -> slice:
+        """The rows of so many batches."""
+        count = batches * self.recipe.batch_size
+        assert count <= len(self.images), f"expected at most {len(self.images)} rows, received {count}"
+        return slice(0, count)
+
+    @property
+    def x_predict(self):
+        return np.resize(self.x, (self.predicted, *self.x.shape[1:]))
 
     def batches(self):
         """The agreement phase's batches, in order."""
-        for i in range(self.agreement_steps):
-            rows = slice(i * self.batch_size, (i + 1) * self.batch_size)
-            yield self.x[rows], self.y[rows]
+        size = self.recipe.batch_size
+        for start in range(0, self.agreement_steps * size, size):
+            yield self.x[start : start + size], self.y[start : start + size]
 
 
 def peak_memory() -> int:
@@ -56,7 +73,7 @@ def serve(peer_class) -> None:
         try:
             if what == "start":
                 peer = peer_class(Problem(request), **request["options"])
-                answer = peer.describe() | {"python": sys.version.split()[0]}
+                answer = peer.describe() | {"python": sys.version.split()[0], "ways": peer.ways}
             else:
                 answer = {"answer": getattr(peer, what)(**request)}
         except ImportError as error:

@@ -1,17 +1,18 @@
 """ModelCheckpoint: the model, or its weights, on disk after an epoch or every few batches."""
 
+import importlib.util
 import os
 import re
 import string
 import warnings
 
-from ..errors import ArgumentError, nearest, require
+from ..errors import ArgumentError, MissingPackageError, nearest, require
 from .base import read_logs
 from .console import say
 from .monitor import Monitor
 from .spelling import resolve
 
-_WEIGHTS, _MODEL = ".weights.safetensors", ".minicnn"
+_WEIGHTS, _MODEL = (".safetensors", ".weights.h5"), (".minicnn", ".keras")
 
 
 class MissingLogError(ArgumentError, KeyError):
@@ -35,11 +36,13 @@ class _Fields(dict):
 class ModelCheckpoint(Monitor):
     """Save to `filepath.format(epoch=e + 1, batch=b + 1, **logs)`; with save_best_only only what improves on the best.
 
-    Weights alone: a name in .weights.safetensors or .safetensors; the whole model: in .minicnn. Parent folders are
-    made. save_freq: "epoch", or a number of batches, counted across epochs. initial_value_threshold: the best so far.
-    `best` is kept from one fit to the next. A missing monitor with save_best_only warns, and saves.
+    The end of the name decides: .minicnn or .keras is the whole model, .safetensors or .weights.h5 the weights alone.
+    Parent folders are made. save_freq: "epoch", or a number of batches, counted across epochs.
+    initial_value_threshold: the best so far. `best` is kept from one fit to the next. A missing monitor with
+    save_best_only warns, and saves. Callbacks that change the learning rate belong before this one.
 
-    Raises: ArgumentError for a suffix of another format, and for a placeholder that logs will not hold.
+    Raises, before training: ArgumentError for a suffix of another format, for a placeholder that logs will not hold,
+    and whatever model.save would raise.
     Source: Keras 3, callbacks/model_checkpoint.py.
     Differs from Keras: the file formats; placeholders are checked before training; no blank line before messages.
     """
@@ -74,15 +77,22 @@ class ModelCheckpoint(Monitor):
         self._placeholders = [re.split(r"[.\[]", field)[0] for field in fields]
 
     def _check_suffix(self) -> None:
-        wanted = _WEIGHTS if self.save_weights_only else _MODEL
-        allowed = (".safetensors",) if self.save_weights_only else (_MODEL,)
         stem = re.sub(r"(\.weights)?\.(h5|hdf5|keras|safetensors|minicnn|ckpt|npz)$", "", self.filepath)
-        fix = f"use {stem + wanted!r}"
-        if not self.save_weights_only and self.filepath.endswith(".safetensors"):
-            fix += ", or save_weights_only=True"
-        what = "weights alone" if self.save_weights_only else "a whole model"
-        expected = f"filepath to end in {wanted} for {what}"
+        if self.save_weights_only:
+            expected, fix = "in .weights.safetensors for weights alone", f"use {stem + '.weights.safetensors'!r}"
+        else:
+            expected = "in .minicnn for a whole model, in .weights.safetensors for weights alone"
+            fix = f"use {stem + '.minicnn'!r}"
+        allowed = _WEIGHTS if self.save_weights_only else _WEIGHTS + _MODEL
+        expected = f"filepath to end {expected}"
         require(self.filepath.endswith(allowed), self._who, expected, repr(self.filepath), fix, error=ArgumentError)
+        self.save_weights_only = self.filepath.endswith(_WEIGHTS)
+        if self.filepath.endswith((".keras", ".weights.h5")) and importlib.util.find_spec("h5py") is None:
+            raise MissingPackageError("Keras's files", "h5py", "keras")
+
+    def on_train_begin(self, logs=None):
+        if not self.save_weights_only and hasattr(self.model, "check_savable"):
+            self.model.check_savable(self.filepath)  # now, not after the first epoch
 
     @property
     def wants_batch_logs(self) -> bool:

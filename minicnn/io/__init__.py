@@ -1,4 +1,4 @@
-"""Files: weights, history, submission. Every write is atomic, every read checks before it believes."""
+"""Files: weights, models, Keras's, history, submission. Every write is atomic, every read checks before it believes."""
 
 from . import files, history, submission, weights
 from .files import atomic_write, check_folder

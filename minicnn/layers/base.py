@@ -27,6 +27,9 @@ class Layer:
     """
 
     config: tuple[str, ...] = ()  # constructor arguments that get_config writes down
+    kind = property(lambda self: snake_case(type(self).__name__))  # its class in automatic names and in Keras's files
+    # Where a model that is loaded takes its weights from: (name, shape) -> values, or None for initial ones.
+    source: Callable[[str, Shape], object] | None = None
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Shape | None = None, **unknown):
         kind = type(self).__name__
@@ -82,8 +85,10 @@ class Layer:
 
     def add_weight(self, name: str, shape: Shape, initializer, *, trainable: bool = True) -> Parameter:
         """A new weight; its initial values depend on the model's seed, the layer's number and the weight's."""
-        rng = self.streams.generator(self.index << 8 | len(self.params))
-        values = initializers.get(initializer)(shape, rng)
+        values = None if self.source is None else self.source(name, shape)
+        if values is None:
+            rng = self.streams.generator(self.index << 8 | len(self.params))
+            values = initializers.get(initializer)(shape, rng)
         param = Parameter(self.be.asarray(values, self.be.dtype), self.be, f"{self.name}/{name}", trainable)
         param.requires_grad = trainable and self.trainable
         self.params.append(param)
@@ -129,6 +134,11 @@ class Layer:
         """The constructor's arguments as plain values, for files."""
         common = {"name": self.name, "trainable": self.trainable}
         return common | {key: _plain(getattr(self, key)) for key in self.config}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Layer":
+        """The layer that get_config described, without its weights."""
+        return cls(**config)
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name}: {self.input_shape} -> {self.output_shape}>"
@@ -211,6 +221,8 @@ def image_shape(where: str, shape: Shape) -> Shape:
 
 def _plain(value):
     """Tuples, names and numbers as they are; initializers as name and arguments; functions by name."""
+    if isinstance(value, initializers.Custom):
+        value = value.function
     if hasattr(value, "get_config"):
         return {"class_name": type(value).__name__, "config": value.get_config()}
     if callable(value):

@@ -39,16 +39,16 @@ class BatchNormalization(Layer):
         require(-rank < self.axis < rank, f"{self.name}: axis", f"an axis of {rank}-dimensional data", self.axis,
                 error=ArgumentError)  # fmt: skip
         channels = ((None, *input_shape)[self.axis],)
-        xp, dtype = self.be.xp, self.be.dtype
-        self.gamma, self.beta = xp.ones(channels, dtype), xp.zeros(channels, dtype)
-        if self.scale:
-            self.gamma = self.add_weight("gamma", channels, self.gamma_initializer)
-        if self.center:
-            self.beta = self.add_weight("beta", channels, self.beta_initializer)
+        self.gamma = self.add_weight("gamma", channels, self.gamma_initializer) if self.scale else None
+        self.beta = self.add_weight("beta", channels, self.beta_initializer) if self.center else None
         self.moving_mean = self.add_weight("moving_mean", channels, self.moving_mean_initializer, trainable=False)
         self.moving_variance = self.add_weight(
             "moving_variance", channels, self.moving_variance_initializer, trainable=False
         )
+        if self.gamma is None:
+            self.gamma = self.be.xp.ones(channels, self.be.dtype)
+        if self.beta is None:
+            self.beta = self.be.xp.zeros(channels, self.be.dtype)
         return input_shape
 
     def call(self, x, *, training):

@@ -107,6 +107,8 @@ class Optimizer:
 
     def _owns_data(self) -> bool:
         """Whether no other optimizer has moved the parameters into its own buffer since."""
+        if not self.params:
+            return True
         owner = self.flat if self.flat.base is None else self.flat.base
         return all(p.data.base is owner for p in self.params)
 

@@ -7,9 +7,9 @@ Every `draw` returns a matplotlib Figure that belongs to nobody: no pyplot state
 import os
 from typing import Any
 
-from . import confusion, curves, labels, per_class, samples, worst
+from . import confusion, curves, features, labels, machine, per_class, samples, worst
 
-__all__ = ["confusion", "curves", "labels", "per_class", "samples", "save", "worst"]
+__all__ = ["confusion", "curves", "features", "labels", "machine", "per_class", "samples", "save", "worst"]
 
 
 def save(figure: Any, path: str | os.PathLike) -> None:

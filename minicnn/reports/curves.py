@@ -18,17 +18,19 @@ def best(history: Any, name: str = "val_accuracy") -> tuple[int, float] | None:
 
 
 def draw(history: Any, title: str = "Learning curves") -> "Figure":
-    """A History, or its dict, as curves; what was not measured is left out."""
+    """A History, or its dict, as curves; a curve that was not measured is left out, and so is a rate nobody changed."""
     from matplotlib.ticker import MaxNLocator
 
     from .figure import BLUE, INK, MUTED, ORANGE, picture
 
     values = columns_of(history)
     epochs = max((len(column) for column in values.values()), default=0)
-    with picture(8, 7.6) as figure:
+    rates = values.get("learning_rate")
+    with picture(8, 7.6 if rates else 6.2) as figure:
         figure.suptitle(title, x=0.01, ha="left")
-        panels = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 1.1))
-        for axes, name in zip(panels, ("accuracy", "loss", "learning_rate"), strict=True):
+        names = ("accuracy", "loss", *(["learning_rate"] if rates else []))
+        panels = figure.subplots(len(names), 1, sharex=True, height_ratios=(3, 3, 1.1)[: len(names)])
+        for axes, name in zip(panels, names, strict=True):
             axes.set_ylabel(name.replace("_", " "))
             axes.grid(axis="y")
         for axes, name in zip(panels, ("accuracy", "loss"), strict=False):
@@ -43,14 +45,14 @@ def draw(history: Any, title: str = "Learning curves") -> "Figure":
             panels[0].plot(*top, marker="o", markersize=11, markerfacecolor="none", markeredgecolor=INK, linewidth=0)
             text = f"best validation accuracy: {top[1]:.4f} in epoch {top[0]}"
             panels[0].set_title(text, fontsize=10, fontweight="normal", color=INK)
-        if values.get("learning_rate"):
-            draw_rates(panels[2], values["learning_rate"])
+        if rates:
+            draw_rates(panels[2], rates)
         for axes in panels:
             if not axes.lines:
                 axes.set_yticks([])
                 axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", color=MUTED)
-        panels[2].set(xlabel="epoch", xlim=(0.5, max(epochs, 1) + 0.5))
-        panels[2].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        panels[-1].set(xlabel="epoch", xlim=(0.5, max(epochs, 1) + 0.5))
+        panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         figure.align_ylabels()
     return figure
 

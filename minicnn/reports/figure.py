@@ -76,5 +76,3 @@ def show_image(axes: Axes, image) -> None:
     axes.set_yticks([])
     for side in axes.spines.values():
         side.set(visible=True, color=FAINT, linewidth=1)
-
-

@@ -6,10 +6,11 @@ from ..backend.streams import Streams
 from ..errors import ArgumentError, require
 from ..layers.base import auto_name
 from .keras2 import OldNames
+from .saving import Savable
 from .trainer import Trainer
 
 
-class Sequential(OldNames, Trainer):
+class Sequential(OldNames, Savable, Trainer):
     """Layers one after the other.
 
     layers   the first entry may be Input(shape), or the first layer may say input_shape=; else the first data decide

@@ -1,5 +1,7 @@
 """The layers of a model and their weights: adding, building, naming, counting, and the way of x through all of them."""
 
+import sys
+
 import numpy as np
 
 from ..backend.base import Backend
@@ -12,7 +14,7 @@ from ..notes import note
 from . import blocks
 from .inputs import check_x
 from .plan import Plan, plan
-from .summary import table
+from .summary import readable, table
 
 
 class LayerStack:
@@ -117,18 +119,6 @@ class LayerStack:
         """Replace all weights: every shape is checked before any weight changes."""
         assign_all(self.name, self.weights, values)
 
-    def save_weights(self, path, overwrite: bool = True) -> None:
-        """Write the weights as safetensors."""
-        from ..io.weights import save_weights
-
-        save_weights(self, path, overwrite=overwrite)
-
-    def load_weights(self, path) -> None:
-        """Read weights that save_weights wrote; names and shapes must agree."""
-        from ..io.weights import load_weights
-
-        load_weights(self, path)
-
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its number."""
         if index is not None:
@@ -147,7 +137,8 @@ class LayerStack:
 
     def summary(self, line_length: int | None = None, print_fn=None, show_trainable: bool = False) -> "_Printed":
         """Print Keras's table of layers, shapes and parameter counts."""
-        (print_fn or print)(table(self, line_length, show_trainable))
+        text = table(self, line_length, show_trainable)
+        print_fn(text) if print_fn else print(readable(text, sys.stdout))
         return _Printed()
 
     def forward(self, x: Tensor, *, training: bool, logits: bool = False) -> Tensor:

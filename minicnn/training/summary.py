@@ -2,7 +2,10 @@
 
 import shutil
 
+from ..callbacks.console import printable
 from ..layers import Layer
+
+ASCII = str.maketrans("│┃─━├┼┤┏┳┓┡╇┩└┴┘", "||-=" + 12 * "+")
 
 
 def table(model, width: int | None = None, show_trainable: bool = False) -> str:
@@ -30,6 +33,11 @@ def table(model, width: int | None = None, show_trainable: bool = False) -> str:
     body = f"\n{rule('├┼┤')}\n".join(line(row, mark) for row, mark in zip(rows, marks, strict=True))
     heavy = f"{rule('┏┳┓', '━')}\n{line(heads, 'Trainable').replace('│', '┃')}\n{rule('┡╇┩', '━')}"
     return f'Model: "{model.name}"\n{heavy}\n{body}\n{rule("└┴┘")}\n{totals(model)}'
+
+
+def readable(text: str, stream) -> str:
+    """A table for a stream: its lines of - = | + where the stream cannot encode the drawn ones, as with LANG=C."""
+    return text if printable(text, stream) == text else printable(text.translate(ASCII), stream)
 
 
 def totals(model) -> str:

@@ -1,4 +1,7 @@
+import os
+import sys
 import warnings
+from types import SimpleNamespace
 
 import pytest
 
@@ -7,6 +10,8 @@ from minicnn.errors import ArgumentError
 
 from .fake_model import FakeModel, losses, play
 
+WEIGHTS = "to end in .weights.safetensors for weights alone"
+WHOLE = "to end in .minicnn for a whole model, in .weights.safetensors for weights alone"
 NAMES = ["accuracy", "loss", "val_accuracy", "val_loss"]
 
 
@@ -56,21 +61,12 @@ def test_without_its_monitor_it_warns_and_saves(tmp_path):
 @pytest.mark.parametrize(
     ("path", "weights_only", "text"),
     [
-        ("best.keras", False, "to end in .minicnn for a whole model, received 'best.keras'; use 'best.minicnn'"),
-        ("best.h5", False, "to end in .minicnn for a whole model, received 'best.h5'; use 'best.minicnn'"),
-        (
-            "best.weights.h5",
-            True,
-            "to end in .weights.safetensors for weights alone, received 'best.weights.h5'; "
-            "use 'best.weights.safetensors'",
-        ),
-        (
-            "w.safetensors",
-            False,
-            "to end in .minicnn for a whole model, received 'w.safetensors'; "
-            "use 'w.minicnn', or save_weights_only=True",
-        ),
-        ("best", False, "to end in .minicnn for a whole model, received 'best'; use 'best.minicnn'"),
+        ("best.h5", False, f"{WHOLE}, received 'best.h5'; use 'best.minicnn'"),
+        ("best.hdf5", False, f"{WHOLE}, received 'best.hdf5'; use 'best.minicnn'"),
+        ("best", False, f"{WHOLE}, received 'best'; use 'best.minicnn'"),
+        ("best.h5", True, f"{WEIGHTS}, received 'best.h5'; use 'best.weights.safetensors'"),
+        ("best.minicnn", True, f"{WEIGHTS}, received 'best.minicnn'; use 'best.weights.safetensors'"),
+        ("best.keras", True, f"{WEIGHTS}, received 'best.keras'; use 'best.weights.safetensors'"),
     ],
 )
 def test_other_formats_are_told_what_to_use(path, weights_only, text):
@@ -79,8 +75,44 @@ def test_other_formats_are_told_what_to_use(path, weights_only, text):
     assert str(caught.value) == f"ModelCheckpoint: expected filepath {text}"
 
 
-def test_a_plain_safetensors_name_is_fine_for_weights():
-    assert ModelCheckpoint("w.safetensors", save_weights_only=True).filepath == "w.safetensors"
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("m.minicnn", "model"),
+        ("m.keras", "model"),
+        ("m.safetensors", "weights"),
+        ("m.weights.safetensors", "weights"),
+        ("m.weights.h5", "weights"),
+    ],
+)
+def test_the_end_of_the_name_decides_what_is_saved(tmp_path, name, kind, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", SimpleNamespace(__spec__="there"))
+    model = play(ModelCheckpoint(tmp_path / name), losses(0.5))
+    assert model.saved == [(kind, str(tmp_path / name))]
+    if kind == "weights":
+        model = play(ModelCheckpoint(tmp_path / name, save_weights_only=True), losses(0.5))
+        assert model.saved == [(kind, str(tmp_path / name))]
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.weights.h5"])
+def test_without_h5py_it_says_so_before_training(monkeypatch, name):
+    monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
+    with pytest.raises(ImportError) as caught:
+        ModelCheckpoint(name)
+    assert str(caught.value) == (
+        "Keras's files: expected the package h5py to be installed, received none; run pip install \"minicnn[keras]\""
+    )
+
+
+def test_what_cannot_be_saved_is_said_before_training(tmp_path):
+    def refuse(path):
+        raise ArgumentError(f"save: {os.path.basename(path)}")
+
+    model = FakeModel()
+    model.check_savable = refuse
+    with pytest.raises(ArgumentError, match=r"save: m\.minicnn"):
+        play(ModelCheckpoint(tmp_path / "m.minicnn"), losses(0.5), model)
+    assert play(ModelCheckpoint(tmp_path / "m.safetensors"), losses(0.5), model).saved  # weights alone always can
 
 
 def test_placeholders_are_checked_before_training():

@@ -1,7 +1,6 @@
 """The main job from the outside: as a command with its files, exit codes and signals, and its main() for the rest."""
 
-import importlib.util
-import os
+import argparse
 import re
 import shutil
 import signal
@@ -16,42 +15,20 @@ import pytest
 import minicnn
 from minicnn.io import history, submission, weights
 
-ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "examples" / "train_kaggle.py"
+SCRIPT = Path(__file__).parents[2] / "examples" / "train_kaggle.py"
 OUTPUTS = ["confusion.png", "curves.png", "history.csv", "label_counts.png", "samples.png", "submission.csv",
            "weights.safetensors", "worst_errors.png"]  # fmt: skip
 TINY = ["--epochs", "1", "--kernels", "numpy_ref", "--quiet"]  # no compilation: quick in a fresh environment
 
 
 @pytest.fixture(scope="module")
-def example():
-    spec = importlib.util.spec_from_file_location("train_kaggle", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def example(examples):
+    return examples("train_kaggle")
 
 
 @pytest.fixture(scope="module")
-def kaggle(tmp_path_factory):
-    """A folder like the competition's: 60 + 12 embedded digits as csv, CRLF as in the real files."""
-    folder = tmp_path_factory.mktemp("kaggle")
-    x, y = minicnn.data.digits.load_data()
-    pixels = ",".join(f"pixel{i}" for i in range(784))
-    train = [f"label,{pixels}", *(",".join(map(str, [y[i], *x[i].ravel()])) for i in range(60)), ""]
-    test = [pixels, *(",".join(map(str, x[i].ravel())) for i in range(60, 72)), ""]
-    for name, table in (("train.csv", train), ("test.csv", test)):
-        (folder / name).write_text("\r\n".join(table), newline="")
-    return folder
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """An empty working folder, no data around, a cache of its own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MINICNN_DATA", raising=False)
-    monkeypatch.setenv("MINICNN_CACHE", str(tmp_path / "cache"))
-    paths = [str(Path(minicnn.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+def digits(examples):
+    return examples("recipe_run.digits")
 
 
 def start(*arguments, **options):
@@ -103,30 +80,32 @@ def test_embedded_digits_are_announced(example, tmp_path, capsys):
     submission.check(tmp_path / "out" / "submission.csv", 180)
 
 
-def test_the_search_order(example, kaggle, tmp_path, monkeypatch):
-    assert example.find_folder(None) is None
+def test_the_search_order(digits, kaggle, tmp_path, monkeypatch):
+    assert digits.find_folder(None) is None
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train.csv.gz").touch()  # one is enough: the other is then asked for, not replaced
-    assert example.find_folder(None) == Path("data")
+    assert digits.find_folder(None) == Path("data")
     monkeypatch.setenv("MINICNN_DATA", str(tmp_path / "root"))
-    assert example.find_folder(None) == Path("data")
+    assert digits.find_folder(None) == Path("data")
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "kaggle").symlink_to(kaggle)
-    assert example.find_folder(None) == tmp_path / "root" / "kaggle"
-    assert example.find_folder(tmp_path / "nowhere") == tmp_path / "nowhere"
+    assert digits.find_folder(None) == tmp_path / "root" / "kaggle"
+    assert digits.find_folder(tmp_path / "nowhere") == tmp_path / "nowhere"
 
 
-def test_the_split_is_the_published_one_for_every_seed(example, kaggle):
+def test_the_split_is_the_published_one_for_every_seed(digits, kaggle):
     from sklearn.model_selection import train_test_split
 
     x, y, _ = minicnn.data.kaggle_digits.load_data(kaggle)
     expected = train_test_split(x[:40], y[:40], test_size=0.1, random_state=2)
-    for part, whole in zip(example.load(kaggle, 40)[:4], [expected[i] for i in (0, 2, 1, 3)], strict=True):
+    args = argparse.Namespace(embedded=False, data=kaggle, limit=40)
+    parts = digits.load(minicnn.recipes.kaggle_bn, args, seed=7)[:4]
+    for part, whole in zip(parts, [expected[i] for i in (0, 2, 1, 3)], strict=True):
         assert np.array_equal(part, whole)
 
 
 def test_same_seed_same_bytes_and_another_seed_others(example, kaggle, tmp_path, monkeypatch):
-    monkeypatch.setattr(example.reports, "save", lambda *_: None)  # pictures take longer than training here
+    monkeypatch.setattr(minicnn.reports, "save", lambda *_: None)  # pictures take longer than training here
     for out, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         assert example.main([*TINY, "--data", str(kaggle), "--limit", "20", "--seed", seed, "--out", out]) == 0
     a, b, c = (tmp_path / out / "weights.safetensors" for out in "abc")
@@ -202,7 +181,7 @@ def test_a_full_disk_is_one_line_too(example, capsys, kaggle, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(example.history, "write", full)
+    monkeypatch.setattr(minicnn.io.history, "write", full)
     line = refused(example, capsys, *TINY, "--data", kaggle, "--limit", 10, "--out", "out")
     assert line == "train_kaggle: [Errno 28] No space left on device"
 
@@ -246,9 +225,9 @@ def test_a_second_ctrl_c_aborts_at_once(kaggle, tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_before_training(example, capsys, monkeypatch, number, code):
+def test_a_signal_before_training(example, examples, capsys, monkeypatch, number, code):
     before = signal.getsignal(number)
-    monkeypatch.setattr(example, "load", lambda *_: signal.raise_signal(number))
+    monkeypatch.setattr(examples("train_recipe"), "load", lambda *_: signal.raise_signal(number))
     assert example.main(TINY) == code
     assert capsys.readouterr().err == "train_kaggle: aborted, nothing had been learnt yet\n"
     assert signal.getsignal(number) is before

@@ -85,9 +85,19 @@ def test_float64_is_kept(tmp_path):
     assert weights.read(tmp_path / "w.safetensors")["a/b"].dtype == np.float64
 
 
-@pytest.mark.parametrize(("name", "use"), [("w.h5", "w"), ("w.keras", "w"), ("w", "w"), ("w.weights.h5", "w.weights")])
-def test_suffix(tmp_path, saved, name, use):
-    message = f"weights: expected a file name that ends in .safetensors, received '{name}'; use \"{use}.safetensors\""
+WHOLE = ", or save(...) and minicnn.load_model for a whole model"
+
+
+@pytest.mark.parametrize(
+    ("name", "use", "more"),
+    [("w.h5", "w", ""), ("w.keras", "w", WHOLE), ("w.minicnn", "w", WHOLE), ("w", "w", ""), ("w.pkl", "w", ""),
+     ("w.weights", "w", ""), ("epoch-0.5", "epoch-0.5", "")],
+)  # fmt: skip
+def test_suffix(tmp_path, saved, name, use, more):
+    message = (
+        "weights: expected a file name that ends in .safetensors, or in .weights.h5 for Keras, received "
+        f"'{name}'; use \"{use}.safetensors\"{more}"
+    )
     for function in (save_weights, load_weights):
         with pytest.raises(ArgumentError, match=re.escape(message) + "$"):
             function(saved[0], name)

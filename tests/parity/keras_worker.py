@@ -8,11 +8,14 @@ import functools
 import os
 import sys
 import traceback
+import warnings
 
 import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
+
+import minicnn.recipes
 
 from .networks import build
 from .wire import pack, receive, send, unpack
@@ -133,6 +136,53 @@ def trace(arrays, name, options, epochs, learning_rate):
 
 def initial(arrays, name, options, shape):
     return {}, {"values": np.asarray(getattr(keras.initializers, name)(seed=1, **options)(shape))}
+
+
+def write_files(arrays, what, path, optimizer=None, options=None):
+    """A Keras model with given weights, some training steps on it, and its files path.keras and path.weights.h5."""
+    model = _described(what)
+    model.set_weights(unpack("w", arrays))
+    if optimizer is not None:
+        model.compile(_optimizer(**optimizer), **(options or {"loss": "categorical_crossentropy"}))
+        for x, y in zip(unpack("x", arrays), unpack("y", arrays), strict=True):
+            model.train_on_batch(x, y)
+    model.save(path + ".keras")
+    model.save_weights(path + ".weights.h5")
+    return _inspected(model, arrays["x0"])
+
+
+def read_file(arrays, path, what=None, more=0):
+    """Keras's view of path: a .keras file, or weights for the model `what`; then `more` training steps."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Keras warns, and goes on, when an optimizer's state does not fit
+        if what is None:
+            model = keras.saving.load_model(path)
+        else:
+            model = _described(what)
+            model.load_weights(path)
+    header, found = _inspected(model, arrays["x0"])
+    header["losses"] = [float(np.ravel(model.train_on_batch(arrays["x0"], arrays["y0"]))[0]) for _ in range(more)]
+    if header["config"] is not None:
+        model.save(path.replace(".keras", ".again.keras"))
+    return header, found
+
+
+def _described(what):
+    recipe = minicnn.recipes.BY_NAME.get(what)
+    return build(keras, what) if recipe is None else recipe.build(keras)
+
+
+def _inspected(model, x):
+    optimizer = getattr(model, "optimizer", None)
+    variables = [] if optimizer is None else optimizer.variables
+    header = {
+        "layers": [[type(layer).__name__, layer.name, list(layer.output.shape[1:])] for layer in model.layers],
+        "optimizer": None if optimizer is None else type(optimizer).__name__,
+        "config": None if optimizer is None else optimizer.get_config(),
+        "metrics": [] if optimizer is None else model.metrics_names,
+        "json": model.to_json(),
+    }
+    return header, pack("w", model.get_weights()) | pack("o", variables) | {"y": np.asarray(model(x, training=False))}
 
 
 def _optimizer(name, schedule=None, **options):

@@ -114,6 +114,12 @@ def test_one_of_each():
     assert samples.one_of_each(np.array([4, 2, 4, 0, 2])).tolist() == [3, 1, 0]
 
 
+def test_a_constant_rate_has_no_panel():
+    names = [axes.get_ylabel() for axes in curves.draw({"loss": [1.0, 0.5], "val_loss": [1.0, 0.7]}).get_axes()]
+    assert names == ["accuracy", "loss"]
+    assert [axes.get_ylabel() for axes in curves.draw(HISTORY).get_axes()] == ["accuracy", "loss", "learning rate"]
+
+
 def test_best_epoch_is_the_first_of_equals():
     assert curves.best(HISTORY) == (2, 0.97)
     assert curves.best({"loss": [1]}) is None

@@ -1,0 +1,59 @@
+"""The command line: every option once, and everything that can be checked before anything takes time."""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+from minicnn.errors import ArgumentError, one_of, require
+from minicnn.io import check_folder
+from minicnn.recipes import BY_NAME, Recipe
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message):  # one line, without the usage
+        self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
+
+
+def parser(prog: str, description: str, name: str | None = None) -> Parser:
+    """The options; `name` fixes the recipe."""
+    p = Parser(prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    if name is None:
+        p.add_argument("name", metavar="NAME", help=", ".join(BY_NAME))
+        p.add_argument("--option", nargs="+", default=[], metavar="NAME=VALUE", help="of the network: axis=-1, ...")
+        p.add_argument("--embedded", action="store_true", help="a rehearsal on the digits that scikit-learn carries")
+    p.set_defaults(**{"name": name} if name else {}, prog=prog, records=name is None, note="")
+    p.add_argument("--data", type=Path, metavar="DIR", help="folder with the files, plain or .gz")
+    p.add_argument("--device", choices=["cpu", "cuda", "auto"], default="cpu")
+    p.add_argument("--kernels", choices=["auto", "numba_cpu", "numpy_ref"], default="auto")
+    p.add_argument("--threads", type=int, metavar="N", help="at most so many on the CPU; default: all cores")
+    p.add_argument("--epochs", type=int, help="default: as published")
+    p.add_argument("--batch-size", type=int, help="default: as published")
+    seeds = "of weights, order, dropout, augmentation; not of a published split; several: one run each"
+    p.add_argument("--seed", type=int, nargs="+", default=[0], metavar="N", help=seeds)
+    p.add_argument("--out", type=Path, metavar="DIR", help="default runs/NAME")
+    p.add_argument("--limit", type=int, metavar="N", help="a rehearsal: train on the first N rows only")
+    p.add_argument("--quiet", action="store_true", help="no progress while training")
+    return p
+
+
+def check(args: argparse.Namespace) -> tuple[Recipe, dict]:
+    """The recipe with the epochs and batch size that were asked for, and its network's options."""
+    for flag, least in {"epochs": 1, "batch_size": 1, "limit": 10, "threads": 1}.items():
+        value, name = getattr(args, flag), "--" + flag.replace("_", "-")
+        require(value is None or value >= least, name, f"a number of at least {least}", value, error=ArgumentError)
+    recipe = BY_NAME[one_of("recipe", args.name, BY_NAME)]
+    options = dict(recipe.options)
+    for text in args.option:
+        name, _, value = text.partition("=")
+        where = f"--option {text}"
+        require(bool(options), where, f"no option, as {recipe.name} has none", repr(name), error=ArgumentError)
+        one_of(where, name, options)
+        published = recipe.options[name]  # shows which kind of value it takes
+        try:
+            options[name] = type(published)(value)
+        except ValueError:
+            raise ArgumentError(f"{where}: expected a value like {published}, received {value!r}") from None
+    args.out = args.out or Path("runs", recipe.name)
+    check_folder(args.out, "--out")
+    given = {"epochs": args.epochs, "batch_size": args.batch_size}
+    return dataclasses.replace(recipe, **{name: value for name, value in given.items() if value}), options

@@ -1,0 +1,71 @@
+"""What a run says and writes: a few lines, pictures, and summary.json, from which the figure can be judged later."""
+
+import argparse
+import datetime
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import minicnn
+from minicnn import reports
+from minicnn.io import atomic_write
+from minicnn.recipes import BY_NAME, Recipe
+
+from .digits import Digits, place
+
+
+def announce(args: argparse.Namespace, recipe: Recipe, model, data: Digits, steps: int) -> None:
+    """What is about to be trained on what."""
+    if args.records:
+        model.summary()
+    trainable = sum(weight.numpy().size for weight in model.trainable_weights)
+    held = "" if data.x_held is None else f"{len(data.x_held):,} held-out, "
+    sizes = f"{len(data.x_train):,} training, {held}{len(data.x_test):,} test images"
+    print(f"data      {place(recipe, args)}{' (rehearsal)' if args.limit else ''}: {sizes}")
+    print(f"network   {model.name}, {model.count_params():,} parameters, {trainable:,} of them trainable")
+    print(f"device    {model.backend.describe()}")
+    print(f"training  epochs {recipe.epochs}, steps per epoch {steps}, batch {recipe.batch_size}, seed {model.seed}")
+    averages = [layer.momentum for layer in model.layers if hasattr(layer, "momentum")]
+    enough = max((round(10 / (1 - momentum)) for momentum in averages), default=0)
+    if recipe.epochs * steps < enough:
+        print(f"note      under about {enough:,} steps batch norm's averages, and so the validation, say little")
+    sys.stdout.flush()
+
+
+def draw(data: Digits, recipe: Recipe, generator, trained, probabilities: np.ndarray) -> dict:
+    """Pictures of what went in, what happened, and what is still wrong: name -> figure."""
+    each = reports.samples.one_of_each(data.y_train)
+    x, y = data.x_train[each], data.y_train[each]
+    if recipe.augmentation:
+        shaken = generator.flow(x, batch_size=len(each), shuffle=False, seed=0)
+        samples = reports.samples.draw_augmented(x, *(next(shaken) for _ in range(3)), titles=y)
+    else:
+        samples = reports.samples.draw(x, y, columns=10, title="Training images")
+    judged, labels = data.judged
+    return {
+        "label_counts": reports.labels.draw(reports.labels.count(data.y_train)),
+        "samples": samples,
+        "curves": reports.curves.draw(trained),
+        "confusion": reports.confusion.draw(reports.confusion.table(labels, probabilities)),
+        "worst_errors": reports.worst.draw(judged, reports.worst.find(labels, probabilities)),
+    }
+
+
+def record(path: Path, args: argparse.Namespace, recipe: Recipe, options: dict, model, data: Digits, **results) -> None:
+    """Write summary.json: what ran, on what, and everything that came out. Fractions 0..1, seconds, bytes."""
+    machine, published = reports.machine.describe(), BY_NAME[recipe.name]
+    machine["versions"]["minicnn"] = minicnn.__version__
+    whole = not (args.embedded or args.limit) and recipe == published and options == published.options
+    facts = {
+        "recipe": recipe.name, "seed": model.seed, "options": options, "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size, "as_published": whole, "data": "embedded" if args.embedded else recipe.data,
+        "rows": {name: 0 if x is None else len(x) for name, x in data._asdict().items() if name.startswith("x")},
+        "parameters": model.count_params(), "figure": recipe.figure, "published": recipe.published, **results,
+        "device": model.backend.describe(), "kernels": model.backend.kernels, "machine": machine,
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }  # fmt: skip
+    with atomic_write(path, text=True) as file:
+        json.dump(facts, file, indent=1)
+        file.write("\n")

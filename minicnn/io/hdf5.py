@@ -1,0 +1,184 @@
+"""Reading the HDF5 files of Keras's weights: data set by data set, never more bytes than the file has.
+
+Nothing but hard links is followed, to names that we make; a data set has to keep its bytes in the file itself, as many
+as it declares. Also the order of an optimizer's variables.
+Source: Keras 3, saving/saving_lib.py and optimizers/*.py.
+"""
+
+import contextlib
+import functools
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any
+
+import numpy as np
+
+from ..errors import DataError, MinicnnError, MissingDataError, MissingPackageError, WeightsError, require
+from .container import listed
+
+# Optimizer -> its slots in Keras's order: those of a group take turns, parameter by parameter.
+SLOTS = {
+    "SGD": (("m",),),
+    "RMSprop": (("v",), ("m",), ("a",)),
+    "Adam": (("m", "v"), ("vhat",)),
+    "AdamW": (("m", "v"), ("vhat",)),
+    "Adamax": (("m", "u"),),
+    "Nadam": (("m", "v"),),
+    "Adagrad": (("a",),),
+    "Adadelta": (("a", "d"),),
+}
+
+
+def h5py():
+    """The package h5py.  Raises MissingPackageError that says how to install it."""
+    try:
+        import h5py
+    except ImportError:
+        raise MissingPackageError("Keras's files", "h5py", "keras") from None
+    return h5py
+
+
+def order(optimizer: str, slots: Iterable[str], count: int) -> list[tuple[str, int]]:
+    """(slot, number of the parameter) in the order of Keras's variables."""
+    present = [[slot for slot in turn if slot in slots] for turn in SLOTS[optimizer]]
+    return [(slot, i) for turn in present for i in range(count) for slot in turn]
+
+
+@contextlib.contextmanager
+def opened(path: str, where: str) -> Iterator[IO[bytes]]:
+    try:
+        file = open(path, "rb")  # noqa: SIM115 (closed below)
+    except FileNotFoundError:
+        raise MissingDataError(f"{where}: expected a file, received none") from None
+    except IsADirectoryError:
+        raise DataError(f"{where}: expected a file, received a folder") from None
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
+def weights(file: IO[bytes], size: int, where: str) -> Iterator["Weights"]:
+    package = h5py()
+    try:
+        opened = package.File(file, "r")
+    except (OSError, ValueError, RuntimeError) as cause:
+        raise DataError(
+            f"{where}: expected an HDF5 file, received {size} bytes that are none ({str(cause)[:80]}); copy it again"
+        ) from None
+    with opened:
+        yield Weights(opened, size, where)
+
+
+def _sound(method: Callable) -> Callable:
+    """A method of Weights that turns what h5py says about a damaged file into a DataError."""
+
+    @functools.wraps(method)
+    def reads(self, *args):
+        try:
+            return method(self, *args)
+        except MinicnnError:
+            raise
+        except (OSError, ValueError, RuntimeError, TypeError, LookupError, ArithmeticError) as cause:
+            raise DataError(
+                f"{self.where}: expected a sound HDF5 file, received a damaged one ({str(cause)[:80]}); copy it again"
+            ) from None
+
+    return reads
+
+
+class Weights:
+    """The data sets of an open HDF5 file, read one by one and never more bytes than the file has."""
+
+    config: Any = None
+
+    def __init__(self, file: Any, size: int, where: str):
+        self.file, self.left, self.where = file, size, where
+        self.package = h5py()
+
+    @_sound
+    def weight(self, group: str, i: int, shape: tuple, dtype: Any, label: str) -> np.ndarray:
+        """Weight i of a layer's group as an array of this shape and type.  Raises WeightsError, DataError."""
+        difference = self.difference(group, i, shape, dtype, label)
+        require(difference is None, self.where, "weights of the model", difference, error=WeightsError)
+        return self._read(self._dataset(f"layers/{group}/vars/{i}"), label)
+
+    @_sound
+    def difference(self, group: str, i: int, shape: tuple, dtype: Any, label: str) -> str | None:
+        """None, or what the model wants and what the file has."""
+        found = self._dataset(f"layers/{group}/vars/{i}")
+        ours = f"{tuple(shape)} {np.dtype(dtype).name}"
+        theirs = "none" if found is None else f"{found.shape} {found.dtype.name}"
+        return None if ours == theirs else f"{label}: model {ours}, file {theirs} (layers/{group}/vars/{i})"
+
+    @_sound
+    def others(self, read: Counter[str]) -> list[str]:
+        """What the file holds of layers besides so many variables of each group."""
+        return [
+            f"layers/{name}: model {read.get(name, 0) or 'none'}, file {n} variables"
+            for name, n in self._variables().items() if n > read.get(name, 0)
+        ]  # fmt: skip
+
+    def check_rest(self, read: Counter[str]) -> None:
+        """Raise WeightsError when the file holds more than was read."""
+        others = self.others(read)
+        require(not others, self.where, "weights that all belong to the model", listed(others), error=WeightsError)
+
+    @_sound
+    def count(self) -> int:
+        return sum(self._variables().values())
+
+    @_sound
+    def optimizer(self, kind: str, slots: tuple[str, ...], shapes: list[tuple], dtype: Any) -> dict | None:
+        """{"iterations", "learning_rate", "slots"}; None unless the file holds exactly what this optimizer keeps."""
+        wanted = order(kind, slots, len(shapes))
+        extra = kind == "Nadam"
+        found = self._group("optimizer/vars")
+        if found is None or len(found) != 2 + len(wanted) + extra:
+            return None
+        sets = [self._dataset(f"optimizer/vars/{i}") for i in range(2 + len(wanted))]
+        steps, rate = sets[:2]
+        fits = steps is not None and steps.shape == () and steps.dtype.kind in "iu"
+        fits = fits and rate is not None and rate.shape == () and rate.dtype.kind == "f"
+        for (_, i), one in zip(wanted, sets[2:], strict=True):
+            fits = fits and one is not None and one.shape == shapes[i] and one.dtype == np.dtype(dtype)
+        if not fits:
+            return None
+        iterations, learning_rate = int(steps[()]), float(rate[()])
+        if iterations < 0 or not (math.isfinite(learning_rate) and learning_rate >= 0):
+            return None
+        state: dict[str, list] = {slot: [None] * len(shapes) for slot in slots}
+        for (slot, i), one in zip(wanted, sets[2:], strict=True):
+            state[slot][i] = self._read(one, f"optimizer/{slot}")
+        return {"iterations": iterations, "learning_rate": learning_rate, "slots": state}
+
+    def _variables(self) -> dict[str, int]:
+        """Layers' groups -> how many variables each holds."""
+        layers = self._group("layers")
+        counts = {} if layers is None else {name: self._group(f"layers/{name}/vars") for name in layers}
+        return {name: len(found) for name, found in counts.items() if found is not None and len(found)}
+
+    def _group(self, path: str):
+        return self._find(path, self.package.Group)
+
+    def _dataset(self, path: str):
+        return self._find(path, self.package.Dataset)
+
+    def _find(self, path: str, kind: type):
+        """The object at `path`, through hard links alone: others may lead into other files."""
+        at = self.file
+        for name in path.split("/"):
+            link = at.get(name, getlink=True) if isinstance(at, self.package.Group) else None
+            if not isinstance(link, self.package.HardLink):
+                return None
+            at = at[name]
+        return at if isinstance(at, kind) else None
+
+    def _read(self, dataset: Any, label: str) -> np.ndarray:
+        """All of a data set that keeps its bytes in this file, uncompressed."""
+        stored = dataset.id.get_storage_size()
+        plain = not dataset.is_virtual and not dataset.external and dataset.nbytes <= min(stored, self.left)
+        received = f"{dataset.nbytes} bytes of which it stores {stored}"
+        require(plain, f"{self.where}: {label}", "values that the file holds", received, error=DataError)
+        self.left -= dataset.nbytes
+        return np.ascontiguousarray(dataset[()])

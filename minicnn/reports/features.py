@@ -1,0 +1,103 @@
+"""What a convolution looks for, and what it finds: its filters, and each filter's response to one image.
+
+    conv = model.layers[0]
+    features.draw_filters(conv)                              also before any training
+    found = model.activations(x[:1])                         layer name -> output (1, H, W, C)
+    features.draw_maps(found[conv.name][0], image=x[0])      one map per filter
+    features.draw_maps(found["max_pooling2d"][0])            the same after max-pooling
+
+All tiles of a picture share one scale, so that a filter that finds nothing is white. Source: Zeiler & Fergus 2014.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ArgumentError, DataError, require
+from .arrays import fractions_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def kernel_of(filters: Any) -> np.ndarray:
+    """The kernel (KH, KW, C, O) of a built Conv2D, or the array itself."""
+    if hasattr(filters, "get_weights"):
+        where, weights = f"features: {filters.name}", filters.get_weights()
+        ok, fix = bool(weights), "give its model an Input, or call build"
+        require(ok, where, "a built layer with a kernel", "a layer without weights", fix, error=ArgumentError)
+        filters = weights[0]
+    kernel = np.asarray(filters)
+    expected = "a kernel of shape (KH, KW, C, filters)"
+    require(kernel.ndim == 4, "features.draw_filters", expected, f"shape {kernel.shape}", error=DataError)
+    return kernel
+
+
+def draw_filters(filters: Any, *, channel: int = 0, columns: int = 8, title: str = "") -> "Figure":
+    """The kernel of a Conv2D, or an array (KH, KW, C, O): one tile per filter, for one input channel.
+
+    White is 0, orange positive, blue negative.
+    Raises DataError for another shape, ArgumentError for a layer without weights or a channel that is not there.
+    """
+    kernel = kernel_of(filters)
+    channels, count = kernel.shape[2:]
+    known = 0 <= channel < channels
+    require(known, "features.draw_filters: channel", f"0 to {channels - 1}", channel, error=ArgumentError)
+    if not title:
+        of = f", input channel {channel} of {channels}" if channels > 1 else ""
+        title = f"{count} filters, {kernel.shape[0]} x {kernel.shape[1]}{of}"
+    return _grid(np.moveaxis(kernel[:, :, channel], -1, 0), None, columns, title, "weight")
+
+
+def draw_maps(maps: np.ndarray, image: np.ndarray | None = None, *, columns: int = 8, title: str = "") -> "Figure":
+    """A layer's response (H, W, C) to one image, one tile per filter; `image` (H, W[, C]) is drawn in front.
+
+    White is 0, orange positive, blue negative. Raises DataError for another shape.
+    """
+    maps = np.asarray(maps)
+    maps = maps[0] if maps.ndim == 4 and len(maps) == 1 else maps
+    expected = "the response to one image, (H, W, C)"
+    require(maps.ndim == 3, "features.draw_maps", expected, f"shape {maps.shape}", "take [0]", error=DataError)
+    title = title or f"{maps.shape[2]} responses, {maps.shape[0]} x {maps.shape[1]} px"
+    first = None if image is None else fractions_of(np.asarray(image)[None], "features.draw_maps: image")[0]
+    return _grid(np.moveaxis(maps, -1, 0), first, columns, title, "response")
+
+
+def _grid(tiles: np.ndarray, image: np.ndarray | None, columns: int, title: str, unit: str) -> "Figure":
+    """Tiles (N, H, W), numbered from 0, beside the bar of their common scale; the image to their left."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    from .figure import BLUE, FAINT, MUTED, ORANGE, picture, show_image
+
+    require(len(tiles) > 0, "features", "at least one filter", "none", error=DataError)
+    columns = min(columns, len(tiles))
+    rows = -(-len(tiles) // columns)
+    bound, signed = float(np.abs(tiles).max()) or 1.0, tiles.min() < 0
+    # Without negative values the scale may end darker than orange, so that weak responses show.
+    colours = LinearSegmentedColormap.from_list("", [BLUE, "white", ORANGE] if signed else ["white", ORANGE, "#4A1A00"])
+    size = 0.95  # inches of a tile
+    front = 0 if image is None else 2.0
+    height = max((size + 0.15) * rows + 0.5, 1.9 if front else 0)
+    with picture(max(size * columns + front + 0.9, 4.2), height) as figure:
+        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.05, wspace=0, hspace=0)
+        figure.suptitle(title, x=0.01, ha="left")
+        left, right = figure.subfigures(1, 2, width_ratios=(front, size * columns + 0.9)) if front else (None, figure)
+        if front:
+            axes = left.add_subplot()
+            show_image(axes, image)
+            axes.set_xlabel("image")
+        panels = right.subplots(rows, columns, squeeze=False)
+        for number, axes in enumerate(panels.flat):
+            if number >= len(tiles):
+                axes.set_axis_off()
+                continue
+            limits = {"vmin": -bound if signed else 0, "vmax": bound}
+            shown = axes.imshow(tiles[number], cmap=colours, interpolation="nearest", **limits)
+            axes.set(xticks=[], yticks=[])
+            axes.set_title(str(number), fontsize=7.5, fontweight="normal", loc="left", pad=2, color=MUTED)
+            for side in axes.spines.values():
+                side.set(visible=True, color=FAINT, linewidth=1)
+        bar = right.colorbar(shown, ax=panels, fraction=0.05, pad=0.03, aspect=9 * rows)
+        bar.outline.set_visible(False)
+        bar.set_label(unit)
+    return figure

@@ -1,0 +1,224 @@
+"""Loading: models from files. Sizes are compared with the file before memory is taken; names choose no code."""
+
+import math
+from collections import Counter
+
+import numpy as np
+
+from ..errors import DataError, MinicnnError, WeightsError, require
+from ..io import keras_config, keras_files, model_file, strict_json
+from ..layers import Input, Layer
+from ..notes import note
+from . import saving
+from .restorer import Restorer
+from .sequential import Sequential
+
+LAYER_LIMIT = 1_000
+WEIGHT_LIMIT = 2**28  # numbers that a model without a weights file may ask for: 1 GB as float32
+JSON_LIMIT = 10_000_000  # characters
+
+
+def load_model(path, custom_objects=None, compile: bool = True, *, device="cpu", kernels="auto", threads=None):
+    """The model of a .minicnn file, or of a .keras file of a Sequential made of layers that minicnn has.
+
+    custom_objects  {"name": class or function} for layers, losses, metrics, schedules of your own
+    compile         False: without optimizer, loss and metrics, for predictions alone
+    device, kernels, threads   as Sequential's
+    Raises ArgumentError, MissingDataError, DataError, WeightsError; no code runs that custom_objects does not bring.
+    """
+    path = model_file.checked(path, "load_model")
+    restorer = Restorer(f"load_model {path}", custom_objects)
+    options = {"device": device, "kernels": kernels, "threads": threads}
+    load = _load_keras if path.endswith(model_file.KERAS) else _load_minicnn
+    return load(path, restorer, compile, options)
+
+
+def model_from_json(text: str, custom_objects=None, *, seed=None, device="cpu", kernels="auto", threads=None):
+    """The architecture that to_json wrote, minicnn's or Keras's, with new weights."""
+    restorer = Restorer("model_from_json", custom_objects)
+    where = restorer.where
+    ok = isinstance(text, str) and len(text) <= JSON_LIMIT
+    require(ok, where, f"at most {JSON_LIMIT:,} characters of JSON", f"{text!r:.40}", error=DataError)
+    try:
+        document = strict_json.parse(text)
+    except ValueError as cause:
+        raise DataError(f"{where}: expected JSON, received text that is none ({cause})") from None
+    document = _object(document, where)
+    if "module" in document:
+        document = keras_config.to_document(document, where, strict=True)
+    else:
+        version = document.get("format")
+        expected = f"an architecture of format {saving.FORMAT}"
+        require(version == saving.FORMAT, where, expected, f"{version!r:.20}", "use to_json", error=DataError)
+    return build(document.get("config"), restorer, seed=seed, device=device, kernels=kernels, threads=threads)
+
+
+def _load_minicnn(path: str, restorer: Restorer, compile: bool, options: dict):
+    document, arrays = model_file.read(path)
+    state = _training(document.get("training"), restorer.where)
+    left = dict(arrays)
+
+    def source(layer: Layer, name: str, shape: tuple, dtype: np.dtype):
+        return _take(left, f"weights/{layer.name}/{name}", shape, dtype, restorer.where)
+
+    restorer.check_custom([document.get("config"), document.get("compiled") if compile else None])
+    model = build(document.get("config"), restorer, source, dtype=document.get("dtype"), seed=state["seed"], **options)
+    model.streams.step, model.streams.epoch = state["step"], state["epoch"]
+    names = saving.weight_names(model)
+    weights = {names[id(p)]: p for p in model.weights}
+    params = [weights.get(name) for name in state["parameters"]]
+    ok = all(p is not None for p in params) and len(set(state["parameters"])) == len(params)
+    expected = "parameters that are weights of the model, each once"
+    require(ok, restorer.where, expected, f"{state['parameters']!r:.80}", error=DataError)
+    slots = {
+        s: [_take(left, f"optimizer/{s}/{name}", p.shape, p.dtype, restorer.where)
+            for name, p in zip(state["parameters"], params, strict=True)]
+        for s in state["slots"]
+    }  # fmt: skip
+    _nothing_left(left, restorer.where)
+    if compile:
+        compile_model(model, document.get("compiled"), restorer)
+        if model.optimizer is not None:
+            fits = not params or tuple(slots) == tuple(model.optimizer.slots)
+            expected = f"the slots {', '.join(model.optimizer.slots) or 'none'} of {type(model.optimizer).__name__}"
+            require(fits, restorer.where, expected, ", ".join(slots) or "none", error=DataError)
+            if params:
+                model.optimizer.set_state(params, slots, state["iterations"])
+            else:
+                model.optimizer.iterations = state["iterations"]
+    return model
+
+
+def _load_keras(path: str, restorer: Restorer, compile: bool, options: dict):
+    with keras_files.open_model(path) as file:
+        document = keras_config.to_document(file.config, restorer.where, strict=compile)
+        restorer.check_custom([document.get("config"), document.get("compiled")])
+        seen: dict[Layer, None] = {}  # layers with weights, in order
+        read: Counter[str] = Counter()
+
+        def source(layer: Layer, name: str, shape: tuple, dtype: np.dtype):
+            seen.setdefault(layer)
+            group = keras_files.groups(seen)[-1]
+            read[group] += 1
+            return file.weight(group, read[group] - 1, shape, dtype, f"{layer.name}/{name}")
+
+        model = build(document["config"], restorer, source, dtype=document["dtype"], **options)
+        file.check_rest(read)
+        if compile:
+            compile_model(model, document["compiled"], restorer)
+            if model.optimizer is not None and model.trainable_weights:
+                _keras_state(model, file)
+    return model
+
+
+def _keras_state(model, file) -> None:
+    """Iterations, learning rate and slots, if the file has them; else a note, as in Keras."""
+    optimizer, params = model.optimizer, model.trainable_weights
+    state = file.optimizer(type(optimizer).__name__, optimizer.slots, [p.shape for p in params], model.backend.dtype)
+    if state is None:
+        note("the file holds no state of the optimizer's that fits: it starts anew")
+        return
+    optimizer.set_state(params, state["slots"], state["iterations"])
+    if np.float32(optimizer.learning_rate) != np.float32(state["learning_rate"]):
+        optimizer.learning_rate = state["learning_rate"]
+
+
+def build(config, restorer: Restorer, source=None, *, dtype=None, cls=Sequential, **options):
+    """A model from its config.  source(layer, name, shape, dtype) -> the values of a weight; None: new ones.
+
+    dtype  the weights' float type, which the device must share
+    """
+    where = restorer.where
+    restorer.check_custom(config)
+    config = _object(config, where)
+    name, shape, entries = (config.get(key) for key in ("name", "input_shape", "layers"))
+    require(isinstance(name, str), where, "a model's name", f"{name!r:.80}", error=DataError)
+    ok = isinstance(entries, list) and len(entries) <= LAYER_LIMIT
+    expected = f"a list of at most {LAYER_LIMIT} layers"
+    received = f"{len(entries)} of them" if isinstance(entries, list) else f"{entries!r:.80}"
+    require(ok, where, expected, received, error=DataError)
+    model = cls(name=name, **options)
+    here = model.backend.dtype.name
+    fix = 'give load_model device=CPU("numpy_ref", "float64") of minicnn.backend.cpu' if dtype == "float64" else ""
+    require(dtype in (None, here), where, f"weights of type {here}", f"{dtype!r:.20}", fix, error=WeightsError)
+    source = source or _Budget(where)
+    try:
+        if shape is not None:
+            model.add(Input(tuple(shape)))
+    except (MinicnnError, TypeError) as cause:
+        raise DataError(f"{where}: input_shape: {cause}") from None
+    for number, entry in enumerate(entries, 1):
+        layer = restorer.layer(number, entry)
+        layer.source = lambda name, shape, layer=layer: source(layer, name, shape, layer.be.dtype)
+        try:
+            model.add(layer)
+        except (DataError, WeightsError):  # of the source
+            raise
+        except (MinicnnError, TypeError, ValueError, ArithmeticError, LookupError) as cause:
+            raise DataError(f"{where}: layer {number} ({type(layer).__name__}): {cause}") from None
+        finally:
+            layer.source = None
+    return model
+
+
+def compile_model(model, compiled, restorer: Restorer) -> None:
+    """compile with what a document says."""
+    if compiled is None:
+        return
+    compiled = _object(compiled, restorer.where)
+    loss = compiled.get("loss")
+    lists = {}
+    for key in ("metrics", "weighted_metrics"):
+        given = compiled.get(key)
+        require(isinstance(given, list), restorer.where, f"a list of {key}", f"{given!r:.80}", error=DataError)
+        lists[key] = [restorer.metric(entry) for entry in given]
+    optimizer = restorer.optimizer(compiled.get("optimizer"))
+    model.compile(optimizer, None if loss is None else restorer.loss(loss), **lists)
+
+
+class _Budget:
+    """The source of a model without a file: new values, but not more of them than WEIGHT_LIMIT."""
+
+    def __init__(self, where: str):
+        self.where, self.count = where, 0
+
+    def __call__(self, layer: Layer, name: str, shape: tuple, dtype) -> None:
+        self.count += math.prod(map(int, shape))
+        fix = "build a model as large as that in Python"
+        expected = f"at most {WEIGHT_LIMIT:,} weights"
+        received = f"{self.count:,} up to {layer.name}/{name}"
+        require(self.count <= WEIGHT_LIMIT, self.where, expected, received, fix, error=DataError)
+
+
+def _take(left: dict, name: str, shape: tuple, dtype, where: str) -> np.ndarray:
+    """The array `name`, which is taken out of `left`, as a copy that may be written to."""
+    array = left.pop(name, None)
+    model = f"{tuple(shape)} {np.dtype(dtype).name}"
+    file = "none" if array is None else f"{array.shape} {array.dtype.name}"
+    require(model == file, where, f"{name}: model {model}", f"file {file}", error=WeightsError)
+    return np.array(array)
+
+
+def _nothing_left(left: dict, where: str) -> None:
+    names = [f"{name} {array.shape} {array.dtype.name}" for name, array in list(left.items())[:4]]
+    expected = "arrays that all belong to the model"
+    require(not left, where, expected, f"{len(left)} more ({'; '.join(names)})", error=WeightsError)
+
+
+def _training(state, where: str) -> dict:
+    state = _object(state, where)
+    limits = {"seed": 2**64, "step": 2**53, "epoch": 2**53, "iterations": 2**53}
+    for key, limit in limits.items():
+        value = state.get(key)
+        ok = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < limit
+        require(ok, where, f"training: {key} from 0 to {limit - 1}", f"{value!r:.40}", error=DataError)
+    for key in ("parameters", "slots"):
+        value = state.get(key)
+        ok = isinstance(value, list) and all(isinstance(item, str) for item in value)
+        require(ok, where, f"training: {key}, a list of names", f"{value!r:.40}", error=DataError)
+    return state
+
+
+def _object(value, where: str) -> dict:
+    require(isinstance(value, dict), where, "a model's description", f"{value!r:.80}", error=DataError)
+    return value

@@ -1,0 +1,140 @@
+"""Layers, optimizers, losses and metrics as plain values: what JSON can hold.  The way back is restorer.py.
+
+    Conv2D(8, 3)             {"class_name": "Conv2D", "config": {"filters": 8, ...}}      a class of ours
+    MyLayer(8)               the same, with "custom": true                                 a class of yours
+    def f1(y_true, y_pred)   {"function": "f1"}                                            a function of yours
+
+What is ours stands in the tables of this file; nothing is ever imported by name.
+"""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .. import initializers, layers, losses, metrics, optimizers
+from ..errors import ArgumentError, ArgumentTypeError, require
+from ..ops.activation import BY_NAME as ACTIVATIONS
+
+
+def _classes(module, base, *others) -> dict[str, type]:
+    found = [getattr(module, name) for name in module.__all__]
+    return {c.__name__: c for c in found if isinstance(c, type) and issubclass(c, base) and c not in (base, *others)}
+
+
+TABLES: dict[str, dict[str, type]] = {
+    "layer": _classes(layers, layers.Layer, layers.InputLayer),
+    "optimizer": _classes(optimizers, optimizers.Optimizer),
+    "initializer": {c.__name__: c for c in (
+        initializers.Zeros, initializers.Ones, initializers.Constant, initializers.Identity, initializers.RandomNormal,
+        initializers.TruncatedNormal, initializers.RandomUniform, initializers.VarianceScaling,
+        initializers.GlorotUniform, initializers.GlorotNormal, initializers.HeUniform, initializers.HeNormal,
+        initializers.LecunUniform, initializers.LecunNormal, initializers.Orthogonal)},
+    "loss": {c.__name__: c for c in (
+        losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.SparseCategoricalCrossentropy,
+        losses.MeanSquaredError, losses.MeanAbsoluteError)},
+    "metric": {c.__name__: c for c in (
+        metrics.Accuracy, metrics.BinaryAccuracy, metrics.CategoricalAccuracy, metrics.SparseCategoricalAccuracy,
+        metrics.TopKCategoricalAccuracy, metrics.SparseTopKCategoricalAccuracy, metrics.MeanSquaredError,
+        metrics.MeanAbsoluteError, metrics.RootMeanSquaredError, metrics.CategoricalCrossentropy,
+        metrics.SparseCategoricalCrossentropy, metrics.BinaryCrossentropy, metrics.MeanMetricWrapper)},
+}  # fmt: skip
+BASES = {"layer": layers.Layer, "optimizer": optimizers.Optimizer, "initializer": initializers.Initializer,
+         "loss": losses.Loss, "metric": metrics.Metric}  # fmt: skip
+METRIC_FUNCTIONS = {f.__name__: f for f in (
+    metrics.accuracy, metrics.equality, metrics.binary_accuracy, metrics.categorical_accuracy,
+    metrics.sparse_categorical_accuracy, metrics.top_k_categorical_accuracy, metrics.sparse_top_k_categorical_accuracy,
+    metrics.mean_squared_error, metrics.mean_absolute_error, metrics.categorical_crossentropy,
+    metrics.sparse_categorical_crossentropy, metrics.binary_crossentropy)}  # fmt: skip
+_GIVEN = ("name", "trainable", "input_shape")  # of every layer: not arguments that a custom layer has to repeat
+
+
+def layer_entry(layer: layers.Layer) -> dict:
+    """A layer without its weights. Its initializers are entries, its activation a name or a function's."""
+    where, found = f"layer {layer.name}", _entry("layer", layer, f"layer {layer.name}")
+    config = found["config"]
+    for key in config:
+        value = getattr(layer, key, None)
+        if isinstance(value, initializers.Initializer):
+            config[key] = initializer_entry(value, f"{where}: {key}")
+        elif callable(value):
+            own = ACTIVATIONS.get(getattr(value, "__name__", "")) is value
+            config[key] = value.__name__ if own else function_entry(value, f"{where}: {key}")
+    return found | {"config": plain(config, where), "named": layer.named}
+
+
+def initializer_entry(initializer: initializers.Initializer, where: str) -> dict:
+    if isinstance(initializer, initializers.Custom):
+        return function_entry(initializer.function, where)
+    return _entry("initializer", initializer, where)
+
+
+def optimizer_entry(optimizer: optimizers.Optimizer) -> dict:
+    """An optimizer with its present learning rate, without its slots."""
+    where = f"optimizer {optimizer.name}"
+    found = _entry("optimizer", optimizer, where)
+    if optimizer.schedule is not None:
+        found["config"]["learning_rate"] = function_entry(optimizer.schedule, f"{where}: learning_rate")
+    return found | {"config": plain(found["config"] | {"name": optimizer.name}, where)}
+
+
+def loss_entry(loss: losses.Loss) -> dict:
+    if isinstance(loss, losses.FunctionLoss):
+        return function_entry(loss.function, "loss")
+    return _entry("loss", loss, f"loss {loss.name}")
+
+
+def metric_entry(metric: metrics.Metric) -> dict:
+    where = f"metric {metric.name}"
+    if type(metric) is not metrics.MeanMetricWrapper:
+        return _entry("metric", metric, where)
+    own = METRIC_FUNCTIONS.get(getattr(metric.fn, "__name__", "")) is metric.fn
+    fn = metric.fn.__name__ if own else function_entry(metric.fn, where)
+    config = {"fn": fn, "name": metric.name, "direction": metric.direction} | metric.options
+    return {"class_name": "MeanMetricWrapper", "config": plain(config, where)}
+
+
+def function_entry(function: Callable, where: str) -> dict:
+    """A user's function by its name.  Raises ArgumentError for one that has none: nobody could find it again."""
+    name = getattr(function, "__name__", "")
+    expected, fix = "a function with a name, to be found again by it", "write it with def"
+    require(name.isidentifier(), f"save: {where}", expected, name or repr(function), fix, error=ArgumentError)
+    return {"function": name}
+
+
+def _entry(what: str, thing: Any, where: str) -> dict:
+    cls = type(thing)
+    own = TABLES[what].get(cls.__name__) is cls
+    held = vars(thing) | getattr(thing, "options", {})
+    parameters = _named(cls)
+    if hasattr(thing, "get_config"):
+        config = dict(thing.get_config())
+    else:
+        config = {name: held[name] for name in parameters if name in held}
+    # What one of our classes leaves out of its config has one possible value, also in a class derived from it.
+    settled = {name for base in cls.__mro__ if TABLES[what].get(base.__name__) is base for name in _named(base)}
+    lost = [name for name in parameters if name not in {*config, *settled, *_GIVEN}]
+    fix = f"write config = {tuple(lost)} in the class" if what == "layer" else "give it a get_config"
+    expected = f"{cls.__name__}.get_config() to hold every argument of the constructor"
+    require(not lost, f"save: {where}", expected, f"none of {', '.join(lost)}", fix, error=ArgumentError)
+    found = {"class_name": cls.__name__, "config": config if what == "layer" else plain(config, where)}
+    return found if own else found | {"custom": True}
+
+
+def _named(cls: type) -> dict[str, inspect.Parameter]:
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {n: p for n, p in inspect.signature(cls).parameters.items() if p.kind not in kinds}
+
+
+def plain(value: Any, where: str) -> Any:
+    """`value` as None, booleans, finite numbers, strings, lists, dicts.  Raises ArgumentTypeError for anything else."""
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        return {key: plain(item, where) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item, where) for item in value]
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        value = value.item()  # a NumPy scalar
+    ok = value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value))
+    expected = "a configuration of numbers, strings, lists and dicts"
+    require(ok, f"save: {where}", expected, f"{value!r:.80}", error=ArgumentTypeError)
+    return value

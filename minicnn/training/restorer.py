@@ -1,0 +1,134 @@
+"""From the entries of plain.py back to layers, optimizers, losses and metrics.
+
+What is ours is looked up in the tables of plain.py, what is the user's in `custom_objects`. Whatever an entry says, the
+outcome is an object or one error that names the file, the entry and what is wrong with it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .. import layers, losses, metrics, optimizers
+from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, require
+from . import plain
+
+
+class Restorer:
+    """Entries -> objects.  where: the file, for messages; custom: the user's classes and functions by name."""
+
+    def __init__(self, where: str, custom: Mapping[str, Any] | None = None):
+        ok = custom is None or isinstance(custom, Mapping)
+        require(ok, where, "custom_objects to be a dict", repr(custom), error=ArgumentTypeError)
+        self.where, self.custom = where, dict(custom or {})
+
+    def check_custom(self, document: Any) -> None:
+        """Raise ArgumentError that lists every class and function of the user's that is not at hand."""
+        names = dict.fromkeys(_custom_names(document))
+        lacking = [name for name in names if name not in self.custom]
+        require(
+            not lacking, self.where, "custom_objects with " + ", ".join(names),
+            "none of " + ", ".join(lacking) if self.custom else "none",
+            "pass custom_objects={" + ", ".join(f'"{name}": ...' for name in lacking) + "}", error=ArgumentError,
+        )  # fmt: skip
+
+    def layer(self, number: int, entry: Any) -> layers.Layer:
+        where = f"{self.where}: layer {number}"
+        cls, config = self._class("layer", entry, where)
+        made = self._make(cls.from_config, cls, self._inner(config, where), where)
+        named = entry.get("named", True)
+        require(isinstance(named, bool), where, "named to be true or false", repr(named), error=DataError)
+        made.named = named
+        return made
+
+    def optimizer(self, entry: Any) -> optimizers.Optimizer:
+        return self._thing("optimizer", entry)
+
+    def loss(self, entry: Any) -> losses.Loss:
+        if isinstance(entry, str):
+            return self._checked(lambda: losses.get(entry), "loss")
+        if "function" in _dict(entry, f"{self.where}: loss"):
+            return losses.get(self._function(entry, f"{self.where}: loss"))
+        return self._thing("loss", entry)
+
+    def metric(self, entry: Any) -> metrics.Metric:
+        if isinstance(entry, str):
+            return self._checked(lambda: metrics.get(entry), "metric")
+        where = f"{self.where}: metric"
+        if "function" in _dict(entry, where):
+            return metrics.get(self._function(entry, where))
+        fn = entry.get("config", {}).get("fn") if isinstance(entry.get("config"), dict) else None
+        if isinstance(fn, str):
+            known = plain.METRIC_FUNCTIONS
+            require(fn in known, where, f"one of {', '.join(known)}", repr(fn), nearest(fn, known), error=DataError)
+            entry = entry | {"config": entry["config"] | {"fn": known[fn]}}
+        return self._thing("metric", entry)
+
+    def _thing(self, what: str, entry: Any):
+        where = f"{self.where}: {what}"
+        cls, config = self._class(what, entry, where)
+        from_config = getattr(cls, "from_config", lambda config: cls(**config))
+        return self._make(from_config, cls, self._inner(config, where), where)
+
+    def _inner(self, config: dict, where: str) -> dict:
+        """The arguments, with functions and initializers in place of their entries."""
+        made = {}
+        for key, value in config.items():
+            if isinstance(value, dict) and "function" in value:
+                value = self._function(value, f"{where}: {key}")
+            elif isinstance(value, dict) and "class_name" in value:
+                value = self._thing("initializer", value)
+            made[key] = value
+        return made
+
+    def _class(self, what: str, entry: Any, where: str) -> tuple[type, dict]:
+        entry = _dict(entry, where)
+        name, config = entry.get("class_name"), _dict(entry.get("config"), where)
+        if entry.get("custom") is True:
+            cls = self.custom.get(name) if isinstance(name, str) else None
+            ok = isinstance(cls, type) and issubclass(cls, plain.BASES[what])
+            expected = f"custom_objects to hold {name!r:.80} as a class derived from {plain.BASES[what].__name__}"
+            require(ok, where, expected, repr(cls), error=ArgumentTypeError)
+            return cls, config
+        table = plain.TABLES[what]
+        known = isinstance(name, str) and name in table
+        expected = f"a class of minicnn's: {', '.join(table)}"
+        fix = "" if known else nearest(name, table)
+        require(known, where, expected, f"{name!r:.80}", fix, error=DataError)
+        return table[name], config
+
+    def _function(self, entry: dict, where: str) -> Callable:
+        function = self.custom.get(entry["function"]) if isinstance(entry["function"], str) else None
+        expected = f"custom_objects to hold the function {entry['function']!r:.80}"
+        require(callable(function), where, expected, repr(function), error=ArgumentTypeError)
+        return function
+
+    def _make(self, make: Callable, cls: type, config: dict, where: str):
+        """make(config), with every complaint about its arguments as one DataError."""
+        try:
+            return make(config)
+        except (MinicnnError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as cause:
+            raise DataError(f"{where} ({cls.__name__}): {cause}") from None
+
+    def _checked(self, make: Callable, what: str):
+        try:
+            return make()
+        except MinicnnError as cause:
+            raise DataError(f"{self.where}: {cause}") from None
+
+
+def _dict(value: Any, where: str) -> dict:
+    require(isinstance(value, dict), where, "an object with class_name and config", f"{value!r:.80}", error=DataError)
+    return value
+
+
+def _custom_names(value: Any):
+    """The names of all custom entries inside a document, in order."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _custom_names(item)
+    elif isinstance(value, dict):
+        if value.get("custom") is True and isinstance(value.get("class_name"), str):
+            yield value["class_name"]
+        if isinstance(value.get("function"), str):
+            yield value["function"]
+        for item in value.values():
+            yield from _custom_names(item)

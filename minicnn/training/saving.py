@@ -1,0 +1,128 @@
+"""Saving: what a model writes down about itself. How it is read back is loading.py; the files are minicnn/io's."""
+
+import json
+import os
+
+from ..errors import ArgumentError, NotBuiltError, require
+from . import plain
+from .stack import LayerStack
+
+FORMAT = 1  # of the architecture as JSON
+
+
+class Savable(LayerStack):
+    """save, save_weights, load_weights, to_json, get_config, from_config."""
+
+    def save(self, path, overwrite: bool = True) -> None:
+        """Write the whole model to one file: architecture, weights, optimizer, loss, metrics, training state.
+
+        path       "name.minicnn": a fit after load_model goes on with the same bytes as without the detour;
+                   "name.keras": for Keras 3, without custom classes and functions (needs h5py)
+        overwrite  False: a file that exists is an error
+        Raises ArgumentError for another suffix and for what cannot be found again by name (a lambda); NotBuiltError.
+        Differs from Keras: overwrite=False does not ask on the terminal; an unbuilt model is an error.
+        """
+        from ..io import keras_files, model_file
+
+        path = model_file.checked(path, "save")
+        free = overwrite or not os.path.exists(path)
+        require(free, "save", "a new file name", repr(path), "say overwrite=True", error=ArgumentError)
+        document = self.check_savable(path)
+        if path.endswith(model_file.KERAS):
+            keras_files.save_model(path, document, self.layers, self.optimizer and _keras_optimizer(self))
+        else:
+            model_file.write(path, document, _arrays(self))
+
+    def check_savable(self, path) -> dict:
+        """The document that save(path) would write.  Raises what save would raise, and writes nothing."""
+        from ..io import hdf5, keras_config
+
+        fix = "call build((None, H, W, C)), or fit it"
+        require(self.built, f"save: {self.name}", "a built model", "one without weights", fix, error=NotBuiltError)
+        document = {"class_name": "Sequential", "config": self.get_config(), "dtype": self.backend.dtype.name,
+                    "compiled": _compiled(self), "training": _training(self)}  # fmt: skip
+        if os.fspath(path).endswith(".keras"):
+            hdf5.h5py()
+            keras_config.from_document(document)
+        return document
+
+    def save_weights(self, path, overwrite: bool = True) -> None:
+        """Write the weights alone: "name.safetensors", or "name.weights.h5" for Keras."""
+        from ..io.weights import save_weights
+
+        save_weights(self, path, overwrite=overwrite)
+
+    def load_weights(self, path) -> None:
+        """Read weights that save_weights, or Keras's, wrote; numbers, shapes and types must agree."""
+        from ..io.weights import load_weights
+
+        load_weights(self, path)
+
+    def get_config(self) -> dict:
+        """The architecture as plain values: name, input_shape, layers."""
+        shape = None if self.input_shape is None else list(self.input_shape)
+        return {"name": self.name, "input_shape": shape, "layers": [plain.layer_entry(layer) for layer in self.layers]}
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None, **options):
+        """A new model of the architecture that get_config described.  options: seed, device, kernels, threads."""
+        from .loading import build
+        from .restorer import Restorer
+
+        return build(config, Restorer("from_config", custom_objects), cls=cls, **options)
+
+    def to_json(self, **kwargs) -> str:
+        """The architecture as JSON, for model_from_json.  kwargs go to json.dumps: indent=2."""
+        return json.dumps({"class_name": "Sequential", "format": FORMAT, "config": self.get_config()}, **kwargs)
+
+
+def weight_names(model) -> dict[int, str]:
+    """id of a weight -> "layer/weight", unique because layers' names are."""
+    return {id(p): f"{layer.name}/{p.path.rpartition('/')[2]}" for layer in model.layers for p in layer.weights}
+
+
+def _compiled(model) -> dict | None:
+    if model.optimizer is None:
+        return None
+    return {
+        "optimizer": plain.optimizer_entry(model.optimizer),
+        "loss": None if model.loss is None else plain.loss_entry(model.loss),
+        "metrics": [plain.metric_entry(m) for m in model.metrics],
+        "weighted_metrics": [plain.metric_entry(m) for m in model.weighted_metrics],
+    }
+
+
+def _training(model) -> dict:
+    names, optimizer = weight_names(model), model.optimizer
+    stepped = [] if optimizer is None else [names[id(p)] for p in optimizer.params if id(p) in names]
+    return {
+        "seed": model.streams.seed, "step": model.streams.step, "epoch": model.streams.epoch,
+        "iterations": 0 if optimizer is None else optimizer.iterations,
+        "parameters": stepped, "slots": list(optimizer.slots) if stepped else [],
+    }  # fmt: skip
+
+
+def _arrays(model) -> dict:
+    names = weight_names(model)
+    weights = [p for layer in model.layers for p in layer.weights]
+    arrays = {f"weights/{names[id(p)]}": p.numpy() for p in weights}
+    distinct = len(arrays) == len(weights)
+    fix = "name the weights of your layers differently"
+    require(distinct, f"save: {model.name}", "one name per weight", "two of one name", fix, error=ArgumentError)
+    if model.optimizer is not None:
+        for slot, values in model.optimizer.get_state().items():
+            for p, array in zip(model.optimizer.params, values, strict=True):
+                if id(p) in names:  # not one of a layer that was popped
+                    arrays[f"optimizer/{slot}/{names[id(p)]}"] = array
+    return arrays
+
+
+def _keras_optimizer(model) -> dict | None:
+    """What Keras keeps of an optimizer, in Keras's units; None when it steps other weights than the trainable ones."""
+    optimizer, params = model.optimizer, model.trainable_weights
+    if [id(p) for p in optimizer.params] == [id(p) for p in params]:
+        return {"iterations": optimizer.iterations, "slots": optimizer.get_state(), "count": len(params)}
+    if optimizer.params:
+        return None
+    slots = {s: [p.numpy() * 0 + optimizer.start for p in params] for s in optimizer.slots}
+    return {"iterations": 0, "slots": slots, "count": len(params)}
