@@ -7,9 +7,10 @@ and every vector of channels or filters (arithmetic is a third of it, loads, sto
     im2col      OH OW, whole tiles of rows * KH KW * C * vectors(O)
     winograd    tiles * points * (C * vectors(O) + TRANSFORM * (vectors(C) + vectors(O)))
 
-So Winograd wins where C and O are large against TRANSFORM, and where its 4x4 tiles fit the image: of the 16 tiles of a
-14 x 14 image 23 % is thrown away. Not counted: the filters' transform, which a batch shares. The kernels ask `choose`
-at every call, and `plan_conv2d` tells what they will do.
+So Winograd wins where C and O are large against TRANSFORM, and where its tiles fit the image. For 3x3 windows it has
+two variants and takes the one with less to do: a 14 x 14 image is 16 tiles of 4x4 with 36 points each or 9 of 5x5 with
+49, 576 or 441 products; an 11 x 11 image is 9 tiles either way, 324 or 441. Not counted: the filters' transform, which
+a batch shares. The kernels ask `choose` at every call, and `plan_conv2d` tells what they will do.
 """
 
 from functools import lru_cache
@@ -20,6 +21,7 @@ import numba
 from ..contract import ALGORITHMS
 from . import winograd
 from .simd import LANES, ROWS, WIDTH
+from .transforms import WINDOWS
 
 TRANSFORM = 16  # vector instructions; 12 to 18 measured over 3 to 256 channels, images of 2x2 to 28x28
 MARGIN = 1.1  # how much cheaper Winograd must be to be worth its rounding errors
@@ -45,8 +47,7 @@ def cost(algorithm: str, out_size, window, channels: int, filters: int) -> float
     c, o = -(-channels // LANES), -(-filters // LANES)
     if algorithm == "im2col":
         return -(-out_size[0] * out_size[1] // ROWS) * ROWS * window[0] * window[1] * channels * o
-    tiles, points = winograd.tiles(out_size), winograd.points(window[0])
-    return tiles[0] * tiles[1] * points * (channels * o + TRANSFORM * (c + o))
+    return winograd.variant(out_size, window[0]).products(out_size) * (channels * o + TRANSFORM * (c + o))
 
 
 @lru_cache(4096)
@@ -55,7 +56,7 @@ def choose(algorithm: str, out_size, window, strides, channels: int, filters: in
 
     Raises ValueError for a name that is not in ALGORITHMS and for Winograd where it does not exist.
     """
-    exists = tuple(strides) == (1, 1) and window[0] == window[1] and window[0] in winograd.WINDOWS
+    exists = tuple(strides) == (1, 1) and window[0] == window[1] and window[0] in WINDOWS
     if algorithm not in ALGORITHMS:
         raise ValueError(f"conv2d: expected algorithm one of {', '.join(ALGORITHMS)}, received {algorithm!r}")
     if algorithm == "winograd" and not exists:
@@ -84,8 +85,8 @@ def plan_conv2d(x_shape, w_shape, strides, pads, algorithm="auto") -> ConvPlan:
     ):
         chosen = choose(algorithm, tuple(out_size), (kh, kw), strides, c, o)
         if chosen == "winograd":
-            tiles, tile = winograd.tiles(out_size), f"F(4x4, {kh}x{kw})"
-            products = n * tiles[0] * tiles[1] * winograd.points(kh)
+            variant = winograd.variant(out_size, kh)
+            products, tile = n * variant.products(out_size), str(variant)
             memory = winograd.workspace(kernel, x_shape, y_shape, kh, threads)
         else:
             products, tile = n * y_shape[1] * y_shape[2] * kh * kw, f"{ROWS} x {WIDTH} sums"

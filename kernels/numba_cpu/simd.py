@@ -80,7 +80,6 @@ TILE = choose_tile(*cpu_target.target_context.codegen().magic_tuple())
 LANES, ROWS, WIDTH = TILE.lanes, TILE.rows, TILE.vectors * TILE.lanes
 
 
-
 def stamp(*stems: str) -> str:
     """What compiled code depends on beyond its own file: the tile and the text of this file and of its neighbours.
 
@@ -221,6 +220,85 @@ def _tile_kernel(tile: Tile, vectors: int):
 
 wide = _tile_kernel(TILE, TILE.vectors)
 narrow = _tile_kernel(TILE, 1)
+
+
+def _product_function(rows, vectors, add):
+    """The LLVM function (a, a_row, a_step, b, b_step, y, y_row, used, depth) behind `product_kernel`."""
+    name, pointer = f"minicnn.simd.product.{rows}x{vectors}.{'add' if add else 'store'}", F32.as_pointer()
+    kinds = [pointer, I64, I64, pointer, I64, pointer, I64, I64, I64]
+
+    def build(module):
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+        function.linkage = "linkonce_odr"
+        function.attributes.add("noinline")  # once in a library, not in every loop around it, which takes LLVM longer
+        a, a_row, a_step, b, b_step, y, y_row, used, depth = function.args
+        builder = ir.IRBuilder(function.append_basic_block())
+        vector = ir.VectorType(F32, LANES)
+        fma_name = f"llvm.{'fma' if TILE.fma else 'fmuladd'}.v{LANES}f32"
+        fma = cgutils.get_or_insert_function(module, ir.FunctionType(vector, [vector] * 3), fma_name)
+        last = builder.sub(used, I64(1))  # rows beyond repeat it, as in the micro-kernel
+        row = [builder.select(builder.icmp_signed("<", I64(t), last), I64(t), last) for t in range(rows)]
+        a_rows = [builder.gep(a, [builder.mul(r, a_row)]) for r in row]
+        entry, column, done = builder.block, function.append_basic_block("column"), function.append_basic_block("done")
+        builder.branch(column)
+
+        builder.position_at_end(column)
+        starts = [depth, I64(0), I64(0), *[ir.Constant(vector, [0.0] * LANES)] * (rows * vectors)]
+        phis = [builder.phi(start.type) for start in starts]
+        left, a_index, b_index, *sums = phis
+        line = builder.gep(b, [b_index])
+        factors = [builder.load(_nth(builder, line, v), align=4) for v in range(vectors)]
+        for t, start in enumerate(a_rows):
+            scalar = _splat(builder, builder.load(builder.gep(start, [a_index])), LANES)
+            for v in range(vectors):
+                sums[t * vectors + v] = builder.call(fma, [scalar, factors[v], sums[t * vectors + v]])
+        after = builder.add(a_index, a_step)
+        # Hide where the index comes from: LLVM would make one moving pointer per row of it.
+        after = builder.call(ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0"), [after])
+        ends = [builder.sub(left, I64(1)), after, builder.add(b_index, b_step), *sums]
+        for phi, start, end in zip(phis, starts, ends, strict=True):
+            phi.add_incoming(start, entry)
+            phi.add_incoming(end, column)
+        builder.cbranch(builder.icmp_signed(">", ends[0], I64(0)), column, done)
+
+        builder.position_at_end(done)
+        y_rows = [builder.gep(y, [builder.mul(r, y_row)]) for r in row]
+        places = [_nth(builder, start, v) for start in y_rows for v in range(vectors)]
+        if add:
+            sums = [builder.fadd(builder.load(p, align=4), s) for p, s in zip(places, sums, strict=True)]
+        for place, value in zip(places, sums, strict=True):
+            builder.store(value, place, align=4)
+        builder.ret_void()
+        return function
+
+    return lambda module: module.globals.get(name) or build(module)
+
+
+def _nth(builder, pointer, v):
+    return builder.bitcast(builder.gep(pointer, [I64(v * LANES)]), ir.VectorType(F32, LANES).as_pointer())
+
+
+def product_kernel(rows, vectors, add):
+    """The micro-kernel without tables, epilogue and remainders, for matrices of whole vectors with regular rows.
+
+    y[y0 + t*y_row + o] = or += sum over k < depth of a[a0 + t*a_row + k*a_step] * b[b0 + k*b_step + o], depth > 0,
+    for t < used (1 to rows) and o < vectors * LANES.
+    """
+    function = _product_function(rows, vectors, add)
+
+    @intrinsic
+    def product(typingctx, a, a0, a_row, a_step, b, b0, b_step, y, y0, y_row, used, depth):
+        def codegen(context, builder, signature, arguments):
+            a, a0, a_row, a_step, b, b0, b_step, y, y0, y_row, used, depth = arguments
+            data = [context.make_array(floats)(context, builder, array).data for array in (a, b, y)]
+            a, b, y = (builder.gep(start, [first]) for start, first in zip(data, (a0, b0, y0), strict=True))
+            builder.call(function(builder.module), [a, a_row, a_step, b, b_step, y, y_row, used, depth])
+            return context.get_dummy_value()
+
+        floats, i = types.float32[::1], types.int64
+        return types.void(floats, i, i, i, floats, i, i, floats, i, i, i, i), codegen
+
+    return product
 
 
 def _vector_pointer(context, builder, array, index):

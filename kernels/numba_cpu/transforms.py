@@ -1,0 +1,278 @@
+"""Winograd's transforms: the matrices of each variant, exact, and vector code that multiplies by them.
+
+(What they are for: winograd.py.) Everything here is done by one function of LLVM code,
+
+    lines:  for k < count:  y[k*y_line + r*y_step] = sum_c M[r, c] x_c[k*x_line]         every x, y a vector of LANES
+
+M is one of the matrices below, its number an argument; the lines x_0, x_1, ... lie at any addresses. A transform of a
+square takes two calls, columns first, then rows. Points come in pairs +a, -a, whose rows of B' differ in the sign of
+every second number: even and odd half are computed once, then added and subtracted (`_multiply`). All entries of B' and
+A are exact in float32.
+"""
+
+import math
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from .simd import F32, I64, LANES, TILE, _splat
+
+
+class Variant(NamedTuple):
+    """F(tile x tile, taps x taps): tile + taps - 1 points, the last one infinity (the leading coefficient)."""
+
+    tile: int  # outputs along a side of a tile
+    taps: int
+    finite: tuple  # points; opposite ones are neighbours
+
+    @property
+    def side(self):
+        return self.tile + self.taps - 1
+
+    def tiles(self, size) -> tuple[int, int]:
+        """Rows and columns of tiles in an image of `size` pixels."""
+        return -(-size[0] // self.tile), -(-size[1] // self.tile)
+
+    def products(self, size) -> int:
+        """Points of all tiles of an image."""
+        return math.prod(self.tiles(size)) * self.side**2
+
+    def __str__(self):
+        return f"F({self.tile}x{self.tile}, {self.taps}x{self.taps})"
+
+
+def _pairs_of(*points):
+    return tuple(sign * Fraction(a) for a in points for sign in (1, -1))
+
+
+VARIANTS = (
+    Variant(4, 3, (Fraction(0), *_pairs_of("5/8", "3/2"))),
+    Variant(5, 3, _pairs_of("1/4", "7/8", "7/4")),
+    Variant(4, 5, (Fraction(0), *_pairs_of(1, 2, "1/2"))),
+)
+WINDOWS = tuple(sorted({v.taps for v in VARIANTS}))
+
+
+class Matrices(NamedTuple):
+    """y = A' ((G g) * (B' d)), rows of Fractions."""
+
+    a_t: tuple
+    g: tuple
+    b_t: tuple
+
+
+def transposed(matrix):
+    return tuple(zip(*matrix, strict=True))
+
+
+def cook_toom(points, outputs: int) -> Matrices:
+    """The matrices for `outputs` outputs and a window of len(points) + 2 - outputs taps.
+
+    Row of B' for point a: the coefficients of prod (x - b) over all other points b; its value at a scales G's row.
+    """
+
+    def polynomial(roots):  # prod (x - root), lowest power first
+        coefficients = [Fraction(1)]
+        for root in roots:
+            shifted, scaled = [Fraction(0), *coefficients], [*(root * c for c in coefficients), Fraction(0)]
+            coefficients = [s - t for s, t in zip(shifted, scaled, strict=True)]
+        return coefficients
+
+    taps, b_t, g = len(points) + 2 - outputs, [], []
+    for a in points:
+        others = polynomial([b for b in points if b != a])
+        scale = sum(c * a**k for k, c in enumerate(others))
+        b_t.append((*others, Fraction(0)))
+        g.append(tuple(a**j / scale for j in range(taps)))
+    b_t.append(tuple(polynomial(points)))
+    g.append(tuple(Fraction(int(j == taps - 1)) for j in range(taps)))
+    a_t = [(*(a**i for a in points), Fraction(int(i == outputs - 1))) for i in range(outputs)]
+    return Matrices(tuple(a_t), tuple(g), tuple(b_t))
+
+
+def _sum_of_products(builder, row, x):
+    """sum row[k] x[k], or None for a row of zeros: as few instructions as its ones and minus ones allow."""
+    terms = [(c, v) for c, v in zip(row, x, strict=True) if c]
+    terms.sort(key=lambda term: (term[0] != 1, abs(term[0]) != 1))
+    total = None
+    for c, v in terms:
+        if total is None:
+            total = v if c == 1 else builder.fmul(v, _constant(c))
+        elif abs(c) == 1:
+            total = builder.fadd(total, v) if c == 1 else builder.fsub(total, v)
+        else:
+            total = _fma(builder, _constant(c), v, total)
+    return total
+
+
+def _constant(value):
+    return ir.Constant(ir.VectorType(F32, LANES), [float(np.float32(float(value)))] * LANES)
+
+
+def _fma(builder, a, b, c):
+    vector = ir.VectorType(F32, LANES)
+    name = f"llvm.{'fma' if TILE.fma else 'fmuladd'}.v{LANES}f32"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
+    return builder.call(function, [a, b, c])
+
+
+def _exact(value):
+    return Fraction(float(np.float32(float(value)))) == value
+
+
+def _opposite(first, second):
+    """Whether two rows are equal up to signs, with some equal and some opposite entries: those of points a and -a."""
+    pairs = [(a, b) for a, b in zip(first, second, strict=True) if a or b]
+    return all(abs(a) == abs(b) for a, b in pairs) and len({a == b for a, b in pairs}) == 2
+
+
+def _pairs(rows):
+    """Neighbouring rows of opposite points: the first's number."""
+    return [k for k in range(len(rows) - 1) if _opposite(rows[k], rows[k + 1])]
+
+
+def _multiply(builder, matrix, x):
+    """matrix x for a vector of values x.
+
+    Columns of opposite points: their sum and difference take their place, each row needs one of them.
+    Rows of opposite points: row . x = even + odd and even - odd; odd is divided by one of its factors, f, so that the
+    last step is even + f odd and even - f odd, two fused multiply-adds. f leaves exact factors if there are such.
+    """
+    columns, x = [list(column) for column in transposed(matrix)], list(x)
+    for k in _pairs(columns):
+        both = list(zip(columns[k], columns[k + 1], strict=True))
+        x[k : k + 2] = builder.fadd(x[k], x[k + 1]), builder.fsub(x[k], x[k + 1])
+        columns[k], columns[k + 1] = [a if a == b else 0 for a, b in both], [a if a != b else 0 for a, b in both]
+    rows, y = transposed(columns), [None] * len(matrix)
+    for k in _pairs(rows):
+        both = list(zip(rows[k], rows[k + 1], strict=True))
+        even = _sum_of_products(builder, [a if a == b else 0 for a, b in both], x)
+        factors = [a for a, b in both if a != b]
+        factor = max(factors, key=lambda f: sum(_exact(a / f) for a in factors))
+        odd = _sum_of_products(builder, [a / factor if a != b else 0 for a, b in both], x)
+        if factor == 1:
+            y[k], y[k + 1] = builder.fadd(even, odd), builder.fsub(even, odd)
+        else:
+            y[k], y[k + 1] = (_fma(builder, _constant(f), odd, even) for f in (factor, -factor))
+    return [_sum_of_products(builder, row, x) if done is None else done for row, done in zip(rows, y, strict=True)]
+
+
+MATRICES = [cook_toom(v.finite, v.tile) for v in VARIANTS]
+# The numbers of the matrices: that of the variant in VARIANTS plus one of these.
+IMAGE, OUTPUTS, BACK, FILTERS, FILTERS_BACK = (k * len(VARIANTS) for k in range(5))
+_NUMBERED = [
+    *(m.b_t for m in MATRICES),  # d -> points
+    *(transposed(m.a_t) for m in MATRICES),  # dy -> points
+    *(m.a_t for m in MATRICES),  # points -> y
+    *(m.g for m in MATRICES),  # w -> points
+    *(transposed(m.g) for m in MATRICES),  # points -> dw
+]
+
+
+def _lines_function(name, matrices, epilogue):
+    """The LLVM function behind `lines`, or with an epilogue behind `last_lines`."""
+    pointer = F32.as_pointer()
+    kinds = [I64, I64, pointer, I64, I64, I64.as_pointer(), I64, I64]
+    kinds += [I64, pointer, *[pointer] * 3, F32] if epilogue else []
+
+    def build(module):
+        function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
+        function.linkage = "linkonce_odr"
+        function.attributes.add("noinline")  # once in a library, not in every loop around it, which takes LLVM longer
+        which, count, y, y_line, y_step, x, x_offset, x_line, *rest = function.args
+        builder = ir.IRBuilder(function.append_basic_block())
+
+        def load(start):
+            return builder.load(builder.bitcast(start, ir.VectorType(F32, LANES).as_pointer()), align=4)
+
+        def finish(values):
+            bias, scale, shift = map(load, rest[2:5])
+            floor = _splat(builder, rest[5], LANES)
+            values = [builder.fadd(v, bias) for v in values]
+            values = [builder.select(builder.fcmp_ordered(">", floor, v), floor, v) for v in values]  # NaN stays
+            return [_fma(builder, v, scale, shift) for v in values]
+
+        def lines(matrix):
+            starts = [builder.inttoptr(builder.load(builder.gep(x, [I64(c)])), pointer) for c in range(len(matrix[0]))]
+            starts = [builder.gep(start, [x_offset]) for start in starts]
+            with cgutils.for_range(builder, count) as loop:
+                place = builder.mul(loop.index, x_line)
+                values = _multiply(builder, matrix, [load(builder.gep(start, [place])) for start in starts])
+                to = builder.gep(y, [builder.mul(loop.index, y_line)])
+                for r, value in enumerate(finish(values) if epilogue else values):
+                    there = builder.select(builder.icmp_signed("<", I64(r), rest[0]), to, rest[1]) if epilogue else to
+                    builder.store(value, builder.bitcast(there, value.type.as_pointer()), align=4)
+                    to = builder.gep(to, [y_step])
+
+        done = function.append_basic_block()
+        switch = builder.switch(which, done)
+        for n, matrix in enumerate(matrices):
+            block = function.append_basic_block()
+            switch.add_case(I64(n), block)
+            builder.position_at_end(block)
+            lines(matrix)
+            builder.branch(done)
+        builder.position_at_end(done)
+        builder.ret_void()
+        return function
+
+    return lambda module: module.globals.get(name) or build(module)
+
+
+def _data(context, builder, kind, array, index):
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
+
+
+_FLOATS, _TABLE, _INTEGER = types.float32[::1], types.int64[::1], types.int64
+_plain = _lines_function("minicnn.transforms.lines", _NUMBERED, False)
+_finish = _lines_function("minicnn.transforms.last_lines", [m.a_t for m in MATRICES], True)
+
+
+@intrinsic
+def lines(typingctx, which, count, y, j, y_line, y_step, table, x_offset, x_line):
+    """y[j + k*y_line + r*y_step] = sum_c M[r, c] x_c[x_offset + k*x_line]; x_c lies at the address table[c]."""
+
+    def codegen(context, builder, signature, arguments):
+        which, count, y, j, y_line, y_step, table, x_offset, x_line = arguments
+        y, table = _data(context, builder, _FLOATS, y, j), _data(context, builder, _TABLE, table, I64(0))
+        builder.call(_plain(builder.module), [which, count, y, y_line, y_step, table, x_offset, x_line])
+        return context.get_dummy_value()
+
+    i = _INTEGER
+    return types.void(i, i, _FLOATS, i, i, i, _TABLE, i, i), codegen
+
+
+@intrinsic
+def last_lines(typingctx, which, count, y, j, y_line, y_step, table, x_offset, x_line,
+               used, spare, vectors, line, o, floor):  # fmt: skip
+    """The last half of A' M A: as `lines`, but y = scale max(that + bias, floor) + shift, and only for r < used.
+
+    Bias, scale and shift are vectors[line : ], vectors[2*line : ] and vectors[3*line : ], from o on.
+    """
+
+    def codegen(context, builder, signature, arguments):
+        which, count, y, j, y_line, y_step, table, x_offset, x_line, used, spare, vectors, line, o, floor = arguments
+        y, table = _data(context, builder, _FLOATS, y, j), _data(context, builder, _TABLE, table, I64(0))
+        spare, vectors = (_data(context, builder, _FLOATS, a, k) for a, k in ((spare, I64(0)), (vectors, o)))
+        vectors = [builder.gep(vectors, [builder.mul(line, I64(k))]) for k in (1, 2, 3)]
+        arguments = [which, count, y, y_line, y_step, table, x_offset, x_line, used, spare, *vectors, floor]
+        builder.call(_finish(builder.module), arguments)
+        return context.get_dummy_value()
+
+    i = _INTEGER
+    return types.void(i, i, _FLOATS, i, i, i, _TABLE, i, i, i, _FLOATS, _FLOATS, i, i, types.float32), codegen
+
+
+@intrinsic
+def address_of(typingctx, x, i):
+    """The address of x[i]."""
+
+    def codegen(context, builder, signature, arguments):
+        return builder.ptrtoint(_data(context, builder, _FLOATS, *arguments), I64)
+
+    return types.int64(_FLOATS, types.int64), codegen
