@@ -1,28 +1,67 @@
-"""The GPU's seat. Its kernels are not written yet; what is missing on this machine is said in one sentence."""
+"""The GPU: CuPy arrays and the kernel set cuda. What is missing on this machine is said in one sentence.
 
-from ..errors import DeviceError
+No GPU has run this file or its kernels yet: the tests run the kernels emulated on the CPU, and this file without a
+driver.
+"""
+
+import numpy as np
+
+from minicnn.kernels import cuda as kernel_set_cuda
+from minicnn.kernels.cuda.launch import PRECISIONS, CuPyLauncher
+
+from ..errors import ArgumentError, DeviceError, one_of, require
 from .base import Backend
 
 INSTALL = 'pip install "minicnn[cuda13]" (CUDA 13) or pip install "minicnn[cuda12]" (CUDA 12)'
+SETS = ("auto", "cuda")
+
+
+def _cupy():
+    """CuPy, with a GPU that it can use.  Raises DeviceError: the cause and what to do."""
+    try:
+        import cupy
+    except ImportError as cause:
+        raise DeviceError(
+            f'device "cuda": expected CuPy to be installed, received "{cause}"; run {INSTALL}, or use the CPU'
+        ) from None
+    if not cupy.is_available():
+        raise DeviceError(
+            f'device "cuda": expected an NVIDIA GPU with its driver, received none that CuPy {cupy.__version__} '
+            f"can use; install the driver, check that CuPy matches its CUDA version ({INSTALL}), or use the CPU"
+        )
+    return cupy
 
 
 class CUDA(Backend):
-    """CuPy arrays and the kernel set `cuda`.  Raises DeviceError: the cause and what to do."""
+    """The current GPU.  Raises DeviceError where there is none: the cause and what to do.
+
+    precision  how matrix products read their operands: PRECISIONS in kernels/cuda/launch.py. Weights, statistics and
+               all sums are float32.
+    """
 
     name = "cuda"
 
-    def __init__(self, kernel_set: str = "auto", dtype: str = "float32", threads: int | None = None):
-        try:
-            import cupy
-        except ImportError as cause:
-            raise DeviceError(
-                f'device "cuda": expected CuPy to be installed, received "{cause}"; run {INSTALL}, or use the CPU'
-            ) from None
-        if not cupy.is_available():
-            raise DeviceError(
-                f'device "cuda": expected an NVIDIA GPU with its driver, received none that CuPy {cupy.__version__} '
-                f"can use; install the driver, check that CuPy matches its CUDA version ({INSTALL}), or use the CPU"
-            )
-        raise DeviceError(
-            'device "cuda": expected a version of minicnn with CUDA kernels, received one without; use the CPU'
-        )
+    def __init__(
+        self, kernel_set: str = "auto", dtype: str = "float32", threads: int | None = None, precision: str = "float32"
+    ):
+        self.cupy = self.xp = _cupy()
+        one_of("kernels", kernel_set, SETS)
+        one_of("precision", precision, PRECISIONS)
+        require(
+            np.dtype(dtype) == np.float32, "dtype", "float32 on the GPU", np.dtype(dtype).name,
+            'use device="cpu" with kernels="numpy_ref"', error=ArgumentError,
+        )  # fmt: skip
+        self.precision = precision
+        super().__init__("cuda", dtype, threads, kernel_set_cuda.bind(CuPyLauncher(precision)))
+
+    def to_numpy(self, array):
+        return self.cupy.asnumpy(array)
+
+    def memory(self) -> tuple[int, int]:
+        """Bytes of device memory that are free, and that there are."""
+        return self.cupy.cuda.Device().mem_info
+
+    def describe(self) -> str:
+        device = self.cupy.cuda.Device()
+        name = self.cupy.cuda.runtime.getDeviceProperties(device.id)["name"].decode()
+        return f"GPU {device.id}, {name}, kernel set {self.kernels}, matrix products in {self.precision}"

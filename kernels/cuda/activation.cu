@@ -1,0 +1,59 @@
+// ReLU, its gradient, bias gradients: one float per thread, in the order of memory.
+//
+//      block 0           block 1
+//      x[0] ... x[255]   x[256] ... x[511]   ...
+//
+// Why it is fast: there is nothing to reuse, so the memory sets the pace; neighbouring threads touch neighbouring
+// floats, and a warp's 128 bytes are one transaction. The bias gradient that follows a ReLU gradient in a layer's
+// backward comes out of the same pass over memory; its sums go by the two stages of columns.cuh.
+#include "columns.cuh"
+
+// y = max(x, 0); NaN stays NaN.
+extern "C" __global__ void relu(const float* x, float* y, int n) {
+    int i = element();
+    if (i < n) y[i] = rectify(x[i]);
+}
+
+// dx = dy where y > 0, else 0. Not a product: 0 times infinity is NaN.
+extern "C" __global__ void relu_grad(const float* dy, const float* y, float* dx, int n) {
+    int i = element();
+    if (i < n) dx[i] = y[i] > 0 ? dy[i] : 0.f;
+}
+
+// Bias gradients -----------------------------------------------------------------------------------------------------
+
+// parts (gridDim.y, C): sums of dy over the rows of each block.
+extern "C" __global__ void bias_parts(const float* dy, float* parts, int rows, int C, int lanes) {
+    __shared__ float shared[BLOCK];
+    Share share(rows, C, 1, lanes);
+    float sum = 0;
+    for (int r = share.first; r < share.last; r += share.step) sum += dy[share.at(r)];
+    sum = block_sum(shared, sum, share);
+    if (share.writes()) parts[share.part()] = sum;
+}
+
+// The same for dx = scale dy where y > 0, else 0, which it also writes.
+extern "C" __global__ void relu_bias_parts(const float* dy, const float* y, float* dx, float* parts, int rows,
+                                          int C, int lanes, float scale) {
+    __shared__ float shared[BLOCK];
+    Share share(rows, C, 1, lanes);
+    float sum = 0;
+    for (int r = share.first; r < share.last; r += share.step) {
+        int i = share.at(r);
+        float flows = y[i] > 0 ? dy[i] * scale : 0.f;
+        dx[i] = flows;
+        sum += flows;
+    }
+    sum = block_sum(shared, sum, share);
+    if (share.writes()) parts[share.part()] = sum;
+}
+
+// Stage 2 of all sums: total[c] = the sum of parts[k][c], one warp per channel.
+extern "C" __global__ void add_parts(const float* parts, float* total, int count, int C) {
+    int lane, c = warp_and_lane(lane);
+    if (c >= C) return;  // the whole warp
+    float sum = 0;
+    for (int k = lane; k < count; k += 32) sum += parts[k * C + c];
+    sum = warp_sum(sum);
+    if (lane == 0) total[c] = sum;
+}

@@ -1,0 +1,60 @@
+"""Host side of activation.cu: ReLU, its gradient, and bias gradients."""
+
+import math
+
+import numpy as np
+
+from .launch import THREADS, blocks
+
+PARTS = 128  # at most: shares of the rows in stage 1, about one per multiprocessor of a large GPU
+
+
+def geometry(rows, c, b):
+    """lanes, grid, count of parts: how stage 1 divides rows x c values; it follows from the shape alone."""
+    lanes = 1 if b > 1 else min(32, 1 << (c - 1).bit_length())
+    count = max(1, min(PARTS, rows // (8 * (THREADS // lanes))))  # a thread has at least 8 rows, or there is one part
+    return lanes, (blocks(c, lanes), count), count
+
+
+def add(gpu, parts, count, c):
+    """Stage 2: the sums over all parts (count, C)."""
+    total = gpu.xp.empty(c, np.float32)
+    gpu("activation", "add_parts", blocks(32 * c), THREADS, parts, total, count, c)
+    return total
+
+
+def _rows(shape):
+    return math.prod(shape[:-1]), shape[-1]
+
+
+def relu(gpu, x):
+    y = gpu.xp.empty_like(x)
+    gpu("activation", "relu", blocks(x.size), THREADS, x, y, x.size)
+    return y
+
+
+def relu_grad(gpu, dy, y):
+    dx = gpu.xp.empty_like(dy)
+    gpu("activation", "relu_grad", blocks(dy.size), THREADS, dy, y, dx, dy.size)
+    return dx
+
+
+def bias_grad(gpu, dy):
+    rows, c = _rows(dy.shape)
+    lanes, grid, count = geometry(rows, c, 1)
+    parts = gpu.xp.empty((count, c), np.float32)
+    gpu("activation", "bias_parts", grid, THREADS, dy, parts, rows, c, lanes)
+    return add(gpu, parts, count, c)
+
+
+def relu_bias_grad(gpu, dy, y):
+    return scaled_relu_bias_grad(gpu, dy, y, 1.0)
+
+
+def scaled_relu_bias_grad(gpu, dy, y, scale):
+    """relu_bias_grad of scale * dy."""
+    rows, c = _rows(dy.shape)
+    lanes, grid, count = geometry(rows, c, 1)
+    dx, parts = gpu.xp.empty_like(dy), gpu.xp.empty((count, c), np.float32)
+    gpu("activation", "relu_bias_parts", grid, THREADS, dy, y, dx, parts, rows, c, lanes, scale)
+    return dx, add(gpu, parts, count, c)

@@ -1,0 +1,67 @@
+"""Host side of conv.cu and im2col.cu: convolutions as implicit GEMMs, or as im2col, a product and col2im.
+
+algorithm: "im2col" runs the readable kernels, always in the set's precision; "auto" and "winograd" the implicit GEMMs.
+"""
+
+import numpy as np
+
+from .dense import TILE_M, dense, dense_input_grad, dense_weight_grad, product, split, tile
+from .launch import THREADS, blocks
+from .norm import batch_norm_stats
+
+
+def _geometry(x_shape, w_shape, strides, pads):
+    """N, H, W, C, KH, KW, O, OH, OW, SH, SW, top, left: what all kernels of conv.cu take."""
+    (kh, kw, _, o), (sh, sw) = w_shape, strides
+    oh = (x_shape[1] + sum(pads[0]) - kh) // sh + 1
+    ow = (x_shape[2] + sum(pads[1]) - kw) // sw + 1
+    return *x_shape, kh, kw, o, oh, ow, sh, sw, pads[0][0], pads[1][0]
+
+
+def _unfold(gpu, kernel, array, shape, geometry):
+    """im2col or col2im of `array` into a new one of `shape`."""
+    _, h, w, c, kh, kw, _, oh, ow, *rest = geometry
+    result = gpu.xp.empty(shape, np.float32)
+    numbers = result.size, h, w, c, oh, ow, kh, kw, *rest
+    gpu("im2col", kernel, blocks(result.size), THREADS, array, result, *numbers)
+    return result
+
+
+def conv2d(gpu, x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto"):
+    geometry = _geometry(x.shape, w.shape, strides, pads)
+    n, _, _, c, kh, kw, o, oh, ow = geometry[:9]
+    if algorithm == "im2col":
+        cols = _unfold(gpu, "im2col", x, (n * oh * ow, kh * kw * c), geometry)
+        y = dense(gpu, cols, w.reshape(-1, o), b, relu=relu, affine=affine)
+    else:
+        finish = b, *(affine or (None, None)), int(relu)
+        shape, numbers = (n * oh * ow, o), (*geometry, int(relu))
+        arrays = x, w, *finish[:3]
+        y = product(gpu, "conv", f"conv2d_{tile(o)}", arrays, (c, o), shape, tile(o), 1, *numbers, tall=True)
+    moments = batch_norm_stats(gpu, y.reshape(*y.shape, 1)) if stats else ()
+    y = y.reshape(n, oh, ow, o)
+    return (y, *moments) if stats else y
+
+
+def conv2d_input_grad(gpu, dy, w, x_shape, *, strides, pads, algorithm="auto"):
+    geometry = _geometry(x_shape, w.shape, strides, pads)
+    n, height, width, c, _, _, o = geometry[:7]
+    if algorithm == "im2col":
+        dcols = dense_input_grad(gpu, dy.reshape(-1, o), w.reshape(-1, o))
+        return _unfold(gpu, "col2im", dcols, x_shape, geometry)
+    shape = n * height * width, c
+    dx = product(gpu, "conv", f"conv2d_input_grad_{tile(c)}", (dy, w), (c, o), shape, tile(c), 1, *geometry,
+                 tall=True)  # fmt: skip
+    return dx.reshape(x_shape)
+
+
+def conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="auto"):
+    geometry = _geometry(x.shape, w_shape, strides, pads)
+    n, _, _, c, kh, kw, o, oh, ow = geometry[:9]
+    if algorithm == "im2col":
+        cols = _unfold(gpu, "im2col", x, (n * oh * ow, kh * kw * c), geometry)
+        return dense_weight_grad(gpu, cols, dy.reshape(-1, o)).reshape(w_shape)
+    parts = split(blocks(kh * kw * c, TILE_M) * blocks(o, tile(o)), n * oh * ow)
+    shape = kh * kw * c, o
+    dw = product(gpu, "conv", f"conv2d_weight_grad_{tile(o)}", (x, dy), (c, o), shape, tile(o), parts, *geometry)
+    return dw.reshape(w_shape)

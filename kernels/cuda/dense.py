@@ -1,0 +1,60 @@
+"""Host side of dense.cu: which tile, which precision, and into how many parts a long sum is split."""
+
+import numpy as np
+
+from .launch import THREADS, blocks, gemm_options
+
+TILE_M, TALL, GEMM_THREADS = 128, 256, 128  # as in dense.cu, conv.cu and gemm.cuh
+NOTHING = None, None, None, 0
+WAVE = 264  # blocks that a split launch aims at, two per multiprocessor of a large GPU; a constant: same bytes anywhere
+
+
+def split(tiles, k):
+    """Into how many parts a sum of k products is split when there are `tiles` tiles: at least 128 products each."""
+    return max(1, min(blocks(WAVE, max(1, tiles)), k // 128))
+
+
+def product(gpu, stem, kernel, arrays, sizes, shape, tile_n, parts, *numbers, finish=NOTHING, tall=False):
+    """Run a GEMM kernel for an output of `shape` (M, N), and add its parts.
+
+    arrays: two operands, then bias, scale, shift where the kernel takes them;  sizes: the last axes of x and y, which
+    choose the variant;  tile_n: columns of a tile;  tall: it has TALL rows where conv.cu says so;  finish: bias, scale,
+    shift, relu
+    """
+    m, n = shape
+    y = gpu.xp.empty(shape, np.float32)
+    to = y if parts == 1 else gpu.xp.empty((parts, m, n), np.float32)
+    options = gemm_options(gpu.precision, *sizes, gpu.aligned(*arrays[:2]))
+    tile_m = TALL if tall and tile_n == 32 and "-DV_OUT=4" in options else TILE_M
+    grid = blocks(m, tile_m), blocks(n, tile_n), parts
+    gpu(stem, kernel, grid, GEMM_THREADS, *arrays, to, *numbers, options=options)
+    if parts > 1:
+        bias, scale, shift, relu = finish
+        numbers = parts, m * n, n, relu
+        gpu(stem, f"{stem}_add", blocks(m * n, 32), THREADS, to, bias, scale, shift, y, *numbers, options=options)
+    return y
+
+
+def tile(n):
+    """Columns of a tile: 32 or 64."""
+    return 32 if n <= 32 else 64
+
+
+def dense(gpu, x, w, b, *, relu=False, affine=None):
+    (n, i), o = x.shape, w.shape[1]
+    finish = b, *(affine or (None, None)), int(relu)
+    parts = split(blocks(o, tile(o)), i)  # not of n: a row's result does not depend on the batch
+    arrays, numbers = (x, w, *finish[:3]), (n, i, o, int(relu))
+    return product(gpu, "dense", f"dense_{tile(o)}", arrays, (i, o), (n, o), tile(o), parts, *numbers, finish=finish)
+
+
+def dense_input_grad(gpu, dy, w):
+    (n, o), i = dy.shape, w.shape[0]
+    parts = split(blocks(i, 64), o)
+    return product(gpu, "dense", "dense_input_grad", (dy, w), (i, o), (n, i), 64, parts, n, i, o)
+
+
+def dense_weight_grad(gpu, x, dy):
+    (n, i), o = x.shape, dy.shape[1]
+    parts = split(blocks(i, TILE_M) * blocks(o, 64), n)
+    return product(gpu, "dense", "dense_weight_grad", (x, dy), (i, o), (i, o), 64, parts, n, i, o)

@@ -1,0 +1,213 @@
+// Batch normalisation of x (A, C, B): moments, the map, and its gradients, each sum in the two stages of columns.cuh.
+//
+//      forward    moment_parts --> merge_moments --> batch_norm           x read twice, y written once
+//      backward   norm_grad_parts --> add_parts --> batch_norm_grad       dy and x read twice, dx written once
+//
+//      after max pooling  pool_norm_parts --> add_parts --> pool_norm_relu_parts
+//                         the pool's gradient is looked up where it is used and never in memory
+//
+// Why it is fast: every pass takes along all that can be summed or written in it; after a ReLU the gradient's last pass
+// also applies the ReLU's and sums the bias gradient (norm_relu_parts).
+//
+// Moments in one pass, exact far from zero: a thread subtracts its own first value s from all others and keeps n, the
+// mean and M2 = sum (x - mean)^2; two of them merge without cancellation (Chan). The subtraction loses about
+// eps n (s - mean)^2 at most, while M2 itself is at least (s - mean)^2: a first value of another kind does no harm.
+// Source: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", eq. 2.1.
+#include "columns.cuh"
+#include "windows.cuh"
+
+// Moments ------------------------------------------------------------------------------------------------------------
+
+struct Moments {
+    float n, mean, rest, m2;  // the mean is mean + rest, a pair of floats: twice the digits
+    __device__ __forceinline__ void set_mean(float a, float b) {  // to a + b, without an error (Knuth's two-sum)
+        mean = a + b;
+        float from_b = mean - a;
+        rest = (a - (mean - from_b)) + (b - from_b);
+    }
+    __device__ __forceinline__ void merge(const Moments& other) {
+        if (other.n == 0) return;
+        if (n == 0) {
+            *this = other;
+            return;
+        }
+        float total = n + other.n, weight = other.n / total;
+        float delta = (other.mean - mean) + (other.rest - rest);  // values close by subtract without an error
+        set_mean(mean, rest + delta * weight);
+        m2 += other.m2 + delta * delta * n * weight;
+        n = total;
+    }
+};
+
+// parts (4, gridDim.y, C): the moments of the rows of each block, one plane per member.
+extern "C" __global__ void moment_parts(const float* x, float* parts, int rows, int C, int B, int lanes) {
+    __shared__ Moments shared[BLOCK];
+    Share share(rows, C, B, lanes);
+    Moments mine = {0, 0, 0, 0};
+    if (share.first < share.last) {
+        float shift = x[share.at(share.first)], sum = 0, squares = 0;
+        for (int r = share.first; r < share.last; r += share.step) {
+            float d = x[share.at(r)] - shift;
+            sum += d;
+            squares += d * d;
+        }
+        float n = (float)((share.last - share.first + share.step - 1) / share.step);
+        float m2 = squares - sum * (sum / n);
+        mine = {n, 0, 0, m2 < 0 ? 0 : m2};  // below 0 by rounding only; a NaN stays
+        mine.set_mean(shift, sum / n);
+    }
+    shared[threadIdx.x] = mine;
+    __syncthreads();
+    for (int half = share.step / 2; half; half /= 2) {
+        if (share.y < half) {
+            mine.merge(shared[threadIdx.x + half * lanes]);
+            shared[threadIdx.x] = mine;
+        }
+        __syncthreads();
+    }
+    if (!share.writes()) return;
+    int plane = gridDim.y * C, at = share.part();
+    parts[at] = mine.n;
+    parts[at + plane] = mine.mean;
+    parts[at + 2 * plane] = mine.rest;
+    parts[at + 3 * plane] = mine.m2;
+}
+
+// mean and population variance of each channel, one warp per channel. Of no rows: 0 / 0.
+extern "C" __global__ void merge_moments(const float* parts, float* mean, float* var, int count, int C) {
+    int lane, c = warp_and_lane(lane);
+    if (c >= C) return;
+    Moments all = {0, 0, 0, 0};
+    for (int k = lane; k < count; k += 32) {
+        int plane = count * C, at = k * C + c;
+        all.merge({parts[at], parts[at + plane], parts[at + 2 * plane], parts[at + 3 * plane]});
+    }
+    for (int step = 16; step; step /= 2)
+        all.merge({__shfl_down_sync(ALL, all.n, step), __shfl_down_sync(ALL, all.mean, step),
+                   __shfl_down_sync(ALL, all.rest, step), __shfl_down_sync(ALL, all.m2, step)});
+    if (lane) return;
+    mean[c] = all.n > 0 ? all.mean + all.rest : all.m2 / all.n;
+    var[c] = all.m2 / all.n;
+}
+
+// The map and its gradient -------------------------------------------------------------------------------------------
+
+// y = gamma (x - mean) / sqrt(var + eps) + beta
+extern "C" __global__ void batch_norm(const float* x, const float* mean, const float* var, const float* gamma,
+                                      const float* beta, float* y, int size, int C, int B, float eps) {
+    int i = element();
+    if (i >= size) return;
+    int c = i / B % C;
+    y[i] = (x[i] - mean[c]) * (gamma[c] * (1.f / sqrtf(var[c] + eps))) + beta[c];
+}
+
+// parts (2, gridDim.y, C): sums of dy and of dy xhat.
+extern "C" __global__ void norm_grad_parts(const float* dy, const float* x, const float* mean, const float* var,
+                                          float* parts, int rows, int C, int B, int lanes, float eps) {
+    __shared__ float shared[BLOCK];
+    Share share(rows, C, B, lanes);
+    float sum = 0, product = 0;
+    if (share.first < share.last) {
+        float center = mean[share.c], inv_std = 1.f / sqrtf(var[share.c] + eps);
+        for (int r = share.first; r < share.last; r += share.step) {
+            int i = share.at(r);
+            sum += dy[i];
+            product += dy[i] * ((x[i] - center) * inv_std);
+        }
+    }
+    sum = block_sum(shared, sum, share);
+    product = block_sum(shared, product, share);
+    if (!share.writes()) return;
+    parts[share.part()] = sum;
+    parts[gridDim.y * C + share.part()] = product;
+}
+
+// dx of one element, with 1/m = 0 where mean and var are constants.
+__device__ __forceinline__ float norm_grad(float dy, float x, int c, const float* mean, const float* var,
+                                           const float* gamma, const float* dgamma, const float* dbeta, float inverse_m,
+                                           float eps) {
+    float inv_std = 1.f / sqrtf(var[c] + eps), xhat = (x - mean[c]) * inv_std;
+    if (inverse_m != 0) dy = dy - dbeta[c] * inverse_m - xhat * (dgamma[c] * inverse_m);
+    return dy * (gamma[c] * inv_std);
+}
+
+// dx = gamma / sqrt(var + eps) (dy - dbeta / m - xhat dgamma / m)
+extern "C" __global__ void batch_norm_grad(const float* dy, const float* x, const float* mean, const float* var,
+                                           const float* gamma, const float* dgamma, const float* dbeta, float* dx,
+                                           int size, int C, int B, float inverse_m, float eps) {
+    int i = element();
+    if (i >= size) return;
+    dx[i] = norm_grad(dy[i], x[i], i / B % C, mean, var, gamma, dgamma, dbeta, inverse_m, eps);
+}
+
+// The same for a ReLU's output x, channels last: dx before that ReLU, 0 where x <= 0, and parts of its column sums.
+extern "C" __global__ void norm_relu_parts(const float* dy, const float* x, const float* mean, const float* var,
+                                          const float* gamma, const float* dgamma, const float* dbeta, float* dx,
+                                          float* parts, int rows, int C, int lanes, float inverse_m, float eps) {
+    __shared__ float shared[BLOCK];
+    Share share(rows, C, 1, lanes);
+    float sum = 0;
+    for (int r = share.first; r < share.last; r += share.step) {
+        int i = share.at(r);
+        float flows = norm_grad(dy[i], x[i], share.c, mean, var, gamma, dgamma, dbeta, inverse_m, eps);
+        flows = x[i] > 0 ? flows : 0.f;
+        dx[i] = flows;
+        sum += flows;
+    }
+    sum = block_sum(shared, sum, share);
+    if (share.writes()) parts[share.part()] = sum;
+}
+
+// The same before a max pooling of windows of at most 255 cells: dy, argmax (N, OH, OW, C) are the pooling's ---------
+
+// parts (2, gridDim.y, C): sums over `rows` outputs of dy scale and of that times the winner's xhat.
+extern "C" __global__ void pool_norm_parts(const float* dy, const unsigned char* argmax, const float* x,
+                                           const float* mean, const float* var, float* parts, int rows, int C,
+                                           int lanes, int H, int W, int OH, int OW, int KH, int KW, int SH, int SW,
+                                           int top, int left, float scale, float eps) {
+    __shared__ float shared[BLOCK];
+    Share share(rows, C, 1, lanes);
+    float sum = 0, product = 0;
+    if (share.first < share.last) {
+        float center = mean[share.c], inv_std = 1.f / sqrtf(var[share.c] + eps);
+        for (int r = share.first; r < share.last; r += share.step) {
+            int i = share.at(r), cell = argmax[i];
+            if (cell >= KH * KW) continue;  // dropped
+            Place at(i, OH, OW, C);
+            int h = at.h * SH - top + cell / KW, w = at.w * SW - left + cell % KW;
+            float flows = dy[i] * scale;
+            sum += flows;
+            product += flows * ((x[((at.n * H + h) * W + w) * C + at.c] - center) * inv_std);
+        }
+    }
+    sum = block_sum(shared, sum, share);
+    product = block_sum(shared, product, share);
+    if (!share.writes()) return;
+    parts[share.part()] = sum;
+    parts[gridDim.y * C + share.part()] = product;
+}
+
+// dx before the ReLU whose output x is, and parts of its column sums, over `rows` pixels of x.
+extern "C" __global__ void pool_norm_relu_parts(const float* dy, const unsigned char* argmax, const float* x,
+                                                const float* mean, const float* var, const float* gamma,
+                                                const float* dgamma, const float* dbeta, float* dx, float* parts,
+                                                int rows, int C, int lanes, int H, int W, int OH, int OW, int KH,
+                                                int KW, int SH, int SW, int top, int left, float scale,
+                                                float inverse_m, float eps) {
+    __shared__ float shared[BLOCK];
+    Share share(rows, C, 1, lanes);
+    float sum = 0;
+    for (int r = share.first; r < share.last; r += share.step) {
+        int i = share.at(r);
+        float arrives = 0;
+        for_each_window(Place(i, H, W, C), C, OH, OW, KH, KW, SH, SW, top, left, [&](int from, int cell) {
+            if (argmax[from] == cell) arrives += dy[from] * scale;
+        });
+        float flows = norm_grad(arrives, x[i], share.c, mean, var, gamma, dgamma, dbeta, inverse_m, eps);
+        flows = x[i] > 0 ? flows : 0.f;
+        dx[i] = flows;
+        sum += flows;
+    }
+    sum = block_sum(shared, sum, share);
+    if (share.writes()) parts[share.part()] = sum;
+}

@@ -1,0 +1,74 @@
+"""Host side of norm.cu: batch normalisation of x (A, C, B), alone and with the pooling that follows it."""
+
+import math
+
+import numpy as np
+
+from . import pool
+from .activation import add, geometry
+from .launch import THREADS, blocks
+
+
+def batch_norm_stats(gpu, x):
+    (a, c, b), xp = x.shape, gpu.xp
+    lanes, grid, count = geometry(a * b, c, b)
+    parts = xp.empty((4, count, c), np.float32)
+    mean, var = xp.empty(c, np.float32), xp.empty(c, np.float32)
+    gpu("norm", "moment_parts", grid, THREADS, x, parts, a * b, c, b, lanes)
+    gpu("norm", "merge_moments", blocks(32 * c), THREADS, parts, mean, var, count, c)
+    return mean, var
+
+
+def batch_norm(gpu, x, mean, var, gamma, beta, *, eps):
+    y = gpu.xp.empty_like(x)
+    _, c, b = x.shape
+    gpu("norm", "batch_norm", blocks(x.size), THREADS, x, mean, var, gamma, beta, y, x.size, c, b, eps)
+    return y
+
+
+def batch_norm_grad(gpu, dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
+    (a, c, b), xp = x.shape, gpu.xp
+    lanes, grid, count = geometry(a * b, c, b)
+    parts = xp.empty((2, count, c), np.float32)
+    gpu("norm", "norm_grad_parts", grid, THREADS, dy, x, mean, var, parts, a * b, c, b, lanes, eps)
+    dbeta, dgamma = add(gpu, parts[0], count, c), add(gpu, parts[1], count, c)
+    dx, inverse_m = xp.empty_like(x), 1 / (a * b) if batch_stats and a * b else 0.0
+    known = dy, x, mean, var, gamma, dgamma, dbeta, dx
+    if not relu:
+        gpu("norm", "batch_norm_grad", blocks(x.size), THREADS, *known, x.size, c, b, inverse_m, eps)
+        return dx, dgamma, dbeta
+    parts = xp.empty((count, c), np.float32)
+    gpu("norm", "norm_relu_parts", grid, THREADS, *known, parts, a, c, lanes, inverse_m, eps)
+    return dx, dgamma, dbeta, add(gpu, parts, count, c)
+
+
+def _as_acb(x):
+    """Images (N, H, W, C) as (A, C, 1)."""
+    return x.reshape(math.prod(x.shape[:3]), x.shape[3], 1)
+
+
+def batch_norm_max_pool(gpu, x, mean, var, gamma, beta, *, eps, window, strides, pads, rate=0.0, key=None):
+    return pool.normalised_max_pool(gpu, x, (mean, var, gamma, beta, eps), window, strides, pads, rate, key)
+
+
+def batch_norm_max_pool_grad(gpu, dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, rate=0.0):
+    if argmax.dtype != np.uint8:  # a window of more than 255 cells: one after the other
+        dy = pool.max_pool_grad(gpu, dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
+        given = _as_acb(dy), _as_acb(x), mean, var, gamma
+        dx, dgamma, dbeta, db = batch_norm_grad(gpu, *given, eps=eps, batch_stats=True, relu=True)
+        return dx.reshape(x.shape), dgamma, dbeta, db
+    c, empty = x.shape[3], gpu.xp.empty
+    numbers = *x.shape[1:3], *dy.shape[1:3], *window, *strides, pads[0][0], pads[1][0], 1 / (1 - rate)
+    rows = math.prod(dy.shape[:3])
+    lanes, grid, count = geometry(rows, c, 1)
+    parts = empty((2, count, c), np.float32)
+    known = dy, argmax, x, mean, var
+    gpu("norm", "pool_norm_parts", grid, THREADS, *known, parts, rows, c, lanes, *numbers, eps)
+    dbeta, dgamma = add(gpu, parts[0], count, c), add(gpu, parts[1], count, c)
+    rows = math.prod(x.shape[:3])
+    lanes, grid, count = geometry(rows, c, 1)
+    dx, parts = gpu.xp.empty_like(x), empty((count, c), np.float32)
+    known = *known, gamma, dgamma, dbeta, dx, parts
+    numbers = *numbers, 1 / rows if rows else 0.0, eps
+    gpu("norm", "pool_norm_relu_parts", grid, THREADS, *known, rows, c, lanes, *numbers)
+    return dx, dgamma, dbeta, add(gpu, parts, count, c)

@@ -1,0 +1,96 @@
+// One step of each optimizer over flat arrays, in place: one parameter per thread.
+//
+//      p g m v   read once, p m v written once; a model's parameters lie in one flat buffer, so a step is one launch
+//
+// Why it is fast: memory sets the pace, and it is touched as little as the formula allows. A model's rates change from
+// step to step; `live`, where not null, holds those that do in device memory in the order of the arguments, and a
+// captured graph reads them there.
+#include "common.cuh"
+
+// v + (1 - beta)(g - v), the moving average.
+__device__ __forceinline__ float toward(float v, float g, float rest) { return v + rest * (g - v); }
+
+// m null: p -= lr g. Else m = momentum m - lr g, and p += momentum m - lr g (nesterov) or m.  live: lr
+extern "C" __global__ void sgd_step(float* p, const float* g, float* m, int n, float lr, float momentum, int nesterov,
+                                    const float* live) {
+    int i = element();
+    if (i >= n) return;
+    float step = (live ? *live : lr) * g[i];
+    if (!m) {
+        p[i] -= step;
+        return;
+    }
+    float velocity = momentum * m[i] - step;
+    m[i] = velocity;
+    p[i] += nesterov ? momentum * velocity - step : velocity;
+}
+
+// rest = 1 - rho. a null: not centred; m null: no momentum.  live: lr
+extern "C" __global__ void rmsprop_step(float* p, const float* g, float* v, float* m, float* a, int n, float lr,
+                                        float rest, float momentum, float eps, const float* live) {
+    int i = element();
+    if (i >= n) return;
+    float square = v[i] = toward(v[i], g[i] * g[i], rest);
+    float denominator = square + eps;
+    if (a) {
+        float average = a[i] = toward(a[i], g[i], rest);
+        denominator -= average * average;
+    }
+    float step = (live ? *live : lr) * g[i] / sqrtf(denominator);
+    if (m) step = m[i] = momentum * m[i] + step;
+    p[i] -= step;
+}
+
+// rest_1 = 1 - beta_1, rest_2 = 1 - beta_2. vhat null: not AMSGrad.  live: rate
+extern "C" __global__ void adam_step(float* p, const float* g, float* m, float* v, float* vhat, int n, float rate,
+                                     float rest_1, float rest_2, float eps, const float* live) {
+    int i = element();
+    if (i >= n) return;
+    float first = m[i] = toward(m[i], g[i], rest_1);
+    float second = v[i] = toward(v[i], g[i] * g[i], rest_2);
+    if (vhat) second = vhat[i] = vhat[i] > second ? vhat[i] : second;
+    p[i] -= (live ? *live : rate) * first / (sqrtf(second) + eps);
+}
+
+// live: lr
+extern "C" __global__ void adagrad_step(float* p, const float* g, float* a, int n, float lr, float eps,
+                                        const float* live) {
+    int i = element();
+    if (i >= n) return;
+    float sum = a[i] += g[i] * g[i];
+    p[i] -= (live ? *live : lr) * g[i] / sqrtf(sum + eps);
+}
+
+// live: lr
+extern "C" __global__ void adadelta_step(float* p, const float* g, float* a, float* d, int n, float lr, float rest,
+                                         float eps, const float* live) {
+    int i = element();
+    if (i >= n) return;
+    float average = a[i] = toward(a[i], g[i] * g[i], rest);
+    float update = g[i] * sqrtf(d[i] + eps) / sqrtf(average + eps);
+    d[i] = toward(d[i], update * update, rest);
+    p[i] -= (live ? *live : lr) * update;
+}
+
+// live: rate
+extern "C" __global__ void adamax_step(float* p, const float* g, float* m, float* u, int n, float rate, float rest_1,
+                                       float beta_2, float eps, const float* live) {
+    int i = element();
+    if (i >= n) return;
+    float first = m[i] = toward(m[i], g[i], rest_1);
+    float decayed = beta_2 * u[i], size = fabsf(g[i]);
+    float greatest = u[i] = decayed > size ? decayed : size;
+    p[i] -= (live ? *live : rate) * first / (greatest + eps);
+}
+
+// live: lr, m_scale, g_scale, v_scale
+extern "C" __global__ void nadam_step(float* p, const float* g, float* m, float* v, int n, float lr, float m_scale,
+                                      float g_scale, float v_scale, float rest_1, float rest_2, float eps,
+                                      const float* live) {
+    int i = element();
+    if (i >= n) return;
+    if (live) lr = live[0], m_scale = live[1], g_scale = live[2], v_scale = live[3];
+    float first = m[i] = toward(m[i], g[i], rest_1);
+    float second = v[i] = toward(v[i], g[i] * g[i], rest_2);
+    p[i] -= lr * (m_scale * first + g_scale * g[i]) / (sqrtf(v_scale * second) + eps);
+}

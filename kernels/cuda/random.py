@@ -1,0 +1,25 @@
+"""Host side of random.cu: Philox words and dropout."""
+
+import numpy as np
+
+from .launch import THREADS, blocks
+
+
+def halves(key):
+    """seed_low, seed_high, step, stream: what the kernels take of a Key."""
+    return key.seed & 0xFFFFFFFF, key.seed >> 32, key.step, key.stream
+
+
+def philox(gpu, n, key):
+    words = gpu.xp.empty(n, np.uint32)
+    gpu("random", "philox", blocks(n, 4 * THREADS), THREADS, words, n, *halves(key), None)
+    return words
+
+
+def dropout(gpu, x, *, rate, key):
+    if not gpu.aligned(x):
+        x = x.copy()  # the kernel reads four elements at a time
+    y = gpu.xp.empty_like(x)
+    numbers = x.size, round(rate * 2**32), 1 / (1 - rate)
+    gpu("random", "dropout", blocks(x.size, 4 * THREADS), THREADS, x, y, *numbers, *halves(key), None)
+    return y

@@ -1,0 +1,157 @@
+"""A launcher without a GPU: the .cu files compiled by g++ and run on the CPU, block by block (see cuda_on_cpu.h).
+
+Around every launch each array is copied to pages of its own and back:
+
+      | protected | 0xff ... | array | up to 15 bytes 0xff | protected |
+
+A kernel that goes beyond an array meets protected pages, or (just before its start, and in those last bytes) reads
+NaN and leaves a mark that is found after the launch. Arrays that a kernel declares `const` may not have changed.
+"""
+
+import ctypes
+import hashlib
+import mmap
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from minicnn.kernels.cuda import bind
+from minicnn.kernels.cuda.launch import Launcher, signatures, source
+
+COMPILER = shutil.which("g++")
+FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared", "-U_FORTIFY_SOURCE", "-w")
+HEADER = Path(__file__).with_name("cuda_on_cpu.h")
+PAGE, FILL = mmap.PAGESIZE, 0xFF
+FENCE = 256 * PAGE  # protected on either side: addresses alone, no memory
+
+LAUNCH = """
+extern "C" const char* launch_{name}(const unsigned* grid, const unsigned* block, int reversed, void** arguments,
+                                     void** address) {{
+    emulation::arguments = arguments;
+    return emulation::launch([] {{ emulation::call({name}); }}, grid, block, reversed, address);
+}}
+"""
+
+
+def translate(stem):
+    """The C++ file that is compiled: header, kernels (without linkage of their own), one entry for each."""
+    entries = "".join(LAUNCH.format(name=name) for name in signatures(stem))
+    return f'{HEADER.read_text("utf-8")}\nnamespace {{\n{source(stem)}\n}}\n{entries}'
+
+
+class Guarded:
+    """A copy of an array between protected pages."""
+
+    def __init__(self, array):
+        self.array = array
+        pages = -(-(array.nbytes + 16) // PAGE)
+        self.memory = mmap.mmap(-1, pages * PAGE + 2 * FENCE)
+        start = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
+        libc = ctypes.CDLL(None, use_errno=True)
+        for fence in (start, start + FENCE + pages * PAGE):
+            if libc.mprotect(ctypes.c_void_p(fence), ctypes.c_size_t(FENCE), 0):
+                raise OSError(ctypes.get_errno(), "mprotect")
+        self.inner = np.frombuffer(self.memory, np.uint8, pages * PAGE, FENCE)
+        self.first = (pages * PAGE - array.nbytes) // 16 * 16  # 16: what a vector load asks for
+        self.last = self.first + array.nbytes
+        self.inner[:] = FILL
+        self.inner[self.first : self.last] = np.frombuffer(array.tobytes(), np.uint8)
+        self.address = start + FENCE + self.first
+
+    def give_back(self, where, constant):
+        """Check the surroundings and copy the array back."""
+        assert (self.inner[: self.first] == FILL).all(), f"{where}: written before the start"
+        assert (self.inner[self.last :] == FILL).all(), f"{where}: written beyond the end"
+        if constant:
+            assert self.inner[self.first : self.last].tobytes() == self.array.tobytes(), f"{where}: const, but written"
+        else:
+            bytes_ = self.inner[self.first : self.last].view(self.array.dtype)
+            self.array[...] = bytes_.reshape(self.array.shape)
+
+
+class EmulatedLauncher(Launcher):
+    """Arrays are NumPy's. `reverse` runs blocks and threads from last to first, which must change nothing.
+
+    folder   where compiled files are kept; their names are hashes of all that went into them
+    started  (stem, kernel, options) of every launch so far
+    """
+
+    def __init__(self, folder, precision="float32", reverse=False):
+        super().__init__(np, precision)
+        self.folder, self.reverse, self.started = Path(folder), reverse, set()
+
+    def address(self, array):
+        return array.ctypes.data
+
+    def compile(self, stem, options):
+        text = translate(stem)
+        name = hashlib.sha256("\0".join([text, *FLAGS, *options]).encode()).hexdigest()[:24]
+        library = self.folder / f"{stem}-{name}.so"
+        if not library.exists():
+            code = library.with_suffix(f".{os.getpid()}.cpp")
+            code.write_text(text, "utf-8")
+            built = code.with_suffix(".so")
+            command = [COMPILER, *FLAGS, *options, "-o", built, code]
+            run = subprocess.run(command, capture_output=True, text=True)
+            assert run.returncode == 0, f"{stem}.cu {options}: {run.stderr[:3000]}"
+            built.replace(library)
+            code.unlink()
+        return ctypes.CDLL(str(library))
+
+    def start(self, stem, options, kernel, grid, block, args):
+        self.started.add((stem, kernel, options))
+        function = getattr(self.module(stem, options), f"launch_{kernel}")
+        function.restype = ctypes.c_char_p
+        parameters, guarded, cells = signatures(stem)[kernel], [], []
+        for p, arg in zip(parameters, args, strict=True):
+            if not p.array:
+                cells.append(np.array([arg]))
+                continue
+            if arg is not None:
+                arg = Guarded(arg)
+                guarded.append((p, arg))
+            cells.append(np.array([0 if arg is None else arg.address], np.uint64))
+        pointers = (ctypes.c_void_p * len(cells))(*[cell.ctypes.data for cell in cells])
+        address = ctypes.c_void_p()
+        error = function(
+            (ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block), int(self.reverse), pointers, ctypes.byref(address)
+        )
+        if error is not None:
+            raise AssertionError(f"{stem}.cu, {kernel}: {error.decode()}{self._near(address.value, guarded)}")
+        for p, arg in guarded:
+            arg.give_back(f"{kernel}: {p.name}", p.constant)
+
+    @staticmethod
+    def _near(address, guarded):
+        """Which array a bad address belongs to, in words."""
+        for p, arg in guarded:
+            offset = (address or 0) - arg.address
+            if -arg.first - FENCE <= offset < arg.array.nbytes + FENCE + 16:
+                return f"; {offset} bytes into {p.name}, which has {arg.array.nbytes}"
+        return ""
+
+
+def folder():
+    """Where compiled files are kept from one run to the next: this user's alone."""
+    path = Path(tempfile.gettempdir()) / f"minicnn-emulation-{os.getuid()}"
+    path.mkdir(mode=0o700, exist_ok=True)
+    found = path.lstat()
+    if path.is_symlink() or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        return Path(tempfile.mkdtemp())
+    return path
+
+
+def launcher(precision="float32", reverse=False):
+    """An emulated GPU.  Skips the test where there is no C++ compiler."""
+    if COMPILER is None or os.name != "posix":
+        pytest.skip("the emulation of the CUDA kernels needs g++")
+    return EmulatedLauncher(folder(), precision, reverse)
+
+
+def kernel_set(precision="float32"):
+    return bind(launcher(precision))

@@ -1,0 +1,85 @@
+"""On a real GPU: what the emulation promised. The contract itself runs in tests/kernels/test_contract.py, set cuda."""
+
+import numpy as np
+import pytest
+
+from minicnn.backend.cpu import CPU
+from minicnn.backend.cuda import CUDA
+from minicnn.errors import DeviceError
+from minicnn.kernels import KERNELS, cuda
+from minicnn.kernels.cuda.launch import PRECISIONS, STEMS, VARIANTS, CuPyLauncher, signatures
+from tests.cuda import emulation
+from tests.cuda.test_training import trained
+from tests.kernels.test_contract import EXACT, Kernels, a_case, results
+
+pytestmark = pytest.mark.gpu
+# Of the largest value. The same sums in the same order, but exp, sqrt and fused multiply-adds differ in last bits, and
+# the sum inside one tensor-core instruction is the hardware's own.
+SAME = {"float32": 2e-6, "tf32": 2e-5, "bf16": 2e-5, "3xtf32": 1e-5}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def device():
+    try:
+        return CUDA()
+    except DeviceError as cause:
+        pytest.skip(f"no GPU: {cause}")
+
+
+class OnDevice(Kernels):
+    def __init__(self, precision):
+        import cupy
+
+        super().__init__("numpy_ref", "float32")
+        self.own, self.array, self.numpy = cuda.bind(CuPyLauncher(precision)), cupy.asarray, cupy.asnumpy
+
+
+PRODUCTS = [kernel for kernel in KERNELS if kernel.startswith(("conv", "dense"))]
+CASES = [(kernel, "float32") for kernel in KERNELS] + [(kernel, p) for kernel in PRODUCTS for p in PRECISIONS[1:]]
+
+
+@pytest.mark.parametrize(("kernel", "precision"), CASES)
+def test_the_device_computes_what_the_emulation_does(rng, kernel, precision):
+    on_device, emulated = OnDevice(precision), Kernels("numpy_ref", "float32")
+    emulated.own = cuda.bind(emulation.launcher(precision))
+    args, kwargs = a_case(emulated, rng, kernel)
+    pairs = zip(results(on_device, kernel, args, kwargs), results(emulated, kernel, args, kwargs), strict=True)
+    for a, e in pairs:
+        if e is not None:
+            bound = 0 if kernel in EXACT or kernel == "dropout" else SAME[precision] * float(np.abs(e).max())
+            np.testing.assert_allclose(a, e, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize(("kernel", "precision"), CASES)
+def test_the_same_bytes_twice(rng, kernel, precision):
+    ks = OnDevice(precision)
+    args, kwargs = a_case(ks, rng, kernel)
+    first, second = (
+        [out.tobytes() for out in results(ks, kernel, args, kwargs) if out is not None] for _ in range(2)
+    )
+    assert first == second
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_every_variant_loads(stem):
+    gpu = CuPyLauncher()
+    for options in VARIANTS[stem]:
+        for name in signatures(stem):
+            function = gpu.module(stem, options).get_function(name)
+            assert function.local_size_bytes == 0, f"{name} {options}: registers spilled"
+
+
+@pytest.mark.parametrize(("precision", "tolerance"), [("float32", 2e-4), ("tf32", 5e-3)])
+def test_training_agrees_with_the_cpu(rng, precision, tolerance):
+    x, y = rng.random((40, 12, 10, 1)).astype("f"), np.eye(10, dtype=np.float32)[rng.integers(0, 10, 40)]
+    losses, outputs, _ = trained(CUDA(precision=precision), x, y)
+    expected_losses, expected_outputs, _ = trained(CPU("numpy_ref"), x, y)
+    np.testing.assert_allclose(losses, expected_losses, rtol=tolerance)
+    np.testing.assert_allclose(outputs, expected_outputs, atol=10 * tolerance)
+
+
+def test_the_backend_describes_itself(device):
+    free, total = device.memory()
+    assert 0 < free <= total
+    assert device.describe().startswith("GPU 0, ")
+    assert set(device.table().values()) == {"cuda"}

@@ -1,0 +1,147 @@
+"""The way from a call to a kernel: declarations are read, calls are held to them, files are compiled once."""
+
+import re
+
+import numpy as np
+import pytest
+
+from minicnn.kernels import KERNELS, cuda
+from minicnn.kernels.cuda import launch
+from minicnn.kernels.cuda.launch import FOLDER, PRECISIONS, STEMS, VARIANTS, Launcher, Parameter, signatures, source
+from tests.kernels.test_contract import Kernels, a_case
+
+
+class Recorder(Launcher):
+    """Checks every launch and runs none."""
+
+    def __init__(self, precision="float32"):
+        super().__init__(np, precision)
+        self.compiled, self.launches = [], []
+
+    def address(self, array):
+        return array.ctypes.data
+
+    def compile(self, stem, options):
+        self.compiled.append((stem, options))
+
+    def start(self, stem, options, kernel, grid, block, args):
+        self.module(stem, options)
+        self.launches.append((stem, kernel, options, grid, block, args))
+
+
+@pytest.fixture
+def gpu():
+    return Recorder()
+
+
+def x(*shape):
+    return np.ones(shape, np.float32)
+
+
+def test_the_declarations_are_read():
+    assert signatures("activation")["relu"] == (
+        Parameter("x", np.float32, True, True),
+        Parameter("y", np.float32, True, False),
+        Parameter("n", np.int32, False, False),
+    )
+    assert signatures("random")["dropout"][3] == Parameter("threshold", np.uint64, False, False)
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_no_kernel_is_overlooked(stem):
+    text = (FOLDER / f"{stem}.cu").read_text()
+    assert len(signatures(stem)) == len(re.findall("__global__", text)) > 0
+
+
+def test_every_kernel_is_launched_by_the_contract_and_fits_its_declaration(rng):
+    """The signature check: every call of the host code is converted as its kernel declares it, without running."""
+    ks = Kernels("numpy_ref", "float32")  # for its casts
+    for kernel in KERNELS:
+        for precision in PRECISIONS if kernel.startswith(("conv", "dense")) else ("float32",):
+            gpu = Recorder(precision)
+            ks.own = cuda.bind(gpu)
+            args, kwargs = a_case(ks, rng, kernel)
+            ks.own[kernel](*args, **kwargs)
+            assert gpu.launches, kernel
+            EVERY.update(launched[:2] for launched in gpu.launches)
+    everything = {(stem, kernel) for stem in STEMS for kernel in signatures(stem)}
+    assert everything - EVERY == RARE
+
+
+EVERY = set()
+RARE = {  # for other shapes, or on request; tests/kernels/test_contract.py and test_precision.py run them emulated
+    ("conv", "conv2d_64"), ("conv", "conv2d_input_grad_64"), ("conv", "conv2d_weight_grad_64"), ("dense", "dense_32"),
+    ("im2col", "im2col"), ("im2col", "col2im"), ("pool", "max_pool_large"), ("pool", "max_pool_grad_large"),
+    ("warp", "affine_warp_bytes"), ("norm", "norm_relu_parts"),
+}  # fmt: skip
+
+
+def test_a_file_is_compiled_once_per_variant(gpu):
+    kernels = cuda.bind(gpu)
+    for _ in range(3):
+        kernels["dense"](x(2, 8), x(8, 4), None)
+        kernels["dense"](x(2, 7), x(7, 4), None)
+    assert gpu.compiled == [("dense", ("-DMODE=0", "-DV_IN=4", "-DV_OUT=4")),
+                            ("dense", ("-DMODE=0", "-DV_IN=1", "-DV_OUT=4"))]  # fmt: skip
+
+
+def test_arrays_that_do_not_start_at_16_bytes_are_read_4_at_a_time(gpu):
+    buffer = x(8 * 4 + 1)
+    w = buffer[1:].reshape(8, 4) if gpu.aligned(buffer) else buffer[:-1].reshape(8, 4)
+    cuda.bind(gpu)["dense"](x(2, 8), w, None)
+    assert gpu.compiled == [("dense", ("-DMODE=0", "-DV_IN=1", "-DV_OUT=1"))]
+
+
+def test_an_empty_grid_starts_nothing(gpu):
+    cuda.bind(gpu)["relu"](x(0, 3))
+    assert gpu.launches == []
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ((x(4), x(4)), r"relu: expected \['x', 'y', 'n'\], received 2 arguments"),
+        ((x(4).astype(float), x(4), 4), r"relu: expected x to be a C-contiguous float32 array .*, received float64"),
+        ((x(4, 4).T[1:], x(4), 4), r"relu: expected x to be a C-contiguous float32 array .*strides"),
+        ((x(4), 3, 4), r"relu: expected y to be a C-contiguous float32 array .*, received 3"),
+        ((x(4), x(4), 4.5), r"relu: expected n to be a int32, received 4.5"),
+        ((x(4), x(4), x(4)), r"relu: expected a number for n, received an array of shape \(4,\)"),
+    ],
+)
+def test_a_call_that_does_not_fit(gpu, args, message):
+    with pytest.raises(TypeError, match=message):
+        gpu("activation", "relu", 1, 32, *args)
+    assert gpu.launches == []
+
+
+def test_limits(gpu):
+    with pytest.raises(ValueError, match="at most 65535 blocks along y and z"):
+        gpu("activation", "relu", (1, 65536), 32, x(4), x(4), 4)
+    with pytest.raises(ValueError, match="expected options among VARIANTS"):
+        gpu("activation", "relu", 1, 32, x(4), x(4), 4, options=("-DMODE=1",))
+    with pytest.raises(ValueError, match="precision: expected one of"):
+        Recorder("float16")
+
+
+def test_a_declaration_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "odd.cu").write_text('extern "C" __global__ void odd(short* x) {}')
+    monkeypatch.setattr(launch, "FOLDER", tmp_path)
+    with pytest.raises(ValueError, match=r"odd.cu, odd: cannot read the parameter 'short\* x'"):
+        signatures.__wrapped__("odd")
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_the_source_is_whole(stem):
+    text = source(stem)
+    assert '#include "' not in text
+    assert text.count("struct Divisor {") == 1, "an include comes in once"
+    assert len(VARIANTS[stem]) in (1, 12)
+
+
+def test_without_cupy_the_set_says_so(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "cupy", None)
+    cuda._default.cache_clear()
+    with pytest.raises(ImportError):
+        _ = cuda.relu
+    with pytest.raises(AttributeError, match="has no attribute 'abacus'"):
+        _ = cuda.abacus

@@ -1,0 +1,23 @@
+"""The order in which threads and blocks run changes nothing: no barrier is missing, and no sum depends on it."""
+
+import pytest
+
+from minicnn.kernels import KERNELS
+from minicnn.kernels.cuda import bind
+from minicnn.kernels.cuda.launch import PRECISIONS
+from tests.cuda import emulation
+from tests.kernels.test_contract import Kernels, a_case, results
+
+CASES = [(kernel, "float32") for kernel in KERNELS]
+CASES += [(kernel, p) for kernel in ("conv2d", "conv2d_weight_grad", "dense_input_grad") for p in PRECISIONS[1:]]
+
+
+@pytest.mark.parametrize(("kernel", "precision"), CASES)
+def test_the_same_bytes_from_last_to_first(rng, kernel, precision):
+    ks = Kernels("numpy_ref", "float32")
+    args, kwargs = a_case(ks, rng, kernel)
+    outputs = []
+    for reverse in (False, True):
+        ks.own = bind(emulation.launcher(precision, reverse))
+        outputs.append([out.tobytes() for out in results(ks, kernel, args, kwargs) if out is not None])
+    assert outputs[0] == outputs[1]
