@@ -33,9 +33,10 @@ import numpy as np
 from numba import njit, prange
 
 from . import memory, winograd
-from .activation import INNER, PARALLEL
+from .activation import INNER, OUTER, PARALLEL
 from .dense import affine_vectors, scale_and_shift
-from .moments import NO_MOMENTS, NO_STATS, chunk_moments, merge, moments_table, wide_row
+from .library import load
+from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .plan import choose
 from .simd import ROWS, copy_floats, pack, stamp, sweep, whole_vectors
 from .winograd import SHARES, flat
@@ -229,14 +230,6 @@ def _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, s
 
 
 @njit(**INNER)
-def _band_moments(y, n, band, s, width, moments):
-    """The moments of a forward pass's band."""
-    rows = n * s.y_height + np.arange(band * s.band, min((band + 1) * s.band, s.y_height) + 1)
-    edges = rows * s.y_width * s.filters
-    chunk_moments(y, edges[:-1], edges[1:], width, moments)
-
-
-@njit(**INNER)
 def _block_weight_grad(x, dy, first, last, s, column_step, at, to, zeros, partial, partial0, padded, view, panels):
     """partial = the sum of dw over bands first..last, counted through all images, for the window's cells in `at`."""
     seed, seed0, seed_step = zeros, 0, 0
@@ -260,18 +253,21 @@ def _block_weight_grad(x, dy, first, last, s, column_step, at, to, zeros, partia
 def _compile(stamp):
     """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of other files."""
 
-    @njit(**PARALLEL)
-    def correlate(x, images, w, w_columns, flipped, bias, floor, scale, shift, y, s, phases, reads, writes,
-                  panels, views, chunks, width, mean, var):  # fmt: skip
-        _ = stamp
+    @njit(**OUTER)
+    def pack_filters(w, w_columns, s, phases, panels, flipped):
+        _ = stamp  # no part of `correlate`: what is in a parallel function takes several times as long to compile
         _pack_filters(w, w_columns, s, phases, panels, flipped)
+
+    @njit(**PARALLEL)
+    def correlate(x, images, bias, floor, scale, shift, y, s, phases, reads, writes, panels, views, sums, edges):
+        _ = stamp
         for task in prange(images * s.bands):
             n, band, view = task // s.bands, task % s.bands, views[numba.get_thread_id()]
             _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, view)
-            if len(chunks):
-                _band_moments(y, n, band, s, width, chunks[task])
-        if len(chunks):
-            merge(chunks, mean, var)
+            if len(sums):
+                start = (n * s.y_height + band * s.band) * s.y_width * s.filters
+                rows = min(s.band, s.y_height - band * s.band)
+                chunk_sums(y, start, edges[:rows], edges[1 : rows + 1], s.filters, sums[task])
 
     @njit(**PARALLEL)
     def weight_grad(x, dy, units, s, column_step, at, to, blocks, parts, partials, zeros, views, panels):
@@ -285,10 +281,11 @@ def _compile(stamp):
                 zeros, partials, (g * cells + k) * padded, padded, views[t], panels[t],
             )  # fmt: skip
 
-    return correlate, weight_grad
+    return pack_filters, correlate, weight_grad
 
 
-_correlate, _weight_grad = _compile(stamp("moments", "dense"))
+_library = load(stamp("library", "moments", "transforms"))
+_pack, _correlate, _weight_grad = _compile(stamp("moments", "dense"))
 
 
 def _least_bands(images, shares):
@@ -331,13 +328,19 @@ def _run(plan, scratch, x, w, flipped, b, relu, affine, y, stats=None):
     if b is not None:
         bias[: len(b)] = b
     panels, views = (memory.scratch(*size) for size in scratch)
-    chunks = moments_table(len(y) * sizes.bands, y.shape[3]) if stats else NO_MOMENTS
+    sums = sums_table(len(y) * sizes.bands, y.shape[3]) if stats else NO_SUMS
+    edges = np.arange(sizes.band + 1) * (y.shape[2] * y.shape[3])
     floor = ZERO if relu else NO_FLOOR
+    panels = panels.reshape(-1)
+    _pack(flat(w), w.shape[1], sizes, phases, panels, flipped)
     _correlate(
-        flat(x), len(x), flat(w), w.shape[1], flipped, bias, floor, *affine_vectors(affine), y.reshape(-1),
-        sizes, phases, reads, writes, panels.reshape(-1), views,
-        chunks, wide_row(y.shape[3]), *(stats or (NO_STATS, NO_STATS)),
+        flat(x), len(x), bias, floor, *affine_vectors(affine), y.reshape(-1), sizes, phases, reads, writes,
+        panels, views, sums, edges,
     )  # fmt: skip
+    if stats:
+        rows = np.full((len(y), sizes.bands), sizes.band)
+        rows[:, -1] = y.shape[1] - (sizes.bands - 1) * sizes.band
+        merge(sums, rows.ravel() * float(y.shape[2]), *stats)
     return y
 
 

@@ -22,32 +22,25 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import memory
-from .activation import INNER
+from .activation import INNER, OUTER
+from .library import external
 from .simd import F32, I64, LANES
 
 GROUP = 4  # vectors whose sums stay in registers: enough to hide the latency of an addition
-NO_MOMENTS, NO_STATS = np.empty((0, 3, 0)), np.empty(0, np.float32)  # for a kernel that is asked for no statistics
+NO_SUMS = np.empty((0, 3, 0), np.float32)  # for a kernel that is asked for no statistics
 
 
-def moments_table(chunks: int, channels: int) -> np.ndarray:
-    """(chunks, 3, channels): number of values, mean, sum of squares about it."""
-    return memory.empty((chunks, 3, channels), np.float64)
-
-
-def wide_row(channels: int) -> int:
-    """Floats of the rows in which a chunk is summed: whole pixels and whole vectors, if possible GROUP of them."""
+def sums_table(chunks: int, channels: int) -> np.ndarray:
+    """(chunks, 3, width): s, q and shift in rows of whole pixels and whole vectors, if possible GROUP of them."""
     width = math.lcm(channels, LANES)
-    return -(-GROUP * LANES // width) * width
+    return memory.empty((chunks, 3, -(-GROUP * LANES // width) * width))
 
 
 def _column_function(vectors):
     """The LLVM function (y, step, rows, s, q, shift) behind `add_column` below."""
     name, pointer = f"minicnn.moments.add_column.{vectors}", F32.as_pointer()
 
-    def build(module):
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), [pointer, I64, I64, *[pointer] * 3]), name)
-        function.linkage = "linkonce_odr"
-        function.attributes.add("noinline")  # inlined into all around it, it comes out three times as slow
+    def emit(function):
         y, step, rows, s, q, shift = function.args
         builder = ir.IRBuilder(function.append_basic_block())
 
@@ -67,9 +60,8 @@ def _column_function(vectors):
         for place, value in zip((*ends[0], *ends[1]), (*sums, *squares), strict=True):
             builder.store(builder.load(value), place, align=4)
         builder.ret_void()
-        return function
 
-    return lambda module: module.globals.get(name) or build(module)
+    return external(name, [pointer, I64, I64, *[pointer] * 3], emit)
 
 
 def _column_kernel(vectors):
@@ -123,52 +115,42 @@ def _add_rows(y, first, end, s, q, shift):
 
 
 @njit(**INNER)
-def _per_channel(wide, channels):
-    total = np.zeros(channels, np.float64)
-    for start in range(0, wide.size, channels):
-        row = wide[start : start + channels]
-        for c in range(channels):
-            total[c] += row[c]
-    return total
-
-
-@njit(**INNER)
-def chunk_moments(y, starts, ends, width, moments):
-    """moments (3, C) of the chunk that consists of the rows y[starts[k] : ends[k]], whole pixels (..., C) each."""
-    channels, size = moments.shape[1], 0
-    s, q, shift = np.zeros(width, np.float32), np.zeros(width, np.float32), np.zeros(width, np.float32)
-    _add_rows(y, starts[0], ends[0], s, q, shift)
-    first = _per_channel(s, channels)
-    for start in range(0, width, channels):
-        for c in range(channels):
-            shift[start + c] = first[c] * channels / (ends[0] - starts[0])
-            s[start + c], q[start + c] = 0, 0
+def chunk_sums(y, base, starts, ends, channels, sums):
+    """sums (3, width) of the chunk that consists of the rows y[base + starts[k] : base + ends[k]], all whole pixels."""
+    s, q, shift = sums[0], sums[1], sums[2]
+    for i in range(s.size):
+        s[i] = q[i] = shift[i] = 0
+    _add_rows(y, base + starts[0], base + ends[0], s, q, shift)
+    pixels = np.float32((ends[0] - starts[0]) // channels)
+    for c in range(channels):
+        total = np.float32(0)
+        for i in range(c, s.size, channels):
+            total += s[i]
+        for i in range(c, s.size, channels):
+            s[i], q[i], shift[i] = 0, 0, total / pixels
     for k in range(starts.size):
-        size += ends[k] - starts[k]
-        _add_rows(y, starts[k], ends[k], s, q, shift)
-    n, total_s, total_q = size // channels, _per_channel(s, channels), _per_channel(q, channels)
-    for c in range(channels):
-        moments[0, c] = n
-        moments[1, c] = np.float64(shift[c]) + total_s[c] / n
-        moments[2, c] = total_q[c] - total_s[c] * total_s[c] / n
+        _add_rows(y, base + starts[k], base + ends[k], s, q, shift)
 
 
-@njit(**INNER)
-def merge(moments, mean, var):
-    """mean, var (C,) of all chunks together, from each one's moments (chunks, 3, C)."""
-    chunks, _, channels = moments.shape
-    m, total, about = np.zeros(channels), np.zeros(channels), np.zeros(channels)
+@njit(**OUTER)
+def merge(sums, pixels, mean, var):
+    """mean, var (C,) of all chunks together, from each one's sums (chunks, 3, width) and number of pixels (chunks,)."""
+    (chunks, _, width), channels = sums.shape, mean.size
+    means, squares = np.zeros((chunks, channels)), np.zeros((chunks, channels))
+    total, about, m = np.zeros(channels), np.zeros(channels), pixels.sum()
     for k in range(chunks):
-        n, mean_k = moments[k, 0], moments[k, 1]
+        for i in range(width):
+            means[k, i % channels] += sums[k, 0, i]
+            squares[k, i % channels] += sums[k, 1, i]
         for c in range(channels):
-            m[c] += n[c]
-            total[c] += n[c] * mean_k[c]
-    for c in range(channels):
-        total[c] /= m[c]
+            s, n = means[k, c], pixels[k]
+            means[k, c] = sums[k, 2, c] + s / n
+            squares[k, c] -= s * s / n
+            total[c] += n * means[k, c]
     for k in range(chunks):
-        n, mean_k, squares_k = moments[k, 0], moments[k, 1], moments[k, 2]
         for c in range(channels):
-            about[c] += squares_k[c] + n[c] * (mean_k[c] - total[c]) * (mean_k[c] - total[c])
+            d = means[k, c] - total[c] / m
+            about[c] += squares[k, c] + pixels[k] * d * d
     for c in range(channels):
-        mean[c] = total[c]
-        var[c] = 0 if about[c] < 0 else about[c] / m[c]  # rounding must not make it negative, nor NaN zero
+        mean[c] = total[c] / m
+        var[c] = 0 if about[c] < 0 else about[c] / m  # rounding must not make it negative, nor NaN zero

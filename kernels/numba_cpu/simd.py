@@ -41,6 +41,8 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
+from .library import external
+
 I32, I64, F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 
 
@@ -77,6 +79,7 @@ def choose_tile(triple: str, cpu: str, features: str) -> Tile:
 
 
 TILE = choose_tile(*cpu_target.target_context.codegen().magic_tuple())
+INNER = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called by compiled code only
 LANES, ROWS, WIDTH = TILE.lanes, TILE.rows, TILE.vectors * TILE.lanes
 
 
@@ -202,19 +205,28 @@ def _tile_kernel(tile: Tile, vectors: int):
         kinds = {"a": floats, "b": floats, "seed": floats, "y": floats, "at": integers, "to": integers}
         kinds["floor"] = types.float32
         signature = types.void(*[kinds.get(name, integer) for name in names])
-        starts = {"a": "a0", "b": "b0", "seed": "seed0", "y": "y0", "at": "m", "to": "m"}
 
         def codegen(context, builder, signature, arguments):
-            g = SimpleNamespace(**dict(zip(names, arguments, strict=True)))
+            g = dict(zip(names, arguments, strict=True))
             for name, start in starts.items():
-                array = context.make_array(kinds[name])(context, builder, getattr(g, name))
-                setattr(g, name, builder.gep(array.data, [getattr(g, start)]))
-            _emit_tile(builder, tile, vectors, g)
+                array = context.make_array(kinds[name])(context, builder, g[name])
+                g[name] = builder.gep(array.data, [g[start]])
+            builder.call(function(builder.module), [g[name] for name in passed])
             return context.get_dummy_value()
 
         return signature, codegen
 
+    def emit(function):
+        builder = ir.IRBuilder(function.append_basic_block())
+        _emit_tile(builder, tile, vectors, SimpleNamespace(**dict(zip(passed, function.args, strict=True))))
+        builder.ret_void()
+
     names = inspect.getfullargspec(kernel._defn).args[1:]
+    starts = {"a": "a0", "b": "b0", "seed": "seed0", "y": "y0", "at": "m", "to": "m"}
+    passed = [name for name in names if name not in starts.values()]
+    pointers = {name: (I64 if name in ("at", "to") else F32).as_pointer() for name in starts}
+    kinds = [pointers.get(name, F32 if name == "floor" else I64) for name in passed]
+    function = external(f"minicnn.simd.tile.{tile.rows}x{vectors}", kinds, emit)
     return kernel
 
 
@@ -227,15 +239,12 @@ def _product_function(rows, vectors, add):
     name, pointer = f"minicnn.simd.product.{rows}x{vectors}.{'add' if add else 'store'}", F32.as_pointer()
     kinds = [pointer, I64, I64, pointer, I64, pointer, I64, I64, I64]
 
-    def build(module):
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
-        function.linkage = "linkonce_odr"
-        function.attributes.add("noinline")  # once in a library, not in every loop around it, which takes LLVM longer
+    def emit(function):
         a, a_row, a_step, b, b_step, y, y_row, used, depth = function.args
         builder = ir.IRBuilder(function.append_basic_block())
         vector = ir.VectorType(F32, LANES)
         fma_name = f"llvm.{'fma' if TILE.fma else 'fmuladd'}.v{LANES}f32"
-        fma = cgutils.get_or_insert_function(module, ir.FunctionType(vector, [vector] * 3), fma_name)
+        fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), fma_name)
         last = builder.sub(used, I64(1))  # rows beyond repeat it, as in the micro-kernel
         row = [builder.select(builder.icmp_signed("<", I64(t), last), I64(t), last) for t in range(rows)]
         a_rows = [builder.gep(a, [builder.mul(r, a_row)]) for r in row]
@@ -269,9 +278,8 @@ def _product_function(rows, vectors, add):
         for place, value in zip(places, sums, strict=True):
             builder.store(value, place, align=4)
         builder.ret_void()
-        return function
 
-    return lambda module: module.globals.get(name) or build(module)
+    return external(name, kinds, emit)
 
 
 def _nth(builder, pointer, v):
@@ -321,6 +329,34 @@ def copy_vector(typingctx, y, j, x, i):
     return types.void(floats, integer, floats, integer), codegen
 
 
+def _emit_transposed(function):
+    """y[c*y_step + r] = x[r*x_step + c], see transpose_block."""
+    y, y_step, x, x_step = function.args
+    builder = ir.IRBuilder(function.append_basic_block())
+
+    def vector(start, step, n):
+        return _nth(builder, builder.gep(start, [builder.mul(step, I64(n))]), 0)
+
+    def pick(a, b, lanes):  # lanes below LANES are a's, the others b's
+        return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, LANES), lanes))
+
+    rows = [builder.load(vector(x, x_step, r), align=4) for r in range(LANES)]
+    half = 1
+    while half < LANES:
+        for r in range(LANES):
+            if not r & half:
+                a, b = rows[r], rows[r + half]
+                rows[r] = pick(a, b, [c if not c & half else LANES + c - half for c in range(LANES)])
+                rows[r + half] = pick(a, b, [c + half if not c & half else LANES + c for c in range(LANES)])
+        half *= 2
+    for c in range(LANES):
+        builder.store(rows[c], vector(y, y_step, c), align=4)
+    builder.ret_void()
+
+
+_transposed = external("minicnn.simd.transposed", [F32.as_pointer(), I64] * 2, _emit_transposed)
+
+
 @intrinsic
 def transpose_block(typingctx, y, j, y_step, x, i, x_step):
     """y[j + c*y_step + r] = x[i + r*x_step + c] for r, c < LANES: log2(LANES) rounds of shuffles in registers.
@@ -332,24 +368,8 @@ def transpose_block(typingctx, y, j, y_step, x, i, x_step):
 
     def codegen(context, builder, signature, arguments):
         y, j, y_step, x, i, x_step = arguments
-
-        def address(array, start, step, n):
-            return _vector_pointer(context, builder, array, builder.add(start, builder.mul(step, I64(n))))
-
-        def pick(a, b, lanes):  # lanes below LANES are a's, the others b's
-            return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, LANES), lanes))
-
-        rows = [builder.load(address(x, i, x_step, r), align=4) for r in range(LANES)]
-        half = 1
-        while half < LANES:
-            for r in range(LANES):
-                if not r & half:
-                    a, b = rows[r], rows[r + half]
-                    rows[r] = pick(a, b, [c if not c & half else LANES + c - half for c in range(LANES)])
-                    rows[r + half] = pick(a, b, [c + half if not c & half else LANES + c for c in range(LANES)])
-            half *= 2
-        for c in range(LANES):
-            builder.store(rows[c], address(y, j, y_step, c), align=4)
+        y, x = (builder.gep(context.make_array(floats)(context, builder, a).data, [k]) for a, k in ((y, j), (x, i)))
+        builder.call(_transposed(builder.module), [y, y_step, x, x_step])
         return context.get_dummy_value()
 
     return types.void(floats, integer, integer, floats, integer, integer), codegen
@@ -360,7 +380,7 @@ def whole_vectors(filters: int) -> int:
     return -(-filters // LANES) * LANES
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def copy_floats(y, j, x, i, n):
     """y[j : j + n] = x[i : i + n]"""
     whole = n // LANES * LANES
@@ -370,7 +390,7 @@ def copy_floats(y, j, x, i, n):
         y[j + k] = x[i + k]
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def pack(source, start, k_step, o_step, depth, filters, panels, first, row, total):
     """Copy a matrix (depth, filters) into panels as wide as a tile, zeros in the last vector's unused lanes.
 
@@ -401,7 +421,7 @@ def pack(source, start, k_step, o_step, depth, filters, panels, first, row, tota
         column += width
 
 
-@njit(nogil=True)
+@njit(**INNER)
 def sweep(a, a0, at, count, a_line, a_step, b, b0, b_step, lines, columns,
           seed, seed0, seed_step, floor, y, y0, to, filters):  # fmt: skip
     """`count` rows of y, all filters: every panel of b against every tile of rows.  Arguments as in the micro-kernel.

@@ -20,6 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .library import external
 from .simd import F32, I64, LANES, TILE, _splat
 
 
@@ -180,10 +181,7 @@ def _lines_function(name, matrices, epilogue):
     kinds = [I64, I64, pointer, I64, I64, I64.as_pointer(), I64, I64]
     kinds += [I64, pointer, *[pointer] * 3, F32] if epilogue else []
 
-    def build(module):
-        function = ir.Function(module, ir.FunctionType(ir.VoidType(), kinds), name)
-        function.linkage = "linkonce_odr"
-        function.attributes.add("noinline")  # once in a library, not in every loop around it, which takes LLVM longer
+    def emit(function):
         which, count, y, y_line, y_step, x, x_offset, x_line, *rest = function.args
         builder = ir.IRBuilder(function.append_basic_block())
 
@@ -219,9 +217,8 @@ def _lines_function(name, matrices, epilogue):
             builder.branch(done)
         builder.position_at_end(done)
         builder.ret_void()
-        return function
 
-    return lambda module: module.globals.get(name) or build(module)
+    return external(name, kinds, emit)
 
 
 def _data(context, builder, kind, array, index):

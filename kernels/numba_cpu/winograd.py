@@ -63,8 +63,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import memory
-from .activation import INNER, PARALLEL
-from .moments import NO_MOMENTS, NO_STATS, chunk_moments, merge, moments_table, wide_row
+from .activation import INNER, OUTER, PARALLEL
+from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .simd import (
     I32,
     LANES,
@@ -314,21 +314,25 @@ def _forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floo
 
 
 @njit(**INNER)
-def _block_moments(y, g, tile, last, width, moments):
-    """The moments of y's tiles tile..last, which were just written. Tiles side by side are one piece of each row."""
-    starts = np.empty((2, (last - tile) * g.tile), np.int64)
-    ends, k, t = starts[1], 0, tile
+def _block_sums(y, g, tile, last, runs, sums):
+    """The sums of y's tiles tile..last, which were just written, and their pixels.
+
+    Tiles side by side are one piece of each row; runs (2, block * tile) has room for where these start and end.
+    """
+    starts, ends, k, t, pixels = runs[0], runs[1], 0, tile, 0
     while t < last:
         n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
         h, w = ij // g.columns * g.tile, ij % g.columns * g.tile
         together = min(g.columns - ij % g.columns, last - t)
+        count = min(together * g.tile, g.width - w)
         for r in range(h, min(h + g.tile, g.height)):
-            row = (n * g.height + r) * g.width
-            starts[0, k] = (row + w) * g.channels
-            ends[k] = (row + min(w + together * g.tile, g.width)) * g.channels
+            starts[k] = ((n * g.height + r) * g.width + w) * g.channels
+            ends[k] = starts[k] + count * g.channels
+            pixels += count
             k += 1
         t += together
-    chunk_moments(y, starts[0, :k], ends[:k], width, moments)
+    chunk_sums(y, 0, starts[:k], ends[:k], g.channels, sums)
+    return pixels
 
 
 @njit(**INNER)
@@ -361,23 +365,24 @@ def _pack_cells(w, cells, depth, filters, turned, panels):
 def _compile(stamp):
     """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of other files."""
 
-    @njit(**PARALLEL)
-    def correlate(which, side, x, xg, w, turned, y, yg, tiles, block, vectors, floor, panels, u, u_line,
-                  vs, ms, temps, spares, zeros, tables, chunks, width, mean, var):  # fmt: skip
-        _ = stamp
-        taps = side + 1 - yg.tile
-        length = _pack_cells(w, taps * taps, xg.channels, yg.channels, turned, panels)
+    @njit(**OUTER)
+    def filters_to_points(which, side, taps, w, depth, filters, turned, panels, u, u_line, temp, tables):
+        _ = stamp  # no part of `correlate`: what is in a parallel function takes several times as long to compile
+        length = _pack_cells(w, taps * taps, depth, filters, turned, panels)
         for k in range(0, length, LANES):  # u = G w G', the same for every (c, o): the panels keep their order
-            _square(which + FILTERS, taps, side, u, k, u_line, panels, k, length, temps[0], tables[0, 0], tables[0, 1])
+            _square(which + FILTERS, taps, side, u, k, u_line, panels, k, length, temp, tables[0], tables[1])
+
+    @njit(**PARALLEL)
+    def correlate(which, side, x, xg, y, yg, tiles, block, vectors, floor, u, u_line,
+                  vs, ms, temps, spares, zeros, tables, sums, runs, pixels):  # fmt: skip
+        _ = stamp
         for task in prange(-(-tiles // block)):
             t, tile = numba.get_thread_id(), task * block
             last, following = min(tile + block, tiles), min(tile + 2 * block, tiles)
             _forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, yg,
                      vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
-            if len(chunks):
-                _block_moments(y, yg, tile, last, width, chunks[task])
-        if len(chunks):
-            merge(chunks, mean, var)
+            if len(sums):
+                pixels[task] = _block_sums(y, yg, tile, last, runs[t], sums[task])
 
     @njit(**PARALLEL)
     def weight_grad(which, side, x, xg, dy, yg, tiles, blocks, block, us, u_line, partials,
@@ -388,10 +393,10 @@ def _compile(stamp):
             _backward(which, side, x, xg, dy, yg, g * tiles // blocks, (g + 1) * tiles // blocks, block,
                       us[t], u_line, partials[g], vs[t], es[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
 
-    return correlate, weight_grad
+    return filters_to_points, correlate, weight_grad
 
 
-_correlate_tiles, _weight_grad_tiles = _compile(stamp("moments", "transforms"))
+_filters_to_points, _correlate_tiles, _weight_grad_tiles = _compile(stamp("moments", "transforms"))
 
 
 def variant(size, taps: int) -> Variant:
@@ -465,12 +470,19 @@ def _correlate(x, w, turned, pads, b, relu, affine, y, stats=None):
     if affine is not None:
         scale[:filters], shift[:filters] = affine
     cells, u, *per_thread = (memory.scratch(*size) for size in scratch)
-    chunks = moments_table(-(-count // block), filters) if stats else NO_MOMENTS
-    _correlate_tiles(
-        VARIANTS.index(v), v.side, flat(x), xg, flat(w), turned, y.reshape(-1), yg, count, block,
-        vectors.reshape(-1), ZERO if relu else NO_FLOOR, cells.reshape(-1), u.reshape(-1), u_line, *per_thread,
-        _zeros(xg), _tables(threads), chunks, wide_row(filters), *(stats or (NO_STATS, NO_STATS)),
+    sums = sums_table(-(-count // block), filters) if stats else NO_SUMS
+    pixels, runs = np.empty(len(sums)), np.empty((threads, 2, block * v.tile if stats else 0), np.int64)
+    which, u, tables = VARIANTS.index(v), u.reshape(-1), _tables(threads)
+    _filters_to_points(
+        which, v.side, taps, flat(w), xg.channels, filters, turned, cells.reshape(-1), u, u_line,
+        per_thread[2][0], tables[0],
     )  # fmt: skip
+    _correlate_tiles(
+        which, v.side, flat(x), xg, y.reshape(-1), yg, count, block, vectors.reshape(-1), ZERO if relu else NO_FLOOR,
+        u, u_line, *per_thread, _zeros(xg), tables, sums, runs, pixels,
+    )  # fmt: skip
+    if stats:
+        merge(sums, pixels, *stats)
     return y
 
 
