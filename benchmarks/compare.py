@@ -38,6 +38,7 @@ OUT = Path(__file__).parent / "results" / "compare.json"
 NETWORKS = {"A": "kaggle_bn", "B": "kaggle_rmsprop", "C": "zero_padding_bn", "D": "lenet_16_36", "E": "valid_conv"}
 PREDICTED = 5_000  # images per sample of prediction
 PREDICT_BATCHES = (1000, 200)  # 1,000 is what the target asks; smaller batches suit some peers better
+STEPS = {"A": 12, "B": 12, "C": 40, "D": 30, "E": 100}  # per sample: half a second or more, or it measures cold caches
 AGREEMENT_STEPS, AGREEMENT_RATE = 6, 1e-5
 EXTRA = 15  # batches of an epoch beyond the timed ones: warm-up, and what Keras's queues make ahead
 PAUSE = 0.25  # s between contestants: thread pools spin for a while after their last work
@@ -50,7 +51,7 @@ def arguments():
     add("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     add("--peers", nargs="+", choices=PEERS, default=list(DEFAULT))
     add("--rounds", type=int, default=6, help="samples per contestant (6)")
-    add("--steps", type=int, default=12, help="steps per sample (12)")
+    add("--steps", type=int, help=f"steps per sample ({', '.join(f'{name} {n}' for name, n in STEPS.items())})")
     add("--quick", action="store_true", help="a rehearsal: 2 rounds of 5 steps, one start")
     add("--tolerance", type=float, default=0.001, help="relative, of the agreement's losses (.001)")
     add("--python", action="append", default=[], metavar="[NAME=]PATH",
@@ -63,7 +64,7 @@ def arguments():
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.steps = 2, 5
-    if min(options.rounds, options.steps) < 1:
+    if min(options.rounds, options.steps or 1) < 1:
         parser.error("--rounds, --steps: expected at least 1")
     if not options.python and os.environ.get("MINICNN_PEERS_PYTHON"):
         options.python = [os.environ["MINICNN_PEERS_PYTHON"]]
@@ -173,10 +174,10 @@ def measure(name: str, options, folder: Path) -> dict:
     import minicnn
 
     recipe = minicnn.recipes.BY_NAME[NETWORKS[name]]
-    python, began = executables(options.python), time.perf_counter()
+    python, began, steps = executables(options.python), time.perf_counter(), options.steps or STEPS[name]
     print(f"\nnetwork {name}, {recipe.name}, batch {recipe.batch_size}", flush=True)
-    contest = Contest(options.peers, python, problem(folder, recipe, options.steps))
-    few, steps = max(options.rounds // 2, 1), options.steps
+    contest = Contest(options.peers, python, problem(folder, recipe, steps))
+    few = max(options.rounds // 2, 1)
     sizes = PREDICT_BATCHES if name == "A" else PREDICT_BATCHES[:1]
     try:
         contest.rounds("train", options.rounds, lambda peer: {"train": {"steps": steps}})
@@ -206,8 +207,8 @@ def measure(name: str, options, folder: Path) -> dict:
         for one in contest.about
     }
     seconds = time.perf_counter() - began
-    return {"recipe": recipe.name, "batch_size": recipe.batch_size, "predicted": PREDICTED, "seconds": seconds,
-            "peers": peers, "failed": contest.failed, "agreement": agreed}  # fmt: skip
+    return {"recipe": recipe.name, "batch_size": recipe.batch_size, "steps": steps, "predicted": PREDICTED,
+            "seconds": seconds, "peers": peers, "failed": contest.failed, "agreement": agreed}  # fmt: skip
 
 
 def show(name: str, network: dict) -> None:

@@ -143,10 +143,11 @@ def markdown(result: dict) -> str:
         for peer in network["peers"].values():
             versions.update(peer["versions"])
     versions.pop("minicnn (recipes)", None)
+    sizes = ", ".join(f"{name} {network['steps']}" for name, network in networks.items())
     parts = [
         f"Written by `benchmarks/compare.py` on {result['date'][:10]}, commit {result['commit']}: {about['cpu']}, "
         f"{about['cores']} cores, {', '.join(f'{k} {v}' for k, v in sorted(versions.items()))}. Medians of interleaved "
-        f"rounds ({result['options']['rounds']} of {result['options']['steps']} steps); ratios: peer / minicnn.",
+        f"rounds ({result['options']['rounds']}; steps per sample: {sizes}); ratios: peer / minicnn.",
         targets([Line(**line) for line in result["lines"]]),
     ]
     if not result["idle"]:

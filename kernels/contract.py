@@ -96,8 +96,9 @@ class KernelSet(Protocol):
         """
 
     def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads, rate=0.0, y=None):
-        """dx: every dy / (1 - rate) goes to the cell that won.  dy, argmax (N, OH, OW, C) -> dx of x_shape; overlaps add.
+        """dx: every dy / (1 - rate) goes to the cell that won; overlaps add.
 
+        dy, argmax (N, OH, OW, C) -> dx of x_shape.
         y: max_pool's output, given where x is a ReLU's output: dx is then the gradient before that ReLU, so nothing
         flows where y <= 0, and a second result is its bias gradient: -> dx, db (C,).
         """

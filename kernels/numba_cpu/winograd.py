@@ -39,7 +39,7 @@ Error against float64, N(0,1) weights, 32 to 64 channels; RMS and largest, as fr
                             images N(0,1)                 images after ReLU             im2col, for comparison
     F(4x4, 3x3)  y, dx      6e-7 - 8e-7     1.8e-6        5e-7 - 7e-7     1.5e-6        4e-7     1.0e-6
                  dw         6e-7            7e-7          0.7e-7          2.6e-7        3e-7     0.4e-6
-    F(5x5, 3x3)  y, dx      1.2e-6 - 1.6e-6 5e-6          1.0e-6 - 1.3e-6 4e-6
+    F(5x5, 3x3)  y, dx      1.2e-6 - 1.6e-6 6e-6          1.0e-6 - 1.3e-6 5e-6
                  dw         1.1e-6          1.4e-6        1.0e-7          4e-7
     F(4x4, 5x5)  y, dx      2.5e-6 - 3.2e-6 7e-6          2.1e-6 - 2.7e-6 6e-6          5e-7     1.5e-6
                  dw         2.2e-6          4e-6          1.5e-7          9e-7          5e-7     0.7e-6

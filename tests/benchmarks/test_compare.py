@@ -49,7 +49,8 @@ def networks(programs):
         "torch": make(train=0.06, train__grid_sample=0.066, predict__1000=0.8),
         "torch-compile": make(train=0.03, valid=False),
     }  # fmt: skip
-    return {"A": {"recipe": "kaggle_bn", "batch_size": 86, "predicted": 5000, "failed": {"keras-jax": "OSError: gone"},
+    return {"A": {"recipe": "kaggle_bn", "batch_size": 86, "steps": 12, "predicted": 5000,
+                  "failed": {"keras-jax": "OSError: gone"},
                   "peers": a}}  # fmt: skip
 
 
@@ -94,7 +95,7 @@ def test_no_statement_about_an_invalid_or_missing_minicnn(programs, networks):
 def test_markdown_names_failures_invalid_rows_and_a_busy_machine(programs, networks):
     report = programs.report
     result = {"machine": {"cpu": "CPU", "cores": 2}, "date": "2030-01-02T", "commit": "abc", "networks": networks,
-              "options": {"rounds": "6", "steps": "12"}, "idle": False,
+              "options": {"rounds": "6"}, "idle": False,
               "lines": [line._asdict() for line in report.lines(networks)]}  # fmt: skip
     result = json.loads(json.dumps(result))  # as --reuse reads it
     text = report.markdown(result)

@@ -68,7 +68,7 @@ def gradients(model, x, t, forward):
 @pytest.mark.parametrize(("kernels", "bound"), [("numpy_ref", 1e-12), ("numba_cpu", 1e-4)])
 @pytest.mark.parametrize("name", recipes.BY_NAME)
 def test_a_block_is_its_layers(rng, name, kernels, bound):
-    """float32: four images leave variances near 0, where batch norm makes 1e-7 of a rounding two hundred times larger."""
+    """float32: four images leave variances near 0, where batch norm makes a rounding two hundred times larger."""
     recipe = recipes.BY_NAME[name]
     dtype = "float64" if kernels == "numpy_ref" else "float32"
     model = recipe.build(minicnn, seed=3, device=CPU(kernels, dtype))
