@@ -38,7 +38,8 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     started = time.perf_counter()
 
     # 1. The network. Building it also finds out whether the device is there.
-    placed = {"device": args.device, "kernels": args.kernels, "threads": args.threads}
+    placed = {"device": args.device, "kernels": args.kernels, "threads": args.threads,
+              "precision": args.precision}  # fmt: skip
     model = recipe.build(minicnn, **options, seed=seed, **placed)
     model.compile(optimizer=recipe.make_optimizer(minicnn), loss="categorical_crossentropy", metrics=["accuracy"])
 

@@ -17,6 +17,7 @@ _HOME = {
     "Sequential": "training.sequential",
     "Tensor": "ops",
     "check_grad": "core.check_grad",
+    "doctor": "diagnosis",
     "load_model": "training.loading",
     "model_from_json": "training.loading",
     "no_grad": "core.tensor",

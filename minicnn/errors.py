@@ -37,6 +37,10 @@ class DeviceError(MinicnnError, RuntimeError):
     """A device that is missing or does not answer; the message says what to install."""
 
 
+class DeviceMemoryError(DeviceError, MemoryError):
+    """A device whose memory is full; the message names the batch size that would fit."""
+
+
 class NonFiniteError(MinicnnError, ArithmeticError):
     """A loss that is NaN or infinite: `loss`."""
 

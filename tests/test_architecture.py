@@ -39,6 +39,8 @@ MAY = {
     "training": ({"backend", "callbacks", "core", "data", "errors", "initializers", "io", "layers", "losses", "metrics",
                   "notes", "ops", "optimizers"}, ARRAYS),
     "recipes": (set(), set()),
+    "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),
+    "__main__": ({"diagnosis"}, set()),
     "__init__": ({"_checkout", "errors"}, set()),
     "_checkout": (set(), set()),
 }  # fmt: skip

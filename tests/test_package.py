@@ -104,7 +104,8 @@ def test_signature_of_sequential():
 
     parameters = inspect.signature(minicnn.Sequential).parameters
     text = ", ".join(f"{p.name}={p.default}" for p in parameters.values())
-    assert text == "layers=None, name=None, seed=None, device=cpu, kernels=auto, threads=None"
+    ours = "device=cpu, kernels=auto, threads=None, precision=None, graph=True, nan_check=epoch"
+    assert text == f"layers=None, name=None, seed=None, {ours}"
     assert all(
         parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in ("seed", "device", "kernels", "threads")
     )

@@ -20,6 +20,12 @@ extern "C" __global__ void relu_grad(const float* dy, const float* y, float* dx,
     if (i < n) dx[i] = y[i] > 0 ? dy[i] : 0.f;
 }
 
+// y = erf(x), for gelu. C libraries own the short name.
+extern "C" __global__ void error_function(const float* x, float* y, int n) {
+    int i = element();
+    if (i < n) y[i] = erff(x[i]);
+}
+
 // Bias gradients -----------------------------------------------------------------------------------------------------
 
 // parts (gridDim.y, C): sums of dy over the rows of each block.

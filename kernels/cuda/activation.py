@@ -39,6 +39,13 @@ def relu_grad(gpu, dy, y):
     return dx
 
 
+def erf(gpu, x):
+    """The error function of every element; not of the contract: the backend's `erf`."""
+    y = gpu.xp.empty_like(x)
+    gpu("activation", "error_function", blocks(x.size), THREADS, x, y, x.size)
+    return y
+
+
 def bias_grad(gpu, dy):
     rows, c = _rows(dy.shape)
     lanes, grid, count = geometry(rows, c, 1)

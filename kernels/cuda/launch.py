@@ -7,11 +7,18 @@
 The declaration in the .cu file is the only list of a kernel's arguments. A call is held to it before it starts: the
 number of arguments, the type of every array, C order. A GPU checks nothing of this and would read on in silence.
 
+A training step is the same launches every time, so it can be recorded once and started again as a whole:
+
+      replay = launcher.record(body)      body() starts nothing here: its launches are written down, memory included
+      replay(), replay(), ...             each starts them all, in order; on a GPU as one CUDA graph
+
 Two launchers exist: `CuPyLauncher` here compiles with NVRTC and runs on a GPU; the tests' emulation compiles the same
 text with a C++ compiler and runs it on the CPU. Everything else, geometry and scratch arrays included, is shared.
 """
 
+import contextlib
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 
 FOLDER = Path(__file__).parent
-STEMS = ("activation", "conv", "dense", "im2col", "loss", "norm", "optimizer", "pool", "random", "warp")
+STEMS = ("activation", "conv", "dense", "im2col", "loss", "norm", "optimizer", "pool", "random", "step", "warp")
 PRECISIONS = ("float32", "tf32", "bf16", "3xtf32")
 """How matrix products read their operands; all add in float32, and all other kernels are float32 throughout.
 
@@ -111,6 +118,7 @@ class Launcher:
             raise ValueError(f"precision: expected one of {PRECISIONS}, received {precision!r}")
         self.xp, self.precision = xp, precision
         self.modules = {}
+        self.recording = False
 
     def __call__(self, stem, kernel, grid, block, *args, options=()):
         """Run `kernel` of `stem`.cu over grid (x, y, z) blocks of `block` threads. An empty grid runs nothing."""
@@ -157,7 +165,22 @@ class Launcher:
             self.modules[stem, options] = self.compile(stem, options)
         return self.modules[stem, options]
 
+    def record(self, body: Callable[[], None]) -> Callable[[], None]:
+        """Write down what body() would start on the device; the function returned starts it, as often as it is called.
+
+        body must have run before, so that all it needs is compiled. Its arrays stay where they are as long as the
+        function lives. What needs the host in between (reading a number, sending an array) raises.
+        """
+        self.recording = True
+        try:
+            return self._record(body)
+        finally:
+            self.recording = False
+
     def address(self, array):
+        raise NotImplementedError
+
+    def _record(self, body):
         raise NotImplementedError
 
     def compile(self, stem, options):
@@ -185,3 +208,26 @@ class CuPyLauncher(Launcher):
     def start(self, stem, options, kernel, grid, block, args):
         function = self.module(stem, options).get_function(kernel)
         function(grid, block, tuple(NULL if arg is None else arg for arg in args))
+
+    def _record(self, body):
+        """A CUDA graph: captured on a stream of its own, launched on whatever stream is current then.
+
+        The memory comes from a pool of its own: what body lets go of may be used again inside the graph, in the order
+        of the recording, but by nobody outside.
+        """
+        cuda = self.cupy.cuda
+        pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
+        with cuda.using_allocator(pool.malloc), stream:
+            stream.begin_capture()
+            try:
+                body()
+            except BaseException:
+                with contextlib.suppress(Exception):  # the capture is broken; what broke it is the news
+                    stream.end_capture()
+                raise
+            graph = stream.end_capture()
+
+        def replay(pool=pool):  # which lives as long as this function
+            graph.launch(cuda.get_current_stream())
+
+        return replay

@@ -1,38 +1,42 @@
-"""Host side of optimizer.cu: the rates are computed in double and sent as floats."""
+"""Host side of optimizer.cu: the rates are computed in double and sent as floats.
+
+The first rate may instead be a float32 array on the device, of the numbers in the order of the arguments: the kernel
+reads those that change from step to step there, and the numbers given for them are ignored. A recorded step needs that.
+"""
 
 from .launch import THREADS, blocks
 
 
-def _step(gpu, kernel, *args):
-    """Run over p's elements; every kernel's arguments are its arrays, their length, its rates, and `live` (none)."""
-    p = args[0]
-    arrays = [arg for arg in args if arg is None or hasattr(arg, "shape")]
-    gpu("optimizer", kernel, blocks(p.size), THREADS, *arrays, p.size, *args[len(arrays) :], None)
+def _step(gpu, kernel, arrays, rate, *numbers):
+    """Run over the elements of the arrays (p first); every kernel's arguments end with `live`."""
+    rate, live = (0.0, rate) if getattr(rate, "shape", ()) else (rate, None)
+    size = arrays[0].size
+    gpu("optimizer", kernel, blocks(size), THREADS, *arrays, size, rate, *numbers, live)
 
 
 def sgd_step(gpu, p, g, m, *, lr, momentum, nesterov):
-    _step(gpu, "sgd_step", p, g, m, lr, momentum, int(nesterov))
+    _step(gpu, "sgd_step", (p, g, m), lr, momentum, int(nesterov))
 
 
 def rmsprop_step(gpu, p, g, v, m, a, *, lr, rho, momentum, eps):
-    _step(gpu, "rmsprop_step", p, g, v, m, a, lr, 1 - rho, momentum, eps)
+    _step(gpu, "rmsprop_step", (p, g, v, m, a), lr, 1 - rho, momentum, eps)
 
 
 def adam_step(gpu, p, g, m, v, vhat, *, rate, beta_1, beta_2, eps):
-    _step(gpu, "adam_step", p, g, m, v, vhat, rate, 1 - beta_1, 1 - beta_2, eps)
+    _step(gpu, "adam_step", (p, g, m, v, vhat), rate, 1 - beta_1, 1 - beta_2, eps)
 
 
 def adagrad_step(gpu, p, g, a, *, lr, eps):
-    _step(gpu, "adagrad_step", p, g, a, lr, eps)
+    _step(gpu, "adagrad_step", (p, g, a), lr, eps)
 
 
 def adadelta_step(gpu, p, g, a, d, *, lr, rho, eps):
-    _step(gpu, "adadelta_step", p, g, a, d, lr, 1 - rho, eps)
+    _step(gpu, "adadelta_step", (p, g, a, d), lr, 1 - rho, eps)
 
 
 def adamax_step(gpu, p, g, m, u, *, rate, beta_1, beta_2, eps):
-    _step(gpu, "adamax_step", p, g, m, u, rate, 1 - beta_1, beta_2, eps)
+    _step(gpu, "adamax_step", (p, g, m, u), rate, 1 - beta_1, beta_2, eps)
 
 
 def nadam_step(gpu, p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
-    _step(gpu, "nadam_step", p, g, m, v, lr, m_scale, g_scale, v_scale, 1 - beta_1, 1 - beta_2, eps)
+    _step(gpu, "nadam_step", (p, g, m, v), lr, m_scale, g_scale, v_scale, 1 - beta_1, 1 - beta_2, eps)

@@ -35,29 +35,33 @@ __device__ __forceinline__ float pixel(const Pixel* image, const Frame& f, doubl
 
 template <class Pixel>
 __device__ __forceinline__ void affine_warp(const Pixel* images, const double* matrices, float* y, int size,
-                                            const Frame& f, float scale) {
+                                            const Frame& f, float scale, const int* order, const int* start) {
     int k = element();
     if (k >= size) return;
     int c = k % f.C, j = k / f.C % f.W, i = k / (f.C * f.W) % f.H, n = k / (f.C * f.W * f.H);
+    if (order) n += *start;
     const double* m = matrices + 6 * n;
     double r = m[0] * i + m[1] * j + m[2], s = m[3] * i + m[4] * j + m[5];
     double r0 = floor(r), s0 = floor(s);
     float fr = (float)(r - r0), fs = (float)(s - s0);
     if (fabs(r) > 1e300) fr = 0;  // infinity - infinity
     if (fabs(s) > 1e300) fs = 0;
-    const Pixel* image = images + n * f.H * f.W * f.C;
+    const Pixel* image = images + (order ? order[n] : n) * f.H * f.W * f.C;
     float above = (1 - fs) * pixel(image, f, r0, s0, c) + fs * pixel(image, f, r0, s0 + 1, c);
     float below = (1 - fs) * pixel(image, f, r0 + 1, s0, c) + fs * pixel(image, f, r0 + 1, s0 + 1, c);
     y[k] = ((1 - fr) * above + fr * below) * scale;
 }
 
-// fill_mode: 0 nearest, 1 constant, 2 reflect, 3 wrap.
+// fill_mode: 0 nearest, 1 constant, 2 reflect, 3 wrap. Where `order` is not null, batch image n is number
+// order[start + n] of `images`, under matrix start + n: a whole data set, and one epoch's matrices (see step.cu).
 extern "C" __global__ void affine_warp_bytes(const unsigned char* images, const double* matrices, float* y, int size,
-                                             int H, int W, int C, int fill_mode, float cval, float scale) {
-    affine_warp(images, matrices, y, size, {H, W, C, fill_mode, cval}, scale);
+                                             int H, int W, int C, int fill_mode, float cval, float scale,
+                                             const int* order, const int* start) {
+    affine_warp(images, matrices, y, size, {H, W, C, fill_mode, cval}, scale, order, start);
 }
 
 extern "C" __global__ void affine_warp_floats(const float* images, const double* matrices, float* y, int size, int H,
-                                              int W, int C, int fill_mode, float cval, float scale) {
-    affine_warp(images, matrices, y, size, {H, W, C, fill_mode, cval}, scale);
+                                              int W, int C, int fill_mode, float cval, float scale,
+                                              const int* order, const int* start) {
+    affine_warp(images, matrices, y, size, {H, W, C, fill_mode, cval}, scale, order, start);
 }

@@ -1,6 +1,7 @@
 """What a backend is: the one object through which ops reach arrays and kernels."""
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from minicnn import kernels
@@ -19,6 +20,8 @@ class Backend:
     name: str
     xp: Any
     rows_independent = True
+    copy: Callable | None = None  # one launch for pairs (to, from) of arrays, where launches are what is dear
+    record: Callable | None = None  # a device's own way to run training steps: backend/cuda.py, training/captured.py
 
     def __init__(self, kernel_set: str, dtype: str, threads: int | None = None, own: dict | None = None):
         """own: the set's kernels, where they are bound to something that `kernels.load` does not know of."""
@@ -49,12 +52,24 @@ class Backend:
         """A flat buffer of `size` zeros that starts on a cache line."""
         return self.xp.zeros(size, self.dtype)
 
+    def follow(self, pairs, momentum: float) -> None:
+        """average = momentum average + (1 - momentum) batch, in place, for pairs of arrays (average, batch)."""
+        for average, batch in pairs:
+            average *= momentum
+            average += (1 - momentum) * batch
+
     def erf(self, x):
         """The error function of every element."""
         raise NotImplementedError
 
     def to_numpy(self, array):
         raise NotImplementedError
+
+    memory_errors: tuple[type[Exception], ...] = ()  # what the device raises when its memory is full
+
+    def free_memory(self) -> int:
+        """Give back what is kept for later use; how many bytes are free then."""
+        return 0
 
     def running(self) -> contextlib.AbstractContextManager:
         """Hold the device's threads to `self.threads` while a model runs."""

@@ -1,29 +1,40 @@
 """From what a user says (device="cpu", kernels="auto") to a backend."""
 
-from ..errors import DeviceError, one_of
+from ..errors import ArgumentError, DeviceError, one_of, require
 from ..notes import note
 from .base import Backend
 from .cpu import CPU
-from .cuda import CUDA
+from .cuda import CUDA, PRECISIONS
 
 DEVICES = ("cpu", "cuda", "auto")
 
 
-def select(device: str | Backend = "cpu", kernels: str = "auto", threads: int | None = None) -> Backend:
+def select(
+    device: str | Backend = "cpu", kernels: str = "auto", threads: int | None = None, precision: str | None = None
+) -> Backend:
     """The backend for "cpu", "cuda" or "auto" (the GPU if there is one, else the CPU, with a note that says why).
 
+    precision: of the GPU's matrix products, one of PRECISIONS of backend/cuda.py; None: float32, which is all that the
+    CPU has.
     A Backend is passed through, which is how a test runs a model in float64: device=CPU("numpy_ref", "float64").
     Raises ArgumentError for an unknown name, DeviceError for "cuda" where there is none.
     """
     if isinstance(device, Backend):
+        given = getattr(device, "precision", "float32")
+        require(precision in (None, given), "precision", f"{given}, which the device given has", repr(precision),
+                "choose it where that is made", error=ArgumentError)  # fmt: skip
         return device
     one_of("device", device, DEVICES)
+    one_of("precision", precision or "float32", PRECISIONS)
     if device == "cpu":
+        require(precision in (None, "float32"), "precision", "float32 on the CPU", repr(precision),
+                'use device="cuda", or leave precision out', error=ArgumentError)  # fmt: skip
         return CPU(kernels, threads=threads)
     try:
-        return CUDA(kernels, threads=threads)
+        return CUDA(kernels, threads=threads, precision=precision or "float32")
     except DeviceError as cause:
         if device == "cuda":
             raise
-        note(f"device \"auto\" is the CPU here ({cause})")
+        lost = f", in float32 instead of {precision}" if precision not in (None, "float32") else ""
+        note(f"device \"auto\" is the CPU here{lost} ({cause})")
         return CPU(kernels, threads=threads)

@@ -1,7 +1,9 @@
 """Where randomness comes from: nowhere but three integers, the seed, the step and the epoch of a model's life."""
 
+import contextlib
 import secrets
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,7 @@ class Streams:
     step: int = 0
     epoch: int = 0
     drawn: bool = field(init=False)
+    live: Any = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self):
         self.drawn = self.seed is None
@@ -31,7 +34,18 @@ class Streams:
 
     def key(self, purpose: int, index: int = 0, step: int | None = None) -> Key:
         """The stream of a purpose and a layer index at this step (or epoch, for the order of the rows)."""
-        return Key(self.seed, self.step if step is None else step, purpose << 16 | index)
+        if step is None:
+            step = self.step if self.live is None else self.live
+        return Key(self.seed, step, purpose << 16 | index)
+
+    @contextlib.contextmanager
+    def counted_at(self, place):
+        """Inside, keys name the place in device memory where the step's number will be, not the number."""
+        self.live = place
+        try:
+            yield
+        finally:
+            self.live = None
 
     def generator(self, index: int) -> np.random.Generator:
         """NumPy's own counted generator for the initial weights, which are always drawn on the host."""

@@ -92,6 +92,12 @@ class CallbackList(Callback):
         """Whether anybody looks at the running means of a training batch, so that the loop has to know them."""
         return any(getattr(c, "wants_batch_logs", True) for c in self._active["on_train_batch_end"])
 
+    @property
+    def acts_on_batches(self) -> bool:
+        """Whether a callback does more with training batches than show them, so that it has to see each by itself."""
+        active = [*self._active["on_train_batch_begin"], *self._active["on_train_batch_end"]]
+        return any(c is not self.progress and getattr(c, "wants_batch_logs", True) for c in active)
+
     def close(self) -> None:
         """Release what callbacks hold (a terminal line, a file). Safe at any time and twice: call it in a finally."""
         for one in self.callbacks:

@@ -147,7 +147,7 @@ class Parameter(Tensor):
         self.path, self.trainable, self.grad_buffer = path, trainable, None
 
     def receive(self, gradient) -> None:
-        if self.grad_buffer is None:
+        if self.grad_buffer is None or self.be.copy is not None:  # there all go to their places at once, in apply
             super().receive(gradient)
         elif self.grad is None:
             self.grad_buffer[...] = gradient

@@ -81,7 +81,7 @@ class ImageDataGenerator:
     def augment(self, be, images: np.ndarray, seed: int, step: int):
         """Images (N, H, W, C) as step `step` of a training with `seed` sees them: on `be`, in its float type."""
         drawn = self._draw(be if be.name == "cpu" else host(), images, seed, step)
-        if self._only_moves():
+        if self.only_moves():
             return be.asarray(self._move(be, images, drawn, self.rescale or 1.0))  # one kernel does everything
         on = be if be.name == "cpu" else host()  # the rest is NumPy
         return be.asarray(self.standardize(recolour(self._move(on, images, drawn), drawn)))
@@ -121,11 +121,18 @@ class ImageDataGenerator:
         words = on.philox(WORDS * len(images), on.key(seed, step, STREAM)).reshape(-1, WORDS)
         return draw(self, words, *images.shape[1:3])
 
+    def matrices(self, shape: tuple[int, ...], seed: int, steps: list[tuple[int, int]]) -> np.ndarray:
+        """What `augment` draws for images of `shape` (H, W, C) in steps (number, images): float64 (rows, 2, 3)."""
+        on = host()
+        words = [on.philox(WORDS * n, on.key(seed, step, STREAM)) for step, n in steps]
+        return matrices(draw(self, np.concatenate(words).reshape(-1, WORDS), *shape[:2]), *shape[:2])
+
     def _move(self, on, images: np.ndarray, drawn: Parameters, scale: float = 1.0):
         where = on.asarray(matrices(drawn, *images.shape[1:3]), dtype=np.float64)
         return on.affine_warp(on.asarray(images), where, fill_mode=self.fill_mode, cval=self.cval, scale=scale)
 
-    def _only_moves(self) -> bool:
+    def only_moves(self) -> bool:
+        """Whether one warp of the pixels is all that is asked for."""
         return not (
             self.channel_shift_range or self.brightness_range or self.preprocessing_function or self.samplewise_center
             or self.featurewise_center

@@ -62,7 +62,7 @@ class BatchNormalization(Layer):
         return y
 
     def commit(self):
-        for moving, batch in zip((self.moving_mean, self.moving_variance), self.batch_stats, strict=False):
-            moving.data *= self.momentum
-            moving.data += (1 - self.momentum) * batch
+        if self.batch_stats:
+            averages = self.moving_mean.data, self.moving_variance.data
+            self.be.follow(zip(averages, self.batch_stats, strict=True), self.momentum)
         self.batch_stats = ()

@@ -63,7 +63,10 @@ class Optimizer:
     @property
     def learning_rate(self) -> float:
         """The rate of the next step."""
-        return self._rate if self.schedule is None else float(self.schedule(self.iterations))
+        return self._rate_at(self.iterations)
+
+    def _rate_at(self, iterations: int) -> float:
+        return self._rate if self.schedule is None else float(self.schedule(iterations))
 
     @learning_rate.setter
     def learning_rate(self, rate) -> None:
@@ -112,12 +115,35 @@ class Optimizer:
         owner = self.flat if self.flat.base is None else self.flat.base
         return all(p.data.base is owner for p in self.params)
 
+    def numbers(self, iterations: int) -> list[float] | None:
+        """What the step after so many sends to the device, in this order: the numbers of its one kernel, and the decay.
+
+        None: `update` is not one call of a kernel `..._step`, so the step cannot be run from a table of numbers.
+        """
+        lr, calls = self._rate_at(iterations), []
+        try:
+            self.update(_Steps(lambda name, arrays, numbers: calls.append(numbers)), None, None, self.slot, lr,
+                        iterations + 1)  # fmt: skip
+        except (AttributeError, TypeError):  # arithmetic of its own
+            return None
+        return [*map(float, calls[0].values()), (self.weight_decay or 0.0) * lr] if len(calls) == 1 else None
+
+    def apply_from(self, live) -> None:
+        """`apply` with this step's `numbers` (R,) in device memory; the caller counts the iterations."""
+
+        def step(name, arrays, numbers):
+            first = next(iter(numbers))
+            return getattr(self.be, name)(*arrays, **numbers | {first: live})
+
+        self._gather()
+        self._clip(on_device=True)
+        if self.weight_decay:
+            self.flat -= self.flat * live[-1:]
+        self.update(_Steps(step), self.flat, self.flat_grad, self.slot, 0.0, 1)
+
     def apply(self) -> None:
         """One step with the gradients that backward left in the parameters, which are cleared."""
-        for p in self.params:
-            if p.grad is None:
-                p.grad_buffer[...] = 0  # no path from the loss to this parameter
-            p.grad = None
+        self._gather()
         self._clip()
         lr = self.learning_rate
         if self.weight_decay:
@@ -125,16 +151,29 @@ class Optimizer:
         self.update(self.be, self.flat, self.flat_grad, self.slot, lr, self.iterations + 1)
         self.iterations += 1
 
-    def _clip(self) -> None:
+    def _gather(self) -> None:
+        """All gradients in the flat buffer, and out of the parameters."""
+        if self.be.copy is not None:
+            self.be.copy([(p.grad_buffer, None if p.grad is None else self.be.asarray(p.grad)) for p in self.params])
+        for p in self.params:
+            if p.grad is None and self.be.copy is None:
+                p.grad_buffer[...] = 0  # no path from the loss to this parameter
+            p.grad = None
+
+    def _clip(self, on_device: bool = False) -> None:
+        """on_device: without the host, which else takes the roots, in double."""
         xp, g = self.be.xp, self.flat_grad
         if self.clipvalue:
             xp.clip(g, -self.clipvalue, self.clipvalue, out=g)
-        if self.global_clipnorm:
-            g *= self.global_clipnorm / max(math.sqrt(float(xp.vdot(g, g))), self.global_clipnorm)
+        pieces = [g] if self.global_clipnorm else []
         if self.clipnorm:
-            for i in range(len(self.params)):
-                piece = self._piece(g, i)
-                piece *= self.clipnorm / max(math.sqrt(float(xp.vdot(piece, piece))), self.clipnorm)
+            pieces = [self._piece(g, i) for i in range(len(self.params))]
+        bound = self.global_clipnorm or self.clipnorm
+        for piece in pieces:
+            if on_device:
+                piece *= bound / xp.maximum(xp.sqrt((piece * piece).sum()), bound)
+            else:
+                piece *= bound / max(math.sqrt(float(xp.vdot(piece, piece))), bound)
 
     def get_state(self) -> dict[str, list]:
         """Slot name -> one NumPy array per parameter, of its shape."""
@@ -163,6 +202,18 @@ class Optimizer:
         return common | {key: getattr(self, key) for key in self.config}
 
     config: tuple[str, ...] = ()
+
+
+class _Steps:
+    """Stands in for a backend in `update`: every kernel `..._step` is do(name, arrays, numbers)."""
+
+    def __init__(self, do: Callable):
+        self._do = do
+
+    def __getattr__(self, name):
+        if not name.endswith("_step"):
+            raise AttributeError(name)
+        return lambda *arrays, **numbers: self._do(name, arrays, numbers)
 
 
 def fraction(where: str, value) -> float:

@@ -77,11 +77,12 @@ class Arrays:
         self.n = len(self.x)
         self.steps = -(-self.n // batch_size)
 
-    def rows(self, be, streams, shuffle: bool, turn: int) -> np.ndarray:
-        """The order of the rows: argsort of one random word per row, ties by row."""
+    def rows(self, be, streams, shuffle: bool, turn: int, epoch: int | None = None) -> np.ndarray:
+        """The order of the rows: argsort of one random word per row, ties by row.  epoch None: the present one."""
         if not shuffle:
             return np.arange(self.n)
-        words = be.to_numpy(be.philox(self.n, streams.key(SHUFFLE, turn, step=streams.epoch)))
+        epoch = streams.epoch if epoch is None else epoch
+        words = be.to_numpy(be.philox(self.n, streams.key(SHUFFLE, turn, step=epoch)))
         return np.argsort(words, kind="stable")
 
     def images(self, be, streams, rows):
@@ -106,8 +107,8 @@ class Augmented(Arrays):
         super().__init__(model, flow.x, flow.y, flow.batch_size, weights, class_weight, where=where)
         self.flow = flow
 
-    def rows(self, be, streams, shuffle, turn):
-        return super().rows(be, streams, shuffle and self.flow.shuffle, turn)
+    def rows(self, be, streams, shuffle, turn, epoch=None):
+        return super().rows(be, streams, shuffle and self.flow.shuffle, turn, epoch)
 
     def images(self, be, streams, rows):
         return be.asarray(self.flow.batch(be, rows, streams.seed, streams.step)[0], be.dtype)

@@ -18,17 +18,19 @@ WEIGHT_LIMIT = 2**28  # numbers that a model without a weights file may ask for:
 JSON_LIMIT = 10_000_000  # characters
 
 
-def load_model(path, custom_objects=None, compile: bool = True, *, device="cpu", kernels="auto", threads=None):
+def load_model(
+    path, custom_objects=None, compile: bool = True, *, device="cpu", kernels="auto", threads=None, precision=None
+):
     """The model of a .minicnn file, or of a .keras file of a Sequential made of layers that minicnn has.
 
     custom_objects  {"name": class or function} for layers, losses, metrics, schedules of your own
     compile         False: without optimizer, loss and metrics, for predictions alone
-    device, kernels, threads   as Sequential's
+    device, kernels, threads, precision   as Sequential's
     Raises ArgumentError, MissingDataError, DataError, WeightsError; no code runs that custom_objects does not bring.
     """
     path = model_file.checked(path, "load_model")
     restorer = Restorer(f"load_model {path}", custom_objects)
-    options = {"device": device, "kernels": kernels, "threads": threads}
+    options = {"device": device, "kernels": kernels, "threads": threads, "precision": precision}
     load = _load_keras if path.endswith(model_file.KERAS) else _load_minicnn
     return load(path, restorer, compile, options)
 

@@ -1,12 +1,14 @@
 """One step of training, and passes over batches. Everything that changes while a model learns changes here."""
 
 import math
+from functools import partial
 
 import numpy as np
 
 from ..core.tensor import Tensor, no_grad
 from ..errors import NonFiniteError
 from . import inference
+from .memory import with_memory
 
 # Images that go through the network together at inference, whatever the batch size.
 TILE = 128
@@ -18,6 +20,15 @@ def train_step(model, x, t, w) -> tuple[float, np.ndarray]:
 
     Raises NonFiniteError before anything has changed: weights, moving averages, optimizer and counters stay.
     """
+    value, y, learns = with_memory(model, len(x), lambda: _gradients(model, x, t, w))
+    if learns:
+        model.optimizer.apply()
+    model.commit()
+    return value, with_memory(model, len(x), lambda: outputs(model, y))
+
+
+def _gradients(model, x, t, w) -> tuple[float, Tensor, bool]:
+    """The loss, the last tensor, and whether the parameters now hold gradients.  Changes nothing else."""
     y = model.forward(Tensor(x, model.backend), training=True, logits=model.fused)
     loss = model.loss.reduce(model.loss.values(t, y, logits=model.fused), w)
     value = float(loss.numpy())
@@ -27,9 +38,7 @@ def train_step(model, x, t, w) -> tuple[float, np.ndarray]:
         for p in model.optimizer.params:
             p.grad = None  # what an interrupted step, or a user's own backward, may have left
         loss.backward()
-        model.optimizer.apply()
-    model.commit()
-    return value, outputs(model, y)
+    return value, y, loss.requires_grad
 
 
 def outputs(model, y: Tensor) -> np.ndarray:
@@ -88,9 +97,13 @@ def infer(model, x: np.ndarray, *, logits: bool):
             n = len(tile)
             if n < size and not be.rows_independent:
                 tile = be.xp.concatenate([tile, be.xp.zeros((size - n, *tile.shape[1:]), be.dtype)])
-            for step in steps:
-                tile = step(tile)
-            yield slice(start, start + n), tile[:n]
+            yield slice(start, start + n), with_memory(model, n, partial(_through, steps, tile))[:n]
+
+
+def _through(steps, x):
+    for step in steps:
+        x = step(x)
+    return x
 
 
 def evaluate(model, source, logs, callbacks) -> None:
@@ -150,6 +163,14 @@ class RunningLogs:
             metric.update_state(y, predicted)
         for metric in self.weighted:
             metric.update_state(y, predicted, None if w is None else np.asarray(w))
+
+    def replace(self, losses: list[float], sizes: list[int], right: int) -> None:
+        """As if `add` had been called for batches of these sizes; right: of all answers, for metrics of accuracy."""
+        self.total, self.count = 0.0, sum(sizes)
+        for loss, n in zip(losses, sizes, strict=True):
+            self.total += loss * n
+        for metric in self.metrics:
+            metric.total, metric.count = float(right), self.count
 
     def result(self) -> dict[str, float]:
         means = {metric.name: float(metric.result()) for metric in (*self.metrics, *self.weighted)}

@@ -3,7 +3,7 @@
 from ..backend.base import Backend
 from ..backend.select import select
 from ..backend.streams import Streams
-from ..errors import ArgumentError, require
+from ..errors import ArgumentError, one_of, require
 from ..layers.base import auto_name
 from .keras2 import OldNames
 from .saving import Savable
@@ -17,14 +17,22 @@ class Sequential(OldNames, Savable, Trainer):
     seed     of every random decision (initial weights, order, dropout, augmentation); None draws one: see model.seed
     device   "cpu", "cuda", "auto", or a Backend;  kernels  "auto", "numba_cpu" or "numpy_ref"
     threads  at most so many on the CPU; None: all cores. Results do not depend on it (kernels="numba_cpu")
+
+    On a GPU:
+    precision  of matrix products: "float32" (the default), "3xtf32", "tf32", "bf16"; weights and sums stay float32
+    graph      True: a training step is recorded once and replayed as a whole; False: kernel by kernel, the same bytes
+    nan_check  "epoch": losses are read at the end of an epoch, which then stops as if it had been noticed at once;
+               "step": they are read after every step, which costs time
     """
 
     def __init__(
-        self, layers=None, name=None, *, seed=None, device: str | Backend = "cpu", kernels="auto", threads=None
-    ):
+        self, layers=None, name=None, *, seed=None, device: str | Backend = "cpu", kernels="auto", threads=None,
+        precision=None, graph=True, nan_check="epoch",
+    ):  # fmt: skip
         ok = seed is None or (hasattr(seed, "__index__") and 0 <= int(seed) < 2**64)
         require(ok, "seed", "a whole number from 0 to 2^64 - 1, or None", repr(seed), error=ArgumentError)
-        self.backend = select(device, kernels, threads)
+        self.backend = select(device, kernels, threads, precision)
+        self.graph, self.nan_check = bool(graph), one_of("nan_check", nan_check, ("epoch", "step"))
         self.streams = Streams(None if seed is None else int(seed))
         self.name = name or auto_name("Sequential")
         self.layers = []

@@ -8,7 +8,7 @@ from ..data.batches import validation_split as split_rows
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
 from ..layers.base import positive_int
 from ..notes import note
-from . import loop
+from . import captured, loop
 from .inputs import Arrays, Augmented, Batches, all_x, check_x, source
 from .stack import LayerStack
 
@@ -21,6 +21,8 @@ class Trainer(LayerStack):
     metrics: list
     weighted_metrics: list
     stop_training: bool
+    graph: bool
+    nan_check: str
 
     def compile(self, optimizer="rmsprop", loss=None, metrics=None, weighted_metrics=None, **unknown) -> None:
         """Choose how to learn: an optimizer, a loss and metrics, each by name, function or instance.
@@ -103,10 +105,14 @@ class Trainer(LayerStack):
             with self.backend.running():
                 hooks.on_train_begin()
                 epoch_logs = {}
+                device = captured.prepare(self, train, steps, hooks)
                 for epoch in range(initial_epoch, epochs):
                     hooks.on_epoch_begin(epoch)
                     logs = loop.RunningLogs(self)
-                    loop.train_epoch(self, train, steps, shuffle, logs, hooks, epoch)
+                    if device is None:
+                        loop.train_epoch(self, train, steps, shuffle, logs, hooks, epoch)
+                    else:
+                        device.epoch(logs, hooks, shuffle, epoch)
                     epoch_logs = logs.result()
                     self.streams.epoch += 1
                     if held_out is not None and (epoch + 1) % validation_freq == 0:

@@ -83,6 +83,28 @@ def test_cuda_without_cupy_says_what_to_install(monkeypatch, notes):
     assert said[0].startswith('device "auto" is the CPU here (device "cuda": expected CuPy')
 
 
+def test_precision_belongs_to_the_gpu(fast, monkeypatch, notes):
+    assert select("cpu", precision="float32").dtype == np.float32
+    message = r"""^precision: expected float32 on the CPU, received 'tf32'; use device="cuda", or leave"""
+    with pytest.raises(ArgumentError, match=message):
+        select("cpu", precision="tf32")
+    with pytest.raises(ArgumentError, match=r"""^precision: expected one of float32, .*did you mean "tf32"\?$"""):
+        select("auto", precision="tf23")
+    with pytest.raises(ArgumentError, match=r"^precision: expected float32, which the device given has, received"):
+        select(fast, precision="bf16")
+    monkeypatch.setitem(__import__("sys").modules, "cupy", None)
+    assert select("auto", precision="bf16").name == "cpu"
+    assert notes()[0].startswith('device "auto" is the CPU here, in float32 instead of bf16 (')
+
+
+def test_a_key_may_name_a_place_instead_of_a_step():
+    streams, place = Streams(seed=3), np.zeros(1, np.uint32)
+    with streams.counted_at(place):
+        assert streams.key(DROPOUT, 2).step is place
+        assert streams.key(SHUFFLE, step=5).step == 5
+    assert streams.key(DROPOUT, 2).step == 0
+
+
 def test_streams_do_not_meet():
     streams = Streams(seed=3)
     keys = {streams.key(DROPOUT, 0), streams.key(DROPOUT, 1), streams.key(SHUFFLE, 0), streams.key(DROPOUT, 0, step=1)}

@@ -9,13 +9,20 @@ BUILTINS = {
     errors.ArgumentError: ValueError, errors.ArgumentTypeError: TypeError, errors.ShapeError: ValueError,
     errors.DataError: ValueError, errors.MissingDataError: FileNotFoundError, errors.DeviceError: RuntimeError,
     errors.NonFiniteError: ArithmeticError, errors.NotBuiltError: ValueError, errors.WeightsError: ValueError,
-    errors.GradientError: AssertionError,
+    errors.GradientError: AssertionError, errors.DeviceMemoryError: MemoryError,
 }  # fmt: skip
 
 
 def test_every_error_is_listed():
     found = {e for e in vars(errors).values() if isinstance(e, type) and issubclass(e, errors.MinicnnError)}
-    assert found == {*BUILTINS, errors.MinicnnError}
+    assert found == {*BUILTINS, errors.MissingPackageError, errors.MinicnnError}
+
+
+def test_a_missing_package_is_an_import_error_with_its_pip_line():
+    expected = r'^save: expected the package h5py to be installed, received none; run pip install "minicnn\[keras\]"$'
+    for base in (ImportError, errors.MinicnnError):
+        with pytest.raises(base, match=expected):
+            raise errors.MissingPackageError("save", "h5py", "keras")
 
 
 @pytest.mark.parametrize(("error", "builtin"), BUILTINS.items(), ids=lambda e: e.__name__)

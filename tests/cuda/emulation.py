@@ -20,8 +20,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from minicnn.backend.cuda import OnDevice
 from minicnn.kernels.cuda import bind
 from minicnn.kernels.cuda.launch import Launcher, signatures, source
+from tests.cuda import device_array
 
 COMPILER = shutil.which("g++")
 FLAGS = ("-std=c++17", "-O2", "-fPIC", "-shared", "-U_FORTIFY_SOURCE", "-w")
@@ -82,7 +84,7 @@ class EmulatedLauncher(Launcher):
     """
 
     def __init__(self, folder, precision="float32", reverse=False):
-        super().__init__(np, precision)
+        super().__init__(device_array.DeviceNumPy(), precision)
         self.folder, self.reverse, self.started = Path(folder), reverse, set()
 
     def address(self, array):
@@ -103,7 +105,23 @@ class EmulatedLauncher(Launcher):
             code.unlink()
         return ctypes.CDLL(str(library))
 
-    def start(self, stem, options, kernel, grid, block, args):
+    def _record(self, body):
+        device_array.tape = tape = []
+        try:
+            body()
+        finally:
+            device_array.tape = None
+
+        def replay():
+            for launch in tape:
+                launch()
+
+        return replay
+
+    def start(self, *launch):
+        device_array.done(lambda: self._start(*launch))
+
+    def _start(self, stem, options, kernel, grid, block, args):
         self.started.add((stem, kernel, options))
         function = getattr(self.module(stem, options), f"launch_{kernel}")
         function.restype = ctypes.c_char_p
@@ -155,3 +173,18 @@ def launcher(precision="float32", reverse=False):
 
 def kernel_set(precision="float32"):
     return bind(launcher(precision))
+
+
+class EmulatedGPU(OnDevice):
+    """What minicnn/backend/cuda.py is on CuPy."""
+
+    def __init__(self, precision="float32", reverse=False):
+        super().__init__(launcher(precision, reverse))
+
+    def to_numpy(self, array):
+        if device_array.tape is not None:
+            raise device_array.RecordingError("to_numpy: an array is read by the host in a recorded step")
+        return np.array(array)
+
+    def describe(self):
+        return "GPU, emulated"

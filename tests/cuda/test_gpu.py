@@ -3,14 +3,31 @@
 import numpy as np
 import pytest
 
+from minicnn import data, recipes
 from minicnn.backend.cpu import CPU
 from minicnn.backend.cuda import CUDA
 from minicnn.errors import DeviceError
 from minicnn.kernels import KERNELS, cuda
 from minicnn.kernels.cuda.launch import PRECISIONS, STEMS, VARIANTS, CuPyLauncher, signatures
 from tests.cuda import emulation
+from tests.cuda.test_captured import (  # noqa: F401 (the same tests, on the fixture `gpu` below)
+    test_a_bad_step_is_named_and_leaves_what_was_before_it,
+    test_a_recording_is_replayed,
+    test_activations_of_array_expressions_are_recorded,
+    test_agreement_with_the_cpu,
+    test_arrays_weights_and_more_steps_than_one_pass,
+    test_every_loss_is_recorded,
+    test_every_optimizer_reads_its_numbers_from_the_table,
+    test_norms_of_gradients_are_taken_on_the_device,
+    test_recorded_from_python_and_by_the_host_are_the_same_bytes,
+    test_two_fits_are_one_longer_fit,
+    test_what_a_callback_changes_between_epochs_is_recorded_anew,
+    test_what_the_host_has_to_do_is_said_once,
+)
+from tests.cuda.test_captured import test_the_same_bytes_twice as test_training_gives_the_same_bytes_twice  # noqa: F401
 from tests.cuda.test_training import trained
 from tests.kernels.test_contract import EXACT, Kernels, a_case, results
+from tests.training.networks import network_a
 
 pytestmark = pytest.mark.gpu
 # Of the largest value. The same sums in the same order, but exp, sqrt and fused multiply-adds differ in last bits, and
@@ -76,6 +93,28 @@ def test_training_agrees_with_the_cpu(rng, precision, tolerance):
     expected_losses, expected_outputs, _ = trained(CPU("numpy_ref"), x, y)
     np.testing.assert_allclose(losses, expected_losses, rtol=tolerance)
     np.testing.assert_allclose(outputs, expected_outputs, atol=10 * tolerance)
+
+
+@pytest.fixture
+def gpu():
+    """What tests/cuda/test_captured.py emulates."""
+    return lambda precision="float32": CUDA(precision=precision)
+
+
+def test_100_steps_of_network_a_agree_with_the_cpu():
+    """Same seed, so the same order, warps and dropout: the mean loss of 100 steps within 2 %, and what was learnt."""
+    (x, y), _, _ = data.digits.split(seed=2)
+    results = []
+    for device in (CUDA(), CPU()):
+        model = network_a(seed=0, device=device)
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        generator = data.ImageDataGenerator(**recipes.AUGMENTATION, rescale=1 / 255)
+        history = model.fit(generator.flow(x, y, batch_size=57), epochs=4, verbose=0).history
+        assert model.streams.step == 4 * 26
+        results.append((np.mean(history["loss"]), history["accuracy"][-1]))
+    (loss, accuracy), (expected_loss, expected_accuracy) = results
+    assert loss == pytest.approx(expected_loss, rel=0.02)
+    assert accuracy == pytest.approx(expected_accuracy, abs=0.02)
 
 
 def test_the_backend_describes_itself(device):

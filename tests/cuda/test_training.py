@@ -4,28 +4,10 @@ import numpy as np
 import pytest
 
 from minicnn import layers, optimizers
-from minicnn.backend.base import Backend
 from minicnn.backend.cpu import CPU
 from minicnn.kernels import KERNELS
-from minicnn.kernels.cuda import bind
 from minicnn.training.sequential import Sequential
-from tests.cuda import emulation
-
-
-class EmulatedGPU(Backend):
-    """What minicnn/backend/cuda.py is on CuPy, on NumPy arrays."""
-
-    name, xp = "cuda", np
-
-    def __init__(self, precision="float32"):
-        self.launcher = emulation.launcher(precision)
-        super().__init__("cuda", "float32", own=bind(self.launcher))
-
-    def to_numpy(self, array):
-        return array
-
-    def describe(self):
-        return "GPU, emulated"
+from tests.cuda.emulation import EmulatedGPU
 
 
 def trained(device, x, y):

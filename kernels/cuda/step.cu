@@ -1,0 +1,106 @@
+// A training step that no host watches: what changes from step to step is read from tables that lie on the device.
+//
+//      once per epoch    order   the rows of the data set in the order of their turn
+//                        starts, counters, rates    row k belongs to step k: its first place in `order`, its random
+//                                                   counter, what the optimizer needs
+//      every step        begin_step  progress -> k; row k goes to fixed places, where the step's kernels look for it
+//                        gather    the batch's rows, through `order`
+//                        ...       forward, backward, update
+//                        end_step  loss and right answers go to row k of two more tables
+//
+// So a step is the same list of launches with the same arguments every time, and a whole epoch can be queued at once.
+// Why it is fast enough: all of it is a few kilobytes, in launches of one block; gather is one read and one write.
+#include "common.cuh"
+
+// progress: the next step's number, this step's, how many are finished, and the first whose loss was not finite or -1.
+constexpr int NEXT = 0, NOW = 1, DONE = 2, BAD = 3;
+
+// One block. rates (steps, R), rate (R,).
+extern "C" __global__ void begin_step(int* progress, const unsigned* counters, const int* starts, const float* rates, int R,
+                                   unsigned* counter, int* start, float* rate) {
+    int k = progress[NEXT];
+    __syncthreads();  // all have read it
+    for (int i = threadIdx.x; i < R; i += blockDim.x) rate[i] = rates[k * R + i];
+    if (threadIdx.x) return;
+    progress[NOW] = k;
+    progress[NEXT] = k + 1;
+    *counter = counters[k];
+    *start = starts[k];
+}
+
+template <class T>
+__device__ __forceinline__ void gather(const T* rows, const int* order, const int* start, float* y, int size,
+                                       int width) {
+    int i = element();
+    if (i < size) y[i] = (float)rows[order[*start + i / width] * width + i % width];
+}
+
+// y (N, width): the rows order[start], order[start + 1], .. of `rows`; size = N width.
+extern "C" __global__ void gather_floats(const float* rows, const int* order, const int* start, float* y, int size,
+                                         int width) {
+    gather(rows, order, start, y, size, width);
+}
+
+extern "C" __global__ void gather_bytes(const unsigned char* rows, const int* order, const int* start, float* y,
+                                        int size, int width) {
+    gather(rows, order, start, y, size, width);
+}
+
+// Number of the greatest of K, the first on ties; NaN is greater than all.
+__device__ __forceinline__ int greatest(const float* row, int K) {
+    int best = 0;
+    for (int k = 1; k < K; ++k)
+        if (row[k] > row[best] || (row[k] != row[k] && row[best] == row[best])) best = k;
+    return best;
+}
+
+// One block of 256. losses[now] = loss; right[now] = how many rows of outputs (N, K) are greatest where answers[row]
+// says. outputs null: nobody asks.
+extern "C" __global__ void end_step(int* progress, const float* loss, const float* outputs, const int* answers,
+                                  const int* order, const int* start, int N, int K, float* losses, int* right) {
+    __shared__ float sums[8];
+    float count = 0;  // exact up to 2^24
+    if (outputs)
+        for (int n = threadIdx.x; n < N; n += blockDim.x)
+            count += greatest(outputs + n * K, K) == answers[order[*start + n]];
+    count = warp_sum(count);
+    if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = count;
+    __syncthreads();
+    if (threadIdx.x) return;
+    for (int w = 1; w < 8; ++w) count += sums[w];
+    int now = progress[NOW];
+    losses[now] = *loss;
+    right[now] = (int)count;
+    if (!(fabsf(*loss) <= 3.402823466e38f) && progress[BAD] < 0) progress[BAD] = now;
+    progress[DONE] = now + 1;
+}
+
+// Up to four pairs of arrays of n numbers in one launch, a pair per row of blocks: a graph pays for launches ----------
+
+struct Pair {
+    float* to;
+    const float* from;
+    int n;
+};
+
+__device__ __forceinline__ Pair pick(Pair a, Pair b, Pair c, Pair d) {
+    return blockIdx.y == 0 ? a : blockIdx.y == 1 ? b : blockIdx.y == 2 ? c : d;
+}
+
+// to = from; where `from` is null, 0.
+extern "C" __global__ void copy_pairs(float* to_0, const float* from_0, int n_0, float* to_1, const float* from_1,
+                                      int n_1, float* to_2, const float* from_2, int n_2, float* to_3,
+                                      const float* from_3, int n_3) {
+    Pair pair = pick({to_0, from_0, n_0}, {to_1, from_1, n_1}, {to_2, from_2, n_2}, {to_3, from_3, n_3});
+    int i = element();
+    if (i < pair.n) pair.to[i] = pair.from ? pair.from[i] : 0.f;
+}
+
+// to = to momentum + from rest.
+extern "C" __global__ void follow_pairs(float* to_0, const float* from_0, int n_0, float* to_1, const float* from_1,
+                                        int n_1, float* to_2, const float* from_2, int n_2, float* to_3,
+                                        const float* from_3, int n_3, float momentum, float rest) {
+    Pair pair = pick({to_0, from_0, n_0}, {to_1, from_1, n_1}, {to_2, from_2, n_2}, {to_3, from_3, n_3});
+    int i = element();
+    if (i < pair.n) pair.to[i] = pair.to[i] * momentum + pair.from[i] * rest;
+}

@@ -1,0 +1,84 @@
+"""Host side of step.cu, and of warp.cu where it reads through the order of an epoch: what a training step needs besides
+the contract so that it can run without the host. `Epoch` holds the tables.
+"""
+
+import math
+
+import numpy as np
+
+from .launch import MOST, THREADS, blocks
+from .warp import FILL_MODES
+
+NEXT, NOW, DONE, BAD = range(4)  # places in `progress`
+
+
+class Epoch:
+    """Tables of an epoch on the device, at addresses that stay: steps that were recorded read them there.
+
+    progress (4,)      the next step, this one, how many are finished, the first bad one or -1
+    order (rows,)      numbers of rows, in their turn
+    starts, counters (steps,), rates (steps, R)    of every step; `start`, `counter`, `rate` those of the present one
+    matrices (rows, 2, 3) or None                  of the augmentation, for every place in `order`
+    losses, right (steps,)                         what came of every step
+    """
+
+    def __init__(self, gpu, rows: int, steps: int, rates: int, augmented: bool):
+        empty = gpu.xp.empty
+        self.gpu = gpu
+        self.progress, self.order = empty(4, np.int32), empty(rows, np.int32)
+        self.starts, self.counters = empty(steps, np.int32), empty(steps, np.uint32)
+        self.rates, self.rate = empty((steps, rates), np.float32), empty(rates, np.float32)
+        self.start, self.counter = empty(1, np.int32), empty(1, np.uint32)
+        self.matrices = empty((rows, 2, 3), np.float64) if augmented else None
+        self.losses, self.right = empty(steps, np.float32), empty(steps, np.int32)
+
+    def begin(self):
+        """Begin the next step."""
+        rates, arrays = self.rates.shape[1], (self.progress, self.counters, self.starts, self.rates)
+        self.gpu("step", "begin_step", 1, THREADS, *arrays, rates, self.counter, self.start, self.rate)
+
+    def gather(self, table, n: int):
+        """The present batch's n rows of `table` (rows, ...), uint8 or float32, as float32."""
+        y = self.gpu.xp.empty((n, *table.shape[1:]), np.float32)
+        kernel = "gather_bytes" if table.dtype == np.uint8 else "gather_floats"
+        width = math.prod(table.shape[1:])
+        self.gpu("step", kernel, blocks(y.size), THREADS, table, self.order, self.start, y, y.size, width)
+        return y
+
+    def warp(self, images, n: int, *, fill_mode, cval, scale):
+        """affine_warp of the present batch's n images."""
+        y = self.gpu.xp.empty((n, *images.shape[1:]), np.float32)
+        kernel = "affine_warp_bytes" if images.dtype == np.uint8 else "affine_warp_floats"
+        numbers = y.size, *images.shape[1:], FILL_MODES.index(fill_mode), cval, scale, self.order, self.start
+        self.gpu("warp", kernel, blocks(y.size), THREADS, images, self.matrices, y, *numbers)
+        return y
+
+    def end(self, loss, outputs, answers):
+        """End the step: its loss, and how many rows of outputs (N, K) are right; outputs None: nobody asks."""
+        n, k = (0, 0) if outputs is None else outputs.shape
+        arrays = self.progress, loss, outputs, answers, self.order, self.start
+        self.gpu("step", "end_step", 1, THREADS, *arrays, n, k, self.losses, self.right)
+
+
+def fits(*arrays) -> bool:
+    """Whether the kernels can count the elements of each."""
+    return all(array.size <= MOST for array in arrays)
+
+
+def copy(gpu, pairs) -> None:
+    """to[...] = from for pairs (to, from) of float32 arrays of equal size; from None: 0."""
+    _in_fours(gpu, "copy_pairs", pairs)
+
+
+def follow(gpu, pairs, momentum: float) -> None:
+    """average = momentum average + (1 - momentum) batch, in place, for pairs (average, batch)."""
+    _in_fours(gpu, "follow_pairs", pairs, momentum, 1 - momentum)
+
+
+def _in_fours(gpu, kernel, pairs, *numbers):
+    pairs = [(to, source, to.size) for to, source in pairs]
+    pairs.sort(key=lambda pair: -pair[2])  # a launch has blocks for its largest: those of like size go together
+    for start in range(0, len(pairs), 4):
+        four = pairs[start : start + 4]
+        arguments = [value for pair in four + [(None, None, 0)] * (4 - len(four)) for value in pair]
+        gpu("step", kernel, (blocks(four[0][2]), len(four)), THREADS, *arguments, *numbers)

@@ -1,0 +1,266 @@
+"""An epoch that a device runs through by itself: every step is the same list of launches, recorded once.
+
+      once per fit      images (or rows), targets and weights of samples go to the device
+      once per epoch    so do the order of the rows, the augmentation's matrices, and for every step its random counter
+                        and its optimizer's rates: what loop.py would use, computed in the same way
+      step after step   replay(): begin, gather, forward, loss, backward, update, end       nothing is read
+      at the end        losses, right answers and the first bad step are read; the host's counters move on
+
+The bytes are those of loop.py's steps. A step is run from Python once, then recorded, then replayed; a smaller last
+batch is a recording of its own. graph=False runs every step from Python.
+
+Weights, moving averages and optimizer state are copied on the device as an epoch begins. Where a step turns out to have
+been bad, or Ctrl-C came in the middle of one, the steps before it are run again from that copy: what is left is the
+state after the last good whole step, as in loop.py.
+"""
+
+import itertools
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from .. import metrics
+from ..core.tensor import Tensor, no_grad
+from ..data.flow import host
+from ..errors import NonFiniteError
+from ..notes import note
+from . import loop
+from .inputs import Arrays, Augmented
+from .memory import with_memory
+
+COUNTED = (metrics.accuracy, metrics.categorical_accuracy, metrics.sparse_categorical_accuracy)
+
+
+def prepare(model, source, steps: int | None, hooks) -> "Captured | None":
+    """The device's own way through epochs of `source`; None: there is none, and where that is news a note says why."""
+    if model.backend.record is None:
+        return None
+    reason = _reason(model, source, hooks)
+    if reason:
+        note(f"fit: the host runs every step by itself and reads its loss: {reason}")
+        return None
+    return with_memory(model, source.batch_size, lambda: Captured(model, source, steps))
+
+
+def _reason(model, source, hooks) -> str | None:
+    """Why the steps have to be run one by one."""
+    if not isinstance(source, Arrays):
+        return "x is an iterable of batches"
+    if isinstance(source, Augmented) and not source.flow.image_data_generator.only_moves():
+        return "the augmentation does more than move pixels"
+    if model.nan_check == "step":
+        return 'nan_check="step"'
+    if hooks.acts_on_batches:
+        return "a callback looks at every batch"
+    counted = [m for m in model.metrics if type(m) is metrics.MeanMetricWrapper and m.fn in COUNTED]
+    counted += [m for m in model.metrics if type(m) in (metrics.CategoricalAccuracy, metrics.SparseCategoricalAccuracy)]
+    others = [m.name for m in (*model.metrics, *model.weighted_metrics) if m not in counted]
+    if others:
+        return f"{', '.join(others)}: only accuracy is counted on the device"
+    if model.metrics and (len(model.output_shape) != 1 or model.output_shape[0] == 1):
+        return f"accuracy of outputs of shape {('N', *model.output_shape)}"
+    if not model.backend.holds(source.x, source.targets):
+        return "x has more numbers than the kernels can count"
+    if not model.trainable_weights:
+        return "no weight is trainable"
+    if model.optimizer.numbers(model.optimizer.iterations) is None:
+        return f"the update of {model.optimizer.name} is not one kernel"
+    return None
+
+
+class Turn(NamedTuple):
+    """What an epoch needs from the host. sizes: images of every step."""
+
+    sizes: list[int]
+    order: np.ndarray  # (rows,) int32
+    matrices: np.ndarray | None  # (rows, 2, 3) float64
+
+
+class Captured:
+    """The steps of one fit on its device."""
+
+    def __init__(self, model, source: Arrays, steps: int):
+        self.model, self.source, self.steps = model, source, steps
+        self.be = be = model.backend
+        self.augmented = isinstance(source, Augmented)
+        kept = source.x.dtype == np.uint8  # an eighth of float64, and exact
+        self.images = be.asarray(source.x, None if kept else be.dtype)
+        self.targets = be.asarray(source.targets, be.dtype)
+        self.weights = None if source.weights is None else be.asarray(source.weights, be.dtype)
+        self.answers = be.asarray(_classes(source.y)) if model.metrics else None
+        rates = len(model.optimizer.numbers(0))
+        self.tables = be.epoch(sum(self._sizes()), steps, rates, self.augmented)
+        self.ran, self.replays, self.described = set(), {}, None
+        self.ahead: dict = {}  # the next epoch's Turn, made while the device is busy with this one
+
+    def epoch(self, logs: "loop.RunningLogs", hooks, shuffle: bool, epoch: int) -> None:
+        """One pass, as loop.train_epoch: running means go to `logs`, the device's state and the host's move on."""
+        model, tables = self.model, self.tables
+        turn = self._turn(shuffle, model.streams.epoch, model.streams.step)
+        self._forget_old_recordings()
+        state = self._state()
+        copies = with_memory(model, self.source.batch_size, lambda: [array.copy() for array in state])
+        with_memory(model, self.source.batch_size, lambda: self._send(turn))
+
+        def undo():
+            self._settle(turn, state, copies)
+
+        try:
+            for step, n in enumerate(turn.sizes):
+                hooks.on_train_batch_begin(step)
+                with_memory(model, n, partial(self._run, n), undo)
+                if step + 1 == len(turn.sizes):
+                    self.ahead = {}
+                    self._turn(shuffle, model.streams.epoch + 1, model.streams.step + self.steps)
+                    self.be.to_numpy(tables.progress)  # waits for the device: what follows is timed
+                hooks.on_train_batch_end(step, lambda: self._read(logs, turn))
+                if model.stop_training:
+                    break
+        finally:  # also after Ctrl-C
+            done, bad = self._settle(turn, state, copies)
+            self._read(logs, turn, done)
+            model.streams.step += done
+            model.optimizer.iterations += done
+        if bad is not None:
+            self._raise(turn, bad, epoch)
+
+    # what a step is --------------------------------------------------------------------------------------------------
+
+    def _step(self, n: int) -> None:
+        """One step on n images: loop.train_step, without a question to the host."""
+        model, tables = self.model, self.tables
+        tables.begin()
+        x, t = self._images(n), tables.gather(self.targets, n)
+        w = None if self.weights is None else tables.gather(self.weights, n)
+        with model.streams.counted_at(tables.counter):
+            y = model.forward(Tensor(x, self.be), training=True, logits=model.fused)
+            loss = model.loss.reduce(model.loss.values(t, y, logits=model.fused), w)
+            if loss.requires_grad:
+                for p in model.optimizer.params:
+                    p.grad = None
+                loss.backward()
+                model.optimizer.apply_from(tables.rate)
+        for layer in model.layers:
+            layer.commit()
+        outputs = None
+        if self.answers is not None:
+            with no_grad():
+                outputs = (model.layers[-1].activation(y) if model.fused else y).data
+        tables.end(loss.data, outputs, self.answers)
+
+    def _images(self, n: int):
+        if not self.augmented:
+            return self.tables.gather(self.images, n)
+        g = self.source.flow.image_data_generator
+        return self.tables.warp(self.images, n, fill_mode=g.fill_mode, cval=g.cval, scale=g.rescale or 1.0)
+
+    def _run(self, n: int) -> None:
+        """The next step, which has n images: the first time from Python, then recorded, then replayed."""
+        if self.model.graph and n in self.ran and n not in self.replays:
+            try:
+                self.replays[n] = self.be.record(lambda: self._step(n))
+            except self.be.memory_errors:
+                raise
+            except Exception as cause:
+                note(f"fit: a step cannot be recorded ({cause}); it is run from Python each time: slower, same bytes")
+                self.replays[n] = lambda: self._step(n)
+        self.replays.get(n, lambda: self._step(n))()
+        self.ran.add(n)
+
+    def _forget_old_recordings(self) -> None:
+        """Recordings hold a network and an optimizer as they were: begin anew where a callback has changed them."""
+        optimizer = self.model.optimizer
+        settings = {key: value for key, value in optimizer.get_config().items() if key != "learning_rate"}
+        described = (
+            [(id(layer), layer.get_config()) for layer in self.model.layers],
+            [(id(p), id(p.data), p.requires_grad) for p in self.model.weights],
+            (id(optimizer), id(optimizer.flat), settings),
+        )
+        if described != self.described:
+            self.ran, self.replays, self.described = set(), {}, described
+
+    # once per epoch --------------------------------------------------------------------------------------------------
+
+    def _sizes(self) -> list[int]:
+        return [stop - start for _, start, stop in self._slices()]
+
+    def _slices(self) -> Iterator[tuple[int, int, int]]:
+        """(turn, first row, last row + 1) of every step; rows are shuffled anew each turn, as in Arrays.batches."""
+        batch, n = self.source.batch_size, self.source.n
+        places = ((turn, i * batch) for turn in itertools.count() for i in range(self.source.steps))
+        for turn, start in itertools.islice(places, self.steps):
+            yield turn, start, min(start + batch, n)
+
+    def _turn(self, shuffle: bool, epoch: int, step: int) -> Turn:
+        """What the epoch that begins at these counters of the model's life needs."""
+        key = shuffle, epoch, step
+        if key not in self.ahead:
+            source, streams = self.source, self.model.streams
+            turns = range(-(-self.steps // source.steps))
+            orders = [source.rows(host(), streams, shuffle, turn, epoch) for turn in turns]  # the device is busy
+            sizes, order = self._sizes(), [orders[turn][a:b] for turn, a, b in self._slices()]
+            matrices = None
+            if self.augmented:
+                generator = self.source.flow.image_data_generator
+                every = [(step + i, n) for i, n in enumerate(sizes)]
+                matrices = generator.matrices(source.x.shape[1:], streams.seed, every)
+            self.ahead = {key: Turn(sizes, np.concatenate(order).astype(np.int32), matrices)}
+        return self.ahead[key]
+
+    def _send(self, turn: Turn) -> None:
+        """This epoch's tables; the device is before their first step."""
+        be, tables, streams, optimizer = self.be, self.tables, self.model.streams, self.model.optimizer
+        steps = range(self.steps)
+        tables.order[...] = be.asarray(turn.order)
+        if turn.matrices is not None:
+            tables.matrices[...] = be.asarray(turn.matrices, np.float64)
+        tables.starts[...] = be.asarray(np.cumsum([0, *turn.sizes[:-1]]).astype(np.int32))
+        tables.counters[...] = be.asarray(np.array([streams.step + i for i in steps], np.uint32))
+        rates = [optimizer.numbers(optimizer.iterations + i) for i in steps]
+        tables.rates[...] = be.asarray(np.array(rates), np.float32)
+        self._rewind()
+
+    def _rewind(self) -> None:
+        self.tables.progress[...] = self.be.asarray(np.array([0, 0, 0, -1], np.int32))
+
+    def _state(self) -> list:
+        """Every array that a step changes and the next one reads."""
+        model, optimizer = self.model, self.model.optimizer
+        flat = {id(p) for p in optimizer.params}
+        return [optimizer.flat, *vars(optimizer.slot).values(), *(p.data for p in model.weights if id(p) not in flat)]
+
+    def _settle(self, turn: Turn, state: list, copies: list) -> tuple[int, int | None]:
+        """Bring the device to the end of a good whole step; (how many those are, the bad one that follows or None)."""
+        following, _, done, bad = map(int, self.be.to_numpy(self.tables.progress))
+        good = done if bad < 0 else bad
+        if bad >= 0 or following != done:
+            for array, copy in zip(state, copies, strict=True):
+                array[...] = copy
+            self._rewind()
+            for n in turn.sizes[:good]:
+                self._run(n)
+        return good, None if bad < 0 else bad
+
+    def _read(self, logs: "loop.RunningLogs", turn: Turn, steps: int | None = None) -> dict[str, float]:
+        """The running means after `steps` steps, or after all that are finished."""
+        if steps is None:
+            steps = int(self.be.to_numpy(self.tables.progress)[2])
+        losses, right = (self.be.to_numpy(a)[:steps].tolist() for a in (self.tables.losses, self.tables.right))
+        logs.replace(losses, turn.sizes[:steps], sum(right))
+        return logs.result()
+
+    def _raise(self, turn: Turn, bad: int, epoch: int) -> None:
+        """NonFiniteError for a step whose loss was not finite, in the words of loop.train_epoch."""
+        loss = float(self.be.to_numpy(self.tables.losses)[bad])
+        start = sum(turn.sizes[:bad])
+        x = self.source.images(self.be, self.model.streams, turn.order[start : start + turn.sizes[bad]])
+        where = f"fit: stopped at epoch {epoch + 1}, batch {bad + 1}"
+        raise NonFiniteError(f"{where}: loss is {loss}: {loop.first_non_finite(self.model, x)}", loss)
+
+
+def _classes(y: np.ndarray) -> np.ndarray:
+    """The class number (N,) of every row of one-hot or numbered labels, as metrics.accuracy reads them."""
+    numbered = y.ndim == 1 or y.shape[-1] == 1
+    return (y.reshape(-1) if numbered else y.argmax(axis=-1)).astype(np.int32)

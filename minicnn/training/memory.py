@@ -1,0 +1,42 @@
+"""When the device's memory is full: free what is only kept, try once more, then say what would fit."""
+
+import gc
+import math
+from collections.abc import Callable
+
+from ..backend.memory_message import out_of_memory
+from ..errors import DeviceMemoryError
+
+KEPT = 3  # arrays per layer's output that are there at once: the output, its gradient, and what a kernel works with
+
+
+def with_memory(model, batch_size: int, action: Callable, undo: Callable = lambda: None):
+    """action(); where the device's memory is full, once more after undo() and after all unused memory was given back.
+
+    Raises DeviceMemoryError: the bytes needed, the bytes free, and the batch size that would fit.
+    """
+    be = model.backend
+    try:
+        return action()
+    except be.memory_errors:
+        pass  # outside of this block nothing holds the failed step's arrays any more
+    for p in model.weights:
+        p.grad = None
+    undo()
+    gc.collect()
+    be.free_memory()
+    try:
+        return action()
+    except be.memory_errors:
+        pass
+    undo()
+    gc.collect()
+    needed, per_image = step_bytes(model, batch_size)
+    raise DeviceMemoryError(out_of_memory(be.describe(), needed, be.free_memory(), batch_size, per_image))
+
+
+def step_bytes(model, batch_size: int) -> tuple[int, int]:
+    """About how many bytes a step takes besides weights, optimizer and data; and how many one image more takes."""
+    numbers = math.prod(model.input_shape) + KEPT * sum(math.prod(layer.output_shape) for layer in model.layers)
+    per_image = numbers * model.backend.dtype.itemsize
+    return per_image * batch_size, per_image
