@@ -1,6 +1,6 @@
 """What this machine can do at most: fused multiply-adds and memory traffic, from loops that do nothing else.
 
-      FMA      s[i] = s[i] * a + b   for as many independent vectors s[i] as the micro-kernel has sums in registers
+      FMA      s[i] = a * b + s[i]   for independent vectors s[i], more than hide an FMA's latency
       memory   y[k] = a x[k]         for arrays that a cache holds, and for arrays that none does
 
 A kernel that reaches 1.0 of the first is limited by arithmetic, of the second by memory.
@@ -16,14 +16,14 @@ from numba.extending import intrinsic
 
 from minicnn.kernels.numba_cpu.simd import TILE
 
-SUMS = TILE.rows * TILE.vectors
+SUMS = 12  # independent vectors: an FMA takes 4 to 5 cycles, a CPU starts 2 per cycle; AVX2 has 16 registers
 CACHED, LARGE = 1 << 21, 1 << 26  # floats: 8 MiB, one activation of network A's first block; 256 MiB
 CHUNK = 1 << 14  # floats that a thread takes at a time
 
 
 @intrinsic
 def _multiply_add(typing_context, turns, a, b):
-    """Sum of all lanes of all s after `turns` times s = s a + b.  2 * turns * SUMS * lanes operations."""
+    """Sum of all lanes of all s after `turns` times s = a b + s.  2 * turns * SUMS * lanes operations."""
 
     def codegen(context, builder, signature, arguments):
         turns, *scalars = arguments
@@ -44,7 +44,7 @@ def _multiply_add(typing_context, turns, a, b):
         turn.add_incoming(ir.Constant(turns.type, 0), before)
         for i, s in enumerate(sums):
             s.add_incoming(ir.Constant(vector, [float(i)] * TILE.lanes), before)  # equal ones would be merged
-            s.add_incoming(builder.call(fma, [s, a, b]), loop)
+            s.add_incoming(builder.call(fma, [a, b, s]), loop)
         following = builder.add(turn, ir.Constant(turns.type, 1))
         turn.add_incoming(following, loop)
         builder.cbranch(builder.icmp_signed("<", following, turns), loop, after)

@@ -2,11 +2,13 @@
 
     python benchmarks/recipes.py --seed 0 1 2                        all five; hours
     python benchmarks/recipes.py valid_conv lenet_16_36 --threads 1  two of them, on one thread each
+    python benchmarks/recipes.py kaggle_bn --keras --python PEERS/bin/python   Keras on the same recipe and seeds
     python benchmarks/recipes.py --table                             only the table, from the runs that are there
 
 Every run's summary is kept in benchmarks/results/recipes.json as soon as it ends, and the table between README.md's
 markers is written anew. A run that the file has for this commit, recipe, seed, epochs and threads is not done again,
-unless --again: interrupt it, and start it again later. Exit code 1: a run failed, or a floor was missed.
+unless --again: interrupt it, and start it again later. Keras's runs are kept in results/recipes_keras.json, and count
+whatever the commit: they do not depend on minicnn. Exit code 1: a run failed, or a floor was missed.
 """
 
 import argparse
@@ -22,12 +24,13 @@ import machine
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 RESULTS = ROOT / "benchmarks" / "results" / "recipes.json"
+KERAS = RESULTS.with_name("recipes_keras.json")
 README = ROOT / "README.md"
 BEGIN, END = "<!-- recipes:begin -->", "<!-- recipes:end -->"
 
-# recipe: (floor that the mean over seeds 0, 1, 2 must reach, aim, Keras 3 on the same recipe as far as it was measured)
+# recipe: (floor that the mean over seeds 0, 1, 2 must reach, aim, Keras 3 elsewhere on the same recipe, if not here)
 GOALS = {
-    "kaggle_bn": (0.9950, 0.9957, []),
+    "kaggle_bn": (0.9950, 0.9957, [0.9960]),
     "kaggle_rmsprop": (0.9948, 0.9962, [0.9952]),
     "zero_padding_bn": (0.9918, 0.9930, [0.9924]),
     "lenet_16_36": (0.9926, 0.9935, []),
@@ -44,6 +47,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--again", action="store_true", help="also what is there already")
     where = "weights, submissions and pictures of the runs (%(default)s)"
     parser.add_argument("--out", type=Path, default=Path("runs", "benchmark"), metavar="DIR", help=where)
+    parser.add_argument("--keras", action="store_true", help="train with Keras on TensorFlow instead of minicnn")
+    peers = os.environ.get("MINICNN_PEERS_PYTHON", sys.executable)
+    parser.add_argument("--python", default=peers, metavar="PATH", help="for --keras; default $MINICNN_PEERS_PYTHON")
     parser.add_argument("--table", action="store_true", help="run nothing")
     options = parser.parse_args()
     unknown = [name for name in options.recipes if name not in GOALS]
@@ -56,26 +62,34 @@ def key(run: dict) -> tuple:
     return run["recipe"], run["seed"], run["epochs"], run["asked_threads"]
 
 
-def read() -> list[dict]:
-    return json.loads(RESULTS.read_text())["runs"] if RESULTS.exists() else []
+def read(path: Path = RESULTS) -> list[dict]:
+    return json.loads(path.read_text())["runs"] if path.exists() else []
 
 
-def keep(run: dict) -> None:
+def keep(run: dict, path: Path) -> None:
     """Into the results file, in the place of an older run of the same kind. Read again: others may have written."""
-    runs = sorted([other for other in read() if key(other) != key(run)] + [run], key=lambda run: json.dumps(key(run)))
-    machine.write_json(RESULTS, {"benchmark": "recipes", "runs": runs})
+    runs = [other for other in read(path) if key(other) != key(run)] + [run]
+    machine.write_json(path, {"benchmark": path.stem, "runs": sorted(runs, key=lambda run: json.dumps(key(run)))})
 
 
 def train(name: str, seed: int, options: argparse.Namespace) -> dict | None:
     """One run as a process of its own; its summary, None if it failed."""
-    folder = options.out / f"{name}_{seed}"
-    program = str(ROOT / "examples" / "train_recipe.py")
-    command = [sys.executable, program, name, f"--seed={seed}", f"--out={folder}"]
-    for flag in ("threads", "epochs"):
+    folder = options.out / f"{name}_{seed}{'_keras' if options.keras else ''}"
+    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
+    environment = os.environ | {"PYTHONPATH": paths}
+    if options.keras:
+        program, out = ROOT / "benchmarks" / "workers" / "keras_recipe.py", folder / "summary.json"
+        environment |= {"KERAS_BACKEND": "tensorflow"}
+        if options.threads:
+            environment |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"), str(options.threads))
+    else:
+        program, out = ROOT / "examples" / "train_recipe.py", folder
+    python = options.python if options.keras else sys.executable
+    command = [python, str(program), name, f"--seed={seed}", f"--out={out}"]
+    for flag in ("epochs",) if options.keras else ("threads", "epochs"):
         if getattr(options, flag):
             command.append(f"--{flag}={getattr(options, flag)}")
-    paths = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-    code = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}).returncode
+    code = subprocess.run(command, env=environment).returncode
     if code:
         print(f"{name}, seed {seed}: ended with exit code {code}", file=sys.stderr, flush=True)
         return None
@@ -107,11 +121,13 @@ def row(name: str, found: list[dict]) -> str:
     """One recipe's cells."""
     from minicnn.recipes import BY_NAME
 
-    floor, aim, keras = GOALS[name]
+    floor, aim, elsewhere = GOALS[name]
+    keras = [run["value"] for run in read(KERAS) if run["recipe"] == name and run["epochs"] == BY_NAME[name].epochs]
     values = [run["value"] for run in found]
     mean = sum(values) / len(values)
     verdict = "met" if mean >= floor else "**missed**"
     few = f", {len(found)} of 3 seeds" if len(found) < 3 else ""
+    keras = keras if len(keras) >= len(elsewhere) else elsewhere
     peers = f"{short(sum(keras) / len(keras))}: {', '.join(map(short, keras))}" if len(keras) > 1 else "not measured"
     peers = f"{short(keras[0])}, one seed" if len(keras) == 1 else peers
     epochs = [second for run in found for second in run["seconds"]["epochs"]]
@@ -142,6 +158,7 @@ def write_readme(text: str) -> None:
 
 def main() -> int:
     options = arguments()
+    results = KERAS if options.keras else RESULTS
     from minicnn.recipes import BY_NAME
     from minicnn.reports.machine import commit
 
@@ -150,7 +167,8 @@ def main() -> int:
     for seed, name in itertools.product(options.seed, names):  # an interrupted benchmark has something of every recipe
         wanted = {"recipe": name, "seed": seed, "epochs": options.epochs or BY_NAME[name].epochs}
         wanted = key(wanted | {"asked_threads": options.threads})
-        there = [run for run in read() if key(run) == wanted and run["machine"]["commit"] == commit()]
+        there = [run for run in read(results) if key(run) == wanted]
+        there = [run for run in there if options.keras or run["machine"]["commit"] == commit()]
         if there and not options.again:
             print(f"{name}, seed {seed}: there already, {there[0]['figure']} {there[0]['value']:.4f}", flush=True)
             continue
@@ -158,7 +176,7 @@ def main() -> int:
         run = train(name, seed, options)
         failed |= run is None
         if run is not None:
-            keep(run)
+            keep(run, results)
             write_readme(table(read()))
     text = table(read())
     write_readme(text)

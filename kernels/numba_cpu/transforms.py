@@ -175,6 +175,11 @@ _NUMBERED = [
 ]
 
 
+def _hidden(builder, number):
+    """The same number, but LLVM does not know that: it would keep a moving pointer, on the stack, for every address."""
+    return builder.call(ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0"), [number])
+
+
 def _lines_function(name, matrices, epilogue):
     """The LLVM function behind `lines`, or with an epilogue behind `last_lines`."""
     pointer = F32.as_pointer()
@@ -198,14 +203,31 @@ def _lines_function(name, matrices, epilogue):
         def lines(matrix):
             starts = [builder.inttoptr(builder.load(builder.gep(x, [I64(c)])), pointer) for c in range(len(matrix[0]))]
             starts = [builder.gep(start, [x_offset]) for start in starts]
-            with cgutils.for_range(builder, count) as loop:
-                place = builder.mul(loop.index, x_line)
-                values = _multiply(builder, matrix, [load(builder.gep(start, [place])) for start in starts])
-                to = builder.gep(y, [builder.mul(loop.index, y_line)])
-                for r, value in enumerate(finish(values) if epilogue else values):
-                    there = builder.select(builder.icmp_signed("<", I64(r), rest[0]), to, rest[1]) if epilogue else to
-                    builder.store(value, builder.bitcast(there, value.type.as_pointer()), align=4)
-                    to = builder.gep(to, [y_step])
+            y_step_3 = builder.mul(y_step, I64(3))
+            entry, loop, after = builder.block, function.append_basic_block(), function.append_basic_block()
+            builder.cbranch(builder.icmp_signed(">", count, I64(0)), loop, after)
+            builder.position_at_end(loop)
+            left, place, to = (builder.phi(I64) for _ in range(3))
+            values = _multiply(builder, matrix, [load(builder.gep(start, [place])) for start in starts])
+            # Every fourth place is a new pointer, the others are 1, 2 and 3 steps from it: x86 addresses them directly.
+            one, three = _hidden(builder, y_step), _hidden(builder, y_step_3)
+            steps, there = (I64(0), one, builder.shl(one, I64(1)), three), builder.gep(y, [to])
+            for r, value in enumerate(finish(values) if epilogue else values):
+                if r and r % 4 == 0:
+                    there = builder.gep(there, [builder.shl(one, I64(2))])
+                cell = builder.gep(there, [steps[r % 4]])
+                if epilogue:
+                    cell = builder.select(builder.icmp_signed("<", I64(r), rest[0]), cell, rest[1])
+                builder.store(value, builder.bitcast(cell, value.type.as_pointer()), align=4)
+            for phi, first, following in (
+                (left, count, builder.sub(left, I64(1))),
+                (place, I64(0), _hidden(builder, builder.add(place, x_line))),
+                (to, I64(0), _hidden(builder, builder.add(to, y_line))),
+            ):
+                phi.add_incoming(first, entry)
+                phi.add_incoming(following, loop)
+            builder.cbranch(builder.icmp_signed(">", left, I64(1)), loop, after)
+            builder.position_at_end(after)
 
         done = function.append_basic_block()
         switch = builder.switch(which, done)
