@@ -1,4 +1,4 @@
-"""Network A on a GPU: step and epoch times at several batch sizes and precisions, beside PyTorch, JAX and Keras, per kernel.
+"""Network A on a GPU: step and epoch times at several batch sizes and precisions, beside other libraries; per kernel.
 
     python benchmarks/gpu.py --python PEERS/bin/python --out benchmarks/results/gpu.json
     python benchmarks/gpu.py --data DIR           also the whole run on Kaggle's files: time to 99 %, to the end
@@ -7,11 +7,11 @@
 No device has run this program yet.
 
 A sample is one epoch of --steps steps of `fit` on images that lie on the device, without augmentation: device events
-around it, divided by the steps; reported is the median of --samples with least and greatest. The peers do the same work
-on as many images: workers/gpu_torch.py (eager, compiled, a CUDA graph; channels_last; AMP for bf16),
-workers/gpu_jax.py (an epoch as one jitted scan) and workers/gpu_keras.py (fit, on JAX and on PyTorch), each in a process
-of its own, after ours has ended its turn. TF32 is compared with TF32, float32 with float32. A peer that is not installed,
-or finds no GPU, is a line that says so.
+around it, divided by the steps; reported is the median of --samples with least and greatest. The peers do the same
+work on as many images: workers/gpu_torch.py (eager, compiled, a CUDA graph; channels_last; AMP for bf16),
+workers/gpu_jax.py (an epoch as one jitted scan), workers/gpu_keras.py (fit, on JAX and on PyTorch), each in a process
+of its own, after ours has ended its turn. TF32 is compared with TF32, float32 with float32. Of a peer that is not
+installed or finds no GPU, a line says so.
 
 Per kernel: device events around every launch of one eager step. Bytes count every array of a launch once; the roofline
 is the greater of bytes / --bandwidth (measured, if not given) and, for products, operations / --peak. On a small batch
@@ -235,7 +235,7 @@ def main(argv=None) -> None:
     p.add_argument("--batches", type=int, nargs="+", default=[86, 256, 1024])
     p.add_argument("--precisions", nargs="+", choices=OURS, default=list(OURS))
     p.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
-    p.add_argument("--python", default=sys.executable, help="the peers' environment, with torch, jax and keras for CUDA")
+    p.add_argument("--python", default=sys.executable, help="the peers' environment: torch, jax, keras, for CUDA")
     p.add_argument("--steps", type=int, default=100)
     p.add_argument("--samples", type=int, default=9)
     p.add_argument("--bandwidth", type=float, help="bytes per second; default: measured")

@@ -42,6 +42,11 @@ def arrays(value):
 
 def work(kernel: str, arguments, answer) -> tuple[str, float]:
     """("FLOP", how many) for a product, ("bytes", how many) for the rest."""
+    if kernel in ("conv2d_max_pool", "conv2d_max_pool_grad"):  # x, w -> y;  dy, argmax, y, x, w -> dx, dw
+        forward = kernel == "conv2d_max_pool"
+        y, w = (answer[0], arguments[1]) if forward else (arguments[0], arguments[4])
+        products = 1 if forward else sum(wanted is not None for wanted in answer[:2])
+        return "FLOP", 2 * products * 4 * math.prod(y.shape[:3]) * math.prod(w.shape)  # of windows of 2 x 2
     if kernel.startswith("conv2d"):
         first, second = arguments[:2]
         if kernel == "conv2d_weight_grad":  # x, dy, the shape of w

@@ -62,12 +62,14 @@ def key(run: dict) -> tuple:
     return run["recipe"], run["seed"], run["epochs"], run["asked_threads"]
 
 
-def read(path: Path = RESULTS) -> list[dict]:
+def read(path: Path | None = None) -> list[dict]:
+    path = path or RESULTS
     return json.loads(path.read_text())["runs"] if path.exists() else []
 
 
-def keep(run: dict, path: Path) -> None:
+def keep(run: dict, path: Path | None = None) -> None:
     """Into the results file, in the place of an older run of the same kind. Read again: others may have written."""
+    path = path or RESULTS
     runs = [other for other in read(path) if key(other) != key(run)] + [run]
     machine.write_json(path, {"benchmark": path.stem, "runs": sorted(runs, key=lambda run: json.dumps(key(run)))})
 

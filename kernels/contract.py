@@ -45,6 +45,23 @@ class KernelSet(Protocol):
         An image's result does not depend on the other images of its batch.
         """
 
+    def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None):
+        """max_pool(conv2d(x, w, b, ...), **pool, rate, key), without the array in between.
+
+        pool: max_pool's window, strides and pads, a dictionary.
+        affine (scale, shift): as conv2d's, or one number for each row of the images, (OH, 1, 1) both.
+        x (N, H, W, C), w (KH, KW, C, O), the rest as conv2d's -> y, argmax (N, PH, PW, O) as max_pool's.
+        """
+
+    def conv2d_max_pool_grad(
+        dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)
+    ):
+        """Gradients of conv2d_max_pool with a ReLU and no affine; y and argmax are its results.
+
+        dy, argmax, y (N, PH, PW, O), x (N, H, W, C), w (KH, KW, C, O) -> dx, dw and db, the bias's: what
+        conv2d_input_grad, conv2d_weight_grad make of max_pool_grad(y=y).  needs: whether dx, dw are wanted, else None.
+        """
+
     def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
         """dx[n,h,w,c] = sum of dy[n,i,j,o] * w[p,q,c,o] over every (i,j,p,q,o) that read x[n,h,w,c].
 

@@ -15,7 +15,7 @@ from .errors import ArgumentError, ArgumentTypeError, DataError, ShapeError, one
 from .labels import check_labels
 from .ops import arithmetic as A
 from .ops.activation import sigmoid, softmax
-from .ops.loss import sigmoid_cross_entropy, softmax_cross_entropy
+from .ops.loss import scaled_sum, sigmoid_cross_entropy, softmax_cross_entropy
 from .ops.shape import reshape
 
 EPSILON = 1e-7  # Keras's fuzz factor: probabilities are clipped to [EPSILON, 1 - EPSILON]
@@ -56,9 +56,9 @@ class Loss:
         if self.reduction == "none":
             return values
         if self.reduction == "sum_over_batch_size":
-            return A.total(values) * (1.0 / count)
+            return scaled_sum(values, scale=1.0 / count)
         if self.reduction == "mean_with_sample_weight" and weights is not None:
-            return A.total(values) * (weights.size / (count * max(float(weights.sum()), EPSILON)))
+            return scaled_sum(values, scale=weights.size / (count * max(float(weights.sum()), EPSILON)))
         return A.total(values) if self.reduction == "sum" else A.mean(values)
 
     def __call__(self, y_true, y_pred, sample_weight=None):

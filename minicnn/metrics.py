@@ -104,6 +104,8 @@ def binary_crossentropy(
 def _per_sample(values: np.ndarray) -> np.ndarray:
     """(N, ...) -> (N,): the mean over all other axes."""
     values = np.asarray(values, dtype=np.float64)
+    if values.ndim == 1:
+        return values
     return values.reshape(len(values), -1).mean(axis=1)
 
 

@@ -205,6 +205,17 @@ def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, st
     return dx.reshape(x.shape), *rest
 
 
+def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, rate=0.0, key=None):
+    return max_pool(conv2d(x, w, b, strides=strides, pads=pads, relu=relu), **pool, rate=rate, key=key)
+
+
+def conv2d_max_pool_grad(dy, argmax, y, x, w, *, strides, pads, pool, rate=0.0):
+    z_shape = len(x), *out_size(x.shape[1:3], w.shape[:2], strides, pads), w.shape[3]
+    dz, db = max_pool_grad(dy, argmax, z_shape, **pool, rate=rate, y=y)
+    how = {"strides": strides, "pads": pads}
+    return conv2d_input_grad(dz, w, x.shape, **how), conv2d_weight_grad(x, dz, w.shape, **how), db
+
+
 # loss -----------------------------------------------------------------------------------------------------------------
 
 

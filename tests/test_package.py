@@ -79,7 +79,7 @@ PROMISED = {
     "save to_json get_config from_config fit_generator predict_classes trainable_weights non_trainable_weights "
     "weights __call__",
     "layers": "Conv2D MaxPooling2D MaxPool2D AveragePooling2D BatchNormalization Dropout Dense Flatten "
-    "ZeroPadding2D PReLU Activation ReLU Softmax LeakyReLU ELU",
+    "ZeroPadding2D PReLU Activation ReLU Softmax LeakyReLU ELU SpatialDropout2D AlphaDropout GaussianDropout",
     "optimizers": "Adam RMSprop SGD Adagrad Adadelta Adamax Nadam",
     "callbacks": "Callback History ReduceLROnPlateau EarlyStopping",
     "data": "ImageDataGenerator kaggle_digits mnist digits train_test_split",

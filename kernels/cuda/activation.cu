@@ -54,10 +54,12 @@ extern "C" __global__ void relu_bias_parts(const float* dy, const float* y, floa
     if (share.writes()) parts[share.part()] = sum;
 }
 
-// Stage 2 of all sums: total[c] = the sum of parts[k][c], one warp per channel.
+// Stage 2 of all sums: total[s][c] = the sum over k of parts[s][k][c], one warp per channel; s = blockIdx.y.
 extern "C" __global__ void add_parts(const float* parts, float* total, int count, int C) {
     int lane, c = warp_and_lane(lane);
     if (c >= C) return;  // the whole warp
+    parts += (long long)blockIdx.y * count * C;
+    total += blockIdx.y * C;
     float sum = 0;
     for (int k = lane; k < count; k += 32) sum += parts[k * C + c];
     sum = warp_sum(sum);

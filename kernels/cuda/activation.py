@@ -16,10 +16,11 @@ def geometry(rows, c, b):
     return lanes, (blocks(c, lanes), count), count
 
 
-def add(gpu, parts, count, c):
-    """Stage 2: the sums over all parts (count, C)."""
-    total = gpu.xp.empty(c, np.float32)
-    gpu("activation", "add_parts", blocks(32 * c), THREADS, parts, total, count, c)
+def add(gpu, parts):
+    """Stage 2, in one launch: parts (S, count, C) or (count, C) -> the sums over the parts, (S, C) or (C,)."""
+    *sums, count, c = parts.shape
+    total = gpu.xp.empty((*sums, c), np.float32)
+    gpu("activation", "add_parts", (blocks(32 * c), math.prod(sums)), THREADS, parts, total, count, c)
     return total
 
 
@@ -51,7 +52,7 @@ def bias_grad(gpu, dy):
     lanes, grid, count = geometry(rows, c, 1)
     parts = gpu.xp.empty((count, c), np.float32)
     gpu("activation", "bias_parts", grid, THREADS, dy, parts, rows, c, lanes)
-    return add(gpu, parts, count, c)
+    return add(gpu, parts)
 
 
 def relu_bias_grad(gpu, dy, y):
@@ -64,4 +65,4 @@ def scaled_relu_bias_grad(gpu, dy, y, scale):
     lanes, grid, count = geometry(rows, c, 1)
     dx, parts = gpu.xp.empty_like(dy), gpu.xp.empty((count, c), np.float32)
     gpu("activation", "relu_bias_parts", grid, THREADS, dy, y, dx, parts, rows, c, lanes, scale)
-    return dx, add(gpu, parts, count, c)
+    return dx, add(gpu, parts)

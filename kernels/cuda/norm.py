@@ -31,7 +31,8 @@ def batch_norm_grad(gpu, dy, x, mean, var, gamma, *, eps, batch_stats, relu=Fals
     lanes, grid, count = geometry(a * b, c, b)
     parts = xp.empty((2, count, c), np.float32)
     gpu("norm", "norm_grad_parts", grid, THREADS, dy, x, mean, var, parts, a * b, c, b, lanes, eps)
-    dbeta, dgamma = add(gpu, parts[0], count, c), add(gpu, parts[1], count, c)
+    sums = add(gpu, parts)
+    dbeta, dgamma = sums[0], sums[1]
     dx, inverse_m = xp.empty_like(x), 1 / (a * b) if batch_stats and a * b else 0.0
     known = dy, x, mean, var, gamma, dgamma, dbeta, dx
     if not relu:
@@ -39,7 +40,7 @@ def batch_norm_grad(gpu, dy, x, mean, var, gamma, *, eps, batch_stats, relu=Fals
         return dx, dgamma, dbeta
     parts = xp.empty((count, c), np.float32)
     gpu("norm", "norm_relu_parts", grid, THREADS, *known, parts, a, c, lanes, inverse_m, eps)
-    return dx, dgamma, dbeta, add(gpu, parts, count, c)
+    return dx, dgamma, dbeta, add(gpu, parts)
 
 
 def _as_acb(x):
@@ -64,11 +65,12 @@ def batch_norm_max_pool_grad(gpu, dy, argmax, x, mean, var, gamma, *, eps, windo
     parts = empty((2, count, c), np.float32)
     known = dy, argmax, x, mean, var
     gpu("norm", "pool_norm_parts", grid, THREADS, *known, parts, rows, c, lanes, *numbers, eps)
-    dbeta, dgamma = add(gpu, parts[0], count, c), add(gpu, parts[1], count, c)
+    sums = add(gpu, parts)
+    dbeta, dgamma = sums[0], sums[1]
     rows = math.prod(x.shape[:3])
     lanes, grid, count = geometry(rows, c, 1)
     dx, parts = gpu.xp.empty_like(x), empty((count, c), np.float32)
     known = *known, gamma, dgamma, dbeta, dx, parts
     numbers = *numbers, 1 / rows if rows else 0.0, eps
     gpu("norm", "pool_norm_relu_parts", grid, THREADS, *known, rows, c, lanes, *numbers)
-    return dx, dgamma, dbeta, add(gpu, parts, count, c)
+    return dx, dgamma, dbeta, add(gpu, parts)

@@ -75,7 +75,7 @@ extern "C" __global__ void end_step(int* progress, const float* loss, const floa
     progress[DONE] = now + 1;
 }
 
-// Up to four pairs of arrays of n numbers in one launch, a pair per row of blocks: a graph pays for launches ----------
+// Up to twelve pairs of arrays in one launch, their blocks one pair behind the other: a graph pays for launches -------
 
 struct Pair {
     float* to;
@@ -83,24 +83,29 @@ struct Pair {
     int n;
 };
 
-__device__ __forceinline__ Pair pick(Pair a, Pair b, Pair c, Pair d) {
-    return blockIdx.y == 0 ? a : blockIdx.y == 1 ? b : blockIdx.y == 2 ? c : d;
-}
-
-// to = from; where `from` is null, 0.
-extern "C" __global__ void copy_pairs(float* to_0, const float* from_0, int n_0, float* to_1, const float* from_1,
-                                      int n_1, float* to_2, const float* from_2, int n_2, float* to_3,
-                                      const float* from_3, int n_3) {
-    Pair pair = pick({to_0, from_0, n_0}, {to_1, from_1, n_1}, {to_2, from_2, n_2}, {to_3, from_3, n_3});
-    int i = element();
-    if (i < pair.n) pair.to[i] = pair.from ? pair.from[i] : 0.f;
-}
-
-// to = to momentum + from rest.
-extern "C" __global__ void follow_pairs(float* to_0, const float* from_0, int n_0, float* to_1, const float* from_1,
-                                        int n_1, float* to_2, const float* from_2, int n_2, float* to_3,
-                                        const float* from_3, int n_3, float momentum, float rest) {
-    Pair pair = pick({to_0, from_0, n_0}, {to_1, from_1, n_1}, {to_2, from_2, n_2}, {to_3, from_3, n_3});
-    int i = element();
-    if (i < pair.n) pair.to[i] = pair.to[i] * momentum + pair.from[i] * rest;
+// to = to momentum + from rest, where `from` is null 0 rest. With a momentum of 0 nobody looks what `to` held.
+extern "C" __global__ void blend_pairs(
+    float* to_0, const float* from_0, int n_0, float* to_1, const float* from_1, int n_1,
+    float* to_2, const float* from_2, int n_2, float* to_3, const float* from_3, int n_3,
+    float* to_4, const float* from_4, int n_4, float* to_5, const float* from_5, int n_5,
+    float* to_6, const float* from_6, int n_6, float* to_7, const float* from_7, int n_7,
+    float* to_8, const float* from_8, int n_8, float* to_9, const float* from_9, int n_9,
+    float* to_10, const float* from_10, int n_10, float* to_11, const float* from_11, int n_11,
+    float momentum, float rest) {
+    const Pair pairs[] = {
+        {to_0, from_0, n_0}, {to_1, from_1, n_1}, {to_2, from_2, n_2}, {to_3, from_3, n_3},
+        {to_4, from_4, n_4}, {to_5, from_5, n_5}, {to_6, from_6, n_6}, {to_7, from_7, n_7},
+        {to_8, from_8, n_8}, {to_9, from_9, n_9}, {to_10, from_10, n_10}, {to_11, from_11, n_11},
+    };
+    Pair pair = {};
+    int block = blockIdx.x, i = 0;
+#pragma unroll
+    for (int k = 0; k < 12; ++k) {
+        int own = (pairs[k].n + blockDim.x - 1) / blockDim.x;
+        if (block >= 0 && block < own) pair = pairs[k], i = block * blockDim.x + threadIdx.x;
+        block -= own;
+    }
+    if (i >= pair.n) return;
+    float value = pair.from ? pair.from[i] * rest : 0.f;
+    pair.to[i] = momentum == 0 ? value : pair.to[i] * momentum + value;
 }

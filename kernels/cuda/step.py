@@ -10,6 +10,7 @@ from .launch import MOST, THREADS, blocks
 from .warp import FILL_MODES
 
 NEXT, NOW, DONE, BAD = range(4)  # places in `progress`
+PAIRS = 12  # arrays that one launch of blend_pairs takes
 
 
 class Epoch:
@@ -20,6 +21,7 @@ class Epoch:
     starts, counters (steps,), rates (steps, R)    of every step; `start`, `counter`, `rate` those of the present one
     matrices (rows, 2, 3) or None                  of the augmentation, for every place in `order`
     losses, right (steps,)                         what came of every step
+    one ()                                         1, where a step's backward begins
     """
 
     def __init__(self, gpu, rows: int, steps: int, rates: int, augmented: bool):
@@ -31,6 +33,7 @@ class Epoch:
         self.start, self.counter = empty(1, np.int32), empty(1, np.uint32)
         self.matrices = empty((rows, 2, 3), np.float64) if augmented else None
         self.losses, self.right = empty(steps, np.float32), empty(steps, np.int32)
+        self.one = gpu.xp.ones((), np.float32)
 
     def begin(self):
         """Begin the next step."""
@@ -67,18 +70,20 @@ def fits(*arrays) -> bool:
 
 def copy(gpu, pairs) -> None:
     """to[...] = from for pairs (to, from) of float32 arrays of equal size; from None: 0."""
-    _in_fours(gpu, "copy_pairs", pairs)
+    _blend(gpu, pairs, 0.0)
 
 
-def follow(gpu, pairs, momentum: float) -> None:
-    """average = momentum average + (1 - momentum) batch, in place, for pairs (average, batch)."""
-    _in_fours(gpu, "follow_pairs", pairs, momentum, 1 - momentum)
+def follow(gpu, averages) -> None:
+    """average = momentum average + (1 - momentum) batch, in place, for (average, batch, momentum) of float32 arrays."""
+    averages = list(averages)
+    for momentum in dict.fromkeys(m for _, _, m in averages):  # one, as a rule
+        _blend(gpu, [(average, batch) for average, batch, m in averages if m == momentum], momentum)
 
 
-def _in_fours(gpu, kernel, pairs, *numbers):
+def _blend(gpu, pairs, momentum):
     pairs = [(to, source, to.size) for to, source in pairs]
-    pairs.sort(key=lambda pair: -pair[2])  # a launch has blocks for its largest: those of like size go together
-    for start in range(0, len(pairs), 4):
-        four = pairs[start : start + 4]
-        arguments = [value for pair in four + [(None, None, 0)] * (4 - len(four)) for value in pair]
-        gpu("step", kernel, (blocks(four[0][2]), len(four)), THREADS, *arguments, *numbers)
+    for start in range(0, len(pairs), PAIRS):
+        some = pairs[start : start + PAIRS]
+        arguments = [value for pair in some + [(None, None, 0)] * (PAIRS - len(some)) for value in pair]
+        numbers = momentum, 1 - momentum
+        gpu("step", "blend_pairs", sum(blocks(n) for _, _, n in some), THREADS, *arguments, *numbers)

@@ -102,6 +102,37 @@ def _bias_grad_blocks(dy, totals, filters):
         _bias_grad(dy[part], totals[k])
 
 
+@njit(**INNER)
+def _sum_rows(partials, total):
+    """total (rows, F) = sum of partials (B, rows, P), F <= P, over the blocks and in their order."""
+    blocks, rows, filters = partials.shape[0], total.shape[0], total.shape[1]
+    for r in range(rows):
+        row, first = total[r], partials[0, r]
+        for o in range(filters):
+            row[o] = first[o]
+    for k in range(1, blocks):
+        for r in range(rows):
+            row, more = total[r], partials[k, r]
+            for o in range(filters):
+                row[o] += more[o]
+
+
+@njit(**PARALLEL)
+def _sum_blocks(partials, total, chunks):
+    rows = total.shape[0]
+    for c in prange(chunks):
+        part = slice(c * rows // chunks, (c + 1) * rows // chunks)
+        _sum_rows(partials[:, part], total[part])
+
+
+def sum_blocks(partials, total):
+    """total (..., F) = sum of partials (B, ..., P), F <= P, over the blocks and in their order; both float32."""
+    width = total.shape[-1]
+    partials = partials.reshape(len(partials), -1, partials.shape[-1])  # (B, rows, P)
+    _sum_blocks(partials, total.reshape(-1, width), block_count(total.size))
+    return total
+
+
 def relu(x):
     x = np.ascontiguousarray(x, np.float32)
     y = empty(x.shape)

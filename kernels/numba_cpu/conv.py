@@ -33,13 +33,15 @@ import numpy as np
 from numba import njit, prange
 
 from . import memory, winograd
-from .activation import INNER, OUTER, PARALLEL
+from .activation import INNER, OUTER, PARALLEL, sum_blocks
 from .dense import affine_vectors, scale_and_shift
 from .library import load
+from .memory import flat
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .plan import choose
+from .pool2x2 import scatter_rows
 from .simd import ROWS, copy_floats, pack, stamp, sweep, whole_vectors
-from .winograd import SHARES, flat
+from .winograd import SHARES
 
 VIEW = 1 << 16  # floats: 256 KiB, a quarter of a usual L2 cache
 BLOCKS = 8  # partial sums of a weight gradient
@@ -98,10 +100,11 @@ def _band_rows(rows, line, reach, step, least):
     return max(min(fitting, rows // least), 1)
 
 
-def _correlation(phases, x_shape, y_shape, x_step, y_step, tap_step, least_bands):
+def _correlation(phases, x_shape, y_shape, x_step, y_step, tap_step, least_bands, multiple=1):
     """Plan all phases, x (H, W, C) -> y (H, W, C): Sizes, phases, reads, writes, floats of the panels and of a view.
 
     reads, writes (phases, pixels of a band): where a pixel's window starts in the view, and where the pixel is in y.
+    multiple: of so many rows is every band but an image's last.
     """
     height, width, channels = x_shape
     bottom = max(f.top + (f.rows - 1) * x_step[0] + max(f.tap_rows, 1) for f in phases)
@@ -113,6 +116,7 @@ def _correlation(phases, x_shape, y_shape, x_step, y_step, tap_step, least_bands
     rows, columns = max(f.rows for f in phases), max(f.columns for f in phases)
     band = _band_rows(rows, line, reach, x_step[0], least_bands)
     band = min(band, max(VIEW // (columns * y_shape[2]), 1))  # what is written is read again: affine, statistics
+    band = max(band // multiple, 1) * multiple
 
     packed, placed = 0, []
     reads, writes = np.zeros((2, len(phases), band * columns), np.int64)
@@ -130,9 +134,10 @@ def _correlation(phases, x_shape, y_shape, x_step, y_step, tap_step, least_bands
 
 
 @lru_cache(512)
-def _forward_plan(x_shape, y_shape, window, strides, pads, least_bands):
+def forward_plan(x_shape, y_shape, window, strides, pads, least_bands, multiple=1):
+    """The plan of `_correlation` for the first rows and columns of y, as many as y_shape (H, W, O) has."""
     whole = Phase(-pads[0][0], -pads[1][0], *window, 0, 0, y_shape[0], y_shape[1], 0, 0)
-    return _correlation([whole], x_shape, y_shape, strides, (1, 1), (1, 1), least_bands)
+    return _correlation([whole], x_shape, y_shape, strides, (1, 1), (1, 1), least_bands, multiple)
 
 
 def _axis_phases(size, window, stride, pad):
@@ -161,14 +166,18 @@ def _input_grad_plan(dy_shape, dx_shape, window, strides, pads, least_bands):
 
 
 @lru_cache(512)
-def _weight_grad_plan(x_shape, dy_shape, window, strides, pads):
-    """Sizes, at, to, floats of a view and of dy's panels.  at, to: a cell (p, q, c) in the view, and its line in dw."""
+def weight_grad_plan(x_shape, dy_shape, window, strides, pads, most=VIEW, multiple=1):
+    """Sizes, at, to, floats of a view and of dy's panels.  at, to: a cell (p, q, c) in the view, and its line in dw.
+
+    most, multiple: a band has no more floats of dy if possible, and so many rows or a multiple, but an image's last.
+    """
     (height, width, channels), (rows, columns, filters), (sh, sw) = x_shape, dy_shape, strides
     top, left = -pads[0][0], -pads[1][0]
     bottom, right = top + (rows - 1) * sh + window[0], left + (columns - 1) * sw + window[1]
     top, left, view_columns, inside = _view(top, left, bottom, right, height, width)
     line, padded = view_columns * channels, whole_vectors(filters)
-    band = min(_band_rows(rows, line, window[0], sh, 1), max(VIEW // (columns * padded), 1))
+    band = min(_band_rows(rows, line, window[0], sh, 1), max(most // (columns * padded), 1))
+    band = max(band // multiple, 1) * multiple
     p, q, c = np.ogrid[: window[0], : window[1], :channels]
     origin = (-pads[0][0] - top) * line + (-pads[1][0] - left) * channels
     at = (origin + p * line + q * channels + c).ravel()
@@ -210,14 +219,13 @@ def _pack_filters(w, w_columns, s, phases, panels, flipped):
 
 
 @njit(**INNER)
-def _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, view):
-    """All phases of one band of one image."""
+def correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, y0, view):
+    """All phases of one band of one image; its first row is y[y0...]."""
     start, i0 = n * s.height * s.width * s.channels, band * s.band
     a, a0 = x, start + i0 * s.step * s.line
     if len(view):
         _fill_view(view, x, start, s, s.top + i0 * s.step, s.reach + (s.band - 1) * s.step)
         a, a0 = view, 0
-    y0 = (n * s.y_height + i0 * s.y_step) * s.y_width * s.filters
     for k in range(len(phases)):
         f = phases[k]
         count = min(s.band, f.rows - i0) * f.columns
@@ -230,8 +238,12 @@ def _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, s
 
 
 @njit(**INNER)
-def _block_weight_grad(x, dy, first, last, s, column_step, at, to, zeros, partial, partial0, padded, view, panels):
-    """partial = the sum of dw over bands first..last, counted through all images, for the window's cells in `at`."""
+def block_weight_grad(x, dy, pooled, first, last, s, column_step, at, to, zeros, partial, partial0, padded, view,
+                      panels):  # fmt: skip
+    """partial = the sum of dw over bands first..last, counted through all images, for the window's cells in `at`.
+
+    pooled: None, or a Scatter that makes dy of the gradient after a pooling.
+    """
     seed, seed0, seed_step = zeros, 0, 0
     for unit in range(first, last):
         n, i0 = unit // s.bands, unit % s.bands * s.band
@@ -242,8 +254,11 @@ def _block_weight_grad(x, dy, first, last, s, column_step, at, to, zeros, partia
             _fill_view(view, x, start, s, s.top + i0 * s.step, s.reach + (rows - 1) * s.step)
             a, a0 = view, 0
         b, b0, b_step = dy, (n * s.y_height + i0) * s.y_width * s.filters, s.filters
+        if pooled is not None:
+            scatter_rows(dy, pooled, b0 // 4, rows // 2, s.y_width, s.filters)
+            b, b0 = pooled.dz, 0
         if len(panels):  # the filters are no whole vectors
-            pack(dy, b0, b_step, 1, rows * s.y_width, s.filters, panels, 0, 0, rows * s.y_width)
+            pack(b, b0, b_step, 1, rows * s.y_width, s.filters, panels, 0, 0, rows * s.y_width)
             b, b0, b_step = panels, 0, 0
         sweep(a, a0, at, len(at), s.step * s.line, column_step, b, b0, b_step, rows, s.y_width,
               seed, seed0, seed_step, NO_FLOOR, partial, partial0, to, padded)  # fmt: skip
@@ -263,9 +278,9 @@ def _compile(stamp):
         _ = stamp
         for task in prange(images * s.bands):
             n, band, view = task // s.bands, task % s.bands, views[numba.get_thread_id()]
-            _correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, view)
+            start = (n * s.y_height + band * s.band * s.y_step) * s.y_width * s.filters
+            correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, start, view)
             if len(sums):
-                start = (n * s.y_height + band * s.band) * s.y_width * s.filters
                 rows = min(s.band, s.y_height - band * s.band)
                 chunk_sums(y, start, edges[:rows], edges[1 : rows + 1], s.filters, sums[task])
 
@@ -276,8 +291,8 @@ def _compile(stamp):
         part = -(-cells // (parts * ROWS)) * ROWS  # with more threads than blocks, each block's cells are divided
         for task in prange(blocks * parts):
             t, g, k = numba.get_thread_id(), task // parts, min(task % parts * part, cells)
-            _block_weight_grad(
-                x, dy, g * units // blocks, (g + 1) * units // blocks, s, column_step, at[k : k + part], to,
+            block_weight_grad(
+                x, dy, None, g * units // blocks, (g + 1) * units // blocks, s, column_step, at[k : k + part], to,
                 zeros, partials, (g * cells + k) * padded, padded, views[t], panels[t],
             )  # fmt: skip
 
@@ -288,7 +303,7 @@ _library = load(stamp("library", "moments", "transforms"))
 _pack, _correlate, _weight_grad = _compile(stamp("moments", "dense"))
 
 
-def _least_bands(images, shares):
+def least_bands(images, shares):
     """Bands per image that give so many threads something to do; only statistics depend on it."""
     return -(-2 * shares // images)
 
@@ -305,13 +320,13 @@ def output_shape(x_shape, w_shape, strides, pads):
 def _plan(kernel, x_shape, y_shape, window, strides, pads, threads, shares):
     """The kernel's plan for at least so many shares of work, and the (lines, floats) of its scratch memory."""
     if kernel == "weight_grad":
-        plan = _weight_grad_plan(x_shape[1:], y_shape[1:], window, strides, pads)
+        plan = weight_grad_plan(x_shape[1:], y_shape[1:], window, strides, pads)
         sizes, at, _, view, panels = plan
         blocks = min(x_shape[0] * sizes.bands, BLOCKS)
         return plan, [(1, blocks * len(at) * whole_vectors(y_shape[3])), (threads, view), (threads, panels)]
-    least = _least_bands(x_shape[0], shares)
+    least = least_bands(x_shape[0], shares)
     if kernel == "forward":
-        plan = _forward_plan(x_shape[1:], y_shape[1:], window, strides, pads, least)
+        plan = forward_plan(x_shape[1:], y_shape[1:], window, strides, pads, least)
     else:
         plan = _input_grad_plan(y_shape[1:], x_shape[1:], window, strides, pads, least)
     return plan, [(1, plan[4]), (threads, plan[5])]
@@ -322,17 +337,24 @@ def workspace(kernel, x_shape, y_shape, window, strides, pads, threads):
     return _plan(kernel, tuple(x_shape), tuple(y_shape), window, strides, pads, threads, threads)[1]
 
 
-def _run(plan, scratch, x, w, flipped, b, relu, affine, y, stats=None):
-    sizes, phases, reads, writes, _, _ = plan
-    bias = np.zeros(whole_vectors(y.shape[3]), np.float32)
+def packed(plan, scratch, w, flipped, b):
+    """The bias in whole vectors, the filters in panels, and room for a view per thread."""
+    sizes, phases = plan[:2]
+    bias = np.zeros(whole_vectors(sizes.filters), np.float32)
     if b is not None:
         bias[: len(b)] = b
     panels, views = (memory.scratch(*size) for size in scratch)
+    panels = panels.reshape(-1)
+    _pack(flat(w), w.shape[1], sizes, phases, panels, flipped)
+    return bias, panels, views
+
+
+def _run(plan, scratch, x, w, flipped, b, relu, affine, y, stats=None):
+    sizes, phases, reads, writes, _, _ = plan
+    bias, panels, views = packed(plan, scratch, w, flipped, b)
     sums = sums_table(len(y) * sizes.bands, y.shape[3]) if stats else NO_SUMS
     edges = np.arange(sizes.band + 1) * (y.shape[2] * y.shape[3])
     floor = ZERO if relu else NO_FLOOR
-    panels = panels.reshape(-1)
-    _pack(flat(w), w.shape[1], sizes, phases, panels, flipped)
     _correlate(
         flat(x), len(x), bias, floor, *affine_vectors(affine), y.reshape(-1), sizes, phases, reads, writes,
         panels, views, sums, edges,
@@ -396,4 +418,4 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
         blocks, -(-threads // blocks), partials, zeros, views, panels,
     )  # fmt: skip
     partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *dw.shape[:3], len(zeros))
-    return partials[..., : dw.shape[3]].sum(axis=0, out=dw)  # in the order of the blocks
+    return sum_blocks(partials, dw)

@@ -5,10 +5,10 @@
     dx = dy w' samples      1            w, turned while it is packed   (N, I)
     dw = x' dy inputs       I            dy                             (I, O)
 
-A task is ROW_BLOCK rows by one panel of columns. It walks along the inner index in pieces of DEPTH, so that a packed
-piece of b (DEPTH x WIDTH floats, 32 KiB with AVX-512) stays in the L1 cache for all its rows; the sums wait in `sums`:
+A task is a block of rows by one panel of columns. It walks along the inner index in pieces of up to DEPTH, so that a
+packed piece of b (DEPTH x WIDTH floats, 32 KiB with AVX-512) stays near for all its rows; the sums wait in `sums`:
 
-                      DEPTH
+                      deep
         a  +---------+---------+--+        b  +-----+
            |  1st    |   2nd   |  |           | 1st |  packed   ->   sums = bias + 1st
      rows  |         |         |  |           +-----+
@@ -16,8 +16,9 @@ piece of b (DEPTH x WIDTH floats, 32 KiB with AVX-512) stays in the L1 cache for
            +---------+---------+--+           +-----+
                                               +-----+                y    = max(sums + 3rd, floor)
 
-While a piece is multiplied the next one is fetched, and the lines of y that the task will write: they lie far from each
-other, which the CPU does not foresee. Without that, waiting took two thirds of the time of (64, 576) x (576, 3168).
+The lines of b and y lie far from each other, which the CPU does not foresee: waiting for them took two thirds of the
+time of (64, 576) x (576, 3168). So the micro-kernel asks for the next piece of b, the next task's if need be, one line
+per k while it multiplies; and before each tile of rows the lines that the tile after it will write are asked for.
 
 An affine (scale, shift) is applied to a task's results at its end, while they are in the cache.
 A sum is cut at the same k for every row and in every batch, so a sample's result does not depend on the others.
@@ -31,12 +32,13 @@ from numba import njit, prange
 
 from . import memory
 from .activation import INNER, PARALLEL
-from .simd import LANES, ROWS, WIDTH, pack, sweep, whole_vectors
-from .vector import STAMP, prefetch, prefetch_to_write
+from .simd import LANES, ROWS, SHORT, WIDTH, narrow, pack, short_asking, tiles, whole_vectors, wide_asking
+from .vector import STAMP, prefetch_to_write
 
 DEPTH = 256
 LINE = 16  # floats of a cache line
 ROW_BLOCK = 16 * ROWS  # rows of a task at most: packing a panel costs little against 16 tiles that use it
+PACKING = 2  # the work of packing a panel, in rows that are multiplied by it
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 
 
@@ -49,34 +51,50 @@ def scale_and_shift(y, start, n, scale, shift, first):
 
 
 @njit(**INNER)
-def _fetch(b, b0, k_step, o_step, depth, used):
-    """Ask for a piece of b: depth x used."""
-    lines, length, step = (depth, used, k_step) if o_step == 1 else (used, depth, o_step)
-    for line in range(lines):
-        for k in range(0, length, LINE):
-            prefetch(b, b0 + line * step + k)
+def _claim(y, y0, to, first, last, used):
+    """Ask for the lines of rows first..last of the result."""
+    for t in range(first, last):
+        for o in range(0, used, LINE):
+            prefetch_to_write(y, y0 + to[t] + o)
 
 
 @njit(**INNER)
-def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, used, bias, bias0, floor,
-           scale, shift, y, y0, to, panel, sums, lines):  # fmt: skip
-    """One task: `rows` x `used` results, used <= WIDTH."""
+def _multiply(a, a0, a_step, at, rows, panel, deep, seed, seed0, seed_step, floor, y, y0, to, used, claimed,
+              b, ahead, lines):  # fmt: skip
+    """A packed piece of b against all rows, tile by tile, while the piece at b[ahead] and y's rows < claimed come."""
+    tall, _ = tiles(rows)
+    m = n = 0
+    while m < rows:
+        height = ROWS if n < tall else SHORT
+        _claim(y, y0, to, m + height, min(m + height + ROWS, claimed), used)
+        here, seed_m, asked = min(height, rows - m), seed0 + m * seed_step, min(n * deep, len(lines) - deep)
+        if used <= WIDTH - LANES:
+            narrow(a, a0, at, m, here, 0, a_step, panel, 0, LANES, 1, deep,
+                   seed, seed_m, seed_step, floor, y, y0, to, used)  # fmt: skip
+        elif n < tall:
+            wide_asking(a, a0, at, m, here, 0, a_step, panel, 0, WIDTH, 1, deep,
+                        seed, seed_m, seed_step, floor, y, y0, to, used, b, ahead, lines, asked)  # fmt: skip
+        else:
+            short_asking(a, a0, at, m, here, 0, a_step, panel, 0, WIDTH, 1, deep,
+                         seed, seed_m, seed_step, floor, y, y0, to, used, b, ahead, lines, asked)  # fmt: skip
+        m, n = m + height, n + 1
+
+
+@njit(**INNER)
+def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, deepest, used, bias, bias0, floor,
+           scale, shift, y, y0, to, panel, sums, places, lines, following):  # fmt: skip
+    """One task: `rows` x used results, used <= WIDTH; then comes the one whose part of b begins at `following`."""
     seed, seed0, seed_step = bias, bias0, 0
-    _fetch(b, b0, k_step, o_step, min(DEPTH, depth), used)
-    for k in range(0, max(depth, 1), DEPTH):
-        deep = min(DEPTH, depth - k)
+    for k in range(0, max(depth, 1), deepest):
+        deep, last = min(deepest, depth - k), k + deepest >= depth
+        if last:
+            _claim(y, y0, to, 0, min(ROWS, rows), used)
         pack(b, b0 + k * k_step, k_step, o_step, deep, used, panel, 0, 0, deep)
-        following = k + DEPTH
-        _fetch(b, b0 + following * k_step, k_step, o_step, min(DEPTH, depth - following), used)
-        if following >= depth:
-            for t in range(rows):
-                for o in range(0, used, LINE):
-                    prefetch_to_write(y, y0 + to[t] + o)
-        last = k + DEPTH >= depth
-        target, target0, table = (y, y0, to) if last else (sums, 0, lines)
-        lowest, columns = (floor, used) if last else (NO_FLOOR, -(-used // LANES) * LANES)
-        sweep(a, a0 + k * a_step, at, rows, 0, a_step, panel, 0, 0, 1, deep,
-              seed, seed0, seed_step, lowest, target, target0, table, columns)  # fmt: skip
+        ahead = following if last else b0 + (k + deepest) * k_step
+        target, target0, table = (y, y0, to) if last else (sums, 0, places)
+        lowest, columns, claimed = (floor, used, rows) if last else (NO_FLOOR, -(-used // LANES) * LANES, 0)
+        _multiply(a, a0 + k * a_step, a_step, at, rows, panel, deep, seed, seed0, seed_step, lowest,
+                  target, target0, table, columns, claimed, b, ahead, lines)  # fmt: skip
         seed, seed0, seed_step = sums, 0, WIDTH
     if len(scale):
         for t in range(rows):
@@ -87,17 +105,18 @@ def _compile(stamp):
     """The function that Numba compiles and keeps on disk; enclosing `stamp` ties it to the text of simd.py."""
 
     @njit(**PARALLEL)
-    def product(a, a_row, a_step, b, k_step, o_step, depth, bias, floor,
+    def product(a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
                 scale, shift, y, rows, filters, row_block, tables, panels, sums):  # fmt: skip
         _ = stamp
         columns = -(-filters // WIDTH)
-        at, to, lines = tables
+        at, to, places, lines = tables
         for task in prange(-(-rows // row_block) * columns):
             t, first, o = numba.get_thread_id(), task // columns * row_block, task % columns * WIDTH
+            following = (o + WIDTH if o + WIDTH < filters else 0) * o_step
             _block(
-                a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step, depth,
-                min(WIDTH, filters - o), bias, o, floor, scale, shift, y, first * filters + o, to,
-                panels[t], sums[t], lines,
+                a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step,
+                depth, deepest, min(WIDTH, filters - o), bias, o, floor, scale, shift, y, first * filters + o, to,
+                panels[t], sums[t], places, lines, following,
             )  # fmt: skip
 
     return product
@@ -107,10 +126,29 @@ _product = _compile(STAMP)
 
 
 @lru_cache(512)
-def _tables(rows, a_row, y_row):
-    """Where row t of a task lies in a, in y and in the sums, relative to its first row."""
+def _tables(rows, a_row, y_row, k_step, o_step, deep):
+    """Where row t of a task lies in a, in y and in the sums, relative to its first row; and the lines of a piece of b.
+
+    Of each line its last float: if lines of memory lie otherwise, that is in the next one, and the panel before, or the
+    piece before, has brought this one. Then zeros, for tiles that have nothing more to ask for.
+    """
     t = np.arange(rows, dtype=np.int64)
-    return t * a_row, t * y_row, t * WIDTH
+    ends = np.arange(LINE - 1, deep if k_step == 1 else WIDTH, LINE)
+    starts = np.arange(WIDTH) * o_step if k_step == 1 else np.arange(deep) * k_step
+    lines = np.add.outer(starts, ends).reshape(-1)
+    return t * a_row, t * y_row, t * WIDTH, np.concatenate([lines, np.zeros(deep, np.int64)])
+
+
+@lru_cache(512)
+def _rows_per_task(rows, panels, threads):
+    """At most ROW_BLOCK, so that the thread with most to do has least. The results are the same for any number."""
+
+    def most_work(blocks):
+        tall, short = tiles.py_func(-(-rows // blocks))
+        return -(-blocks * panels // threads) * (tall * ROWS + short * SHORT + PACKING)
+
+    least = -(-rows // ROW_BLOCK)
+    return -(-rows // min(range(least, least + 2 * threads), key=most_work))
 
 
 def affine_vectors(affine):
@@ -126,15 +164,16 @@ def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, affine=None
     if y.size == 0:
         return y
     threads = numba.get_num_threads()
-    wanted = max(2 * threads // -(-filters // WIDTH), 1)  # row blocks that keep all threads busy; results are the same
-    row_block = min(-(-rows // (wanted * ROWS)) * ROWS, ROW_BLOCK)
+    row_block = _rows_per_task(rows, -(-filters // WIDTH), threads)
+    pieces = max(-(-depth // DEPTH), 1)
+    deepest = max(whole_vectors(-(-depth // pieces)), LANES)  # pieces of a size, cut where `depth` says, for any row
     seed = np.zeros(whole_vectors(filters), np.float32)
     if bias is not None:
         seed[:filters] = bias
-    a, b = (np.require(array, np.float32, "CAW").reshape(-1) for array in (a, b))  # another type would recompile
-    tables = _tables(row_block, a_row, filters)
+    a, b = (memory.flat(array) for array in (a, b))  # another type would recompile
+    tables = _tables(row_block, a_row, filters, k_step, o_step, deepest)
     panels, sums = memory.empty((threads, DEPTH * WIDTH)), memory.empty((threads, ROW_BLOCK * WIDTH))
-    _product(a, a_row, a_step, b, k_step, o_step, depth, seed, floor, *affine_vectors(affine),
+    _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, seed, floor, *affine_vectors(affine),
              y.reshape(-1), rows, filters, row_block, tables, panels, sums)  # fmt: skip
     return y
 

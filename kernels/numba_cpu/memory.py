@@ -77,6 +77,13 @@ def scratch(lines: int, floats: int) -> np.ndarray:
     return empty((max(lines, -(-SMALL // (4 * floats))) if floats else lines, floats))  # what is small is not aligned
 
 
+def flat(array) -> np.ndarray:
+    """The array as compiled functions take it: flat, float32, contiguous, aligned, writeable (others recompile)."""
+    if not (type(array) is np.ndarray and array.dtype == np.float32 and array.flags.carray):
+        array = np.require(array, np.float32, "CAW")  # takes ten times as long to find that nothing is to be done
+    return array.reshape(-1)
+
+
 def statistics() -> Statistics:
     """A training loop that allocates nothing more leaves them as they are."""
     return _asked

@@ -16,8 +16,8 @@ Source: Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm 
 import numpy as np
 from numba import njit, prange
 
-from .activation import INNER, PARALLEL, block_count, fold
-from .memory import empty
+from .activation import INNER, OUTER, PARALLEL, block_count, fold
+from .memory import empty, flat
 
 CHUNK = 16384  # floats
 # One long sum has no order worth keeping: `reassoc` splits it over the lanes of vectors. It implies neither nnan nor
@@ -218,12 +218,52 @@ def _grad_map_relu_blocks(dy, x, mean, scale, a, b, dx, row, totals):
         _grad_map_relu(dy[part], x[part], mean, scale, a, b, dx[part], totals[k])
 
 
-def _wide(value, b):
-    """A value per channel as a value per element of a wide row of whole (C, B) rows, float32."""
-    value = np.asarray(value)
-    row = np.empty((fold(value.size * b), value.size, b), np.float32)
-    row[...] = value[:, None]
-    return row.reshape(-1)
+@njit(**OUTER)
+def _scale(var, gamma, eps, scale):
+    """scale = gamma / sqrt(var + eps), per channel and in float64."""
+    for c in range(var.size):
+        scale[c] = gamma[c] / np.sqrt(np.float64(var[c]) + eps)
+
+
+@njit(**OUTER)
+def _grad_factors(sums, var, gamma, eps, m, factors, dgamma, dbeta):
+    """dgamma, dbeta and the three factors of dx, per channel and in float64.
+
+    sums (2, parts, C): parts of sum dy and of sum dy (x - mean), over m values per channel. factors (3, C):
+    dx = (dy - factors[1] - (x - mean) factors[2]) factors[0]; the last two are the way through x's own mean and var.
+    """
+    for c in range(var.size):
+        total, product = 0.0, 0.0
+        for k in range(sums.shape[1]):
+            total += sums[0, k, c]
+            product += sums[1, k, c]
+        inv_std = 1 / np.sqrt(np.float64(var[c]) + eps)
+        product *= inv_std
+        dgamma[c], dbeta[c] = product, total
+        factors[0, c], factors[1, c], factors[2, c] = gamma[c] * inv_std, total / m, product * inv_std / m
+
+
+def scale_of(var, gamma, eps):
+    """gamma / sqrt(var + eps) (C,)"""
+    scale = np.empty(len(var), np.float32)
+    _scale(flat(var), flat(gamma), float(eps), scale)
+    return scale
+
+
+def grad_factors(sums, var, gamma, eps, m):
+    """(dgamma, dbeta), (3, C) factors of dx: see _grad_factors."""
+    factors, both = np.empty((3, len(var)), np.float32), np.empty((2, len(var)), np.float32)
+    _grad_factors(sums, flat(var), flat(gamma), float(eps), float(max(m, 1)), factors, *both)
+    return both, factors
+
+
+def _wide(b, *values):
+    """Values per channel as values per element of a wide row of whole (C, B) rows, float32: one row for each."""
+    channels = len(values[0])
+    rows = np.empty((len(values), fold(channels * b), channels, b), np.float32)
+    for row, value in zip(rows, values, strict=True):
+        row[...] = value[:, None]
+    return rows.reshape(len(values), -1)
 
 
 def batch_norm_stats(x):
@@ -245,8 +285,7 @@ def batch_norm(x, mean, var, gamma, beta, *, eps):
     x = np.ascontiguousarray(x, np.float32)
     _, c, b = x.shape
     y = empty(x.shape)
-    scale = gamma / np.sqrt(np.asarray(var, np.float64) + eps)
-    wide = _wide(mean, b), _wide(scale, b), _wide(beta, b)
+    wide = _wide(b, mean, scale_of(var, gamma, eps), beta)
     _map_blocks(x.reshape(-1), *wide, y.reshape(-1), c * b, block_count(x.size))
     return y
 
@@ -258,20 +297,17 @@ def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
     mean = np.ascontiguousarray(mean, np.float32)
     if b == 1:
         sums = empty((2, blocks, fold(c) * c))
-        _grad_sums_last(flat_dy, flat_x, _wide(mean, 1), c, sums)
+        _grad_sums_last(flat_dy, flat_x, *_wide(1, mean), c, sums)
     else:
         sums = empty((2, a, c))
         _grad_sums_segments(flat_dy, flat_x, mean, b, blocks, sums[0], sums[1])
-    dbeta, dgamma = sums.reshape(2, -1, c).sum(axis=1, dtype=np.float64)
-    inv_std = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
-    dgamma *= inv_std
-    dx, m = empty(x.shape), max(a * b, 1)
-    moved = (dbeta / m, dgamma * inv_std / m) if batch_stats else np.zeros((2, c))  # by x's own mean and variance
-    wide = tuple(_wide(value, b) for value in (mean, gamma * inv_std, *moved))
-    given = dx, dgamma.astype(np.float32), dbeta.astype(np.float32)
+    given, factors = grad_factors(sums.reshape(2, -1, c), var, gamma, eps, a * b)
+    if not batch_stats:
+        factors[1:] = 0  # mean and variance are given, not x's own
+    dx, wide = empty(x.shape), _wide(b, mean, *factors)
     if relu:
         totals = sums[0]
         _grad_map_relu_blocks(flat_dy, flat_x, *wide, dx.reshape(-1), c, totals)
-        return *given, totals.reshape(-1, c).sum(axis=0)
+        return dx, *given, totals.reshape(-1, c).sum(axis=0)
     _grad_map_blocks(flat_dy, flat_x, *wide, dx.reshape(-1), c * b, blocks)
-    return given
+    return dx, *given

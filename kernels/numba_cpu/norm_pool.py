@@ -13,8 +13,7 @@ def _as_acb(x):
 
 def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, rate=0.0, key=None):
     if pool2x2.fits(window, strides, pads):
-        scale = gamma / np.sqrt(np.asarray(var, np.float64) + eps)
-        return pool.pool_2x2(x, mean, scale, beta, rate, key)
+        return pool.pool_2x2(x, mean, norm.scale_of(var, gamma, eps), beta, rate, key)
     y = norm.batch_norm(_as_acb(x), mean, var, gamma, beta, eps=eps).reshape(x.shape)
     return pool.max_pool(y, window=window, strides=strides, pads=pads, rate=rate, key=key)
 
@@ -30,10 +29,6 @@ def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, st
     given = pool.flat(dy), pool.flat(argmax, np.uint8), keep, pool.flat(x), size, mean
     sums = empty((2, pool2x2.blocks(size), size.channels))
     pool2x2.sums(*given, sums)
-    dbeta, dgamma = sums.sum(axis=1, dtype=np.float64)
-    inv_std = 1 / np.sqrt(np.asarray(var, np.float64) + eps)
-    dgamma *= inv_std
-    m = max(x.size // size.channels, 1)
-    factors = (pool.flat(value) for value in (gamma * inv_std, dbeta / m, dgamma * inv_std / m))
+    (dgamma, dbeta), factors = norm.grad_factors(sums, var, gamma, eps, x.size // size.channels)
     pool2x2.grad(*given, *factors, dx.reshape(-1), sums[0])
-    return dx, dgamma.astype(np.float32), dbeta.astype(np.float32), sums[0].sum(axis=0)
+    return dx, dgamma, dbeta, sums[0].sum(axis=0)

@@ -159,19 +159,18 @@ def flat(array, dtype=np.float32):
     return np.ascontiguousarray(array, dtype).reshape(-1)
 
 
-
 def pool_2x2(x, mean, scale, beta, rate, key):
     """y and argmax of scale (x - mean) + beta, for windows of 2x2."""
     n, h, w, c = x.shape
     y, argmax, size = empty((n, h // 2, w // 2, c)), empty((n, h // 2, w // 2, c), np.uint8), pool2x2.size_of(x.shape)
     pool2x2.pool(
         flat(x), size, flat(mean), flat(scale), flat(beta), y.reshape(-1), argmax.reshape(-1),
-        pool2x2.blocks(size), *_dropping(rate, key),
+        pool2x2.blocks(size), *dropping(rate, key),
     )  # fmt: skip
     return y, argmax
 
 
-def _dropping(rate, key):
+def dropping(rate, key):
     """Whether anything is dropped, the threshold of its words, the factor of what is not, and the words' state."""
     words = state(key) if rate else (np.uint64(0),) * 4
     return rate > 0, np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate)), *words
@@ -187,7 +186,7 @@ def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
     _max_pool(x, y, argmax, cells, tuple(window), tuple(strides), (pads[0][0], pads[1][0]))
     if rate:
         none = cells.dtype.type(cells.size)
-        pool2x2.drop_blocks(y.reshape(-1), argmax.reshape(-1), none, block_count(y.size), *_dropping(rate, key)[1:])
+        pool2x2.drop_blocks(y.reshape(-1), argmax.reshape(-1), none, block_count(y.size), *dropping(rate, key)[1:])
     return y, argmax
 
 

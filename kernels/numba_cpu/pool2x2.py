@@ -27,6 +27,28 @@ LINE = 16  # floats of a cache line
 NO_CELL = 4  # the argmax of a dropped output
 
 
+class Pooling(NamedTuple):
+    """What a convolution needs to know of the pooling that follows at once: where the winners' cells go, and a scale
+    and a shift for each row of an image before it, or two empty arrays.
+    """
+
+    argmax: np.ndarray
+    scale: np.ndarray
+    shift: np.ndarray
+
+
+class Scatter(NamedTuple):
+    """What a convolution's gradient needs to know of the pooling after it: the pooling's results, 1 / (1 - rate), room
+    for the gradient before the pooling, and for its sums.
+    """
+
+    argmax: np.ndarray
+    y: np.ndarray
+    keep: np.float32
+    dz: np.ndarray
+    total: np.ndarray
+
+
 class Size(NamedTuple):
     """Of a batch: rows and columns of an image of x, rows of y in all its images and in one, columns, channels."""
 
@@ -63,18 +85,22 @@ def _stays(best, value):
 
 
 @njit(**INNER)
+def _greatest_of(a, b, c, d):
+    """The greatest of the four cells, and its number."""
+    best, cell = a, byte(a, 0)
+    stays = _stays(best, b)
+    best, cell = choose(stays, best, b), choose(stays, cell, byte(a, 1))
+    stays = _stays(best, c)
+    best, cell = choose(stays, best, c), choose(stays, cell, byte(a, 2))
+    stays = _stays(best, d)
+    return choose(stays, best, d), choose(stays, cell, byte(a, 3))
+
+
+@njit(**INNER)
 def _greatest(a, b, c, d, mean, scale, beta):
-    """The greatest of the four normalised cells, and its number."""
-    best, cell = (a - mean) * scale + beta, byte(a, 0)
-    value = (b - mean) * scale + beta
-    stays = _stays(best, value)
-    best, cell = choose(stays, best, value), choose(stays, cell, byte(a, 1))
-    value = (c - mean) * scale + beta
-    stays = _stays(best, value)
-    best, cell = choose(stays, best, value), choose(stays, cell, byte(a, 2))
-    value = (d - mean) * scale + beta
-    stays = _stays(best, value)
-    return choose(stays, best, value), choose(stays, cell, byte(a, 3))
+    """The same of the four normalised cells."""
+    a, b, c, d = (a - mean) * scale, (b - mean) * scale, (c - mean) * scale, (d - mean) * scale
+    return _greatest_of(a + beta, b + beta, c + beta, d + beta)
 
 
 @njit(**INNER)
@@ -87,6 +113,18 @@ def _winner(cell, a, b, c, d):
 def _kept(dy, cell, scale):
     """dy through the dropout: 0 where the output was dropped."""
     return choose(cell == byte(dy, NO_CELL), zero(dy), dy * splat(dy, scale))
+
+
+@njit(**INNER)
+def _before(dy, cell, keep, y):
+    """dy through dropout, pooling and ReLU, at the cell that won: y is what came out of them."""
+    return choose(y > zero(dy), _kept(dy, cell, keep), zero(dy))
+
+
+@njit(**INNER)
+def _flows(d, cell, number):
+    """d at the cell that won, 0 at the others."""
+    return choose(cell == byte(d, number), d, zero(d))
 
 
 @njit(**INNER)
@@ -120,12 +158,57 @@ def _pool_pixel(x, at, below, channels, mean, scale, beta, y, argmax, to):
 
 
 @njit(**INNER)
+def pool_vector(x, at, right, below, y, argmax, to):
+    """y[to : to + LANES] from the vector at `at` and its neighbours, `right` and `below` floats away."""
+    best, cell = _greatest_of(load(x, at), load(x, at + right), load(x, at + below), load(x, at + below + right))
+    store(y, to, best)
+    store(argmax, to, cell)
+
+
+@njit(**INNER)
+def pool_floats(x, at, right, below, n, y, argmax, to):
+    """The same for less than a vector."""
+    for o in range(n):
+        i = at + o
+        y[to + o], argmax[to + o] = _greatest_of(x[i], x[i + right], x[i + below], x[i + below + right])
+
+
+@njit(**INNER)
+def pool_row(x, at, below, columns, channels, y, argmax, to):
+    """A row of y from two rows of x, at `at` and below, vector by vector: loops over a pixel's channels are short."""
+    for o in range(0, channels, LANES):
+        if channels >= LANES:
+            o = min(o, channels - LANES)  # the last vector may overlap the one before it: the same bits again
+            for j in range(columns):
+                pool_vector(x, at + 2 * j * channels + o, channels, below, y, argmax, to + j * channels + o)
+        else:
+            for j in range(columns):
+                pool_floats(x, at + 2 * j * channels, channels, below, channels, y, argmax, to + j * channels)
+
+
+@njit(**INNER)
+def scale_row(x, start, n, scale, shift):
+    """x[start : start + n] = scale x + shift, two numbers."""
+    row = x[start : start + n]
+    for i in range(row.size):
+        row[i] = row[i] * scale + shift
+
+
+@njit(**INNER)
 def drop(y, argmax, words, threshold, scale, none):
     """Dropout of y in place; the argmax of what is dropped becomes `none`."""
     for i in range(y.size):
         kept = words[i] >= threshold
         y[i] = y[i] * scale if kept else np.float32(0)
         argmax[i] = argmax[i] if kept else none
+
+
+@njit(**INNER)
+def drop_piece(y, argmax, to, n, words, threshold, scale, step, stream, k0, k1):
+    """Dropout of y[to : to + n] in place; words (uint32): room for n + 8."""
+    skipped, part = to % 4, slice(to, to + n)  # words of a counter that belong to what is before
+    fill_words(words[: (skipped + n + 3) // 4 * 4], to // 4, step, stream, k0, k1)
+    drop(y[part], argmax[part], words[skipped : skipped + n], threshold, scale, np.uint8(NO_CELL))
 
 
 @njit(**PARALLEL)
@@ -196,20 +279,46 @@ def _scatter_pixel(dy, argmax, at, keep, y, channels, dx, i, k, total):
     whole = channels // LANES * LANES
     for o in range(0, whole, LANES):
         cell, n, m = load(argmax, at + o), i + o, k + o
-        d = _kept(load(dy, at + o), cell, keep)
-        d = choose(load(y, at + o) > zero(d), d, zero(d))
-        store(dx, n, choose(cell == byte(d, 0), d, zero(d)))
-        store(dx, n + channels, choose(cell == byte(d, 1), d, zero(d)))
-        store(dx, m, choose(cell == byte(d, 2), d, zero(d)))
-        store(dx, m + channels, choose(cell == byte(d, 3), d, zero(d)))
+        d = _before(load(dy, at + o), cell, keep, load(y, at + o))
+        store(dx, n, _flows(d, cell, 0))
+        store(dx, n + channels, _flows(d, cell, 1))
+        store(dx, m, _flows(d, cell, 2))
+        store(dx, m + channels, _flows(d, cell, 3))
         store(total, o, load(total, o) + d)
     for o in range(whole, channels):
         cell, n, m = argmax[at + o], i + o, k + o
-        d = _kept(dy[at + o], cell, keep)
-        d = choose(y[at + o] > zero(d), d, zero(d))
-        dx[n], dx[n + channels] = choose(cell == 0, d, zero(d)), choose(cell == 1, d, zero(d))
-        dx[m], dx[m + channels] = choose(cell == 2, d, zero(d)), choose(cell == 3, d, zero(d))
+        d = _before(dy[at + o], cell, keep, y[at + o])
+        dx[n], dx[n + channels] = _flows(d, cell, 0), _flows(d, cell, 1)
+        dx[m], dx[m + channels] = _flows(d, cell, 2), _flows(d, cell, 3)
         total[o] += d
+
+
+@njit(**INNER)
+def scatter_rows(dy, s, at, rows, width, channels):
+    """s.dz, 2*rows rows of `width` pixels, from dy[at...]: dy to the cells that won, where y > 0; s.total += dy."""
+    argmax, y, keep, dz, total, below = s.argmax, s.y, s.keep, s.dz, s.total, width * channels
+    whole, columns = channels // LANES * LANES, width // 2
+    for r in range(rows):
+        a, i = at + r * columns * channels, 2 * r * below
+        for o in range(0, whole, LANES):  # as in pool_row
+            sums = load(total, o)
+            for j in range(columns):
+                k, n = a + j * channels + o, i + 2 * j * channels + o
+                cell, d = load(argmax, k), load(dy, k)
+                d = _before(d, cell, keep, load(y, k))
+                store(dz, n, _flows(d, cell, 0))
+                store(dz, n + channels, _flows(d, cell, 1))
+                store(dz, n + below, _flows(d, cell, 2))
+                store(dz, n + below + channels, _flows(d, cell, 3))
+                sums = sums + d
+            store(total, o, sums)
+        for o in range(whole, channels):
+            for j in range(columns):
+                k, n = a + j * channels + o, i + 2 * j * channels + o
+                d = _before(dy[k], argmax[k], keep, y[k])
+                dz[n], dz[n + channels] = _flows(d, argmax[k], 0), _flows(d, argmax[k], 1)
+                dz[n + below], dz[n + below + channels] = _flows(d, argmax[k], 2), _flows(d, argmax[k], 3)
+                total[o] += d
 
 
 @njit(**INNER)
@@ -263,9 +372,7 @@ def _compile(stamp):
                     _ask_for(x, i + 2 * below, below, 2 * c)
                     _pool_pixel(x, i, i + below, c, mean, scale, beta, y, argmax, to + j * c)
                 if drops:
-                    fill_words(words[: (to % 4 + line + 3) // 4 * 4], to // 4, step, stream, k0, k1)
-                    part, skipped = slice(to, to + line), to % 4  # words of a counter that belong to the row before
-                    drop(y[part], argmax[part], words[skipped : skipped + line], threshold, keep, np.uint8(NO_CELL))
+                    drop_piece(y, argmax, to, line, words, threshold, keep, step, stream, k0, k1)
 
     @njit(**PARALLEL)
     def sums(dy, argmax, keep, x, size, mean, totals):

@@ -25,7 +25,11 @@ rows of a convolution's im2col matrix lie in the image itself, so a table of off
 k always runs in the same order and each sum is one chain of fused multiply-adds, so a result does not depend on where
 in a tile it was computed: not on the batch around an image, and not on the number of threads. No fast-math anywhere.
 
-The tile follows from the CPU (`choose_tile`): as many sums as there are registers, less those for `a` and `b`.
+The tile follows from the CPU (`choose_tile`): as many sums as there are registers, less those for `a` and `b`. A lower
+one of the same width (`short`) takes what tall tiles would leave half empty: 64 = 4 * 14 + 8 rows.
+
+A kernel may ask for memory while it computes: one cache line per k hides between the multiplications, where a burst of
+them would stall, as a core waits for about two dozen lines at most.
 """
 
 import hashlib
@@ -47,18 +51,19 @@ I32, I64, F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 
 
 class Tile(NamedTuple):
-    """The register tile: rows x (vectors of lanes float32) sums; fma: the CPU fuses multiply and add."""
+    """The register tile: rows, or short, x (vectors of lanes float32) sums; fma: the CPU fuses multiply and add."""
 
     lanes: int
     rows: int
     vectors: int
     fma: bool
+    short: int
 
 
-AVX512 = Tile(lanes=16, rows=14, vectors=2, fma=True)  # 28 of 32 registers
-AVX2 = Tile(lanes=8, rows=6, vectors=2, fma=True)  # 12 of 16
-NEON = Tile(lanes=4, rows=6, vectors=4, fma=True)  # 24 of 32
-GENERIC = Tile(lanes=4, rows=5, vectors=2, fma=False)  # 10 of 16; the product needs a register of its own
+AVX512 = Tile(lanes=16, rows=14, vectors=2, fma=True, short=8)  # 28 of 32 registers; together: any even number of rows
+AVX2 = Tile(lanes=8, rows=6, vectors=2, fma=True, short=4)  # 12 of 16
+NEON = Tile(lanes=4, rows=6, vectors=4, fma=True, short=4)  # 24 of 32
+GENERIC = Tile(lanes=4, rows=5, vectors=2, fma=False, short=3)  # 10 of 16; the product needs a register of its own
 
 
 def choose_tile(triple: str, cpu: str, features: str) -> Tile:
@@ -80,7 +85,7 @@ def choose_tile(triple: str, cpu: str, features: str) -> Tile:
 
 TILE = choose_tile(*cpu_target.target_context.codegen().magic_tuple())
 INNER = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called by compiled code only
-LANES, ROWS, WIDTH = TILE.lanes, TILE.rows, TILE.vectors * TILE.lanes
+LANES, ROWS, SHORT, WIDTH = TILE.lanes, TILE.rows, TILE.short, TILE.vectors * TILE.lanes
 
 
 def stamp(*stems: str) -> str:
@@ -103,7 +108,15 @@ def _splat(builder, scalar, lanes):
     return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
 
 
-def _emit_tile(builder, tile, vectors, g):
+def emit_prefetch(builder, float_pointer, write, closeness):
+    """Ask for a cache line to read (write 0) or to write (1), into L1 (closeness 3) or L2 (2). Any address will do."""
+    address = builder.bitcast(float_pointer, ir.IntType(8).as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [address.type, I32, I32, I32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [address, I32(write), I32(closeness), I32(1)])
+
+
+def _emit_tile(builder, tile, vectors, asks, g):
     """The body of `kernel` below; g holds its arguments by name, arrays as pointers to their first float in use."""
     vector, width = ir.VectorType(F32, tile.lanes), vectors * tile.lanes
     name = f"llvm.{'fma' if tile.fma else 'fmuladd'}.v{tile.lanes}f32"
@@ -136,27 +149,30 @@ def _emit_tile(builder, tile, vectors, g):
     builder.cbranch(some, line, done)
 
     builder.position_at_end(line)
-    in_line = phis([g.lines, nought, nought, *zeros], entry)
+    in_line = phis([g.lines, nought, nought, nought, *zeros], entry)
     builder.branch(column)
 
     builder.position_at_end(column)
     in_column = phis([g.columns, *in_line[1:]], line)
-    left, a_index, b_index, *sums = in_column
+    left, a_index, b_index, k, *sums = in_column
     b_line = builder.gep(g.b, [b_index])
     factors = [builder.load(nth_vector(b_line, v), align=4) for v in range(vectors)]
     for t, r in enumerate(a_row):
         scalar = _splat(builder, builder.load(builder.gep(r, [a_index])), tile.lanes)
         for v in range(vectors):
             sums[t * vectors + v] = builder.call(fma, [scalar, factors[v], sums[t * vectors + v]])
+    if asks:
+        emit_prefetch(builder, builder.gep(g.ahead, [builder.load(builder.gep(g.table, [k]))]), 0, 2)
     left, a_index, b_index = builder.sub(left, one), builder.add(a_index, g.a_step), builder.add(b_index, g.b_step)
+    k = builder.add(k, one)
     # Hide where the index comes from: LLVM would make one moving pointer per row of it, more than there are registers.
     a_index = builder.call(ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0"), [a_index])
-    add_edge(in_column, [left, a_index, b_index, *sums], column)
+    add_edge(in_column, [left, a_index, b_index, k, *sums], column)
     builder.cbranch(builder.icmp_signed(">", left, nought), column, line_end)
 
     builder.position_at_end(line_end)
     left = builder.sub(in_line[0], one)
-    add_edge(in_line, [left, builder.add(a_index, a_jump), b_index, *sums], line_end)
+    add_edge(in_line, [left, builder.add(a_index, a_jump), b_index, k, *sums], line_end)
     builder.cbranch(builder.icmp_signed(">", left, nought), line, done)
 
     builder.position_at_end(done)
@@ -188,22 +204,28 @@ def _emit_tile(builder, tile, vectors, g):
                     builder.store(value, builder.gep(y, [columns.index]))
 
 
-def _tile_kernel(tile: Tile, vectors: int):
-    """The micro-kernel for `tile.rows` x (`vectors` x `tile.lanes`) sums, as a function for njit code."""
+def _tile_kernel(tile: Tile, vectors: int, asks: bool = False):
+    """The micro-kernel for `tile.rows` x (`vectors` x `tile.lanes`) sums, as a function for njit code.
+
+    asks: it takes four arguments more and asks for a cache line per k.
+    """
 
     @intrinsic
     def kernel(
         typingctx, a, a0, at, m, rows, a_line, a_step, b, b0, b_step, lines, columns,
-        seed, seed0, seed_step, floor, y, y0, to, filters
+        seed, seed0, seed_step, floor, y, y0, to, filters, ahead=None, ahead0=None, table=None, k0=None
     ):  # fmt: skip
         """y[y0 + to[m+t] + o] = max(floor, seed[seed0 + t*seed_step + o] + sum over i < lines, j < columns of
                                   a[a0 + at[m+t] + i*a_line + j*a_step] * b[b0 + (i*columns + j)*b_step + o])
 
         for t < rows (1 to tile.rows) and o < filters; whole vectors of `b` and `seed` are read for any `filters`.
+        If it asks: for the line of ahead[ahead0 + table[k0 + k]] with every k = i*columns + j.
         """
         integer, floats, integers = types.int64, types.float32[::1], types.int64[::1]
-        kinds = {"a": floats, "b": floats, "seed": floats, "y": floats, "at": integers, "to": integers}
-        kinds["floor"] = types.float32
+        kinds = {"a": floats, "b": floats, "seed": floats, "y": floats, "ahead": floats}
+        kinds |= {"at": integers, "to": integers, "table": integers, "floor": types.float32}
+        if not asks:
+            kinds |= dict.fromkeys(only_asking, types.none)
         signature = types.void(*[kinds.get(name, integer) for name in names])
 
         def codegen(context, builder, signature, arguments):
@@ -218,20 +240,38 @@ def _tile_kernel(tile: Tile, vectors: int):
 
     def emit(function):
         builder = ir.IRBuilder(function.append_basic_block())
-        _emit_tile(builder, tile, vectors, SimpleNamespace(**dict(zip(passed, function.args, strict=True))))
+        _emit_tile(builder, tile, vectors, asks, SimpleNamespace(**dict(zip(passed, function.args, strict=True))))
         builder.ret_void()
 
     names = inspect.getfullargspec(kernel._defn).args[1:]
+    only_asking = names[names.index("ahead") :]
     starts = {"a": "a0", "b": "b0", "seed": "seed0", "y": "y0", "at": "m", "to": "m"}
-    passed = [name for name in names if name not in starts.values()]
-    pointers = {name: (I64 if name in ("at", "to") else F32).as_pointer() for name in starts}
+    if asks:
+        starts |= {"ahead": "ahead0", "table": "k0"}
+    passed = [name for name in names if name not in starts.values() and (asks or name not in only_asking)]
+    pointers = {name: (I64 if name in ("at", "to", "table") else F32).as_pointer() for name in starts}
     kinds = [pointers.get(name, F32 if name == "floor" else I64) for name in passed]
-    function = external(f"minicnn.simd.tile.{tile.rows}x{vectors}", kinds, emit)
+    function = external(f"minicnn.simd.tile.{tile.rows}x{vectors}{'.asking' if asks else ''}", kinds, emit)
     return kernel
 
 
 wide = _tile_kernel(TILE, TILE.vectors)
 narrow = _tile_kernel(TILE, 1)
+wide_asking = _tile_kernel(TILE, TILE.vectors, asks=True)
+short_asking = _tile_kernel(TILE._replace(rows=SHORT), TILE.vectors, asks=True)
+
+
+@njit(**INNER)
+def tiles(rows):
+    """(tall, short): how many tiles of ROWS and, after them, of SHORT rows cover `rows` rows with the least work."""
+    best, least = (0, 0), 1 << 60
+    most = -(-rows // ROWS)
+    for tall in range(most, max(most - SHORT, 0) - 1, -1):
+        short = -(-max(rows - tall * ROWS, 0) // SHORT)
+        work = 2 * (tall * ROWS + short * SHORT) + short  # a tile's beginning and end cost as much as half a row
+        if work < least:
+            best, least = (tall, short), work
+    return best
 
 
 def _product_function(rows, vectors, add):
@@ -404,20 +444,26 @@ def pack(source, start, k_step, o_step, depth, filters, panels, first, row, tota
         width = WIDTH if filters - column > WIDTH - LANES else LANES
         used = min(width, filters - column)
         at, line = start + column * o_step, first + column * total + row * width
-        turned = (0, 0)  # what whole blocks, turned in registers, have covered of (k, o)
-        if k_step == 1 and o_step != 1:
-            turned = (depth // LANES * LANES, used // LANES * LANES)
-            for k in range(0, turned[0], LANES):
-                for o in range(0, turned[1], LANES):
-                    transpose_block(panels, line + k * width + o, width, source, at + k + o * o_step, o_step)
-        for k in range(depth):
-            if o_step == 1:
-                copy_floats(panels, line + k * width, source, at + k * k_step, used)
-            else:
-                for o in range(turned[1] if k < turned[0] else 0, used):
-                    panels[line + k * width + o] = source[at + k * k_step + o * o_step]
-            for o in range(used, width):
-                panels[line + k * width + o] = 0
+        whole = used == width
+        if whole and o_step == 1:
+            for k in range(depth):
+                for o in range(0, width, LANES):
+                    copy_vector(panels, line + k * width + o, source, at + k * k_step + o)
+        else:
+            turned = (0, 0)  # what whole blocks, turned in registers, have covered of (k, o)
+            if k_step == 1 and o_step != 1:
+                turned = (depth // LANES * LANES, used // LANES * LANES)
+                for k in range(0, turned[0], LANES):
+                    for o in range(0, turned[1], LANES):
+                        transpose_block(panels, line + k * width + o, width, source, at + k + o * o_step, o_step)
+            for k in range(turned[0] if whole else 0, depth):
+                if o_step == 1:
+                    copy_floats(panels, line + k * width, source, at + k * k_step, used)
+                else:
+                    for o in range(turned[1] if k < turned[0] else 0, used):
+                        panels[line + k * width + o] = source[at + k * k_step + o * o_step]
+                for o in range(used, width):
+                    panels[line + k * width + o] = 0
         column += width
 
 

@@ -25,10 +25,9 @@ from pathlib import Path
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-from .simd import LANES, TILE, _splat
+from .simd import LANES, TILE, _splat, emit_prefetch
 
 # Numba's disk cache looks at the text of the outermost function's own file and at what that function encloses. A cached
 # function that uses others of this folder therefore encloses STAMP, which knows the text of all its files.
@@ -100,12 +99,8 @@ def _prefetch(write):
     @intrinsic
     def prefetch(typingctx, x, i):
         def codegen(context, builder, signature, arguments):
-            start = builder.gep(context.make_array(x)(context, builder, arguments[0]).data, [arguments[1]])
-            address = builder.bitcast(start, ir.IntType(8).as_pointer())
-            number = ir.IntType(32)
-            kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
-            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-            builder.call(function, [address, number(write), number(3), number(1)])
+            data = context.make_array(x)(context, builder, arguments[0]).data
+            emit_prefetch(builder, builder.gep(data, [arguments[1]]), write, 3)
             return context.get_dummy_value()
 
         return types.void(x, types.int64), codegen

@@ -53,6 +53,7 @@ the usual 0, +-1, 1/2, -2, and three pairs without 0 serve 5x5 tiles better (1.1
 """
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numba
@@ -63,8 +64,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import memory
-from .activation import INNER, OUTER, PARALLEL
+from .activation import INNER, OUTER, PARALLEL, sum_blocks
+from .memory import flat
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
+from .pool2x2 import pool_floats, pool_vector, scale_row
 from .simd import (
     I32,
     LANES,
@@ -185,8 +188,11 @@ def _spread(which, size, side, x, g, tile, last, v, temp, spare, zeros, table, c
 
 
 @njit(**INNER)
-def _gather(which, side, m, g, tile, last, first, panel, y, vectors, floor, temp, spare, table, columns):
-    """From points to tiles, with the epilogue, for filters first..first+panel."""
+def _gather(which, side, m, g, tile, last, first, panel, y, pooling, vectors, floor, temp, spare, table, columns):
+    """From points to tiles, with the epilogue, for filters first..first+panel.
+
+    pooling: None, or a Pooling. Then y holds the greatest of each 2x2 pixels, and g's size and its tiles' are even.
+    """
     column = g.tile * LANES
     _point_rows(table[:side], m, 0, side * g.point)
     _point_rows(columns[:side], temp, 0, column)
@@ -195,19 +201,34 @@ def _gather(which, side, m, g, tile, last, first, panel, y, vectors, floor, temp
         h, w = ij // g.columns * g.tile, ij % g.columns * g.tile
         rows, used = min(g.tile, g.height - h), min(g.tile, g.width - w)
         y0 = ((n * g.height + h) * g.width + w) * g.channels + first
+        if pooling is not None:
+            y0 = ((n * g.height + h) // 2 * (g.width // 2) + w // 2) * g.channels + first
         for o in range(0, panel, LANES):
             lines(which + BACK, side, temp, 0, column, LANES, table, (t - tile) * g.padded + o, g.point)
             filters = min(LANES, g.channels - first - o)
-            if filters == LANES:
+            if filters == LANES and pooling is None:
                 last_lines(which, rows, y, y0 + o, g.width * g.channels, g.channels, columns, 0, LANES,
                            used, spare, vectors, len(vectors) // 4, first + o, floor)  # fmt: skip
             else:
                 last_lines(which, rows, spare, 0, column, LANES, columns, 0, LANES,
                            g.tile, spare, vectors, len(vectors) // 4, first + o, floor)  # fmt: skip
-                for r in range(rows):
-                    for q in range(used):
-                        at = y0 + o + (r * g.width + q) * g.channels
-                        copy_floats(y, at, spare, r * column + q * LANES, filters)
+                if pooling is None:
+                    for r in range(rows):
+                        for q in range(used):
+                            at = y0 + o + (r * g.width + q) * g.channels
+                            copy_floats(y, at, spare, r * column + q * LANES, filters)
+                else:
+                    argmax = pooling.argmax
+                    if len(pooling.scale):
+                        for r in range(rows):
+                            scale_row(spare, r * column, column, pooling.scale[h + r], pooling.shift[h + r])
+                    for r in range(0, rows, 2):
+                        for q in range(0, used, 2):
+                            at = y0 + o + (r // 2 * (g.width // 2) + q // 2) * g.channels
+                            if filters == LANES:
+                                pool_vector(spare, r * column + q * LANES, LANES, column, y, argmax, at)
+                            else:
+                                pool_floats(spare, r * column + q * LANES, LANES, column, filters, y, argmax, at)
 
 
 @njit(**INNER)
@@ -296,12 +317,17 @@ def _add_product(v, v0, xg, e, e0, yg, count, u, u0):
 
 
 @njit(**INNER)
-def _forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, yg,
-             v, m, temp, spare, zeros, tables):  # fmt: skip
-    """Tiles tile..last of y; meanwhile the patches up to tile `following` come into the cache."""
+def forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, pooling, yg,
+            v, m, temp, spare, zeros, tables):  # fmt: skip
+    """Tiles tile..last of y; meanwhile the patches up to tile `following` come into the cache.
+
+    pooling: of `_gather`.
+    """
     padded, points = len(vectors) // 4, side * side
     _spread(which, side, side, x, xg, tile, last, v, temp, spare, zeros, tables[0], tables[1])
     start, end = _reach(yg, tile, 0), _reach(yg, last - 1, yg.tile)
+    if pooling is not None:
+        start, end = start // 4, end // 4
     for o in range(0, padded, WIDTH):
         panel = min(WIDTH, padded - o)
         for p in range(points):
@@ -310,7 +336,7 @@ def _forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floo
                 for k in range(start + (end - start) * p // points, start + (end - start) * (p + 1) // points, LINE):
                     _prefetch_write(y, k)
             _product(v, p * xg.point, xg, last - tile, u, p * u_line + o * xg.channels, m, p * yg.point, yg, panel)
-        _gather(which, side, m, yg, tile, last, o, panel, y, vectors, floor, temp, spare, tables[0], tables[1])
+        _gather(which, side, m, yg, tile, last, o, panel, y, pooling, vectors, floor, temp, spare, tables[0], tables[1])
 
 
 @njit(**INNER)
@@ -379,8 +405,8 @@ def _compile(stamp):
         for task in prange(-(-tiles // block)):
             t, tile = numba.get_thread_id(), task * block
             last, following = min(tile + block, tiles), min(tile + 2 * block, tiles)
-            _forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, yg,
-                     vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+            forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, None, yg,
+                    vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
             if len(sums):
                 pixels[task] = _block_sums(y, yg, tile, last, runs[t], sums[task])
 
@@ -404,11 +430,6 @@ def variant(size, taps: int) -> Variant:
     return min((v for v in VARIANTS if v.taps == taps), key=lambda v: v.products(size))
 
 
-def flat(array):
-    """The array as the compiled functions take it: flat, contiguous, aligned, writeable (another type recompiles)."""
-    return np.require(array, np.float32, "CAW").reshape(-1)
-
-
 def _grids(v, x_shape, y_shape, pads, y_padded, block):
     """The grids of x (V) and of y (M, E), and the number of tiles; a tile of y holds `y_padded` floats per point."""
     (n, height, width, channels), (_, oh, ow, filters), (rows, columns) = x_shape, y_shape, v.tiles(y_shape[1:3])
@@ -419,6 +440,7 @@ def _grids(v, x_shape, y_shape, pads, y_padded, block):
     return x_grid, Grid(oh, ow, filters, 0, 0, rows, columns, v.tile, y_padded, next(points)), n * rows * columns
 
 
+@lru_cache(512)
 def _plan(kernel, x_shape, y_shape, taps, pads, threads):
     """The variant, the grids, numbers of tiles in all and in a block, floats from point to point in U, the scratch.
 
@@ -453,15 +475,16 @@ def _tables(threads):
     return np.zeros((threads, 2, 2 * LINE), np.int64)
 
 
+@lru_cache(512)
 def _zeros(*grids):
-    """A row of pixels outside the image."""
+    """A row of pixels outside the image; nobody writes there, so all calls share it."""
     return np.zeros(max(min(g.width, SEGMENT * g.tile + LINE) * g.channels + g.padded for g in grids), np.float32)
 
 
-def _correlate(x, w, turned, pads, b, relu, affine, y, stats=None):
-    """y, and if `stats` is (mean, var), two arrays, these as well."""
-    taps, threads, filters = len(w), numba.get_num_threads(), y.shape[3]
-    v, xg, yg, count, block, u_line, scratch = _plan("forward", x.shape, y.shape, taps, pads, threads)
+def prepared(x, w, turned, pads, b, affine, y_shape):
+    """The plan without its scratch, and what the compiled loops take: vectors, U, scratch per thread, zeros, tables."""
+    *plan, scratch = _plan("forward", x.shape, y_shape, len(w), pads, numba.get_num_threads())
+    (v, xg, _, _, _, u_line), filters = plan, y_shape[3]
     vectors = np.zeros((4, whole_vectors(filters)), np.float32)
     _, bias, scale, shift = vectors
     scale[:] = 1
@@ -470,16 +493,23 @@ def _correlate(x, w, turned, pads, b, relu, affine, y, stats=None):
     if affine is not None:
         scale[:filters], shift[:filters] = affine
     cells, u, *per_thread = (memory.scratch(*size) for size in scratch)
-    sums = sums_table(-(-count // block), filters) if stats else NO_SUMS
-    pixels, runs = np.empty(len(sums)), np.empty((threads, 2, block * v.tile if stats else 0), np.int64)
-    which, u, tables = VARIANTS.index(v), u.reshape(-1), _tables(threads)
+    u, tables = u.reshape(-1), _tables(len(per_thread[0]))
     _filters_to_points(
-        which, v.side, taps, flat(w), xg.channels, filters, turned, cells.reshape(-1), u, u_line,
+        VARIANTS.index(v), v.side, len(w), flat(w), xg.channels, filters, turned, cells.reshape(-1), u, u_line,
         per_thread[2][0], tables[0],
     )  # fmt: skip
+    return plan, vectors.reshape(-1), u, per_thread, _zeros(xg), tables
+
+
+def _correlate(x, w, turned, pads, b, relu, affine, y, stats=None):
+    """y, and if `stats` is (mean, var), two arrays, these as well."""
+    plan, vectors, u, per_thread, zeros, tables = prepared(x, w, turned, pads, b, affine, y.shape)
+    v, xg, yg, count, block, u_line = plan
+    sums = sums_table(-(-count // block), y.shape[3]) if stats else NO_SUMS
+    pixels, runs = np.empty(len(sums)), np.empty((len(tables), 2, block * v.tile if stats else 0), np.int64)
     _correlate_tiles(
-        which, v.side, flat(x), xg, y.reshape(-1), yg, count, block, vectors.reshape(-1), ZERO if relu else NO_FLOOR,
-        u, u_line, *per_thread, _zeros(xg), tables, sums, runs, pixels,
+        VARIANTS.index(v), v.side, flat(x), xg, y.reshape(-1), yg, count, block, vectors, ZERO if relu else NO_FLOOR,
+        u, u_line, *per_thread, zeros, tables, sums, runs, pixels,
     )  # fmt: skip
     if stats:
         merge(sums, pixels, *stats)
@@ -496,7 +526,7 @@ def conv2d_input_grad(dy, w, dx, *, pads):
 
 
 def conv2d_weight_grad(x, dy, dw, *, pads):
-    taps, _, channels, filters = dw.shape
+    taps, _, channels, _ = dw.shape
     threads = numba.get_num_threads()
     v, xg, yg, count, block, u_line, scratch = _plan("weight_grad", x.shape, dy.shape, taps, pads, threads)
     partials, u, *per_thread = (memory.scratch(*size) for size in scratch)
@@ -506,4 +536,4 @@ def conv2d_weight_grad(x, dy, dw, *, pads):
         u, u_line, partials, *per_thread, _zeros(xg, yg), _tables(threads),
     )  # fmt: skip
     partials = partials[:blocks, : scratch[0][1]].reshape(blocks, taps, taps, channels, yg.padded)
-    return partials[..., :filters].sum(axis=0, out=dw)  # in the order of the blocks
+    return sum_blocks(partials, dw)

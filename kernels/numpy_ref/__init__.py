@@ -5,6 +5,8 @@ from .activation import relu_bias_grad as relu_bias_grad
 from .activation import relu_grad as relu_grad
 from .conv import conv2d as conv2d
 from .conv import conv2d_input_grad as conv2d_input_grad
+from .conv import conv2d_max_pool as conv2d_max_pool
+from .conv import conv2d_max_pool_grad as conv2d_max_pool_grad
 from .conv import conv2d_weight_grad as conv2d_weight_grad
 from .dense import bias_grad as bias_grad
 from .dense import dense as dense

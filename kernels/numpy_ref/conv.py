@@ -22,6 +22,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from .norm import batch_norm_stats
+from .pool import max_pool, max_pool_grad
 
 
 def im2col(x, window, strides, pads):
@@ -44,11 +45,14 @@ def col2im(cols, x_shape, out_size, window, strides, pads):
     return np.ascontiguousarray(padded[:, top : top + h, left : left + w])
 
 
+def _out_size(x, w, strides, pads):
+    """OH, OW."""
+    return [(x.shape[1 + a] + sum(pads[a]) - w.shape[a]) // strides[a] + 1 for a in (0, 1)]
+
+
 def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto"):
     kh, kw, _, filters = w.shape
-    (top, bottom), (left, right) = pads
-    oh = (x.shape[1] + top + bottom - kh) // strides[0] + 1
-    ow = (x.shape[2] + left + right - kw) // strides[1] + 1
+    oh, ow = _out_size(x, w, strides, pads)
     y = im2col(x, (kh, kw), strides, pads) @ w.reshape(-1, filters)  # (N*OH*OW, O)
     if b is not None:
         y += b
@@ -60,6 +64,24 @@ def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algo
     moments = batch_norm_stats(y[:, :, None]) if stats else ()
     y = y.reshape(x.shape[0], oh, ow, filters)
     return (y, *moments) if stats else y
+
+
+def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None):
+    z = conv2d(x, w, b, strides=strides, pads=pads, relu=relu, algorithm=algorithm)
+    if affine is not None:
+        z *= affine[0]
+        z += affine[1]
+    return max_pool(z, **pool, rate=rate, key=key)
+
+
+def conv2d_max_pool_grad(
+    dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)
+):
+    z_shape = len(x), *_out_size(x, w, strides, pads), w.shape[3]
+    dz, db = max_pool_grad(dy, argmax, z_shape, **pool, rate=rate, y=y)
+    dx = conv2d_input_grad(dz, w, x.shape, strides=strides, pads=pads) if needs[0] else None
+    dw = conv2d_weight_grad(x, dz, w.shape, strides=strides, pads=pads) if needs[1] else None
+    return dx, dw, db
 
 
 def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):

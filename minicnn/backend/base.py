@@ -43,6 +43,8 @@ class Backend:
 
     def asarray(self, array, dtype=None):
         """`array` on this device, C-contiguous; floats of any width become `self.dtype` unless `dtype` is given."""
+        if type(array) is self.xp.ndarray and array.dtype == (dtype or self.dtype) and array.flags.c_contiguous:
+            return array  # nothing to do, as almost always
         array = self.xp.asarray(array)
         if dtype is None and array.dtype.kind == "f":
             dtype = self.dtype
@@ -52,9 +54,9 @@ class Backend:
         """A flat buffer of `size` zeros that starts on a cache line."""
         return self.xp.zeros(size, self.dtype)
 
-    def follow(self, pairs, momentum: float) -> None:
-        """average = momentum average + (1 - momentum) batch, in place, for pairs of arrays (average, batch)."""
-        for average, batch in pairs:
+    def follow(self, averages) -> None:
+        """average = momentum average + (1 - momentum) batch, in place, for each (average, batch, momentum)."""
+        for average, batch, momentum in averages:
             average *= momentum
             average += (1 - momentum) * batch
 

@@ -16,6 +16,7 @@ from ..errors import ArgumentError, DeviceError, one_of, require
 from .base import Backend
 
 INSTALL = 'pip install "minicnn[cuda13]" (CUDA 13) or pip install "minicnn[cuda12]" (CUDA 12)'
+DOCTOR = '"python -m minicnn doctor" says which of them, and what else is missing here'
 SETS = ("auto", "cuda")
 
 
@@ -25,12 +26,14 @@ def _cupy():
         import cupy
     except ImportError as cause:
         raise DeviceError(
-            f'device "cuda": expected CuPy to be installed, received "{cause}"; run {INSTALL}, or use the CPU'
+            f'device "cuda": expected CuPy to be installed, received "{cause}"; run {INSTALL}, or use the CPU; '
+            f"{DOCTOR}"
         ) from None
     if not cupy.is_available():
         raise DeviceError(
             f'device "cuda": expected an NVIDIA GPU with its driver, received none that CuPy {cupy.__version__} '
-            f"can use; install the driver, check that CuPy matches its CUDA version ({INSTALL}), or use the CPU"
+            f"can use; install the driver, check that CuPy matches its CUDA version ({INSTALL}), or use the CPU; "
+            f"{DOCTOR}"
         )
     return cupy
 

@@ -26,17 +26,18 @@ def op(function: Callable) -> Callable:
 
     @functools.wraps(function)
     def apply(*args, **static):
-        be = next((a.be for a in args if isinstance(a, Tensor)), None)
-        if be is None:
+        tensors = [a for a in args if isinstance(a, Tensor)]
+        if not tensors:
             raise ArgumentTypeError(f"{name}: expected at least one Tensor, received none; wrap the input: Tensor(x)")
-        for a in args:
-            if isinstance(a, Tensor) and a.be is not be and (a.be.name, a.dtype) != (be.name, be.dtype):
-                here, there = be.describe(), a.be.describe()
+        be = tensors[0].be
+        for t in tensors:
+            if t.be is not be and (t.be.name, t.dtype) != (be.name, be.dtype):
+                here, there = be.describe(), t.be.describe()
                 raise ArgumentTypeError(f"{name}: expected all tensors on {here}, received one on {there}")
-        arrays = [_array(be, a) for a in args]
+        arrays = [a.data if isinstance(a, Tensor) else _constant(be, a) for a in args]
         y, vjp = function(be, *arrays, **static)
         y, *aside = y if isinstance(y, tuple) else (y,)
-        tracked = is_recording() and any(isinstance(a, Tensor) and a.requires_grad for a in args)
+        tracked = is_recording() and any([t.requires_grad for t in tensors])
         node = Node(name, args, _checked(name, be, vjp, arrays)) if tracked else None
         out = Tensor.of(be.asarray(y), be, node)  # asarray: kernels want C order and one float type
         return (out, *aside) if aside else out
@@ -44,10 +45,8 @@ def op(function: Callable) -> Callable:
     return apply
 
 
-def _array(be, a):
-    """An argument as an op sees it. A plain number takes the float type, so that it cannot widen what it meets."""
-    if isinstance(a, Tensor):
-        return a.data
+def _constant(be, a):
+    """An argument that is no tensor, as an op sees it. A plain number takes the float type: it must widen nothing."""
     return a if a is None else be.asarray(a, be.dtype if isinstance(a, (int, float)) else None)
 
 
@@ -58,10 +57,10 @@ def _checked(name, be, vjp, arrays):
         gradients = vjp(be.asarray(dy), needs)  # a sum's gradient is a broadcast view
         if len(gradients) != len(arrays):
             raise ShapeError(f"{name}: expected {len(arrays)} gradients from vjp, received {len(gradients)}")
-        return tuple(
+        return [
             unbroadcast(name, g, a.shape) if need else None
             for g, a, need in zip(gradients, arrays, needs, strict=True)
-        )
+        ]
 
     return checked
 

@@ -108,7 +108,7 @@ class Tensor:
                 raise MinicnnError(
                     f"backward: the tape through {node.name} was used up by an earlier backward; run forward again"
                 )
-            needs = tuple(isinstance(t, Tensor) and t.requires_grad for t in node.inputs)
+            needs = tuple([isinstance(t, Tensor) and t.requires_grad for t in node.inputs])
             given = node.vjp(dy, needs)
             node.vjp = None  # lets go of what it kept for backward
             for tensor, need, gradient in zip(node.inputs, needs, given, strict=True):

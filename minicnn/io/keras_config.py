@@ -21,6 +21,9 @@ LAYERS = {
     "GlobalMaxPooling2D": ("keepdims",),
     "GlobalAveragePooling2D": ("keepdims",),
     "Dropout": ("rate", "seed"),
+    "SpatialDropout2D": ("rate", "seed"),
+    "AlphaDropout": ("rate", "seed"),
+    "GaussianDropout": ("rate", "seed"),
     "Flatten": (),
     "Reshape": ("target_shape",),
     "ZeroPadding2D": ("padding",),
@@ -34,6 +37,7 @@ LAYERS = {
 # Arguments that minicnn lacks, and the values that say that they are not used. None and False always do.
 UNUSED = {"data_format": ("channels_last",), "dilation_rate": (1, [1, 1]), "groups": (1,), "renorm_momentum": (0.99,)}
 IGNORED = ("dtype", "name", "trainable", "batch_input_shape", "batch_shape", "build_config", "autocast", "fused")
+NEVER_FROZEN = ("SpatialDropout2D",)  # Keras's class takes no argument `trainable`
 COMPILE_UNUSED = {"ema_momentum": None, "is_legacy_optimizer": None, "jit_compile": None}
 DTYPES = ("float32", "float64")
 
@@ -69,8 +73,10 @@ def _from_layer(entry: dict, dtype: str) -> dict:
     name = _shared("layer", entry, where)
     require(name in LAYERS, f"save: {where}", "a layer that Keras has", name, _FIX, error=ArgumentError)
     kept = {key: _from_value(config[key], f"{where}: {key}") for key in LAYERS[name]}
-    return _keras("layers", name, {"name": config["name"], "trainable": config["trainable"], "dtype": _policy(dtype)}
-                  | kept)  # fmt: skip
+    common = {"name": config["name"], "trainable": config["trainable"], "dtype": _policy(dtype)}
+    if name in NEVER_FROZEN:
+        del common["trainable"]
+    return _keras("layers", name, common | kept)
 
 
 _FIX = "save as .minicnn"

@@ -61,8 +61,9 @@ class Layer:
     def call(self, x: Tensor, *, training: bool) -> Tensor:
         raise NotImplementedError
 
-    def commit(self) -> None:
-        """Take over what a training call has left (moving averages); called once its loss is known to be good."""
+    def moved(self) -> list[tuple]:
+        """(moving average, the latest training call's, momentum) of each, once: its loss is known to be good."""
+        return []
 
     # given -----------------------------------------------------------------------------------------------------------
 
@@ -80,7 +81,7 @@ class Layer:
         if not self.built:
             self.attach(x.be, Streams(), 0, x.shape[1:])
         y = self.call(x, training=training)
-        self.commit()
+        self.be.follow(self.moved())
         return y
 
     def add_weight(self, name: str, shape: Shape, initializer, *, trainable: bool = True) -> Parameter:

@@ -1,35 +1,95 @@
-"""Dropout layers: identities at inference."""
+"""Dropout layers: noise in training, identities at inference."""
 
 from ..backend.streams import DROPOUT
 from ..errors import ArgumentError, require
-from ..ops.dropout import dropout
-from .base import Layer
+from ..ops.dropout import alpha_dropout, dropout, gaussian_dropout, spatial_dropout
+from .base import Layer, channels_last, image_shape
 
 
-class Dropout(Layer):
-    """In training each element is 0 with probability `rate`, else x / (1 - rate).  Shape unchanged.
+class Noise(Layer):
+    """What the dropout layers share: a rate, and draws that are a function of three integers.
 
-    Which ones is a function of the model's seed, its step and the layer's number alone, so that a run can be repeated.
-    Differs from Keras: noise_shape is not there; `seed` replaces the model's for this layer.
+    They are the model's seed, its step and the layer's number, so that a run can be repeated; `seed` replaces the
+    model's for this layer.  Shape unchanged; x itself at inference and where rate is 0.
     """
 
     config = ("rate", "seed")
+    op: staticmethod  # (x, *, rate, key) -> y
+    to_nothing = True  # whether a rate of 1 has a meaning
 
-    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+    def __init__(self, rate, seed=None, **kwargs):
         super().__init__(**kwargs)
-        ok = isinstance(rate, (int, float)) and 0 <= rate <= 1
-        require(ok, "Dropout: rate", "a number from 0 to 1", repr(rate), error=ArgumentError)
-        require(noise_shape is None, "Dropout: noise_shape", "None", noise_shape, error=ArgumentError)
+        kind = type(self).__name__
+        ok = isinstance(rate, (int, float)) and (0 <= rate < 1 or (rate == 1 and self.to_nothing))
+        expected = "a number from 0 to 1" if self.to_nothing else "a number from 0, below 1"
+        require(ok, f"{kind}: rate", expected, repr(rate), error=ArgumentError)
         ok = seed is None or (hasattr(seed, "__index__") and 0 <= int(seed) < 2**64)
-        require(ok, "Dropout: seed", "a whole number from 0 to 2^64 - 1, or None", repr(seed), error=ArgumentError)
+        require(ok, f"{kind}: seed", "a whole number from 0 to 2^64 - 1, or None", repr(seed), error=ArgumentError)
         self.rate, self.seed = float(rate), None if seed is None else int(seed)
 
     def call(self, x, *, training):
         if not training or self.rate == 0:
             return x
-        return dropout(x, rate=self.rate, key=self.key())
+        return self.op(x, rate=self.rate, key=self.key())
 
     def key(self):
         """Where this step's draws lie in the counted random stream."""
         key = self.streams.key(DROPOUT, self.index)
         return key if self.seed is None else key._replace(seed=self.seed)
+
+
+class Dropout(Noise):
+    """In training each element is 0 with probability `rate`, else x / (1 - rate).  Shape unchanged.
+
+    Differs from Keras: noise_shape is not there; `seed` replaces the model's for this layer.
+    """
+
+    op = staticmethod(dropout)
+
+    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+        super().__init__(rate, seed, **kwargs)
+        _no_noise_shape("Dropout", noise_shape)
+
+
+class SpatialDropout2D(Noise):
+    """In training each channel of each image is 0 with probability `rate`, else x / (1 - rate).  x (N, H, W, C).
+
+    For convolutions, whose neighbouring pixels say nearly the same: dropping single ones would take nothing away.
+    """
+
+    op = staticmethod(spatial_dropout)
+
+    def __init__(self, rate, data_format=None, seed=None, **kwargs):
+        super().__init__(rate, seed, **kwargs)
+        channels_last("SpatialDropout2D", data_format)
+
+    def build(self, input_shape):
+        return image_shape(self.name, input_shape)
+
+
+class AlphaDropout(Noise):
+    """In training each element is SELU's lowest value with probability `rate`; all are then scaled and shifted.
+
+    Mean 0 and variance 1 stay as they are: for networks of SELU and lecun_normal.  Shape unchanged.
+    Differs from Keras: noise_shape is not there; a rate of 1 is refused here, not when training begins.
+    """
+
+    op, to_nothing = staticmethod(alpha_dropout), False
+
+    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+        super().__init__(rate, seed, **kwargs)
+        _no_noise_shape("AlphaDropout", noise_shape)
+
+
+class GaussianDropout(Noise):
+    """In training each element is multiplied by a normal draw: mean 1, deviation sqrt(rate / (1 - rate)).
+
+    Shape unchanged; nothing is dropped.
+    Differs from Keras: a rate of 1 is refused here, not when training begins.
+    """
+
+    op, to_nothing = staticmethod(gaussian_dropout), False
+
+
+def _no_noise_shape(kind: str, noise_shape) -> None:
+    require(noise_shape is None, f"{kind}: noise_shape", "None", noise_shape, error=ArgumentError)

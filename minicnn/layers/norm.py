@@ -32,7 +32,7 @@ class BatchNormalization(Layer):
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
-        self.batch_stats = ()  # of the latest training call, until commit
+        self.batch_stats = ()  # of the latest training call, until `moved`
 
     def build(self, input_shape):
         rank = len(input_shape) + 1
@@ -61,8 +61,7 @@ class BatchNormalization(Layer):
         y, *self.batch_stats = batch_norm(x, self.gamma, self.beta, axis=self.axis, eps=self.epsilon)
         return y
 
-    def commit(self):
-        if self.batch_stats:
-            averages = self.moving_mean.data, self.moving_variance.data
-            self.be.follow(zip(averages, self.batch_stats, strict=True), self.momentum)
+    def moved(self):
+        averages, batch = (self.moving_mean.data, self.moving_variance.data), self.batch_stats
         self.batch_stats = ()
+        return [(a, b, self.momentum) for a, b in zip(averages, batch, strict=True)] if batch else []

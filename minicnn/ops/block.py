@@ -5,9 +5,11 @@
 What is computed is the chain of ops/conv.py, norm.py, pool.py and dropout.py; merged is only who reads and writes what:
 
       forward    the convolution's epilogue takes the ReLU and the sums for the batch's statistics;
-                 normalise, pool and drop are one read of the images and one write of a quarter of them
-      backward   the gradients of dropout, pool, batch norm, ReLU and bias are two reads and one write of the images
-      kept       x, w, z = relu(conv2d(x)), and a byte per pooled pixel: no normalised image, no mask
+                 normalise, pool and drop are one read of the images and one write of a quarter of them;
+                 without a batch norm, nothing but that quarter is ever written
+      backward   the gradients of dropout, pool, batch norm, ReLU and bias are two reads and one write of the images;
+                 of a first layer without a batch norm, neither
+      kept       x, w, a byte per pooled pixel, and z = relu(conv2d(x)) for a batch norm: no normalised image, no mask
 """
 
 from ..core.op import op
@@ -26,28 +28,27 @@ def conv_block(be, x, w, b, gamma, beta, *, strides, pads, algorithm="auto", eps
     check(x, w, strides, pads)
     normed, how = gamma is not None, {"strides": strides, "pads": pads, "algorithm": algorithm}
     ending = None if pool is None else {**pool, "rate": rate}
-    z, mean, var = be.conv2d(x, w, b, **how, relu=True, stats=True) if normed else (
-        be.conv2d(x, w, b, **how, relu=True), None, None
-    )  # fmt: skip
-    shape = z.shape
+    mean = var = None
+    if normed:
+        z, mean, var = be.conv2d(x, w, b, **how, relu=True, stats=True)
     if normed and pool:
         y, argmax = be.batch_norm_max_pool(z, mean, var, gamma, beta, eps=eps, **ending, key=key)
     elif normed:
-        y = be.batch_norm(_as_acb(z), mean, var, gamma, beta, eps=eps).reshape(shape)
+        y = be.batch_norm(_as_acb(z), mean, var, gamma, beta, eps=eps).reshape(z.shape)
     else:
-        y, argmax = be.max_pool(z, **ending, key=key)
-        z = None  # backward needs its size alone
+        y, argmax = be.conv2d_max_pool(x, w, b, **how, relu=True, pool=pool, rate=rate, key=key)
 
     def vjp(dy, needs):
-        dgamma = dbeta = None
         if normed and pool:
             dz, dgamma, dbeta, db = be.batch_norm_max_pool_grad(dy, argmax, z, mean, var, gamma, eps=eps, **ending)
         elif normed:
             given = _as_acb(dy), _as_acb(z), mean, var, gamma
             dz, dgamma, dbeta, db = be.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
-            dz = dz.reshape(shape)
+            dz = dz.reshape(z.shape)
         else:
-            dz, db = be.max_pool_grad(dy, argmax, shape, **ending, y=y)
+            wanted = bool(needs[0]), bool(needs[1])
+            dx, dw, db = be.conv2d_max_pool_grad(dy, argmax, y, x, w, **how, pool=pool, rate=rate, needs=wanted)
+            return dx, dw, db, None, None
         dx = be.conv2d_input_grad(dz, w, x.shape, **how) if needs[0] else None
         dw = be.conv2d_weight_grad(x, dz, w.shape, **how) if needs[1] else None
         return dx, dw, db, dgamma, dbeta

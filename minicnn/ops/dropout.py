@@ -1,7 +1,13 @@
-"""Dropout without a mask: the counted random stream is read again in backward."""
+"""Dropout and its relatives: every draw is a word of the counted random stream at key (seed, step, stream).
+
+Where backward needs the draws again it reads the same words again; no mask is kept.
+"""
+
+import math
 
 from ..core.op import op
 from ..errors import ArgumentError, require
+from .activation import SELU_ALPHA, SELU_SCALE
 
 
 @op
@@ -15,3 +21,59 @@ def dropout(be, x, *, rate, key):
     if rate == 1:
         return be.xp.zeros_like(x), lambda dy, needs: (be.xp.zeros_like(dy),)
     return be.dropout(x, rate=rate, key=key), lambda dy, needs: (be.dropout(dy, rate=rate, key=key),)
+
+
+@op
+def spatial_dropout(be, x, *, rate, key):
+    """dropout with one decision per image and channel, for all of its pixels.  x (N, H, W, C).
+
+    Kept for backward: the factors 0 or 1 / (1 - rate), (N, 1, 1, C).
+    Source: Tompson et al. 2015, "Efficient object localization using convolutional networks".
+    """
+    require(x.ndim == 4, "spatial_dropout", "x of shape (N, H, W, C)", x.shape)
+    require(0 <= rate <= 1, "spatial_dropout", "a rate from 0 to 1", rate, error=ArgumentError)
+    n, _, _, c = x.shape
+    ones = be.xp.ones((n, 1, 1, c), x.dtype)
+    factors = ones * 0 if rate == 1 else be.dropout(ones, rate=rate, key=key)
+    return x * factors, lambda dy, needs: (dy * factors,)
+
+
+@op
+def alpha_dropout(be, x, *, rate, key):
+    """y = a x + b with probability 1 - rate, else a low + b: mean 0 and variance 1 of a SELU's output stay as they are.
+
+    low = -scale alpha is what SELU tends to at -infinity, and a = ((1 - rate) (1 + rate low^2))^(-1/2),
+    b = -a rate low.  dx = a dy where x was kept.  Kept for backward: the key alone.
+    Source: Klambauer et al. 2017, "Self-normalizing neural networks".
+    """
+    require(0 <= rate < 1, "alpha_dropout", "a rate from 0, below 1", rate, error=ArgumentError)
+    low = -SELU_SCALE * SELU_ALPHA
+    a = ((1 - rate) * (1 + rate * low**2)) ** -0.5
+    b = -a * rate * low
+    kept = be.dropout(be.xp.ones_like(x), rate=rate, key=key) > 0
+    y = be.xp.where(kept, a * x + b, x.dtype.type(a * low + b))
+    return y, lambda dy, needs: (a * (1 - rate) * be.dropout(dy, rate=rate, key=key),)
+
+
+@op
+def gaussian_dropout(be, x, *, rate, key):
+    """y = x (1 + deviation z) with z from N(0, 1): mean and variance of a dropout's factors, without its zeros.
+
+    deviation = sqrt(rate / (1 - rate)).  Kept for backward: the factors, of x's shape.
+    Source: Srivastava et al. 2014, "Dropout", section 10.
+    """
+    require(0 <= rate < 1, "gaussian_dropout", "a rate from 0, below 1", rate, error=ArgumentError)
+    factors = 1 + math.sqrt(rate / (1 - rate)) * _normal(be, x.shape, x.dtype, key)
+    return x * factors, lambda dy, needs: (dy * factors,)
+
+
+def _normal(be, shape, dtype, key):
+    """Draws from N(0, 1), in pairs: with u, v uniform in (0, 1], sqrt(-2 log u) times cos and sin of 2 pi v.
+
+    Source: Box & Muller 1958, "A note on the generation of random normal deviates".
+    """
+    n = math.prod(shape)
+    pairs = (n + 1) // 2
+    u = (be.philox(2 * pairs, key).astype(dtype) + 0.5) * 2.0**-32
+    radius, angle = be.xp.sqrt(-2 * be.xp.log(u[:pairs])), 2 * math.pi * u[pairs:]
+    return be.xp.concatenate([radius * be.xp.cos(angle), radius * be.xp.sin(angle)])[:n].reshape(shape)

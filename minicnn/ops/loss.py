@@ -1,4 +1,4 @@
-"""Losses fused with the activation that precedes them, per sample."""
+"""Losses fused with the activation that precedes them, per sample, and their sum."""
 
 from ..core.op import op
 from ..errors import require
@@ -15,6 +15,13 @@ def softmax_cross_entropy(be, z, t):
     require(z.shape == t.shape, "softmax_cross_entropy", f"targets of shape {z.shape}", t.shape)
     loss, dz = be.softmax_cross_entropy(z, t)
     return loss, lambda dloss, needs: (dloss[:, None] * dz, None)
+
+
+@op
+def scaled_sum(be, values, *, scale):
+    """y = scale times the sum of all values, a scalar: 1 / their number makes it the mean.  dvalues = scale dy."""
+    shape = values.shape
+    return values.sum() * scale, lambda dy, needs: (be.xp.broadcast_to(dy, shape) * scale,)
 
 
 @op

@@ -1,6 +1,7 @@
 """Training's way through the layers: neighbours that make a convolution block go through one op, ops/block.py.
 
-      Conv2D with ReLU, or Conv2D -> Activation("relu")
+      ZeroPadding2D                                      or none: the zeros are the convolution's own padding
+          -> Conv2D with ReLU, or Conv2D -> Activation("relu")
           -> BatchNormalization along the channels       none, one or
           -> MaxPooling2D -> Dropout                     both of these lines
 
@@ -12,9 +13,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from ..core.tensor import Tensor
-from ..layers import Activation, BatchNormalization, Conv2D, Dropout, Layer, MaxPooling2D
+from ..layers import Activation, BatchNormalization, Conv2D, Dropout, Layer, MaxPooling2D, ZeroPadding2D
 from ..ops.activation import linear, relu
 from ..ops.block import conv_block
+from ..ops.conv import conv2d
 
 Step = Callable[[Tensor], Tensor]
 
@@ -29,19 +31,20 @@ def steps(layers: list[Layer], training: bool) -> Iterator[Step]:
 
 
 class Block:
-    """A convolution, its ReLU, and what follows of batch norm, pooling and dropout."""
+    """A convolution, zeros around its images, its ReLU, and what follows of batch norm, pooling and dropout."""
 
-    def __init__(self, layers, conv, norm, pool, dropout):
+    def __init__(self, layers, zeros, conv, norm, pool, dropout):
         self.layers, self.conv, self.norm, self.pool, self.dropout = layers, conv, norm, pool, dropout
+        self.pads = all_pads(zeros, conv)
 
     def call(self, x: Tensor) -> Tensor:
         conv, norm, pool, dropout = self.conv, self.norm, self.pool, self.dropout
+        how = {"strides": conv.strides, "pads": self.pads, "algorithm": conv.algorithm}
         if not (norm or pool):
-            return conv.preactivation(x, training=True, relu=True)
+            return conv2d(x, conv.kernel, conv.bias, **how, relu=True)
         y, *stats = conv_block(
             x, conv.kernel, conv.bias, *((norm.gamma, norm.beta) if norm else (None, None)),
-            strides=conv.strides, pads=conv.pads, algorithm=conv.algorithm, eps=norm.epsilon if norm else None,
-            pool={"window": pool.pool_size, "strides": pool.strides, "pads": pool.pads} if pool else None,
+            **how, eps=norm.epsilon if norm else None, pool=pooling(pool) if pool else None,
             rate=dropout.rate if dropout else 0.0, key=dropout.key() if dropout else None,
         )  # fmt: skip
         if norm:
@@ -52,17 +55,45 @@ class Block:
 def _block(layers: list[Layer]) -> Block | None:
     """The block that the first layers make, if they make one."""
     rest = list(layers)
-
-    def take(kind, fits=lambda layer: True):
-        """The next layer, if it is exactly of that kind, with no `call` of its own."""
-        here = rest and type(rest[0]) is kind and "call" not in vars(rest[0]) and fits(rest[0])
-        return rest.pop(0) if here else None
-
-    conv = take(Conv2D, lambda layer: layer.activation in (relu, linear))
-    if conv is None or (conv.activation is linear and not take(Activation, lambda layer: layer.activation is relu)):
+    zeros, conv, bends = take_product(rest, Conv2D)
+    if not bends:
         return None
-    norm = take(BatchNormalization, lambda layer: layer.trainable and layer.axis in (-1, 3))
-    pool = take(MaxPooling2D)
-    dropout = take(Dropout, lambda layer: layer.rate < 1) if pool else None
+    norm = take(rest, BatchNormalization, lambda layer: layer.trainable and layer.axis in (-1, 3))
+    pool = take(rest, MaxPooling2D)
+    dropout = take(rest, Dropout, lambda layer: layer.rate < 1) if pool else None
     used = layers[: len(layers) - len(rest)]
-    return Block(used, conv, norm, pool, dropout) if len(used) > 1 else None
+    return Block(used, zeros, conv, norm, pool, dropout) if len(used) > 1 else None
+
+
+def take(rest: list[Layer], kind: type[Layer], fits=lambda layer: True) -> Layer | None:
+    """The next layer, taken away, if it fits and is exactly of that kind, with no `call` of its own; else None."""
+    here = rest and type(rest[0]) is kind and "call" not in vars(rest[0]) and fits(rest[0])
+    return rest.pop(0) if here else None
+
+
+def take_product(rest: list[Layer], *kinds: type[Layer]):
+    """(zero padding or None, a layer of these kinds that is linear or a ReLU, whether a ReLU comes at its end).
+
+    All are taken away, with an Activation("relu") that makes a linear layer a ReLU. (None, None, False): there is none.
+    """
+    left = list(rest)
+    zeros = take(left, ZeroPadding2D) if len(left) > 1 and type(left[1]) is Conv2D else None
+    found = (take(left, kind, lambda layer: layer.activation in (relu, linear)) for kind in kinds)
+    layer = next((layer for layer in found if layer), None)
+    if layer is None:
+        return None, None, False
+    bends = layer.activation is relu or bool(take(left, Activation, lambda layer: layer.activation is relu))
+    del rest[: len(rest) - len(left)]
+    return zeros, layer, bends
+
+
+def all_pads(zeros: ZeroPadding2D | None, conv: Conv2D):
+    """The convolution's pads, with those of a padding before it."""
+    if zeros is None:
+        return conv.pads
+    return tuple((a + c, b + d) for (a, b), (c, d) in zip(zeros.padding, conv.pads, strict=True))
+
+
+def pooling(pool: MaxPooling2D) -> dict:
+    """The arguments of the kernels."""
+    return {"window": pool.pool_size, "strides": pool.strides, "pads": pool.pads}

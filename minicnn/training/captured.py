@@ -140,10 +140,9 @@ class Captured:
             if loss.requires_grad:
                 for p in model.optimizer.params:
                     p.grad = None
-                loss.backward()
+                loss.backward(tables.one)
                 model.optimizer.apply_from(tables.rate)
-        for layer in model.layers:
-            layer.commit()
+        model.move_averages()
         outputs = None
         if self.answers is not None:
             with no_grad():

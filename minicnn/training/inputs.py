@@ -11,7 +11,7 @@ import numpy as np
 from ..backend.streams import SHUFFLE
 from ..data.batches import check_images, check_lengths
 from ..data.flow import Flow
-from ..errors import ArgumentError, ArgumentTypeError, DataError, require
+from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, require
 
 
 def check_x(model, x, what: str) -> np.ndarray:
@@ -136,7 +136,11 @@ class Batches:
             expected = "batches (x, y) or (x, y, sample_weight)"
             require(ok, self.where, expected, type(item).__name__, error=ArgumentTypeError)
             weights = item[2] if len(item) == 3 else None
-            batch = Arrays(self.model, *item[:2], len(item[0]), weights, self.class_weight, where=self.where)
+            try:
+                batch = Arrays(self.model, *item[:2], len(item[0]), weights, self.class_weight, where=self.where)
+            except MinicnnError as error:  # which names a row of this batch
+                error.args = (f"batch {done + 1}: {error}",)
+                raise
             yield from batch.batches(be, streams, False, 1)
 
 

@@ -10,8 +10,10 @@ from ..errors import NonFiniteError
 from . import inference
 from .memory import with_memory
 
-# Images that go through the network together at inference, whatever the batch size.
-TILE = 128
+# Images that go through the network together at inference, whatever the batch size: so many that what a kernel does
+# once per call costs nothing, so few that no layer's output takes more than TILE_BYTES.
+TILE = 448
+TILE_BYTES = 1 << 26
 FILLED_TILE = 32  # where the last tile has to be filled up with zeros, which are computed too
 
 
@@ -90,7 +92,7 @@ def infer(model, x: np.ndarray, *, logits: bool):
     image's place within its tile may still show in the last bits.
     """
     be, steps = model.backend, inference.steps(model, logits=logits)
-    size = TILE if be.rows_independent else FILLED_TILE
+    size = tile_size(model) if be.rows_independent else FILLED_TILE
     with no_grad():
         for start in range(0, len(x), size):
             tile = be.asarray(x[start : start + size], be.dtype)
@@ -98,6 +100,12 @@ def infer(model, x: np.ndarray, *, logits: bool):
             if n < size and not be.rows_independent:
                 tile = be.xp.concatenate([tile, be.xp.zeros((size - n, *tile.shape[1:]), be.dtype)])
             yield slice(start, start + n), with_memory(model, n, partial(_through, steps, tile))[:n]
+
+
+def tile_size(model) -> int:
+    """Images of a tile."""
+    largest = max(math.prod(shape) for shape in (model.input_shape, *(layer.output_shape for layer in model.layers)))
+    return max(min(TILE, TILE_BYTES // (largest * model.backend.dtype.itemsize)), 1)
 
 
 def _through(steps, x):

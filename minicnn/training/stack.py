@@ -170,10 +170,13 @@ class LayerStack:
                 found[layer.name] = y.numpy().copy()
         return found
 
+    def move_averages(self) -> None:
+        """All layers' moving averages take over what the latest training call has left."""
+        self.backend.follow([moved for layer in self.layers for moved in layer.moved()])
+
     def commit(self) -> None:
-        """End a step: layers take over what it left (moving averages), the next one draws other random numbers."""
-        for layer in self.layers:
-            layer.commit()
+        """End a step: moving averages move, the next one draws other random numbers."""
+        self.move_averages()
         self.streams.step += 1
 
 

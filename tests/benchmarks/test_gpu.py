@@ -1,6 +1,8 @@
 """benchmarks/gpu.py without a GPU: it says so and measures nothing; its rehearsal runs and is marked as one."""
 
+import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -39,3 +41,31 @@ def test_the_rehearsal(tmp_path):
     assert {"conv2d", "conv2d_weight_grad", "dense", "adam_step", "end_step"} <= set(table)
     assert table["conv2d"]["operations"] == 2 * 4 * 26 * 26 * 9 * 4
     assert all(row["seconds"] > 0 for row in table.values())
+
+
+def keras_worker(way, *options):
+    worker = ["benchmarks/workers/gpu_keras.py", "--way", way, "--batch", "4", "--steps", "2", "--samples", "2"]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": ""}
+    return subprocess.run([sys.executable, *worker, *options], env=env, capture_output=True, text=True, cwd=ROOT)
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize(("way", "library"), [("jax", "JAX"), ("torch", "PyTorch")])
+def test_keras_without_a_gpu_says_so_and_runs_on_the_cpu(way, library):
+    if importlib.util.find_spec("keras") is None:
+        pytest.skip('could not import "keras": pip install -e ".[test,parity]"')
+    ended = keras_worker(way)
+    if importlib.util.find_spec(way) is None:
+        assert ended.stderr == f"gpu_keras: expected the package {way} to be installed, received none\n"
+        return
+    assert ended.returncode == 1
+    assert ended.stdout == ""
+    assert ended.stderr.splitlines()[-1] == (
+        f"gpu_keras: expected a device cuda that {library} can use, received none"
+    )
+    ended = keras_worker(way, "--device", "cpu")
+    assert ended.returncode == 0, ended.stderr
+    answer = json.loads(ended.stdout.splitlines()[-1])
+    assert set(answer["versions"]) == {"keras", way}
+    assert len(answer["seconds"]) == 2
+    assert min(answer["seconds"]) > 0

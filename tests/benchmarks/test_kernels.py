@@ -35,6 +35,12 @@ def test_work_of_products_and_passes(kernels):
     assert kernels.work("conv2d", (x, w, None), (y, f(4), f(4))) == flops  # with batch-norm statistics
     assert kernels.work("conv2d_input_grad", (y, w, x.shape), x) == flops
     assert kernels.work("conv2d_weight_grad", (x, y, w.shape), w) == flops
+    pooled = f(2, 1, 3, 4)  # of 2 x 6 pixels
+    flops = 2 * (2 * 2 * 6) * (5 * 3 * 3 * 4)
+    assert kernels.work("conv2d_max_pool", (x, w, None), (pooled, pooled)) == ("FLOP", flops)
+    given = pooled, pooled, pooled, x, w
+    assert kernels.work("conv2d_max_pool_grad", given, (x, w, f(4))) == ("FLOP", 2 * flops)
+    assert kernels.work("conv2d_max_pool_grad", given, (None, w, f(4))) == ("FLOP", flops)
     a, b, c = f(2, 5), f(5, 7), f(2, 7)
     assert kernels.work("dense", (a, b, f(7)), c) == ("FLOP", 140)
     assert kernels.work("dense_input_grad", (c, b), a) == ("FLOP", 140)

@@ -22,13 +22,15 @@ def benchmark(tmp_path, monkeypatch):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.RESULTS, module.README = tmp_path / "recipes.json", tmp_path / "README.md"
+    module.KERAS = tmp_path / "recipes_keras.json"
     module.README.write_text(f"before\n{module.BEGIN}\nold\n{module.END}\nafter\n")
     module.started, module.code = [], 0
 
     def run(command, env):
         name, options = command[2], dict(word[2:].split("=", 1) for word in command[3:])
         module.started.append((name, int(options["seed"])))
-        folder = Path(options["out"])
+        out = Path(options["out"])  # a folder; the worker for Keras is told the file
+        folder = out.parent if out.suffix else out
         folder.mkdir(parents=True)
         summary = result(name, int(options["seed"]), epochs=int(options.get("epochs", recipes.BY_NAME[name].epochs)))
         (folder / "summary.json").write_text(json.dumps(summary))
@@ -77,6 +79,22 @@ def test_another_commit_is_measured_anew_and_takes_the_old_ones_place(benchmark,
     benchmark.run("valid_conv", "--seed", "0")
     assert benchmark.started == [("valid_conv", 0)]
     assert [run["machine"]["commit"] for run in benchmark.read()] == ["abc"]
+
+
+def test_keras_has_a_file_of_its_own_and_counts_once_complete(benchmark):
+    benchmark.keep(result("kaggle_bn", 0))
+    benchmark.run("kaggle_bn", "--keras", "--seed", "0")
+    assert benchmark.started == [("kaggle_bn", 0)]
+    assert [len(benchmark.read(path)) for path in (benchmark.RESULTS, benchmark.KERAS)] == [1, 1]
+    assert "| .9960, one seed |" in benchmark.README.read_text()
+    benchmark.keep(result("kaggle_bn", 1, 0.99, commit="older"), benchmark.KERAS)
+    benchmark.run("kaggle_bn", "--keras", "--seed", "0", "1")  # the commit does not matter here
+    assert benchmark.started == []
+    assert "| .9930: .9960, .9900 |" in benchmark.README.read_text()
+    benchmark.keep(result("valid_conv", 0))
+    benchmark.keep(result("valid_conv", 0, 0.97), benchmark.KERAS)  # one seed here says less than three elsewhere
+    benchmark.run("--table")
+    assert "| .9895: .9918, .9907, .9859 |" in benchmark.README.read_text()
 
 
 def test_the_table_between_the_markers(benchmark):

@@ -75,7 +75,9 @@ def test_select(fast):
 def test_cuda_without_cupy_says_what_to_install(monkeypatch, notes):
     monkeypatch.setitem(__import__("sys").modules, "cupy", None)  # import cupy raises ImportError
     with pytest.raises(
-        DeviceError, match=r'^device "cuda": expected CuPy to be installed, .*pip install "minicnn\[cuda13\]"'
+        DeviceError,
+        match=r'^device "cuda": expected CuPy to be installed, .*pip install "minicnn\[cuda13\]".*, or use the CPU; '
+        r'"python -m minicnn doctor" says which of them, and what else is missing here$',
     ):
         select("cuda")
     assert isinstance(select("auto"), Backend)

@@ -125,6 +125,8 @@ class DeviceArray(np.ndarray):
 class DeviceNumPy:
     """The module, where it makes arrays of nothing or of the host's."""
 
+    ndarray = DeviceArray
+
     def __getattr__(self, name):
         return getattr(np, name)
 

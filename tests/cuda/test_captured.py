@@ -8,9 +8,12 @@ import re
 import numpy as np
 import pytest
 
-from minicnn import callbacks, data, layers, losses, optimizers
+import minicnn
+from minicnn import callbacks, data, layers, losses, optimizers, recipes
 from minicnn.backend.cpu import CPU
 from minicnn.errors import NonFiniteError
+from minicnn.training import captured
+from minicnn.training.inputs import source
 from minicnn.training.sequential import Sequential
 from tests.cuda import device_array
 from tests.cuda.emulation import EmulatedGPU
@@ -162,9 +165,10 @@ def test_activations_of_array_expressions_are_recorded(gpu, rng, notes):
     def run(**how):
         model = Sequential(
             [layers.Conv2D(4, 3, activation="gelu", input_shape=(8, 8, 1)), layers.LeakyReLU(), layers.ZeroPadding2D(),
+             layers.SpatialDropout2D(0.1),
              layers.AveragePooling2D(), layers.BatchNormalization(scale=False, center=False), layers.PReLU(),
              layers.Activation("silu"), layers.GlobalAveragePooling2D(), layers.Dropout(0.2, seed=5),
-             layers.Dense(10, activation="sigmoid")],
+             layers.AlphaDropout(0.1), layers.GaussianDropout(0.1), layers.Dense(10, activation="sigmoid")],
             device=gpu(), seed=1, **how)  # fmt: skip
         model.compile("adam", "mse")
         return model, model.fit(x, y, batch_size=8, epochs=3, verbose=0).history
@@ -330,22 +334,40 @@ def test_the_progress_bar_reads_when_it_draws(gpu, rng, notes, capsys):
     assert err == ""
 
 
-@pytest.mark.parametrize("count", [1, 4, 6])
-def test_pairs_go_in_fours(rng, count):
-    """What is written: all of each array, and nothing that has no source."""
+@pytest.mark.parametrize("count", [1, 12, 15])
+def test_pairs_go_in_twelves(rng, count):
+    """What is written: all of each array, whatever it held, and 0 where there is no source."""
     gpu = EmulatedGPU()
-    before = [rng.random(n).astype("f") for n in (3, 700, 256, 257, 1, 31)[:count]]
+    before = [rng.random(n).astype("f") for n in (3, 700, 256, 257, 1, 31, 512, 2, 255, 5, 9, 1000, 300, 1, 77)[:count]]
     sources = [rng.random(a.shape).astype("f") for a in before]
-    for momentum in (None, 0.9):
-        arrays, given = [gpu.asarray(a) for a in before], [gpu.asarray(a) for a in sources]
-        expected = [a * np.float32(0.9) + b * np.float32(1 - 0.9) for a, b in zip(before, sources, strict=True)]
-        if momentum is None:
-            expected, given[-1] = [*sources[:-1], np.zeros_like(sources[-1])], None
-            gpu.copy(list(zip(arrays, given, strict=True)))
-        else:
-            gpu.follow(zip(arrays, given, strict=True), momentum)
-        for a, e in zip(arrays, expected, strict=True):
-            np.testing.assert_allclose(np.array(a), e, rtol=1e-6)
+    momenta = [(0.9, 0.0, 0.5)[i % 3] for i in range(count)]
+    arrays, given = [gpu.asarray(a) for a in before], [gpu.asarray(a) for a in sources]
+    gpu.follow(zip(arrays, given, momenta, strict=True))
+    for a, old, new, m in zip(arrays, before, sources, momenta, strict=True):
+        np.testing.assert_allclose(np.array(a), old * m + new * (1 - m), rtol=1e-6)
+    for a in arrays:
+        a[...] = np.nan
+    gpu.copy(list(zip(arrays, [*given[:-1], None], strict=True)))
+    for a, e in zip(arrays, [*sources[:-1], np.zeros_like(sources[-1])], strict=True):
+        np.testing.assert_array_equal(np.array(a), e)
+
+
+def test_a_step_of_network_a_is_few_launches(gpu):
+    """A recorded step costs the device more than a microsecond per node, so their number is a promise."""
+    device, n, nodes = gpu(), 128, []
+    model = recipes.kaggle_bn.build(minicnn, device=device)
+    model.compile(recipes.kaggle_bn.make_optimizer(minicnn), "categorical_crossentropy", metrics=["accuracy"])
+    model.optimizer.build(model.trainable_weights)
+    x, y = np.zeros((n, 28, 28, 1), np.uint8), np.eye(10)[np.arange(n) % 10]
+    generator = data.ImageDataGenerator(rescale=1 / 255, **recipes.AUGMENTATION)
+    steps = captured.Captured(model, source(model, generator.flow(x, y, batch_size=n), None, None), 1)
+
+    def body():
+        steps._step(n)
+        nodes.append(len(device_array.tape))
+
+    device.record(body)
+    assert nodes[0] <= 78
 
 
 def test_a_recording_holds_what_is_written_down_only():

@@ -26,6 +26,8 @@ FLOAT32 = {
     "default": 2e-6,
     "conv2d": 2e-5,
     "conv2d_input_grad": 2e-5,
+    "conv2d_max_pool": 2e-5,
+    "conv2d_max_pool_grad": 2e-5,
     "conv2d_weight_grad": 2e-5,
     "dense": 1e-5,
     "dense_input_grad": 1e-5,
@@ -79,10 +81,12 @@ class Kernels:
         assert before == after, f"{kernel} changed an input"
         outputs = results if isinstance(results, tuple) else (results,)
         for k, output in enumerate(outputs):
+            if output is None:  # not asked for
+                continue
             assert output.flags.c_contiguous, f"{kernel}: output {k}"
             if output.dtype.kind == "f":
                 assert output.dtype == self.dtype, f"{kernel}: output {k}"
-        outputs = tuple(self.numpy(output) for output in outputs)
+        outputs = tuple(None if output is None else self.numpy(output) for output in outputs)
         return outputs if isinstance(results, tuple) else outputs[0]
 
     def step(self, kernel, *arrays, **rates):
@@ -253,6 +257,103 @@ def test_conv2d_stats_of_nan_and_of_nothing(ks, rng, algorithm):
     assert y.shape == (0, 9, 9, 5)
     assert np.isnan([mean, var]).all()
     assert mean.shape == var.shape == (5,)
+
+
+HALVES = {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
+POOLED = [  # a case of conv2d, and the pooling after it
+    (((3, 28, 28, 1), (5, 5), 16, (1, 1), ((2, 2), (2, 2))), HALVES),
+    (((2, 13, 13, 3), (3, 3), 33, (1, 1), ((0, 0), (0, 0))), HALVES),  # 11 x 11: the last row and column count nowhere
+    (((2, 14, 14, 17), (5, 5), 36, (1, 1), ((2, 2), (2, 2))), HALVES),
+    (((7, 14, 14, 33), (3, 3), 17, (1, 1), ((1, 1), (1, 1))), HALVES),  # tiles of 5x5: windows lie across their edges
+    (((1, 29, 30, 3), (3, 3), 5, (1, 1), ((1, 1), (1, 1))), HALVES),  # more of them than a block of tiles holds
+    (((5, 7, 9, 17), (3, 3), 33, (1, 1), ((1, 1), (1, 0))), HALVES),
+    (((2, 15, 13, 3), (3, 3), 17, (2, 1), ((1, 0), (0, 2))), HALVES),
+    (((1, 3, 5, 1), (2, 2), 1, (1, 1), ((0, 0), (0, 0))), HALVES),
+    (((3, 4, 4, 3), (3, 3), 5, (1, 1), ((0, 0), (0, 0))), HALVES),  # one window
+    (((2, 9, 8, 3), (3, 3), 17, (1, 1), ((1, 1), (1, 1))), {**HALVES, "window": (3, 2), "pads": ((1, 0), (0, 1))}),
+    (((2, 3, 2, 3), (3, 3), 4, (1, 1), ((1, 1), (0, 1))), {**HALVES, "pads": ((0, 1), (0, 1))}),
+]  # fmt: skip
+
+
+def can(algorithm, case):
+    return algorithm != "winograd" or (case[1] in ((3, 3), (5, 5)) and case[3] == (1, 1))
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(("case", "pool"), POOLED, ids=str)
+def test_conv2d_max_pool(ks, rng, case, pool, algorithm):
+    if not can(algorithm, case):
+        pytest.skip("winograd: strides 1 and windows 3x3 or 5x5 only")
+    x, w, b, dy, how = conv_arrays(ks, rng, case)
+    affine, key = ks.cast(*rng.standard_normal((2, case[2]))), Key(2**63 + 5, 3, 11)
+    by_row = ks.cast(*rng.standard_normal((2, dy.shape[1], 1, 1)))
+    for relu, scaled, rate in ((True, None, 0.25), (False, None, 0.0), (True, affine, 0.0), (True, by_row, 0.25)):
+        expected = reference.conv2d(*map(in_float64, (x, w, b)), **how, relu=relu)
+        if scaled:
+            expected = in_float64(scaled[0]) * expected + in_float64(scaled[1])
+        expected, winners = reference.max_pool(expected, **pool, rate=rate, key=key)
+        sent = {"relu": relu, "affine": scaled and tuple(map(ks.array, scaled)), "algorithm": algorithm}
+        y, argmax = ks.run("conv2d_max_pool", x, w, b, **how, **sent, pool=pool, rate=rate, key=key)
+        ks.compare("conv2d_max_pool", y, expected)
+        assert argmax.dtype == np.uint8
+        assert (argmax != winners).mean() < 0.01  # rounding may make a tie of what is none, and the other way round
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(("case", "pool"), POOLED, ids=str)
+def test_conv2d_max_pool_is_max_pool_of_conv2d(ks, rng, case, pool, algorithm):
+    """To the bit, ties, NaN and dropout included, where both compute the same pixels: of an even number of them."""
+    if not can(algorithm, case):
+        pytest.skip("winograd: strides 1 and windows 3x3 or 5x5 only")
+    x, w, b, dy, how = conv_arrays(ks, rng, case)
+    if dy.shape[1] % 2 or dy.shape[2] % 2:
+        pytest.skip("an odd size: another variant of Winograd's may be the best for what is left of it")
+    x, b = ks.cast(np.round(2 * x)), ks.cast(np.round(2 * b) - 3 * np.abs(x).mean())  # many windows of zeros
+    x[-1, 1, 1, 0] = np.nan
+    w, how = ks.cast(np.round(2 * w)), {**how, "relu": True, "algorithm": algorithm}
+    for rate in (0.0, 0.25):
+        key = Key(1, 2, 3)
+        found = ks.run("conv2d_max_pool", x, w, b, **how, pool=pool, rate=rate, key=key)
+        expected = ks.run("max_pool", ks.run("conv2d", x, w, b, **how), **pool, rate=rate, key=key)
+        for a, e in zip(found, expected, strict=True):
+            np.testing.assert_array_equal(a, e)
+    assert np.isnan(expected[0]).any()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize(("case", "pool"), POOLED, ids=str)
+def test_conv2d_max_pool_grad(ks, rng, case, pool, algorithm):
+    if not can(algorithm, case):
+        pytest.skip("winograd: strides 1 and windows 3x3 or 5x5 only")
+    x, w, b, _, how = conv_arrays(ks, rng, case)
+    for rate in (0.0, 0.25):
+        given = {**how, "pool": pool, "rate": rate, "algorithm": algorithm}
+        y, argmax = ks.run("conv2d_max_pool", x, w, b, **given, relu=True, key=Key(4, 5, 6))
+        dy = ks.cast(rng.standard_normal(y.shape))
+        dy[y <= 0] *= np.inf  # a gradient that does not pass must not count, whatever it is
+        expected = reference.conv2d_max_pool_grad(*map(in_float64, (dy, argmax, y, x, w)), **how, pool=pool, rate=rate)
+        for needs in ((True, True), (False, True), (True, False)):
+            found = ks.run("conv2d_max_pool_grad", dy, argmax, y, x, w, **given, needs=needs)
+            assert [part is not None for part in found] == [*needs, True]
+            for a, e in zip(found[:2], expected, strict=False):
+                if a is not None:
+                    ks.compare("conv2d_max_pool_grad", a, e)
+            bound = 1e-5 * max(np.abs(dy[np.isfinite(dy)]).sum(), 1) / case[2]
+            np.testing.assert_allclose(found[2], expected[2], rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_conv2d_max_pool_gives_an_image_the_same_bits_in_any_batch(rng, algorithm):
+    ks = Kernels("numba_cpu", "float32")
+    for case, pool in POOLED:
+        if can(algorithm, case):
+            (_, *shape), window, filters, strides, pads = case
+            x, w, b, _, how = conv_arrays(ks, rng, ((9, *shape), window, filters, strides, pads))
+            how = {**how, "relu": True, "pool": pool, "algorithm": algorithm}
+            whole = ks.run("conv2d_max_pool", x, w, b, **how)
+            for part in (slice(0, 1), slice(3, 5), slice(8, 9)):
+                for a, e in zip(ks.run("conv2d_max_pool", x[part], w, b, **how), whole, strict=True):
+                    np.testing.assert_array_equal(a, e[part])
 
 
 def check_adjoint(ks, kernel, output, argument):
@@ -697,6 +798,9 @@ def layer_case(ks, rng, kernel):
     warped = {"fill_mode": "nearest", "cval": 0.0, "scale": 1 / 255}
     return {
         "conv2d": lambda: ((x, f(3, 3, 32, 32), f(32)), {**SAME, "relu": True}),
+        "conv2d_max_pool": lambda: ((x, f(3, 3, 32, 32), f(32)), {**SAME, "relu": True, "pool": POOL, **dropped}),
+        "conv2d_max_pool_grad": lambda: (
+            (f(*half), cells, f(*half) * (cells < 4), x, f(3, 3, 32, 32)), {**SAME, "pool": POOL, "rate": 0.25}),
         "conv2d_input_grad": lambda: ((x, f(3, 3, 32, 32), SHAPE), SAME),
         "conv2d_weight_grad": lambda: ((x, f(*SHAPE), (3, 3, 32, 32)), SAME),
         "dense": lambda: ((f(86, 600), f(600, 256), f(256)), {"relu": True}),
@@ -763,7 +867,7 @@ def test_same_bits_again_and_for_any_number_of_threads(rng, kernel):
 
 
 def test_same_bits_before_a_relu(rng):
-    """The two gradients that also take a ReLU's: for any number of threads, and as the contract puts them together."""
+    """The gradients that also take a ReLU's: for any number of threads, and as the contract puts them together."""
     ks = Kernels("numba_cpu", "float32")
     if numba.config.NUMBA_NUM_THREADS < 2:
         pytest.skip("one processor: nothing to compare")
@@ -771,11 +875,14 @@ def test_same_bits_before_a_relu(rng):
     y, argmax = ks.run("max_pool", x, **POOL, rate=0.25, key=Key(1, 2, 3))
     dy, dz = (rng.standard_normal(shape).astype(np.float32) for shape in (y.shape, SHAPE))
     c, how, bits = np.ones(32, np.float32), {"eps": 1e-3, "batch_stats": True, "relu": True}, []
+    w = np.ones((3, 3, 1, 32), np.float32)
     before = numba.get_num_threads()
     try:
         for threads in (1, 2):
             numba.set_num_threads(threads)
             pooled = ks.run("max_pool_grad", dy, argmax, SHAPE, **POOL, rate=0.25, y=y)
+            first = {**SAME, "pool": POOL, "rate": 0.25, "needs": (False, True)}  # a first layer's
+            pooled += ks.run("conv2d_max_pool_grad", dy, argmax, y, x[..., :1], w, **first)[1:]
             normed = ks.run("batch_norm_grad", dz.reshape(-1, 32, 1), x.reshape(-1, 32, 1), c, c, c, **how)
             bits.append([out.tobytes() for out in (*pooled, *normed)])
     finally:
@@ -785,8 +892,9 @@ def test_same_bits_before_a_relu(rng):
 
 EMPTY = {"bias_grad", "relu", "relu_grad", "relu_bias_grad", "max_pool", "max_pool_grad", "average_pool",
          "average_pool_grad", "batch_norm", "batch_norm_max_pool", "softmax", "softmax_cross_entropy", "dropout",
-         "affine_warp", "conv2d", "conv2d_input_grad", "dense", "dense_input_grad"}  # fmt: skip
-FIRST_ONLY = {"conv2d", "conv2d_input_grad", "dense", "dense_input_grad", "batch_norm", "batch_norm_max_pool"}
+         "affine_warp", "conv2d", "conv2d_input_grad", "conv2d_max_pool", "dense", "dense_input_grad"}  # fmt: skip
+FIRST_ONLY = {"conv2d", "conv2d_input_grad", "conv2d_max_pool", "dense", "dense_input_grad", "batch_norm",
+              "batch_norm_max_pool"}  # fmt: skip
 
 
 @pytest.mark.parametrize("kernel", sorted(EMPTY))
@@ -801,8 +909,8 @@ def test_an_empty_batch_gives_an_empty_result(ks, rng, kernel):
     assert shapes == expected
 
 
-POISONED = ["conv2d", "dense", "bias_grad", "relu", "average_pool", "batch_norm_stats", "softmax", "batch_norm",
-            "relu_bias_grad", "batch_norm_grad", "adam_step"]  # fmt: skip
+POISONED = ["conv2d", "conv2d_max_pool", "dense", "bias_grad", "relu", "average_pool", "batch_norm_stats", "softmax",
+            "batch_norm", "relu_bias_grad", "batch_norm_grad", "adam_step"]  # fmt: skip
 
 
 @pytest.mark.parametrize("kernel", POISONED)

@@ -145,7 +145,8 @@ def test_a_row_does_not_depend_on_its_batch(case):
 def test_a_sample_does_not_depend_on_its_batch():
     x, w, b = draw(1, 1000, 600), draw(2, 600, 70), draw(3, 70)
     together = dense.dense(x, w, b)
-    for rows in (slice(0, 1), slice(999, 1000), slice(5, 91), slice(500, 513)):
+    several = [slice(7 * n, 8 * n) for n in range(1, 45)]  # every way to put tall and short tiles together
+    for rows in (slice(999, 1000), slice(5, 91), *several):
         np.testing.assert_array_equal(dense.dense(x[rows], w, b), together[rows])
 
 
@@ -260,10 +261,19 @@ def test_tile_fits_the_cpu(triple, cpu, features, tile):
     assert simd.choose_tile(triple, cpu, features) == tile
 
 
+def test_tall_and_short_tiles_cover_all_rows_and_none_is_idle():
+    for rows in range(1, 300):
+        tall, short = simd.tiles.py_func(rows)
+        covered = tall * simd.ROWS + short * simd.SHORT
+        assert rows <= covered < rows + (simd.SHORT if short else simd.ROWS)
+        assert covered <= -(-rows // simd.ROWS) * simd.ROWS
+
+
 def test_tiles_fit_their_register_files():
     for tile, registers in ((simd.AVX512, 32), (simd.AVX2, 16), (simd.NEON, 32), (simd.GENERIC, 16)):
         product = 0 if tile.fma else 1
         assert tile.rows * tile.vectors + tile.vectors + 1 + product <= registers
+        assert tile.short < tile.rows
 
 
 SMALL = """

@@ -43,7 +43,9 @@ def case(request, monkeypatch):
     """A case, computed with a variant that might not be the best for it."""
     variant, case = request.param
     monkeypatch.setattr(winograd, "variant", lambda size, taps: variant)
-    return case
+    winograd._plan.cache_clear()  # plans with the usual variant
+    yield case
+    winograd._plan.cache_clear()
 
 
 def conv_case(n, size, channels, window, pads):

@@ -50,6 +50,11 @@ CASES = [
     make(layers.GlobalAveragePooling2D, out=(2,)),
     make(layers.GlobalAveragePooling2D, keepdims=True, out=(1, 1, 2)),
     make(layers.Dropout, 0.4),
+    make(layers.SpatialDropout2D, 0.4),
+    make(layers.AlphaDropout, 0.4),
+    make(layers.AlphaDropout, 0.4, shape=VECTOR, out=VECTOR),
+    make(layers.GaussianDropout, 0.4),
+    make(layers.GaussianDropout, 0.4, shape=(3,), out=(3,)),
     make(layers.Flatten, out=(60,)),
     make(layers.Flatten, shape=VECTOR, out=VECTOR),
     make(layers.Reshape, (5, -1), out=(5, 12)),
@@ -116,7 +121,7 @@ def test_gradients(rng, oracle, build, shape, out, x, weights, training):
     f, values = as_function(layer, training)
     if isinstance(layer, layers.InputLayer):
         return  # hands x on: nothing to differentiate
-    if isinstance(layer, layers.Dropout) and not training:
+    if hasattr(layer, "rate") and not training:
         f = (lambda g: lambda x: g(x) * 1)(f)
     values = [v + 0.1 * rng.standard_normal(v.shape) for v in values]
     check_grad(f, [x(rng, shape), *values], rng=rng, rtol=1e-6)
@@ -182,6 +187,9 @@ SIGNATURES = {
     layers.GlobalMaxPooling2D: "data_format=None keepdims=False",
     layers.GlobalAveragePooling2D: "data_format=None keepdims=False",
     layers.Dropout: "rate noise_shape=None seed=None",
+    layers.SpatialDropout2D: "rate data_format=None seed=None",
+    layers.AlphaDropout: "rate noise_shape=None seed=None",
+    layers.GaussianDropout: "rate seed=None",
     layers.Flatten: "data_format=None",
     layers.Reshape: "target_shape",
     layers.ZeroPadding2D: "padding=(1,1) data_format=None",
@@ -219,7 +227,8 @@ def test_defaults_in_action(oracle):
     [("Conv2D", "conv2d"), ("BatchNormalization", "batch_normalization"), ("MaxPooling2D", "max_pooling2d"),
      ("PReLU", "p_re_lu"), ("LeakyReLU", "leaky_re_lu"), ("ReLU", "re_lu"), ("ELU", "elu"), ("Dense", "dense"),
      ("GlobalAveragePooling2D", "global_average_pooling2d"), ("ZeroPadding2D", "zero_padding2d"),
-     ("InputLayer", "input_layer"), ("AveragePooling2D", "average_pooling2d")],
+     ("InputLayer", "input_layer"), ("AveragePooling2D", "average_pooling2d"),
+     ("SpatialDropout2D", "spatial_dropout2d"), ("AlphaDropout", "alpha_dropout")],
 )  # fmt: skip
 def test_snake_case_is_keras_s(kind, name):
     assert snake_case(kind) == name
@@ -308,6 +317,46 @@ def test_dropout_trains_and_rests(oracle):
     assert attached(layers.Dropout(0), oracle, (3,)).call(x, training=True) is x
 
 
+NOISE = [layers.Dropout, layers.SpatialDropout2D, layers.AlphaDropout, layers.GaussianDropout]
+
+
+@pytest.mark.parametrize("which", ["oracle", "fast"])
+@pytest.mark.parametrize("kind", NOISE)
+def test_noise_is_a_function_of_seed_step_and_layer(request, kind, which):
+    be, shape = request.getfixturevalue(which), (8, 9, 7)
+    x = Tensor(np.ones((5, *shape)), be)
+
+    def drawn(*, seed=1, own=None, step=0, index=0):
+        layer = attached(kind(0.5, seed=own), be, shape, seed=seed)
+        layer.streams.step, layer.index = step, index
+        assert layer.call(x, training=False) is x
+        return layer(x, training=True).numpy()
+
+    first = drawn()
+    np.testing.assert_array_equal(first, drawn())
+    for other in ({"seed": 2}, {"step": 1}, {"index": 1}, {"own": 9}):
+        assert (drawn(**other) != first).any(), other
+    np.testing.assert_array_equal(drawn(own=9), drawn(own=9, seed=2))
+    assert attached(kind(0), be, shape).call(x, training=True) is x
+
+
+def test_alpha_dropout_keeps_selu_s_mean_and_variance(fast, rng):
+    """Five layers of SELU and lecun_normal: with AlphaDropout outputs stay near N(0, 1), with Dropout they do not."""
+
+    def after(kind):
+        y = Tensor(rng.standard_normal((500, 200)), fast)
+        for index in range(5):
+            dense = layers.Dense(200, activation="selu", kernel_initializer="lecun_normal")
+            noise = kind(0.3, seed=index)
+            y = attached(noise, fast, (200,))(attached(dense, fast, (200,), seed=index)(y), training=True)
+        return y.numpy().mean(), y.numpy().var()
+
+    mean, variance = after(layers.AlphaDropout)
+    assert abs(mean) < 0.1
+    assert abs(variance - 1) < 0.2
+    assert after(layers.Dropout)[1] > 2
+
+
 def test_prelu_shares_along_axes(oracle):
     layer = attached(layers.PReLU("ones", shared_axes=1), oracle, (2, 3, 4))
     assert layer.alpha.shape == (1, 3, 4)
@@ -375,6 +424,12 @@ WHOLE = "a whole number of at least 1"
         (lambda: L.Dropout(1.5), ValueError, "Dropout: rate: expected a number from 0 to 1, received 1.5"),
         (lambda: L.Dropout("x"), ValueError, "Dropout: rate: expected a number from 0 to 1, received 'x'"),
         (lambda: L.Dropout(0.5, seed=-1), ValueError, "Dropout: seed: expected a whole number from 0 to 2^64 - 1, or None, received -1"),
+        (lambda: L.Dropout(0.5, noise_shape=(1,)), ValueError, "Dropout: noise_shape: expected None, received (1,)"),
+        (lambda: L.AlphaDropout(0.5, (1,)), ValueError, "AlphaDropout: noise_shape: expected None, received (1,)"),
+        (lambda: L.AlphaDropout(1), ValueError, "AlphaDropout: rate: expected a number from 0, below 1, received 1"),
+        (lambda: L.GaussianDropout(1.0), ValueError, "GaussianDropout: rate: expected a number from 0, below 1, received 1.0"),
+        (lambda: L.SpatialDropout2D(-1), ValueError, "SpatialDropout2D: rate: expected a number from 0 to 1, received -1"),
+        (lambda: L.SpatialDropout2D(0.5, "channels_first"), ValueError, """SpatialDropout2D: data_format: expected "channels_last", received 'channels_first'; transpose the images to (N, H, W, C)"""),
         (lambda: L.BatchNormalization(axis=0), ValueError, "BatchNormalization: axis: expected one axis other than the batch's, received 0"),
         (lambda: L.BatchNormalization(momentum=2), ValueError, "BatchNormalization: momentum: expected a number from 0 to 1, received 2"),
         (lambda: L.BatchNormalization(epsilon=0), ValueError, "BatchNormalization: epsilon: expected a number above 0, received 0"),
@@ -408,6 +463,7 @@ def test_unknown_activation_suggests_the_nearest():
         (L.Conv2D(1, 3, name="c"), (784,), "c: expected images of shape (H, W, C), received (784,); reshape the data, e.g. x.reshape(-1, 28, 28, 1)"),
         (L.Conv2D(1, 3, name="c"), (2, 2, 1), 'c: expected an image of at least the window\'s 3 x 3 px, received 2 x 2 px; use padding="same" or a smaller window'),
         (L.MaxPooling2D(3, name="p"), (2, 5, 1), 'p: expected an image of at least the window\'s 3 x 3 px, received 2 x 5 px; use padding="same" or a smaller window'),
+        (L.SpatialDropout2D(0.5, name="s"), (784,), "s: expected images of shape (H, W, C), received (784,); reshape the data, e.g. x.reshape(-1, 28, 28, 1)"),
         (L.BatchNormalization(axis=4, name="b"), (2, 2, 1), "b: axis: expected an axis of 4-dimensional data, received 4"),
         (L.PReLU(shared_axes=[0], name="a"), (2, 2, 1), "a: shared_axes: expected axes from 1 to 3, received (0,)"),
         (L.Reshape((7,), name="r"), (2, 2), "r: expected a shape of 4 elements, received (7,)"),

@@ -165,8 +165,19 @@ CASES = {
     ops.dropout.dropout: [
         call(ops.dropout.dropout, normal(3, 4, 5), rate=rate, key=Key(7, 3, 1)) for rate in (0.0, 0.25, 0.9, 1.0)
     ],
+    ops.dropout.spatial_dropout: [
+        call(ops.dropout.spatial_dropout, normal(3, 2, 4, 5), rate=rate, key=Key(7, 3, 1)) for rate in (0.0, 0.4, 1.0)
+    ],
+    ops.dropout.alpha_dropout: [
+        call(ops.dropout.alpha_dropout, normal(3, 4, 5), rate=rate, key=Key(7, 3, 1)) for rate in (0.0, 0.25, 0.9)
+    ],
+    ops.dropout.gaussian_dropout: [
+        call(ops.dropout.gaussian_dropout, normal(*shape), rate=rate, key=Key(7, 3, 1))
+        for rate in (0.0, 0.25, 0.9) for shape in ((3, 4, 5), (3, 5))
+    ],
     L.softmax_cross_entropy: [with_constant(L.softmax_cross_entropy, normal(4, 5), probabilities(4, 5)),
                               with_constant(L.softmax_cross_entropy, normal(4, 5), positive(4, 5))],
+    L.scaled_sum: [call(L.scaled_sum, normal(3, 4), scale=0.3), call(L.scaled_sum, normal(5), scale=2)],
     L.sigmoid_cross_entropy: [with_constant(L.sigmoid_cross_entropy, normal(4, 5), probabilities(4, 5))],
     N.batch_norm: [
         first(N.batch_norm, normal(4, 3, 5, 2), normal((4, 3, 5, 2)[axis]), normal((4, 3, 5, 2)[axis]), axis=axis)

@@ -231,6 +231,54 @@ def test_dropout(be):
     np.testing.assert_array_equal(ops.dropout.dropout(x, rate=0, key=Key(5, 1, 2)).numpy(), x.numpy())
 
 
+@backends
+def test_spatial_dropout_drops_whole_channels(be):
+    x = Tensor(np.ones((40, 3, 4, 50)), be)
+    y = ops.dropout.spatial_dropout(x, rate=0.25, key=Key(5, 1, 2)).numpy()
+    factors = reference.dropout(np.ones((40, 1, 1, 50)), rate=0.25, key=Key(5, 1, 2))
+    np.testing.assert_array_equal(y, np.broadcast_to(factors, y.shape).astype(y.dtype))
+    assert abs((factors == 0).mean() - 0.25) < 0.04
+    assert not ops.dropout.spatial_dropout(x, rate=1, key=Key(5, 1, 2)).numpy().any()
+
+
+@backends
+def test_alpha_dropout(rng, be):
+    """Keras 3's formula with the decisions of dropout; mean 0 and variance 1 come out as they went in."""
+    x, rate, low = rng.standard_normal((200, 500)), 0.2, -1.7580993408473766
+    y = ops.dropout.alpha_dropout(Tensor(x, be), rate=rate, key=Key(5, 1, 2)).numpy()
+    mask = reference.dropout(np.ones(x.shape), rate=rate, key=Key(5, 1, 2)) > 0
+    a = ((1 - rate) * (1 + rate * low**2)) ** -0.5
+    b = -a * low * rate
+    close(y, a * (x * mask + low * (1 - mask)) + b, be)
+    assert abs(y.mean()) < 0.01
+    assert abs(y.var() - 1) < 0.01
+    again = ops.dropout.alpha_dropout(Tensor(x, be), rate=0, key=Key(5, 1, 2)).numpy()
+    np.testing.assert_array_equal(again, x.astype(y.dtype))
+
+
+@backends
+@pytest.mark.parametrize("rate", [0.2, 0.5])
+def test_gaussian_dropout_has_the_moments_of_a_normal_distribution(be, rate):
+    """Mean 1, deviation sqrt(rate / (1 - rate)), skewness 0, kurtosis 3, shares within 1, 2 and 3 deviations."""
+    n = 400_000
+    y = ops.dropout.gaussian_dropout(Tensor(np.full((2, n // 2), 3.0), be), rate=rate, key=Key(5, 1, 2)).numpy()
+    z = (y.astype(np.float64).ravel() / 3 - 1) / math.sqrt(rate / (1 - rate))
+    for power, moment in ((1, 0), (2, 1), (3, 0), (4, 3)):
+        assert abs((z**power).mean() - moment) < 5 * math.sqrt((z ** (2 * power)).mean() / n), power
+    for bound in (1, 2, 3):
+        assert abs((np.abs(z) < bound).mean() - math.erf(bound / math.sqrt(2))) < 0.003
+    for lag in (1, 2, n // 2):  # the two of a pair lie n / 2 apart
+        assert abs((z[lag:] * z[:-lag]).mean()) < 5 / math.sqrt(n - lag)
+
+
+def test_gaussian_dropout_is_the_same_on_every_kernel_set(oracle, fast):
+    draws = [
+        ops.dropout.gaussian_dropout(Tensor(np.ones((11, 9)), be), rate=0.5, key=Key(2**63 + 5, 3, 7)).numpy()
+        for be in (oracle, fast)
+    ]
+    np.testing.assert_allclose(*draws, atol=1e-5)
+
+
 # errors ---------------------------------------------------------------------------------------------------------------
 
 
@@ -243,6 +291,7 @@ def test_dropout(be):
         (lambda x: ops.pool.max_pool(x.reshape(2, 16), window=(2, 2), strides=(2, 2)), "max_pool: expected x of shape (N, H, W, C), received (2, 16)"),
         (lambda x: ops.norm.batch_norm(x, np.ones(3), np.ones(3)), "batch_norm: expected x with 3 channels along axis -1, received (2, 4, 4, 1)"),
         (lambda x: ops.loss.softmax_cross_entropy(x, np.ones(3)), "softmax_cross_entropy: expected targets of shape (2, 4, 4, 1), received (3,)"),
+        (lambda x: ops.dropout.spatial_dropout(x.reshape(2, 16), rate=0.5, key=Key(1, 1, 1)), "spatial_dropout: expected x of shape (N, H, W, C), received (2, 16)"),
         (lambda x: x.reshape(8, 4) @ np.ones((3, 2)), "matmul: expected b of shape (4, M), received (3, 2)"),
         (lambda x: ops.shape.zero_pad(x.reshape(2, 16), pads=((1, 1), (1, 1))), "zero_pad: expected x of shape (N, H, W, C), received (2, 16)"),
     ],
@@ -255,5 +304,7 @@ def test_shape_errors(call, message):
 
 @pytest.mark.parametrize("rate", [-0.1, 1.1, math.nan])
 def test_dropout_rate(rate):
-    with pytest.raises(ArgumentError, match=f"^dropout: expected a rate from 0 to 1, received {rate}$"):
-        ops.dropout.dropout(Tensor(np.ones(3)), rate=rate, key=Key(1, 1, 1))
+    for f, most in (("dropout", " to 1"), ("spatial_dropout", " to 1"), ("alpha_dropout", ", below 1"),
+                    ("gaussian_dropout", ", below 1")):  # fmt: skip
+        with pytest.raises(ArgumentError, match=f"^{f}: expected a rate from 0{most}, received {rate}$"):
+            getattr(ops.dropout, f)(Tensor(np.ones((3, 1, 1, 1))), rate=rate, key=Key(1, 1, 1))

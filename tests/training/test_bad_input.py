@@ -75,7 +75,9 @@ REFUSED = [
     (lambda m: m.evaluate([]), "evaluate: expected batches (x, y), received an iterable without any"),
     (lambda m: m.train_on_batch(X), "train_on_batch: expected targets y, received None"),
     (lambda m: m.fit([]), "fit: expected batches (x, y), received an iterable without any"),
-    (lambda m: m.fit([(X, Y), (X, labelled(3))][1:]), LABELS.format("3.0")),
+    (lambda m: m.fit([(X, labelled(3)), (X, Y)]), "batch 1: " + LABELS.format("3.0")),
+    (lambda m: m.fit(iter([(X[:, :5], Y)]), steps_per_epoch=1), "batch 1: small: x: expected shape (N, 6, 6, 1), received (20, 5, 6, 1); the model was built for that shape"),
+    (lambda m: m.evaluate([(X, Y), (X, Y), (spoiled(np.nan), Y)]), "batch 3: x: expected finite pixels, received nan in row 3 at (1, 2, 0); correct or remove that row"),
     # callbacks
     (lambda m: m.fit(X, Y, callbacks=[callbacks.EarlyStopping]), "callbacks: expected Callback instances, received the class EarlyStopping; write EarlyStopping() to make one"),
     # names
@@ -101,6 +103,22 @@ def test_refused_and_nothing_has_changed(use, message):
     for m in (model, twin):
         m.fit(X, Y, 8, verbose=0)
     assert state(model) == state(twin)
+
+
+@pytest.mark.parametrize("steps", [None, 3])
+def test_a_bad_pixel_is_named_by_batch_and_row(steps):
+    """The batches before it have been trained on, as the loss of the first epoch would have told."""
+    model, good = small(), [(X, Y)] * 2
+
+    def batches():
+        yield from good
+        yield spoiled(np.inf, row=7), Y
+
+    with pytest.raises(errors.DataError) as caught:
+        model.fit(batches(), steps_per_epoch=steps, epochs=2, verbose=0)
+    message = "expected finite pixels, received inf in row 7 at (1, 2, 0); correct or remove that row"
+    assert str(caught.value) == f"batch 3: x: {message}"
+    assert model.streams.step == 2
 
 
 @pytest.mark.parametrize(

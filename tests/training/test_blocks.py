@@ -37,6 +37,11 @@ def sizes(*stack):
         ([conv(activation="elu"), layers.BatchNormalization(), layers.MaxPool2D()], [1, 1, 1]),
         ([conv(), layers.BatchNormalization(), layers.Activation("relu"), layers.MaxPool2D()], [1, 1, 1, 1]),
         ([conv(**RELU), layers.AveragePooling2D()], [1, 1]),
+        ([layers.ZeroPadding2D(1), conv(**RELU), layers.MaxPool2D()], [3]),
+        ([layers.ZeroPadding2D(1), conv(), layers.Activation("relu"), layers.Dropout(0.2)], [3, 1]),
+        ([layers.ZeroPadding2D(1), conv(activation="elu")], [1, 1]),
+        ([layers.ZeroPadding2D(1), layers.ZeroPadding2D(2), conv(**RELU)], [1, 2]),
+        ([layers.ZeroPadding2D(1), layers.MaxPool2D(), conv(**RELU)], [1, 1, 1]),
     ],
 )  # fmt: skip
 def test_which_layers_make_a_block(stack, expected):

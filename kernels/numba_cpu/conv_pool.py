@@ -1,0 +1,259 @@
+"""Convolution, its epilogue and max-pooling by 2x2 windows side by side in one pass.
+
+      x --> products --> bias, ReLU, affine --> max of 2x2 --> dropout --> y         + a byte per output: the argmax
+            '-------- stays in the cache ---------------'     (or none)
+
+Why it is fast: memory is what limits a convolution of few channels. Apart, these steps write the convolution's output
+and read it again, five times as much as y and its argmax, and in training nothing ever asks for it: backward needs y,
+the argmax and the input. What no window reads, an odd last row or column, is not computed at all, so an 11 x 11 image
+is a convolution of 10 x 10 pixels, for which Winograd has less to do.
+
+A task of `conv.py` or `winograd.py` leaves its part of the image where the pooling follows at once:
+
+      im2col               a band of rows of one image, here an even number of them      in the L2 cache
+      winograd, 4x4 tiles  a tile, 2x2 windows                                           in the L1 cache
+      winograd, 5x5 tiles  all tiles of some images: windows lie across tiles' edges     in the L2 cache
+
+Other windows, and 5x5 tiles of images larger than a block: conv2d, then max_pool.
+
+Backward, the gradient before the pooling is four times as large as the one after it. Where two kernels read it, for dx
+and dw, it is written. A first layer needs no dx: there a band of it is made in the L1 cache and read by dw at once.
+"""
+
+import math
+
+import numba
+import numpy as np
+from numba import njit, prange
+
+from . import conv, memory, pool2x2, winograd
+from .activation import INNER, PARALLEL
+from .conv import integers, output_shape
+from .dense import affine_vectors
+from .plan import choose
+from .pool import dropping, max_pool, max_pool_grad
+from .pool import flat as flat_of
+from .pool2x2 import Pooling, Scatter, drop_piece, pool_row, scale_row
+from .simd import ROWS, whole_vectors
+from .vector import STAMP
+from .winograd import NO_FLOOR, VARIANTS, ZERO, flat
+
+L1 = 1 << 12  # floats: 16 KiB, half of a usual L1 cache
+
+
+@njit(**INNER)
+def _pool_rows(z, width, channels, first, rows, y, pooling, to):
+    """y[to...] = the greatest of each 2x2 pixels of z, which holds rows first..first+rows of an image, or of several.
+
+    rows and width are even; one image after the other begins again with row 0.
+    """
+    argmax, below = pooling.argmax, width * channels
+    if len(pooling.scale):
+        for r in range(rows):
+            h = (first + r) % len(pooling.scale)
+            scale_row(z, r * below, below, pooling.scale[h], pooling.shift[h])
+    for i in range(0, rows * below, 2 * below):
+        pool_row(z, i, below, width // 2, channels, y, argmax, to)
+        to += below // 2
+
+
+@njit(**INNER)
+def _drop_rows(y, argmax, to, line, rows, threshold, keep, step, stream, k0, k1):
+    """Dropout of `rows` rows of y, from y[to] on."""
+    words = np.empty(line + 8, np.uint32)
+    for r in range(rows):
+        drop_piece(y, argmax, to + r * line, line, words, threshold, keep, step, stream, k0, k1)
+
+
+@njit(**INNER)
+def _drop_tiles(y, argmax, g, tile, last, threshold, keep, step, stream, k0, k1):
+    """Dropout of tiles tile..last: those side by side are one piece of each row of y."""
+    t, line = tile, g.width // 2 * g.channels
+    words = np.empty(line + 8, np.uint32)
+    while t < last:
+        n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
+        h, w = ij // g.columns * g.tile, ij % g.columns * g.tile
+        together = min(g.columns - ij % g.columns, last - t)
+        count = min(together * g.tile, g.width - w) // 2 * g.channels
+        for r in range(h // 2, min(h + g.tile, g.height) // 2):
+            to = (n * g.height // 2 + r) * line + w // 2 * g.channels
+            drop_piece(y, argmax, to, count, words, threshold, keep, step, stream, k0, k1)
+        t += together
+
+
+def _compile(stamp):
+    """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of other files."""
+
+    @njit(**PARALLEL)
+    def bands(x, images, bias, floor, scale, shift, y, pooling, s, phases, reads, writes, panels, views, outputs,
+              drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
+        _ = stamp
+        line = s.y_width // 2 * s.filters
+        for task in prange(images * s.bands):
+            n, band, t = task // s.bands, task % s.bands, numba.get_thread_id()
+            z = outputs[t]
+            conv.correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, z, 0, views[t])
+            rows = min(s.band, s.y_height - band * s.band)
+            to = (n * s.y_height + band * s.band) // 2 * line
+            _pool_rows(z, s.y_width, s.filters, band * s.band, rows, y, pooling, to)
+            if drops:
+                _drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
+
+    @njit(**PARALLEL)
+    def tiles(which, side, x, xg, y, pooling, yg, count, block, vectors, floor, u, u_line, vs, ms, temps, spares,
+              zeros, tables, drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
+        _ = stamp
+        for task in prange(-(-count // block)):
+            t, tile = numba.get_thread_id(), task * block
+            last, following = min(tile + block, count), min(tile + 2 * block, count)
+            winograd.forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, pooling, yg,
+                             vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+            if drops:
+                _drop_tiles(y, pooling.argmax, yg, tile, last, threshold, keep, step, stream, k0, k1)
+
+    @njit(**PARALLEL)
+    def images(which, side, x, xg, y, pooling, yg, count, block, vectors, floor, u, u_line, vs, ms, temps, spares,
+               zeros, tables, outputs, drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
+        _ = stamp
+        per_image, line = yg.rows * yg.columns, yg.width // 2 * yg.channels
+        for task in prange(-(-count // block)):
+            t, tile = numba.get_thread_id(), task * block
+            last, following, n = min(tile + block, count) - tile, min(tile + 2 * block, count) - tile, tile // per_image
+            here = x[n * xg.height * xg.width * xg.channels :]  # the block's first image is number 0 of x and of z
+            z = outputs[t]
+            winograd.forward(which, side, here, xg, 0, last, following, u, u_line, vectors, floor, z, None, yg,
+                             vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+            rows, to = last // per_image * yg.height, n * yg.height // 2 * line
+            _pool_rows(z, yg.width, yg.channels, 0, rows, y, pooling, to)
+            if drops:
+                _drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
+
+    @njit(**PARALLEL)
+    def weight_grad(x, dy, argmax, y, keep, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
+                    panels, inputs, totals):  # fmt: skip
+        _ = stamp
+        cells, padded = len(at), len(zeros)
+        part = -(-cells // (parts * ROWS)) * ROWS  # with more threads than blocks, each block's cells are divided
+        for task in prange(blocks * parts):
+            t, g, k = numba.get_thread_id(), task // parts, min(task % parts * part, cells)
+            totals[task] = 0
+            conv.block_weight_grad(
+                x, dy, Scatter(argmax, y, keep, inputs[t], totals[task]), g * units // blocks,
+                (g + 1) * units // blocks, s, column_step, at[k : k + part], to, zeros, partials,
+                (g * cells + k) * padded, padded, views[t], panels[t],
+            )  # fmt: skip
+
+    return bands, tiles, images, weight_grad
+
+
+_bands, _tiles, _images, _weight_grad = _compile(STAMP)
+
+
+def _row_vectors(rows, count):
+    """A scale and a shift for each of the first rows of an image; two empty arrays for None."""
+    return affine_vectors(None if rows is None else tuple(part.reshape(-1)[:count] for part in rows))
+
+
+def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
+    threads = numba.get_num_threads()
+    least = conv.least_bands(len(x), threads)
+    plan = conv.forward_plan(x.shape[1:], shape[1:], w.shape[:2], strides, pads, least, 2)
+    sizes, phases, reads, writes, floats, view = plan
+    bias, panels, views = conv.packed(plan, [(1, floats), (threads, view)], w, False, b)
+    outputs = memory.scratch(threads, sizes.band * sizes.y_width * sizes.filters)
+    _bands(
+        flat(x), len(x), bias, ZERO if relu else NO_FLOOR, *affine_vectors(affine), y, pooling, sizes, phases,
+        reads, writes, panels, views, outputs, *drop,
+    )  # fmt: skip
+
+
+def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop):
+    """Whether there is a way: 5x5 tiles need whole images in a block."""
+    plan, vectors, u, per_thread, zeros, tables = winograd.prepared(x, w, False, pads, b, affine, shape)
+    v, xg, yg, count, block, u_line = plan
+    per_image = yg.rows * yg.columns
+    if v.tile % 2:
+        block -= block % per_image
+        if block == 0:
+            return False
+    common = (
+        VARIANTS.index(v), v.side, flat(x), xg, y, pooling, yg, count, block, vectors,
+        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables,
+    )  # fmt: skip
+    if v.tile % 2:
+        floats = block // per_image * math.prod(shape[1:])
+        _images(*common, memory.scratch(len(tables), floats), *drop)
+    else:
+        _tiles(*common, *drop)
+    return True
+
+
+def _even(shape):
+    """The shape without an odd last row or column."""
+    n, height, width, channels = shape
+    return n, height // 2 * 2, width // 2 * 2, channels
+
+
+def _pool_of(z, rows, pool, rate, key):
+    """max_pool, after a scale and a shift for each row if `rows` is not None."""
+    if rows is not None:
+        scale, shift = (part[: z.shape[1]] for part in rows)
+        z = scale * z + shift
+    return max_pool(z, **pool, rate=rate, key=key)
+
+
+def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None):
+    strides, pads = integers(strides, pads)
+    n, oh, ow, filters = shape = _even(output_shape(x.shape, w.shape, strides, pads))
+    by_row = affine is not None and affine[0].ndim == 3
+    by_filter, rows = (None, affine) if by_row else (affine, None)
+    if not pool2x2.fits(**pool) or 0 in shape:
+        z = conv.conv2d(x, w, b, strides=strides, pads=pads, relu=relu, affine=by_filter, algorithm=algorithm)
+        return _pool_of(z, rows, pool, rate, key)
+    chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], filters)
+    y, argmax = (memory.empty((n, oh // 2, ow // 2, filters), kind) for kind in (np.float32, np.uint8))
+    sent = y.reshape(-1), Pooling(argmax.reshape(-1), *_row_vectors(rows, shape[1])), dropping(rate, key)
+    if chosen == "im2col":
+        _im2col(x, w, b, shape, strides, pads, relu, by_filter, *sent)
+    elif not _winograd(x, w, b, shape, pads, relu, by_filter, *sent):
+        z = winograd.conv2d(x, w, b, memory.empty(shape), pads=pads, relu=relu, affine=by_filter)
+        return _pool_of(z, rows, pool, rate, key)
+    return y, argmax
+
+
+def _weight_grad_alone(dy, argmax, y, x, shape, w, strides, pads, rate):
+    """dw and db, where nobody needs dx: the gradient before the pooling stays in the cache."""
+    threads = numba.get_num_threads()
+    plan = conv.weight_grad_plan(x.shape[1:], shape[1:], w.shape[:2], strides, pads, L1, 2)
+    sizes, at, to, view, panels = plan
+    units, zeros = len(x) * sizes.bands, np.zeros(whole_vectors(shape[3]), np.float32)
+    blocks = min(units, conv.BLOCKS)
+    parts = -(-threads // blocks)
+    partials = memory.scratch(1, blocks * len(at) * len(zeros)).reshape(-1)
+    room = (memory.scratch(threads, size) for size in (view, panels, sizes.band * sizes.y_width * shape[3]))
+    totals = memory.empty((blocks * parts, shape[3]))
+    _weight_grad(
+        flat(x), flat(dy), flat_of(argmax, np.uint8), flat(y), np.float32(1 / (1 - rate)), units, sizes,
+        strides[1] * x.shape[3], at, to, blocks, parts, partials, zeros, *room, totals,
+    )  # fmt: skip
+    partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *w.shape[:3], len(zeros))
+    dw = partials[..., : shape[3]].sum(axis=0, out=memory.empty(w.shape))  # in the order of the blocks
+    return dw, totals[::parts].sum(axis=0)
+
+
+def conv2d_max_pool_grad(
+    dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)
+):
+    strides, pads = integers(strides, pads)
+    shape = output_shape(x.shape, w.shape, strides, pads)
+    even = _even(shape)
+    if pool2x2.fits(**pool) and 0 not in (*even, x.size):
+        shape = even  # nothing flows to an odd last row or column
+        chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], shape[3])
+        if needs == (False, True) and chosen == "im2col":
+            return None, *_weight_grad_alone(dy, argmax, y, x, shape, w, strides, pads, rate)
+    how = {"strides": strides, "pads": pads, "algorithm": algorithm}
+    dz, db = max_pool_grad(dy, argmax, shape, **pool, rate=rate, y=y)
+    dx = conv.conv2d_input_grad(dz, w, x.shape, **how) if needs[0] else None
+    dw = conv.conv2d_weight_grad(x, dz, w.shape, **how) if needs[1] else None
+    return dx, dw, db
