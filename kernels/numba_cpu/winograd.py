@@ -64,7 +64,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import memory
-from .activation import INNER, OUTER, PARALLEL, sum_blocks
+from .activation import INNER, PARALLEL, sum_blocks
 from .memory import flat
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .pool2x2 import pool_floats, pool_vector, scale_row
@@ -391,12 +391,16 @@ def _pack_cells(w, cells, depth, filters, turned, panels):
 def _compile(stamp):
     """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of other files."""
 
-    @njit(**OUTER)
-    def filters_to_points(which, side, taps, w, depth, filters, turned, panels, u, u_line, temp, tables):
-        _ = stamp  # no part of `correlate`: what is in a parallel function takes several times as long to compile
+    @njit(**PARALLEL)
+    def filters_to_points(which, side, taps, w, depth, filters, turned, panels, u, u_line, temps, tables):
+        _ = stamp
         length = _pack_cells(w, taps * taps, depth, filters, turned, panels)
-        for k in range(0, length, LANES):  # u = G w G', the same for every (c, o): the panels keep their order
-            _square(which + FILTERS, taps, side, u, k, u_line, panels, k, length, temp, tables[0], tables[1])
+        shares = min(len(tables), length // LANES)  # a share per thread; results are the same for any number
+        for share in prange(shares):  # u = G w G', the same for every (c, o): the panels keep their order
+            temp, vectors = temps[share], length // LANES
+            for k in range(vectors * share // shares * LANES, vectors * (share + 1) // shares * LANES, LANES):
+                _square(which + FILTERS, taps, side, u, k, u_line, panels, k, length,
+                        temp, tables[share, 0], tables[share, 1])  # fmt: skip
 
     @njit(**PARALLEL)
     def correlate(which, side, x, xg, y, yg, tiles, block, vectors, floor, u, u_line,
@@ -496,7 +500,7 @@ def prepared(x, w, turned, pads, b, affine, y_shape):
     u, tables = u.reshape(-1), _tables(len(per_thread[0]))
     _filters_to_points(
         VARIANTS.index(v), v.side, len(w), flat(w), xg.channels, filters, turned, cells.reshape(-1), u, u_line,
-        per_thread[2][0], tables[0],
+        per_thread[2], tables,
     )  # fmt: skip
     return plan, vectors.reshape(-1), u, per_thread, _zeros(xg), tables
 
