@@ -23,6 +23,7 @@ from numba import njit, prange
 from report import spread
 
 from minicnn import kernels
+from minicnn.kernels.numba_cpu.simd import TILE
 
 RESULTS = Path(__file__).parent / "results"
 N, SIZE, CHANNELS, FILTERS, WINDOW = 86, 28, 32, 32, 5
@@ -30,6 +31,7 @@ FLOPS = 2 * N * SIZE**2 * WINDOW**2 * CHANNELS * FILTERS
 NAIVE = 8  # the naive loops make NAIVE x NAIVE pixels of one image
 OURS, STEPS, FOREIGN, LIMIT = "#1b6ca8", "#7fb2d6", "#c2c2c2", "#b03a2e"  # colours
 PADS = ((WINDOW // 2, WINDOW // 2),) * 2
+SUMS = TILE.rows * TILE.vectors
 
 
 def naive(x, w, y):
@@ -81,7 +83,7 @@ def rungs(x, w):
          lambda: _return(reordered, padded, w, y), 1, 7),
         ("NumPy, im2col + BLAS", "one matrix product; but 216 MB of copied windows have to be written and read",
          lambda: reference(x, w, None, **how), 1, 7),
-        ("minicnn, SIMD micro-kernel", f"{ceiling.SUMS} vectors of sums stay in registers, windows are read in place",
+        ("minicnn, SIMD micro-kernel", f"{SUMS} vectors of sums stay in registers, windows are read in place",
          lambda: fast(x, w, None, **how, algorithm="im2col"), 1, 40),
         ("minicnn, Winograd", "6.25 times fewer multiplications: past the ceiling of the direct algorithm",
          lambda: fast(x, w, None, **how, algorithm="winograd"), 1, 40),
