@@ -20,6 +20,7 @@ import sys
 from pathlib import Path
 
 import machine
+from peers import KEEP_MEMORY
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -27,6 +28,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "recipes.json"
 KERAS = RESULTS.with_name("recipes_keras.json")
 README = ROOT / "README.md"
 BEGIN, END = "<!-- recipes:begin -->", "<!-- recipes:end -->"
+THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")  # what Keras on TensorFlow obeys
 
 # recipe: (floor that the mean over seeds 0, 1, 2 must reach, aim, Keras 3 elsewhere on the same recipe, if not here)
 GOALS = {
@@ -81,9 +83,9 @@ def train(name: str, seed: int, options: argparse.Namespace) -> dict | None:
     environment = os.environ | {"PYTHONPATH": paths}
     if options.keras:
         program, out = ROOT / "benchmarks" / "workers" / "keras_recipe.py", folder / "summary.json"
-        environment |= {"KERAS_BACKEND": "tensorflow"}
+        environment |= {"KERAS_BACKEND": "tensorflow"} | KEEP_MEMORY
         if options.threads:
-            environment |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "OMP_NUM_THREADS"), str(options.threads))
+            environment |= dict.fromkeys(THREADS, str(options.threads))
     else:
         program, out = ROOT / "examples" / "train_recipe.py", folder
     python = options.python if options.keras else sys.executable
