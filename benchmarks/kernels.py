@@ -47,6 +47,8 @@ def work(kernel: str, arguments, answer) -> tuple[str, float]:
         y, w = (answer[0], arguments[1]) if forward else (arguments[0], arguments[4])
         products = 1 if forward else sum(wanted is not None for wanted in answer[:2])
         return "FLOP", 2 * products * 4 * math.prod(y.shape[:3]) * math.prod(w.shape)  # of windows of 2 x 2
+    if kernel == "batch_norm_conv2d_weight_grad":  # dy, z, mean, var, gamma, x, the shape of w
+        return "FLOP", 2 * math.prod(arguments[0].shape[:3]) * math.prod(arguments[6])
     if kernel.startswith("conv2d"):
         first, second = arguments[:2]
         if kernel == "conv2d_weight_grad":  # x, dy, the shape of w

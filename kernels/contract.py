@@ -17,8 +17,8 @@ ALGORITHMS = ("auto", "im2col", "winograd")
 
 auto      what the set believes to be fastest: it follows from the shapes of one image, not from the batch or a clock
 im2col    products of windows and filters, with or without the matrix in memory
-winograd  fewer multiplications; strides 1 and windows 3x3 or 5x5 only, else the set raises ValueError. Its rounding
-          errors are larger, and a NaN may reach outputs up to 4 px beyond those that read it.
+winograd  fewer multiplications; strides 1 and windows 2x2, 3x3 or 5x5 only, else the set raises ValueError. Its
+          rounding errors are larger, and a NaN may reach outputs up to 6 px beyond those that read it.
 A set with one algorithm accepts all three names.
 """
 
@@ -145,17 +145,25 @@ class KernelSet(Protocol):
         fourth result is its bias gradient: -> dx, dgamma, dbeta, db (C,).
         """
 
-    def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, rate=0.0, key=None):
+    def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
         """max_pool(batch_norm(x), rate, key), without the array in between: the end of a convolution block.
 
-        x (N, H, W, C), normalised along its last axis, the rest (C,) -> y, argmax (N, OH, OW, C) as max_pool's.
+        x (N, H, W, C), normalised along its last axis, the rest (C,), or for axis=1 along its rows, the rest (H,)
+        -> y, argmax (N, OH, OW, C) as max_pool's.
         """
 
-    def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, rate=0.0):
+    def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
         """Gradients of batch_norm_max_pool, for a ReLU's output x with its own mean and variance.
 
-        dy, argmax (N, OH, OW, C), x (N, H, W, C) -> dx (N, H, W, C) before the ReLU, dgamma, dbeta, db (C,), as
-        batch_norm_grad(max_pool_grad(dy), relu=True) would return them.
+        dy, argmax (N, OH, OW, C), x (N, H, W, C) -> dx (N, H, W, C) before the ReLU, dgamma, dbeta (C,), or (H,) for
+        axis=1, as of batch_norm_grad(max_pool_grad(dy)); db (C,), the sum of dx per channel: a bias's before the ReLU.
+        """
+
+    def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto"):
+        """Gradients of batch_norm(z), z = relu(conv2d(x, w, b)) with its own mean and variance, where nobody needs dx.
+
+        dy, z (N, OH, OW, O), mean, var, gamma (O,), x (N, H, W, C) -> dw of w_shape (KH, KW, C, O), db, the bias's,
+        dgamma, dbeta (O,): what conv2d_weight_grad makes of batch_norm_grad(relu=True), without the array in between.
         """
 
     # loss ------------------------------------------------------------------------------------------------------------

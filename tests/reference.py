@@ -193,16 +193,22 @@ def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
     return dx, dgamma, dbeta
 
 
-def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, rate=0.0, key=None):
-    y = batch_norm(x.reshape(-1, x.shape[3], 1), mean, var, gamma, beta, eps=eps).reshape(x.shape)
+def _along(axis, x):
+    """Images as batch_norm's (A, C, B), the axis in the middle."""
+    return x.reshape(*x.shape[:2], -1) if axis == 1 else x.reshape(-1, x.shape[3], 1)
+
+
+def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
+    y = batch_norm(_along(axis, x), mean, var, gamma, beta, eps=eps).reshape(x.shape)
     return max_pool(y, window=window, strides=strides, pads=pads, rate=rate, key=key)
 
 
-def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, rate=0.0):
+def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
     d = max_pool_grad(dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
-    d, flat = d.reshape(-1, x.shape[3], 1), x.reshape(-1, x.shape[3], 1)
-    dx, *rest = batch_norm_grad(d, flat, mean, var, gamma, eps=eps, batch_stats=True, relu=True)
-    return dx.reshape(x.shape), *rest
+    given = _along(axis, d), _along(axis, x), mean, var, gamma
+    dx, *rest = batch_norm_grad(*given, eps=eps, batch_stats=True)
+    dx, db = relu_bias_grad(dx.reshape(x.shape), x)
+    return dx, *rest, db
 
 
 def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, rate=0.0, key=None):
@@ -214,6 +220,12 @@ def conv2d_max_pool_grad(dy, argmax, y, x, w, *, strides, pads, pool, rate=0.0):
     dz, db = max_pool_grad(dy, argmax, z_shape, **pool, rate=rate, y=y)
     how = {"strides": strides, "pads": pads}
     return conv2d_input_grad(dz, w, x.shape, **how), conv2d_weight_grad(x, dz, w.shape, **how), db
+
+
+def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads):
+    given = dy.reshape(-1, z.shape[3], 1), z.reshape(-1, z.shape[3], 1), mean, var, gamma
+    dz, dgamma, dbeta, db = batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
+    return conv2d_weight_grad(x, dz.reshape(z.shape), w_shape, strides=strides, pads=pads), db, dgamma, dbeta
 
 
 # loss -----------------------------------------------------------------------------------------------------------------

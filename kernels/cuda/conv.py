@@ -3,11 +3,13 @@
 algorithm: "im2col" runs the readable kernels, always in the set's precision; "auto" and "winograd" the implicit GEMMs.
 """
 
+import math
+
 import numpy as np
 
 from .dense import TILE_M, dense, dense_input_grad, dense_weight_grad, product, split, tile
 from .launch import THREADS, blocks
-from .norm import batch_norm, batch_norm_stats
+from .norm import batch_norm, batch_norm_grad, batch_norm_stats
 from .pool import max_pool, max_pool_grad
 
 
@@ -90,3 +92,11 @@ def conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="auto"):
     shape = kh * kw * c, o
     dw = product(gpu, "conv", f"conv2d_weight_grad_{tile(o)}", (x, dy), (c, o), shape, tile(o), parts, *geometry)
     return dw.reshape(w_shape)
+
+
+def batch_norm_conv2d_weight_grad(gpu, dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto"):
+    rows = math.prod(z.shape[:3]), z.shape[3], 1
+    given = dy.reshape(rows), z.reshape(rows), mean, var, gamma
+    dz, dgamma, dbeta, db = batch_norm_grad(gpu, *given, eps=eps, batch_stats=True, relu=True)
+    how = {"strides": strides, "pads": pads, "algorithm": algorithm}
+    return conv2d_weight_grad(gpu, x, dz.reshape(z.shape), w_shape, **how), db, dgamma, dbeta

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import pool
-from .activation import add, geometry
+from .activation import add, geometry, relu_bias_grad
 from .launch import THREADS, blocks
 
 
@@ -48,16 +48,27 @@ def _as_acb(x):
     return x.reshape(math.prod(x.shape[:3]), x.shape[3], 1)
 
 
-def batch_norm_max_pool(gpu, x, mean, var, gamma, beta, *, eps, window, strides, pads, rate=0.0, key=None):
+def _by_row(x):
+    """Images (N, H, W, C) as (N, H, W*C)."""
+    n, h, w, c = x.shape
+    return x.reshape(n, h, w * c)
+
+
+def batch_norm_max_pool(gpu, x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
+    if axis == 1:
+        y = batch_norm(gpu, _by_row(x), mean, var, gamma, beta, eps=eps).reshape(x.shape)
+        return pool.max_pool(gpu, y, window=window, strides=strides, pads=pads, rate=rate, key=key)
     return pool.normalised_max_pool(gpu, x, (mean, var, gamma, beta, eps), window, strides, pads, rate, key)
 
 
-def batch_norm_max_pool_grad(gpu, dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, rate=0.0):
-    if argmax.dtype != np.uint8:  # a window of more than 255 cells: one after the other
+def batch_norm_max_pool_grad(gpu, dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
+    if axis == 1 or argmax.dtype != np.uint8:  # by row, or a window of more than 255 cells: one after the other
         dy = pool.max_pool_grad(gpu, dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
-        given = _as_acb(dy), _as_acb(x), mean, var, gamma
-        dx, dgamma, dbeta, db = batch_norm_grad(gpu, *given, eps=eps, batch_stats=True, relu=True)
-        return dx.reshape(x.shape), dgamma, dbeta, db
+        as_acb = _by_row if axis == 1 else _as_acb
+        given = as_acb(dy), as_acb(x), mean, var, gamma
+        dx, dgamma, dbeta = batch_norm_grad(gpu, *given, eps=eps, batch_stats=True)
+        dx, db = relu_bias_grad(gpu, dx.reshape(x.shape), x)
+        return dx, dgamma, dbeta, db
     c, empty = x.shape[3], gpu.xp.empty
     numbers = *x.shape[1:3], *dy.shape[1:3], *window, *strides, pads[0][0], pads[1][0], 1 / (1 - rate)
     rows = math.prod(dy.shape[:3])

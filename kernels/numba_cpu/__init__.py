@@ -15,6 +15,7 @@ from .activation import relu_grad as relu_grad
 from .conv import conv2d as conv2d
 from .conv import conv2d_input_grad as conv2d_input_grad
 from .conv import conv2d_weight_grad as conv2d_weight_grad
+from .conv_norm import batch_norm_conv2d_weight_grad as batch_norm_conv2d_weight_grad
 from .conv_pool import conv2d_max_pool as conv2d_max_pool
 from .conv_pool import conv2d_max_pool_grad as conv2d_max_pool_grad
 from .dense import dense as dense

@@ -39,7 +39,6 @@ from .library import load
 from .memory import flat
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .plan import choose
-from .pool2x2 import scatter_rows
 from .simd import ROWS, copy_floats, pack, stamp, sweep, whole_vectors
 from .winograd import SHARES
 
@@ -237,12 +236,20 @@ def correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, sc
             scale_and_shift(y, y0 + pixel * s.filters, s.filters, scale, shift, 0)
 
 
+def fill_band(dy, source, start, rows, columns, filters):
+    """source.dz = the convolution's gradient, its float `start` and on, from dy, one further behind.
+
+    In njit code only. What stands behind a convolution overloads it for its kind of `source`, a NamedTuple.
+    """
+    raise NotImplementedError
+
+
 @njit(**INNER)
-def block_weight_grad(x, dy, pooled, first, last, s, column_step, at, to, zeros, partial, partial0, padded, view,
+def block_weight_grad(x, dy, source, first, last, s, column_step, at, to, zeros, partial, partial0, padded, view,
                       panels):  # fmt: skip
     """partial = the sum of dw over bands first..last, counted through all images, for the window's cells in `at`.
 
-    pooled: None, or a Scatter that makes dy of the gradient after a pooling.
+    source: None, or what `fill_band` makes a band of dy of, where `dy` is a gradient further behind.
     """
     seed, seed0, seed_step = zeros, 0, 0
     for unit in range(first, last):
@@ -254,9 +261,9 @@ def block_weight_grad(x, dy, pooled, first, last, s, column_step, at, to, zeros,
             _fill_view(view, x, start, s, s.top + i0 * s.step, s.reach + (rows - 1) * s.step)
             a, a0 = view, 0
         b, b0, b_step = dy, (n * s.y_height + i0) * s.y_width * s.filters, s.filters
-        if pooled is not None:
-            scatter_rows(dy, pooled, b0 // 4, rows // 2, s.y_width, s.filters)
-            b, b0 = pooled.dz, 0
+        if source is not None:
+            fill_band(dy, source, b0, rows, s.y_width, s.filters)
+            b, b0 = source.dz, 0
         if len(panels):  # the filters are no whole vectors
             pack(b, b0, b_step, 1, rows * s.y_width, s.filters, panels, 0, 0, rows * s.y_width)
             b, b0, b_step = panels, 0, 0
@@ -337,6 +344,28 @@ def workspace(kernel, x_shape, y_shape, window, strides, pads, threads):
     return _plan(kernel, tuple(x_shape), tuple(y_shape), window, strides, pads, threads, threads)[1]
 
 
+def weight_grad_alone(compiled, given, x, y_shape, w_shape, strides, pads, most, multiple=1):
+    """dw and db, where nobody else reads dy: `compiled` makes it of the arrays `given`, a band after the other.
+
+    most, multiple: of a band, see weight_grad_plan.
+    """
+    threads, filters = numba.get_num_threads(), y_shape[3]
+    plan = weight_grad_plan(x.shape[1:], y_shape[1:], tuple(w_shape[:2]), strides, pads, most, multiple)
+    sizes, at, to, view, panels = plan
+    units, zeros = len(x) * sizes.bands, np.zeros(whole_vectors(filters), np.float32)
+    blocks = min(units, BLOCKS)
+    parts = -(-threads // blocks)
+    partials = memory.scratch(1, blocks * len(at) * len(zeros)).reshape(-1)
+    room = (memory.scratch(threads, size) for size in (view, panels, sizes.band * sizes.y_width * filters))
+    totals = memory.empty((blocks * parts, filters))
+    compiled(
+        flat(x), *given, units, sizes, strides[1] * x.shape[3], at, to, blocks, parts, partials, zeros, *room, totals
+    )
+    partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *w_shape[:3], len(zeros))
+    dw = partials[..., :filters].sum(axis=0, out=memory.empty(tuple(w_shape)))  # in the order of the blocks
+    return dw, totals[::parts].sum(axis=0)
+
+
 def packed(plan, scratch, w, flipped, b):
     """The bias in whole vectors, the filters in panels, and room for a view per thread."""
     sizes, phases = plan[:2]
@@ -378,7 +407,7 @@ def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algo
         winograd.conv2d(x, w, b, y, pads=pads, relu=relu, affine=affine, stats=mean_var)
     else:
         threads = numba.get_num_threads()
-        shares = SHARES if stats else threads  # a band's statistics are summed in one: no band may follow the threads
+        shares = max(SHARES) if stats else threads  # a band's statistics are summed in one: so not by threads
         plan = _plan("forward", x.shape, shape, window, strides, pads, threads, shares)
         _run(*plan, x, w, False, b, relu, affine, y, mean_var)
     return (y, *mean_var) if stats else y
@@ -387,7 +416,8 @@ def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algo
 def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
     strides, pads = integers(strides, pads)
     window, x_shape = w.shape[:2], tuple(x_shape)
-    chosen = choose(algorithm, x_shape[1:3], window, strides, dy.shape[3], x_shape[3])
+    size = winograd.reached(dy.shape[1:3], window[0], pads, x_shape[1:3])
+    chosen = choose(algorithm, size, window, strides, dy.shape[3], x_shape[3])
     dx = memory.empty(x_shape)
     if dx.size == 0:
         return dx

@@ -17,7 +17,7 @@ A task of `conv.py` or `winograd.py` leaves its part of the image where the pool
 Other windows, and 5x5 tiles of images larger than a block: conv2d, then max_pool.
 
 Backward, the gradient before the pooling is four times as large as the one after it. Where two kernels read it, for dx
-and dw, it is written. A first layer needs no dx: there a band of it is made in the L1 cache and read by dw at once.
+and dw, it is written. A first layer needs no dx: there a band of it is made in the L2 cache and read by dw at once.
 """
 
 import math
@@ -25,6 +25,7 @@ import math
 import numba
 import numpy as np
 from numba import njit, prange
+from numba.extending import overload
 
 from . import conv, memory, pool2x2, winograd
 from .activation import INNER, PARALLEL
@@ -33,12 +34,12 @@ from .dense import affine_vectors
 from .plan import choose
 from .pool import dropping, max_pool, max_pool_grad
 from .pool import flat as flat_of
-from .pool2x2 import Pooling, Scatter, drop_piece, pool_row, scale_row
-from .simd import ROWS, whole_vectors
+from .pool2x2 import Pooling, Scatter, drop_piece, pool_row, scale_row, scatter_rows
+from .simd import ROWS
 from .vector import STAMP
 from .winograd import NO_FLOOR, VARIANTS, ZERO, flat
 
-L1 = 1 << 12  # floats: 16 KiB, half of a usual L1 cache
+BAND = 1 << 14  # floats of a band: 64 KiB, in the L2 cache; smaller ones cost more sweeps than they save
 
 
 @njit(**INNER)
@@ -81,6 +82,14 @@ def _drop_tiles(y, argmax, g, tile, last, threshold, keep, step, stream, k0, k1)
         t += together
 
 
+@overload(conv.fill_band)
+def _fill_band(dy, source, start, rows, columns, filters):
+    def before_pooling(dy, source, start, rows, columns, filters):  # rows and columns are even
+        scatter_rows(dy, source, start // 4, rows // 2, columns, filters)
+
+    return before_pooling if getattr(source, "instance_class", None) is Scatter else None
+
+
 def _compile(stamp):
     """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of other files."""
 
@@ -106,8 +115,8 @@ def _compile(stamp):
         for task in prange(-(-count // block)):
             t, tile = numba.get_thread_id(), task * block
             last, following = min(tile + block, count), min(tile + 2 * block, count)
-            winograd.forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, pooling, yg,
-                             vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+            winograd.forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, pooling,
+                             yg, vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
             if drops:
                 _drop_tiles(y, pooling.argmax, yg, tile, last, threshold, keep, step, stream, k0, k1)
 
@@ -223,27 +232,11 @@ def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, al
 
 def _weight_grad_alone(dy, argmax, y, x, shape, w, strides, pads, rate):
     """dw and db, where nobody needs dx: the gradient before the pooling stays in the cache."""
-    threads = numba.get_num_threads()
-    plan = conv.weight_grad_plan(x.shape[1:], shape[1:], w.shape[:2], strides, pads, L1, 2)
-    sizes, at, to, view, panels = plan
-    units, zeros = len(x) * sizes.bands, np.zeros(whole_vectors(shape[3]), np.float32)
-    blocks = min(units, conv.BLOCKS)
-    parts = -(-threads // blocks)
-    partials = memory.scratch(1, blocks * len(at) * len(zeros)).reshape(-1)
-    room = (memory.scratch(threads, size) for size in (view, panels, sizes.band * sizes.y_width * shape[3]))
-    totals = memory.empty((blocks * parts, shape[3]))
-    _weight_grad(
-        flat(x), flat(dy), flat_of(argmax, np.uint8), flat(y), np.float32(1 / (1 - rate)), units, sizes,
-        strides[1] * x.shape[3], at, to, blocks, parts, partials, zeros, *room, totals,
-    )  # fmt: skip
-    partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *w.shape[:3], len(zeros))
-    dw = partials[..., : shape[3]].sum(axis=0, out=memory.empty(w.shape))  # in the order of the blocks
-    return dw, totals[::parts].sum(axis=0)
+    given = flat(dy), flat_of(argmax, np.uint8), flat(y), np.float32(1 / (1 - rate))
+    return conv.weight_grad_alone(_weight_grad, given, x, shape, w.shape, strides, pads, BAND, 2)
 
 
-def conv2d_max_pool_grad(
-    dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)
-):
+def conv2d_max_pool_grad(dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)):
     strides, pads = integers(strides, pads)
     shape = output_shape(x.shape, w.shape, strides, pads)
     even = _even(shape)

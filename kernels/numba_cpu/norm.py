@@ -257,6 +257,14 @@ def grad_factors(sums, var, gamma, eps, m):
     return both, factors
 
 
+def grad_sums(dy, x, mean):
+    """Parts of sum dy and of sum dy (x - mean) per channel; dy, x flat, channels last -> (2, parts, C)"""
+    channels = len(mean)
+    sums = empty((2, block_count(x.size), fold(channels) * channels))
+    _grad_sums_last(dy, x, *_wide(1, mean), channels, sums)
+    return sums.reshape(2, -1, channels)
+
+
 def _wide(b, *values):
     """Values per channel as values per element of a wide row of whole (C, B) rows, float32: one row for each."""
     channels = len(values[0])
@@ -296,17 +304,16 @@ def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
     blocks, flat_dy, flat_x = block_count(x.size), dy.reshape(-1), x.reshape(-1)
     mean = np.ascontiguousarray(mean, np.float32)
     if b == 1:
-        sums = empty((2, blocks, fold(c) * c))
-        _grad_sums_last(flat_dy, flat_x, *_wide(1, mean), c, sums)
+        sums = grad_sums(flat_dy, flat_x, mean)
     else:
         sums = empty((2, a, c))
         _grad_sums_segments(flat_dy, flat_x, mean, b, blocks, sums[0], sums[1])
-    given, factors = grad_factors(sums.reshape(2, -1, c), var, gamma, eps, a * b)
+    given, factors = grad_factors(sums, var, gamma, eps, a * b)
     if not batch_stats:
         factors[1:] = 0  # mean and variance are given, not x's own
     dx, wide = empty(x.shape), _wide(b, mean, *factors)
     if relu:
-        totals = sums[0]
+        totals = sums[0].reshape(blocks, -1)
         _grad_map_relu_blocks(flat_dy, flat_x, *wide, dx.reshape(-1), c, totals)
         return dx, *given, totals.reshape(-1, c).sum(axis=0)
     _grad_map_blocks(flat_dy, flat_x, *wide, dx.reshape(-1), c * b, blocks)

@@ -1,34 +1,45 @@
-"""Batch norm along the last axis and max-pooling in one: 2x2 windows by pool2x2.py, any others in two steps."""
+"""Batch norm, along the last axis or the rows, and max-pooling in one: 2x2 windows in single passes, others in two."""
 
 import numpy as np
 
-from . import norm, pool, pool2x2
-from .memory import empty
+from . import norm, pool, pool2x2, pool2x2_grad
+from .activation import relu_bias_grad
+from .memory import empty, flat
 
 
-def _as_acb(x):
-    """Images (N, H, W, C) as (A, C, 1)."""
-    return x.reshape(-1, x.shape[3], 1)
+def _as_acb(x, axis):
+    """Images (N, H, W, C) as (A, C, 1), or for axis=1 as (N, H, W*C)."""
+    n, h, w, c = x.shape
+    return x.reshape(n, h, w * c) if axis == 1 else x.reshape(n * h * w, c, 1)
 
 
-def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, rate=0.0, key=None):
+def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
     if pool2x2.fits(window, strides, pads):
-        return pool.pool_2x2(x, mean, norm.scale_of(var, gamma, eps), beta, rate, key)
-    y = norm.batch_norm(_as_acb(x), mean, var, gamma, beta, eps=eps).reshape(x.shape)
+        return pool.pool_2x2(x, pool2x2.along(axis, mean, norm.scale_of(var, gamma, eps), beta), rate, key)
+    y = norm.batch_norm(_as_acb(x, axis), mean, var, gamma, beta, eps=eps).reshape(x.shape)
     return pool.max_pool(y, window=window, strides=strides, pads=pads, rate=rate, key=key)
 
 
-def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, rate=0.0):
-    tiled = pool2x2.fits(window, strides, pads) and x.shape[1] % 2 == x.shape[2] % 2 == 0
-    if not tiled:  # pixels in no window, or in several
+def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
+    if not pool2x2.fits(window, strides, pads):  # pixels in several windows
         dy = pool.max_pool_grad(dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
-        given = _as_acb(dy), _as_acb(x), mean, var, gamma
-        dx, *rest = norm.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
-        return dx.reshape(x.shape), *rest
-    size, dx, mean, keep = pool2x2.size_of(x.shape), empty(x.shape), pool.flat(mean), np.float32(1 / (1 - rate))
-    given = pool.flat(dy), pool.flat(argmax, np.uint8), keep, pool.flat(x), size, mean
-    sums = empty((2, pool2x2.blocks(size), size.channels))
-    pool2x2.sums(*given, sums)
-    (dgamma, dbeta), factors = norm.grad_factors(sums, var, gamma, eps, x.size // size.channels)
-    pool2x2.grad(*given, *factors, dx.reshape(-1), sums[0])
-    return dx, dgamma, dbeta, sums[0].sum(axis=0)
+        given = _as_acb(dy, axis), _as_acb(x, axis), mean, var, gamma
+        dx, *rest = norm.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=axis != 1)
+        dx = dx.reshape(x.shape)
+        if axis == 1:
+            dx, db = relu_bias_grad(dx, x)
+            rest.append(db)
+        return dx, *rest
+    size, dx = pool2x2.size_of(x.shape), empty(x.shape)
+    given = flat(dy), pool.flat(argmax, np.uint8), np.float32(1 / (1 - rate)), flat(x), size
+    blocks = pool2x2.blocks(size)
+    totals = empty((blocks, size.channels))
+    if axis == 1:
+        sums = empty((2, size.images, size.height))
+        pool2x2_grad.sums_of_rows(*given, *pool2x2.along(axis, mean), sums, blocks)
+    else:
+        sums = empty((2, blocks, size.channels))
+        pool2x2_grad.sums_of_channels(*given, flat(mean), sums)
+    (dgamma, dbeta), factors = norm.grad_factors(sums, var, gamma, eps, x.size // len(mean))
+    pool2x2_grad.grad(*given, pool2x2.along(axis, mean, *factors), dx.reshape(-1), totals)
+    return dx, dgamma, dbeta, totals.sum(axis=0)

@@ -8,9 +8,9 @@ and every vector of channels or filters (arithmetic is a third of it, loads, sto
     winograd    tiles * points * (C * vectors(O) + TRANSFORM * (vectors(C) + vectors(O)))
 
 So Winograd wins where C and O are large against TRANSFORM, and where its tiles fit the image. For 3x3 windows it has
-two variants and takes the one with less to do: a 14 x 14 image is 16 tiles of 4x4 with 36 points each or 9 of 5x5 with
-49, 576 or 441 products; an 11 x 11 image is 9 tiles either way, 324 or 441. Not counted: the filters' transform, which
-a batch shares. The kernels ask `choose` at every call, and `plan_conv2d` tells what they will do.
+three variants and takes the one with less to do: a 14 x 14 image is 25 tiles of 3x3 with 25 points each, 16 of 4x4 with
+36 or 9 of 5x5 with 49, 625, 576 or 441 products; an 11 x 11 image is 400, 324 or 441. Not counted: the filters'
+transform, which a batch shares. The kernels ask `choose` at every call, and `plan_conv2d` tells what they will do.
 """
 
 from functools import lru_cache
@@ -61,7 +61,7 @@ def choose(algorithm: str, out_size, window, strides, channels: int, filters: in
         raise ValueError(f"conv2d: expected algorithm one of {', '.join(ALGORITHMS)}, received {algorithm!r}")
     if algorithm == "winograd" and not exists:
         raise ValueError(
-            "conv2d: expected strides (1, 1) and a 3x3 or 5x5 window for algorithm 'winograd', received strides "
+            "conv2d: expected strides (1, 1) and a 2x2, 3x3 or 5x5 window for algorithm 'winograd', received strides "
             f"{tuple(strides)} and a {window[0]}x{window[1]} window; use algorithm='auto'"
         )
     if algorithm != "auto" or not exists:
@@ -80,14 +80,14 @@ def plan_conv2d(x_shape, w_shape, strides, pads, algorithm="auto") -> ConvPlan:
     steps, threads = [], numba.get_num_threads()
     for kernel, out_size, c, o in (
         ("forward", y_shape[1:3], channels, filters),
-        ("input_grad", (height, width), filters, channels),
+        ("input_grad", winograd.reached(y_shape[1:3], kh, pads, (height, width)), filters, channels),
         ("weight_grad", y_shape[1:3], channels, filters),
     ):
         chosen = choose(algorithm, tuple(out_size), (kh, kw), strides, c, o)
         if chosen == "winograd":
             variant = winograd.variant(out_size, kh)
             products, tile = n * variant.products(out_size), str(variant)
-            memory = winograd.workspace(kernel, x_shape, y_shape, kh, threads)
+            memory = winograd.workspace(kernel, x_shape, y_shape, kh, pads, threads)
         else:
             products, tile = n * y_shape[1] * y_shape[2] * kh * kw, f"{ROWS} x {WIDTH} sums"
             memory = conv.workspace(kernel, x_shape, y_shape, (kh, kw), strides, pads, threads)

@@ -159,14 +159,12 @@ def flat(array, dtype=np.float32):
     return np.ascontiguousarray(array, dtype).reshape(-1)
 
 
-def pool_2x2(x, mean, scale, beta, rate, key):
-    """y and argmax of scale (x - mean) + beta, for windows of 2x2."""
+def pool_2x2(x, norm, rate, key):
+    """y and argmax of (x - mean) scale + beta, norm = pool2x2.along(axis, mean, scale, beta); for windows of 2x2."""
     n, h, w, c = x.shape
     y, argmax, size = empty((n, h // 2, w // 2, c)), empty((n, h // 2, w // 2, c), np.uint8), pool2x2.size_of(x.shape)
-    pool2x2.pool(
-        flat(x), size, flat(mean), flat(scale), flat(beta), y.reshape(-1), argmax.reshape(-1),
-        pool2x2.blocks(size), *dropping(rate, key),
-    )  # fmt: skip
+    to = y.reshape(-1), argmax.reshape(-1)
+    pool2x2.pool(flat(x), size, norm, *to, pool2x2.blocks(size), *dropping(rate, key))
     return y, argmax
 
 
@@ -180,7 +178,7 @@ def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
     x = np.ascontiguousarray(x, np.float32)
     if pool2x2.fits(window, strides, pads):
         none = np.zeros(x.shape[3])
-        return pool_2x2(x, none, none + 1, none, rate, key)
+        return pool_2x2(x, pool2x2.along(-1, none, none + 1, none), rate, key)
     shape, cells = (x.shape[0], *_out_size(x.shape, window, strides, pads), x.shape[3]), _cells(window)
     y, argmax = empty(shape), empty(shape, cells.dtype)
     _max_pool(x, y, argmax, cells, tuple(window), tuple(strides), (pads[0][0], pads[1][0]))

@@ -4,27 +4,31 @@
                              (or none)                    (or none)
 
 Why it is fast: a window's four pixels are read once, normalised, compared and dropped in registers, and a quarter of
-what was read is written. Apart, these three steps would read 2 1/2 and write 1 3/4 times as much. Backward reads x once
-for the two sums of the batch norm's gradient and once for the gradient itself, where the gradient of the pooling, of
-the batch norm, of the ReLU and of the bias are taken in one go.
+what was read is written. Apart, these three steps would read 2 1/2 and write 1 3/4 times as much. Backward through a
+batch norm is pool2x2_grad.py; without one it is here: y and the argmax say all, and x is not read again.
 
 A row of pooled pixels is a row of pairs in each of two image rows; an odd last row or column is in no window:
 
       a  b | a  b | ...     row 2i                cells      0  1
       c  d | c  d | ...     row 2i + 1                       2  3
+
+A batch norm has a number for each channel or for each row of the images: a vector for every pixel, or two numbers, one
+for a and b, one for c and d. `each` of vector.py takes one as the other, so both go through the same functions.
 """
 
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
+from numba.extending import overload
 
 from .activation import INNER, PARALLEL, block_count
+from .memory import flat
 from .random import fill_words
-from .vector import LANES, STAMP, byte, choose, load, prefetch, prefetch_to_write, splat, store, zero
+from .vector import LANES, STAMP, byte, choose, each, load, prefetch, prefetch_to_write, put, splat, store, zero
 
-LINE = 16  # floats of a cache line
 NO_CELL = 4  # the argmax of a dropped output
+INLINE = {**INNER, "forceinline": True}  # a call that counts references to six arrays costs as much as a short row
 
 
 class Pooling(NamedTuple):
@@ -50,8 +54,9 @@ class Scatter(NamedTuple):
 
 
 class Size(NamedTuple):
-    """Of a batch: rows and columns of an image of x, rows of y in all its images and in one, columns, channels."""
+    """Of a batch: images, rows and columns of one of x, rows of y in all images and in one, columns, channels."""
 
+    images: int
     height: int
     width: int
     rows: int
@@ -62,7 +67,7 @@ class Size(NamedTuple):
 
 def size_of(x_shape) -> Size:
     n, height, width, channels = x_shape
-    return Size(height, width, n * (height // 2), height // 2, width // 2, channels)
+    return Size(n, height, width, n * (height // 2), height // 2, width // 2, channels)
 
 
 def fits(window, strides, pads) -> bool:
@@ -73,6 +78,21 @@ def fits(window, strides, pads) -> bool:
 def blocks(size: Size) -> int:
     """How many blocks the rows of y are worked on in; from the shape alone: sums do not depend on the threads."""
     return max(1, min(block_count(4 * size.rows * size.columns * size.channels), size.rows))
+
+
+def along(axis, *values):
+    """A batch norm's values as the functions below take them: (C,) each, or (H, 1) for a number per row, axis=1."""
+    return tuple(flat(value).reshape(-1, 1) if axis == 1 else flat(value) for value in values)
+
+
+def of_row(values, row):
+    """What holds for a row of an image: the channels' values, or the row's number.  In njit code only."""
+    raise NotImplementedError
+
+
+@overload(of_row)
+def _of_row_any(values, row):
+    return (lambda values, row: values) if values.ndim == 1 else lambda values, row: values[row, 0]
 
 
 # ---- one pixel's channels: each function takes floats or vectors of them ---------------------------------------------
@@ -97,20 +117,20 @@ def _greatest_of(a, b, c, d):
 
 
 @njit(**INNER)
-def _greatest(a, b, c, d, mean, scale, beta):
-    """The same of the four normalised cells."""
-    a, b, c, d = (a - mean) * scale, (b - mean) * scale, (c - mean) * scale, (d - mean) * scale
-    return _greatest_of(a + beta, b + beta, c + beta, d + beta)
+def _normalised(x, norm):
+    mean, scale, beta = norm
+    return (x - mean) * scale + beta
 
 
 @njit(**INNER)
-def _winner(cell, a, b, c, d):
-    last = choose(cell == byte(a, 2), c, d)
-    return choose(cell == byte(a, 0), a, choose(cell == byte(a, 1), b, last))
+def _greatest(a, b, c, d, upper, lower):
+    """The same of the four normalised cells; a batch norm's values for the upper and for the lower two."""
+    a, b, c, d = _normalised(a, upper), _normalised(b, upper), _normalised(c, lower), _normalised(d, lower)
+    return _greatest_of(a, b, c, d)
 
 
 @njit(**INNER)
-def _kept(dy, cell, scale):
+def kept(dy, cell, scale):
     """dy through the dropout: 0 where the output was dropped."""
     return choose(cell == byte(dy, NO_CELL), zero(dy), dy * splat(dy, scale))
 
@@ -118,43 +138,74 @@ def _kept(dy, cell, scale):
 @njit(**INNER)
 def _before(dy, cell, keep, y):
     """dy through dropout, pooling and ReLU, at the cell that won: y is what came out of them."""
-    return choose(y > zero(dy), _kept(dy, cell, keep), zero(dy))
+    return choose(y > zero(dy), kept(dy, cell, keep), zero(dy))
 
 
 @njit(**INNER)
-def _flows(d, cell, number):
+def flows(d, cell, number):
     """d at the cell that won, 0 at the others."""
     return choose(cell == byte(d, number), d, zero(d))
-
-
-@njit(**INNER)
-def _before_relu(d, cell, number, x, mean, factor, a, b):
-    """The gradient at one of the four cells: of the batch norm, masked by the ReLU whose output is x."""
-    passed = choose(cell == byte(d, number), d, zero(d))
-    dx = (passed - a - (x - mean) * b) * factor
-    return choose(x > zero(x), dx, zero(x))
 
 
 # ---- forward ---------------------------------------------------------------------------------------------------------
 
 
+@njit(**INLINE)
+def ahead(i, size, o, j):
+    """Where to ask for memory while channels o.. of column j are worked on, in two rows that start at i.
+
+    The next two rows, share after share: they come faster from end to end than in the order in which they are used.
+    """
+    share = LANES if o + LANES <= size.channels else 1
+    return i + 2 * (size.width * size.channels + o * size.columns + j * share)
+
+
+@njit(**INLINE)
+def ask_for(x, i, below):
+    """Prefetch two vectors' lengths of x from i on, and two from i + below on."""
+    prefetch(x, i)
+    prefetch(x, i + LANES)
+    prefetch(x, i + below)
+    prefetch(x, i + below + LANES)
+
+
+@njit(**INLINE)
+def ask_to_write(x, i, below):
+    prefetch_to_write(x, i)
+    prefetch_to_write(x, i + LANES)
+    prefetch_to_write(x, i + below)
+    prefetch_to_write(x, i + below + LANES)
+
+
 @njit(**INNER)
-def _pool_pixel(x, at, below, channels, mean, scale, beta, y, argmax, to):
-    """y[to : to + channels] from the pixels at `at` and `below`, and their right neighbours."""
-    whole = channels // LANES * LANES
+def _at(like, norm, row, o):
+    """What normalises the channels from o on in a row of an image."""
+    mean, scale, beta = norm
+    return each(like, of_row(mean, row), o), each(like, of_row(scale, row), o), each(like, of_row(beta, row), o)
+
+
+@njit(**INLINE)
+def _normed_channels(like, x, at, size, norm, row, o, y, argmax, to):
+    """A row of y from row `row` of an image, at x[at], and the one below: its channels from o on, as many as `like`."""
+    c, below = size.channels, size.width * size.channels
+    upper, lower = _at(like, norm, row, o), _at(like, norm, row + 1, o)
+    for j in range(size.columns):
+        i, k = at + 2 * j * c + o, to + j * c + o
+        ask_for(x, ahead(at, size, o, j), below)
+        a, b = each(like, x, i), each(like, x, i + c)
+        best, cell = _greatest(a, b, each(like, x, i + below), each(like, x, i + below + c), upper, lower)
+        put(y, k, best)
+        put(argmax, k, cell)
+
+
+@njit(**INLINE)
+def _normed_row(x, at, size, norm, row, y, argmax, to):
+    """The same of all channels, vector by vector: what normalises them is loaded once for a row."""
+    whole = size.channels // LANES * LANES
     for o in range(0, whole, LANES):
-        i, k = at + o, below + o
-        best, cell = _greatest(
-            load(x, i), load(x, i + channels), load(x, k), load(x, k + channels),
-            load(mean, o), load(scale, o), load(beta, o),
-        )  # fmt: skip
-        store(y, to + o, best)
-        store(argmax, to + o, cell)
-    for o in range(whole, channels):
-        i, k = at + o, below + o
-        y[to + o], argmax[to + o] = _greatest(
-            x[i], x[i + channels], x[k], x[k + channels], mean[o], scale[o], beta[o]
-        )
+        _normed_channels(load(x, at), x, at, size, norm, row, o, y, argmax, to)
+    for o in range(whole, size.channels):
+        _normed_channels(x[at], x, at, size, norm, row, o, y, argmax, to)
 
 
 @njit(**INNER)
@@ -223,74 +274,7 @@ def drop_blocks(y, argmax, none, blocks, threshold, scale, step, stream, k0, k1)
         drop(y[part], argmax[part], words, threshold, scale, none)
 
 
-# ---- backward --------------------------------------------------------------------------------------------------------
-
-
-@njit(**INNER)
-def _add_sums(dy, argmax, at, keep, x, i, k, channels, mean, s, q):
-    """s += dy, q += dy (x - mean), each dy with the x of the cell that won."""
-    whole = channels // LANES * LANES
-    for o in range(0, whole, LANES):
-        cell = load(argmax, at + o)
-        d = _kept(load(dy, at + o), cell, keep)
-        n, m = i + o, k + o
-        won = _winner(cell, load(x, n), load(x, n + channels), load(x, m), load(x, m + channels))
-        store(s, o, load(s, o) + d)
-        store(q, o, load(q, o) + d * (won - load(mean, o)))
-    for o in range(whole, channels):
-        cell = argmax[at + o]
-        d = _kept(dy[at + o], cell, keep)
-        n, m = i + o, k + o
-        s[o] += d
-        q[o] += d * (_winner(cell, x[n], x[n + channels], x[m], x[m + channels]) - mean[o])
-
-
-@njit(**INNER)
-def _grad_pixel(dy, argmax, at, keep, x, i, k, channels, mean, factor, a, b, dx, total):
-    """dx at the four cells of a pooled pixel; total += their sum."""
-    whole = channels // LANES * LANES
-    for o in range(0, whole, LANES):
-        cell, n, m = load(argmax, at + o), i + o, k + o
-        d = _kept(load(dy, at + o), cell, keep)
-        how = load(mean, o), load(factor, o), load(a, o), load(b, o)
-        d0 = _before_relu(d, cell, 0, load(x, n), *how)
-        d1 = _before_relu(d, cell, 1, load(x, n + channels), *how)
-        d2 = _before_relu(d, cell, 2, load(x, m), *how)
-        d3 = _before_relu(d, cell, 3, load(x, m + channels), *how)
-        store(dx, n, d0)
-        store(dx, n + channels, d1)
-        store(dx, m, d2)
-        store(dx, m + channels, d3)
-        store(total, o, load(total, o) + ((d0 + d1) + (d2 + d3)))
-    for o in range(whole, channels):
-        cell, n, m = argmax[at + o], i + o, k + o
-        d, how = _kept(dy[at + o], cell, keep), (mean[o], factor[o], a[o], b[o])
-        d0 = _before_relu(d, cell, 0, x[n], *how)
-        d1 = _before_relu(d, cell, 1, x[n + channels], *how)
-        d2 = _before_relu(d, cell, 2, x[m], *how)
-        d3 = _before_relu(d, cell, 3, x[m + channels], *how)
-        dx[n], dx[n + channels], dx[m], dx[m + channels] = d0, d1, d2, d3
-        total[o] += (d0 + d1) + (d2 + d3)
-
-
-@njit(**INNER)
-def _scatter_pixel(dy, argmax, at, keep, y, channels, dx, i, k, total):
-    """Without a batch norm: dy to the cell that won, where y > 0; total += dy."""
-    whole = channels // LANES * LANES
-    for o in range(0, whole, LANES):
-        cell, n, m = load(argmax, at + o), i + o, k + o
-        d = _before(load(dy, at + o), cell, keep, load(y, at + o))
-        store(dx, n, _flows(d, cell, 0))
-        store(dx, n + channels, _flows(d, cell, 1))
-        store(dx, m, _flows(d, cell, 2))
-        store(dx, m + channels, _flows(d, cell, 3))
-        store(total, o, load(total, o) + d)
-    for o in range(whole, channels):
-        cell, n, m = argmax[at + o], i + o, k + o
-        d = _before(dy[at + o], cell, keep, y[at + o])
-        dx[n], dx[n + channels] = _flows(d, cell, 0), _flows(d, cell, 1)
-        dx[m], dx[m + channels] = _flows(d, cell, 2), _flows(d, cell, 3)
-        total[o] += d
+# ---- backward, without a batch norm ----------------------------------------------------------------------------------
 
 
 @njit(**INNER)
@@ -306,120 +290,69 @@ def scatter_rows(dy, s, at, rows, width, channels):
                 k, n = a + j * channels + o, i + 2 * j * channels + o
                 cell, d = load(argmax, k), load(dy, k)
                 d = _before(d, cell, keep, load(y, k))
-                store(dz, n, _flows(d, cell, 0))
-                store(dz, n + channels, _flows(d, cell, 1))
-                store(dz, n + below, _flows(d, cell, 2))
-                store(dz, n + below + channels, _flows(d, cell, 3))
+                store(dz, n, flows(d, cell, 0))
+                store(dz, n + channels, flows(d, cell, 1))
+                store(dz, n + below, flows(d, cell, 2))
+                store(dz, n + below + channels, flows(d, cell, 3))
                 sums = sums + d
             store(total, o, sums)
         for o in range(whole, channels):
             for j in range(columns):
                 k, n = a + j * channels + o, i + 2 * j * channels + o
                 d = _before(dy[k], argmax[k], keep, y[k])
-                dz[n], dz[n + channels] = _flows(d, argmax[k], 0), _flows(d, argmax[k], 1)
-                dz[n + below], dz[n + below + channels] = _flows(d, argmax[k], 2), _flows(d, argmax[k], 3)
+                dz[n], dz[n + channels] = flows(d, argmax[k], 0), flows(d, argmax[k], 1)
+                dz[n + below], dz[n + below + channels] = flows(d, argmax[k], 2), flows(d, argmax[k], 3)
                 total[o] += d
 
 
 @njit(**INNER)
-def _start(s, r):
+def start(s, r):
     """Where the window of the first pixel in row r of y starts in x."""
     return (r // s.image_rows * s.height + r % s.image_rows * 2) * s.width * s.channels
 
 
 @njit(**INNER)
-def _ask_for(x, i, below, n):
-    """Prefetch n floats of x from i on, and n from i + below on."""
-    for k in range(0, n, LINE):
-        prefetch(x, i + k)
-        prefetch(x, i + below + k)
-
-
-@njit(**INNER)
-def _ask_to_write(x, i, below, n):
-    for k in range(0, n, LINE):
-        prefetch_to_write(x, i + k)
-        prefetch_to_write(x, i + below + k)
-
-
-@njit(**INNER)
 def _clear_rest(dx, s, r):
     """dx = 0 where no window is: in an odd last column, and after an image's last row of windows in an odd last row."""
-    line, start = s.width * s.channels, _start(s, r)
+    line, i = s.width * s.channels, start(s, r)
     for row in range(2):
-        rest = dx[start + row * line + 2 * s.columns * s.channels : start + (row + 1) * line]
-        for i in range(rest.size):
-            rest[i] = 0
+        rest = dx[i + row * line + 2 * s.columns * s.channels : i + (row + 1) * line]
+        for k in range(rest.size):
+            rest[k] = 0
     if r % s.image_rows == s.image_rows - 1 and s.height % 2:
-        rest = dx[start + 2 * line : start + 3 * line]
-        for i in range(rest.size):
-            rest[i] = 0
+        rest = dx[i + 2 * line : i + 3 * line]
+        for k in range(rest.size):
+            rest[k] = 0
 
 
 def _compile(stamp):
     """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of simd.py."""
 
     @njit(**PARALLEL)
-    def pool(x, size, mean, scale, beta, y, argmax, blocks, drops, threshold, keep, step, stream, k0, k1):
+    def pool(x, size, norm, y, argmax, blocks, drops, threshold, keep, step, stream, k0, k1):
         _ = stamp
-        line, c, below = size.columns * size.channels, size.channels, size.width * size.channels
+        line = size.columns * size.channels
         for task in prange(blocks):
             words = np.empty(line + 8, np.uint32)
             for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
-                to, start = r * line, _start(size, r)
-                for j in range(size.columns):
-                    i = start + 2 * j * c
-                    _ask_for(x, i + 2 * below, below, 2 * c)
-                    _pool_pixel(x, i, i + below, c, mean, scale, beta, y, argmax, to + j * c)
+                to = r * line
+                _normed_row(x, start(size, r), size, norm, r % size.image_rows * 2, y, argmax, to)
                 if drops:
                     drop_piece(y, argmax, to, line, words, threshold, keep, step, stream, k0, k1)
 
     @njit(**PARALLEL)
-    def sums(dy, argmax, keep, x, size, mean, totals):
-        _ = stamp
-        c, below, blocks = size.channels, size.width * size.channels, totals.shape[1]
-        for task in prange(blocks):
-            s, q = totals[0, task], totals[1, task]
-            s[:] = 0
-            q[:] = 0
-            for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
-                start = _start(size, r)
-                for j in range(size.columns):
-                    at, i = (r * size.columns + j) * c, start + 2 * j * c
-                    _ask_for(x, i + 2 * below, below, 2 * c)
-                    _add_sums(dy, argmax, at, keep, x, i, i + below, c, mean, s, q)
-
-    @njit(**PARALLEL)
-    def grad(dy, argmax, keep, x, size, mean, factor, a, b, dx, totals):
-        _ = stamp
-        c, below, blocks = size.channels, size.width * size.channels, totals.shape[0]
-        for task in prange(blocks):
-            total = totals[task]
-            total[:] = 0
-            for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
-                start = _start(size, r)
-                for j in range(size.columns):
-                    at, i = (r * size.columns + j) * c, start + 2 * j * c
-                    _ask_for(x, i + 2 * below, below, 2 * c)
-                    _ask_to_write(dx, i + 2 * below, below, 2 * c)
-                    _grad_pixel(dy, argmax, at, keep, x, i, i + below, c, mean, factor, a, b, dx, total)
-
-    @njit(**PARALLEL)
     def scatter(dy, argmax, keep, y, dx, size, totals):
         _ = stamp
-        c, below, blocks = size.channels, size.width * size.channels, totals.shape[0]
+        blocks = totals.shape[0]
         for task in prange(blocks):
             total = totals[task]
             total[:] = 0
             for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
-                start = _start(size, r)
-                for j in range(size.columns):
-                    at, i = (r * size.columns + j) * c, start + 2 * j * c
-                    _ask_to_write(dx, i + 2 * below, below, 2 * c)
-                    _scatter_pixel(dy, argmax, at, keep, y, c, dx, i, i + below, total)
+                rows = Scatter(argmax, y, keep, dx[start(size, r) :], total)
+                scatter_rows(dy, rows, r * size.columns * size.channels, 1, size.width, size.channels)
                 _clear_rest(dx, size, r)
 
-    return pool, sums, grad, scatter
+    return pool, scatter
 
 
-pool, sums, grad, scatter = _compile(STAMP)
+pool, scatter = _compile(STAMP)

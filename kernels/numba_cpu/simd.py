@@ -85,7 +85,9 @@ def choose_tile(triple: str, cpu: str, features: str) -> Tile:
 
 TILE = choose_tile(*cpu_target.target_context.codegen().magic_tuple())
 INNER = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called by compiled code only
+LINE = 16  # floats of a cache line
 LANES, ROWS, SHORT, WIDTH = TILE.lanes, TILE.rows, TILE.short, TILE.vectors * TILE.lanes
+AHEAD = 2 * ROWS  # rows of sums from those that are computed to those whose memory is asked for
 
 
 def stamp(*stems: str) -> str:
@@ -467,6 +469,19 @@ def pack(source, start, k_step, o_step, depth, filters, panels, first, row, tota
         column += width
 
 
+@intrinsic
+def _ask_to_write(typingctx, x, i):
+    """Ask for the cache line of x[i], which will be written soon."""
+    floats, integer = types.float32[::1], types.int64
+
+    def codegen(context, builder, signature, arguments):
+        array, index = arguments
+        emit_prefetch(builder, builder.gep(context.make_array(floats)(context, builder, array).data, [index]), 1, 2)
+        return context.get_dummy_value()
+
+    return types.void(floats, integer), codegen
+
+
 @njit(**INNER)
 def sweep(a, a0, at, count, a_line, a_step, b, b0, b_step, lines, columns,
           seed, seed0, seed_step, floor, y, y0, to, filters):  # fmt: skip
@@ -481,6 +496,9 @@ def sweep(a, a0, at, count, a_line, a_step, b, b0, b_step, lines, columns,
         panel, step = (b0 + column, b_step) if b_step else (b0 + column * lines * columns, width)
         for m in range(0, count, ROWS):
             rows, seed_m = min(ROWS, count - m), seed0 + m * seed_step + column
+            for k in range(m + AHEAD, min(m + AHEAD + ROWS, count)):
+                for o in range(0, width, LINE):
+                    _ask_to_write(y, y0 + to[k] + column + o)
             if full:
                 wide(a, a0, at, m, rows, a_line, a_step, b, panel, step, lines, columns,
                      seed, seed_m, seed_step, floor, y, y0 + column, to, left)  # fmt: skip

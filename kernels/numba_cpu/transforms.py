@@ -51,10 +51,13 @@ def _pairs_of(*points):
     return tuple(sign * Fraction(a) for a in points for sign in (1, -1))
 
 
-VARIANTS = (
+VARIANTS = (  # of the same window in the order of their errors
+    Variant(7, 2, (Fraction(0), *_pairs_of(1, 2, "1/2"))),
+    Variant(3, 3, _pairs_of("3/8", "5/4")),
     Variant(4, 3, (Fraction(0), *_pairs_of("5/8", "3/2"))),
     Variant(5, 3, _pairs_of("1/4", "7/8", "7/4")),
     Variant(4, 5, (Fraction(0), *_pairs_of(1, 2, "1/2"))),
+    Variant(5, 5, _pairs_of("1/4", "5/8", "5/4", 2)),
 )
 WINDOWS = tuple(sorted({v.taps for v in VARIANTS}))
 

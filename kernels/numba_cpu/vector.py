@@ -13,9 +13,10 @@ Why: LLVM turns a plain loop into vectors by itself, but takes several at once; 
 that loop, and its remainder is slow. Here a vector is what is written. Every operation does to each lane what it does
 to a float, in the same order and rounding: both halves of a loop agree to the bit, and nothing is ever reordered.
 
-      floats   load, store, zero, splat;  + - *;  > <= !=;  choose
+      floats   load, store, zero, splat;  + - *;  > <= !=;  choose;  across
       bytes    load, store, byte;  ==;  choose            one per lane: the cells of an argmax
       masks    |;  choose                                 what comparisons give
+      each, put                                           load and store of a function that serves both loops
 """
 
 import hashlib
@@ -111,7 +112,7 @@ def _prefetch(write):
 prefetch, prefetch_to_write = _prefetch(0), _prefetch(1)
 
 
-# ---- constants: of the kind of `like`, which is a number or a vector -------------------------------------------------
+# ---- of the kind of `like`, which is a number or a vector ------------------------------------------------------------
 
 
 def _filled(kind, to_llvm):
@@ -143,6 +144,16 @@ def splat(like, number):
     raise NotImplementedError
 
 
+def each(like, of, i):
+    """of[i : i + LANES] or of[i], as `like` is a vector or a float; a number `of` in every lane.  In njit code only."""
+    raise NotImplementedError
+
+
+def put(x, i, value):
+    """x[i : i + LANES] = value or x[i] = value: what `each` has read.  In njit code only."""
+    raise NotImplementedError
+
+
 def byte(like, number):
     """The small whole number as uint8, for `like`.  In njit code only."""
     raise NotImplementedError
@@ -161,6 +172,24 @@ def choose(condition, a, b):
 @overload(splat)
 def _splat_any(like, number):
     return (lambda like, number: _floats(number)) if isinstance(like, Vector) else lambda like, number: number
+
+
+@overload(each)
+def _each_any(like, of, i):
+    if not isinstance(of, types.Array):
+        return lambda like, of, i: splat(like, of)
+    return (lambda like, of, i: load(of, i)) if isinstance(like, Vector) else lambda like, of, i: of[i]
+
+
+@overload(put)
+def _put_any(x, i, value):
+    if isinstance(value, Vector):
+        return lambda x, i, value: store(x, i, value)
+
+    def put_one(x, i, value):
+        x[i] = value
+
+    return put_one
 
 
 @overload(byte)
@@ -186,6 +215,32 @@ def _choose_any(condition, a, b):
     if isinstance(condition, Vector):
         return lambda condition, a, b: _select(condition, a, b)
     return lambda condition, a, b: a if condition else b
+
+
+@intrinsic
+def _sum_lanes(typingctx, vector):
+    def codegen(context, builder, signature, arguments):
+        (value,) = arguments
+        n = LANES
+        while n > 1:  # the upper half to the lower one
+            undefined = ir.Constant(value.type, ir.Undefined)
+            places = [ir.Constant(ir.VectorType(ir.IntType(32), n // 2), list(half))
+                      for half in (range(n // 2), range(n // 2, n))]  # fmt: skip
+            value = builder.fadd(*(builder.shuffle_vector(value, undefined, half) for half in places))
+            n //= 2
+        return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+
+    return (types.float32(vector), codegen) if vector == FLOATS else None
+
+
+def across(value):
+    """The sum of a vector's lanes, half to half; a float is its own sum.  In njit code only."""
+    raise NotImplementedError
+
+
+@overload(across)
+def _across_any(value):
+    return (lambda value: _sum_lanes(value)) if isinstance(value, Vector) else lambda value: value
 
 
 def _define(symbol, kind, result, emit):

@@ -31,25 +31,33 @@ The tiles of a block, from several images if these are small, are a multiple of 
 lie in a usual L2 cache of 1 MB. While the products run, the next block's patches are fetched from memory
 (`_prefetch_tiles`).
 
-For 3x3 windows there are two variants, tiles of 4x4 outputs from 36 points and of 5x5 from 49: `variant` takes the one
-that needs fewer products for the image, which depends on what is left over at its edge.
+For 3x3 windows there are three variants, tiles of 3x3 outputs from 25 points, of 4x4 from 36 and of 5x5 from 49, and
+for 5x5 windows two: `variant` takes the one that needs fewer products for the image, which depends on what is left over
+at its edge; larger tiles have larger errors and must be worth it.
 
 Error against float64, N(0,1) weights, 32 to 64 channels; RMS and largest, as fractions of the result's own:
 
                             images N(0,1)                 images after ReLU             im2col, for comparison
+    F(7x7, 2x2)  y, dx      3.0e-6 - 4.1e-6 1.5e-5        2.5e-6 - 3.4e-6 1.3e-5
+                 dw         2.2e-6          2.2e-6        2.0e-7          8e-7
+    F(3x3, 3x3)  y, dx      3.4e-7 - 4.4e-7 1.1e-6        3.0e-7 - 3.9e-7 7e-7
+                 dw         3.3e-7          4e-7          0.9e-7          2.1e-7
     F(4x4, 3x3)  y, dx      6e-7 - 8e-7     1.8e-6        5e-7 - 7e-7     1.5e-6        4e-7     1.0e-6
                  dw         6e-7            7e-7          0.7e-7          2.6e-7        3e-7     0.4e-6
     F(5x5, 3x3)  y, dx      1.2e-6 - 1.6e-6 6e-6          1.0e-6 - 1.3e-6 5e-6
                  dw         1.1e-6          1.4e-6        1.0e-7          4e-7
     F(4x4, 5x5)  y, dx      2.5e-6 - 3.2e-6 7e-6          2.1e-6 - 2.7e-6 6e-6          5e-7     1.5e-6
                  dw         2.2e-6          4e-6          1.5e-7          9e-7          5e-7     0.7e-6
+    F(5x5, 5x5)  y, dx      6.0e-6 - 7.8e-6 2.3e-5        5.0e-6 - 6.6e-6 1.7e-5
+                 dw         5.8e-6          1.1e-5        3.6e-7          2.2e-6
 
-A NaN or infinity in x stays within the tiles whose patches hold it: at most 4 px beyond the outputs that read it.
+A NaN or infinity in x stays within the tiles whose patches hold it: at most 6 px beyond the outputs that read it.
 
 Sources: Toom 1963, Cook 1966; Winograd 1980; Lavin & Gray 2016, "Fast algorithms for convolutional neural networks";
 Barabasz et al. 2020, "Error analysis and improving the accuracy of Winograd convolution". The points for 3x3 were
 searched among pairs +-a of few bits, which save additions, for the least error: that of 4x4 tiles is 0.7 times that of
 the usual 0, +-1, 1/2, -2, and three pairs without 0 serve 5x5 tiles better (1.1e-6) than two pairs and 0 (1.5e-6).
+Those of the other tiles likewise.
 """
 
 import math
@@ -72,6 +80,7 @@ from .simd import (
     I32,
     LANES,
     ROWS,
+    SHORT,
     TILE,
     WIDTH,
     _vector_pointer,
@@ -79,6 +88,7 @@ from .simd import (
     pack,
     product_kernel,
     stamp,
+    tiles,
     whole_vectors,
 )
 from .transforms import (
@@ -95,8 +105,9 @@ from .transforms import (
 
 BLOCK = 2 * ROWS  # tiles whose points are in the cache together
 BLOCKS = 8  # partial sums of a weight gradient
-SHARES = 8  # threads that find work in a small batch. Not the actual number: a block's statistics are summed in one
+SHARES = (2, 4, 8)  # threads that should find equal work. Not the actual number: a block's statistics are summed in one
 LINE = 16  # floats of a cache line
+WORTH = 1.1  # larger rounding errors must save so many times the products
 SEGMENT = 8  # tiles side by side whose columns are transformed together
 GRADIENT_ROWS = min(TILE.rows, 8)  # rows are channels here: 8 divide them, 14 would leave rows idle
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
@@ -143,11 +154,10 @@ def _pixel_rows(table, x, n, h, w, count, g, zeros, spare):
     nothing: such rows are copied.
     """
     for r in range(table.size):
-        start = ((n * g.height + h + r) * g.width + w) * g.channels
+        start, copy = ((n * g.height + h + r) * g.width + w) * g.channels, r * (count * g.channels + g.padded)
         if not 0 <= h + r < g.height:
             table[r] = address_of(zeros, 0)
         elif start + (count - 1) * g.channels + g.padded > len(x):
-            copy = r * (count * g.channels + g.padded)
             copy_floats(spare, copy, x, start, count * g.channels)
             table[r] = address_of(spare, copy)
         else:
@@ -282,21 +292,31 @@ def _prefetch_tiles(x, g, tile, last, size, share, shares):
 
 
 _wide, _narrow = product_kernel(ROWS, TILE.vectors, False), product_kernel(ROWS, 1, False)
+_short_wide, _short_narrow = product_kernel(SHORT, TILE.vectors, False), product_kernel(SHORT, 1, False)
 _add_wide, _add_narrow = product_kernel(GRADIENT_ROWS, TILE.vectors, True), product_kernel(GRADIENT_ROWS, 1, True)
 
 
 @njit(**INNER)
-def _product(v, v0, xg, count, u, u0, m, m0, yg, panel):
-    """m (count, panel) = v u for one point: v (count, C), u (C, panel) in panels of at most WIDTH."""
+def _product(v, v0, xg, count, tall, u, u0, m, m0, yg, panel):
+    """m (count, panel) = v u for one point: v (count, C), u (C, panel) in panels of at most WIDTH.
+
+    The micro-kernel takes `tall` tiles of ROWS rows, then short ones.
+    """
     done = 0
     while done < panel:
-        width = WIDTH if panel - done > WIDTH - LANES else LANES
-        for t in range(0, count, ROWS):
-            a, y, used = v0 + t * xg.padded, m0 + t * yg.padded + done, min(ROWS, count - t)
+        width, a, y, left = WIDTH if panel - done > WIDTH - LANES else LANES, v0, m0 + done, count
+        for _ in range(tall):
             if width == WIDTH:
-                _wide(v, a, xg.padded, 1, u, u0, width, m, y, yg.padded, used, xg.channels)
+                _wide(v, a, xg.padded, 1, u, u0, width, m, y, yg.padded, min(ROWS, left), xg.channels)
             else:
-                _narrow(v, a, xg.padded, 1, u, u0, width, m, y, yg.padded, used, xg.channels)
+                _narrow(v, a, xg.padded, 1, u, u0, width, m, y, yg.padded, min(ROWS, left), xg.channels)
+            a, y, left = a + ROWS * xg.padded, y + ROWS * yg.padded, left - ROWS
+        while left > 0:
+            if width == WIDTH:
+                _short_wide(v, a, xg.padded, 1, u, u0, width, m, y, yg.padded, min(SHORT, left), xg.channels)
+            else:
+                _short_narrow(v, a, xg.padded, 1, u, u0, width, m, y, yg.padded, min(SHORT, left), xg.channels)
+            a, y, left = a + SHORT * xg.padded, y + SHORT * yg.padded, left - SHORT
         done += width
         u0 += width * xg.channels
 
@@ -323,7 +343,7 @@ def forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor
 
     pooling: of `_gather`.
     """
-    padded, points = len(vectors) // 4, side * side
+    padded, points, (tall, _) = len(vectors) // 4, side * side, tiles(last - tile)
     _spread(which, side, side, x, xg, tile, last, v, temp, spare, zeros, tables[0], tables[1])
     start, end = _reach(yg, tile, 0), _reach(yg, last - 1, yg.tile)
     if pooling is not None:
@@ -335,7 +355,9 @@ def forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor
             if o == 0:
                 for k in range(start + (end - start) * p // points, start + (end - start) * (p + 1) // points, LINE):
                     _prefetch_write(y, k)
-            _product(v, p * xg.point, xg, last - tile, u, p * u_line + o * xg.channels, m, p * yg.point, yg, panel)
+            _product(
+                v, p * xg.point, xg, last - tile, tall, u, p * u_line + o * xg.channels, m, p * yg.point, yg, panel
+            )
         _gather(which, side, m, yg, tile, last, o, panel, y, pooling, vectors, floor, temp, spare, tables[0], tables[1])
 
 
@@ -426,22 +448,55 @@ def _compile(stamp):
     return filters_to_points, correlate, weight_grad
 
 
-_filters_to_points, _correlate_tiles, _weight_grad_tiles = _compile(stamp("moments", "transforms"))
+_filters_to_points, _correlate_tiles, _weight_grad_tiles = _compile(stamp("moments", "pool2x2", "transforms", "vector"))
 
 
 def variant(size, taps: int) -> Variant:
-    """The variant with the fewest products for images of `size` pixels, of two the one with smaller errors."""
-    return min((v for v in VARIANTS if v.taps == taps), key=lambda v: v.products(size))
+    """The variant with the fewest products for images of `size` pixels; larger errors must be worth it."""
+    best, *others = (v for v in VARIANTS if v.taps == taps)
+    for v in others:
+        best = v if WORTH * v.products(size) <= best.products(size) else best
+    return best
 
 
-def _grids(v, x_shape, y_shape, pads, y_padded, block):
-    """The grids of x (V) and of y (M, E), and the number of tiles; a tile of y holds `y_padded` floats per point."""
-    (n, height, width, channels), (_, oh, ow, filters), (rows, columns) = x_shape, y_shape, v.tiles(y_shape[1:3])
+def reached(dy_size, taps: int, pads, x_size):
+    """(H, W): the rows and columns of x, from the first, that a convolution with gradient dy looked at.
+
+    Fewer than x has where a pooling follows that leaves out an odd last row; the input's gradient is 0 there.
+    """
+    return tuple(
+        max(1, min(size, n + taps - 1 - before)) for n, (before, _), size in zip(dy_size, pads, x_size, strict=True)
+    )
+
+
+def _grids(v, x_shape, y_shape, size, pads, y_padded, block):
+    """The grids of x (V) and of y (M, E), and the number of tiles, which cover `size` pixels of y.
+
+    A tile of y holds `y_padded` floats per point.
+    """
+    (n, height, width, channels), (_, oh, ow, filters), (rows, columns) = x_shape, y_shape, v.tiles(size)
     padded = whole_vectors(channels)
     # A line more: else the same tile at all points would compete for the same place in the cache.
     points = (block * floats + LINE for floats in (padded, y_padded))
     x_grid = Grid(height, width, channels, pads[0][0], pads[1][0], rows, columns, v.tile, padded, next(points))
     return x_grid, Grid(oh, ow, filters, 0, 0, rows, columns, v.tile, y_padded, next(points)), n * rows * columns
+
+
+def _block(count):
+    """How many of `count` tiles a task works on: little is left over in its register tiles and for any thread."""
+
+    def work(block):
+        (tall, short), tasks = tiles.py_func(block), -(-count // block)
+        rows = tall * ROWS + short * (SHORT + 0.5) + 2  # what a block costs besides is that of two rows
+        return sum(-(-tasks // threads) * threads * rows for threads in SHARES)
+
+    return min(range(BLOCK, SHORT - 1, -1), key=work)
+
+
+def _parts(count):
+    """How many parts the sums of a weight gradient have; one takes as long as forty tiles more."""
+    sizes = [n for n in (1, 2, 4, BLOCKS) if n <= count]
+    return min(sizes, key=lambda n: sum(-(-n // threads) * (count / n + 40) for threads in SHARES))
 
 
 @lru_cache(512)
@@ -451,11 +506,15 @@ def _plan(kernel, x_shape, y_shape, taps, pads, threads):
     For the input gradient, x_shape is that of dy and y_shape that of dx. Scratch sizes are (lines, floats).
     """
     weight, cells, channels, padded = kernel == "weight_grad", taps * taps, x_shape[3], whole_vectors(y_shape[3])
-    v = variant(y_shape[1:3], taps)
-    count = x_shape[0] * math.prod(v.tiles(y_shape[1:3]))
-    block = BLOCK if weight else min(BLOCK, -(-count // (SHARES * ROWS)) * ROWS)
-    xg, yg, count = _grids(v, x_shape, y_shape, pads, padded if weight else min(padded, WIDTH), block)
-    points, u_line, parts = v.side**2, channels * padded + LINE, min(BLOCKS, -(-count // BLOCK))
+    size = y_shape[1:3]
+    if kernel == "input_grad":
+        size = reached(x_shape[1:3], taps, pads, size)
+        pads = tuple((taps - 1 - before, taps - 1 - after) for before, after in pads)
+    v = variant(size, taps)
+    count = x_shape[0] * math.prod(v.tiles(size))
+    block = BLOCK if weight else _block(count)
+    xg, yg, count = _grids(v, x_shape, y_shape, size, pads, padded if weight else min(padded, WIDTH), block)
+    points, u_line, parts = v.side**2, channels * padded + LINE, _parts(count)
     columns = (SEGMENT - 1) * v.tile + v.side  # of a segment
     row = max(columns * g.channels + g.padded for g in ((xg, yg) if weight else (xg,)))
     return v, xg, yg, count, block, u_line, [
@@ -468,10 +527,10 @@ def _plan(kernel, x_shape, y_shape, taps, pads, threads):
     ]  # fmt: skip
 
 
-def workspace(kernel, x_shape, y_shape, taps, threads):
+def workspace(kernel, x_shape, y_shape, taps, pads, threads):
     """The (lines, floats) of all scratch arrays of a kernel."""
     shapes = (y_shape, x_shape) if kernel == "input_grad" else (x_shape, y_shape)
-    return _plan(kernel, *shapes, taps, ((0, 0), (0, 0)), threads)[-1]
+    return _plan(kernel, *shapes, taps, pads, threads)[-1]
 
 
 def _tables(threads):
@@ -487,7 +546,8 @@ def _zeros(*grids):
 
 def prepared(x, w, turned, pads, b, affine, y_shape):
     """The plan without its scratch, and what the compiled loops take: vectors, U, scratch per thread, zeros, tables."""
-    *plan, scratch = _plan("forward", x.shape, y_shape, len(w), pads, numba.get_num_threads())
+    kernel = "input_grad" if turned else "forward"
+    *plan, scratch = _plan(kernel, x.shape, y_shape, len(w), pads, numba.get_num_threads())
     (v, xg, _, _, _, u_line), filters = plan, y_shape[3]
     vectors = np.zeros((4, whole_vectors(filters)), np.float32)
     _, bias, scale, shift = vectors
@@ -512,11 +572,13 @@ def _correlate(x, w, turned, pads, b, relu, affine, y, stats=None):
     sums = sums_table(-(-count // block), y.shape[3]) if stats else NO_SUMS
     pixels, runs = np.empty(len(sums)), np.empty((len(tables), 2, block * v.tile if stats else 0), np.int64)
     _correlate_tiles(
-        VARIANTS.index(v), v.side, flat(x), xg, y.reshape(-1), yg, count, block, vectors, ZERO if relu else NO_FLOOR,
-        u, u_line, *per_thread, zeros, tables, sums, runs, pixels,
+        VARIANTS.index(v), v.side, flat(x), xg, y.reshape(-1), yg, count, block, vectors,
+        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, sums, runs, pixels,
     )  # fmt: skip
     if stats:
         merge(sums, pixels, *stats)
+    y[:, yg.rows * v.tile :] = 0
+    y[:, :, yg.columns * v.tile :] = 0
     return y
 
 
@@ -525,7 +587,6 @@ def conv2d(x, w, b, y, *, pads, relu, affine, stats=None):
 
 
 def conv2d_input_grad(dy, w, dx, *, pads):
-    pads = tuple((len(w) - 1 - before, len(w) - 1 - after) for before, after in pads)
     return _correlate(dy, w, True, pads, None, False, None, dx)
 
 

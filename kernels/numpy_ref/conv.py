@@ -21,7 +21,7 @@ Source: Chellapilla, Puri & Simard 2006, "High performance convolutional neural 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .norm import batch_norm_stats
+from .norm import batch_norm_grad, batch_norm_stats
 from .pool import max_pool, max_pool_grad
 
 
@@ -74,9 +74,7 @@ def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, al
     return max_pool(z, **pool, rate=rate, key=key)
 
 
-def conv2d_max_pool_grad(
-    dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)
-):
+def conv2d_max_pool_grad(dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)):
     z_shape = len(x), *_out_size(x, w, strides, pads), w.shape[3]
     dz, db = max_pool_grad(dy, argmax, z_shape, **pool, rate=rate, y=y)
     dx = conv2d_input_grad(dz, w, x.shape, strides=strides, pads=pads) if needs[0] else None
@@ -93,3 +91,9 @@ def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
 def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
     cols = im2col(x, w_shape[:2], strides, pads)
     return (cols.T @ dy.reshape(-1, dy.shape[3])).reshape(w_shape)  # (KH*KW*C, N*OH*OW) (N*OH*OW, O)
+
+
+def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto"):
+    dy, rows = (part.reshape(-1, z.shape[3], 1) for part in (dy, z))
+    dz, dgamma, dbeta, db = batch_norm_grad(dy, rows, mean, var, gamma, eps=eps, batch_stats=True, relu=True)
+    return conv2d_weight_grad(x, dz.reshape(z.shape), w_shape, strides=strides, pads=pads), db, dgamma, dbeta

@@ -137,17 +137,18 @@ class Tensor:
 class Parameter(Tensor):
     """A named tensor that a layer owns and an optimizer changes in place.
 
-    `path` is "layer/name". `grad_buffer`, set by the optimizer, is a slice of one flat buffer: gradients land there.
+    `path` is "layer/name". `grad_buffer`, set by the optimizer, is a slice of one flat buffer: gradients land there,
+    except where the optimizer takes them from wherever they are (`apart`).
     """
 
-    __slots__ = ("grad_buffer", "path", "trainable")
+    __slots__ = ("apart", "grad_buffer", "path", "trainable")
 
     def __init__(self, data, be, path: str, trainable: bool = True):
         super().__init__(data, be, requires_grad=trainable)
-        self.path, self.trainable, self.grad_buffer = path, trainable, None
+        self.path, self.trainable, self.grad_buffer, self.apart = path, trainable, None, False
 
     def receive(self, gradient) -> None:
-        if self.grad_buffer is None or self.be.copy is not None:  # there all go to their places at once, in apply
+        if self.grad_buffer is None or self.apart or self.be.copy is not None:  # there all are copied at once, in apply
             super().receive(gradient)
         elif self.grad is None:
             self.grad_buffer[...] = gradient
@@ -160,4 +161,3 @@ class Parameter(Tensor):
         value = self.be.asarray(value, self.dtype)
         require(value.shape == self.shape, self.path, f"weights of shape {self.shape}", value.shape)
         self.data[...] = value
-

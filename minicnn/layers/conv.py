@@ -12,8 +12,8 @@ class Conv2D(Layer):
     """`filters` learned KH x KW windows.  Images (N, H, W, C) -> (N, OH, OW, filters); kernel (KH, KW, C, filters).
 
     Arguments in Keras's order. A ReLU activation runs in the convolution's epilogue.
-    algorithm: "auto" lets the kernels choose by the shapes; "im2col"; "winograd" (stride 1, 3x3 or 5x5 windows): fewer
-    multiplications, rounding errors about four times as large.
+    algorithm: "auto" lets the kernels choose by the shapes; "im2col"; "winograd" (stride 1, 2x2, 3x3 or 5x5 windows):
+    fewer multiplications, rounding errors up to fifteen times as large.
     Differs from Keras: dilation_rate and groups other than 1 are errors; regularizers and constraints do not exist;
     algorithm is ours.
     """
@@ -39,8 +39,8 @@ class Conv2D(Layer):
         self.bias_initializer = initializers.get(bias_initializer)
         self.algorithm = one_of("Conv2D: algorithm", algorithm, ("auto", "im2col", "winograd"))
         require(
-            algorithm != "winograd" or (self.strides == (1, 1) and self.kernel_size in ((3, 3), (5, 5))),
-            "Conv2D: algorithm", "strides (1, 1) and kernel_size (3, 3) or (5, 5) for 'winograd'",
+            algorithm != "winograd" or (self.strides == (1, 1) and self.kernel_size in ((2, 2), (3, 3), (5, 5))),
+            "Conv2D: algorithm", "strides (1, 1) and kernel_size (2, 2), (3, 3) or (5, 5) for 'winograd'",
             f"strides {self.strides} and kernel_size {self.kernel_size}", 'use algorithm="auto"', error=ArgumentError,
         )  # fmt: skip
 

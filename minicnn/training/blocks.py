@@ -2,9 +2,10 @@
 
       ZeroPadding2D                                      or none: the zeros are the convolution's own padding
           -> Conv2D with ReLU, or Conv2D -> Activation("relu")
-          -> BatchNormalization along the channels       none, one or
-          -> MaxPooling2D -> Dropout                     both of these lines
+          -> BatchNormalization along the channels       none, one or both of these lines; with the
+          -> MaxPooling2D -> Dropout                     pooling the batch norm may be along the rows
 
+So does Dense -> Activation("relu"), through ops/dense.py.
 Layers of one's own, frozen batch norms and everything else are called one by one. The result is the same up to the
 order in which sums are rounded; tests/training/test_blocks.py holds one against the other.
 """
@@ -13,19 +14,20 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 from ..core.tensor import Tensor
-from ..layers import Activation, BatchNormalization, Conv2D, Dropout, Layer, MaxPooling2D, ZeroPadding2D
+from ..layers import Activation, BatchNormalization, Conv2D, Dense, Dropout, Layer, MaxPooling2D, ZeroPadding2D
 from ..ops.activation import linear, relu
 from ..ops.block import conv_block
 from ..ops.conv import conv2d
 
 Step = Callable[[Tensor], Tensor]
+ROWS = (1, -3)  # the axis of a batch norm along the rows of the images
 
 
 def steps(layers: list[Layer], training: bool) -> Iterator[Step]:
     """What to do to x, one after the other, on the way through these layers; blocks in training only."""
     rest = list(layers)
     while rest:
-        block = _block(rest) if training else None
+        block = (_block(rest) or _bent_dense(rest)) if training else None
         yield block.call if block else partial(rest[0].call, training=training)
         del rest[: len(block.layers) if block else 1]
 
@@ -44,7 +46,8 @@ class Block:
             return conv2d(x, conv.kernel, conv.bias, **how, relu=True)
         y, *stats = conv_block(
             x, conv.kernel, conv.bias, *((norm.gamma, norm.beta) if norm else (None, None)),
-            **how, eps=norm.epsilon if norm else None, pool=pooling(pool) if pool else None,
+            **how, eps=norm.epsilon if norm else None, axis=1 if norm and norm.axis in ROWS else -1,
+            pool=pooling(pool) if pool else None,
             rate=dropout.rate if dropout else 0.0, key=dropout.key() if dropout else None,
         )  # fmt: skip
         if norm:
@@ -59,10 +62,30 @@ def _block(layers: list[Layer]) -> Block | None:
     if not bends:
         return None
     norm = take(rest, BatchNormalization, lambda layer: layer.trainable and layer.axis in (-1, 3))
-    pool = take(rest, MaxPooling2D)
+    after = rest.copy()
+    by_row = None if norm else take(after, BatchNormalization, lambda layer: layer.trainable and layer.axis in ROWS)
+    pool = take(after, MaxPooling2D)
+    if pool:
+        rest, norm = after, norm or by_row
     dropout = take(rest, Dropout, lambda layer: layer.rate < 1) if pool else None
     used = layers[: len(layers) - len(rest)]
     return Block(used, zeros, conv, norm, pool, dropout) if len(used) > 1 else None
+
+
+class BentDense:
+    """A dense layer and the Activation("relu") after it: one pass, and the bias gradient with the ReLU's."""
+
+    def __init__(self, dense, activation):
+        self.layers, self.dense = [dense, activation], dense
+
+    def call(self, x: Tensor) -> Tensor:
+        return self.dense.preactivation(x, training=True, relu=True)
+
+
+def _bent_dense(layers: list[Layer]) -> BentDense | None:
+    rest = list(layers)
+    bends = take_product(rest, Dense)[2]
+    return BentDense(*layers[:2]) if bends and len(layers) - len(rest) == 2 else None
 
 
 def take(rest: list[Layer], kind: type[Layer], fits=lambda layer: True) -> Layer | None:

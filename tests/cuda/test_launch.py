@@ -72,7 +72,7 @@ EVERY = set()
 RARE = {  # for other shapes, or on request; tests/kernels/test_contract.py and test_precision.py run them emulated
     ("conv", "conv2d_64"), ("conv", "conv2d_input_grad_64"), ("conv", "conv2d_weight_grad_64"), ("dense", "dense_32"),
     ("im2col", "im2col"), ("im2col", "col2im"), ("pool", "max_pool_large"), ("pool", "max_pool_grad_large"),
-    ("warp", "affine_warp_bytes"), ("norm", "norm_relu_parts"),
+    ("warp", "affine_warp_bytes"),
     # not of the contract; tests/cuda/test_captured.py runs them emulated
     ("activation", "error_function"), *(("step", kernel) for kernel in signatures("step")),
 }  # fmt: skip

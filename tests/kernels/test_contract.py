@@ -35,6 +35,7 @@ FLOAT32 = {
     "bias_grad": 1e-5,
     "relu_bias_grad": 1e-5,
     "batch_norm": 1e-5,
+    "batch_norm_conv2d_weight_grad": 2e-5,
     "batch_norm_grad": 1e-5,
     "batch_norm_max_pool": 1e-5,
     "batch_norm_max_pool_grad": 1e-5,
@@ -194,7 +195,7 @@ def test_conv2d(ks, rng, case):
     check_adjoint(ks, "conv2d_weight_grad", (y, dy), (w, dw))
 
 
-WINOGRADS = [case for case in CONVS if case[1] in ((3, 3), (5, 5)) and case[3] == (1, 1)]
+WINOGRADS = [case for case in CONVS if case[1] in ((2, 2), (3, 3), (5, 5)) and case[3] == (1, 1)]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -232,8 +233,8 @@ STATS = [*CONVS[:3], CONVS[3], CONVS[10], ((1, 13, 9, 3), (5, 5), 33, (1, 1), ((
 @pytest.mark.parametrize("case", STATS, ids=str)
 def test_conv2d_stats_are_those_of_what_is_returned(ks, rng, case, epilogue, algorithm):
     x, w, b, _, how = conv_arrays(ks, rng, case)
-    if algorithm == "winograd" and (case[1] not in ((3, 3), (5, 5)) or case[3] != (1, 1)):
-        pytest.skip("winograd: strides 1 and windows 3x3 or 5x5 only")
+    if algorithm == "winograd" and (case[1] not in ((2, 2), (3, 3), (5, 5)) or case[3] != (1, 1)):
+        pytest.skip("winograd: strides 1 and windows 2x2, 3x3 or 5x5 only")
     affine = tuple(ks.array(a) for a in ks.cast(*rng.standard_normal((2, case[2])))) if epilogue == "affine" else None
     if epilogue == "far":  # mean 100, deviation .01
         w, b = ks.cast(0.01 * w / np.sqrt(w[..., 0].size), 0 * b + 100)
@@ -276,14 +277,14 @@ POOLED = [  # a case of conv2d, and the pooling after it
 
 
 def can(algorithm, case):
-    return algorithm != "winograd" or (case[1] in ((3, 3), (5, 5)) and case[3] == (1, 1))
+    return algorithm != "winograd" or (case[1] in ((2, 2), (3, 3), (5, 5)) and case[3] == (1, 1))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize(("case", "pool"), POOLED, ids=str)
 def test_conv2d_max_pool(ks, rng, case, pool, algorithm):
     if not can(algorithm, case):
-        pytest.skip("winograd: strides 1 and windows 3x3 or 5x5 only")
+        pytest.skip("winograd: strides 1 and windows 2x2, 3x3 or 5x5 only")
     x, w, b, dy, how = conv_arrays(ks, rng, case)
     affine, key = ks.cast(*rng.standard_normal((2, case[2]))), Key(2**63 + 5, 3, 11)
     by_row = ks.cast(*rng.standard_normal((2, dy.shape[1], 1, 1)))
@@ -304,7 +305,7 @@ def test_conv2d_max_pool(ks, rng, case, pool, algorithm):
 def test_conv2d_max_pool_is_max_pool_of_conv2d(ks, rng, case, pool, algorithm):
     """To the bit, ties, NaN and dropout included, where both compute the same pixels: of an even number of them."""
     if not can(algorithm, case):
-        pytest.skip("winograd: strides 1 and windows 3x3 or 5x5 only")
+        pytest.skip("winograd: strides 1 and windows 2x2, 3x3 or 5x5 only")
     x, w, b, dy, how = conv_arrays(ks, rng, case)
     if dy.shape[1] % 2 or dy.shape[2] % 2:
         pytest.skip("an odd size: another variant of Winograd's may be the best for what is left of it")
@@ -324,7 +325,7 @@ def test_conv2d_max_pool_is_max_pool_of_conv2d(ks, rng, case, pool, algorithm):
 @pytest.mark.parametrize(("case", "pool"), POOLED, ids=str)
 def test_conv2d_max_pool_grad(ks, rng, case, pool, algorithm):
     if not can(algorithm, case):
-        pytest.skip("winograd: strides 1 and windows 3x3 or 5x5 only")
+        pytest.skip("winograd: strides 1 and windows 2x2, 3x3 or 5x5 only")
     x, w, b, _, how = conv_arrays(ks, rng, case)
     for rate in (0.0, 0.25):
         given = {**how, "pool": pool, "rate": rate, "algorithm": algorithm}
@@ -549,14 +550,23 @@ def check_before_relu(ks, kernel, results, x, given, how):
     assert np.abs(db - expected_db).max() <= ks.tolerance(kernel) * terms.max()
 
 
+def along(axis, x):
+    """Images as batch_norm's (A, C, B), the axis in the middle."""
+    return x.reshape(*x.shape[:2], -1) if axis == 1 else x.reshape(-1, x.shape[3], 1)
+
+
+HALVES_OF_ONE = [(shape, *HALVES.values()) for shape in ((1, 5, 6, 1), (3, 2, 3, 1), (2, 6, 5, 33), (1, 3, 3, 48))]
+
+
 @pytest.mark.parametrize("rate", [0.0, 0.25])
-@pytest.mark.parametrize("case", [case for case in POOLS if case[1] != (15, 17)], ids=str)
-def test_batch_norm_max_pool(ks, rng, case, rate):
+@pytest.mark.parametrize("axis", [-1, 1])
+@pytest.mark.parametrize("case", [*(case for case in POOLS if case[1] != (15, 17)), *HALVES_OF_ONE], ids=str)
+def test_batch_norm_max_pool(ks, rng, case, axis, rate):
     shape, window, strides, pads = case
-    how = {"eps": 1e-3, "window": window, "strides": strides, "pads": pads, "rate": rate}
+    how = {"eps": 1e-3, "window": window, "strides": strides, "pads": pads, "axis": axis, "rate": rate}
     x = ks.cast(np.maximum(rng.standard_normal(shape), 0))
-    mean, var = ks.run("batch_norm_stats", x.reshape(-1, shape[3], 1))
-    gamma, beta = ks.cast(rng.standard_normal((2, shape[3])))  # a negative gamma turns the greatest into the least
+    mean, var = ks.run("batch_norm_stats", along(axis, x))
+    gamma, beta = ks.cast(rng.standard_normal((2, shape[axis])))  # a negative gamma turns the greatest into the least
     key = Key(4, 5, 6)
     y, argmax = ks.run("batch_norm_max_pool", x, mean, var, gamma, beta, **how, key=key)
     expected, winners = reference.batch_norm_max_pool(*map(in_float64, (x, mean, var, gamma, beta)), **how, key=key)
@@ -568,14 +578,61 @@ def test_batch_norm_max_pool(ks, rng, case, rate):
     check_before_relu(ks, "batch_norm_max_pool_grad", results, x, given, how)
 
 
-def test_batch_norm_max_pool_passes_on_nan(ks):
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_batch_norm_max_pool_passes_on_nan(ks, axis):
     x = ks.cast(np.ones((1, 4, 4, 17)))
     x[0, 1, 2, 5] = np.nan
-    one, zero = ks.cast(np.ones(17), np.zeros(17))
-    how = {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
-    y, argmax = ks.run("batch_norm_max_pool", x, zero, one, one, zero, eps=1e-3, **how)
+    one, zero = ks.cast(np.ones(x.shape[axis]), np.zeros(x.shape[axis]))
+    how = {"eps": 1e-3, **HALVES, "axis": axis}
+    y, argmax = ks.run("batch_norm_max_pool", x, zero, one, one, zero, **how)
     assert np.argwhere(np.isnan(y)).tolist() == [[0, 0, 1, 5]]
     assert argmax[0, 0, 1, 5] == 2
+    dy = ks.cast(np.ones(y.shape))
+    dy[0, 1, 0, 3] = np.nan
+    dx, _, dbeta, _ = ks.run("batch_norm_max_pool_grad", dy, argmax, ks.cast(np.ones(x.shape)), zero, one, one, **how)
+    lost = np.isnan(dx).any(axis=(0, 1, 2) if axis == -1 else (0, 2, 3))
+    np.testing.assert_array_equal(lost, np.isnan(dbeta))
+    assert np.flatnonzero(lost).tolist() == [3 if axis == -1 else 2]
+
+
+NORMED = [  # a case of conv2d; more than a few pixels, or the batch norm leaves nothing of a gradient
+    *CONVS[:6], *CONVS[7:11], CONVS[13],
+    ((3, 28, 28, 1), (5, 5), 32, (1, 1), ((2, 2), (2, 2))),
+    ((1, 14, 9, 1), (5, 5), 1, (1, 1), ((2, 2), (2, 2))),
+    ((2, 11, 6, 3), (3, 3), 17, (2, 2), ((1, 1), (0, 1))),
+    ((1, 12, 17, 2), (3, 2), 48, (2, 1), ((1, 1), (0, 0))),  # three vectors: a pair and one
+    ((1, 70, 33, 1), (3, 3), 33, (1, 1), ((1, 1), (1, 1))),  # an image of several bands
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("case", NORMED, ids=str)
+def test_batch_norm_conv2d_weight_grad(ks, rng, case, algorithm):
+    if not can(algorithm, case):
+        pytest.skip("winograd: strides 1 and windows 2x2, 3x3 or 5x5 only")
+    x, w, b, dy, how = conv_arrays(ks, rng, case)
+    filters = case[2]
+    z = ks.run("conv2d", x, w, b, **how, relu=True)
+    mean, var = ks.run("batch_norm_stats", z.reshape(-1, filters, 1))
+    given, eps = (dy, z, mean, var, ks.cast(rng.standard_normal(filters))), 1e-3
+    dw, db, *others = ks.run("batch_norm_conv2d_weight_grad", *given, x, w.shape, eps=eps, **how, algorithm=algorithm)
+    wide = [in_float64(array) for array in given]
+    *expected, expected_db = reference.batch_norm_grad(
+        *(array.reshape(-1, filters, 1) for array in wide[:2]), *wide[2:], eps=eps, batch_stats=True, relu=True
+    )
+    expected_dw = reference.conv2d_weight_grad(in_float64(x), expected[0].reshape(z.shape), w.shape, **how)
+    ks.compare("batch_norm_conv2d_weight_grad", (dw, *others), (expected_dw, *expected[1:]))
+    terms = np.abs(expected[0]).sum(axis=(0, 2))  # db is a sum that cancels: in units of what it sums
+    assert np.abs(db - expected_db).max() <= 1e-5 * terms.max()
+
+
+def test_batch_norm_conv2d_weight_grad_of_nothing(ks, rng):
+    x, w, _, dy, how = conv_arrays(ks, rng, CONVS[1])
+    one = ks.cast(np.ones(17))
+    with np.errstate(all="ignore"):  # the definition divides by zero
+        found = ks.run("batch_norm_conv2d_weight_grad", dy[:0], dy[:0], one, one, one, x[:0], w.shape, eps=1e-3, **how)
+    assert [array.shape for array in found] == [w.shape, (17,), (17,), (17,)]
+    assert not any(array.any() for array in found)
 
 
 @pytest.mark.parametrize("shape", [(5000, 3, 1), (1200, 32, 1), (40, 3, 100), (1, 2, 5000)], ids=str)
@@ -782,6 +839,7 @@ def test_optimizer_steps(ks, rng, case, size):
 
 SHAPE, POOL = (6, 28, 28, 32), {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
 SAME = {"strides": (1, 1), "pads": ((1, 1), (1, 1))}
+WIDE = {"strides": (1, 1), "pads": ((2, 2), (2, 2))}
 
 
 def layer_case(ks, rng, kernel):
@@ -800,7 +858,9 @@ def layer_case(ks, rng, kernel):
         "conv2d": lambda: ((x, f(3, 3, 32, 32), f(32)), {**SAME, "relu": True}),
         "conv2d_max_pool": lambda: ((x, f(3, 3, 32, 32), f(32)), {**SAME, "relu": True, "pool": POOL, **dropped}),
         "conv2d_max_pool_grad": lambda: (
-            (f(*half), cells, f(*half) * (cells < 4), x, f(3, 3, 32, 32)), {**SAME, "pool": POOL, "rate": 0.25}),
+            (f(*half), cells, f(*half) * (cells < 4), x, f(3, 3, 32, 32)),
+            {**SAME, "pool": POOL, "rate": 0.25},
+        ),
         "conv2d_input_grad": lambda: ((x, f(3, 3, 32, 32), SHAPE), SAME),
         "conv2d_weight_grad": lambda: ((x, f(*SHAPE), (3, 3, 32, 32)), SAME),
         "dense": lambda: ((f(86, 600), f(600, 256), f(256)), {"relu": True}),
@@ -819,6 +879,10 @@ def layer_case(ks, rng, kernel):
         "batch_norm_grad": lambda: ((f(*rows.shape), rows, *c[:3]), {**how, "batch_stats": True}),
         "batch_norm_max_pool": lambda: ((positive, *c), {**how, **POOL, **dropped}),
         "batch_norm_max_pool_grad": lambda: ((f(*half), cells, positive, *c[:3]), {**how, **POOL, "rate": 0.25}),
+        "batch_norm_conv2d_weight_grad": lambda: (
+            (f(*SHAPE), positive, *c[:3], f(6, 28, 28, 1), (3, 3, 1, 32)),
+            {**how, **SAME},
+        ),
         "softmax": lambda: ((f(300, 10),), {}),
         "softmax_cross_entropy": lambda: ((f(300, 10), ks.cast(np.eye(10)[rng.integers(0, 10, 300)])), {}),
         "philox": lambda: ((100_003, Key(5, 6, 7)), {}),
@@ -883,7 +947,15 @@ def test_same_bits_before_a_relu(rng):
             pooled = ks.run("max_pool_grad", dy, argmax, SHAPE, **POOL, rate=0.25, y=y)
             first = {**SAME, "pool": POOL, "rate": 0.25, "needs": (False, True)}  # a first layer's
             pooled += ks.run("conv2d_max_pool_grad", dy, argmax, y, x[..., :1], w, **first)[1:]
+            for n in (1, 6):  # one image is one band: threads share the window's cells
+                given = dz[:n], x[:n], c, c, c, x[:n, ..., :1]
+                pooled += ks.run("batch_norm_conv2d_weight_grad", *given, (5, 5, 1, 32), eps=1e-3, **WIDE)
             normed = ks.run("batch_norm_grad", dz.reshape(-1, 32, 1), x.reshape(-1, 32, 1), c, c, c, **how)
+            for axis, size in ((-1, 28), (1, 28), (-1, 27), (1, 27)):  # 27: pixels in no window
+                part, one = np.ascontiguousarray(x[:, :size, :size]), c[: 32 if axis == -1 else size]
+                ended = {"eps": 1e-3, **POOL, "axis": axis, "rate": 0.25}
+                y_1, cells = ks.run("batch_norm_max_pool", part, one, one, one, one, **ended, key=Key(1, 2, 3))
+                normed += y_1, cells, *ks.run("batch_norm_max_pool_grad", y_1, cells, part, one, one, one, **ended)
             bits.append([out.tobytes() for out in (*pooled, *normed)])
     finally:
         numba.set_num_threads(before)
@@ -910,7 +982,8 @@ def test_an_empty_batch_gives_an_empty_result(ks, rng, kernel):
 
 
 POISONED = ["conv2d", "conv2d_max_pool", "dense", "bias_grad", "relu", "average_pool", "batch_norm_stats", "softmax",
-            "batch_norm", "relu_bias_grad", "batch_norm_grad", "adam_step"]  # fmt: skip
+            "batch_norm", "relu_bias_grad", "batch_norm_grad", "adam_step",
+            "batch_norm_conv2d_weight_grad"]  # fmt: skip
 
 
 @pytest.mark.parametrize("kernel", POISONED)

@@ -92,15 +92,17 @@ def blocks():
     ]
     for norm, pool, rate in ((True, None, 0), (True, pools[0], 0), (False, pools[0], 0.25), (True, pools[1], 0.25)):
         yield block_case(norm, pool, {"rate": rate, "key": Key(7, 3, 1)} if rate else {})
+    for pool, rate in ((pools[0], 0), (pools[0], 0.25), (pools[1], 0)):
+        yield block_case(True, pool, {"rate": rate, "key": Key(7, 3, 1)} if rate else {}, axis=1)
 
 
-def block_case(norm, pool, drop):
-    static = {"strides": (1, 1), "pads": ((1, 1), (1, 1)), "pool": pool, "eps": 0.1, **drop}
+def block_case(norm, pool, drop, axis=-1):
+    static = {"strides": (1, 1), "pads": ((1, 1), (1, 0)), "pool": pool, "eps": 0.1, "axis": axis, **drop}
 
     def case(rng):
         while True:
             x, w, b = (rng.standard_normal(s) for s in ((2, 4, 4, 2), (3, 3, 2, 2), (2,)))
-            gamma, beta = rng.standard_normal((2, 2)) if norm else (None, None)
+            gamma, beta = rng.standard_normal((2, 2 if axis == -1 else 4)) if norm else (None, None)
             z = ops.conv.conv2d.__wrapped__(ops.Tensor(x).be, x, w, b, strides=(1, 1), pads=static["pads"])[0]
             levels = np.sort(np.unique(np.maximum(z, 0)))  # zeros tie in a window, and stay equal while no z crosses 0
             if np.abs(z).min() > 0.01 and np.diff(levels).min() > 0.002 and (z < 0).any():

@@ -246,6 +246,45 @@ def test_weights_and_gradients_are_slices_of_flat_buffers(oracle):
     assert q.numpy().tolist() == [[-1, -1], [-1, -1]]
 
 
+class Own(O.SGD):
+    """An optimizer with arithmetic of its own, on all weights together."""
+
+    def update(self, be, p, g, slot, lr, t):
+        p -= lr * g / abs(g).max()
+
+
+@pytest.mark.parametrize(
+    ("make", "stays"),
+    [
+        (O.Adam, True),
+        (lambda: O.SGD(0.1, momentum=0.9, weight_decay=0.01), True),
+        (lambda: O.SGD(0.1, clipnorm=0.1), False),
+        (lambda: Own(0.1), False),
+    ],
+)
+def test_large_gradients_stay_where_they_are_and_change_nothing(make, stays, oracle, monkeypatch):
+    sizes, rng = (3, 40, 5, 7, 50), np.random.default_rng(0)
+    gradients = {(n, step): rng.standard_normal(n) for n in sizes for step in range(3)}
+
+    def trained(large, stays):
+        monkeypatch.setattr("minicnn.optimizers.base.LARGE", large)
+        params = [Parameter(np.ones(n), oracle, f"layer/{n}") for n in sizes]
+        optimizer = make()
+        optimizer.build(params)
+        for step in range(3):
+            for n, p in zip(sizes, params, strict=True):
+                if (n, step) != (40, 1):  # once there is no path from the loss to it
+                    p.receive(gradients[n, step])
+                if (n, step) == (50, 2):  # and once there are two
+                    p.receive(gradients[n, 0])
+            if step == 0:
+                assert np.shares_memory(params[1].grad, gradients[40, 0]) == stays
+            optimizer.apply()
+        return np.concatenate([p.numpy() for p in params])
+
+    np.testing.assert_array_equal(trained(30, stays), trained(1000, False))
+
+
 @pytest.mark.parametrize("cls", [O.Adam, O.SGD])
 def test_state_is_kept_when_the_trainable_set_changes(cls, oracle):
     make = (lambda: cls(momentum=0.9)) if cls is O.SGD else cls

@@ -1,0 +1,231 @@
+"""The gradients of batch norm, 2x2 max-pooling and dropout, down to a ReLU and its bias, in two passes over x.
+
+      dy, argmax, x  -->  s = sum dy,  q = sum dy (x - mean)          dy at the cell that won, 0 at the three others
+                     -->  dx = (dy - a - (x - mean) b) factor         where x > 0, else 0;   db = sum dx
+
+Why it is fast: dy never becomes an array of x's size. Apart, the same gradients write that array and read it twice.
+
+The sums, and with them a, b and factor, are one of two kinds (see pool2x2.py):
+
+      along the channels     sums for each block of windows, LANES channels at a time
+      along the rows         sums for each row of every image, in registers: a winner adds to the upper or the lower row
+
+A pixel in no window, in an odd last row or column, takes part in dx and db all the same: there dy is 0, but x still
+moves the mean and the variance. `grad` therefore goes through pairs of x's rows, of which the last may be a single one.
+"""
+
+from numba import njit, prange
+
+from .activation import INNER, PARALLEL
+from .pool2x2 import INLINE, ahead, ask_for, ask_to_write, flows, kept, of_row, start
+from .vector import LANES, STAMP, across, byte, choose, each, load, put, splat, zero
+
+# ---- a window's channels: each function takes floats or vectors of them ----------------------------------------------
+
+
+@njit(**INNER)
+def _winner(cell, a, b, c, d):
+    last = choose(cell == byte(a, 2), c, d)
+    return choose(cell == byte(a, 0), a, choose(cell == byte(a, 1), b, last))
+
+
+@njit(**INNER)
+def _terms(d, cell, a, b, c, e, upper, lower):
+    """d and d (x - mean) of the cell that won, for the upper row and for the lower: one of them gets zeros."""
+    above = (cell == byte(d, 0)) | (cell == byte(d, 1))
+    s, t = choose(above, d, zero(d)), choose(above, zero(d), d)
+    u, v = choose(cell == byte(d, 0), a, b), choose(cell == byte(d, 2), c, e)
+    return s, s * (u - upper), t, t * (v - lower)
+
+
+@njit(**INNER)
+def _before_relu(d, x, norm):
+    """The gradient at a pixel: d through the batch norm and through the ReLU whose output is x."""
+    mean, factor, a, b = norm
+    dx = (d - a - (x - mean) * b) * factor
+    return choose(x > zero(x), dx, zero(x))
+
+
+@njit(**INNER)
+def _at(like, norm, row, o):
+    """mean, factor, a and b of the channels from o on in a row of an image."""
+    mean, factor, a, b = norm
+    mean, factor = each(like, of_row(mean, row), o), each(like, of_row(factor, row), o)
+    return mean, factor, each(like, of_row(a, row), o), each(like, of_row(b, row), o)
+
+
+# ---- a row of y: at dy[at...], its windows at x[i...] and the row below; the channels from o on, as many as `like` ---
+
+
+@njit(**INLINE)
+def _add_channels(like, dy, argmax, keep, x, size, at, i, o, mean, s, q):
+    """s += dy, q += dy (x - mean), per channel."""
+    c, below = size.channels, size.width * size.channels
+    mean, more_s, more_q = each(like, mean, o), each(like, s, o), each(like, q, o)
+    for j in range(size.columns):
+        k, n = at + j * c + o, i + 2 * j * c + o
+        ask_for(x, ahead(i, size, o, j), below)
+        cell = each(like, argmax, k)
+        d = kept(each(like, dy, k), cell, keep)
+        lower = each(like, x, n + below), each(like, x, n + below + c)
+        won = _winner(cell, each(like, x, n), each(like, x, n + c), *lower)
+        more_s, more_q = more_s + d, more_q + d * (won - mean)
+    put(s, o, more_s)
+    put(q, o, more_q)
+
+
+@njit(**INLINE)
+def _add_rows(like, dy, argmax, keep, x, size, at, i, o, means, sums):
+    """(s, q of the upper row, s, q of the lower one) + sums, lane by lane; means: of the two rows."""
+    c, below = size.channels, size.width * size.channels
+    (s, q, t, r), upper, lower = sums, splat(like, means[0]), splat(like, means[1])
+    for j in range(size.columns):
+        k, n = at + j * c + o, i + 2 * j * c + o
+        ask_for(x, ahead(i, size, o, j), below)
+        cell = each(like, argmax, k)
+        d = kept(each(like, dy, k), cell, keep)
+        a, b, e, f = each(like, x, n), each(like, x, n + c), each(like, x, n + below), each(like, x, n + below + c)
+        more = _terms(d, cell, a, b, e, f, upper, lower)
+        s, q, t, r = s + more[0], q + more[1], t + more[2], r + more[3]
+    return s, q, t, r
+
+
+@njit(**INLINE)
+def _grad_channels(like, dy, argmax, keep, x, size, at, i, o, norm, row, dx, total):
+    """dx in two rows of an image, `row` and the one below, with an odd last column; total += it."""
+    c, below = size.channels, size.width * size.channels
+    upper, lower, more = _at(like, norm, row, o), _at(like, norm, row + 1, o), each(like, total, o)
+    for j in range(size.columns):
+        k, n = at + j * c + o, i + 2 * j * c + o
+        soon = ahead(i, size, o, j)
+        ask_for(x, soon, below)
+        ask_to_write(dx, soon, below)
+        cell = each(like, argmax, k)
+        d = kept(each(like, dy, k), cell, keep)
+        d0 = _before_relu(flows(d, cell, 0), each(like, x, n), upper)
+        d1 = _before_relu(flows(d, cell, 1), each(like, x, n + c), upper)
+        d2 = _before_relu(flows(d, cell, 2), each(like, x, n + below), lower)
+        d3 = _before_relu(flows(d, cell, 3), each(like, x, n + below + c), lower)
+        put(dx, n, d0)
+        put(dx, n + c, d1)
+        put(dx, n + below, d2)
+        put(dx, n + below + c, d3)
+        more = more + ((d0 + d1) + (d2 + d3))
+    put(total, o, more)
+    if size.width > 2 * size.columns:
+        last = i + 2 * size.columns * c
+        _grad_rest(like, x, last, 1, c, o, upper, dx, total)
+        _grad_rest(like, x, last + below, 1, c, o, lower, dx, total)
+
+
+@njit(**INLINE)
+def _grad_rest(like, x, i, columns, c, o, norm, dx, total):
+    """dx at `columns` pixels of a row that are in no window; total += it."""
+    more = each(like, total, o)
+    for j in range(columns):
+        n = i + j * c + o
+        d = _before_relu(zero(like), each(like, x, n), norm)
+        put(dx, n, d)
+        more = more + d
+    put(total, o, more)
+
+
+# ---- the same of all channels, vector by vector ----------------------------------------------------------------------
+
+
+@njit(**INLINE)
+def _sum_channels(dy, argmax, keep, x, size, at, i, mean, s, q):
+    whole = size.channels // LANES * LANES
+    for o in range(0, whole, LANES):
+        _add_channels(load(x, i), dy, argmax, keep, x, size, at, i, o, mean, s, q)
+    for o in range(whole, size.channels):
+        _add_channels(x[i], dy, argmax, keep, x, size, at, i, o, mean, s, q)
+
+
+@njit(**INLINE)
+def _sum_rows(dy, argmax, keep, x, size, at, i, means):
+    """s and q of the upper row, then of the lower one."""
+    whole = size.channels // LANES * LANES
+    none, nothing = zero(load(x, i)), zero(x[i])
+    many, few = (none, none, none, none), (nothing, nothing, nothing, nothing)
+    for o in range(0, whole, LANES):
+        many = _add_rows(none, dy, argmax, keep, x, size, at, i, o, means, many)
+    for o in range(whole, size.channels):
+        few = _add_rows(nothing, dy, argmax, keep, x, size, at, i, o, means, few)
+    (s, q, t, r), (s_1, q_1, t_1, r_1) = many, few
+    return across(s) + s_1, across(q) + q_1, across(t) + t_1, across(r) + r_1
+
+
+@njit(**INLINE)
+def _grad_rows(dy, argmax, keep, x, size, at, i, norm, row, dx, total):
+    whole = size.channels // LANES * LANES
+    for o in range(0, whole, LANES):
+        _grad_channels(load(x, i), dy, argmax, keep, x, size, at, i, o, norm, row, dx, total)
+    for o in range(whole, size.channels):
+        _grad_channels(x[i], dy, argmax, keep, x, size, at, i, o, norm, row, dx, total)
+
+
+@njit(**INLINE)
+def _grad_single(x, i, size, norm, row, dx, total):
+    """dx of an odd last row."""
+    c = size.channels
+    whole = c // LANES * LANES
+    for o in range(0, whole, LANES):
+        _grad_rest(load(x, i), x, i, size.width, c, o, _at(load(x, i), norm, row, o), dx, total)
+    for o in range(whole, c):
+        _grad_rest(x[i], x, i, size.width, c, o, _at(x[i], norm, row, o), dx, total)
+
+
+# ---- all images ------------------------------------------------------------------------------------------------------
+
+
+def _compile(stamp):
+    """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of all files."""
+
+    @njit(**PARALLEL)
+    def sums_of_channels(dy, argmax, keep, x, size, mean, totals):
+        _ = stamp
+        blocks = totals.shape[1]
+        for task in prange(blocks):
+            s, q = totals[0, task], totals[1, task]
+            s[:] = 0
+            q[:] = 0
+            for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
+                at, i = r * size.columns * size.channels, start(size, r)
+                _sum_channels(dy, argmax, keep, x, size, at, i, mean, s, q)
+
+    @njit(**PARALLEL)
+    def sums_of_rows(dy, argmax, keep, x, size, mean, totals, blocks):
+        _ = stamp
+        pairs = (size.height + 1) // 2
+        for task in prange(blocks):
+            for p in range(task * size.images * pairs // blocks, (task + 1) * size.images * pairs // blocks):
+                image, row = p // pairs, p % pairs * 2
+                s, q = totals[0, image], totals[1, image]
+                if row + 1 == size.height:
+                    s[row] = q[row] = 0
+                else:
+                    r = image * size.image_rows + row // 2
+                    at, i, means = r * size.columns * size.channels, start(size, r), (mean[row, 0], mean[row + 1, 0])
+                    s[row], q[row], s[row + 1], q[row + 1] = _sum_rows(dy, argmax, keep, x, size, at, i, means)
+
+    @njit(**PARALLEL)
+    def grad(dy, argmax, keep, x, size, norm, dx, totals):
+        _ = stamp
+        blocks, pairs = totals.shape[0], (size.height + 1) // 2
+        for task in prange(blocks):
+            total = totals[task]
+            total[:] = 0
+            for p in range(task * size.images * pairs // blocks, (task + 1) * size.images * pairs // blocks):
+                image, row = p // pairs, p % pairs * 2
+                i, r = (image * size.height + row) * size.width * size.channels, image * size.image_rows + row // 2
+                if row + 1 == size.height:
+                    _grad_single(x, i, size, norm, row, dx, total)
+                else:
+                    at = r * size.columns * size.channels
+                    _grad_rows(dy, argmax, keep, x, size, at, i, norm, row, dx, total)
+
+    return sums_of_channels, sums_of_rows, grad
+
+
+sums_of_channels, sums_of_rows, grad = _compile(STAMP)
