@@ -48,7 +48,7 @@ def work(kernel: str, arguments, answer) -> tuple[str, float]:
         products = 1 if forward else sum(wanted is not None for wanted in answer[:2])
         return "FLOP", 2 * products * 4 * math.prod(y.shape[:3]) * math.prod(w.shape)  # of windows of 2 x 2
     if kernel == "batch_norm_conv2d_weight_grad":  # dy, z, mean, var, gamma, x, the shape of w
-        return "FLOP", 2 * math.prod(arguments[0].shape[:3]) * math.prod(arguments[6])
+        return "FLOP", 2 * math.prod(arguments[1].shape[:3]) * math.prod(arguments[6])  # dy may be a pooled z's
     if kernel.startswith("conv2d"):
         first, second = arguments[:2]
         if kernel == "conv2d_weight_grad":  # x, dy, the shape of w
@@ -104,12 +104,12 @@ def show(rows, step_seconds, bare_seconds, limits) -> None:
     flops, near, far = (limits[name] / 1e9 for name in ("flops", "cached_bytes", "memory_bytes"))
     print(f"ceilings of {limits['threads']} threads: {flops:.0f} GFLOP/s, {near:.0f} GB/s for 8 MiB arrays, {far:.0f} "
           "GB/s for 256 MiB arrays\n")  # fmt: skip
-    print(f"{'kernel':<26}{'first array':<20}{'ms':>8}{'% of step':>11}{'rate':>15}{'of ceiling':>12}")
+    print(f"{'kernel':<31}{'first array':<20}{'ms':>8}{'% of step':>11}{'rate':>15}{'of ceiling':>12}")
     total = sum(row["seconds"] for row in rows)
     for row in sorted(rows, key=lambda row: -row["seconds"]):
         unit = "GFLOP/s" if row["unit"] == "FLOP" else "GB/s"
         shape = " x ".join(map(str, row["shape"]))
-        print(f"{row['kernel']:<26}{shape:<20}{1000 * row['seconds']:8.3f}{row['seconds'] / step_seconds:11.1%}"
+        print(f"{row['kernel']:<31}{shape:<20}{1000 * row['seconds']:8.3f}{row['seconds'] / step_seconds:11.1%}"
               f"{row['rate'] / 1e9:9.1f} {unit:<7}{row['of_ceiling']:10.0%}")  # fmt: skip
     products = [row for row in rows if row["unit"] == "FLOP"]
     spent = sum(row["seconds"] for row in products)

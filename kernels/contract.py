@@ -159,11 +159,13 @@ class KernelSet(Protocol):
         axis=1, as of batch_norm_grad(max_pool_grad(dy)); db (C,), the sum of dx per channel: a bias's before the ReLU.
         """
 
-    def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto"):
+    def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto",
+                                      argmax=None, pool=None, axis=-1, rate=0.0):  # fmt: skip
         """Gradients of batch_norm(z), z = relu(conv2d(x, w, b)) with its own mean and variance, where nobody needs dx.
 
         dy, z (N, OH, OW, O), mean, var, gamma (O,), x (N, H, W, C) -> dw of w_shape (KH, KW, C, O), db, the bias's,
         dgamma, dbeta (O,): what conv2d_weight_grad makes of batch_norm_grad(relu=True), without the array in between.
+        pool (max_pool's window, strides and pads), argmax, axis, rate: the same of batch_norm_max_pool(z).
         """
 
     # loss ------------------------------------------------------------------------------------------------------------

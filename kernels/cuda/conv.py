@@ -9,7 +9,7 @@ import numpy as np
 
 from .dense import TILE_M, dense, dense_input_grad, dense_weight_grad, product, split, tile
 from .launch import THREADS, blocks
-from .norm import batch_norm, batch_norm_grad, batch_norm_stats
+from .norm import batch_norm, batch_norm_grad, batch_norm_max_pool_grad, batch_norm_stats
 from .pool import max_pool, max_pool_grad
 
 
@@ -94,9 +94,14 @@ def conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="auto"):
     return dw.reshape(w_shape)
 
 
-def batch_norm_conv2d_weight_grad(gpu, dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto"):
-    rows = math.prod(z.shape[:3]), z.shape[3], 1
-    given = dy.reshape(rows), z.reshape(rows), mean, var, gamma
-    dz, dgamma, dbeta, db = batch_norm_grad(gpu, *given, eps=eps, batch_stats=True, relu=True)
+def batch_norm_conv2d_weight_grad(gpu, dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto",
+                                  argmax=None, pool=None, axis=-1, rate=0.0):  # fmt: skip
+    if pool is None:
+        rows = math.prod(z.shape[:3]), z.shape[3], 1
+        given = dy.reshape(rows), z.reshape(rows), mean, var, gamma
+        dz, dgamma, dbeta, db = batch_norm_grad(gpu, *given, eps=eps, batch_stats=True, relu=True)
+    else:
+        given, how = (dy, argmax, z, mean, var, gamma), {**pool, "axis": axis, "rate": rate}
+        dz, dgamma, dbeta, db = batch_norm_max_pool_grad(gpu, *given, eps=eps, **how)
     how = {"strides": strides, "pads": pads, "algorithm": algorithm}
     return conv2d_weight_grad(gpu, x, dz.reshape(z.shape), w_shape, **how), db, dgamma, dbeta

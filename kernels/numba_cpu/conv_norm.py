@@ -9,6 +9,8 @@ and conv2d_weight_grad reads it: of seven times that an array of this size cross
 read first) four are left. Bands are large, for a tile of the micro-kernel begins and ends once in each: with bands of
 16 KiB, for the L1 cache, a layer of 86 images of 28 x 28, 5x5 windows and 32 filters took 7 % longer.
 Where Winograd computes dw, which reads dz tile by tile, one step follows the other.
+
+With a 2x2 max-pooling behind the batch norm it is the same, and the two passes are those of pool2x2_grad.py.
 """
 
 from typing import NamedTuple
@@ -18,11 +20,12 @@ import numpy as np
 from numba import njit, prange
 from numba.extending import overload
 
-from . import conv, norm
+from . import conv, norm, norm_pool, pool2x2
 from .activation import INNER, PARALLEL
 from .conv import integers
 from .memory import flat
 from .plan import choose
+from .pool2x2_grad import grad_pair
 from .simd import ROWS
 from .vector import LANES, STAMP, load, store, zero
 from .vector import choose as pick
@@ -40,6 +43,18 @@ class Normed(NamedTuple):
     factor: np.ndarray
     a: np.ndarray
     b: np.ndarray
+    dz: np.ndarray
+    total: np.ndarray
+
+
+class Pooled(NamedTuple):
+    """The same of a ReLU, a batch norm and 2x2 max-pooling: what pool2x2_grad.grad takes, and dz and its sums."""
+
+    argmax: np.ndarray
+    keep: np.float32
+    z: np.ndarray
+    size: pool2x2.Size
+    norm: tuple
     dz: np.ndarray
     total: np.ndarray
 
@@ -89,6 +104,23 @@ def _fill_band(dy, source, start, rows, columns, filters):
     return before_norm if getattr(source, "instance_class", None) is Normed else None
 
 
+@njit(**INNER)
+def pooled_rows(dy, s, at, rows):
+    """s.dz, `rows` rows from s.z[at] on, an even one of an image; s.total += their sums."""
+    line = s.size.width * s.size.channels
+    image, row = at // line // s.size.height, at // line % s.size.height
+    for r in range(row, row + rows, 2):
+        grad_pair(dy, s.argmax, s.keep, s.z, s.size, s.norm, image, r, s.dz, at, s.total)
+
+
+@overload(conv.fill_band)
+def _fill_pooled_band(dy, source, start, rows, columns, filters):
+    def before_pooling(dy, source, start, rows, columns, filters):
+        pooled_rows(dy, source, start, rows)
+
+    return before_pooling if getattr(source, "instance_class", None) is Pooled else None
+
+
 def _compile(stamp):
     """The function that Numba compiles and keeps on disk; enclosing `stamp` ties it to the text of other files."""
 
@@ -107,28 +139,51 @@ def _compile(stamp):
                 at[k : k + part], to, zeros, partials, (g * cells + k) * padded, padded, views[t], panels[t],
             )  # fmt: skip
 
-    return weight_grad
+    @njit(**PARALLEL)
+    def pooled_weight_grad(x, dy, argmax, keep, z, size, norm, units, s, column_step, at, to, blocks, parts, partials,
+                           zeros, views, panels, inputs, totals):  # fmt: skip
+        _ = stamp
+        cells, padded = len(at), len(zeros)
+        part = -(-cells // (parts * ROWS)) * ROWS
+        for task in prange(blocks * parts):
+            t, g, k = numba.get_thread_id(), task // parts, min(task % parts * part, cells)
+            totals[task] = 0
+            conv.block_weight_grad(
+                x, dy, Pooled(argmax, keep, z, size, norm, inputs[t], totals[task]), g * units // blocks,
+                (g + 1) * units // blocks, s, column_step, at[k : k + part], to, zeros, partials,
+                (g * cells + k) * padded, padded, views[t], panels[t],
+            )  # fmt: skip
+
+    return weight_grad, pooled_weight_grad
 
 
-_weight_grad = _compile(STAMP)
+_weight_grad, _pooled_weight_grad = _compile(STAMP)
 
 
-def _one_by_one(dy, z, mean, var, gamma, x, w_shape, eps, how):
+def _before_relu(dy, z, mean, var, gamma, eps, argmax, pool, axis, rate):
+    """dz, dgamma, dbeta, db"""
+    if pool is not None:
+        how = {**pool, "axis": axis, "rate": rate}
+        return norm_pool.batch_norm_max_pool_grad(dy, argmax, z, mean, var, gamma, eps=eps, **how)
     given = (part.reshape(-1, z.shape[3], 1) for part in (dy, z))
-    dz, dgamma, dbeta, db = norm.batch_norm_grad(*given, mean, var, gamma, eps=eps, batch_stats=True, relu=True)
-    return conv.conv2d_weight_grad(x, dz.reshape(z.shape), w_shape, **how), db, dgamma, dbeta
+    dz, *others = norm.batch_norm_grad(*given, mean, var, gamma, eps=eps, batch_stats=True, relu=True)
+    return dz.reshape(z.shape), *others
 
 
-def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto"):
+def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto",
+                                  argmax=None, pool=None, axis=-1, rate=0.0):  # fmt: skip
     strides, pads = integers(strides, pads)
-    filters, window = z.shape[3], tuple(w_shape[:2])
-    chosen = choose(algorithm, z.shape[1:3], window, strides, x.shape[3], filters)
-    if chosen == "winograd" or 0 in (x.size, z.size):
-        how = {"strides": strides, "pads": pads, "algorithm": algorithm}
-        return _one_by_one(dy, z, mean, var, gamma, x, w_shape, eps, how)
-    flat_dy, flat_z, mean = flat(dy), flat(z), flat(mean)
-    sums = norm.grad_sums(flat_dy, flat_z, mean)
-    (dgamma, dbeta), factors = norm.grad_factors(sums, var, gamma, eps, z.size // filters)
-    given = flat_dy, flat_z, mean, factors
-    dw, db = conv.weight_grad_alone(_weight_grad, given, x, z.shape, w_shape, strides, pads, BAND)
+    chosen = choose(algorithm, z.shape[1:3], tuple(w_shape[:2]), strides, x.shape[3], z.shape[3])
+    if chosen == "winograd" or 0 in (x.size, z.size) or not (pool is None or pool2x2.fits(**pool)):
+        dz, dgamma, dbeta, db = _before_relu(dy, z, mean, var, gamma, eps, argmax, pool, axis, rate)
+        dw = conv.conv2d_weight_grad(x, dz, w_shape, strides=strides, pads=pads, algorithm=algorithm)
+        return dw, db, dgamma, dbeta
+    if pool is not None:
+        given, along, dgamma, dbeta = norm_pool.pooled_sums(dy, argmax, z, mean, var, gamma, eps, axis, rate)
+        compiled, given, multiple = _pooled_weight_grad, (*given, along), 2
+    else:
+        sums = norm.grad_sums(flat(dy), flat(z), flat(mean))
+        (dgamma, dbeta), factors = norm.grad_factors(sums, var, gamma, eps, z.size // z.shape[3])
+        compiled, given, multiple = _weight_grad, (flat(dy), flat(z), flat(mean), factors), 1
+    dw, db = conv.weight_grad_alone(compiled, given, x, z.shape, w_shape, strides, pads, BAND, multiple)
     return dw, db, dgamma, dbeta

@@ -30,10 +30,17 @@ def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, st
             dx, db = relu_bias_grad(dx, x)
             rest.append(db)
         return dx, *rest
-    size, dx = pool2x2.size_of(x.shape), empty(x.shape)
+    given, along, dgamma, dbeta = pooled_sums(dy, argmax, x, mean, var, gamma, eps, axis, rate)
+    dx, totals = empty(x.shape), empty((pool2x2.blocks(given[-1]), x.shape[3]))
+    pool2x2_grad.grad(*given, along, dx.reshape(-1), totals)
+    return dx, dgamma, dbeta, totals.sum(axis=0)
+
+
+def pooled_sums(dy, argmax, x, mean, var, gamma, eps, axis, rate):
+    """The first pass of 2x2 windows: two tuples of what the second takes (dy to size; norm), and dgamma and dbeta."""
+    size = pool2x2.size_of(x.shape)
     given = flat(dy), pool.flat(argmax, np.uint8), np.float32(1 / (1 - rate)), flat(x), size
     blocks = pool2x2.blocks(size)
-    totals = empty((blocks, size.channels))
     if axis == 1:
         sums = empty((2, size.images, size.height))
         pool2x2_grad.sums_of_rows(*given, *pool2x2.along(axis, mean), sums, blocks)
@@ -41,5 +48,4 @@ def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, st
         sums = empty((2, blocks, size.channels))
         pool2x2_grad.sums_of_channels(*given, flat(mean), sums)
     (dgamma, dbeta), factors = norm.grad_factors(sums, var, gamma, eps, x.size // len(mean))
-    pool2x2_grad.grad(*given, pool2x2.along(axis, mean, *factors), dx.reshape(-1), totals)
-    return dx, dgamma, dbeta, totals.sum(axis=0)
+    return given, pool2x2.along(axis, mean, *factors), dgamma, dbeta

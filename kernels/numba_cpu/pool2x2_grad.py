@@ -12,6 +12,7 @@ The sums, and with them a, b and factor, are one of two kinds (see pool2x2.py):
 
 A pixel in no window, in an odd last row or column, takes part in dx and db all the same: there dy is 0, but x still
 moves the mean and the variance. `grad` therefore goes through pairs of x's rows, of which the last may be a single one.
+conv_norm.py makes dx a band of rows at a time: there dx[0] is the gradient at x[shift].
 """
 
 from numba import njit, prange
@@ -91,7 +92,7 @@ def _add_rows(like, dy, argmax, keep, x, size, at, i, o, means, sums):
 
 
 @njit(**INLINE)
-def _grad_channels(like, dy, argmax, keep, x, size, at, i, o, norm, row, dx, total):
+def _grad_channels(like, dy, argmax, keep, x, size, at, i, o, norm, row, dx, shift, total):
     """dx in two rows of an image, `row` and the one below, with an odd last column; total += it."""
     c, below = size.channels, size.width * size.channels
     upper, lower, more = _at(like, norm, row, o), _at(like, norm, row + 1, o), each(like, total, o)
@@ -99,33 +100,33 @@ def _grad_channels(like, dy, argmax, keep, x, size, at, i, o, norm, row, dx, tot
         k, n = at + j * c + o, i + 2 * j * c + o
         soon = ahead(i, size, o, j)
         ask_for(x, soon, below)
-        ask_to_write(dx, soon, below)
+        ask_to_write(dx, soon - shift, below)
         cell = each(like, argmax, k)
         d = kept(each(like, dy, k), cell, keep)
         d0 = _before_relu(flows(d, cell, 0), each(like, x, n), upper)
         d1 = _before_relu(flows(d, cell, 1), each(like, x, n + c), upper)
         d2 = _before_relu(flows(d, cell, 2), each(like, x, n + below), lower)
         d3 = _before_relu(flows(d, cell, 3), each(like, x, n + below + c), lower)
-        put(dx, n, d0)
-        put(dx, n + c, d1)
-        put(dx, n + below, d2)
-        put(dx, n + below + c, d3)
+        put(dx, n - shift, d0)
+        put(dx, n - shift + c, d1)
+        put(dx, n - shift + below, d2)
+        put(dx, n - shift + below + c, d3)
         more = more + ((d0 + d1) + (d2 + d3))
     put(total, o, more)
     if size.width > 2 * size.columns:
         last = i + 2 * size.columns * c
-        _grad_rest(like, x, last, 1, c, o, upper, dx, total)
-        _grad_rest(like, x, last + below, 1, c, o, lower, dx, total)
+        _grad_rest(like, x, last, 1, c, o, upper, dx, shift, total)
+        _grad_rest(like, x, last + below, 1, c, o, lower, dx, shift, total)
 
 
 @njit(**INLINE)
-def _grad_rest(like, x, i, columns, c, o, norm, dx, total):
+def _grad_rest(like, x, i, columns, c, o, norm, dx, shift, total):
     """dx at `columns` pixels of a row that are in no window; total += it."""
     more = each(like, total, o)
     for j in range(columns):
         n = i + j * c + o
         d = _before_relu(zero(like), each(like, x, n), norm)
-        put(dx, n, d)
+        put(dx, n - shift, d)
         more = more + d
     put(total, o, more)
 
@@ -157,23 +158,35 @@ def _sum_rows(dy, argmax, keep, x, size, at, i, means):
 
 
 @njit(**INLINE)
-def _grad_rows(dy, argmax, keep, x, size, at, i, norm, row, dx, total):
+def _grad_rows(dy, argmax, keep, x, size, at, i, norm, row, dx, shift, total):
     whole = size.channels // LANES * LANES
     for o in range(0, whole, LANES):
-        _grad_channels(load(x, i), dy, argmax, keep, x, size, at, i, o, norm, row, dx, total)
+        _grad_channels(load(x, i), dy, argmax, keep, x, size, at, i, o, norm, row, dx, shift, total)
     for o in range(whole, size.channels):
-        _grad_channels(x[i], dy, argmax, keep, x, size, at, i, o, norm, row, dx, total)
+        _grad_channels(x[i], dy, argmax, keep, x, size, at, i, o, norm, row, dx, shift, total)
 
 
 @njit(**INLINE)
-def _grad_single(x, i, size, norm, row, dx, total):
+def _grad_single(x, i, size, norm, row, dx, shift, total):
     """dx of an odd last row."""
     c = size.channels
     whole = c // LANES * LANES
     for o in range(0, whole, LANES):
-        _grad_rest(load(x, i), x, i, size.width, c, o, _at(load(x, i), norm, row, o), dx, total)
+        _grad_rest(load(x, i), x, i, size.width, c, o, _at(load(x, i), norm, row, o), dx, shift, total)
     for o in range(whole, c):
-        _grad_rest(x[i], x, i, size.width, c, o, _at(x[i], norm, row, o), dx, total)
+        _grad_rest(x[i], x, i, size.width, c, o, _at(x[i], norm, row, o), dx, shift, total)
+
+
+@njit(**INLINE)
+def grad_pair(dy, argmax, keep, x, size, norm, image, row, dx, shift, total):
+    """dx of an image's rows `row` and row + 1, if there are two; total += their sums."""
+    line = size.width * size.channels
+    i = (image * size.height + row) * line
+    if row + 1 == size.height:
+        _grad_single(x, i, size, norm, row, dx, shift, total)
+    else:
+        at = (image * size.image_rows + row // 2) * size.columns * size.channels
+        _grad_rows(dy, argmax, keep, x, size, at, i, norm, row, dx, shift, total)
 
 
 # ---- all images ------------------------------------------------------------------------------------------------------
@@ -217,13 +230,7 @@ def _compile(stamp):
             total = totals[task]
             total[:] = 0
             for p in range(task * size.images * pairs // blocks, (task + 1) * size.images * pairs // blocks):
-                image, row = p // pairs, p % pairs * 2
-                i, r = (image * size.height + row) * size.width * size.channels, image * size.image_rows + row // 2
-                if row + 1 == size.height:
-                    _grad_single(x, i, size, norm, row, dx, total)
-                else:
-                    at = r * size.columns * size.channels
-                    _grad_rows(dy, argmax, keep, x, size, at, i, norm, row, dx, total)
+                grad_pair(dy, argmax, keep, x, size, norm, p // pairs, p % pairs * 2, dx, 0, total)
 
     return sums_of_channels, sums_of_rows, grad
 

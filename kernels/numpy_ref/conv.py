@@ -21,7 +21,7 @@ Source: Chellapilla, Puri & Simard 2006, "High performance convolutional neural 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from .norm import batch_norm_grad, batch_norm_stats
+from .norm import batch_norm_grad, batch_norm_max_pool_grad, batch_norm_stats
 from .pool import max_pool, max_pool_grad
 
 
@@ -93,7 +93,12 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
     return (cols.T @ dy.reshape(-1, dy.shape[3])).reshape(w_shape)  # (KH*KW*C, N*OH*OW) (N*OH*OW, O)
 
 
-def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto"):
-    dy, rows = (part.reshape(-1, z.shape[3], 1) for part in (dy, z))
-    dz, dgamma, dbeta, db = batch_norm_grad(dy, rows, mean, var, gamma, eps=eps, batch_stats=True, relu=True)
+def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto",
+                                  argmax=None, pool=None, axis=-1, rate=0.0):  # fmt: skip
+    if pool is None:
+        dy, rows = (part.reshape(-1, z.shape[3], 1) for part in (dy, z))
+        dz, dgamma, dbeta, db = batch_norm_grad(dy, rows, mean, var, gamma, eps=eps, batch_stats=True, relu=True)
+    else:
+        given, how = (dy, argmax, z, mean, var, gamma), {**pool, "axis": axis, "rate": rate}
+        dz, dgamma, dbeta, db = batch_norm_max_pool_grad(*given, eps=eps, **how)
     return conv2d_weight_grad(x, dz.reshape(z.shape), w_shape, strides=strides, pads=pads), db, dgamma, dbeta

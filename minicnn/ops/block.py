@@ -48,12 +48,13 @@ def conv_block(
         y, argmax = be.conv2d_max_pool(x, w, b, **how, relu=True, pool=pool, rate=rate, key=key)
 
     def vjp(dy, needs):
+        if normed and not needs[0]:  # a first layer
+            given = dy, z, mean, var, gamma, x, w.shape
+            pooled = {"argmax": argmax, "pool": pool, "axis": axis, "rate": rate} if pool else {}
+            return None, *be.batch_norm_conv2d_weight_grad(*given, eps=eps, **how, **pooled)
         if normed and pool:
             given = dy, argmax, z, mean, var, gamma
             dz, dgamma, dbeta, db = be.batch_norm_max_pool_grad(*given, eps=eps, axis=axis, **ending)
-        elif normed and not needs[0]:  # a first layer
-            given = dy, z, mean, var, gamma, x, w.shape
-            return None, *be.batch_norm_conv2d_weight_grad(*given, eps=eps, **how)
         elif normed:
             given = _as_acb(dy), _as_acb(z), mean, var, gamma
             dz, dgamma, dbeta, db = be.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)

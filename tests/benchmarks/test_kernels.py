@@ -37,6 +37,7 @@ def test_work_of_products_and_passes(kernels):
     assert kernels.work("conv2d_weight_grad", (x, y, w.shape), w) == flops
     normed = y, y, f(4), f(4), f(4), x, w.shape
     assert kernels.work("batch_norm_conv2d_weight_grad", normed, (w, f(4), f(4), f(4))) == flops
+    assert kernels.work("batch_norm_conv2d_weight_grad", (f(2, 1, 3, 4), *normed[1:]), (w, f(4), f(4), f(4))) == flops
     pooled = f(2, 1, 3, 4)  # of 2 x 6 pixels
     flops = 2 * (2 * 2 * 6) * (5 * 3 * 3 * 4)
     assert kernels.work("conv2d_max_pool", (x, w, None), (pooled, pooled)) == ("FLOP", flops)

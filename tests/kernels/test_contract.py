@@ -626,6 +626,29 @@ def test_batch_norm_conv2d_weight_grad(ks, rng, case, algorithm):
     assert np.abs(db - expected_db).max() <= 1e-5 * terms.max()
 
 
+@pytest.mark.parametrize("axis", [-1, 1])
+@pytest.mark.parametrize("rate", [0.0, 0.25])
+@pytest.mark.parametrize("window", [2, 3])
+@pytest.mark.parametrize("case", NORMED[-6:], ids=str)
+def test_batch_norm_conv2d_weight_grad_behind_a_pooling(ks, rng, case, window, rate, axis):
+    x, w, b, _, how = conv_arrays(ks, rng, case)
+    z = ks.run("conv2d", x, w, b, **how, relu=True)
+    n, oh, ow, filters = z.shape
+    shape = (n, oh, ow * filters) if axis == 1 else (n * oh * ow, filters, 1)
+    mean, var = ks.run("batch_norm_stats", z.reshape(shape))
+    gamma, beta = ks.cast(*rng.standard_normal((2, len(mean))))
+    pool = {"window": (window, window), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
+    ending, key = {"eps": 1e-3, "axis": axis, "rate": rate}, Key(3, 1, 4) if rate else None
+    y, argmax = ks.run("batch_norm_max_pool", z, mean, var, gamma, beta, **ending, **pool, key=key)
+    dy = ks.cast(rng.standard_normal(y.shape))
+    dz, dgamma, dbeta, db = ks.run("batch_norm_max_pool_grad", dy, argmax, z, mean, var, gamma, **ending, **pool)
+    expected = ks.run("conv2d_weight_grad", x, dz, w.shape, **how), dgamma, dbeta
+    given, ending = (dy, z, mean, var, gamma, x, w.shape), {**ending, "argmax": argmax, "pool": pool}
+    dw, found, *others = ks.run("batch_norm_conv2d_weight_grad", *given, **how, **ending)
+    ks.compare("batch_norm_conv2d_weight_grad", (dw, *others), tuple(map(in_float64, expected)))
+    assert np.abs(found - db).max() <= 1e-5 * np.abs(in_float64(dz)).sum(axis=(0, 1, 2)).max()
+
+
 def test_batch_norm_conv2d_weight_grad_of_nothing(ks, rng):
     x, w, _, dy, how = conv_arrays(ks, rng, CONVS[1])
     one = ks.cast(np.ones(17))
@@ -955,7 +978,11 @@ def test_same_bits_before_a_relu(rng):
                 part, one = np.ascontiguousarray(x[:, :size, :size]), c[: 32 if axis == -1 else size]
                 ended = {"eps": 1e-3, **POOL, "axis": axis, "rate": 0.25}
                 y_1, cells = ks.run("batch_norm_max_pool", part, one, one, one, one, **ended, key=Key(1, 2, 3))
-                normed += y_1, cells, *ks.run("batch_norm_max_pool_grad", y_1, cells, part, one, one, one, **ended)
+                given = part, one, one, one
+                normed += y_1, cells, *ks.run("batch_norm_max_pool_grad", y_1, cells, *given, **ended)
+                first = {**WIDE, "eps": 1e-3, "argmax": cells, "pool": POOL, "axis": axis, "rate": 0.25}
+                channel = np.ascontiguousarray(part[..., :1])
+                normed += ks.run("batch_norm_conv2d_weight_grad", y_1, *given, channel, (5, 5, 1, 32), **first)
             bits.append([out.tobytes() for out in (*pooled, *normed)])
     finally:
         numba.set_num_threads(before)
