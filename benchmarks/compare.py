@@ -7,7 +7,8 @@
 Per network every contestant is a process of its own; they take turns (a b c, a b c, ...), so that a slow minute hits
 all. Measured: training steps without and with augmentation, prediction, augmentation alone, the peak memory of a
 training process, import, and the time from the start of a process to the end of its first step, with Numba's and
-PyTorch's caches as they are found. One sample is the mean of --steps steps inside an epoch, after 3 that are not timed.
+PyTorch's caches as they are found. One sample is the mean of --steps steps inside an epoch, after 3 that are not timed;
+of more for who is fast, so that it takes everyone 1.5 s if possible.
 
 All start from equal weights. That they do equal work is shown by an untimed phase: equal batches, no dropout, Adam with
 a rate of 1e-5; the losses before each of six updates must agree with minicnn's within --tolerance, else the contestant
@@ -38,7 +39,9 @@ OUT = Path(__file__).parent / "results" / "compare.json"
 NETWORKS = {"A": "kaggle_bn", "B": "kaggle_rmsprop", "C": "zero_padding_bn", "D": "lenet_16_36", "E": "valid_conv"}
 PREDICTED = 5_000  # images per sample of prediction
 PREDICT_BATCHES = (1000, 200)  # 1,000 is what the target asks; smaller batches suit some peers better
-STEPS = {"A": 12, "B": 12, "C": 40, "D": 30, "E": 100}  # per sample: half a second or more, or it measures cold caches
+STEPS = {"A": 12, "B": 12, "C": 40, "D": 30, "E": 100}  # per sample, at least
+SAMPLE = 1.5  # seconds of a sample: the first steps after a pause are slow, and else a fast contestant had more of them
+MOST = 4  # times STEPS, for which there are rows
 AGREEMENT_STEPS, AGREEMENT_RATE = 6, 1e-5
 EXTRA = 15  # batches of an epoch beyond the timed ones: warm-up, and what Keras's queues make ahead
 PAUSE = 0.25  # s between contestants: thread pools spin for a while after their last work
@@ -77,7 +80,7 @@ def problem(folder: Path, recipe, steps: int) -> dict:
 
     images, labels = minicnn.data.digits.load_data()
     order = np.random.default_rng(0).permutation(len(images))
-    rows = np.resize(order, (max(steps, AGREEMENT_STEPS) + EXTRA) * recipe.batch_size)
+    rows = np.resize(order, (max(MOST * steps, AGREEMENT_STEPS) + EXTRA) * recipe.batch_size)
     weights = recipe.build(minicnn, seed=1, kernels="numpy_ref").get_weights()
     path = folder / f"{recipe.name}.npz"
     named = {f"w{i}": w for i, w in enumerate(weights)}
@@ -91,7 +94,7 @@ class Contest:
 
     def __init__(self, names, python, settings):
         self.python, self.settings = python, settings
-        self.peers, self.samples, self.about, self.failed, self.losses = {}, {}, {}, {}, {}
+        self.peers, self.samples, self.about, self.failed, self.losses, self.pace = {}, {}, {}, {}, {}, {}
         for name in names:
             with self.guard(name):
                 self.start(name)
@@ -134,13 +137,21 @@ class Contest:
                         if name not in self.peers:
                             continue
                         time.sleep(PAUSE)
+                        if what == "train":
+                            how = how | {"steps": self.steps(name, measure, how["steps"])}
                         answer = peer.ask(what, **how)
                         seconds, loss = answer if what == "train" else (answer, None)
+                        self.pace[name, measure] = seconds
                         if number >= 0 and seconds is not None:
                             self.add(name, measure, seconds)
                             if loss is not None:
                                 self.losses.setdefault(name, {})[measure] = loss
         print(f"  {what}: {count} rounds in {time.perf_counter() - began:.0f} s", flush=True)
+
+    def steps(self, name: str, measure: str, least: int) -> int:
+        """Of a sample that takes SAMPLE seconds at the pace of the one before it: `least` to MOST times as many."""
+        pace = self.pace.get((name, measure))
+        return least if pace is None else min(max(least, round(SAMPLE / pace)), MOST * least)
 
     def hopeless(self, name: str, measure: str) -> bool:
         """A way to augment that is slower than this contestant's best; the documented script always counts."""

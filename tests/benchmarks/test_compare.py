@@ -164,6 +164,13 @@ def test_a_failing_contestant_is_reported_and_the_others_go_on(programs, monkeyp
     assert len(measures["start"]["samples"]) == len(measures["import"]["samples"]) == 3
 
 
+def test_samples_take_everyone_as_long(programs):
+    contest = programs.compare.Contest([], {}, {})
+    assert contest.steps("torch", "train", 12) == 12  # nothing is known yet
+    contest.pace = {("fast", "train"): 0.05, ("slow", "train"): 0.4, ("tiny", "train"): 1e-4}
+    assert [contest.steps(name, "train", 12) for name in ("fast", "slow", "tiny")] == [30, 12, 48]
+
+
 def test_a_missing_library_has_a_last_line(programs, tmp_path):
     with pytest.raises(programs.peers.PeerError) as found:
         programs.peers.Peer("torch", sys.executable, {"data": str(tmp_path / "none"), "recipe": "kaggle_bn"})
@@ -177,7 +184,11 @@ def test_the_problem_holds_enough_rows_for_every_request(programs, tmp_path):
     recipe = minicnn.recipes.lenet_16_36
     settings = programs.compare.problem(tmp_path, recipe, steps=4)
     with np.load(settings["data"]) as data:
-        assert len(data["images"]) == len(data["y"]) >= (4 + programs.compare.EXTRA) * recipe.batch_size
+        assert (
+            len(data["images"])
+            == len(data["y"])
+            >= (4 * programs.compare.MOST + programs.compare.EXTRA) * recipe.batch_size
+        )
         assert data["images"].dtype == np.uint8
         assert [data[f"w{i}"].shape for i in range(2)] == [(5, 5, 1, 16), (16,)]
         assert settings["weights"] == 8
