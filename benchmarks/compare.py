@@ -54,7 +54,7 @@ def arguments():
     add("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     add("--peers", nargs="+", choices=PEERS, default=list(DEFAULT))
     add("--rounds", type=int, default=6, help="samples per contestant (6)")
-    add("--steps", type=int, help=f"steps per sample ({', '.join(f'{name} {n}' for name, n in STEPS.items())})")
+    add("--steps", type=int, help=f"least steps per sample ({', '.join(f'{name} {n}' for name, n in STEPS.items())})")
     add("--quick", action="store_true", help="a rehearsal: 2 rounds of 5 steps, one start")
     add("--tolerance", type=float, default=0.001, help="relative, of the agreement's losses (.001)")
     add("--python", action="append", default=[], metavar="[NAME=]PATH",

@@ -47,7 +47,7 @@ class Normed(NamedTuple):
     total: np.ndarray
 
 
-class Pooled(NamedTuple):
+class NormedPooled(NamedTuple):
     """The same of a ReLU, a batch norm and 2x2 max-pooling: what pool2x2_grad.grad takes, and dz and its sums."""
 
     argmax: np.ndarray
@@ -118,7 +118,7 @@ def _fill_pooled_band(dy, source, start, rows, columns, filters):
     def before_pooling(dy, source, start, rows, columns, filters):
         pooled_rows(dy, source, start, rows)
 
-    return before_pooling if getattr(source, "instance_class", None) is Pooled else None
+    return before_pooling if getattr(source, "instance_class", None) is NormedPooled else None
 
 
 def _compile(stamp):
@@ -149,7 +149,7 @@ def _compile(stamp):
             t, g, k = numba.get_thread_id(), task // parts, min(task % parts * part, cells)
             totals[task] = 0
             conv.block_weight_grad(
-                x, dy, Pooled(argmax, keep, z, size, norm, inputs[t], totals[task]), g * units // blocks,
+                x, dy, NormedPooled(argmax, keep, z, size, norm, inputs[t], totals[task]), g * units // blocks,
                 (g + 1) * units // blocks, s, column_step, at[k : k + part], to, zeros, partials,
                 (g * cells + k) * padded, padded, views[t], panels[t],
             )  # fmt: skip

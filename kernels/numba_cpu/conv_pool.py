@@ -11,8 +11,8 @@ is a convolution of 10 x 10 pixels, for which Winograd has less to do.
 A task of `conv.py` or `winograd.py` leaves its part of the image where the pooling follows at once:
 
       im2col               a band of rows of one image, here an even number of them      in the L2 cache
-      winograd, 4x4 tiles  a tile, 2x2 windows                                           in the L1 cache
-      winograd, 5x5 tiles  all tiles of some images: windows lie across tiles' edges     in the L2 cache
+      winograd, even tiles a tile, 2x2 windows                                           in the L1 cache
+      winograd, odd tiles  all tiles of some images: windows lie across tiles' edges     in the L2 cache
 
 Other windows, and 5x5 tiles of images larger than a block: conv2d, then max_pool.
 
@@ -178,13 +178,11 @@ def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
 
 def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop):
     """Whether there is a way: 5x5 tiles need whole images in a block."""
-    plan, vectors, u, per_thread, zeros, tables = winograd.prepared(x, w, False, pads, b, affine, shape)
+    plan, vectors, u, per_thread, zeros, tables = winograd.prepared(x, w, False, pads, b, affine, shape, images=True)
     v, xg, yg, count, block, u_line = plan
     per_image = yg.rows * yg.columns
-    if v.tile % 2:
-        block -= block % per_image
-        if block == 0:
-            return False
+    if v.tile % 2 and block % per_image:
+        return False
     common = (
         VARIANTS.index(v), v.side, flat(x), xg, y, pooling, yg, count, block, vectors,
         ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables,

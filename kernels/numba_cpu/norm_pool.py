@@ -1,4 +1,4 @@
-"""Batch norm, along the last axis or the rows, and max-pooling in one: 2x2 windows in single passes, others in two."""
+"""Batch norm, along the last axis or the rows, and max-pooling in one: 2x2 windows in one pass (backward: two)."""
 
 import numpy as np
 

@@ -9,8 +9,9 @@ and every vector of channels or filters (arithmetic is a third of it, loads, sto
 
 So Winograd wins where C and O are large against TRANSFORM, and where its tiles fit the image. For 3x3 windows it has
 three variants and takes the one with less to do: a 14 x 14 image is 25 tiles of 3x3 with 25 points each, 16 of 4x4 with
-36 or 9 of 5x5 with 49, 625, 576 or 441 products; an 11 x 11 image is 400, 324 or 441. Not counted: the filters'
-transform, which a batch shares. The kernels ask `choose` at every call, and `plan_conv2d` tells what they will do.
+36 or 9 of 5x5 with 49, 625, 576 or 441 products; an 11 x 11 image is 400, 324 or 441. For 5x5 windows it has two.
+Larger tiles, whose errors are larger, must save winograd.WORTH. Not counted: the filters' transform, which a batch
+shares. The kernels ask `choose` at every call, and `plan_conv2d` tells what they will do.
 """
 
 from functools import lru_cache

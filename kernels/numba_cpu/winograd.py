@@ -1,4 +1,4 @@
-"""Winograd's convolution for stride 1: transforms around products with 6.25 (5x5) or 4 (3x3) times less to multiply.
+"""Winograd's convolution for stride 1: transforms around products with 3 (2x2) to 8 (5x5) times less to multiply.
 
 A 5x5 window slides over an 8x8 patch of x and gives a 4x4 tile of y. In one dimension, 4 outputs sum_j g[j] d[i+j] take
 20 multiplications. The transpose of this sum multiplies two polynomials, and their product, of degree 7, is known from
@@ -27,9 +27,9 @@ window turned by 180 degrees and C and O exchanged. Weight gradient, with E = A 
 Why it is fast: channels are contiguous, so a transform (transforms.py) works on whole vectors of them and never
 shuffles; patches side by side share the columns that they overlap in (`_spread`). The points of a block's tiles lie as
 matrices, one piece of memory for each point, so the products (`product_kernel`) run at 98 % of the multipliers' speed.
-The tiles of a block, from several images if these are small, are a multiple of the micro-kernel's rows; its V, M and U
-lie in a usual L2 cache of 1 MB. While the products run, the next block's patches are fetched from memory
-(`_prefetch_tiles`).
+A block is so many tiles, from several images if these are small, that little is left over in the micro-kernel's rows
+(`_block`); its V, M and U lie in a usual L2 cache of 1 MB. While the products run, the next block's patches are fetched
+from memory (`_prefetch_tiles`).
 
 For 3x3 windows there are three variants, tiles of 3x3 outputs from 25 points, of 4x4 from 36 and of 5x5 from 49, and
 for 5x5 windows two: `variant` takes the one that needs fewer products for the image, which depends on what is left over
@@ -103,7 +103,7 @@ from .transforms import (
     lines,
 )
 
-BLOCK = 2 * ROWS  # tiles whose points are in the cache together
+BLOCK = 2 * ROWS  # at most so many tiles, whose points are in the cache together
 BLOCKS = 8  # partial sums of a weight gradient
 SHARES = (2, 4, 8)  # threads that should find equal work. Not the actual number: a block's statistics are summed in one
 LINE = 16  # floats of a cache line
@@ -482,15 +482,18 @@ def _grids(v, x_shape, y_shape, size, pads, y_padded, block):
     return x_grid, Grid(oh, ow, filters, 0, 0, rows, columns, v.tile, y_padded, next(points)), n * rows * columns
 
 
-def _block(count):
-    """How many of `count` tiles a task works on: little is left over in its register tiles and for any thread."""
+def _block(count, multiple=1):
+    """How many of `count` tiles a task works on: little is left over in its register tiles and for any thread.
+
+    multiple: of so many, the tiles of an image, where a task needs whole images.
+    """
 
     def work(block):
         (tall, short), tasks = tiles.py_func(block), -(-count // block)
         rows = tall * ROWS + short * (SHORT + 0.5) + 2  # what a block costs besides is that of two rows
         return sum(-(-tasks // threads) * threads * rows for threads in SHARES)
 
-    return min(range(BLOCK, SHORT - 1, -1), key=work)
+    return min(range(BLOCK // multiple * multiple, max(SHORT, multiple) - 1, -multiple), key=work)
 
 
 def _parts(count):
@@ -500,10 +503,11 @@ def _parts(count):
 
 
 @lru_cache(512)
-def _plan(kernel, x_shape, y_shape, taps, pads, threads):
+def _plan(kernel, x_shape, y_shape, taps, pads, threads, images=False):
     """The variant, the grids, numbers of tiles in all and in a block, floats from point to point in U, the scratch.
 
     For the input gradient, x_shape is that of dy and y_shape that of dx. Scratch sizes are (lines, floats).
+    images: a block of odd tiles is whole images, if one fits.
     """
     weight, cells, channels, padded = kernel == "weight_grad", taps * taps, x_shape[3], whole_vectors(y_shape[3])
     size = y_shape[1:3]
@@ -511,8 +515,9 @@ def _plan(kernel, x_shape, y_shape, taps, pads, threads):
         size = reached(x_shape[1:3], taps, pads, size)
         pads = tuple((taps - 1 - before, taps - 1 - after) for before, after in pads)
     v = variant(size, taps)
-    count = x_shape[0] * math.prod(v.tiles(size))
-    block = BLOCK if weight else _block(count)
+    per_image = math.prod(v.tiles(size))
+    count, whole = x_shape[0] * per_image, images and v.tile % 2 and per_image <= BLOCK
+    block = BLOCK if weight else _block(count, per_image if whole else 1)
     xg, yg, count = _grids(v, x_shape, y_shape, size, pads, padded if weight else min(padded, WIDTH), block)
     points, u_line, parts = v.side**2, channels * padded + LINE, _parts(count)
     columns = (SEGMENT - 1) * v.tile + v.side  # of a segment
@@ -544,10 +549,10 @@ def _zeros(*grids):
     return np.zeros(max(min(g.width, SEGMENT * g.tile + LINE) * g.channels + g.padded for g in grids), np.float32)
 
 
-def prepared(x, w, turned, pads, b, affine, y_shape):
+def prepared(x, w, turned, pads, b, affine, y_shape, images=False):
     """The plan without its scratch, and what the compiled loops take: vectors, U, scratch per thread, zeros, tables."""
     kernel = "input_grad" if turned else "forward"
-    *plan, scratch = _plan(kernel, x.shape, y_shape, len(w), pads, numba.get_num_threads())
+    *plan, scratch = _plan(kernel, x.shape, y_shape, len(w), pads, numba.get_num_threads(), images)
     (v, xg, _, _, _, u_line), filters = plan, y_shape[3]
     vectors = np.zeros((4, whole_vectors(filters)), np.float32)
     _, bias, scale, shift = vectors

@@ -148,7 +148,7 @@ class Parameter(Tensor):
         self.path, self.trainable, self.grad_buffer, self.apart = path, trainable, None, False
 
     def receive(self, gradient) -> None:
-        if self.grad_buffer is None or self.apart or self.be.copy is not None:  # there all are copied at once, in apply
+        if self.grad_buffer is None or self.apart or self.be.copy is not None:  # taken, or copied, in apply
             super().receive(gradient)
         elif self.grad is None:
             self.grad_buffer[...] = gradient

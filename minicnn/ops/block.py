@@ -8,7 +8,7 @@ What is computed is the chain of ops/conv.py, norm.py, pool.py and dropout.py; m
                  normalise, pool and drop are one read of the images and one write of a quarter of them;
                  without a batch norm, nothing but that quarter is ever written
       backward   the gradients of dropout, pool, batch norm, ReLU and bias are two reads and one write of the images;
-                 of a first layer only the reads, and without a batch norm not even these
+                 of a first layer (im2col, 2x2 windows) only the reads, and without a batch norm not even these
       kept       x, w, a byte per pooled pixel, and z = relu(conv2d(x)) for a batch norm: no normalised image, no mask
 """
 
@@ -26,7 +26,7 @@ def conv_block(
     x (N, H, W, C), w (KH, KW, C, O), b (O,) or None; gamma, beta (O,), or None, None: no batch norm.
     axis=1, with a pooling only: the batch norm is along the rows of the images, gamma, beta, mean and var are (OH,).
     pool: the window, strides and pads of max_pool, or None: no pooling, and then no dropout; rate, key: of the dropout.
-    -> y (N, OH, OW, O), smaller by the pooling; aside: mean (O,) and var (O,) of the ReLU's output, or None, None.
+    -> y (N, OH, OW, O), smaller by the pooling; aside: mean and var of the ReLU's output, (O,) or (OH,), or None, None.
     Raises ShapeError as conv2d does, ArgumentError for another axis.
     """
     check(x, w, strides, pads)
@@ -48,7 +48,7 @@ def conv_block(
         y, argmax = be.conv2d_max_pool(x, w, b, **how, relu=True, pool=pool, rate=rate, key=key)
 
     def vjp(dy, needs):
-        if normed and not needs[0]:  # a first layer
+        if normed and needs[1] and not needs[0]:  # a first layer
             given = dy, z, mean, var, gamma, x, w.shape
             pooled = {"argmax": argmax, "pool": pool, "axis": axis, "rate": rate} if pool else {}
             return None, *be.batch_norm_conv2d_weight_grad(*given, eps=eps, **how, **pooled)

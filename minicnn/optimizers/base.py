@@ -1,4 +1,4 @@
-"""What an optimizer is: named state, one formula, one pass over one flat buffer that holds every trainable weight.
+"""What an optimizer is: named state, one formula, one pass over a flat buffer that holds every trainable weight.
 
       weights     [ conv2d/kernel | conv2d/bias | ... | dense_1/bias ]     p      each parameter's data is a slice
       gradients   [      dw       |     db      | ... |      db      ]     g      backward writes into these slices
@@ -71,7 +71,10 @@ class Optimizer:
         self.slot = SimpleNamespace()
 
     def update(self, be, p, g, slot, lr: float, t: int) -> None:
-        """Step the flat array p in place with gradient g at step t >= 1."""
+        """Step the flat array p in place with gradient g at step t >= 1.
+
+        p is all weights; or, where `update` is no more than a call of a kernel `be...._step`, a part of them.
+        """
         raise NotImplementedError
 
     @property
@@ -121,8 +124,7 @@ class Optimizer:
 
     def _divided(self, end: int):
         """The flat buffers as runs: large parameters alone, the others between them together."""
-        clips = self.clipnorm or self.clipvalue or self.global_clipnorm
-        divisible = self.be.copy is None and not clips and self._call(0.0, 0) is not None
+        divisible = self.be.copy is None and self._call(1.0, 0) is not None
         start, edges = 0, []
         for p, offset in zip(self.params, self.offsets, strict=True):
             p.apart = divisible and p.data.size >= LARGE
@@ -158,7 +160,8 @@ class Optimizer:
         """The numbers by name that `update` sends to its one kernel `..._step`, or None: it does something else."""
         calls = []
         try:
-            self.update(_Steps(lambda name, arrays, numbers: calls.append(numbers)), None, None, self.slot, lr,
+            nothing = SimpleNamespace(**dict.fromkeys(vars(self.slot)))  # an update of its own must not touch the slots
+            self.update(_Steps(lambda name, arrays, numbers: calls.append(numbers)), None, None, nothing, lr,
                         iterations + 1)  # fmt: skip
         except (AttributeError, TypeError):  # arithmetic of its own
             return None
@@ -192,12 +195,17 @@ class Optimizer:
         """The gradient of every run, and out of the parameters: in the flat buffer, except those that stay apart."""
         if self.be.copy is not None:
             self.be.copy([(p.grad_buffer, None if p.grad is None else self.be.asarray(p.grad)) for p in self.params])
-        gradients = [run.grad if run.owner is None else run.owner.grad for run in self._runs]
+        clips = self.clipnorm or self.clipvalue or self.global_clipnorm
+        gradients = [None if run.owner is None else run.owner.grad for run in self._runs]
+        for run, g in zip(self._runs, gradients, strict=True):
+            if clips and g is not None:
+                run.grad[...] = g.reshape(-1)
         for p in self.params:
             if p.grad is None and self.be.copy is None:
                 p.grad_buffer[...] = 0  # no path from the loss to this parameter
             p.grad = None
-        return [run.grad if g is None else g.reshape(-1) for run, g in zip(self._runs, gradients, strict=True)]
+        pairs = zip(self._runs, gradients, strict=True)
+        return [run.grad if clips or g is None else self.be.asarray(g, self.be.dtype).reshape(-1) for run, g in pairs]
 
     def _clip(self, on_device: bool = False) -> None:
         """on_device: without the host, which else takes the roots, in double."""

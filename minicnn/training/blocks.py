@@ -27,7 +27,7 @@ def steps(layers: list[Layer], training: bool) -> Iterator[Step]:
     """What to do to x, one after the other, on the way through these layers; blocks in training only."""
     rest = list(layers)
     while rest:
-        block = (_block(rest) or _bent_dense(rest)) if training else None
+        block = (_block(rest) or _dense_relu(rest)) if training else None
         yield block.call if block else partial(rest[0].call, training=training)
         del rest[: len(block.layers) if block else 1]
 
@@ -72,7 +72,7 @@ def _block(layers: list[Layer]) -> Block | None:
     return Block(used, zeros, conv, norm, pool, dropout) if len(used) > 1 else None
 
 
-class BentDense:
+class DenseRelu:
     """A dense layer and the Activation("relu") after it: one pass, and the bias gradient with the ReLU's."""
 
     def __init__(self, dense, activation):
@@ -82,10 +82,10 @@ class BentDense:
         return self.dense.preactivation(x, training=True, relu=True)
 
 
-def _bent_dense(layers: list[Layer]) -> BentDense | None:
+def _dense_relu(layers: list[Layer]) -> DenseRelu | None:
     rest = list(layers)
     bends = take_product(rest, Dense)[2]
-    return BentDense(*layers[:2]) if bends and len(layers) - len(rest) == 2 else None
+    return DenseRelu(*layers[:2]) if bends and len(layers) - len(rest) == 2 else None
 
 
 def take(rest: list[Layer], kind: type[Layer], fits=lambda layer: True) -> Layer | None:

@@ -273,6 +273,24 @@ def test_the_variant_with_fewest_products_is_taken(size, tile, products):
     assert (step.tile, step.flops) == (f"F({tile}x{tile}, 3x3)", 2 * 2 * products * 64 * 64)
 
 
+@pytest.mark.parametrize(("count", "per_image"), [(900, 9), (63, 9), (9, 9), (576, 4), (64, 1)])
+def test_a_block_for_poolings_is_whole_images(count, per_image):
+    block = winograd._block(count, per_image)
+    assert block % per_image == 0
+    assert per_image <= block <= winograd.BLOCK
+
+
+def test_pooling_across_odd_tiles_is_fused(monkeypatch):
+    """Of seven images too, for which a block would otherwise not be a whole one."""
+    conv_pool = importlib.import_module("minicnn.kernels.numba_cpu.conv_pool")
+    called, original = [], conv_pool._images
+    monkeypatch.setattr(conv_pool, "_images", lambda *a: (called.append(1), original(*a)))
+    w, pool = draw(2, 3, 3, 33, 17), {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
+    for n in (1, 7):
+        conv_pool.conv2d_max_pool(draw(1, n, 14, 14, 33), w, None, pads=((1, 1), (1, 1)), pool=pool, **HOW)
+    assert len(called) == 2 * (winograd.BLOCK >= 9)
+
+
 def test_auto_takes_im2col_where_it_must_or_pays():
     for x_shape, w_shape, strides in [
         ((86, 28, 28, 1), (5, 5, 1, 32), (1, 1)),  # one channel

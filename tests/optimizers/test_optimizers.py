@@ -253,13 +253,33 @@ class Own(O.SGD):
         p -= lr * g / abs(g).max()
 
 
+class Clipped(O.SGD):
+    """A bound that is set when the weights have long been taken over."""
+
+    def build(self, params):
+        super().build(params)
+        self.global_clipnorm = 0.1
+
+
+class Slotted(O.Optimizer):
+    """Arithmetic of its own that begins with a slot, which nothing but a step may change."""
+
+    slots, start = ("m",), 1.0
+
+    def update(self, be, p, g, slot, lr, t):
+        slot.m *= 0.5
+        p -= lr * slot.m * g
+
+
 @pytest.mark.parametrize(
     ("make", "stays"),
     [
         (O.Adam, True),
         (lambda: O.SGD(0.1, momentum=0.9, weight_decay=0.01), True),
-        (lambda: O.SGD(0.1, clipnorm=0.1), False),
+        (lambda: O.SGD(0.1, clipnorm=0.1), True),
+        (lambda: Clipped(0.1), True),
         (lambda: Own(0.1), False),
+        (lambda: Slotted(0.1), False),
     ],
 )
 def test_large_gradients_stay_where_they_are_and_change_nothing(make, stays, oracle, monkeypatch):
@@ -283,6 +303,23 @@ def test_large_gradients_stay_where_they_are_and_change_nothing(make, stays, ora
         return np.concatenate([p.numpy() for p in params])
 
     np.testing.assert_array_equal(trained(30, stays), trained(1000, False))
+
+
+def test_building_changes_no_slot(oracle):
+    optimizer = Slotted(0.1)
+    optimizer.build([Parameter(np.ones(4), oracle, "layer/w")])
+    assert (optimizer.slot.m == 1).all()
+
+
+def test_a_large_gradient_of_another_type_is_cast(monkeypatch):
+    monkeypatch.setattr("minicnn.optimizers.base.LARGE", 2)
+    optimizer, seen = O.SGD(0.1), []
+    p = Parameter(np.ones(3), CPU("numpy_ref", "float32"), "layer/w")
+    optimizer.build([p])
+    monkeypatch.setattr(optimizer, "update", lambda be, p, g, *rest: seen.append(g.dtype))
+    p.receive(np.ones(3))
+    optimizer.apply()
+    assert seen == [np.float32]
 
 
 @pytest.mark.parametrize("cls", [O.Adam, O.SGD])

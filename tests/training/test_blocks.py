@@ -19,7 +19,7 @@ def sizes(*stack):
     """How many layers each step of a training pass takes."""
     model = minicnn.Sequential([minicnn.Input((8, 8, 2)), *stack], seed=1, kernels="numpy_ref")
     owners = (getattr(step, "__self__", None) for step in blocks.steps(model.layers, True))
-    merged = blocks.Block, blocks.BentDense
+    merged = blocks.Block, blocks.DenseRelu
     return [len(owner.layers) if isinstance(owner, merged) else 1 for owner in owners]
 
 
@@ -99,6 +99,22 @@ def test_a_block_is_its_layers(rng, name, of_x, kernels, bound):
     for kind in (0, 1):
         for a, b in zip(found[kind], expected[kind], strict=True):
             assert np.linalg.norm(a - b) <= bound * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("trainable", [True, False])
+def test_a_frozen_first_convolution_costs_no_weight_gradient(rng, monkeypatch, trainable):
+    model = minicnn.Sequential(
+        [minicnn.Input((8, 8, 2)), conv(**RELU), layers.BatchNormalization(), layers.MaxPool2D(), layers.Flatten(),
+         layers.Dense(3, activation="softmax")], seed=1, kernels="numpy_ref")  # fmt: skip
+    model.layers[0].trainable = trainable
+    model.compile("sgd", "categorical_crossentropy")
+    called = []
+    for name in ("conv2d_weight_grad", "batch_norm_conv2d_weight_grad"):
+        kernel = getattr(model.backend, name)
+        counted = lambda *a, _k=kernel, _n=name, **k: (called.append(_n), _k(*a, **k))[1]  # noqa: E731
+        monkeypatch.setattr(model.backend, name, counted)
+    model.train_on_batch(rng.random((4, 8, 8, 2)), np.eye(3)[[0, 1, 2, 0]])
+    assert called == ["batch_norm_conv2d_weight_grad"] * trainable
 
 
 @pytest.mark.parametrize("axis", [-1, 1])
