@@ -272,6 +272,21 @@ def block_weight_grad(x, dy, source, first, last, s, column_step, at, to, zeros,
         seed, seed0, seed_step = partial, partial0, padded
 
 
+@njit(**INNER)
+def weight_grad_task(task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros, view, panels):
+    """partials[g, k, ...] = the sum of dw over block g of the bands, for part k of the window's cells: task (g, k).
+
+    With more threads than blocks, each block's cells are divided.
+    """
+    cells, padded = len(at), len(zeros)
+    part = -(-cells // (parts * ROWS)) * ROWS
+    g, k = task // parts, min(task % parts * part, cells)
+    block_weight_grad(
+        x, dy, source, g * units // blocks, (g + 1) * units // blocks, s, column_step, at[k : k + part], to,
+        zeros, partials, (g * cells + k) * padded, padded, view, panels,
+    )  # fmt: skip
+
+
 def _compile(stamp):
     """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of other files."""
 
@@ -294,14 +309,11 @@ def _compile(stamp):
     @njit(**PARALLEL)
     def weight_grad(x, dy, units, s, column_step, at, to, blocks, parts, partials, zeros, views, panels):
         _ = stamp
-        cells, padded = len(at), len(zeros)
-        part = -(-cells // (parts * ROWS)) * ROWS  # with more threads than blocks, each block's cells are divided
         for task in prange(blocks * parts):
-            t, g, k = numba.get_thread_id(), task // parts, min(task % parts * part, cells)
-            block_weight_grad(
-                x, dy, None, g * units // blocks, (g + 1) * units // blocks, s, column_step, at[k : k + part], to,
-                zeros, partials, (g * cells + k) * padded, padded, views[t], panels[t],
-            )  # fmt: skip
+            t = numba.get_thread_id()
+            weight_grad_task(
+                task, x, dy, None, units, s, column_step, at, to, blocks, parts, partials, zeros, views[t], panels[t]
+            )
 
     return pack_filters, correlate, weight_grad
 

@@ -25,10 +25,8 @@ from .activation import INNER, PARALLEL
 from .conv import integers
 from .memory import flat
 from .plan import choose
-from .pool2x2_grad import grad_pair
-from .simd import ROWS
+from .pool2x2_grad import before_relu, grad_pair
 from .vector import LANES, STAMP, load, store, zero
-from .vector import choose as pick
 
 BAND = 1 << 15  # floats of dz: 128 KiB, an eighth of a usual L2 cache
 
@@ -60,13 +58,6 @@ class NormedPooled(NamedTuple):
 
 
 @njit(**INNER)
-def _before(dy, z, mean, factor, a, b):
-    """The gradient through batch norm and ReLU: floats, or vectors of them."""
-    dz = (dy - a - (z - mean) * b) * factor
-    return pick(z > zero(z), dz, zero(z))
-
-
-@njit(**INNER)
 def norm_rows(dy, s, at, pixels, channels):
     """s.dz, `pixels` pixels, from dy[at...] and s.z[at...]; s.total += their sums."""
     z, dz, total, size = s.z, s.dz, s.total, pixels * channels
@@ -77,20 +68,20 @@ def norm_rows(dy, s, at, pixels, channels):
         second = load(s.mean, p), load(s.factor, p), load(s.a, p), load(s.b, p)
         sums, more = zero(first[0]), zero(first[0])  # anew for each band: short chains of additions round less
         for k in range(0, size, channels):
-            d = _before(load(dy, at + k + o), load(z, at + k + o), *first)
+            d = before_relu(load(dy, at + k + o), load(z, at + k + o), first)
             store(dz, k + o, d)
             sums = sums + d
             if two:
-                d = _before(load(dy, at + k + p), load(z, at + k + p), *second)
+                d = before_relu(load(dy, at + k + p), load(z, at + k + p), second)
                 store(dz, k + p, d)
                 more = more + d
         store(total, o, load(total, o) + sums)
         if two:
             store(total, p, load(total, p) + more)
     for o in range(whole, channels):
-        one = np.float32(0)
+        one, number = np.float32(0), (s.mean[o], s.factor[o], s.a[o], s.b[o])
         for k in range(o, size, channels):
-            d = _before(dy[at + k], z[at + k], s.mean[o], s.factor[o], s.a[o], s.b[o])
+            d = before_relu(dy[at + k], z[at + k], number)
             dz[k] = d
             one += d
         total[o] += one
@@ -128,31 +119,25 @@ def _compile(stamp):
     def weight_grad(x, dy, z, mean, factors, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
                     panels, inputs, totals):  # fmt: skip
         _ = stamp
-        cells, padded = len(at), len(zeros)
-        part = -(-cells // (parts * ROWS)) * ROWS  # with more threads than blocks, each block's cells are divided
         for task in prange(blocks * parts):
-            t, g, k = numba.get_thread_id(), task // parts, min(task % parts * part, cells)
+            t = numba.get_thread_id()
             totals[task] = 0
-            normed = Normed(z, mean, factors[0], factors[1], factors[2], inputs[t], totals[task])
-            conv.block_weight_grad(
-                x, dy, normed, g * units // blocks, (g + 1) * units // blocks, s, column_step,
-                at[k : k + part], to, zeros, partials, (g * cells + k) * padded, padded, views[t], panels[t],
-            )  # fmt: skip
+            source = Normed(z, mean, factors[0], factors[1], factors[2], inputs[t], totals[task])
+            conv.weight_grad_task(
+                task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros, views[t], panels[t]
+            )
 
     @njit(**PARALLEL)
     def pooled_weight_grad(x, dy, argmax, keep, z, size, norm, units, s, column_step, at, to, blocks, parts, partials,
                            zeros, views, panels, inputs, totals):  # fmt: skip
         _ = stamp
-        cells, padded = len(at), len(zeros)
-        part = -(-cells // (parts * ROWS)) * ROWS
         for task in prange(blocks * parts):
-            t, g, k = numba.get_thread_id(), task // parts, min(task % parts * part, cells)
+            t = numba.get_thread_id()
             totals[task] = 0
-            conv.block_weight_grad(
-                x, dy, NormedPooled(argmax, keep, z, size, norm, inputs[t], totals[task]), g * units // blocks,
-                (g + 1) * units // blocks, s, column_step, at[k : k + part], to, zeros, partials,
-                (g * cells + k) * padded, padded, views[t], panels[t],
-            )  # fmt: skip
+            source = NormedPooled(argmax, keep, z, size, norm, inputs[t], totals[task])
+            conv.weight_grad_task(
+                task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros, views[t], panels[t]
+            )
 
     return weight_grad, pooled_weight_grad
 
@@ -160,7 +145,7 @@ def _compile(stamp):
 _weight_grad, _pooled_weight_grad = _compile(STAMP)
 
 
-def _before_relu(dy, z, mean, var, gamma, eps, argmax, pool, axis, rate):
+def _gradients(dy, z, mean, var, gamma, eps, argmax, pool, axis, rate):
     """dz, dgamma, dbeta, db"""
     if pool is not None:
         how = {**pool, "axis": axis, "rate": rate}
@@ -175,7 +160,7 @@ def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, s
     strides, pads = integers(strides, pads)
     chosen = choose(algorithm, z.shape[1:3], tuple(w_shape[:2]), strides, x.shape[3], z.shape[3])
     if chosen == "winograd" or 0 in (x.size, z.size) or not (pool is None or pool2x2.fits(**pool)):
-        dz, dgamma, dbeta, db = _before_relu(dy, z, mean, var, gamma, eps, argmax, pool, axis, rate)
+        dz, dgamma, dbeta, db = _gradients(dy, z, mean, var, gamma, eps, argmax, pool, axis, rate)
         dw = conv.conv2d_weight_grad(x, dz, w_shape, strides=strides, pads=pads, algorithm=algorithm)
         return dw, db, dgamma, dbeta
     if pool is not None:

@@ -35,7 +35,6 @@ from .plan import choose
 from .pool import dropping, max_pool, max_pool_grad
 from .pool import flat as flat_of
 from .pool2x2 import Pooling, Scatter, drop_piece, pool_row, scale_row, scatter_rows
-from .simd import ROWS
 from .vector import STAMP
 from .winograd import NO_FLOOR, VARIANTS, ZERO, flat
 
@@ -141,16 +140,13 @@ def _compile(stamp):
     def weight_grad(x, dy, argmax, y, keep, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
                     panels, inputs, totals):  # fmt: skip
         _ = stamp
-        cells, padded = len(at), len(zeros)
-        part = -(-cells // (parts * ROWS)) * ROWS  # with more threads than blocks, each block's cells are divided
         for task in prange(blocks * parts):
-            t, g, k = numba.get_thread_id(), task // parts, min(task % parts * part, cells)
+            t = numba.get_thread_id()
             totals[task] = 0
-            conv.block_weight_grad(
-                x, dy, Scatter(argmax, y, keep, inputs[t], totals[task]), g * units // blocks,
-                (g + 1) * units // blocks, s, column_step, at[k : k + part], to, zeros, partials,
-                (g * cells + k) * padded, padded, views[t], panels[t],
-            )  # fmt: skip
+            source = Scatter(argmax, y, keep, inputs[t], totals[task])
+            conv.weight_grad_task(
+                task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros, views[t], panels[t]
+            )
 
     return bands, tiles, images, weight_grad
 

@@ -40,7 +40,7 @@ def _terms(d, cell, a, b, c, e, upper, lower):
 
 
 @njit(**INNER)
-def _before_relu(d, x, norm):
+def before_relu(d, x, norm):
     """The gradient at a pixel: d through the batch norm and through the ReLU whose output is x."""
     mean, factor, a, b = norm
     dx = (d - a - (x - mean) * b) * factor
@@ -103,10 +103,10 @@ def _grad_channels(like, dy, argmax, keep, x, size, at, i, o, norm, row, dx, shi
         ask_to_write(dx, soon - shift, below)
         cell = each(like, argmax, k)
         d = kept(each(like, dy, k), cell, keep)
-        d0 = _before_relu(flows(d, cell, 0), each(like, x, n), upper)
-        d1 = _before_relu(flows(d, cell, 1), each(like, x, n + c), upper)
-        d2 = _before_relu(flows(d, cell, 2), each(like, x, n + below), lower)
-        d3 = _before_relu(flows(d, cell, 3), each(like, x, n + below + c), lower)
+        d0 = before_relu(flows(d, cell, 0), each(like, x, n), upper)
+        d1 = before_relu(flows(d, cell, 1), each(like, x, n + c), upper)
+        d2 = before_relu(flows(d, cell, 2), each(like, x, n + below), lower)
+        d3 = before_relu(flows(d, cell, 3), each(like, x, n + below + c), lower)
         put(dx, n - shift, d0)
         put(dx, n - shift + c, d1)
         put(dx, n - shift + below, d2)
@@ -125,7 +125,7 @@ def _grad_rest(like, x, i, columns, c, o, norm, dx, shift, total):
     more = each(like, total, o)
     for j in range(columns):
         n = i + j * c + o
-        d = _before_relu(zero(like), each(like, x, n), norm)
+        d = before_relu(zero(like), each(like, x, n), norm)
         put(dx, n - shift, d)
         more = more + d
     put(total, o, more)

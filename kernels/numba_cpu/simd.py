@@ -118,6 +118,24 @@ def emit_prefetch(builder, float_pointer, write, closeness):
     builder.call(function, [address, I32(write), I32(closeness), I32(1)])
 
 
+def prefetching(write, closeness):
+    """njit code (x, i) that asks for the cache line of x[i], as emit_prefetch does; x is flat, any i will do."""
+
+    @intrinsic
+    def prefetch(typingctx, x, i):
+        def codegen(context, builder, signature, arguments):
+            data = context.make_array(x)(context, builder, arguments[0]).data
+            emit_prefetch(builder, builder.gep(data, [arguments[1]]), write, closeness)
+            return context.get_dummy_value()
+
+        return types.void(x, types.int64), codegen
+
+    return prefetch
+
+
+_ask_to_write = prefetching(1, 2)
+
+
 def _emit_tile(builder, tile, vectors, asks, g):
     """The body of `kernel` below; g holds its arguments by name, arrays as pointers to their first float in use."""
     vector, width = ir.VectorType(F32, tile.lanes), vectors * tile.lanes
@@ -467,19 +485,6 @@ def pack(source, start, k_step, o_step, depth, filters, panels, first, row, tota
                 for o in range(used, width):
                     panels[line + k * width + o] = 0
         column += width
-
-
-@intrinsic
-def _ask_to_write(typingctx, x, i):
-    """Ask for the cache line of x[i], which will be written soon."""
-    floats, integer = types.float32[::1], types.int64
-
-    def codegen(context, builder, signature, arguments):
-        array, index = arguments
-        emit_prefetch(builder, builder.gep(context.make_array(floats)(context, builder, array).data, [index]), 1, 2)
-        return context.get_dummy_value()
-
-    return types.void(floats, integer), codegen
 
 
 @njit(**INNER)

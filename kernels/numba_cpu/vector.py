@@ -28,7 +28,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
-from .simd import LANES, TILE, _splat, emit_prefetch
+from .simd import LANES, TILE, _splat, prefetching
 
 # Numba's disk cache looks at the text of the outermost function's own file and at what that function encloses. A cached
 # function that uses others of this folder therefore encloses STAMP, which knows the text of all its files.
@@ -94,22 +94,7 @@ def store(typingctx, x, i, value):
     return (types.void(x, types.int64, value), codegen) if value == _kind_in(x) else None
 
 
-def _prefetch(write):
-    """njit code that asks for the cache line of x[i], to be read or written soon; any i will do."""
-
-    @intrinsic
-    def prefetch(typingctx, x, i):
-        def codegen(context, builder, signature, arguments):
-            data = context.make_array(x)(context, builder, arguments[0]).data
-            emit_prefetch(builder, builder.gep(data, [arguments[1]]), write, 3)
-            return context.get_dummy_value()
-
-        return types.void(x, types.int64), codegen
-
-    return prefetch
-
-
-prefetch, prefetch_to_write = _prefetch(0), _prefetch(1)
+prefetch, prefetch_to_write = prefetching(0, 3), prefetching(1, 3)
 
 
 # ---- of the kind of `like`, which is a number or a vector ------------------------------------------------------------

@@ -66,10 +66,7 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba import njit, prange, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit, prange
 
 from . import memory
 from .activation import INNER, PARALLEL, sum_blocks
@@ -77,15 +74,14 @@ from .memory import flat
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .pool2x2 import pool_floats, pool_vector, scale_row
 from .simd import (
-    I32,
     LANES,
     ROWS,
     SHORT,
     TILE,
     WIDTH,
-    _vector_pointer,
     copy_floats,
     pack,
+    prefetching,
     product_kernel,
     stamp,
     tiles,
@@ -154,10 +150,11 @@ def _pixel_rows(table, x, n, h, w, count, g, zeros, spare):
     nothing: such rows are copied.
     """
     for r in range(table.size):
-        start, copy = ((n * g.height + h + r) * g.width + w) * g.channels, r * (count * g.channels + g.padded)
+        start = ((n * g.height + h + r) * g.width + w) * g.channels
         if not 0 <= h + r < g.height:
             table[r] = address_of(zeros, 0)
         elif start + (count - 1) * g.channels + g.padded > len(x):
+            copy = r * (count * g.channels + g.padded)
             copy_floats(spare, copy, x, start, count * g.channels)
             table[r] = address_of(spare, copy)
         else:
@@ -250,24 +247,7 @@ def _square(which, size, side, y, y0, y_step, x, x0, x_step, temp, table, column
     lines(which, side, y, y0, side * y_step, y_step, columns, 0, LANES)
 
 
-def _prefetch(write):
-    """njit code that asks for the cache line of x[i], to be read or written soon."""
-
-    @intrinsic
-    def prefetch(typingctx, x, i):
-        def codegen(context, builder, signature, arguments):
-            address = builder.bitcast(_vector_pointer(context, builder, *arguments), ir.IntType(8).as_pointer())
-            kind = ir.FunctionType(ir.VoidType(), [address.type, I32, I32, I32])
-            function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-            builder.call(function, [address, I32(write), I32(2), I32(1)])
-            return context.get_dummy_value()
-
-        return types.void(types.float32[::1], types.int64), codegen
-
-    return prefetch
-
-
-_prefetch_read, _prefetch_write = _prefetch(0), _prefetch(1)
+_prefetch_read, _prefetch_write = prefetching(0, 2), prefetching(1, 2)
 
 
 @njit(**INNER)
