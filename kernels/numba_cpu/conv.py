@@ -429,7 +429,7 @@ def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
     strides, pads = integers(strides, pads)
     window, x_shape = w.shape[:2], tuple(x_shape)
     size = winograd.reached(dy.shape[1:3], window[0], pads, x_shape[1:3])
-    chosen = choose(algorithm, size, window, strides, dy.shape[3], x_shape[3])
+    chosen = choose(algorithm, size, window, strides, dy.shape[3], x_shape[3], "input_grad")
     dx = memory.empty(x_shape)
     if dx.size == 0:
         return dx
@@ -443,7 +443,7 @@ def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
 def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
     strides, pads = integers(strides, pads)
     window = tuple(w_shape[:2])
-    chosen = choose(algorithm, dy.shape[1:3], window, strides, x.shape[3], dy.shape[3])
+    chosen = choose(algorithm, dy.shape[1:3], window, strides, x.shape[3], dy.shape[3], "weight_grad")
     dw = memory.empty(tuple(w_shape))
     if x.size == 0 or dy.size == 0:
         dw[...] = 0

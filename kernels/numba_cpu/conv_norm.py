@@ -158,7 +158,7 @@ def _gradients(dy, z, mean, var, gamma, eps, argmax, pool, axis, rate):
 def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto",
                                   argmax=None, pool=None, axis=-1, rate=0.0):  # fmt: skip
     strides, pads = integers(strides, pads)
-    chosen = choose(algorithm, z.shape[1:3], tuple(w_shape[:2]), strides, x.shape[3], z.shape[3])
+    chosen = choose(algorithm, z.shape[1:3], tuple(w_shape[:2]), strides, x.shape[3], z.shape[3], "weight_grad")
     if chosen == "winograd" or 0 in (x.size, z.size) or not (pool is None or pool2x2.fits(**pool)):
         dz, dgamma, dbeta, db = _gradients(dy, z, mean, var, gamma, eps, argmax, pool, axis, rate)
         dw = conv.conv2d_weight_grad(x, dz, w_shape, strides=strides, pads=pads, algorithm=algorithm)

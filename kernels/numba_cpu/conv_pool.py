@@ -14,7 +14,7 @@ A task of `conv.py` or `winograd.py` leaves its part of the image where the pool
       winograd, even tiles a tile, 2x2 windows                                           in the L1 cache
       winograd, odd tiles  all tiles of some images: windows lie across tiles' edges     in the L2 cache
 
-Other windows, and 5x5 tiles of images larger than a block: conv2d, then max_pool.
+Other windows, and odd tiles of images larger than a block: conv2d, then max_pool.
 
 Backward, the gradient before the pooling is four times as large as the one after it. Where two kernels read it, for dx
 and dw, it is written. A first layer needs no dx: there a band of it is made in the L2 cache and read by dw at once.
@@ -173,7 +173,7 @@ def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
 
 
 def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop):
-    """Whether there is a way: 5x5 tiles need whole images in a block."""
+    """Whether there is a way: odd tiles need whole images in a block."""
     plan, vectors, u, per_thread, zeros, tables = winograd.prepared(x, w, False, pads, b, affine, shape, images=True)
     v, xg, yg, count, block, u_line = plan
     per_image = yg.rows * yg.columns
@@ -236,7 +236,7 @@ def conv2d_max_pool_grad(dy, argmax, y, x, w, *, strides, pads, pool, algorithm=
     even = _even(shape)
     if pool2x2.fits(**pool) and 0 not in (*even, x.size):
         shape = even  # nothing flows to an odd last row or column
-        chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], shape[3])
+        chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], shape[3], "weight_grad")
         if needs == (False, True) and chosen == "im2col":
             return None, *_weight_grad_alone(dy, argmax, y, x, shape, w, strides, pads, rate)
     how = {"strides": strides, "pads": pads, "algorithm": algorithm}

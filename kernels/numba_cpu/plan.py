@@ -8,10 +8,11 @@ and every vector of channels or filters (arithmetic is a third of it, loads, sto
     winograd    tiles * points * (C * vectors(O) + TRANSFORM * (vectors(C) + vectors(O)))
 
 So Winograd wins where C and O are large against TRANSFORM, and where its tiles fit the image. For 3x3 windows it has
-three variants and takes the one with less to do: a 14 x 14 image is 25 tiles of 3x3 with 25 points each, 16 of 4x4 with
-36 or 9 of 5x5 with 49, 625, 576 or 441 products; an 11 x 11 image is 400, 324 or 441. For 5x5 windows it has two.
-Larger tiles, whose errors are larger, must save winograd.WORTH. Not counted: the filters' transform, which a batch
-shares. The kernels ask `choose` at every call, and `plan_conv2d` tells what they will do.
+four variants and takes the one with less to do: a 14 x 14 image is 25 tiles of 3x3 with 25 points each, 16 of 4x4 with
+36, 9 of 5x5 with 49 or 4 of 7x7 with 81, which are 625, 576, 441 or 324 products; an 11 x 11 image is 400, 324, 441 or
+324. For 5x5 windows it has four. Larger tiles, whose errors are larger, must save winograd.WORTH; the largest are for
+gradients only. Not counted: the filters' transform, which a batch shares. The kernels ask `choose` at every call, and
+`plan_conv2d` tells what they will do.
 """
 
 from functools import lru_cache
@@ -43,17 +44,18 @@ class ConvPlan(NamedTuple):
     weight_grad: Step
 
 
-def cost(algorithm: str, out_size, window, channels: int, filters: int) -> float:
+def cost(algorithm: str, out_size, window, channels: int, filters: int, kernel="forward") -> float:
     """Vector instructions for one image.  out_size (OH, OW): the pixels that the products are summed for."""
     c, o = -(-channels // LANES), -(-filters // LANES)
     if algorithm == "im2col":
         return -(-out_size[0] * out_size[1] // ROWS) * ROWS * window[0] * window[1] * channels * o
-    return winograd.variant(out_size, window[0]).products(out_size) * (channels * o + TRANSFORM * (c + o))
+    products = winograd.variant(out_size, window[0], kernel).products(out_size)
+    return products * (channels * o + TRANSFORM * (c + o))
 
 
 @lru_cache(4096)
-def choose(algorithm: str, out_size, window, strides, channels: int, filters: int) -> str:
-    """`algorithm`, or for "auto" the cheaper one.
+def choose(algorithm: str, out_size, window, strides, channels: int, filters: int, kernel="forward") -> str:
+    """`algorithm`, or for "auto" the cheaper one, for one of the kernels "forward", "input_grad" and "weight_grad".
 
     Raises ValueError for a name that is not in ALGORITHMS and for Winograd where it does not exist.
     """
@@ -67,7 +69,7 @@ def choose(algorithm: str, out_size, window, strides, channels: int, filters: in
         )
     if algorithm != "auto" or not exists:
         return "im2col" if algorithm == "auto" else algorithm
-    direct, transformed = (cost(name, out_size, window, channels, filters) for name in ("im2col", "winograd"))
+    direct, transformed = (cost(name, out_size, window, channels, filters, kernel) for name in ("im2col", "winograd"))
     return "winograd" if transformed * MARGIN < direct else "im2col"
 
 
@@ -84,9 +86,9 @@ def plan_conv2d(x_shape, w_shape, strides, pads, algorithm="auto") -> ConvPlan:
         ("input_grad", winograd.reached(y_shape[1:3], kh, pads, (height, width)), filters, channels),
         ("weight_grad", y_shape[1:3], channels, filters),
     ):
-        chosen = choose(algorithm, tuple(out_size), (kh, kw), strides, c, o)
+        chosen = choose(algorithm, tuple(out_size), (kh, kw), strides, c, o, kernel)
         if chosen == "winograd":
-            variant = winograd.variant(out_size, kh)
+            variant = winograd.variant(out_size, kh, kernel)
             products, tile = n * variant.products(out_size), str(variant)
             memory = winograd.workspace(kernel, x_shape, y_shape, kh, pads, threads)
         else:

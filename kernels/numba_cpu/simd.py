@@ -294,13 +294,13 @@ def tiles(rows):
     return best
 
 
-def _product_function(rows, vectors, add):
-    """The LLVM function (a, a_row, a_step, b, b_step, y, y_row, used, depth) behind `product_kernel`."""
-    name, pointer = f"minicnn.simd.product.{rows}x{vectors}.{'add' if add else 'store'}", F32.as_pointer()
-    kinds = [pointer, I64, I64, pointer, I64, pointer, I64, I64, I64]
+def _product_function(rows, vectors):
+    """The LLVM function (a, a_row, a_step, b, b_step, y, y_row, used, depth, add) behind `product_kernel`."""
+    name, pointer = f"minicnn.simd.product.{rows}x{vectors}", F32.as_pointer()
+    kinds = [pointer, I64, I64, pointer, I64, pointer, I64, I64, I64, I64]
 
     def emit(function):
-        a, a_row, a_step, b, b_step, y, y_row, used, depth = function.args
+        a, a_row, a_step, b, b_step, y, y_row, used, depth, add = function.args
         builder = ir.IRBuilder(function.append_basic_block())
         vector = ir.VectorType(F32, LANES)
         fma_name = f"llvm.{'fma' if TILE.fma else 'fmuladd'}.v{LANES}f32"
@@ -333,10 +333,14 @@ def _product_function(rows, vectors, add):
         builder.position_at_end(done)
         y_rows = [builder.gep(y, [builder.mul(r, y_row)]) for r in row]
         places = [_nth(builder, start, v) for start in y_rows for v in range(vectors)]
-        if add:
-            sums = [builder.fadd(builder.load(p, align=4), s) for p, s in zip(places, sums, strict=True)]
-        for place, value in zip(places, sums, strict=True):
-            builder.store(value, place, align=4)
+        with builder.if_else(builder.icmp_signed("!=", add, I64(0))) as (to_y, anew):
+            with to_y:  # all are read before the first is written: rows may be repeated
+                totals = [builder.fadd(builder.load(p, align=4), s) for p, s in zip(places, sums, strict=True)]
+                for place, value in zip(places, totals, strict=True):
+                    builder.store(value, place, align=4)
+            with anew:
+                for place, value in zip(places, sums, strict=True):
+                    builder.store(value, place, align=4)
         builder.ret_void()
 
     return external(name, kinds, emit)
@@ -346,25 +350,25 @@ def _nth(builder, pointer, v):
     return builder.bitcast(builder.gep(pointer, [I64(v * LANES)]), ir.VectorType(F32, LANES).as_pointer())
 
 
-def product_kernel(rows, vectors, add):
+def product_kernel(rows, vectors):
     """The micro-kernel without tables, epilogue and remainders, for matrices of whole vectors with regular rows.
 
-    y[y0 + t*y_row + o] = or += sum over k < depth of a[a0 + t*a_row + k*a_step] * b[b0 + k*b_step + o], depth > 0,
-    for t < used (1 to rows) and o < vectors * LANES.
+    y[y0 + t*y_row + o] = sum over k < depth of a[a0 + t*a_row + k*a_step] * b[b0 + k*b_step + o], depth > 0,
+    for t < used (1 to rows) and o < vectors * LANES; where `add` is not 0, += instead of =.
     """
-    function = _product_function(rows, vectors, add)
+    function = _product_function(rows, vectors)
 
     @intrinsic
-    def product(typingctx, a, a0, a_row, a_step, b, b0, b_step, y, y0, y_row, used, depth):
+    def product(typingctx, a, a0, a_row, a_step, b, b0, b_step, y, y0, y_row, used, depth, add):
         def codegen(context, builder, signature, arguments):
-            a, a0, a_row, a_step, b, b0, b_step, y, y0, y_row, used, depth = arguments
+            a, a0, a_row, a_step, b, b0, b_step, y, y0, y_row, used, depth, add = arguments
             data = [context.make_array(floats)(context, builder, array).data for array in (a, b, y)]
             a, b, y = (builder.gep(start, [first]) for start, first in zip(data, (a0, b0, y0), strict=True))
-            builder.call(function(builder.module), [a, a_row, a_step, b, b_step, y, y_row, used, depth])
+            builder.call(function(builder.module), [a, a_row, a_step, b, b_step, y, y_row, used, depth, add])
             return context.get_dummy_value()
 
         floats, i = types.float32[::1], types.int64
-        return types.void(floats, i, i, i, floats, i, i, floats, i, i, i, i), codegen
+        return types.void(floats, i, i, i, floats, i, i, floats, i, i, i, i, i), codegen
 
     return product
 

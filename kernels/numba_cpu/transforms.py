@@ -30,6 +30,7 @@ class Variant(NamedTuple):
     tile: int  # outputs along a side of a tile
     taps: int
     finite: tuple  # points; opposite ones are neighbours
+    kernels: tuple = ("forward", "input_grad", "weight_grad")  # for which its errors are small enough
 
     @property
     def side(self):
@@ -56,8 +57,11 @@ VARIANTS = (  # of the same window in the order of their errors
     Variant(3, 3, _pairs_of("3/8", "5/4")),
     Variant(4, 3, (Fraction(0), *_pairs_of("5/8", "3/2"))),
     Variant(5, 3, _pairs_of("1/4", "7/8", "7/4")),
+    Variant(7, 3, _pairs_of("1/4", "11/16", "9/8", 2), kernels=("input_grad", "weight_grad")),
     Variant(4, 5, (Fraction(0), *_pairs_of(1, 2, "1/2"))),
     Variant(5, 5, _pairs_of("1/4", "5/8", "5/4", 2)),
+    Variant(6, 5, (Fraction(0), *_pairs_of("7/16", "13/16", "5/4", "9/4")), kernels=("input_grad", "weight_grad")),
+    Variant(7, 5, _pairs_of("1/4", "9/16", "7/8", "5/4", "11/4"), kernels=("weight_grad",)),
 )
 WINDOWS = tuple(sorted({v.taps for v in VARIANTS}))
 

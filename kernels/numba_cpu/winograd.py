@@ -1,4 +1,4 @@
-"""Winograd's convolution for stride 1: transforms around products with 3 (2x2) to 8 (5x5) times less to multiply.
+"""Winograd's convolution for stride 1: transforms around products with 3 (2x2) to 10 (5x5) times less to multiply.
 
 A 5x5 window slides over an 8x8 patch of x and gives a 4x4 tile of y. In one dimension, 4 outputs sum_j g[j] d[i+j] take
 20 multiplications. The transpose of this sum multiplies two polynomials, and their product, of degree 7, is known from
@@ -28,28 +28,37 @@ Why it is fast: channels are contiguous, so a transform (transforms.py) works on
 shuffles; patches side by side share the columns that they overlap in (`_spread`). The points of a block's tiles lie as
 matrices, one piece of memory for each point, so the products (`product_kernel`) run at 98 % of the multipliers' speed.
 A block is so many tiles, from several images if these are small, that little is left over in the micro-kernel's rows
-(`_block`); its V, M and U lie in a usual L2 cache of 1 MB. While the products run, the next block's patches are fetched
-from memory (`_prefetch_tiles`).
+(`_block`); its V and M lie in a usual L2 cache of 1 MB, and so does U or the part of it that the next products need.
+While the products run, the next block's patches are fetched from memory (`_prefetch_tiles`).
 
-For 3x3 windows there are three variants, tiles of 3x3 outputs from 25 points, of 4x4 from 36 and of 5x5 from 49, and
-for 5x5 windows two: `variant` takes the one that needs fewer products for the image, which depends on what is left over
-at its edge; larger tiles have larger errors and must be worth it.
+There are several variants for a window: tiles of 3x3, 4x4, 5x5 and 7x7 outputs for 3x3 windows, from 25, 36, 49 and 81
+points, and of 4x4 to 7x7 for 5x5 windows. `variant` takes the one that needs fewer products for the image, which
+depends on what is left over at its edge; larger tiles have larger errors and must be worth it. Those of the largest are
+too large for y, where an error moves ReLUs and poolings that are near a tie to the other side, and with them whole
+gradients. An error of dx or dw stays as small as it is; but later sums over dx, a bias's gradient, may cancel.
 
-Error against float64, N(0,1) weights, 32 to 64 channels; RMS and largest, as fractions of the result's own:
+Error against float64, N(0,1) weights, 32 or 64 channels; RMS and largest, as fractions of the result's own:
 
-                            images N(0,1)                 images after ReLU             im2col, for comparison
-    F(7x7, 2x2)  y, dx      3.0e-6 - 4.1e-6 1.5e-5        2.5e-6 - 3.4e-6 1.3e-5
-                 dw         2.2e-6          2.2e-6        2.0e-7          8e-7
-    F(3x3, 3x3)  y, dx      3.4e-7 - 4.4e-7 1.1e-6        3.0e-7 - 3.9e-7 7e-7
-                 dw         3.3e-7          4e-7          0.9e-7          2.1e-7
-    F(4x4, 3x3)  y, dx      6e-7 - 8e-7     1.8e-6        5e-7 - 7e-7     1.5e-6        4e-7     1.0e-6
-                 dw         6e-7            7e-7          0.7e-7          2.6e-7        3e-7     0.4e-6
-    F(5x5, 3x3)  y, dx      1.2e-6 - 1.6e-6 6e-6          1.0e-6 - 1.3e-6 5e-6
-                 dw         1.1e-6          1.4e-6        1.0e-7          4e-7
-    F(4x4, 5x5)  y, dx      2.5e-6 - 3.2e-6 7e-6          2.1e-6 - 2.7e-6 6e-6          5e-7     1.5e-6
-                 dw         2.2e-6          4e-6          1.5e-7          9e-7          5e-7     0.7e-6
-    F(5x5, 5x5)  y, dx      6.0e-6 - 7.8e-6 2.3e-5        5.0e-6 - 6.6e-6 1.7e-5
-                 dw         5.8e-6          1.1e-5        3.6e-7          2.2e-6
+                            images N(0,1)          images after ReLU       im2col, for comparison
+    F(7x7, 2x2)  y, dx      3.1e-6  1.2e-5         2.6e-6  1.0e-5
+                 dw         2.9e-6  3.0e-6         1.4e-7  5e-7
+    F(3x3, 3x3)  y, dx      3.4e-7  5.4e-7         3.0e-7  5e-7
+                 dw         3.5e-7  4.1e-7         0.7e-7  2.3e-7
+    F(4x4, 3x3)  y, dx      6e-7    1.4e-6         5e-7    1.2e-6          4e-7    1.0e-6
+                 dw         6e-7    8e-7           0.8e-7  2.7e-7          3e-7    0.4e-6
+    F(5x5, 3x3)  y, dx      1.2e-6  3.6e-6         1.0e-6  3.0e-6
+                 dw         1.1e-6  1.6e-6         0.9e-7  3.3e-7
+    F(7x7, 3x3)  dx         6.1e-6  2.1e-5         5.1e-6  1.7e-5
+                 dw         5.8e-6  9e-6           2.8e-7  1.2e-6
+    F(4x4, 5x5)  y, dx      2.5e-6  6.4e-6         2.1e-6  6e-6            5e-7    1.5e-6
+                 dw         2.4e-6  4.6e-6         1.2e-7  6e-7            5e-7    0.7e-6
+    F(5x5, 5x5)  y, dx      5.8e-6  1.8e-5         4.9e-6  1.2e-5
+                 dw         5.4e-6  1.1e-5         2.4e-7  1.9e-6
+    F(6x6, 5x5)  dx         1.2e-5  3.3e-5         1.0e-5  2.9e-5
+                 dw         1.1e-5  2.4e-5         5e-7    3.0e-6
+    F(7x7, 5x5)  dw         3.1e-5  7.2e-5         1.4e-6  1.0e-5
+
+(Factors rounded to TF32, with which many libraries train on a GPU unasked, cost 2.9e-4.)
 
 A NaN or infinity in x stays within the tiles whose patches hold it: at most 6 px beyond the outputs that read it.
 
@@ -99,6 +108,7 @@ from .transforms import (
     lines,
 )
 
+DEPTH = 32  # channels whose products are summed in registers
 BLOCK = 2 * ROWS  # at most so many tiles, whose points are in the cache together
 BLOCKS = 8  # partial sums of a weight gradient
 SHARES = (2, 4, 8)  # threads that should find equal work. Not the actual number: a block's statistics are summed in one
@@ -271,32 +281,37 @@ def _prefetch_tiles(x, g, tile, last, size, share, shares):
             _prefetch_read(x, k)
 
 
-_wide, _narrow = product_kernel(ROWS, TILE.vectors, False), product_kernel(ROWS, 1, False)
-_short_wide, _short_narrow = product_kernel(SHORT, TILE.vectors, False), product_kernel(SHORT, 1, False)
-_add_wide, _add_narrow = product_kernel(GRADIENT_ROWS, TILE.vectors, True), product_kernel(GRADIENT_ROWS, 1, True)
+_wide, _narrow = product_kernel(ROWS, TILE.vectors), product_kernel(ROWS, 1)
+_short_wide, _short_narrow = product_kernel(SHORT, TILE.vectors), product_kernel(SHORT, 1)
+_add_wide, _add_narrow = product_kernel(GRADIENT_ROWS, TILE.vectors), product_kernel(GRADIENT_ROWS, 1)
 
 
 @njit(**INNER)
 def _product(v, v0, xg, count, tall, u, u0, m, m0, yg, panel):
     """m (count, panel) = v u for one point: v (count, C), u (C, panel) in panels of at most WIDTH.
 
-    The micro-kernel takes `tall` tiles of ROWS rows, then short ones.
+    The micro-kernel takes `tall` tiles of ROWS rows, then short ones, and DEPTH channels at a time: a sum's rounding
+    error grows with the number of its terms. For 64 channels this makes it .8 times as large, and takes 1.02 as long.
     """
-    done = 0
+    done, row, to = 0, xg.padded, yg.padded
     while done < panel:
         width, a, y, left = WIDTH if panel - done > WIDTH - LANES else LANES, v0, m0 + done, count
         for _ in range(tall):
-            if width == WIDTH:
-                _wide(v, a, xg.padded, 1, u, u0, width, m, y, yg.padded, min(ROWS, left), xg.channels)
-            else:
-                _narrow(v, a, xg.padded, 1, u, u0, width, m, y, yg.padded, min(ROWS, left), xg.channels)
-            a, y, left = a + ROWS * xg.padded, y + ROWS * yg.padded, left - ROWS
+            for c in range(0, xg.channels, DEPTH):
+                depth, b = min(DEPTH, xg.channels - c), u0 + c * width
+                if width == WIDTH:
+                    _wide(v, a + c, row, 1, u, b, width, m, y, to, min(ROWS, left), depth, c)
+                else:
+                    _narrow(v, a + c, row, 1, u, b, width, m, y, to, min(ROWS, left), depth, c)
+            a, y, left = a + ROWS * row, y + ROWS * to, left - ROWS
         while left > 0:
-            if width == WIDTH:
-                _short_wide(v, a, xg.padded, 1, u, u0, width, m, y, yg.padded, min(SHORT, left), xg.channels)
-            else:
-                _short_narrow(v, a, xg.padded, 1, u, u0, width, m, y, yg.padded, min(SHORT, left), xg.channels)
-            a, y, left = a + SHORT * xg.padded, y + SHORT * yg.padded, left - SHORT
+            for c in range(0, xg.channels, DEPTH):
+                depth, b = min(DEPTH, xg.channels - c), u0 + c * width
+                if width == WIDTH:
+                    _short_wide(v, a + c, row, 1, u, b, width, m, y, to, min(SHORT, left), depth, c)
+                else:
+                    _short_narrow(v, a + c, row, 1, u, b, width, m, y, to, min(SHORT, left), depth, c)
+            a, y, left = a + SHORT * row, y + SHORT * to, left - SHORT
         done += width
         u0 += width * xg.channels
 
@@ -310,9 +325,9 @@ def _add_product(v, v0, xg, e, e0, yg, count, u, u0):
         for c in range(0, xg.channels, GRADIENT_ROWS):
             y, used = u0 + c * yg.padded + o, min(GRADIENT_ROWS, xg.channels - c)
             if width == WIDTH:
-                _add_wide(v, v0 + c, 1, xg.padded, e, e0 + o, yg.padded, u, y, yg.padded, used, count)
+                _add_wide(v, v0 + c, 1, xg.padded, e, e0 + o, yg.padded, u, y, yg.padded, used, count, 1)
             else:
-                _add_narrow(v, v0 + c, 1, xg.padded, e, e0 + o, yg.padded, u, y, yg.padded, used, count)
+                _add_narrow(v, v0 + c, 1, xg.padded, e, e0 + o, yg.padded, u, y, yg.padded, used, count, 1)
         o += width
 
 
@@ -431,9 +446,9 @@ def _compile(stamp):
 _filters_to_points, _correlate_tiles, _weight_grad_tiles = _compile(stamp("moments", "pool2x2", "transforms", "vector"))
 
 
-def variant(size, taps: int) -> Variant:
+def variant(size, taps: int, kernel: str) -> Variant:
     """The variant with the fewest products for images of `size` pixels; larger errors must be worth it."""
-    best, *others = (v for v in VARIANTS if v.taps == taps)
+    best, *others = (v for v in VARIANTS if v.taps == taps and kernel in v.kernels)
     for v in others:
         best = v if WORTH * v.products(size) <= best.products(size) else best
     return best
@@ -494,7 +509,7 @@ def _plan(kernel, x_shape, y_shape, taps, pads, threads, images=False):
     if kernel == "input_grad":
         size = reached(x_shape[1:3], taps, pads, size)
         pads = tuple((taps - 1 - before, taps - 1 - after) for before, after in pads)
-    v = variant(size, taps)
+    v = variant(size, taps, kernel)
     per_image = math.prod(v.tiles(size))
     count, whole = x_shape[0] * per_image, images and v.tile % 2 and per_image <= BLOCK
     block = BLOCK if weight else _block(count, per_image if whole else 1)

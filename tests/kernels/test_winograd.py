@@ -17,7 +17,7 @@ from tests.kernels.test_simd import Fences, draw, llvm, relative_error, run
 
 conv = importlib.import_module("minicnn.kernels.numba_cpu.conv")  # the package's `conv2d` is the function
 ROOT = Path(__file__).parents[2]
-TOLERANCE = {2: 6e-6, 3: 3e-6, 5: 1.2e-5}  # relative L2 error of float32 against float64, by size of window
+TOLERANCE = {2: 6e-6, 3: 1.1e-5, 5: 6e-5}  # relative L2 error of float32 against float64, by size of window
 HOW = {"strides": (1, 1), "algorithm": "winograd"}
 
 CASES = [  # n, (H, W), (C, O), window, pads
@@ -45,7 +45,7 @@ VARIANT_CASES = [(v, case) for v in winograd.VARIANTS for case in CASES if case[
 def case(request, monkeypatch):
     """A case, computed with a variant that might not be the best for it."""
     variant, case = request.param
-    monkeypatch.setattr(winograd, "variant", lambda size, taps: variant)
+    monkeypatch.setattr(winograd, "variant", lambda size, taps, kernel: variant)
     winograd._plan.cache_clear()  # plans with the usual variant
     yield case
     winograd._plan.cache_clear()
@@ -133,19 +133,23 @@ def test_random_geometries_equal_float64_reference():
         ("F(7x7, 2x2)", 14, 3.5e-6, 1.5e-5),
         ("F(3x3, 3x3)", 3, 6e-7, 1.5e-6),
         ("F(4x4, 3x3)", 16, 1.0e-6, 2.5e-6),
-        ("F(5x5, 3x3)", 20, 1.6e-6, 5.0e-6),
-        ("F(4x4, 5x5)", 16, 3.5e-6, 1.0e-5),
+        ("F(5x5, 3x3)", 15, 1.6e-6, 5.0e-6),
+        ("F(7x7, 3x3)", 14, 8.0e-6, 2.5e-5),
+        ("F(4x4, 5x5)", 8, 3.5e-6, 1.0e-5),
         ("F(5x5, 5x5)", 15, 8.0e-6, 2.5e-5),
+        ("F(6x6, 5x5)", 18, 1.5e-5, 4.5e-5),
+        ("F(7x7, 5x5)", 14, 4.5e-5, 1.5e-4),
     ],
 )
 def test_error_is_what_the_docstring_states(name, size, rms, largest, images):
-    window = int(name[-2])
-    assert str(winograd.variant((size, size), window)) == name
+    window, v = int(name[-2]), winograd.variant((size, size), int(name[-2]), "weight_grad")
+    assert str(v) == name
     (x, w, b, dy), how = conv_case(8, (size, size), (32, 32), window, ((window // 2,) * 2,) * 2)
     if images == "relu":
         x, dy = np.maximum(x, 0), np.maximum(dy, 0)
     expected = three_convolutions(*(a.astype(float) for a in (x, w, b, dy)), kernels=numpy_ref, **how)
-    for y, reference in zip(three_convolutions(x, w, b, dy, **how), expected, strict=True):
+    results = zip(three_convolutions(x, w, b, dy, **how), expected, strict=True)
+    for y, reference in list(results)[3 - len(v.kernels) :]:
         assert relative_error(y, reference) < rms
         assert np.abs(y - reference).max() < largest * np.abs(reference).max()
 
@@ -154,9 +158,9 @@ def test_error_is_what_the_docstring_states(name, size, rms, largest, images):
 def test_gradients_are_adjoint(case):
     (x, w, _, dy), how = conv_case(*case)
     y, dx, dw = (a.astype(float) for a in three_convolutions(x, w, None, dy, **how))
-    scale = np.linalg.norm(y) * np.linalg.norm(dy)
-    assert abs(np.vdot(y, dy) - np.vdot(x, dx)) < 1e-6 * scale
-    assert abs(np.vdot(y, dy) - np.vdot(w, dw)) < 1e-6 * scale
+    bound = TOLERANCE[case[3]] / 10 * np.linalg.norm(y) * np.linalg.norm(dy)  # errors of many terms cancel
+    assert abs(np.vdot(y, dy) - np.vdot(x, dx)) < bound
+    assert abs(np.vdot(y, dy) - np.vdot(w, dw)) < bound
 
 
 @pytest.mark.parametrize("case", CASES[:4], ids=str)
@@ -214,7 +218,7 @@ def test_nothing_outside_the_arrays_is_touched(case, monkeypatch):
 
 def test_nan_stays_in_the_tiles_whose_patches_hold_it():
     (x, w, b, dy), how = conv_case(3, (16, 16), (3, 20), 3, ((1, 1), (1, 1)))
-    assert winograd.variant((16, 16), 3).tile == 4
+    assert winograd.variant((16, 16), 3, "forward").tile == 4
     x[1, 4, 9, 2] = np.nan  # read by the patches of rows 3..8 (tile 1) and -1..4 (tile 0), columns 7..12 (tile 2)
     nan = np.isnan(conv.conv2d(x, w, b, relu=True, **how))
     assert nan[1, 3:6, 8:11].all()  # all that read it
@@ -259,17 +263,24 @@ def half_pads(w_shape):
 def test_auto_takes_winograd_where_it_pays(shapes):
     steps = plan.plan_conv2d(*shapes, (1, 1), half_pads(shapes[1]))
     assert [step.algorithm for step in steps] == ["winograd"] * 3
-    assert {step.tile for step in steps} == {"F(4x4, 5x5)" if shapes[1][0] == 5 else "F(5x5, 3x3)"}
+    expected = {5: ["F(4x4, 5x5)", "F(6x6, 5x5)", "F(7x7, 5x5)"], 3: ["F(5x5, 3x3)", "F(7x7, 3x3)", "F(7x7, 3x3)"]}
+    assert [step.tile for step in steps] == expected[shapes[1][0]]
 
 
 @pytest.mark.parametrize(
-    ("size", "tile", "products"),
-    [(28, 4, 49 * 36), (26, 4, 49 * 36), (14, 5, 9 * 49), (13, 5, 9 * 49), (11, 4, 9 * 36), (5, 5, 49)],
+    ("kernel", "size", "tile", "products"),
+    [
+        *[("forward", 28, 4, 49 * 36), ("forward", 26, 4, 49 * 36), ("forward", 14, 5, 9 * 49)],
+        *[("forward", 13, 5, 9 * 49), ("forward", 11, 4, 9 * 36), ("forward", 5, 5, 49)],
+        *[("input_grad", 28, 7, 16 * 81), ("weight_grad", 14, 7, 4 * 81), ("weight_grad", 15, 5, 9 * 49)],
+        *[("input_grad", 11, 4, 9 * 36), ("weight_grad", 24, 4, 36 * 36)],
+    ],
 )
-def test_the_variant_with_fewest_products_is_taken(size, tile, products):
-    v = winograd.variant((size, size), 3)
+def test_the_variant_with_fewest_products_is_taken(kernel, size, tile, products):
+    v = winograd.variant((size, size), 3, kernel)
     assert (v.tile, v.products((size, size))) == (tile, products)
-    step = plan.plan_conv2d((2, size, size, 64), (3, 3, 64, 64), (1, 1), ((1, 1), (1, 1)), "winograd").forward
+    steps = plan.plan_conv2d((2, size, size, 64), (3, 3, 64, 64), (1, 1), ((1, 1), (1, 1)), "winograd")
+    step = getattr(steps, kernel)
     assert (step.tile, step.flops) == (f"F({tile}x{tile}, 3x3)", 2 * 2 * products * 64 * 64)
 
 
@@ -333,7 +344,7 @@ def test_no_workspace_is_the_size_of_an_im2col_matrix(monkeypatch):
     for x_shape, w_shape in NETWORK_A:
         cols = 4 * np.prod(x_shape[:3]) * np.prod(w_shape[:3])
         for step in plan.plan_conv2d(x_shape, w_shape, (1, 1), half_pads(w_shape)):
-            assert step.workspace_bytes < cols / 7
+            assert step.workspace_bytes < cols / 5
 
 
 def test_what_does_not_exist_is_refused():
