@@ -31,6 +31,11 @@ def block_count(size: int) -> int:
     return max(1, min(64, size // 4096))
 
 
+def sums_count(size: int, channels: int) -> int:
+    """How many sums over rows of `channels` floats are kept, to be added up at the end: one of 8 rows or more."""
+    return max(1, min(block_count(size), size // channels // 8)) if size else 1
+
+
 def fold(channels: int) -> int:
     """How many rows of `channels` floats make a row of at least WIDE."""
     return -(-WIDE // max(channels, 1))
@@ -151,7 +156,7 @@ def relu_bias_grad(dy, y):
     dy, y = np.ascontiguousarray(dy, np.float32), np.ascontiguousarray(y, np.float32)
     dx = empty(dy.shape)
     filters = dy.shape[-1]
-    totals = empty((block_count(dy.size), fold(filters) * filters))  # a wide row of sums per block
+    totals = empty((sums_count(dy.size, filters), fold(filters) * filters))  # a wide row of sums per block
     _relu_bias_grad_blocks(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), totals, filters)
     return dx, totals.reshape(-1, filters).sum(axis=0)
 
@@ -159,6 +164,6 @@ def relu_bias_grad(dy, y):
 def bias_grad(dy):
     dy = np.ascontiguousarray(dy, np.float32)
     filters = dy.shape[-1]
-    totals = empty((block_count(dy.size), fold(filters) * filters))
+    totals = empty((sums_count(dy.size, filters), fold(filters) * filters))
     _bias_grad_blocks(dy.reshape(-1), totals, filters)
     return totals.reshape(-1, filters).sum(axis=0)

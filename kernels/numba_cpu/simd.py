@@ -105,7 +105,7 @@ STAMP = stamp()
 
 def _splat(builder, scalar, lanes):
     """The vector with `scalar` in every lane."""
-    undefined = ir.Constant(ir.VectorType(F32, lanes), ir.Undefined)
+    undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     one = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
     return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
 
@@ -393,6 +393,23 @@ def copy_vector(typingctx, y, j, x, i):
     return types.void(floats, integer, floats, integer), codegen
 
 
+@intrinsic
+def copy_lanes(typingctx, y, j, x, i, used):
+    """copy_vector, but y gets zeros for the lanes from `used` on (if it is less than LANES)."""
+    floats, integer = types.float32[::1], types.int64
+
+    def codegen(context, builder, signature, arguments):
+        y, j, x, i, used = arguments
+        vector = builder.load(_vector_pointer(context, builder, x, i), align=4)
+        lanes = ir.Constant(ir.VectorType(I64, LANES), list(range(LANES)))
+        mask = builder.icmp_signed("<", lanes, _splat(builder, used, LANES))
+        vector = builder.select(mask, vector, ir.Constant(vector.type, [0.0] * LANES))
+        builder.store(vector, _vector_pointer(context, builder, y, j), align=4)
+        return context.get_dummy_value()
+
+    return types.void(floats, integer, floats, integer, integer), codegen
+
+
 def _emit_transposed(function):
     """y[c*y_step + r] = x[r*x_step + c], see transpose_block."""
     y, y_step, x, x_step = function.args
@@ -481,13 +498,14 @@ def pack(source, start, k_step, o_step, depth, filters, panels, first, row, tota
                     for o in range(0, turned[1], LANES):
                         transpose_block(panels, line + k * width + o, width, source, at + k + o * o_step, o_step)
             for k in range(turned[0] if whole else 0, depth):
-                if o_step == 1:
-                    copy_floats(panels, line + k * width, source, at + k * k_step, used)
+                if o_step == 1 and at + k * k_step + width <= len(source):  # what follows a line is read, not kept
+                    for o in range(0, width, LANES):
+                        copy_lanes(panels, line + k * width + o, source, at + k * k_step + o, used - o)
                 else:
                     for o in range(turned[1] if k < turned[0] else 0, used):
                         panels[line + k * width + o] = source[at + k * k_step + o * o_step]
-                for o in range(used, width):
-                    panels[line + k * width + o] = 0
+                    for o in range(used, width):
+                        panels[line + k * width + o] = 0
         column += width
 
 
