@@ -3,8 +3,9 @@
 import os
 
 # A thread that waits for the others spins, by default for milliseconds, and beside another busy process that keeps the
-# last thread from the core it needs. 10,000 turns are some 20 us. Measured for a step of network A on two cores: alone
-# 52 ms either way, beside one competitor 123 ms instead of 253. GNU OpenMP reads it when Numba first loads it.
+# last thread from the core it needs. 10,000 turns are 100 to 300 us on a Zen 4. Measured for a step of network A on two
+# cores: alone 52 ms either way, beside one competitor 123 ms instead of 253. GNU OpenMP reads it when Numba first loads
+# it.
 if "OMP_WAIT_POLICY" not in os.environ:
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 

@@ -296,22 +296,21 @@ def _product(v, v0, xg, count, tall, u, u0, m, m0, yg, panel):
     done, row, to = 0, xg.padded, yg.padded
     while done < panel:
         width, a, y, left = WIDTH if panel - done > WIDTH - LANES else LANES, v0, m0 + done, count
-        for _ in range(tall):
-            for c in range(0, xg.channels, DEPTH):
-                depth, b = min(DEPTH, xg.channels - c), u0 + c * width
-                if width == WIDTH:
-                    _wide(v, a + c, row, 1, u, b, width, m, y, to, min(ROWS, left), depth, c)
-                else:
-                    _narrow(v, a + c, row, 1, u, b, width, m, y, to, min(ROWS, left), depth, c)
-            a, y, left = a + ROWS * row, y + ROWS * to, left - ROWS
+        n = 0
         while left > 0:
+            height = ROWS if n < tall else SHORT
+            used = min(height, left)
             for c in range(0, xg.channels, DEPTH):
                 depth, b = min(DEPTH, xg.channels - c), u0 + c * width
-                if width == WIDTH:
-                    _short_wide(v, a + c, row, 1, u, b, width, m, y, to, min(SHORT, left), depth, c)
+                if width == WIDTH and n < tall:
+                    _wide(v, a + c, row, 1, u, b, width, m, y, to, used, depth, c)
+                elif width == WIDTH:
+                    _short_wide(v, a + c, row, 1, u, b, width, m, y, to, used, depth, c)
+                elif n < tall:
+                    _narrow(v, a + c, row, 1, u, b, width, m, y, to, used, depth, c)
                 else:
-                    _short_narrow(v, a + c, row, 1, u, b, width, m, y, to, min(SHORT, left), depth, c)
-            a, y, left = a + SHORT * row, y + SHORT * to, left - SHORT
+                    _short_narrow(v, a + c, row, 1, u, b, width, m, y, to, used, depth, c)
+            a, y, left, n = a + height * row, y + height * to, left - height, n + 1
         done += width
         u0 += width * xg.channels
 
