@@ -164,6 +164,8 @@ def relu_bias_grad(dy, y):
 def bias_grad(dy):
     dy = np.ascontiguousarray(dy, np.float32)
     filters = dy.shape[-1]
+    if block_count(dy.size) == 1:  # over before a second thread is awake
+        return dy.reshape(-1, filters).sum(axis=0)
     totals = empty((sums_count(dy.size, filters), fold(filters) * filters))
     _bias_grad_blocks(dy.reshape(-1), totals, filters)
     return totals.reshape(-1, filters).sum(axis=0)

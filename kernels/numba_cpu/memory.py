@@ -2,19 +2,24 @@
 
 A fresh 8 MB array costs the kernel of the operating system 2,100 page faults, about as long as the convolution that
 fills it. From its second step on, a training loop finds every buffer it asks for in this pool.
+
+A buffer is lent by being referred to. Every array made from it, and every view of such an array, holds a reference to
+it and to nothing in between (NumPy's `base`), so CPython's own count of references says whether it is idle. No array
+needs a destructor, and two threads cannot take the same buffer: each counts the other's reference.
 """
 
 import math
+from functools import lru_cache
+from sys import getrefcount
 from typing import NamedTuple
 
 import numpy as np
 
 SMALL = 1 << 15  # bytes; below this malloc keeps its own free lists and never returns pages
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
-KEPT = 1 << 31  # bytes of idle buffers kept at most
+KEPT = 1 << 31  # bytes of buffers in the pool at most
 
-_idle: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size: buffers and where their first cache line starts
-_idle_bytes = 0
+_buffers: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size: all of them, and where their first cache line starts
 
 
 class Statistics(NamedTuple):
@@ -27,47 +32,56 @@ class Statistics(NamedTuple):
 _asked = Statistics()
 
 
-class _Lease:
-    """Lends a raw buffer to the arrays made from it; when the last of them is gone the buffer is idle again.
-
-    start: the address of the buffer's first whole cache line.
-    """
-
-    __slots__ = ("__array_interface__", "raw", "start")
-
-    def __init__(self, raw, start, shape, dtype):
-        self.raw, self.start = raw, start
-        self.__array_interface__ = {"shape": shape, "typestr": dtype.str, "data": (start, False), "version": 3}
-
-    def __del__(self):
-        global _idle_bytes
-        if _idle is not None and _idle_bytes + self.raw.nbytes <= KEPT:  # None while the interpreter shuts down
-            _idle_bytes += self.raw.nbytes
-            _idle.setdefault(self.raw.nbytes, []).append((self.raw, self.start))
-
-
 def size_class(nbytes: int) -> int:
     """The next size up with three significant bits, so that a last partial batch reuses the full batch's buffers."""
     step = 1 << max(nbytes.bit_length() - 3, 0)
     return -(-nbytes // step) * step
 
 
-def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
-    """An uninitialised C-contiguous array, 64-byte aligned above 32 KiB, from the pool where it can be."""
-    global _asked, _idle_bytes
+@lru_cache(maxsize=4096)
+def _measured(shape, dtype) -> tuple[np.dtype, int]:
+    """The dtype as NumPy's own object, and the size of the buffer for such an array; 0: it is small."""
     dtype = np.dtype(dtype)
     nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes < SMALL:
+    return dtype, size_class(nbytes) + ALIGNMENT if nbytes >= SMALL else 0
+
+
+def _first(buffers, references: int):
+    """The first buffer that is referred to so many times, and the start of its first whole cache line; or None."""
+    for raw, start in buffers:
+        if getrefcount(raw) == references:
+            return raw, start
+    return None
+
+
+# Of an idle buffer `_first` counts the pool's reference and its own, however many these are in this CPython.
+IDLE = next(n for n in range(1, 9) if _first([(np.empty(1), 0)], n))
+
+
+def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
+    """An uninitialised C-contiguous array, 64-byte aligned above 32 KiB, from the pool where it can be."""
+    dtype, size = _measured(shape, dtype)
+    if not size:
         return np.empty(shape, dtype)
-    size = size_class(nbytes) + ALIGNMENT
-    try:
-        raw, start = _idle[size].pop()
-        _idle_bytes -= size
-    except (KeyError, IndexError):
-        raw = np.empty(size, np.uint8)
-        start = -(-raw.ctypes.data // ALIGNMENT) * ALIGNMENT
-        _asked = Statistics(_asked.fresh + 1, _asked.fresh_bytes + size)
-    return np.asarray(_Lease(raw, start, shape, dtype))
+    raw, start = _first(_buffers.get(size, ()), IDLE) or _fresh(size)
+    return np.ndarray(shape, dtype, raw, start)
+
+
+def _fresh(size: int) -> tuple[np.ndarray, int]:
+    """A buffer from the operating system; it joins the pool if there is room, for which idle ones may have to go."""
+    global _asked
+    raw = np.empty(size, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    _asked = Statistics(_asked.fresh + 1, _asked.fresh_bytes + size)
+    if _pooled() + size > KEPT:
+        release()
+    if _pooled() + size <= KEPT:
+        _buffers.setdefault(size, []).append((raw, start))
+    return raw, start
+
+
+def _pooled() -> int:
+    return sum(size * len(buffers) for size, buffers in list(_buffers.items()))
 
 
 def scratch(lines: int, floats: int) -> np.ndarray:
@@ -91,6 +105,6 @@ def statistics() -> Statistics:
 
 def release() -> None:
     """Give every idle buffer back to the operating system."""
-    global _idle_bytes
-    _idle.clear()
-    _idle_bytes = 0
+    for buffers in list(_buffers.values()):
+        while found := _first(buffers, IDLE):
+            buffers[:] = [kept for kept in buffers if kept[0] is not found[0]]

@@ -17,21 +17,22 @@ TILE_BYTES = 1 << 26
 FILLED_TILE = 32  # where the last tile has to be filled up with zeros, which are computed too
 
 
-def train_step(model, x, t, w) -> tuple[float, np.ndarray]:
+def train_step(model, x, t, w, way=None) -> tuple[float, np.ndarray]:
     """Forward, loss, backward, update.  x, t, w on the model's backend -> the loss and the outputs before the update.
 
+    way: model.way(training=True), where it is known already.
     Raises NonFiniteError before anything has changed: weights, moving averages, optimizer and counters stay.
     """
-    value, y, learns = with_memory(model, len(x), lambda: _gradients(model, x, t, w))
+    value, y, learns = with_memory(model, len(x), lambda: _gradients(model, x, t, w, way))
     if learns:
         model.optimizer.apply()
     model.commit()
     return value, with_memory(model, len(x), lambda: outputs(model, y))
 
 
-def _gradients(model, x, t, w) -> tuple[float, Tensor, bool]:
+def _gradients(model, x, t, w, way) -> tuple[float, Tensor, bool]:
     """The loss, the last tensor, and whether the parameters now hold gradients.  Changes nothing else."""
-    y = model.forward(Tensor(x, model.backend), training=True, logits=model.fused)
+    y = model.forward(Tensor(x, model.backend), training=True, logits=model.fused, way=way)
     loss = model.loss.reduce(model.loss.values(t, y, logits=model.fused), w)
     value = float(loss.numpy())
     if not math.isfinite(value):
@@ -69,11 +70,15 @@ def first_non_finite(model, x) -> str:
 
 
 def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks, epoch: int) -> None:
-    """One pass.  `logs` gathers running means; model.stop_training is looked at after every batch."""
+    """One pass.  `logs` gathers running means; model.stop_training is looked at after every batch.
+
+    What callbacks change about the layers, such as `trainable`, counts from the next pass on.
+    """
+    way = model.way(training=True)
     for step, (x, y, t, w) in enumerate(source.batches(model.backend, model.streams, shuffle, steps)):
         callbacks.on_train_batch_begin(step)
         try:
-            loss, predicted = train_step(model, x, t, w)
+            loss, predicted = train_step(model, x, t, w, way)
         except NonFiniteError as error:
             if not callbacks.judges_loss:
                 where = f"fit: stopped at epoch {epoch + 1}, batch {step + 1}"

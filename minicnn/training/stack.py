@@ -141,11 +141,15 @@ class LayerStack:
         print_fn(text) if print_fn else print(readable(text, sys.stdout))
         return _Printed()
 
-    def forward(self, x: Tensor, *, training: bool, logits: bool = False) -> Tensor:
-        """x through all layers.  logits: stop before the last layer's activation."""
-        *body, last = self.layers
-        for step in blocks.steps(body, training):
+    def way(self, training: bool) -> list[blocks.Step]:
+        """What `forward` does to x one after the other, as the layers are now; without the last layer."""
+        return list(blocks.steps(self.layers[:-1], training))
+
+    def forward(self, x: Tensor, *, training: bool, logits: bool = False, way: list[blocks.Step] | None = None):
+        """x through all layers -> Tensor.  logits: stop before the last layer's activation.  way: found before."""
+        for step in self.way(training) if way is None else way:
             x = step(x)
+        last = self.layers[-1]
         return last.preactivation(x, training=training) if logits else last.call(x, training=training)
 
     def __call__(self, x, training: bool = False):

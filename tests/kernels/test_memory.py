@@ -121,7 +121,10 @@ def test_the_pool_keeps_no_more_than_its_limit(monkeypatch):
     monkeypatch.setattr(memory, "KEPT", 3 * MB)
     arrays = [memory.empty((MB,), np.uint8) for _ in range(8)]
     del arrays
-    assert sum(raw.nbytes for idle in memory._idle.values() for raw, _ in idle) <= 3 * MB
+    assert memory._pooled() <= 3 * MB
+    sizes = [memory.empty((k * MB // 4,), np.uint8).nbytes for k in range(4, 9)]
+    assert memory._pooled() <= 3 * MB, "idle buffers of other sizes make room"
+    assert memory._pooled() >= sizes[-1], "and the latest stays"
 
 
 def test_threads_do_not_share_living_buffers():
