@@ -14,11 +14,13 @@ from .memory import with_memory
 # once per call costs nothing, so few that no layer's output takes more than TILE_BYTES.
 TILE = 448
 TILE_BYTES = 1 << 26
+PENDING = 1 << 18  # bytes of outputs and truth that wait for the metrics: they stay in a core's cache
 FILLED_TILE = 32  # where the last tile has to be filled up with zeros, which are computed too
 
 
-def train_step(model, x, t, w, way=None) -> tuple[float, np.ndarray]:
-    """Forward, loss, backward, update.  x, t, w on the model's backend -> the loss and the outputs before the update.
+def train_step(model, x, t, w, way=None) -> tuple[float, Tensor]:
+    """Forward, loss, backward, update.  x, t, w on the model's backend -> the loss and what `outputs` takes, both from
+    before the update.
 
     way: model.way(training=True), where it is known already.
     Raises NonFiniteError before anything has changed: weights, moving averages, optimizer and counters stay.
@@ -27,7 +29,7 @@ def train_step(model, x, t, w, way=None) -> tuple[float, np.ndarray]:
     if learns:
         model.optimizer.apply()
     model.commit()
-    return value, with_memory(model, len(x), lambda: outputs(model, y))
+    return value, Tensor.of(y.data, y.be, None)  # without the tape, which would keep every layer's output
 
 
 def _gradients(model, x, t, w, way) -> tuple[float, Tensor, bool]:
@@ -78,13 +80,13 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
     for step, (x, y, t, w) in enumerate(source.batches(model.backend, model.streams, shuffle, steps)):
         callbacks.on_train_batch_begin(step)
         try:
-            loss, predicted = train_step(model, x, t, w, way)
+            loss, last = train_step(model, x, t, w, way)
         except NonFiniteError as error:
             if not callbacks.judges_loss:
                 where = f"fit: stopped at epoch {epoch + 1}, batch {step + 1}"
                 raise NonFiniteError(f"{where}: {error}", error.loss) from None
-            loss, predicted = error.loss, np.full((len(y), *model.output_shape), np.nan)
-        logs.add(loss, y, predicted, w)
+            loss, last = error.loss, Tensor(np.full((len(y), *model.output_shape), np.nan), model.backend)
+        logs.add(loss, y, last, w)
         callbacks.on_train_batch_end(step, logs.result)
         if model.stop_training:
             return
@@ -157,25 +159,42 @@ def _test(model, logs, y, y_true, t, w) -> None:
         y = Tensor(y, be)
         t, w = be.asarray(t, be.dtype), None if w is None else be.asarray(w, be.dtype)
         loss = model.loss.reduce(model.loss.values(t, y, logits=model.fused), w)
-    logs.add(float(loss.numpy()), y_true, outputs(model, y), w)
+    logs.add(float(loss.numpy()), y_true, y, w)
 
 
 class RunningLogs:
-    """The means that are reported: of the loss, weighted by batch size, and of every metric."""
+    """The means that are reported: of the loss, weighted by batch size, and of every metric.
+
+    Metrics see the batches one by one, but not before somebody asks for the result, or enough of them wait. Right after
+    a step, when the caches hold nothing but images, the same Python takes five times as long.
+    """
 
     def __init__(self, model):
-        self.metrics, self.weighted = model.metrics, model.weighted_metrics
+        self.model, self.metrics, self.weighted = model, model.metrics, model.weighted_metrics
         self.total, self.count = 0.0, 0
+        self.pending, self.pending_bytes = [], 0
         for metric in (*self.metrics, *self.weighted):
             metric.reset_state()
 
-    def add(self, loss: float, y, predicted, w) -> None:
-        self.total += loss * len(y)
-        self.count += len(y)
-        for metric in self.metrics:
-            metric.update_state(y, predicted)
-        for metric in self.weighted:
-            metric.update_state(y, predicted, None if w is None else np.asarray(w))
+    def add(self, loss: float, y_true, last: Tensor, w) -> None:
+        """One batch: its loss, the truth, the model's last tensor (see `outputs`) and weights or None."""
+        self.total += loss * len(y_true)
+        self.count += len(y_true)
+        if self.metrics or self.weighted:
+            self.pending.append((y_true, last, w))
+            self.pending_bytes += last.data.nbytes + y_true.nbytes
+            if self.pending_bytes > PENDING:
+                self._settle()
+
+    def _settle(self) -> None:
+        """Show the metrics every batch that waits."""
+        pending, self.pending, self.pending_bytes = self.pending, [], 0
+        for y_true, last, w in pending:
+            predicted = with_memory(self.model, len(y_true), partial(outputs, self.model, last))
+            for metric in self.metrics:
+                metric.update_state(y_true, predicted)
+            for metric in self.weighted:
+                metric.update_state(y_true, predicted, None if w is None else np.asarray(w))
 
     def replace(self, losses: list[float], sizes: list[int], right: int) -> None:
         """As if `add` had been called for batches of these sizes; right: of all answers, for metrics of accuracy."""
@@ -186,5 +205,6 @@ class RunningLogs:
             metric.total, metric.count = float(right), self.count
 
     def result(self) -> dict[str, float]:
+        self._settle()
         means = {metric.name: float(metric.result()) for metric in (*self.metrics, *self.weighted)}
         return means | {"loss": self.total / max(self.count, 1)}

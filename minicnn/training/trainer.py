@@ -199,9 +199,10 @@ class Trainer(LayerStack):
         logs = loop.RunningLogs(self)
         with self.backend.running():
             ((xb, yb, t, w),) = batch.batches(self.backend, self.streams, False, 1)
-            loss, predicted = loop.train_step(self, xb, t, w)
-            logs.add(loss, yb, predicted, w)
-        return self._report(logs.result(), return_dict)
+            loss, last = loop.train_step(self, xb, t, w)
+            logs.add(loss, yb, last, w)
+            results = logs.result()
+        return self._report(results, return_dict)
 
     def _report(self, logs: dict[str, float], return_dict: bool):
         """The loss alone, [loss, metrics...] in compile's order, or the dict."""

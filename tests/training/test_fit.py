@@ -7,6 +7,7 @@ import pytest
 
 from minicnn import Sequential, Tensor, callbacks, layers, losses, metrics, optimizers
 from minicnn.data import ImageDataGenerator
+from minicnn.training import loop
 
 from .networks import network_a, small, state, toy
 
@@ -137,6 +138,34 @@ def test_metrics_see_the_outputs_before_the_update():
     history = model.fit(np.ones((4, 1)), np.ones((4, 1)), 4, verbose=0).history
     assert history == {"mse": [1.0], "loss": [1.0]}
     assert model.get_weights()[0] == 1  # 0 - .5 * 2 (0 - 1)
+
+
+@pytest.mark.parametrize(("limit", "reads", "known"), [(1 << 18, False, [0, 0, 0]), (1 << 18, True, [0, 1, 2]),
+                                                       (100, False, [0, 0, 2])])  # fmt: skip
+def test_metrics_wait_but_see_every_batch_as_it_was(monkeypatch, limit, reads, known):
+    """Whether nobody looks, somebody looks after every batch, or too much would wait: the same batches in order.
+
+    known: how many batches the metric has seen as each begins; 5 rows of truth and outputs are 60 bytes.
+    """
+    monkeypatch.setattr(loop, "PENDING", limit)
+    recorder, weighted, found, expected = Recorder(), Recorder(), [], []
+    model = Sequential([layers.Dense(1, use_bias=False, input_shape=(2,))], seed=0)
+    model.compile(optimizers.SGD(1e-4), "mse", metrics=[recorder], weighted_metrics=[weighted])
+    x = np.arange(24, dtype=np.float32).reshape(12, 2)
+    y = x.sum(axis=1, dtype=float)
+
+    def look(batch, logs=None):
+        found.append(len(recorder.seen[-1]))
+        expected.append((y[5 * batch : 5 * batch + 5], x[5 * batch : 5 * batch + 5] @ model.get_weights()[0]))
+
+    hooks = [callbacks.LambdaCallback(on_train_batch_begin=look)]
+    hooks += [callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)] if reads else []
+    model.fit(x, y, batch_size=5, shuffle=False, sample_weight=np.arange(12), verbose=0, callbacks=hooks)
+    assert found == known
+    assert [w.tolist() for _, _, w in weighted.seen[-1]] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11]]
+    for (truth, outputs, _), (y_true, y_pred) in zip(recorder.seen[-1], expected, strict=True):
+        np.testing.assert_array_equal(truth, y_true)
+        np.testing.assert_allclose(outputs, y_pred, rtol=1e-6)
 
 
 def test_class_weight_and_sample_weight():
