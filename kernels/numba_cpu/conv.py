@@ -40,6 +40,7 @@ from .memory import flat
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .plan import choose
 from .simd import ROWS, copy_floats, pack, stamp, sweep, whole_vectors
+from .tasks import NONE, counters, take
 from .winograd import SHARES
 
 VIEW = 1 << 16  # floats: 256 KiB, a quarter of a usual L2 cache
@@ -296,30 +297,38 @@ def _compile(stamp):
         _pack_filters(w, w_columns, s, phases, panels, flipped)
 
     @njit(**PARALLEL)
-    def correlate(x, images, bias, floor, scale, shift, y, s, phases, reads, writes, panels, views, sums, edges):
+    def correlate(x, images, bias, floor, scale, shift, y, s, phases, reads, writes, panels, views, counters,
+                  sums, edges):  # fmt: skip
         _ = stamp
-        for task in prange(images * s.bands):
-            n, band, view = task // s.bands, task % s.bands, views[numba.get_thread_id()]
-            start = (n * s.y_height + band * s.band * s.y_step) * s.y_width * s.filters
-            correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, start, view)
-            if len(sums):
-                rows = min(s.band, s.y_height - band * s.band)
-                chunk_sums(y, start, edges[:rows], edges[1 : rows + 1], s.filters, sums[task])
+        for t in prange(len(counters)):
+            task = take(counters, t, images * s.bands)
+            while task != NONE:
+                n, band = task // s.bands, task % s.bands
+                start = (n * s.y_height + band * s.band * s.y_step) * s.y_width * s.filters
+                correlate_band(
+                    x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, start, views[t]
+                )
+                if len(sums):
+                    rows = min(s.band, s.y_height - band * s.band)
+                    chunk_sums(y, start, edges[:rows], edges[1 : rows + 1], s.filters, sums[task])
+                task = take(counters, t, images * s.bands)
 
     @njit(**PARALLEL)
-    def weight_grad(x, dy, units, s, column_step, at, to, blocks, parts, partials, zeros, views, panels):
+    def weight_grad(x, dy, units, s, column_step, at, to, blocks, parts, partials, zeros, views, panels,
+                    counters):  # fmt: skip
         _ = stamp
-        for task in prange(blocks * parts):
-            t = numba.get_thread_id()
-            weight_grad_task(
-                task, x, dy, None, units, s, column_step, at, to, blocks, parts, partials, zeros, views[t], panels[t]
-            )
+        for t in prange(len(counters)):
+            task = take(counters, t, blocks * parts)
+            while task != NONE:
+                weight_grad_task(task, x, dy, None, units, s, column_step, at, to, blocks, parts, partials, zeros,
+                                 views[t], panels[t])  # fmt: skip
+                task = take(counters, t, blocks * parts)
 
     return pack_filters, correlate, weight_grad
 
 
 _library = load(stamp("library", "moments", "transforms"))
-_pack, _correlate, _weight_grad = _compile(stamp("moments", "dense"))
+_pack, _correlate, _weight_grad = _compile(stamp("moments", "dense", "tasks"))
 
 
 def least_bands(images, shares):
@@ -371,8 +380,9 @@ def weight_grad_alone(compiled, given, x, y_shape, w_shape, strides, pads, most,
     room = (memory.scratch(threads, size) for size in (view, panels, sizes.band * sizes.y_width * filters))
     totals = memory.empty((blocks * parts, filters))
     compiled(
-        flat(x), *given, units, sizes, strides[1] * x.shape[3], at, to, blocks, parts, partials, zeros, *room, totals
-    )
+        flat(x), *given, units, sizes, strides[1] * x.shape[3], at, to, blocks, parts, partials, zeros, *room,
+        counters(threads), totals,
+    )  # fmt: skip
     partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *w_shape[:3], len(zeros))
     dw = partials[..., :filters].sum(axis=0, out=memory.empty(tuple(w_shape)))  # in the order of the blocks
     return dw, totals[::parts].sum(axis=0)
@@ -398,7 +408,7 @@ def _run(plan, scratch, x, w, flipped, b, relu, affine, y, stats=None):
     floor = ZERO if relu else NO_FLOOR
     _correlate(
         flat(x), len(x), bias, floor, *affine_vectors(affine), y.reshape(-1), sizes, phases, reads, writes,
-        panels, views, sums, edges,
+        panels, views, counters(numba.get_num_threads()), sums, edges,
     )  # fmt: skip
     if stats:
         rows = np.full((len(y), sizes.bands), sizes.band)
@@ -457,7 +467,7 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
     blocks, zeros = min(units, BLOCKS), np.zeros(whole_vectors(dw.shape[3]), np.float32)
     _weight_grad(
         flat(x), flat(dy), units, sizes, strides[1] * x.shape[3], at, to,
-        blocks, -(-threads // blocks), partials, zeros, views, panels,
+        blocks, -(-threads // blocks), partials, zeros, views, panels, counters(threads),
     )  # fmt: skip
     partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *dw.shape[:3], len(zeros))
     return sum_blocks(partials, dw)

@@ -15,7 +15,6 @@ With a 2x2 max-pooling behind the batch norm it is the same, and the two passes 
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numba import njit, prange
 from numba.extending import overload
@@ -26,6 +25,7 @@ from .conv import integers
 from .memory import flat
 from .plan import choose
 from .pool2x2_grad import before_relu, grad_pair
+from .tasks import NONE, take
 from .vector import LANES, STAMP, load, store, zero
 
 BAND = 1 << 15  # floats of dz: 128 KiB, an eighth of a usual L2 cache
@@ -117,27 +117,29 @@ def _compile(stamp):
 
     @njit(**PARALLEL)
     def weight_grad(x, dy, z, mean, factors, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
-                    panels, inputs, totals):  # fmt: skip
+                    panels, inputs, counters, totals):  # fmt: skip
         _ = stamp
-        for task in prange(blocks * parts):
-            t = numba.get_thread_id()
-            totals[task] = 0
-            source = Normed(z, mean, factors[0], factors[1], factors[2], inputs[t], totals[task])
-            conv.weight_grad_task(
-                task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros, views[t], panels[t]
-            )
+        for t in prange(len(counters)):
+            task = take(counters, t, blocks * parts)
+            while task != NONE:
+                totals[task] = 0
+                source = Normed(z, mean, factors[0], factors[1], factors[2], inputs[t], totals[task])
+                conv.weight_grad_task(task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials,
+                                      zeros, views[t], panels[t])  # fmt: skip
+                task = take(counters, t, blocks * parts)
 
     @njit(**PARALLEL)
     def pooled_weight_grad(x, dy, argmax, keep, z, size, norm, units, s, column_step, at, to, blocks, parts, partials,
-                           zeros, views, panels, inputs, totals):  # fmt: skip
+                           zeros, views, panels, inputs, counters, totals):  # fmt: skip
         _ = stamp
-        for task in prange(blocks * parts):
-            t = numba.get_thread_id()
-            totals[task] = 0
-            source = NormedPooled(argmax, keep, z, size, norm, inputs[t], totals[task])
-            conv.weight_grad_task(
-                task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros, views[t], panels[t]
-            )
+        for t in prange(len(counters)):
+            task = take(counters, t, blocks * parts)
+            while task != NONE:
+                totals[task] = 0
+                source = NormedPooled(argmax, keep, z, size, norm, inputs[t], totals[task])
+                conv.weight_grad_task(task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials,
+                                      zeros, views[t], panels[t])  # fmt: skip
+                task = take(counters, t, blocks * parts)
 
     return weight_grad, pooled_weight_grad
 

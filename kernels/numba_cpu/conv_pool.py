@@ -35,6 +35,7 @@ from .plan import choose
 from .pool import dropping, max_pool, max_pool_grad
 from .pool import flat as flat_of
 from .pool2x2 import Pooling, Scatter, drop_piece, pool_row, scale_row, scatter_rows
+from .tasks import NONE, counters, take
 from .vector import STAMP
 from .winograd import NO_FLOOR, VARIANTS, ZERO, flat
 
@@ -94,59 +95,69 @@ def _compile(stamp):
 
     @njit(**PARALLEL)
     def bands(x, images, bias, floor, scale, shift, y, pooling, s, phases, reads, writes, panels, views, outputs,
-              drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
+              counters, drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
         _ = stamp
         line = s.y_width // 2 * s.filters
-        for task in prange(images * s.bands):
-            n, band, t = task // s.bands, task % s.bands, numba.get_thread_id()
-            z = outputs[t]
-            conv.correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, z, 0, views[t])
-            rows = min(s.band, s.y_height - band * s.band)
-            to = (n * s.y_height + band * s.band) // 2 * line
-            _pool_rows(z, s.y_width, s.filters, band * s.band, rows, y, pooling, to)
-            if drops:
-                _drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
+        for t in prange(len(counters)):
+            z, task = outputs[t], take(counters, t, images * s.bands)
+            while task != NONE:
+                n, band = task // s.bands, task % s.bands
+                conv.correlate_band(
+                    x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, z, 0, views[t]
+                )
+                rows = min(s.band, s.y_height - band * s.band)
+                to = (n * s.y_height + band * s.band) // 2 * line
+                _pool_rows(z, s.y_width, s.filters, band * s.band, rows, y, pooling, to)
+                if drops:
+                    _drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
+                task = take(counters, t, images * s.bands)
 
     @njit(**PARALLEL)
     def tiles(which, side, x, xg, y, pooling, yg, count, block, vectors, floor, u, u_line, vs, ms, temps, spares,
-              zeros, tables, drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
+              zeros, tables, counters, drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
         _ = stamp
-        for task in prange(-(-count // block)):
-            t, tile = numba.get_thread_id(), task * block
-            last, following = min(tile + block, count), min(tile + 2 * block, count)
-            winograd.forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, pooling,
-                             yg, vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
-            if drops:
-                _drop_tiles(y, pooling.argmax, yg, tile, last, threshold, keep, step, stream, k0, k1)
+        for t in prange(len(counters)):
+            task = take(counters, t, -(-count // block))
+            while task != NONE:
+                tile = task * block
+                last, following = min(tile + block, count), min(tile + 2 * block, count)
+                winograd.forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, pooling,
+                                 yg, vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+                if drops:
+                    _drop_tiles(y, pooling.argmax, yg, tile, last, threshold, keep, step, stream, k0, k1)
+                task = take(counters, t, -(-count // block))
 
     @njit(**PARALLEL)
     def images(which, side, x, xg, y, pooling, yg, count, block, vectors, floor, u, u_line, vs, ms, temps, spares,
-               zeros, tables, outputs, drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
+               zeros, tables, counters, outputs, drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
         _ = stamp
         per_image, line = yg.rows * yg.columns, yg.width // 2 * yg.channels
-        for task in prange(-(-count // block)):
-            t, tile = numba.get_thread_id(), task * block
-            last, following, n = min(tile + block, count) - tile, min(tile + 2 * block, count) - tile, tile // per_image
-            here = x[n * xg.height * xg.width * xg.channels :]  # the block's first image is number 0 of x and of z
-            z = outputs[t]
-            winograd.forward(which, side, here, xg, 0, last, following, u, u_line, vectors, floor, z, None, yg,
-                             vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
-            rows, to = last // per_image * yg.height, n * yg.height // 2 * line
-            _pool_rows(z, yg.width, yg.channels, 0, rows, y, pooling, to)
-            if drops:
-                _drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
+        for t in prange(len(counters)):
+            z, task = outputs[t], take(counters, t, -(-count // block))
+            while task != NONE:
+                tile, n = task * block, task * block // per_image
+                last, following = min(tile + block, count) - tile, min(tile + 2 * block, count) - tile
+                here = x[n * xg.height * xg.width * xg.channels :]  # the block's first image is number 0 of x and of z
+                winograd.forward(which, side, here, xg, 0, last, following, u, u_line, vectors, floor, z, None, yg,
+                                 vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+                rows, to = last // per_image * yg.height, n * yg.height // 2 * line
+                _pool_rows(z, yg.width, yg.channels, 0, rows, y, pooling, to)
+                if drops:
+                    _drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
+                task = take(counters, t, -(-count // block))
 
     @njit(**PARALLEL)
     def weight_grad(x, dy, argmax, y, keep, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
-                    panels, inputs, totals):  # fmt: skip
+                    panels, inputs, counters, totals):  # fmt: skip
         _ = stamp
-        for task in prange(blocks * parts):
-            t = numba.get_thread_id()
-            totals[task] = 0
-            source = Scatter(argmax, y, keep, inputs[t], totals[task])
-            conv.weight_grad_task(
-                task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros, views[t], panels[t]
-            )
+        for t in prange(len(counters)):
+            task = take(counters, t, blocks * parts)
+            while task != NONE:
+                totals[task] = 0
+                source = Scatter(argmax, y, keep, inputs[t], totals[task])
+                conv.weight_grad_task(task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials,
+                                      zeros, views[t], panels[t])  # fmt: skip
+                task = take(counters, t, blocks * parts)
 
     return bands, tiles, images, weight_grad
 
@@ -168,7 +179,7 @@ def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
     outputs = memory.scratch(threads, sizes.band * sizes.y_width * sizes.filters)
     _bands(
         flat(x), len(x), bias, ZERO if relu else NO_FLOOR, *affine_vectors(affine), y, pooling, sizes, phases,
-        reads, writes, panels, views, outputs, *drop,
+        reads, writes, panels, views, outputs, counters(threads), *drop,
     )  # fmt: skip
 
 
@@ -181,7 +192,7 @@ def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop):
         return False
     common = (
         VARIANTS.index(v), v.side, flat(x), xg, y, pooling, yg, count, block, vectors,
-        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables,
+        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, counters(numba.get_num_threads()),
     )  # fmt: skip
     if v.tile % 2:
         floats = block // per_image * math.prod(shape[1:])

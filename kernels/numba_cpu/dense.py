@@ -33,6 +33,7 @@ from numba import njit, prange
 from . import memory
 from .activation import INNER, PARALLEL
 from .simd import LANES, ROWS, SHORT, WIDTH, narrow, pack, short_asking, tiles, whole_vectors, wide_asking
+from .tasks import NONE, counters, take
 from .vector import STAMP, prefetch_to_write
 
 DEPTH = 256
@@ -106,18 +107,21 @@ def _compile(stamp):
 
     @njit(**PARALLEL)
     def product(a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
-                scale, shift, y, rows, filters, row_block, tables, panels, sums):  # fmt: skip
+                scale, shift, y, rows, filters, row_block, tables, panels, sums, counters):  # fmt: skip
         _ = stamp
         columns = -(-filters // WIDTH)
         at, to, places, lines = tables
-        for task in prange(-(-rows // row_block) * columns):
-            t, first, o = numba.get_thread_id(), task // columns * row_block, task % columns * WIDTH
-            following = (o + WIDTH if o + WIDTH < filters else 0) * o_step
-            _block(
-                a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step,
-                depth, deepest, min(WIDTH, filters - o), bias, o, floor, scale, shift, y, first * filters + o, to,
-                panels[t], sums[t], places, lines, following,
-            )  # fmt: skip
+        for t in prange(len(counters)):
+            task = take(counters, t, -(-rows // row_block) * columns)
+            while task != NONE:
+                first, o = task // columns * row_block, task % columns * WIDTH
+                following = (o + WIDTH if o + WIDTH < filters else 0) * o_step
+                _block(
+                    a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step,
+                    depth, deepest, min(WIDTH, filters - o), bias, o, floor, scale, shift, y, first * filters + o, to,
+                    panels[t], sums[t], places, lines, following,
+                )  # fmt: skip
+                task = take(counters, t, -(-rows // row_block) * columns)
 
     return product
 
@@ -174,7 +178,7 @@ def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, affine=None
     tables = _tables(row_block, a_row, filters, k_step, o_step, deepest)
     panels, sums = memory.empty((threads, DEPTH * WIDTH)), memory.empty((threads, ROW_BLOCK * WIDTH))
     _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, seed, floor, *affine_vectors(affine),
-             y.reshape(-1), rows, filters, row_block, tables, panels, sums)  # fmt: skip
+             y.reshape(-1), rows, filters, row_block, tables, panels, sums, counters(threads))  # fmt: skip
     return y
 
 

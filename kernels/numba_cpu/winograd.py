@@ -96,6 +96,7 @@ from .simd import (
     tiles,
     whole_vectors,
 )
+from .tasks import NONE, counters, take
 from .transforms import (
     BACK,
     FILTERS,
@@ -420,29 +421,36 @@ def _compile(stamp):
 
     @njit(**PARALLEL)
     def correlate(which, side, x, xg, y, yg, tiles, block, vectors, floor, u, u_line,
-                  vs, ms, temps, spares, zeros, tables, sums, runs, pixels):  # fmt: skip
+                  vs, ms, temps, spares, zeros, tables, counters, sums, runs, pixels):  # fmt: skip
         _ = stamp
-        for task in prange(-(-tiles // block)):
-            t, tile = numba.get_thread_id(), task * block
-            last, following = min(tile + block, tiles), min(tile + 2 * block, tiles)
-            forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, None, yg,
-                    vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
-            if len(sums):
-                pixels[task] = _block_sums(y, yg, tile, last, runs[t], sums[task])
+        for t in prange(len(counters)):
+            task = take(counters, t, -(-tiles // block))
+            while task != NONE:
+                tile = task * block
+                last, following = min(tile + block, tiles), min(tile + 2 * block, tiles)
+                forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, None, yg,
+                        vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+                if len(sums):
+                    pixels[task] = _block_sums(y, yg, tile, last, runs[t], sums[task])
+                task = take(counters, t, -(-tiles // block))
 
     @njit(**PARALLEL)
     def weight_grad(which, side, x, xg, dy, yg, tiles, blocks, block, us, u_line, partials,
-                    vs, es, temps, spares, zeros, tables):  # fmt: skip
+                    vs, es, temps, spares, zeros, tables, counters):  # fmt: skip
         _ = stamp
-        for g in prange(blocks):
-            t = numba.get_thread_id()
-            _backward(which, side, x, xg, dy, yg, g * tiles // blocks, (g + 1) * tiles // blocks, block,
-                      us[t], u_line, partials[g], vs[t], es[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+        for t in prange(len(counters)):
+            g = take(counters, t, blocks)
+            while g != NONE:
+                _backward(which, side, x, xg, dy, yg, g * tiles // blocks, (g + 1) * tiles // blocks, block,
+                          us[t], u_line, partials[g], vs[t], es[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+                g = take(counters, t, blocks)
 
     return filters_to_points, correlate, weight_grad
 
 
-_filters_to_points, _correlate_tiles, _weight_grad_tiles = _compile(stamp("moments", "pool2x2", "transforms", "vector"))
+_filters_to_points, _correlate_tiles, _weight_grad_tiles = _compile(
+    stamp("moments", "pool2x2", "tasks", "transforms", "vector")
+)
 
 
 def variant(size, taps: int, kernel: str) -> Variant:
@@ -567,12 +575,12 @@ def prepared(x, w, turned, pads, b, affine, y_shape, images=False):
 def _correlate(x, w, turned, pads, b, relu, affine, y, stats=None):
     """y, and if `stats` is (mean, var), two arrays, these as well."""
     plan, vectors, u, per_thread, zeros, tables = prepared(x, w, turned, pads, b, affine, y.shape)
-    v, xg, yg, count, block, u_line = plan
+    (v, xg, yg, count, block, u_line), threads = plan, numba.get_num_threads()
     sums = sums_table(-(-count // block), y.shape[3]) if stats else NO_SUMS
     pixels, runs = np.empty(len(sums)), np.empty((len(tables), 2, block * v.tile if stats else 0), np.int64)
     _correlate_tiles(
         VARIANTS.index(v), v.side, flat(x), xg, y.reshape(-1), yg, count, block, vectors,
-        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, sums, runs, pixels,
+        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, counters(threads), sums, runs, pixels,
     )  # fmt: skip
     if stats:
         merge(sums, pixels, *stats)
@@ -597,7 +605,7 @@ def conv2d_weight_grad(x, dy, dw, *, pads):
     blocks = scratch[0][0]
     _weight_grad_tiles(
         VARIANTS.index(v), v.side, flat(x), xg, flat(dy), yg, count, blocks, block,
-        u, u_line, partials, *per_thread, _zeros(xg, yg), _tables(threads),
+        u, u_line, partials, *per_thread, _zeros(xg, yg), _tables(threads), counters(threads),
     )  # fmt: skip
     partials = partials[:blocks, : scratch[0][1]].reshape(blocks, taps, taps, channels, yg.padded)
     return sum_blocks(partials, dw)

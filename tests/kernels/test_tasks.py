@@ -1,0 +1,40 @@
+"""Tasks are taken once each, in order, and those of a thread that is slow by one that is done."""
+
+import numpy as np
+import pytest
+from numba import njit, prange
+
+from minicnn.kernels.numba_cpu.tasks import NONE, counters, take
+
+
+@njit(parallel=True)
+def run(counters, tasks, times, by):
+    """Write down how often and by whom every task is done."""
+    for t in prange(len(counters)):
+        task = take(counters, t, tasks)
+        while task != NONE:
+            times[task] += 1
+            by[task] = t
+            task = take(counters, t, tasks)
+
+
+@njit
+def next_task(counters, own, tasks):
+    return take(counters, own, tasks)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.mark.parametrize("tasks", [0, 1, 2, 7, 100_000])
+def test_every_task_is_taken_once(threads, tasks):
+    times, by = np.zeros(tasks, np.int64), np.full(tasks, -1)
+    run(counters(threads), tasks, times, by)
+    assert (times == 1).all()
+    assert by.min(initial=0) >= 0
+    assert by.max(initial=0) < threads
+
+
+def test_a_thread_does_its_share_in_order_and_then_helps_the_others():
+    c = counters(3)
+    assert next_task(c, 0, 10) == 0, "then this thread is slow"
+    assert [next_task(c, 1, 10) for _ in range(10)] == [3, 4, 5, 6, 7, 8, 9, 1, 2, NONE]
+    assert [next_task(c, 0, 10), next_task(c, 2, 10)] == [NONE, NONE]
