@@ -164,7 +164,7 @@ def relu_bias_grad(dy, y):
 def bias_grad(dy):
     dy = np.ascontiguousarray(dy, np.float32)
     filters = dy.shape[-1]
-    if block_count(dy.size) == 1:  # over before a second thread is awake
+    if dy.size < WIDE * filters and block_count(dy.size) == 1:  # a few rows: not worth waking the threads
         return dy.reshape(-1, filters).sum(axis=0)
     totals = empty((sums_count(dy.size, filters), fold(filters) * filters))
     _bias_grad_blocks(dy.reshape(-1), totals, filters)

@@ -40,7 +40,7 @@ from .memory import flat
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .plan import choose
 from .simd import ROWS, copy_floats, pack, stamp, sweep, whole_vectors
-from .tasks import NONE, counters, take
+from .tasks import NONE, take, untaken
 from .winograd import SHARES
 
 VIEW = 1 << 16  # floats: 256 KiB, a quarter of a usual L2 cache
@@ -381,7 +381,7 @@ def weight_grad_alone(compiled, given, x, y_shape, w_shape, strides, pads, most,
     totals = memory.empty((blocks * parts, filters))
     compiled(
         flat(x), *given, units, sizes, strides[1] * x.shape[3], at, to, blocks, parts, partials, zeros, *room,
-        counters(threads), totals,
+        untaken(threads), totals,
     )  # fmt: skip
     partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *w_shape[:3], len(zeros))
     dw = partials[..., :filters].sum(axis=0, out=memory.empty(tuple(w_shape)))  # in the order of the blocks
@@ -408,7 +408,7 @@ def _run(plan, scratch, x, w, flipped, b, relu, affine, y, stats=None):
     floor = ZERO if relu else NO_FLOOR
     _correlate(
         flat(x), len(x), bias, floor, *affine_vectors(affine), y.reshape(-1), sizes, phases, reads, writes,
-        panels, views, counters(numba.get_num_threads()), sums, edges,
+        panels, views, untaken(numba.get_num_threads()), sums, edges,
     )  # fmt: skip
     if stats:
         rows = np.full((len(y), sizes.bands), sizes.band)
@@ -467,7 +467,7 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
     blocks, zeros = min(units, BLOCKS), np.zeros(whole_vectors(dw.shape[3]), np.float32)
     _weight_grad(
         flat(x), flat(dy), units, sizes, strides[1] * x.shape[3], at, to,
-        blocks, -(-threads // blocks), partials, zeros, views, panels, counters(threads),
+        blocks, -(-threads // blocks), partials, zeros, views, panels, untaken(threads),
     )  # fmt: skip
     partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *dw.shape[:3], len(zeros))
     return sum_blocks(partials, dw)

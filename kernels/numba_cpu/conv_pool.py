@@ -35,7 +35,7 @@ from .plan import choose
 from .pool import dropping, max_pool, max_pool_grad
 from .pool import flat as flat_of
 from .pool2x2 import Pooling, Scatter, drop_piece, pool_row, scale_row, scatter_rows
-from .tasks import NONE, counters, take
+from .tasks import NONE, take, untaken
 from .vector import STAMP
 from .winograd import NO_FLOOR, VARIANTS, ZERO, flat
 
@@ -179,7 +179,7 @@ def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
     outputs = memory.scratch(threads, sizes.band * sizes.y_width * sizes.filters)
     _bands(
         flat(x), len(x), bias, ZERO if relu else NO_FLOOR, *affine_vectors(affine), y, pooling, sizes, phases,
-        reads, writes, panels, views, outputs, counters(threads), *drop,
+        reads, writes, panels, views, outputs, untaken(threads), *drop,
     )  # fmt: skip
 
 
@@ -192,7 +192,7 @@ def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop):
         return False
     common = (
         VARIANTS.index(v), v.side, flat(x), xg, y, pooling, yg, count, block, vectors,
-        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, counters(numba.get_num_threads()),
+        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, untaken(numba.get_num_threads()),
     )  # fmt: skip
     if v.tile % 2:
         floats = block // per_image * math.prod(shape[1:])

@@ -33,7 +33,7 @@ from numba import njit, prange
 from . import memory
 from .activation import INNER, PARALLEL
 from .simd import LANES, ROWS, SHORT, WIDTH, narrow, pack, short_asking, tiles, whole_vectors, wide_asking
-from .tasks import NONE, counters, take
+from .tasks import NONE, take, untaken
 from .vector import STAMP, prefetch_to_write
 
 DEPTH = 256
@@ -178,7 +178,7 @@ def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, affine=None
     tables = _tables(row_block, a_row, filters, k_step, o_step, deepest)
     panels, sums = memory.empty((threads, DEPTH * WIDTH)), memory.empty((threads, ROW_BLOCK * WIDTH))
     _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, seed, floor, *affine_vectors(affine),
-             y.reshape(-1), rows, filters, row_block, tables, panels, sums, counters(threads))  # fmt: skip
+             y.reshape(-1), rows, filters, row_block, tables, panels, sums, untaken(threads))  # fmt: skip
     return y
 
 

@@ -1,11 +1,11 @@
 """A pool of buffers: an array that dies gives its memory to the next array of that size.
 
 A fresh 8 MB array costs the kernel of the operating system 2,100 page faults, about as long as the convolution that
-fills it. From its second step on, a training loop finds every buffer it asks for in this pool.
+fills it. From its second step on, a training loop finds the buffers that it asks for in this pool.
 
 A buffer is lent by being referred to. Every array made from it, and every view of such an array, holds a reference to
-it and to nothing in between (NumPy's `base`), so CPython's own count of references says whether it is idle. No array
-needs a destructor, and two threads cannot take the same buffer: each counts the other's reference.
+it (NumPy's `base`), so CPython's own count of references says whether it is idle. No array needs a destructor, and two
+threads cannot take the same buffer: under the interpreter's lock each counts the other's reference.
 """
 
 import math
@@ -17,9 +17,9 @@ import numpy as np
 
 SMALL = 1 << 15  # bytes; below this malloc keeps its own free lists and never returns pages
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
-KEPT = 1 << 31  # bytes of buffers in the pool at most
+KEPT = 1 << 31  # bytes of buffers in the pool at most, lent or idle
 
-_buffers: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size: all of them, and where their first cache line starts
+_buffers: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size; and where the first cache line starts
 
 
 class Statistics(NamedTuple):
@@ -54,8 +54,17 @@ def _first(buffers, references: int):
     return None
 
 
-# Of an idle buffer `_first` counts the pool's reference and its own, however many these are in this CPython.
-IDLE = next(n for n in range(1, 9) if _first([(np.empty(1), 0)], n))
+def _references() -> int:
+    """What `_first` counts of an idle buffer: the pool's reference, its own variable's and the argument's.
+
+    0, which no buffer has, in a Python that counts differently: there nothing is ever lent twice.
+    """
+    buffers = [(np.empty(8, np.uint8), 0)]
+    living = np.ndarray(8, np.uint8, buffers[0][0])
+    return 3 if _first(buffers, 3) is None and living.size else 0
+
+
+IDLE = _references()
 
 
 def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
@@ -68,14 +77,24 @@ def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
 
 
 def _fresh(size: int) -> tuple[np.ndarray, int]:
-    """A buffer from the operating system; it joins the pool if there is room, for which idle ones may have to go."""
+    """A buffer from the operating system, which joins the pool.
+
+    Where that is full others leave it, lent or idle, anywhere in it: a step that needs more than KEPT finds most of its
+    buffers again, which it would not if the oldest left, and sizes that nobody asks for any more do not stay.
+    """
     global _asked
-    raw = np.empty(size, np.uint8)
+    try:
+        raw = np.empty(size, np.uint8)
+    except MemoryError:
+        release()
+        raw = np.empty(size, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     _asked = Statistics(_asked.fresh + 1, _asked.fresh_bytes + size)
-    if _pooled() + size > KEPT:
-        release()
-    if _pooled() + size <= KEPT:
+    if size <= KEPT:
+        while _pooled() + size > KEPT:
+            several = [buffers for buffers in list(_buffers.values()) if buffers]
+            buffers = several[_asked.fresh % len(several)]
+            buffers.pop(_asked.fresh // len(several) % len(buffers))
         _buffers.setdefault(size, []).append((raw, start))
     return raw, start
 

@@ -1,11 +1,11 @@
 """Tasks for threads that are not equally fast: each begins with a share of its own, and then helps the others.
 
       thread 0    [ 0  1  2  3  4 ]            in order: what lies side by side is worked on by one core,
-      thread 1    [ 5  6  7  8  9 ]            and a task can fetch from memory what the next one reads
+      thread 1    [ 5  6  7  8  9 ]            and a task can fetch what the next one will read
                              ^
                   taken by thread 0, which has done its own while the other core was busy with something else
 
-Why: OpenMP gives each thread its half of a loop and waits for the slower one. On a machine that is shared one core is
+Why: OpenMP gives each thread its part of a loop and waits for the slower one. On a machine that is shared one core is
 often a fifth slower than the other, and beside one more process half as fast.
 
       for own in prange(len(counters)):            # one turn per thread
@@ -28,14 +28,14 @@ NONE = -1
 LINE = 8  # integers of a cache line: each counter has one to itself
 
 
-def counters(threads: int) -> np.ndarray:
-    """How many tasks have been taken of each thread's share: none."""
+def untaken(threads: int) -> np.ndarray:
+    """Counters, how often each thread's share has been asked for a task: never."""
     return np.zeros((threads, LINE), np.int64)
 
 
 @intrinsic
 def _count(typingctx, counters, share):
-    """counters[share, 0] += 1, at once for all threads; the value before."""
+    """counters[share, 0] += 1, atomically; the value before."""
 
     def codegen(context, builder, signature, arguments):
         array = context.make_array(signature.args[0])(context, builder, arguments[0])

@@ -96,7 +96,7 @@ from .simd import (
     tiles,
     whole_vectors,
 )
-from .tasks import NONE, counters, take
+from .tasks import NONE, take, untaken
 from .transforms import (
     BACK,
     FILTERS,
@@ -580,7 +580,7 @@ def _correlate(x, w, turned, pads, b, relu, affine, y, stats=None):
     pixels, runs = np.empty(len(sums)), np.empty((len(tables), 2, block * v.tile if stats else 0), np.int64)
     _correlate_tiles(
         VARIANTS.index(v), v.side, flat(x), xg, y.reshape(-1), yg, count, block, vectors,
-        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, counters(threads), sums, runs, pixels,
+        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, untaken(threads), sums, runs, pixels,
     )  # fmt: skip
     if stats:
         merge(sums, pixels, *stats)
@@ -605,7 +605,7 @@ def conv2d_weight_grad(x, dy, dw, *, pads):
     blocks = scratch[0][0]
     _weight_grad_tiles(
         VARIANTS.index(v), v.side, flat(x), xg, flat(dy), yg, count, blocks, block,
-        u, u_line, partials, *per_thread, _zeros(xg, yg), _tables(threads), counters(threads),
+        u, u_line, partials, *per_thread, _zeros(xg, yg), _tables(threads), untaken(threads),
     )  # fmt: skip
     partials = partials[:blocks, : scratch[0][1]].reshape(blocks, taps, taps, channels, yg.padded)
     return sum_blocks(partials, dw)

@@ -145,8 +145,10 @@ class LayerStack:
         """What `forward` does to x one after the other, as the layers are now; without the last layer."""
         return list(blocks.steps(self.layers[:-1], training))
 
-    def forward(self, x: Tensor, *, training: bool, logits: bool = False, way: list[blocks.Step] | None = None):
-        """x through all layers -> Tensor.  logits: stop before the last layer's activation.  way: found before."""
+    def forward(
+        self, x: Tensor, *, training: bool, logits: bool = False, way: list[blocks.Step] | None = None
+    ) -> Tensor:
+        """x through all layers.  logits: stop before the last layer's activation.  way: `self.way`, found before."""
         for step in self.way(training) if way is None else way:
             x = step(x)
         last = self.layers[-1]

@@ -140,32 +140,52 @@ def test_metrics_see_the_outputs_before_the_update():
     assert model.get_weights()[0] == 1  # 0 - .5 * 2 (0 - 1)
 
 
-@pytest.mark.parametrize(("limit", "reads", "known"), [(1 << 18, False, [0, 0, 0]), (1 << 18, True, [0, 1, 2]),
-                                                       (100, False, [0, 0, 2])])  # fmt: skip
-def test_metrics_wait_but_see_every_batch_as_it_was(monkeypatch, limit, reads, known):
-    """Whether nobody looks, somebody looks after every batch, or too much would wait: the same batches in order.
+def shown_to_metrics(*hooks):
+    """What metrics see of four batches, and after how many steps: (steps, truth, outputs, weights) of each."""
+    found = []
 
-    known: how many batches the metric has seen as each begins; 5 rows of truth and outputs are 60 bytes.
-    """
-    monkeypatch.setattr(loop, "PENDING", limit)
-    recorder, weighted, found, expected = Recorder(), Recorder(), [], []
+    class Shown(metrics.MeanMetricWrapper):
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            found.append((model.optimizer.iterations, y_true.tolist(), y_pred.tolist(), sample_weight.tolist()))
+
     model = Sequential([layers.Dense(1, use_bias=False, input_shape=(2,))], seed=0)
-    model.compile(optimizers.SGD(1e-4), "mse", metrics=[recorder], weighted_metrics=[weighted])
-    x = np.arange(24, dtype=np.float32).reshape(12, 2)
-    y = x.sum(axis=1, dtype=float)
+    model.compile(optimizers.SGD(1e-4), "mse", weighted_metrics=[Shown(metrics.mean_squared_error)])
+    x = np.arange(40.0).reshape(20, 2)
+    given = {"sample_weight": np.arange(20), "shuffle": False, "verbose": 0, "callbacks": hooks}
+    model.fit(x, x.sum(axis=1), batch_size=5, **given)
+    return [steps for steps, *_ in found], [batch for _, *batch in found]
 
-    def look(batch, logs=None):
-        found.append(len(recorder.seen[-1]))
-        expected.append((y[5 * batch : 5 * batch + 5], x[5 * batch : 5 * batch + 5] @ model.get_weights()[0]))
 
-    hooks = [callbacks.LambdaCallback(on_train_batch_begin=look)]
-    hooks += [callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)] if reads else []
-    model.fit(x, y, batch_size=5, shuffle=False, sample_weight=np.arange(12), verbose=0, callbacks=hooks)
-    assert found == known
-    assert [w.tolist() for _, _, w in weighted.seen[-1]] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9], [10, 11]]
-    for (truth, outputs, _), (y_true, y_pred) in zip(recorder.seen[-1], expected, strict=True):
-        np.testing.assert_array_equal(truth, y_true)
-        np.testing.assert_allclose(outputs, y_pred, rtol=1e-6)
+def test_metrics_may_wait_but_see_every_batch_as_it_was(monkeypatch):
+    steps, expected = shown_to_metrics(callbacks.LambdaCallback(on_train_batch_begin=lambda batch, logs: None))
+    assert steps == [1, 2, 3, 4], "somebody acts on batches: none waits"
+    assert [weights for _, _, weights in expected] == np.arange(20).reshape(4, 5).tolist()
+    steps, received = shown_to_metrics()
+    assert steps == [1, 4, 4, 4], "nobody does: all but the first, which shows whether the metric fits"
+    assert received == expected
+    monkeypatch.setattr(loop, "PENDING", 100)  # a batch is 60 bytes
+    steps, received = shown_to_metrics()
+    assert steps == [1, 3, 3, 4], "too much would wait"
+    assert received == expected
+
+
+def test_what_callbacks_do_to_layers_counts_from_the_next_batch_on():
+    model = Sequential([layers.Conv2D(2, 3, activation="relu"), layers.BatchNormalization(), layers.Flatten(),
+                        layers.Dense(4, activation="softmax")], seed=0)  # fmt: skip
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    norm, moved = model.layers[1], []
+
+    class Freeze(callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            norm.trainable = batch < 2
+            self.before = norm.moving_mean.numpy().copy()
+
+        def on_train_batch_end(self, batch, logs=None):
+            moved.append(bool((norm.moving_mean.numpy() != self.before).any()))
+
+    rng = np.random.default_rng(0)
+    model.fit(rng.random((20, 6, 6, 1)), rng.integers(0, 4, 20), batch_size=5, verbose=0, callbacks=[Freeze()])
+    assert moved == [True, True, False, False]
 
 
 def test_class_weight_and_sample_weight():
