@@ -104,6 +104,7 @@ def main(argv: list[str] | None = None) -> dict[str, dict]:
     picture = Path("runs", "cross_entropy_vs_mse.png")
     parser.add_argument("--out", type=Path, default=picture, help="the picture, %(default)s")
     args = parser.parse_args(argv)
+    reports.picture_format(args.out)  # another is refused now, not after the training
     name, *data = load(args.limit)
     print(f"{RECIPE.name} on {name}: {len(data[0]):,} training, {len(data[2]):,} test images, seed {args.seed}")
     histories = {loss: train(function, data, args.epochs, args.seed) for loss, function in LOSSES.items()}

@@ -9,7 +9,16 @@ from typing import Any
 
 from . import confusion, curves, features, labels, machine, per_class, samples, worst
 
-__all__ = ["confusion", "curves", "features", "labels", "machine", "per_class", "samples", "save", "worst"]
+__all__ = [
+    "confusion", "curves", "features", "labels", "machine", "per_class", "picture_format", "samples", "save", "worst",
+]  # fmt: skip
+
+
+def picture_format(path: str | os.PathLike) -> str:
+    """png, svg or pdf, by the suffix. Raises ArgumentError for another: ask before the work, not after it."""
+    from . import figure as pictures
+
+    return pictures.picture_format(path)
 
 
 def save(figure: Any, path: str | os.PathLike) -> None:

@@ -62,11 +62,15 @@ def picture(width: float, height: float) -> Iterator[Picture]:
         yield figure
 
 
-def save(figure: Figure, path: str | os.PathLike) -> None:
+def picture_format(path: str | os.PathLike) -> str:
     suffix = os.path.splitext(os.fspath(path))[1].lower()
-    one_of(f"picture {os.fspath(path)}: suffix", suffix, (".png", ".svg", ".pdf"))
+    return one_of(f"picture {os.fspath(path)}: suffix", suffix, (".png", ".svg", ".pdf"))[1:]
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    kind = picture_format(path)
     with atomic_write(path) as file:
-        figure.savefig(file, format=suffix[1:])
+        figure.savefig(file, format=kind)
 
 
 def show_image(axes: Axes, image) -> None:

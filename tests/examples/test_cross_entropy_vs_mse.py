@@ -51,3 +51,9 @@ def test_both_start_from_equal_weights_and_see_equal_batches(example, monkeypatc
 def test_bad_input_is_an_error_of_ours(example):
     with pytest.raises(minicnn.errors.ArgumentError, match="fit: epochs: expected a whole number of at least 1"):
         example.main(["--epochs", "0"])
+
+
+def test_a_picture_without_a_format_is_refused_before_the_training(example, monkeypatch):
+    monkeypatch.setattr(minicnn.Sequential, "fit", None)
+    with pytest.raises(minicnn.errors.ArgumentError, match=r"picture here: suffix: expected one of .png, .svg, .pdf"):
+        example.main(["--out", "here"])
