@@ -40,7 +40,7 @@ from .memory import flat
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .plan import choose
 from .simd import ROWS, copy_floats, pack, stamp, sweep, whole_vectors
-from .tasks import NONE, take, untaken
+from .tasks import taken, untaken
 from .winograd import SHARES
 
 VIEW = 1 << 16  # floats: 256 KiB, a quarter of a usual L2 cache
@@ -301,8 +301,7 @@ def _compile(stamp):
                   sums, edges):  # fmt: skip
         _ = stamp
         for t in prange(len(counters)):
-            task = take(counters, t, images * s.bands)
-            while task != NONE:
+            for task in taken(counters, t, images * s.bands):
                 n, band = task // s.bands, task % s.bands
                 start = (n * s.y_height + band * s.band * s.y_step) * s.y_width * s.filters
                 correlate_band(
@@ -311,18 +310,15 @@ def _compile(stamp):
                 if len(sums):
                     rows = min(s.band, s.y_height - band * s.band)
                     chunk_sums(y, start, edges[:rows], edges[1 : rows + 1], s.filters, sums[task])
-                task = take(counters, t, images * s.bands)
 
     @njit(**PARALLEL)
     def weight_grad(x, dy, units, s, column_step, at, to, blocks, parts, partials, zeros, views, panels,
                     counters):  # fmt: skip
         _ = stamp
         for t in prange(len(counters)):
-            task = take(counters, t, blocks * parts)
-            while task != NONE:
+            for task in taken(counters, t, blocks * parts):
                 weight_grad_task(task, x, dy, None, units, s, column_step, at, to, blocks, parts, partials, zeros,
                                  views[t], panels[t])  # fmt: skip
-                task = take(counters, t, blocks * parts)
 
     return pack_filters, correlate, weight_grad
 

@@ -25,7 +25,7 @@ from .conv import integers
 from .memory import flat
 from .plan import choose
 from .pool2x2_grad import before_relu, grad_pair
-from .tasks import NONE, take
+from .tasks import taken
 from .vector import LANES, STAMP, load, store, zero
 
 BAND = 1 << 15  # floats of dz: 128 KiB, an eighth of a usual L2 cache
@@ -120,26 +120,22 @@ def _compile(stamp):
                     panels, inputs, counters, totals):  # fmt: skip
         _ = stamp
         for t in prange(len(counters)):
-            task = take(counters, t, blocks * parts)
-            while task != NONE:
+            for task in taken(counters, t, blocks * parts):
                 totals[task] = 0
                 source = Normed(z, mean, factors[0], factors[1], factors[2], inputs[t], totals[task])
                 conv.weight_grad_task(task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials,
                                       zeros, views[t], panels[t])  # fmt: skip
-                task = take(counters, t, blocks * parts)
 
     @njit(**PARALLEL)
     def pooled_weight_grad(x, dy, argmax, keep, z, size, norm, units, s, column_step, at, to, blocks, parts, partials,
                            zeros, views, panels, inputs, counters, totals):  # fmt: skip
         _ = stamp
         for t in prange(len(counters)):
-            task = take(counters, t, blocks * parts)
-            while task != NONE:
+            for task in taken(counters, t, blocks * parts):
                 totals[task] = 0
                 source = NormedPooled(argmax, keep, z, size, norm, inputs[t], totals[task])
                 conv.weight_grad_task(task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials,
                                       zeros, views[t], panels[t])  # fmt: skip
-                task = take(counters, t, blocks * parts)
 
     return weight_grad, pooled_weight_grad
 

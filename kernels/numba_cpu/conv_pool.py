@@ -35,7 +35,7 @@ from .plan import choose
 from .pool import dropping, max_pool, max_pool_grad
 from .pool import flat as flat_of
 from .pool2x2 import Pooling, Scatter, drop_piece, pool_row, scale_row, scatter_rows
-from .tasks import NONE, take, untaken
+from .tasks import taken, untaken
 from .vector import STAMP
 from .winograd import NO_FLOOR, VARIANTS, ZERO, flat
 
@@ -99,8 +99,8 @@ def _compile(stamp):
         _ = stamp
         line = s.y_width // 2 * s.filters
         for t in prange(len(counters)):
-            z, task = outputs[t], take(counters, t, images * s.bands)
-            while task != NONE:
+            z = outputs[t]
+            for task in taken(counters, t, images * s.bands):
                 n, band = task // s.bands, task % s.bands
                 conv.correlate_band(
                     x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, z, 0, views[t]
@@ -110,22 +110,19 @@ def _compile(stamp):
                 _pool_rows(z, s.y_width, s.filters, band * s.band, rows, y, pooling, to)
                 if drops:
                     _drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
-                task = take(counters, t, images * s.bands)
 
     @njit(**PARALLEL)
     def tiles(which, side, x, xg, y, pooling, yg, count, block, vectors, floor, u, u_line, vs, ms, temps, spares,
               zeros, tables, counters, drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
         _ = stamp
         for t in prange(len(counters)):
-            task = take(counters, t, -(-count // block))
-            while task != NONE:
+            for task in taken(counters, t, -(-count // block)):
                 tile = task * block
                 last, following = min(tile + block, count), min(tile + 2 * block, count)
                 winograd.forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, pooling,
                                  yg, vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
                 if drops:
                     _drop_tiles(y, pooling.argmax, yg, tile, last, threshold, keep, step, stream, k0, k1)
-                task = take(counters, t, -(-count // block))
 
     @njit(**PARALLEL)
     def images(which, side, x, xg, y, pooling, yg, count, block, vectors, floor, u, u_line, vs, ms, temps, spares,
@@ -133,8 +130,8 @@ def _compile(stamp):
         _ = stamp
         per_image, line = yg.rows * yg.columns, yg.width // 2 * yg.channels
         for t in prange(len(counters)):
-            z, task = outputs[t], take(counters, t, -(-count // block))
-            while task != NONE:
+            z = outputs[t]
+            for task in taken(counters, t, -(-count // block)):
                 tile, n = task * block, task * block // per_image
                 last, following = min(tile + block, count) - tile, min(tile + 2 * block, count) - tile
                 here = x[n * xg.height * xg.width * xg.channels :]  # the block's first image is number 0 of x and of z
@@ -144,20 +141,17 @@ def _compile(stamp):
                 _pool_rows(z, yg.width, yg.channels, 0, rows, y, pooling, to)
                 if drops:
                     _drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
-                task = take(counters, t, -(-count // block))
 
     @njit(**PARALLEL)
     def weight_grad(x, dy, argmax, y, keep, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
                     panels, inputs, counters, totals):  # fmt: skip
         _ = stamp
         for t in prange(len(counters)):
-            task = take(counters, t, blocks * parts)
-            while task != NONE:
+            for task in taken(counters, t, blocks * parts):
                 totals[task] = 0
                 source = Scatter(argmax, y, keep, inputs[t], totals[task])
                 conv.weight_grad_task(task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials,
                                       zeros, views[t], panels[t])  # fmt: skip
-                task = take(counters, t, blocks * parts)
 
     return bands, tiles, images, weight_grad
 

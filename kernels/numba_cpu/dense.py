@@ -33,7 +33,7 @@ from numba import njit, prange
 from . import memory
 from .activation import INNER, PARALLEL
 from .simd import LANES, ROWS, SHORT, WIDTH, narrow, pack, short_asking, tiles, whole_vectors, wide_asking
-from .tasks import NONE, take, untaken
+from .tasks import taken, untaken
 from .vector import STAMP, prefetch_to_write
 
 DEPTH = 256
@@ -112,8 +112,7 @@ def _compile(stamp):
         columns = -(-filters // WIDTH)
         at, to, places, lines = tables
         for t in prange(len(counters)):
-            task = take(counters, t, -(-rows // row_block) * columns)
-            while task != NONE:
+            for task in taken(counters, t, -(-rows // row_block) * columns):
                 first, o = task // columns * row_block, task % columns * WIDTH
                 following = (o + WIDTH if o + WIDTH < filters else 0) * o_step
                 _block(
@@ -121,7 +120,6 @@ def _compile(stamp):
                     depth, deepest, min(WIDTH, filters - o), bias, o, floor, scale, shift, y, first * filters + o, to,
                     panels[t], sums[t], places, lines, following,
                 )  # fmt: skip
-                task = take(counters, t, -(-rows // row_block) * columns)
 
     return product
 

@@ -9,10 +9,8 @@ Why: OpenMP gives each thread its part of a loop and waits for the slower one. O
 often a fifth slower than the other, and beside one more process half as fast.
 
       for own in prange(len(counters)):            # one turn per thread
-          task = take(counters, own, tasks)
-          while task != NONE:
+          for task in taken(counters, own, tasks):
               ...                                  # results are the task's, scratch memory is number `own`
-              task = take(counters, own, tasks)
 
 A result must not depend on who computed it: sums are kept per task and added up in the order of the tasks.
 """
@@ -24,7 +22,6 @@ from numba.extending import intrinsic
 
 from .activation import INNER
 
-NONE = -1
 LINE = 8  # integers of a cache line: each counter has one to itself
 
 
@@ -46,12 +43,13 @@ def _count(typingctx, counters, share):
 
 
 @njit(**INNER)
-def take(counters, own, tasks):
-    """A task 0..tasks-1 that nobody has taken, of thread number `own`'s share first; NONE: there are no more."""
+def taken(counters, own, tasks):
+    """Tasks of 0..tasks-1 that nobody else takes, one after the other: those of thread number `own`'s share first."""
     threads = len(counters)
     for k in range(threads):
         share = (own + k) % threads
-        task = share * tasks // threads + _count(counters, share)
-        if task < (share + 1) * tasks // threads:
-            return task
-    return NONE
+        start, end = share * tasks // threads, (share + 1) * tasks // threads
+        task = start + _count(counters, share)
+        while task < end:
+            yield task
+            task = start + _count(counters, share)

@@ -96,7 +96,7 @@ from .simd import (
     tiles,
     whole_vectors,
 )
-from .tasks import NONE, take, untaken
+from .tasks import taken, untaken
 from .transforms import (
     BACK,
     FILTERS,
@@ -424,26 +424,22 @@ def _compile(stamp):
                   vs, ms, temps, spares, zeros, tables, counters, sums, runs, pixels):  # fmt: skip
         _ = stamp
         for t in prange(len(counters)):
-            task = take(counters, t, -(-tiles // block))
-            while task != NONE:
+            for task in taken(counters, t, -(-tiles // block)):
                 tile = task * block
                 last, following = min(tile + block, tiles), min(tile + 2 * block, tiles)
                 forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, None, yg,
                         vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
                 if len(sums):
                     pixels[task] = _block_sums(y, yg, tile, last, runs[t], sums[task])
-                task = take(counters, t, -(-tiles // block))
 
     @njit(**PARALLEL)
     def weight_grad(which, side, x, xg, dy, yg, tiles, blocks, block, us, u_line, partials,
                     vs, es, temps, spares, zeros, tables, counters):  # fmt: skip
         _ = stamp
         for t in prange(len(counters)):
-            g = take(counters, t, blocks)
-            while g != NONE:
+            for g in taken(counters, t, blocks):
                 _backward(which, side, x, xg, dy, yg, g * tiles // blocks, (g + 1) * tiles // blocks, block,
                           us[t], u_line, partials[g], vs[t], es[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
-                g = take(counters, t, blocks)
 
     return filters_to_points, correlate, weight_grad
 
