@@ -14,15 +14,11 @@ The number of blocks follows from the shape alone, so results do not depend on t
 """
 
 import numpy as np
-from numba import njit, prange
 
+from .jit import inner
 from .memory import empty
+from .tasks import parallel, parallel_for
 
-# How kernels are compiled. No fastmath: NaN must come out where it went in. An inner function becomes part of its
-# callers, which are kept on disk; it needs no entry from Python and no copy of its own there.
-INNER = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-OUTER = {"error_model": "numpy", "nogil": True, "cache": True}
-PARALLEL = {**OUTER, "parallel": True}
 WIDE = 256  # floats: 16 vectors, long enough to hide the overhead of a loop, short enough for the L1 cache
 
 
@@ -41,35 +37,37 @@ def fold(channels: int) -> int:
     return -(-WIDE // max(channels, 1))
 
 
-@njit(**INNER)
-def _relu(x, y):
+@inner
+def _relu_block(k, thread, x, y, blocks):
+    part = slice(k * x.size // blocks, (k + 1) * x.size // blocks)
+    x, y = x[part], y[part]
     for i in range(x.size):
         y[i] = np.float32(0) if x[i] <= 0 else x[i]  # NaN <= 0 is false: NaN stays
 
 
-@njit(**PARALLEL)
-def _relu_blocks(x, y, blocks):
-    for k in prange(blocks):
-        part = slice(k * x.size // blocks, (k + 1) * x.size // blocks)
-        _relu(x[part], y[part])
+@parallel
+def _relu(x, y, blocks):
+    parallel_for(_relu_block, blocks, (x, y, blocks))
 
 
-@njit(**INNER)
-def _relu_grad(dy, y, dx):
+@inner
+def _relu_grad_block(k, thread, dy, y, dx, blocks):
+    part = slice(k * dy.size // blocks, (k + 1) * dy.size // blocks)
+    dy, y, dx = dy[part], y[part], dx[part]
     for i in range(dy.size):
         dx[i] = dy[i] if y[i] > 0 else np.float32(0)
 
 
-@njit(**PARALLEL)
-def _relu_grad_blocks(dy, y, dx, blocks):
-    for k in prange(blocks):
-        part = slice(k * dy.size // blocks, (k + 1) * dy.size // blocks)
-        _relu_grad(dy[part], y[part], dx[part])
+@parallel
+def _relu_grad(dy, y, dx, blocks):
+    parallel_for(_relu_grad_block, blocks, (dy, y, dx, blocks))
 
 
-@njit(**INNER)
-def _relu_bias_grad(dy, y, dx, total):
-    width = total.size
+@inner
+def _relu_bias_grad_block(k, thread, dy, y, dx, totals, filters):
+    blocks, rows, total = totals.shape[0], dy.size // filters, totals[k]
+    part = slice(k * rows // blocks * filters, (k + 1) * rows // blocks * filters)
+    dy, y, dx, width = dy[part], y[part], dx[part], total.size
     for i in range(width):
         total[i] = 0
     for start in range(0, dy.size, width):
@@ -80,17 +78,15 @@ def _relu_bias_grad(dy, y, dx, total):
             total[i] += d
 
 
-@njit(**PARALLEL)
-def _relu_bias_grad_blocks(dy, y, dx, totals, filters):
-    blocks, rows = totals.shape[0], dy.size // filters
-    for k in prange(blocks):
-        part = slice(k * rows // blocks * filters, (k + 1) * rows // blocks * filters)
-        _relu_bias_grad(dy[part], y[part], dx[part], totals[k])
+@parallel
+def _relu_bias_grad(dy, y, dx, totals, filters):
+    parallel_for(_relu_bias_grad_block, totals.shape[0], (dy, y, dx, totals, filters))
 
 
-@njit(**INNER)
-def _bias_grad(dy, total):
-    width = total.size
+@inner
+def _bias_grad_block(k, thread, dy, totals, filters):
+    blocks, rows, total = totals.shape[0], dy.size // filters, totals[k]
+    dy, width = dy[k * rows // blocks * filters : (k + 1) * rows // blocks * filters], total.size
     for i in range(width):
         total[i] = 0
     for start in range(0, dy.size, width):
@@ -99,17 +95,16 @@ def _bias_grad(dy, total):
             total[i] += row[i]
 
 
-@njit(**PARALLEL)
-def _bias_grad_blocks(dy, totals, filters):
-    blocks, rows = totals.shape[0], dy.size // filters
-    for k in prange(blocks):
-        part = slice(k * rows // blocks * filters, (k + 1) * rows // blocks * filters)
-        _bias_grad(dy[part], totals[k])
+@parallel
+def _bias_grad(dy, totals, filters):
+    parallel_for(_bias_grad_block, totals.shape[0], (dy, totals, filters))
 
 
-@njit(**INNER)
-def _sum_rows(partials, total):
-    """total (rows, F) = sum of partials (B, rows, P), F <= P, over the blocks and in their order."""
+@inner
+def _sum_chunk(c, thread, partials, total, chunks):
+    """Chunk c of total (rows, F) = sum of partials (B, rows, P), F <= P, over the blocks and in their order."""
+    part = slice(c * total.shape[0] // chunks, (c + 1) * total.shape[0] // chunks)
+    partials, total = partials[:, part], total[part]
     blocks, rows, filters = partials.shape[0], total.shape[0], total.shape[1]
     for r in range(rows):
         row, first = total[r], partials[0, r]
@@ -122,12 +117,9 @@ def _sum_rows(partials, total):
                 row[o] += more[o]
 
 
-@njit(**PARALLEL)
+@parallel
 def _sum_blocks(partials, total, chunks):
-    rows = total.shape[0]
-    for c in prange(chunks):
-        part = slice(c * rows // chunks, (c + 1) * rows // chunks)
-        _sum_rows(partials[:, part], total[part])
+    parallel_for(_sum_chunk, chunks, (partials, total, chunks))
 
 
 def sum_blocks(partials, total):
@@ -141,14 +133,14 @@ def sum_blocks(partials, total):
 def relu(x):
     x = np.ascontiguousarray(x, np.float32)
     y = empty(x.shape)
-    _relu_blocks(x.reshape(-1), y.reshape(-1), block_count(x.size))
+    _relu(x.reshape(-1), y.reshape(-1), block_count(x.size))
     return y
 
 
 def relu_grad(dy, y):
     dy, y = np.ascontiguousarray(dy, np.float32), np.ascontiguousarray(y, np.float32)
     dx = empty(dy.shape)
-    _relu_grad_blocks(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), block_count(dy.size))
+    _relu_grad(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), block_count(dy.size))
     return dx
 
 
@@ -157,7 +149,7 @@ def relu_bias_grad(dy, y):
     dx = empty(dy.shape)
     filters = dy.shape[-1]
     totals = empty((sums_count(dy.size, filters), fold(filters) * filters))  # a wide row of sums per block
-    _relu_bias_grad_blocks(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), totals, filters)
+    _relu_bias_grad(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), totals, filters)
     return dx, totals.reshape(-1, filters).sum(axis=0)
 
 
@@ -167,5 +159,5 @@ def bias_grad(dy):
     if dy.size < WIDE * filters and block_count(dy.size) == 1:  # a few rows: not worth waking the threads
         return dy.reshape(-1, filters).sum(axis=0)
     totals = empty((sums_count(dy.size, filters), fold(filters) * filters))
-    _bias_grad_blocks(dy.reshape(-1), totals, filters)
+    _bias_grad(dy.reshape(-1), totals, filters)
     return totals.reshape(-1, filters).sum(axis=0)

@@ -30,17 +30,17 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numba import njit, prange
 
 from . import memory, winograd
-from .activation import INNER, OUTER, PARALLEL, sum_blocks
+from .activation import sum_blocks
 from .dense import affine_vectors, scale_and_shift
+from .jit import inner, outer
 from .library import load
 from .memory import flat
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .plan import choose
-from .simd import ROWS, copy_floats, pack, stamp, sweep, whole_vectors
-from .tasks import taken, untaken
+from .simd import ROWS, copy_floats, pack, sweep, whole_vectors
+from .tasks import parallel, parallel_for
 from .winograd import SHARES
 
 VIEW = 1 << 16  # floats: 256 KiB, a quarter of a usual L2 cache
@@ -186,7 +186,7 @@ def weight_grad_plan(x_shape, dy_shape, window, strides, pads, most=VIEW, multip
     return sizes, at, np.arange(len(at)) * padded, view, band * columns * padded if padded > filters else 0
 
 
-@njit(**INNER)
+@inner
 def _fill_view(view, x, start, s, top, rows):
     """view (rows, columns, C) = the image x[start], from row `top` and column s.left on, zeros where there is none."""
     line = s.width * s.channels
@@ -204,7 +204,7 @@ def _fill_view(view, x, start, s, top, rows):
             view[r * s.line + k] = 0
 
 
-@njit(**INNER)
+@inner
 def _pack_filters(w, w_columns, s, phases, panels, flipped):
     """The filters of every phase as panels: rows (p, q, c), or (p, q, o) and columns c if `flipped`."""
     for n in range(len(phases)):
@@ -218,7 +218,7 @@ def _pack_filters(w, w_columns, s, phases, panels, flipped):
                      f.tap_rows * f.tap_columns * s.channels)  # fmt: skip
 
 
-@njit(**INNER)
+@inner
 def correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, y0, view):
     """All phases of one band of one image; its first row is y[y0...]."""
     start, i0 = n * s.height * s.width * s.channels, band * s.band
@@ -245,7 +245,7 @@ def fill_band(dy, source, start, rows, columns, filters):
     raise NotImplementedError
 
 
-@njit(**INNER)
+@inner
 def block_weight_grad(x, dy, source, first, last, s, column_step, at, to, zeros, partial, partial0, padded, view,
                       panels):  # fmt: skip
     """partial = the sum of dw over bands first..last, counted through all images, for the window's cells in `at`.
@@ -273,8 +273,20 @@ def block_weight_grad(x, dy, source, first, last, s, column_step, at, to, zeros,
         seed, seed0, seed_step = partial, partial0, padded
 
 
-@njit(**INNER)
-def weight_grad_task(task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros, view, panels):
+@inner
+def _correlate_task(task, thread, x, bias, floor, scale, shift, y, s, phases, reads, writes, panels, views,
+                    sums, edges):  # fmt: skip
+    n, band = task // s.bands, task % s.bands
+    start = (n * s.y_height + band * s.band * s.y_step) * s.y_width * s.filters
+    correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, start, views[thread])
+    if len(sums):
+        rows = min(s.band, s.y_height - band * s.band)
+        chunk_sums(y, start, edges[:rows], edges[1 : rows + 1], s.filters, sums[task])
+
+
+@inner
+def weight_grad_task(task, thread, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros,
+                     views, panels):  # fmt: skip
     """partials[g, k, ...] = the sum of dw over block g of the bands, for part k of the window's cells: task (g, k).
 
     With more threads than blocks, each block's cells are divided.
@@ -284,47 +296,28 @@ def weight_grad_task(task, x, dy, source, units, s, column_step, at, to, blocks,
     g, k = task // parts, min(task % parts * part, cells)
     block_weight_grad(
         x, dy, source, g * units // blocks, (g + 1) * units // blocks, s, column_step, at[k : k + part], to,
-        zeros, partials, (g * cells + k) * padded, padded, view, panels,
+        zeros, partials, (g * cells + k) * padded, padded, views[thread], panels[thread],
     )  # fmt: skip
 
 
-def _compile(stamp):
-    """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of other files."""
-
-    @njit(**OUTER)
-    def pack_filters(w, w_columns, s, phases, panels, flipped):
-        _ = stamp  # no part of `correlate`: what is in a parallel function takes several times as long to compile
-        _pack_filters(w, w_columns, s, phases, panels, flipped)
-
-    @njit(**PARALLEL)
-    def correlate(x, images, bias, floor, scale, shift, y, s, phases, reads, writes, panels, views, counters,
-                  sums, edges):  # fmt: skip
-        _ = stamp
-        for t in prange(len(counters)):
-            for task in taken(counters, t, images * s.bands):
-                n, band = task // s.bands, task % s.bands
-                start = (n * s.y_height + band * s.band * s.y_step) * s.y_width * s.filters
-                correlate_band(
-                    x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, start, views[t]
-                )
-                if len(sums):
-                    rows = min(s.band, s.y_height - band * s.band)
-                    chunk_sums(y, start, edges[:rows], edges[1 : rows + 1], s.filters, sums[task])
-
-    @njit(**PARALLEL)
-    def weight_grad(x, dy, units, s, column_step, at, to, blocks, parts, partials, zeros, views, panels,
-                    counters):  # fmt: skip
-        _ = stamp
-        for t in prange(len(counters)):
-            for task in taken(counters, t, blocks * parts):
-                weight_grad_task(task, x, dy, None, units, s, column_step, at, to, blocks, parts, partials, zeros,
-                                 views[t], panels[t])  # fmt: skip
-
-    return pack_filters, correlate, weight_grad
+@outer
+def _pack(w, w_columns, s, phases, panels, flipped):
+    _pack_filters(w, w_columns, s, phases, panels, flipped)
 
 
-_library = load(stamp("library", "moments", "transforms"))
-_pack, _correlate, _weight_grad = _compile(stamp("moments", "dense", "tasks"))
+@parallel
+def _correlate(x, images, bias, floor, scale, shift, y, s, phases, reads, writes, panels, views, sums, edges):
+    given = x, bias, floor, scale, shift, y, s, phases, reads, writes, panels, views, sums, edges
+    parallel_for(_correlate_task, images * s.bands, given)
+
+
+@parallel
+def _weight_grad(x, dy, units, s, column_step, at, to, blocks, parts, partials, zeros, views, panels):
+    given = x, dy, None, units, s, column_step, at, to, blocks, parts, partials, zeros, views, panels
+    parallel_for(weight_grad_task, blocks * parts, given)
+
+
+_library = load()
 
 
 def least_bands(images, shares):
@@ -376,8 +369,7 @@ def weight_grad_alone(compiled, given, x, y_shape, w_shape, strides, pads, most,
     room = (memory.scratch(threads, size) for size in (view, panels, sizes.band * sizes.y_width * filters))
     totals = memory.empty((blocks * parts, filters))
     compiled(
-        flat(x), *given, units, sizes, strides[1] * x.shape[3], at, to, blocks, parts, partials, zeros, *room,
-        untaken(threads), totals,
+        flat(x), *given, units, sizes, strides[1] * x.shape[3], at, to, blocks, parts, partials, zeros, *room, totals,
     )  # fmt: skip
     partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *w_shape[:3], len(zeros))
     dw = partials[..., :filters].sum(axis=0, out=memory.empty(tuple(w_shape)))  # in the order of the blocks
@@ -404,7 +396,7 @@ def _run(plan, scratch, x, w, flipped, b, relu, affine, y, stats=None):
     floor = ZERO if relu else NO_FLOOR
     _correlate(
         flat(x), len(x), bias, floor, *affine_vectors(affine), y.reshape(-1), sizes, phases, reads, writes,
-        panels, views, untaken(numba.get_num_threads()), sums, edges,
+        panels, views, sums, edges,
     )  # fmt: skip
     if stats:
         rows = np.full((len(y), sizes.bands), sizes.band)
@@ -463,7 +455,7 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
     blocks, zeros = min(units, BLOCKS), np.zeros(whole_vectors(dw.shape[3]), np.float32)
     _weight_grad(
         flat(x), flat(dy), units, sizes, strides[1] * x.shape[3], at, to,
-        blocks, -(-threads // blocks), partials, zeros, views, panels, untaken(threads),
+        blocks, -(-threads // blocks), partials, zeros, views, panels,
     )  # fmt: skip
     partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *dw.shape[:3], len(zeros))
     return sum_blocks(partials, dw)

@@ -16,17 +16,16 @@ With a 2x2 max-pooling behind the batch norm it is the same, and the two passes 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
 from numba.extending import overload
 
 from . import conv, norm, norm_pool, pool2x2
-from .activation import INNER, PARALLEL
 from .conv import integers
+from .jit import inner
 from .memory import flat
 from .plan import choose
 from .pool2x2_grad import before_relu, grad_pair
-from .tasks import taken
-from .vector import LANES, STAMP, load, store, zero
+from .tasks import parallel, parallel_for
+from .vector import LANES, load, store, zero
 
 BAND = 1 << 15  # floats of dz: 128 KiB, an eighth of a usual L2 cache
 
@@ -57,7 +56,7 @@ class NormedPooled(NamedTuple):
     total: np.ndarray
 
 
-@njit(**INNER)
+@inner
 def norm_rows(dy, s, at, pixels, channels):
     """s.dz, `pixels` pixels, from dy[at...] and s.z[at...]; s.total += their sums."""
     z, dz, total, size = s.z, s.dz, s.total, pixels * channels
@@ -95,7 +94,7 @@ def _fill_band(dy, source, start, rows, columns, filters):
     return before_norm if getattr(source, "instance_class", None) is Normed else None
 
 
-@njit(**INNER)
+@inner
 def pooled_rows(dy, s, at, rows):
     """s.dz, `rows` rows from s.z[at] on, an even one of an image; s.total += their sums."""
     line = s.size.width * s.size.channels
@@ -112,35 +111,42 @@ def _fill_pooled_band(dy, source, start, rows, columns, filters):
     return before_pooling if getattr(source, "instance_class", None) is NormedPooled else None
 
 
-def _compile(stamp):
-    """The function that Numba compiles and keeps on disk; enclosing `stamp` ties it to the text of other files."""
-
-    @njit(**PARALLEL)
-    def weight_grad(x, dy, z, mean, factors, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
-                    panels, inputs, counters, totals):  # fmt: skip
-        _ = stamp
-        for t in prange(len(counters)):
-            for task in taken(counters, t, blocks * parts):
-                totals[task] = 0
-                source = Normed(z, mean, factors[0], factors[1], factors[2], inputs[t], totals[task])
-                conv.weight_grad_task(task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials,
-                                      zeros, views[t], panels[t])  # fmt: skip
-
-    @njit(**PARALLEL)
-    def pooled_weight_grad(x, dy, argmax, keep, z, size, norm, units, s, column_step, at, to, blocks, parts, partials,
-                           zeros, views, panels, inputs, counters, totals):  # fmt: skip
-        _ = stamp
-        for t in prange(len(counters)):
-            for task in taken(counters, t, blocks * parts):
-                totals[task] = 0
-                source = NormedPooled(argmax, keep, z, size, norm, inputs[t], totals[task])
-                conv.weight_grad_task(task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials,
-                                      zeros, views[t], panels[t])  # fmt: skip
-
-    return weight_grad, pooled_weight_grad
+@inner
+def _normed_task(task, thread, x, dy, z, mean, factors, units, s, column_step, at, to, blocks, parts, partials, zeros,
+                 views, panels, inputs, totals):  # fmt: skip
+    totals[task] = 0
+    source = Normed(z, mean, factors[0], factors[1], factors[2], inputs[thread], totals[task])
+    conv.weight_grad_task(task, thread, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros,
+                          views, panels)  # fmt: skip
 
 
-_weight_grad, _pooled_weight_grad = _compile(STAMP)
+@inner
+def _pooled_task(task, thread, x, dy, argmax, keep, z, size, norm, units, s, column_step, at, to, blocks, parts,
+                 partials, zeros, views, panels, inputs, totals):  # fmt: skip
+    totals[task] = 0
+    source = NormedPooled(argmax, keep, z, size, norm, inputs[thread], totals[task])
+    conv.weight_grad_task(task, thread, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros,
+                          views, panels)  # fmt: skip
+
+
+@parallel
+def _weight_grad(x, dy, z, mean, factors, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
+                panels, inputs, totals):  # fmt: skip
+    given = (
+        x, dy, z, mean, factors, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
+        panels, inputs, totals,
+    )  # fmt: skip
+    parallel_for(_normed_task, blocks * parts, given)
+
+
+@parallel
+def _pooled_weight_grad(x, dy, argmax, keep, z, size, norm, units, s, column_step, at, to, blocks, parts, partials,
+                       zeros, views, panels, inputs, totals):  # fmt: skip
+    given = (
+        x, dy, argmax, keep, z, size, norm, units, s, column_step, at, to, blocks, parts, partials,
+        zeros, views, panels, inputs, totals,
+    )  # fmt: skip
+    parallel_for(_pooled_task, blocks * parts, given)
 
 
 def _gradients(dy, z, mean, var, gamma, eps, argmax, pool, axis, rate):

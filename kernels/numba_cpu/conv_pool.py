@@ -24,62 +24,21 @@ import math
 
 import numba
 import numpy as np
-from numba import njit, prange
 from numba.extending import overload
 
 from . import conv, memory, pool2x2, winograd
-from .activation import INNER, PARALLEL
 from .conv import integers, output_shape
 from .dense import affine_vectors
+from .jit import inner
+from .moments import NO_SUMS
 from .plan import choose
 from .pool import dropping, max_pool, max_pool_grad
 from .pool import flat as flat_of
-from .pool2x2 import Pooling, Scatter, drop_piece, pool_row, scale_row, scatter_rows
-from .tasks import taken, untaken
-from .vector import STAMP
-from .winograd import NO_FLOOR, VARIANTS, ZERO, flat
+from .pool2x2 import Pooling, Scatter, drop_rows, pool_rows, scatter_rows
+from .tasks import parallel, parallel_for
+from .winograd import NO_FLOOR, NO_IMAGES, NO_PIXELS, NO_RUNS, VARIANTS, ZERO, correlate, flat
 
 BAND = 1 << 14  # floats of a band: 64 KiB, in the L2 cache; smaller ones cost more sweeps than they save
-
-
-@njit(**INNER)
-def _pool_rows(z, width, channels, first, rows, y, pooling, to):
-    """y[to...] = the greatest of each 2x2 pixels of z, which holds rows first..first+rows of an image, or of several.
-
-    rows and width are even; one image after the other begins again with row 0.
-    """
-    argmax, below = pooling.argmax, width * channels
-    if len(pooling.scale):
-        for r in range(rows):
-            h = (first + r) % len(pooling.scale)
-            scale_row(z, r * below, below, pooling.scale[h], pooling.shift[h])
-    for i in range(0, rows * below, 2 * below):
-        pool_row(z, i, below, width // 2, channels, y, argmax, to)
-        to += below // 2
-
-
-@njit(**INNER)
-def _drop_rows(y, argmax, to, line, rows, threshold, keep, step, stream, k0, k1):
-    """Dropout of `rows` rows of y, from y[to] on."""
-    words = np.empty(line + 8, np.uint32)
-    for r in range(rows):
-        drop_piece(y, argmax, to + r * line, line, words, threshold, keep, step, stream, k0, k1)
-
-
-@njit(**INNER)
-def _drop_tiles(y, argmax, g, tile, last, threshold, keep, step, stream, k0, k1):
-    """Dropout of tiles tile..last: those side by side are one piece of each row of y."""
-    t, line = tile, g.width // 2 * g.channels
-    words = np.empty(line + 8, np.uint32)
-    while t < last:
-        n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
-        h, w = ij // g.columns * g.tile, ij % g.columns * g.tile
-        together = min(g.columns - ij % g.columns, last - t)
-        count = min(together * g.tile, g.width - w) // 2 * g.channels
-        for r in range(h // 2, min(h + g.tile, g.height) // 2):
-            to = (n * g.height // 2 + r) * line + w // 2 * g.channels
-            drop_piece(y, argmax, to, count, words, threshold, keep, step, stream, k0, k1)
-        t += together
 
 
 @overload(conv.fill_band)
@@ -90,73 +49,45 @@ def _fill_band(dy, source, start, rows, columns, filters):
     return before_pooling if getattr(source, "instance_class", None) is Scatter else None
 
 
-def _compile(stamp):
-    """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of other files."""
-
-    @njit(**PARALLEL)
-    def bands(x, images, bias, floor, scale, shift, y, pooling, s, phases, reads, writes, panels, views, outputs,
-              counters, drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
-        _ = stamp
-        line = s.y_width // 2 * s.filters
-        for t in prange(len(counters)):
-            z = outputs[t]
-            for task in taken(counters, t, images * s.bands):
-                n, band = task // s.bands, task % s.bands
-                conv.correlate_band(
-                    x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, z, 0, views[t]
-                )
-                rows = min(s.band, s.y_height - band * s.band)
-                to = (n * s.y_height + band * s.band) // 2 * line
-                _pool_rows(z, s.y_width, s.filters, band * s.band, rows, y, pooling, to)
-                if drops:
-                    _drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
-
-    @njit(**PARALLEL)
-    def tiles(which, side, x, xg, y, pooling, yg, count, block, vectors, floor, u, u_line, vs, ms, temps, spares,
-              zeros, tables, counters, drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
-        _ = stamp
-        for t in prange(len(counters)):
-            for task in taken(counters, t, -(-count // block)):
-                tile = task * block
-                last, following = min(tile + block, count), min(tile + 2 * block, count)
-                winograd.forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, pooling,
-                                 yg, vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
-                if drops:
-                    _drop_tiles(y, pooling.argmax, yg, tile, last, threshold, keep, step, stream, k0, k1)
-
-    @njit(**PARALLEL)
-    def images(which, side, x, xg, y, pooling, yg, count, block, vectors, floor, u, u_line, vs, ms, temps, spares,
-               zeros, tables, counters, outputs, drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
-        _ = stamp
-        per_image, line = yg.rows * yg.columns, yg.width // 2 * yg.channels
-        for t in prange(len(counters)):
-            z = outputs[t]
-            for task in taken(counters, t, -(-count // block)):
-                tile, n = task * block, task * block // per_image
-                last, following = min(tile + block, count) - tile, min(tile + 2 * block, count) - tile
-                here = x[n * xg.height * xg.width * xg.channels :]  # the block's first image is number 0 of x and of z
-                winograd.forward(which, side, here, xg, 0, last, following, u, u_line, vectors, floor, z, None, yg,
-                                 vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
-                rows, to = last // per_image * yg.height, n * yg.height // 2 * line
-                _pool_rows(z, yg.width, yg.channels, 0, rows, y, pooling, to)
-                if drops:
-                    _drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
-
-    @njit(**PARALLEL)
-    def weight_grad(x, dy, argmax, y, keep, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
-                    panels, inputs, counters, totals):  # fmt: skip
-        _ = stamp
-        for t in prange(len(counters)):
-            for task in taken(counters, t, blocks * parts):
-                totals[task] = 0
-                source = Scatter(argmax, y, keep, inputs[t], totals[task])
-                conv.weight_grad_task(task, x, dy, source, units, s, column_step, at, to, blocks, parts, partials,
-                                      zeros, views[t], panels[t])  # fmt: skip
-
-    return bands, tiles, images, weight_grad
+@inner
+def _band(task, thread, x, bias, floor, scale, shift, y, pooling, s, phases, reads, writes, panels, views, outputs,
+          drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
+    n, band, z, line = task // s.bands, task % s.bands, outputs[thread], s.y_width // 2 * s.filters
+    conv.correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, z, 0, views[thread])
+    rows = min(s.band, s.y_height - band * s.band)
+    to = (n * s.y_height + band * s.band) // 2 * line
+    pool_rows(z, s.y_width, s.filters, band * s.band, rows, y, pooling, to)
+    if drops:
+        drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
 
 
-_bands, _tiles, _images, _weight_grad = _compile(STAMP)
+@inner
+def _weight_grad_task(task, thread, x, dy, argmax, y, keep, units, s, column_step, at, to, blocks, parts, partials,
+                      zeros, views, panels, inputs, totals):  # fmt: skip
+    totals[task] = 0
+    source = Scatter(argmax, y, keep, inputs[thread], totals[task])
+    conv.weight_grad_task(task, thread, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros,
+                          views, panels)  # fmt: skip
+
+
+@parallel
+def _bands(x, images, bias, floor, scale, shift, y, pooling, s, phases, reads, writes, panels, views, outputs,
+          drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
+    given = (
+        x, bias, floor, scale, shift, y, pooling, s, phases, reads, writes, panels, views, outputs,
+        drops, threshold, keep, step, stream, k0, k1,
+    )  # fmt: skip
+    parallel_for(_band, images * s.bands, given)
+
+
+@parallel
+def _weight_grad(x, dy, argmax, y, keep, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
+                panels, inputs, totals):  # fmt: skip
+    given = (
+        x, dy, argmax, y, keep, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
+        panels, inputs, totals,
+    )  # fmt: skip
+    parallel_for(_weight_grad_task, blocks * parts, given)
 
 
 def _row_vectors(rows, count):
@@ -173,7 +104,7 @@ def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
     outputs = memory.scratch(threads, sizes.band * sizes.y_width * sizes.filters)
     _bands(
         flat(x), len(x), bias, ZERO if relu else NO_FLOOR, *affine_vectors(affine), y, pooling, sizes, phases,
-        reads, writes, panels, views, outputs, untaken(threads), *drop,
+        reads, writes, panels, views, outputs, *drop,
     )  # fmt: skip
 
 
@@ -184,15 +115,11 @@ def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop):
     per_image = yg.rows * yg.columns
     if v.tile % 2 and block % per_image:
         return False
-    common = (
+    images = memory.scratch(len(tables), block // per_image * math.prod(shape[1:])) if v.tile % 2 else NO_IMAGES
+    correlate(
         VARIANTS.index(v), v.side, flat(x), xg, y, pooling, yg, count, block, vectors,
-        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, untaken(numba.get_num_threads()),
+        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, images, *drop, NO_SUMS, NO_RUNS, NO_PIXELS,
     )  # fmt: skip
-    if v.tile % 2:
-        floats = block // per_image * math.prod(shape[1:])
-        _images(*common, memory.scratch(len(tables), floats), *drop)
-    else:
-        _tiles(*common, *drop)
     return True
 
 

@@ -28,13 +28,12 @@ from functools import lru_cache
 
 import numba
 import numpy as np
-from numba import njit, prange
 
 from . import memory
-from .activation import INNER, PARALLEL
+from .jit import inner
 from .simd import LANES, ROWS, SHORT, WIDTH, narrow, pack, short_asking, tiles, whole_vectors, wide_asking
-from .tasks import taken, untaken
-from .vector import STAMP, prefetch_to_write
+from .tasks import parallel, parallel_for
+from .vector import prefetch_to_write
 
 DEPTH = 256
 LINE = 16  # floats of a cache line
@@ -43,7 +42,7 @@ PACKING = 2  # the work of packing a panel, in rows that are multiplied by it
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 
 
-@njit(**INNER)
+@inner
 def scale_and_shift(y, start, n, scale, shift, first):
     """y[start : start + n] = scale y + shift, with the values from `first` on."""
     row, scale, shift = y[start : start + n], scale[first : first + n], shift[first : first + n]
@@ -51,7 +50,7 @@ def scale_and_shift(y, start, n, scale, shift, first):
         row[k] = row[k] * scale[k] + shift[k]
 
 
-@njit(**INNER)
+@inner
 def _claim(y, y0, to, first, last, used):
     """Ask for the lines of rows first..last of the result."""
     for t in range(first, last):
@@ -59,7 +58,7 @@ def _claim(y, y0, to, first, last, used):
             prefetch_to_write(y, y0 + to[t] + o)
 
 
-@njit(**INNER)
+@inner
 def _multiply(a, a0, a_step, at, rows, panel, deep, seed, seed0, seed_step, floor, y, y0, to, used, claimed,
               b, ahead, lines):  # fmt: skip
     """A packed piece of b against all rows, tile by tile, while the piece at b[ahead] and y's rows < claimed come."""
@@ -81,7 +80,7 @@ def _multiply(a, a0, a_step, at, rows, panel, deep, seed, seed0, seed_step, floo
         m, n = m + height, n + 1
 
 
-@njit(**INNER)
+@inner
 def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, deepest, used, bias, bias0, floor,
            scale, shift, y, y0, to, panel, sums, places, lines, following):  # fmt: skip
     """One task: `rows` x used results, used <= WIDTH; then comes the one whose part of b begins at `following`."""
@@ -102,29 +101,28 @@ def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, deepest, used,
             scale_and_shift(y, y0 + to[t], used, scale, shift, bias0)
 
 
-def _compile(stamp):
-    """The function that Numba compiles and keeps on disk; enclosing `stamp` ties it to the text of simd.py."""
-
-    @njit(**PARALLEL)
-    def product(a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
-                scale, shift, y, rows, filters, row_block, tables, panels, sums, counters):  # fmt: skip
-        _ = stamp
-        columns = -(-filters // WIDTH)
-        at, to, places, lines = tables
-        for t in prange(len(counters)):
-            for task in taken(counters, t, -(-rows // row_block) * columns):
-                first, o = task // columns * row_block, task % columns * WIDTH
-                following = (o + WIDTH if o + WIDTH < filters else 0) * o_step
-                _block(
-                    a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step,
-                    depth, deepest, min(WIDTH, filters - o), bias, o, floor, scale, shift, y, first * filters + o, to,
-                    panels[t], sums[t], places, lines, following,
-                )  # fmt: skip
-
-    return product
+@inner
+def _task(k, thread, a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
+          scale, shift, y, rows, filters, row_block, tables, panels, sums):  # fmt: skip
+    columns = -(-filters // WIDTH)
+    at, to, places, lines = tables
+    first, o = k // columns * row_block, k % columns * WIDTH
+    following = (o + WIDTH if o + WIDTH < filters else 0) * o_step
+    _block(
+        a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step,
+        depth, deepest, min(WIDTH, filters - o), bias, o, floor, scale, shift, y, first * filters + o, to,
+        panels[thread], sums[thread], places, lines, following,
+    )  # fmt: skip
 
 
-_product = _compile(STAMP)
+@parallel
+def _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
+            scale, shift, y, rows, filters, row_block, tables, panels, sums):  # fmt: skip
+    given = (
+        a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
+        scale, shift, y, rows, filters, row_block, tables, panels, sums,
+    )  # fmt: skip
+    parallel_for(_task, -(-rows // row_block) * -(-filters // WIDTH), given)
 
 
 @lru_cache(512)
@@ -176,7 +174,7 @@ def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, affine=None
     tables = _tables(row_block, a_row, filters, k_step, o_step, deepest)
     panels, sums = memory.empty((threads, DEPTH * WIDTH)), memory.empty((threads, ROW_BLOCK * WIDTH))
     _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, seed, floor, *affine_vectors(affine),
-             y.reshape(-1), rows, filters, row_block, tables, panels, sums, untaken(threads))  # fmt: skip
+             y.reshape(-1), rows, filters, row_block, tables, panels, sums)  # fmt: skip
     return y
 
 

@@ -1,7 +1,7 @@
 """Vector code that is compiled once: LLVM functions in a library of their own, which compiled loops call by name.
 
-What a Numba function calls becomes part of it, and is optimised again in everything around it: leaf, loop, parallel
-body, its wrapper, driver. Five times over, the vector code took most of the time of a first call. Here
+What a Numba function calls becomes part of it, and is optimised again in everything around it: leaf, task, kernel.
+Several times over, the vector code took most of the time of a first call. Here
 
     loops, on disk                call "minicnn.name"     a name only
     the library, on disk          the code, once          `load` finds where it came to lie, and tells LLVM
@@ -11,9 +11,11 @@ so the loops compile fast and the code is linked when they are loaded, as Numba 
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from .jit import outer
 
 _definitions = {}
 
@@ -46,21 +48,21 @@ def _addresses(typingctx):
     return types.UniTuple(types.int64, len(_definitions))(), codegen
 
 
-def _compile(stamp):
-    @njit(cache=True)
+def _compile(names):
+    @outer
     def library():
-        _ = stamp
+        _ = names  # what a function encloses is part of the key that Numba finds it by on disk
         return _addresses()
 
     return library
 
 
-def load(stamp: str):
+def load():
     """Compile the library, or load it from disk, and make its functions known. Before the first call of a loop.
 
-    stamp: the text of all files whose code it holds. The result must live as long as the loops.
+    The result must live as long as the loops.
     """
-    library = _compile(f"{stamp} {sorted(_definitions)}")
+    library = _compile(" ".join(_definitions))
     for name, address in zip(_definitions, library(), strict=True):
         llvm.add_symbol(name, address)
     return library

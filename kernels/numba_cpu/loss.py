@@ -5,13 +5,12 @@ a hundredth of the next kernel. Double precision costs nothing here and keeps z 
 """
 
 import numpy as np
-from numba import njit
 
-from .activation import INNER, OUTER
+from .jit import inner, outer
 from .memory import empty
 
 
-@njit(**INNER)
+@inner
 def _softmax(z, p):
     """One row: p = softmax(z), and log sum exp(z)."""
     top = np.float64(z[0])
@@ -27,7 +26,7 @@ def _softmax(z, p):
     return top + np.log(total)
 
 
-@njit(**OUTER)
+@outer
 def _softmax_rows(z, y):
     p = np.empty(z.shape[1])
     for n in range(z.shape[0]):
@@ -36,7 +35,7 @@ def _softmax_rows(z, y):
             y[n, k] = p[k]
 
 
-@njit(**OUTER)
+@outer
 def _cross_entropy_rows(z, t, loss, dz):
     p = np.empty(z.shape[1])
     for n in range(z.shape[0]):

@@ -17,12 +17,12 @@ import math
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import memory
-from .activation import INNER, OUTER
+from .jit import inner, outer
 from .library import external
 from .simd import F32, I64, LANES
 
@@ -88,7 +88,7 @@ def _column_kernel(vectors):
 _add_wide, _add_narrow = _column_kernel(GROUP), _column_kernel(1)
 
 
-@njit(**INNER)
+@inner
 def _add_rows(y, first, end, s, q, shift):
     """Add y[first:end], seen as rows of s.size floats, the last one perhaps shorter."""
     width = s.size
@@ -114,7 +114,7 @@ def _add_rows(y, first, end, s, q, shift):
         i = after
 
 
-@njit(**INNER)
+@inner
 def chunk_sums(y, base, starts, ends, channels, sums):
     """sums (3, width) of the chunk that consists of the rows y[base + starts[k] : base + ends[k]], all whole pixels."""
     s, q, shift = sums[0], sums[1], sums[2]
@@ -132,7 +132,7 @@ def chunk_sums(y, base, starts, ends, channels, sums):
         _add_rows(y, base + starts[k], base + ends[k], s, q, shift)
 
 
-@njit(**OUTER)
+@outer
 def merge(sums, pixels, mean, var):
     """mean, var (C,) of all chunks together, from each one's sums (chunks, 3, width) and number of pixels (chunks,)."""
     (chunks, _, width), channels = sums.shape, mean.size

@@ -14,18 +14,19 @@ Source: Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm 
 """
 
 import numpy as np
-from numba import njit, prange
 
-from .activation import INNER, OUTER, PARALLEL, block_count, fold
+from .activation import block_count, fold
+from .jit import inner, outer
 from .memory import empty, flat
+from .tasks import parallel, parallel_for
 
 CHUNK = 16384  # floats
 # One long sum has no order worth keeping: `reassoc` splits it over the lanes of vectors. It implies neither nnan nor
 # ninf, so NaN and infinity still come out; the compiled order is fixed, so repeats give the same bits.
-SUM = {**INNER, "fastmath": {"reassoc", "contract"}}
+SUM = {"fastmath": {"reassoc", "contract"}}
 
 
-@njit(**INNER)
+@inner
 def _unfold(wide, channels):
     total = np.zeros(channels, np.float64)
     for start in range(0, wide.size, channels):
@@ -35,10 +36,11 @@ def _unfold(wide, channels):
     return total
 
 
-@njit(**INNER)
-def _rows_stats(x, width, mean, squares):
-    """A chunk of whole rows, channels last: its mean and its sum of squares about it."""
-    channels = mean.size
+@inner
+def _chunk_stats(k, thread, x, rows, width, means, squares):
+    """Chunk k of whole rows, channels last: its mean and its sum of squares about it."""
+    channels, mean, squares = means.shape[1], means[k], squares[k]
+    x = x[k * rows * channels : (k + 1) * rows * channels]
     n = x.size // channels
     s, q, shift = np.zeros(width, np.float32), np.zeros(width, np.float32), np.empty(width, np.float32)
     for start in range(0, x.size, width):
@@ -62,7 +64,7 @@ def _rows_stats(x, width, mean, squares):
         squares[c] = total_q[c] - total_s[c] * total_s[c] / n
 
 
-@njit(**INNER)
+@inner
 def _merge(means, squares, rows, last, mean, var):
     """Statistics of all chunks from each one's; chunks have `rows` values per channel, the last one `last`."""
     chunks, channels = means.shape
@@ -83,15 +85,14 @@ def _merge(means, squares, rows, last, mean, var):
         var[c] = 0 if about[c] < 0 else about[c] / m  # rounding must not make it negative, nor NaN zero
 
 
-@njit(**PARALLEL)
+@parallel
 def _stats_last(x, rows, width, means, squares, mean, var):
     chunks, channels = means.shape
-    for k in prange(chunks):
-        _rows_stats(x[k * rows * channels : (k + 1) * rows * channels], width, means[k], squares[k])
+    parallel_for(_chunk_stats, chunks, (x, rows, width, means, squares))
     _merge(means, squares, rows, x.size // channels - rows * (chunks - 1), mean, var)
 
 
-@njit(**SUM)
+@inner(**SUM)
 def _sum(x):
     s = np.float32(0)
     for i in range(x.size):
@@ -99,7 +100,7 @@ def _sum(x):
     return s
 
 
-@njit(**SUM)
+@inner(**SUM)
 def _sums_about(x, shift):
     s, q = np.float32(0), np.float32(0)
     for i in range(x.size):
@@ -109,7 +110,7 @@ def _sums_about(x, shift):
     return np.float64(s), np.float64(q)
 
 
-@njit(**SUM)
+@inner(**SUM)
 def _sums_with(dy, x, mean):
     s, q = np.float32(0), np.float32(0)
     for i in range(x.size):
@@ -118,24 +119,28 @@ def _sums_with(dy, x, mean):
     return s, q
 
 
-@njit(**PARALLEL)
+@inner
+def _segments_stats(k, thread, x, n, blocks, means, squares):
+    for i in range(k * means.size // blocks, (k + 1) * means.size // blocks):
+        part = x[i * n : (i + 1) * n]
+        shift = _sum(part) / np.float32(n)
+        s, q = _sums_about(part, shift)
+        means[i] = shift + s / n
+        squares[i] = q - s * s / n
+
+
+@parallel
 def _stats_segments(x, n, blocks, means, squares, mean, var):
-    segments = means.size
-    means_flat, squares_flat = means.reshape(segments), squares.reshape(segments)
-    for k in prange(blocks):
-        for i in range(k * segments // blocks, (k + 1) * segments // blocks):
-            part = x[i * n : (i + 1) * n]
-            shift = _sum(part) / np.float32(n)
-            s, q = _sums_about(part, shift)
-            means_flat[i] = shift + s / n
-            squares_flat[i] = q - s * s / n
+    parallel_for(_segments_stats, blocks, (x, n, blocks, means.reshape(means.size), squares.reshape(means.size)))
     _merge(means, squares, n, n, mean, var)
 
 
-@njit(**INNER)
-def _grad_rows(dy, x, mean, s, q):
-    """Sums over wide rows, channels last: s = sum dy, q = sum dy (x - mean)."""
-    width = mean.size
+@inner
+def _grad_rows(k, thread, dy, x, mean, channels, sums):
+    """Sums over block k of wide rows, channels last: s = sum dy, q = sum dy (x - mean)."""
+    blocks, rows, width = sums.shape[1], x.size // channels, mean.size
+    part = slice(k * rows // blocks * channels, (k + 1) * rows // blocks * channels)
+    dy, x, s, q = dy[part], x[part], sums[0, k], sums[1, k]
     for i in range(width):
         s[i], q[i] = 0, 0
     for start in range(0, x.size, width):
@@ -145,42 +150,50 @@ def _grad_rows(dy, x, mean, s, q):
             q[i] += dy_row[i] * (x_row[i] - mean[i])
 
 
-@njit(**PARALLEL)
+@parallel
 def _grad_sums_last(dy, x, mean, channels, sums):
-    blocks, rows = sums.shape[1], x.size // channels
-    for k in prange(blocks):
-        part = slice(k * rows // blocks * channels, (k + 1) * rows // blocks * channels)
-        _grad_rows(dy[part], x[part], mean, sums[0, k], sums[1, k])
+    parallel_for(_grad_rows, sums.shape[1], (dy, x, mean, channels, sums))
 
 
-@njit(**PARALLEL)
+@inner
+def _grad_segments(k, thread, dy, x, mean, n, blocks, dbeta, dgamma):
+    for i in range(k * dbeta.size // blocks, (k + 1) * dbeta.size // blocks):
+        part = slice(i * n, (i + 1) * n)
+        dbeta[i], dgamma[i] = _sums_with(dy[part], x[part], mean[i % mean.size])
+
+
+@parallel
 def _grad_sums_segments(dy, x, mean, n, blocks, dbeta, dgamma):
-    segments, channels = dbeta.size, mean.size
-    dbeta_flat, dgamma_flat = dbeta.reshape(segments), dgamma.reshape(segments)
-    for k in prange(blocks):
-        for i in range(k * segments // blocks, (k + 1) * segments // blocks):
-            part = slice(i * n, (i + 1) * n)
-            dbeta_flat[i], dgamma_flat[i] = _sums_with(dy[part], x[part], mean[i % channels])
+    given = dbeta.reshape(dbeta.size), dgamma.reshape(dbeta.size)
+    parallel_for(_grad_segments, blocks, (dy, x, mean, n, blocks, given[0], given[1]))
 
 
-@njit(**INNER)
-def _map(x, mean, scale, beta, y):
+@inner
+def _rows_of_block(k, blocks, x, row):
+    """Block k of the rows of `row` floats that x consists of."""
+    rows = x.size // row
+    return slice(k * rows // blocks * row, (k + 1) * rows // blocks * row)
+
+
+@inner
+def _map_block(k, thread, x, mean, scale, beta, y, row, blocks):
+    part = _rows_of_block(k, blocks, x, row)
+    x, y = x[part], y[part]
     for start in range(0, x.size, mean.size):
         x_row, y_row = x[start : start + mean.size], y[start : start + mean.size]
         for i in range(x_row.size):
             y_row[i] = (x_row[i] - mean[i]) * scale[i] + beta[i]
 
 
-@njit(**PARALLEL)
-def _map_blocks(x, mean, scale, beta, y, row, blocks):
-    rows = x.size // row
-    for k in prange(blocks):
-        part = slice(k * rows // blocks * row, (k + 1) * rows // blocks * row)
-        _map(x[part], mean, scale, beta, y[part])
+@parallel
+def _map(x, mean, scale, beta, y, row, blocks):
+    parallel_for(_map_block, blocks, (x, mean, scale, beta, y, row, blocks))
 
 
-@njit(**INNER)
-def _grad_map(dy, x, mean, scale, a, b, dx):
+@inner
+def _grad_map_block(k, thread, dy, x, mean, scale, a, b, dx, row, blocks):
+    part = _rows_of_block(k, blocks, x, row)
+    dy, x, dx = dy[part], x[part], dx[part]
     for start in range(0, x.size, mean.size):
         end = start + mean.size
         dy_row, x_row, dx_row = dy[start:end], x[start:end], dx[start:end]
@@ -188,16 +201,15 @@ def _grad_map(dy, x, mean, scale, a, b, dx):
             dx_row[i] = (dy_row[i] - a[i] - (x_row[i] - mean[i]) * b[i]) * scale[i]
 
 
-@njit(**PARALLEL)
-def _grad_map_blocks(dy, x, mean, scale, a, b, dx, row, blocks):
-    rows = x.size // row
-    for k in prange(blocks):
-        part = slice(k * rows // blocks * row, (k + 1) * rows // blocks * row)
-        _grad_map(dy[part], x[part], mean, scale, a, b, dx[part])
+@parallel
+def _grad_map(dy, x, mean, scale, a, b, dx, row, blocks):
+    parallel_for(_grad_map_block, blocks, (dy, x, mean, scale, a, b, dx, row, blocks))
 
 
-@njit(**INNER)
-def _grad_map_relu(dy, x, mean, scale, a, b, dx, total):
+@inner
+def _grad_map_relu_block(k, thread, dy, x, mean, scale, a, b, dx, row, totals):
+    part, total = _rows_of_block(k, totals.shape[0], x, row), totals[k]
+    dy, x, dx = dy[part], x[part], dx[part]
     for i in range(total.size):
         total[i] = 0
     for start in range(0, x.size, mean.size):
@@ -210,22 +222,19 @@ def _grad_map_relu(dy, x, mean, scale, a, b, dx, total):
             total[i] += d
 
 
-@njit(**PARALLEL)
-def _grad_map_relu_blocks(dy, x, mean, scale, a, b, dx, row, totals):
-    rows, blocks = x.size // row, totals.shape[0]
-    for k in prange(blocks):
-        part = slice(k * rows // blocks * row, (k + 1) * rows // blocks * row)
-        _grad_map_relu(dy[part], x[part], mean, scale, a, b, dx[part], totals[k])
+@parallel
+def _grad_map_relu(dy, x, mean, scale, a, b, dx, row, totals):
+    parallel_for(_grad_map_relu_block, totals.shape[0], (dy, x, mean, scale, a, b, dx, row, totals))
 
 
-@njit(**OUTER)
+@outer
 def _scale(var, gamma, eps, scale):
     """scale = gamma / sqrt(var + eps), per channel and in float64."""
     for c in range(var.size):
         scale[c] = gamma[c] / np.sqrt(np.float64(var[c]) + eps)
 
 
-@njit(**OUTER)
+@outer
 def _grad_factors(sums, var, gamma, eps, m, factors, dgamma, dbeta):
     """dgamma, dbeta and the three factors of dx, per channel and in float64.
 
@@ -294,7 +303,7 @@ def batch_norm(x, mean, var, gamma, beta, *, eps):
     _, c, b = x.shape
     y = empty(x.shape)
     wide = _wide(b, mean, scale_of(var, gamma, eps), beta)
-    _map_blocks(x.reshape(-1), *wide, y.reshape(-1), c * b, block_count(x.size))
+    _map(x.reshape(-1), *wide, y.reshape(-1), c * b, block_count(x.size))
     return y
 
 
@@ -314,7 +323,7 @@ def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
     dx, wide = empty(x.shape), _wide(b, mean, *factors)
     if relu:
         totals = sums[0].reshape(blocks, -1)
-        _grad_map_relu_blocks(flat_dy, flat_x, *wide, dx.reshape(-1), c, totals)
+        _grad_map_relu(flat_dy, flat_x, *wide, dx.reshape(-1), c, totals)
         return dx, *given, totals.reshape(-1, c).sum(axis=0)
-    _grad_map_blocks(flat_dy, flat_x, *wide, dx.reshape(-1), c * b, blocks)
+    _grad_map(flat_dy, flat_x, *wide, dx.reshape(-1), c * b, blocks)
     return dx, *given

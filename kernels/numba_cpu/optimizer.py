@@ -9,15 +9,18 @@ loop, and LLVM takes it out.
 import math
 
 import numpy as np
-from numba import njit, prange
 
-from .activation import INNER, PARALLEL, block_count
+from .activation import block_count
+from .jit import inner
+from .tasks import parallel, parallel_for
 
 F = np.float32
 
 
-@njit(**INNER)
-def _sgd(p, g, m, lr, momentum, nesterov):
+@inner
+def _sgd_block(k, thread, p, g, m, lr, momentum, nesterov, blocks):
+    part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
+    p, g, m = p[part], g[part], m[part]
     for i in range(p.size):
         if m.size:
             step = lr * g[i]
@@ -27,15 +30,15 @@ def _sgd(p, g, m, lr, momentum, nesterov):
             p[i] -= lr * g[i]
 
 
-@njit(**PARALLEL)
-def _sgd_blocks(p, g, m, lr, momentum, nesterov, blocks):
-    for k in prange(blocks):
-        part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
-        _sgd(p[part], g[part], m[part], lr, momentum, nesterov)
+@parallel
+def _sgd(p, g, m, lr, momentum, nesterov, blocks):
+    parallel_for(_sgd_block, blocks, (p, g, m, lr, momentum, nesterov, blocks))
 
 
-@njit(**INNER)
-def _rmsprop(p, g, v, m, a, lr, rate, momentum, eps):
+@inner
+def _rmsprop_block(k, thread, p, g, v, m, a, lr, rate, momentum, eps, blocks):
+    part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
+    p, g, v, m, a = p[part], g[part], v[part], m[part], a[part]
     for i in range(p.size):
         v[i] += rate * (g[i] * g[i] - v[i])
         denominator = v[i] + eps
@@ -49,15 +52,15 @@ def _rmsprop(p, g, v, m, a, lr, rate, momentum, eps):
         p[i] -= step
 
 
-@njit(**PARALLEL)
-def _rmsprop_blocks(p, g, v, m, a, lr, rate, momentum, eps, blocks):
-    for k in prange(blocks):
-        part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
-        _rmsprop(p[part], g[part], v[part], m[part], a[part], lr, rate, momentum, eps)
+@parallel
+def _rmsprop(p, g, v, m, a, lr, rate, momentum, eps, blocks):
+    parallel_for(_rmsprop_block, blocks, (p, g, v, m, a, lr, rate, momentum, eps, blocks))
 
 
-@njit(**INNER)
-def _adam(p, g, m, v, vhat, rate, rate_1, rate_2, eps):
+@inner
+def _adam_block(k, thread, p, g, m, v, vhat, rate, rate_1, rate_2, eps, blocks):
+    part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
+    p, g, m, v, vhat = p[part], g[part], m[part], v[part], vhat[part]
     for i in range(p.size):
         m[i] += rate_1 * (g[i] - m[i])
         v[i] += rate_2 * (g[i] * g[i] - v[i])
@@ -68,29 +71,29 @@ def _adam(p, g, m, v, vhat, rate, rate_1, rate_2, eps):
         p[i] -= rate * m[i] / (math.sqrt(second) + eps)
 
 
-@njit(**PARALLEL)
-def _adam_blocks(p, g, m, v, vhat, rate, rate_1, rate_2, eps, blocks):
-    for k in prange(blocks):
-        part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
-        _adam(p[part], g[part], m[part], v[part], vhat[part], rate, rate_1, rate_2, eps)
+@parallel
+def _adam(p, g, m, v, vhat, rate, rate_1, rate_2, eps, blocks):
+    parallel_for(_adam_block, blocks, (p, g, m, v, vhat, rate, rate_1, rate_2, eps, blocks))
 
 
-@njit(**INNER)
-def _adagrad(p, g, a, lr, eps):
+@inner
+def _adagrad_block(k, thread, p, g, a, lr, eps, blocks):
+    part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
+    p, g, a = p[part], g[part], a[part]
     for i in range(p.size):
         a[i] += g[i] * g[i]
         p[i] -= lr * g[i] / math.sqrt(a[i] + eps)
 
 
-@njit(**PARALLEL)
-def _adagrad_blocks(p, g, a, lr, eps, blocks):
-    for k in prange(blocks):
-        part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
-        _adagrad(p[part], g[part], a[part], lr, eps)
+@parallel
+def _adagrad(p, g, a, lr, eps, blocks):
+    parallel_for(_adagrad_block, blocks, (p, g, a, lr, eps, blocks))
 
 
-@njit(**INNER)
-def _adadelta(p, g, a, d, lr, rate, eps):
+@inner
+def _adadelta_block(k, thread, p, g, a, d, lr, rate, eps, blocks):
+    part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
+    p, g, a, d = p[part], g[part], a[part], d[part]
     for i in range(p.size):
         a[i] += rate * (g[i] * g[i] - a[i])
         u = g[i] * math.sqrt(d[i] + eps) / math.sqrt(a[i] + eps)
@@ -98,15 +101,15 @@ def _adadelta(p, g, a, d, lr, rate, eps):
         p[i] -= lr * u
 
 
-@njit(**PARALLEL)
-def _adadelta_blocks(p, g, a, d, lr, rate, eps, blocks):
-    for k in prange(blocks):
-        part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
-        _adadelta(p[part], g[part], a[part], d[part], lr, rate, eps)
+@parallel
+def _adadelta(p, g, a, d, lr, rate, eps, blocks):
+    parallel_for(_adadelta_block, blocks, (p, g, a, d, lr, rate, eps, blocks))
 
 
-@njit(**INNER)
-def _adamax(p, g, m, u, rate, rate_1, beta_2, eps):
+@inner
+def _adamax_block(k, thread, p, g, m, u, rate, rate_1, beta_2, eps, blocks):
+    part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
+    p, g, m, u = p[part], g[part], m[part], u[part]
     for i in range(p.size):
         m[i] += rate_1 * (g[i] - m[i])
         decayed, size = beta_2 * u[i], abs(g[i])
@@ -115,26 +118,24 @@ def _adamax(p, g, m, u, rate, rate_1, beta_2, eps):
         p[i] -= rate * m[i] / (u[i] + eps)
 
 
-@njit(**PARALLEL)
-def _adamax_blocks(p, g, m, u, rate, rate_1, beta_2, eps, blocks):
-    for k in prange(blocks):
-        part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
-        _adamax(p[part], g[part], m[part], u[part], rate, rate_1, beta_2, eps)
+@parallel
+def _adamax(p, g, m, u, rate, rate_1, beta_2, eps, blocks):
+    parallel_for(_adamax_block, blocks, (p, g, m, u, rate, rate_1, beta_2, eps, blocks))
 
 
-@njit(**INNER)
-def _nadam(p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps):
+@inner
+def _nadam_block(k, thread, p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps, blocks):
+    part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
+    p, g, m, v = p[part], g[part], m[part], v[part]
     for i in range(p.size):
         m[i] += rate_1 * (g[i] - m[i])
         v[i] += rate_2 * (g[i] * g[i] - v[i])
         p[i] -= lr * (m_scale * m[i] + g_scale * g[i]) / (math.sqrt(v_scale * v[i]) + eps)
 
 
-@njit(**PARALLEL)
-def _nadam_blocks(p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps, blocks):
-    for k in prange(blocks):
-        part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
-        _nadam(p[part], g[part], m[part], v[part], lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps)
+@parallel
+def _nadam(p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps, blocks):
+    parallel_for(_nadam_block, blocks, (p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps, blocks))
 
 
 def _or_empty(state, p):
@@ -142,31 +143,31 @@ def _or_empty(state, p):
 
 
 def sgd_step(p, g, m, *, lr, momentum, nesterov):
-    _sgd_blocks(p, g, _or_empty(m, p), F(lr), F(momentum), bool(nesterov), block_count(p.size))
+    _sgd(p, g, _or_empty(m, p), F(lr), F(momentum), bool(nesterov), block_count(p.size))
 
 
 def rmsprop_step(p, g, v, m, a, *, lr, rho, momentum, eps):
     m, a = _or_empty(m, p), _or_empty(a, p)
-    _rmsprop_blocks(p, g, v, m, a, F(lr), F(1 - rho), F(momentum), F(eps), block_count(p.size))
+    _rmsprop(p, g, v, m, a, F(lr), F(1 - rho), F(momentum), F(eps), block_count(p.size))
 
 
 def adam_step(p, g, m, v, vhat, *, rate, beta_1, beta_2, eps):
     vhat = _or_empty(vhat, p)
-    _adam_blocks(p, g, m, v, vhat, F(rate), F(1 - beta_1), F(1 - beta_2), F(eps), block_count(p.size))
+    _adam(p, g, m, v, vhat, F(rate), F(1 - beta_1), F(1 - beta_2), F(eps), block_count(p.size))
 
 
 def adagrad_step(p, g, a, *, lr, eps):
-    _adagrad_blocks(p, g, a, F(lr), F(eps), block_count(p.size))
+    _adagrad(p, g, a, F(lr), F(eps), block_count(p.size))
 
 
 def adadelta_step(p, g, a, d, *, lr, rho, eps):
-    _adadelta_blocks(p, g, a, d, F(lr), F(1 - rho), F(eps), block_count(p.size))
+    _adadelta(p, g, a, d, F(lr), F(1 - rho), F(eps), block_count(p.size))
 
 
 def adamax_step(p, g, m, u, *, rate, beta_1, beta_2, eps):
-    _adamax_blocks(p, g, m, u, F(rate), F(1 - beta_1), F(beta_2), F(eps), block_count(p.size))
+    _adamax(p, g, m, u, F(rate), F(1 - beta_1), F(beta_2), F(eps), block_count(p.size))
 
 
 def nadam_step(p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
     rates = F(lr), F(m_scale), F(g_scale), F(v_scale), F(1 - beta_1), F(1 - beta_2), F(eps)
-    _nadam_blocks(p, g, m, v, *rates, block_count(p.size))
+    _nadam(p, g, m, v, *rates, block_count(p.size))

@@ -9,25 +9,26 @@ so that overlapping windows never meet in two threads.
 """
 
 import numpy as np
-from numba import njit, prange
 
 from . import pool2x2
-from .activation import INNER, PARALLEL, block_count, relu_bias_grad
+from .activation import block_count, relu_bias_grad
+from .jit import inner
 from .memory import empty
 from .random import state
+from .tasks import parallel, parallel_for
 
 
 def _out_size(x_shape, window, strides, pads):
     return [(x_shape[1 + a] + sum(pads[a]) - window[a]) // strides[a] + 1 for a in (0, 1)]
 
 
-@njit(**INNER)
+@inner
 def _wins(value, best):
     """Whether a later cell takes over: greater, or NaN, but nothing after a NaN; a tie stays with the first."""
     return (not value <= best) & (best == best)
 
 
-@njit(**INNER)
+@inner
 def _max_cell(x, y, argmax, cell):
     for i in range(y.size):
         wins = _wins(x[i], y[i])
@@ -35,21 +36,24 @@ def _max_cell(x, y, argmax, cell):
         argmax[i] = cell if wins else argmax[i]
 
 
-@njit(**INNER)
+@inner
 def _fill(y, argmax, value, cell):
     for i in range(y.size):
         y[i], argmax[i] = value, cell
 
 
-@njit(**INNER)
+@inner
 def _start(x, y, argmax, cell):
     for i in range(y.size):
         y[i], argmax[i] = x[i], cell
 
 
-@njit(**INNER)
-def _max_row(image, y, argmax, cells, top, left, window, stride):
+@inner
+def _max_row(row, thread, x, y, argmax, cells, window, strides, first):
     """One output row; `top` and `left` are the image coordinates of its first window's first cell."""
+    n, i = row // y.shape[1], row % y.shape[1]
+    image, y, argmax, stride = x[n], y[n, i], argmax[n, i], strides[1]
+    top, left = i * strides[0] - first[0], -first[1]
     (height, width, _), (kh, kw) = image.shape, window
     p_first, p_end = max(0, -top), min(kh, height - top)
     for j in range(y.shape[0]):
@@ -64,16 +68,14 @@ def _max_row(image, y, argmax, cells, top, left, window, stride):
                     _max_cell(image[top + p, s + q], y[j], argmax[j], cells[p * kw + q])
 
 
-@njit(**PARALLEL)
+@parallel
 def _max_pool(x, y, argmax, cells, window, strides, first):
-    n, oh = y.shape[:2]
-    for row in prange(n * oh):
-        k, i = row // oh, row % oh
-        _max_row(x[k], y[k, i], argmax[k, i], cells, i * strides[0] - first[0], -first[1], window, strides[1])
+    parallel_for(_max_row, y.shape[0] * y.shape[1], (x, y, argmax, cells, window, strides, first))
 
 
-@njit(**INNER)
-def _max_grad_image(dy, argmax, dx, cells, window, strides, first, disjoint):
+@inner
+def _max_grad_image(k, thread, dy, argmax, dx, cells, window, strides, first, disjoint):
+    dy, argmax, dx = dy[k], argmax[k], dx[k]
     (oh, ow, channels), (height, width, _), (kh, kw) = dy.shape, dx.shape, window
     if not (disjoint and oh * kh == height and ow * kw == width):  # else every pixel is written below
         dx[:] = 0
@@ -93,14 +95,16 @@ def _max_grad_image(dy, argmax, dx, cells, window, strides, first, disjoint):
                             dx_pixel[c] += dy_pixel[c] if argmax_pixel[c] == cell else np.float32(0)
 
 
-@njit(**PARALLEL)
+@parallel
 def _max_pool_grad(dy, argmax, dx, cells, window, strides, first, disjoint):
-    for k in prange(dy.shape[0]):
-        _max_grad_image(dy[k], argmax[k], dx[k], cells, window, strides, first, disjoint)
+    parallel_for(_max_grad_image, dy.shape[0], (dy, argmax, dx, cells, window, strides, first, disjoint))
 
 
-@njit(**INNER)
-def _average_row(image, y, top, left, window, stride):
+@inner
+def _average_row(row, thread, x, y, window, strides, first):
+    n, i = row // y.shape[1], row % y.shape[1]
+    image, y, stride = x[n], y[n, i], strides[1]
+    top, left = i * strides[0] - first[0], -first[1]
     (height, width, channels), (kh, kw) = image.shape, window
     p_first, p_end = max(0, -top), min(kh, height - top)
     for j in range(y.shape[0]):
@@ -117,16 +121,14 @@ def _average_row(image, y, top, left, window, stride):
             pixel[c] /= count
 
 
-@njit(**PARALLEL)
+@parallel
 def _average_pool(x, y, window, strides, first):
-    n, oh = y.shape[:2]
-    for row in prange(n * oh):
-        k, i = row // oh, row % oh
-        _average_row(x[k], y[k, i], i * strides[0] - first[0], -first[1], window, strides[1])
+    parallel_for(_average_row, y.shape[0] * y.shape[1], (x, y, window, strides, first))
 
 
-@njit(**INNER)
-def _average_grad_image(dy, dx, window, strides, first):
+@inner
+def _average_grad_image(k, thread, dy, dx, window, strides, first):
+    dy, dx = dy[k], dx[k]
     (oh, ow, channels), (height, width, _), (kh, kw) = dy.shape, dx.shape, window
     dx[:] = 0
     for i in range(oh):
@@ -143,10 +145,9 @@ def _average_grad_image(dy, dx, window, strides, first):
                         dx_pixel[c] += dy_pixel[c] / count
 
 
-@njit(**PARALLEL)
+@parallel
 def _average_pool_grad(dy, dx, window, strides, first):
-    for k in prange(dy.shape[0]):
-        _average_grad_image(dy[k], dx[k], window, strides, first)
+    parallel_for(_average_grad_image, dy.shape[0], (dy, dx, window, strides, first))
 
 
 def _cells(window):

@@ -19,16 +19,17 @@ for a and b, one for c and d. `each` of vector.py takes one as the other, so bot
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit, prange
 from numba.extending import overload
 
-from .activation import INNER, PARALLEL, block_count
+from .activation import block_count
+from .jit import inner
 from .memory import flat
 from .random import fill_words
-from .vector import LANES, STAMP, byte, choose, each, load, prefetch, prefetch_to_write, put, splat, store, zero
+from .tasks import parallel, parallel_for
+from .vector import LANES, byte, choose, each, load, prefetch, prefetch_to_write, put, splat, store, zero
 
 NO_CELL = 4  # the argmax of a dropped output
-INLINE = {**INNER, "forceinline": True}  # a call that counts references to six arrays costs as much as a short row
+inline = inner(forceinline=True)  # a call that counts references to six arrays costs as much as a short row
 
 
 class Pooling(NamedTuple):
@@ -39,6 +40,10 @@ class Pooling(NamedTuple):
     argmax: np.ndarray
     scale: np.ndarray
     shift: np.ndarray
+
+
+NO_POOLING = Pooling(np.zeros(0, np.uint8), np.zeros(0, np.float32), np.zeros(0, np.float32))
+NO_DROPOUT = False, np.uint64(0), np.float32(1), *(np.uint64(0),) * 4  # as `pool.dropping` makes it for rate 0
 
 
 class Scatter(NamedTuple):
@@ -98,13 +103,13 @@ def _of_row_any(values, row):
 # ---- one pixel's channels: each function takes floats or vectors of them ---------------------------------------------
 
 
-@njit(**INNER)
+@inner
 def _stays(best, value):
     """Whether the best so far stays against a later cell: not less, a tie or NaN; NaN wins over all."""
     return (value <= best) | (best != best)
 
 
-@njit(**INNER)
+@inner
 def _greatest_of(a, b, c, d):
     """The greatest of the four cells, and its number."""
     best, cell = a, byte(a, 0)
@@ -116,32 +121,32 @@ def _greatest_of(a, b, c, d):
     return choose(stays, best, d), choose(stays, cell, byte(a, 3))
 
 
-@njit(**INNER)
+@inner
 def _normalised(x, norm):
     mean, scale, beta = norm
     return (x - mean) * scale + beta
 
 
-@njit(**INNER)
+@inner
 def _greatest(a, b, c, d, upper, lower):
     """The same of the four normalised cells; a batch norm's values for the upper and for the lower two."""
     a, b, c, d = _normalised(a, upper), _normalised(b, upper), _normalised(c, lower), _normalised(d, lower)
     return _greatest_of(a, b, c, d)
 
 
-@njit(**INNER)
+@inner
 def kept(dy, cell, scale):
     """dy through the dropout: 0 where the output was dropped."""
     return choose(cell == byte(dy, NO_CELL), zero(dy), dy * splat(dy, scale))
 
 
-@njit(**INNER)
+@inner
 def _before(dy, cell, keep, y):
     """dy through dropout, pooling and ReLU, at the cell that won: y is what came out of them."""
     return choose(y > zero(dy), kept(dy, cell, keep), zero(dy))
 
 
-@njit(**INNER)
+@inner
 def flows(d, cell, number):
     """d at the cell that won, 0 at the others."""
     return choose(cell == byte(d, number), d, zero(d))
@@ -150,7 +155,7 @@ def flows(d, cell, number):
 # ---- forward ---------------------------------------------------------------------------------------------------------
 
 
-@njit(**INLINE)
+@inline
 def ahead(i, size, o, j):
     """Where to ask for memory while channels o.. of column j are worked on, in two rows that start at i.
 
@@ -160,7 +165,7 @@ def ahead(i, size, o, j):
     return i + 2 * (size.width * size.channels + o * size.columns + j * share)
 
 
-@njit(**INLINE)
+@inline
 def ask_for(x, i, below):
     """Prefetch two vectors' lengths of x from i on, and two from i + below on."""
     prefetch(x, i)
@@ -169,7 +174,7 @@ def ask_for(x, i, below):
     prefetch(x, i + below + LANES)
 
 
-@njit(**INLINE)
+@inline
 def ask_to_write(x, i, below):
     prefetch_to_write(x, i)
     prefetch_to_write(x, i + LANES)
@@ -177,14 +182,14 @@ def ask_to_write(x, i, below):
     prefetch_to_write(x, i + below + LANES)
 
 
-@njit(**INNER)
+@inner
 def _at(like, norm, row, o):
     """What normalises the channels from o on in a row of an image."""
     mean, scale, beta = norm
     return each(like, of_row(mean, row), o), each(like, of_row(scale, row), o), each(like, of_row(beta, row), o)
 
 
-@njit(**INLINE)
+@inline
 def _normed_channels(like, x, at, size, norm, row, o, y, argmax, to):
     """A row of y from row `row` of an image, at x[at], and the one below: its channels from o on, as many as `like`."""
     c, below = size.channels, size.width * size.channels
@@ -198,7 +203,7 @@ def _normed_channels(like, x, at, size, norm, row, o, y, argmax, to):
         put(argmax, k, cell)
 
 
-@njit(**INLINE)
+@inline
 def _normed_row(x, at, size, norm, row, y, argmax, to):
     """The same of all channels, vector by vector: what normalises them is loaded once for a row."""
     whole = size.channels // LANES * LANES
@@ -208,7 +213,7 @@ def _normed_row(x, at, size, norm, row, y, argmax, to):
         _normed_channels(x[at], x, at, size, norm, row, o, y, argmax, to)
 
 
-@njit(**INNER)
+@inner
 def pool_vector(x, at, right, below, y, argmax, to):
     """y[to : to + LANES] from the vector at `at` and its neighbours, `right` and `below` floats away."""
     best, cell = _greatest_of(load(x, at), load(x, at + right), load(x, at + below), load(x, at + below + right))
@@ -216,7 +221,7 @@ def pool_vector(x, at, right, below, y, argmax, to):
     store(argmax, to, cell)
 
 
-@njit(**INNER)
+@inner
 def pool_floats(x, at, right, below, n, y, argmax, to):
     """The same for less than a vector."""
     for o in range(n):
@@ -224,7 +229,7 @@ def pool_floats(x, at, right, below, n, y, argmax, to):
         y[to + o], argmax[to + o] = _greatest_of(x[i], x[i + right], x[i + below], x[i + below + right])
 
 
-@njit(**INNER)
+@inner
 def pool_row(x, at, below, columns, channels, y, argmax, to):
     """A row of y from two rows of x, at `at` and below, vector by vector: loops over a pixel's channels are short."""
     for o in range(0, channels, LANES):
@@ -237,7 +242,7 @@ def pool_row(x, at, below, columns, channels, y, argmax, to):
                 pool_floats(x, at + 2 * j * channels, channels, below, channels, y, argmax, to + j * channels)
 
 
-@njit(**INNER)
+@inner
 def scale_row(x, start, n, scale, shift):
     """x[start : start + n] = scale x + shift, two numbers."""
     row = x[start : start + n]
@@ -245,7 +250,7 @@ def scale_row(x, start, n, scale, shift):
         row[i] = row[i] * scale + shift
 
 
-@njit(**INNER)
+@inner
 def drop(y, argmax, words, threshold, scale, none):
     """Dropout of y in place; the argmax of what is dropped becomes `none`."""
     for i in range(y.size):
@@ -254,7 +259,7 @@ def drop(y, argmax, words, threshold, scale, none):
         argmax[i] = argmax[i] if kept else none
 
 
-@njit(**INNER)
+@inner
 def drop_piece(y, argmax, to, n, words, threshold, scale, step, stream, k0, k1):
     """Dropout of y[to : to + n] in place; words (uint32): room for n + 8."""
     skipped, part = to % 4, slice(to, to + n)  # words of a counter that belong to what is before
@@ -262,22 +267,50 @@ def drop_piece(y, argmax, to, n, words, threshold, scale, step, stream, k0, k1):
     drop(y[part], argmax[part], words[skipped : skipped + n], threshold, scale, np.uint8(NO_CELL))
 
 
-@njit(**PARALLEL)
+@inner
+def pool_rows(z, width, channels, first, rows, y, pooling, to):
+    """y[to...] = the greatest of each 2x2 pixels of z, which holds rows first..first+rows of an image, or of several.
+
+    rows and width are even; one image after the other begins again with row 0.
+    """
+    argmax, below = pooling.argmax, width * channels
+    if len(pooling.scale):
+        for r in range(rows):
+            h = (first + r) % len(pooling.scale)
+            scale_row(z, r * below, below, pooling.scale[h], pooling.shift[h])
+    for i in range(0, rows * below, 2 * below):
+        pool_row(z, i, below, width // 2, channels, y, argmax, to)
+        to += below // 2
+
+
+@inner
+def drop_rows(y, argmax, to, line, rows, threshold, keep, step, stream, k0, k1):
+    """Dropout of `rows` rows of y, from y[to] on."""
+    words = np.empty(line + 8, np.uint32)
+    for r in range(rows):
+        drop_piece(y, argmax, to + r * line, line, words, threshold, keep, step, stream, k0, k1)
+
+
+@inner
+def _drop_block(k, thread, y, argmax, none, blocks, threshold, scale, step, stream, k0, k1):
+    quads = (y.size + 3) // 4
+    first, end = k * quads // blocks, (k + 1) * quads // blocks
+    words = np.empty(4 * (end - first), np.uint32)
+    fill_words(words, first, step, stream, k0, k1)
+    part = slice(4 * first, 4 * end)
+    drop(y[part], argmax[part], words, threshold, scale, none)
+
+
+@parallel
 def drop_blocks(y, argmax, none, blocks, threshold, scale, step, stream, k0, k1):
     """Dropout of the whole of y; for windows of any size."""
-    quads = (y.size + 3) // 4
-    for k in prange(blocks):
-        first, end = k * quads // blocks, (k + 1) * quads // blocks
-        words = np.empty(4 * (end - first), np.uint32)
-        fill_words(words, first, step, stream, k0, k1)
-        part = slice(4 * first, 4 * end)
-        drop(y[part], argmax[part], words, threshold, scale, none)
+    parallel_for(_drop_block, blocks, (y, argmax, none, blocks, threshold, scale, step, stream, k0, k1))
 
 
 # ---- backward, without a batch norm ----------------------------------------------------------------------------------
 
 
-@njit(**INNER)
+@inner
 def scatter_rows(dy, s, at, rows, width, channels):
     """s.dz, 2*rows rows of `width` pixels, from dy[at...]: dy to the cells that won, where y > 0; s.total += dy."""
     argmax, y, keep, dz, total, below = s.argmax, s.y, s.keep, s.dz, s.total, width * channels
@@ -305,13 +338,13 @@ def scatter_rows(dy, s, at, rows, width, channels):
                 total[o] += d
 
 
-@njit(**INNER)
+@inner
 def start(s, r):
     """Where the window of the first pixel in row r of y starts in x."""
     return (r // s.image_rows * s.height + r % s.image_rows * 2) * s.width * s.channels
 
 
-@njit(**INNER)
+@inner
 def _clear_rest(dx, s, r):
     """dx = 0 where no window is: in an odd last column, and after an image's last row of windows in an odd last row."""
     line, i = s.width * s.channels, start(s, r)
@@ -325,34 +358,33 @@ def _clear_rest(dx, s, r):
             rest[k] = 0
 
 
-def _compile(stamp):
-    """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of simd.py."""
-
-    @njit(**PARALLEL)
-    def pool(x, size, norm, y, argmax, blocks, drops, threshold, keep, step, stream, k0, k1):
-        _ = stamp
-        line = size.columns * size.channels
-        for task in prange(blocks):
-            words = np.empty(line + 8, np.uint32)
-            for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
-                to = r * line
-                _normed_row(x, start(size, r), size, norm, r % size.image_rows * 2, y, argmax, to)
-                if drops:
-                    drop_piece(y, argmax, to, line, words, threshold, keep, step, stream, k0, k1)
-
-    @njit(**PARALLEL)
-    def scatter(dy, argmax, keep, y, dx, size, totals):
-        _ = stamp
-        blocks = totals.shape[0]
-        for task in prange(blocks):
-            total = totals[task]
-            total[:] = 0
-            for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
-                rows = Scatter(argmax, y, keep, dx[start(size, r) :], total)
-                scatter_rows(dy, rows, r * size.columns * size.channels, 1, size.width, size.channels)
-                _clear_rest(dx, size, r)
-
-    return pool, scatter
+@inner
+def _pool_block(k, thread, x, size, norm, y, argmax, blocks, drops, threshold, keep, step, stream, k0, k1):
+    line = size.columns * size.channels
+    words = np.empty(line + 8, np.uint32)
+    for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
+        to = r * line
+        _normed_row(x, start(size, r), size, norm, r % size.image_rows * 2, y, argmax, to)
+        if drops:
+            drop_piece(y, argmax, to, line, words, threshold, keep, step, stream, k0, k1)
 
 
-pool, scatter = _compile(STAMP)
+@inner
+def _scatter_block(k, thread, dy, argmax, keep, y, dx, size, totals):
+    blocks, total = totals.shape[0], totals[k]
+    total[:] = 0
+    for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
+        rows = Scatter(argmax, y, keep, dx[start(size, r) :], total)
+        scatter_rows(dy, rows, r * size.columns * size.channels, 1, size.width, size.channels)
+        _clear_rest(dx, size, r)
+
+
+@parallel
+def pool(x, size, norm, y, argmax, blocks, drops, threshold, keep, step, stream, k0, k1):
+    given = x, size, norm, y, argmax, blocks, drops, threshold, keep, step, stream, k0, k1
+    parallel_for(_pool_block, blocks, given)
+
+
+@parallel
+def scatter(dy, argmax, keep, y, dx, size, totals):
+    parallel_for(_scatter_block, totals.shape[0], (dy, argmax, keep, y, dx, size, totals))

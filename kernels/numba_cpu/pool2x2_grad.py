@@ -15,22 +15,22 @@ moves the mean and the variance. `grad` therefore goes through pairs of x's rows
 conv_norm.py makes dx a band of rows at a time: there dx[0] is the gradient at x[shift].
 """
 
-from numba import njit, prange
 
-from .activation import INNER, PARALLEL
-from .pool2x2 import INLINE, ahead, ask_for, ask_to_write, flows, kept, of_row, start
-from .vector import LANES, STAMP, across, byte, choose, each, load, put, splat, zero
+from .jit import inner
+from .pool2x2 import ahead, ask_for, ask_to_write, flows, inline, kept, of_row, start
+from .tasks import parallel, parallel_for
+from .vector import LANES, across, byte, choose, each, load, put, splat, zero
 
 # ---- a window's channels: each function takes floats or vectors of them ----------------------------------------------
 
 
-@njit(**INNER)
+@inner
 def _winner(cell, a, b, c, d):
     last = choose(cell == byte(a, 2), c, d)
     return choose(cell == byte(a, 0), a, choose(cell == byte(a, 1), b, last))
 
 
-@njit(**INNER)
+@inner
 def _terms(d, cell, a, b, c, e, upper, lower):
     """d and d (x - mean) of the cell that won, for the upper row and for the lower: one of them gets zeros."""
     above = (cell == byte(d, 0)) | (cell == byte(d, 1))
@@ -39,7 +39,7 @@ def _terms(d, cell, a, b, c, e, upper, lower):
     return s, s * (u - upper), t, t * (v - lower)
 
 
-@njit(**INNER)
+@inner
 def before_relu(d, x, norm):
     """The gradient at a pixel: d through the batch norm and through the ReLU whose output is x."""
     mean, factor, a, b = norm
@@ -47,7 +47,7 @@ def before_relu(d, x, norm):
     return choose(x > zero(x), dx, zero(x))
 
 
-@njit(**INNER)
+@inner
 def _at(like, norm, row, o):
     """mean, factor, a and b of the channels from o on in a row of an image."""
     mean, factor, a, b = norm
@@ -58,7 +58,7 @@ def _at(like, norm, row, o):
 # ---- a row of y: at dy[at...], its windows at x[i...] and the row below; the channels from o on, as many as `like` ---
 
 
-@njit(**INLINE)
+@inline
 def _add_channels(like, dy, argmax, keep, x, size, at, i, o, mean, s, q):
     """s += dy, q += dy (x - mean), per channel."""
     c, below = size.channels, size.width * size.channels
@@ -75,7 +75,7 @@ def _add_channels(like, dy, argmax, keep, x, size, at, i, o, mean, s, q):
     put(q, o, more_q)
 
 
-@njit(**INLINE)
+@inline
 def _add_rows(like, dy, argmax, keep, x, size, at, i, o, means, sums):
     """(s, q of the upper row, s, q of the lower one) + sums, lane by lane; means: of the two rows."""
     c, below = size.channels, size.width * size.channels
@@ -91,7 +91,7 @@ def _add_rows(like, dy, argmax, keep, x, size, at, i, o, means, sums):
     return s, q, t, r
 
 
-@njit(**INLINE)
+@inline
 def _grad_channels(like, dy, argmax, keep, x, size, at, i, o, norm, row, dx, shift, total):
     """dx in two rows of an image, `row` and the one below, with an odd last column; total += it."""
     c, below = size.channels, size.width * size.channels
@@ -119,7 +119,7 @@ def _grad_channels(like, dy, argmax, keep, x, size, at, i, o, norm, row, dx, shi
         _grad_rest(like, x, last + below, 1, c, o, lower, dx, shift, total)
 
 
-@njit(**INLINE)
+@inline
 def _grad_rest(like, x, i, columns, c, o, norm, dx, shift, total):
     """dx at `columns` pixels of a row that are in no window; total += it."""
     more = each(like, total, o)
@@ -134,7 +134,7 @@ def _grad_rest(like, x, i, columns, c, o, norm, dx, shift, total):
 # ---- the same of all channels, vector by vector ----------------------------------------------------------------------
 
 
-@njit(**INLINE)
+@inline
 def _sum_channels(dy, argmax, keep, x, size, at, i, mean, s, q):
     whole = size.channels // LANES * LANES
     for o in range(0, whole, LANES):
@@ -143,7 +143,7 @@ def _sum_channels(dy, argmax, keep, x, size, at, i, mean, s, q):
         _add_channels(x[i], dy, argmax, keep, x, size, at, i, o, mean, s, q)
 
 
-@njit(**INLINE)
+@inline
 def _sum_rows(dy, argmax, keep, x, size, at, i, means):
     """s and q of the upper row, then of the lower one."""
     whole = size.channels // LANES * LANES
@@ -157,7 +157,7 @@ def _sum_rows(dy, argmax, keep, x, size, at, i, means):
     return across(s) + s_1, across(q) + q_1, across(t) + t_1, across(r) + r_1
 
 
-@njit(**INLINE)
+@inline
 def _grad_rows(dy, argmax, keep, x, size, at, i, norm, row, dx, shift, total):
     whole = size.channels // LANES * LANES
     for o in range(0, whole, LANES):
@@ -166,7 +166,7 @@ def _grad_rows(dy, argmax, keep, x, size, at, i, norm, row, dx, shift, total):
         _grad_channels(x[i], dy, argmax, keep, x, size, at, i, o, norm, row, dx, shift, total)
 
 
-@njit(**INLINE)
+@inline
 def _grad_single(x, i, size, norm, row, dx, shift, total):
     """dx of an odd last row."""
     c = size.channels
@@ -177,7 +177,7 @@ def _grad_single(x, i, size, norm, row, dx, shift, total):
         _grad_rest(x[i], x, i, size.width, c, o, _at(x[i], norm, row, o), dx, shift, total)
 
 
-@njit(**INLINE)
+@inline
 def grad_pair(dy, argmax, keep, x, size, norm, image, row, dx, shift, total):
     """dx of an image's rows `row` and row + 1, if there are two; total += their sums."""
     line = size.width * size.channels
@@ -192,47 +192,48 @@ def grad_pair(dy, argmax, keep, x, size, norm, image, row, dx, shift, total):
 # ---- all images ------------------------------------------------------------------------------------------------------
 
 
-def _compile(stamp):
-    """The functions that Numba compiles and keeps on disk; enclosing `stamp` ties them to the text of all files."""
-
-    @njit(**PARALLEL)
-    def sums_of_channels(dy, argmax, keep, x, size, mean, totals):
-        _ = stamp
-        blocks = totals.shape[1]
-        for task in prange(blocks):
-            s, q = totals[0, task], totals[1, task]
-            s[:] = 0
-            q[:] = 0
-            for r in range(task * size.rows // blocks, (task + 1) * size.rows // blocks):
-                at, i = r * size.columns * size.channels, start(size, r)
-                _sum_channels(dy, argmax, keep, x, size, at, i, mean, s, q)
-
-    @njit(**PARALLEL)
-    def sums_of_rows(dy, argmax, keep, x, size, mean, totals, blocks):
-        _ = stamp
-        pairs = (size.height + 1) // 2
-        for task in prange(blocks):
-            for p in range(task * size.images * pairs // blocks, (task + 1) * size.images * pairs // blocks):
-                image, row = p // pairs, p % pairs * 2
-                s, q = totals[0, image], totals[1, image]
-                if row + 1 == size.height:
-                    s[row] = q[row] = 0
-                else:
-                    r = image * size.image_rows + row // 2
-                    at, i, means = r * size.columns * size.channels, start(size, r), (mean[row, 0], mean[row + 1, 0])
-                    s[row], q[row], s[row + 1], q[row + 1] = _sum_rows(dy, argmax, keep, x, size, at, i, means)
-
-    @njit(**PARALLEL)
-    def grad(dy, argmax, keep, x, size, norm, dx, totals):
-        _ = stamp
-        blocks, pairs = totals.shape[0], (size.height + 1) // 2
-        for task in prange(blocks):
-            total = totals[task]
-            total[:] = 0
-            for p in range(task * size.images * pairs // blocks, (task + 1) * size.images * pairs // blocks):
-                grad_pair(dy, argmax, keep, x, size, norm, p // pairs, p % pairs * 2, dx, 0, total)
-
-    return sums_of_channels, sums_of_rows, grad
+@inner
+def _channels_block(k, thread, dy, argmax, keep, x, size, mean, totals):
+    blocks, s, q = totals.shape[1], totals[0, k], totals[1, k]
+    s[:] = 0
+    q[:] = 0
+    for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
+        at, i = r * size.columns * size.channels, start(size, r)
+        _sum_channels(dy, argmax, keep, x, size, at, i, mean, s, q)
 
 
-sums_of_channels, sums_of_rows, grad = _compile(STAMP)
+@inner
+def _rows_block(k, thread, dy, argmax, keep, x, size, mean, totals, blocks):
+    pairs = (size.height + 1) // 2
+    for p in range(k * size.images * pairs // blocks, (k + 1) * size.images * pairs // blocks):
+        image, row = p // pairs, p % pairs * 2
+        s, q = totals[0, image], totals[1, image]
+        if row + 1 == size.height:
+            s[row] = q[row] = 0
+        else:
+            r = image * size.image_rows + row // 2
+            at, i, means = r * size.columns * size.channels, start(size, r), (mean[row, 0], mean[row + 1, 0])
+            s[row], q[row], s[row + 1], q[row + 1] = _sum_rows(dy, argmax, keep, x, size, at, i, means)
+
+
+@inner
+def _grad_block(k, thread, dy, argmax, keep, x, size, norm, dx, totals):
+    blocks, pairs, total = totals.shape[0], (size.height + 1) // 2, totals[k]
+    total[:] = 0
+    for p in range(k * size.images * pairs // blocks, (k + 1) * size.images * pairs // blocks):
+        grad_pair(dy, argmax, keep, x, size, norm, p // pairs, p % pairs * 2, dx, 0, total)
+
+
+@parallel
+def sums_of_channels(dy, argmax, keep, x, size, mean, totals):
+    parallel_for(_channels_block, totals.shape[1], (dy, argmax, keep, x, size, mean, totals))
+
+
+@parallel
+def sums_of_rows(dy, argmax, keep, x, size, mean, totals, blocks):
+    parallel_for(_rows_block, blocks, (dy, argmax, keep, x, size, mean, totals, blocks))
+
+
+@parallel
+def grad(dy, argmax, keep, x, size, norm, dx, totals):
+    parallel_for(_grad_block, totals.shape[0], (dy, argmax, keep, x, size, norm, dx, totals))

@@ -9,12 +9,14 @@ Source: Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import types
 from numba.extending import intrinsic
 
-from .activation import INNER, PARALLEL, block_count
+from .activation import block_count
+from .jit import inner
 from .memory import empty
 from .simd import I32, I64, LANES
+from .tasks import parallel, parallel_for
 
 ROUNDS = 10
 MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
@@ -64,7 +66,7 @@ def _philox_vector(typingctx, words, i, counter, step, stream, k0, k1):
     return types.void(flat, types.int64, *[number] * 5), codegen
 
 
-@njit(**INNER)
+@inner
 def fill_words(words, first, step, stream, k0, k1):
     """words (flat, four per counter) = those of the counters from `first` on."""
     whole = words.size // (4 * COUNTERS) * COUNTERS
@@ -77,36 +79,39 @@ def fill_words(words, first, step, stream, k0, k1):
             rest[i] = last[i]
 
 
-@njit(**PARALLEL)
-def _philox(words, blocks, step, stream, k0, k1):
+@inner
+def _philox_block(k, thread, words, blocks, step, stream, k0, k1):
     n = words.size // 4
-    for k in prange(blocks):
-        first, end = k * n // blocks, (k + 1) * n // blocks
-        fill_words(words[4 * first : 4 * end], first, step, stream, k0, k1)
+    first, end = k * n // blocks, (k + 1) * n // blocks
+    fill_words(words[4 * first : 4 * end], first, step, stream, k0, k1)
 
 
-@njit(**INNER)
+@parallel
+def _philox(words, blocks, step, stream, k0, k1):
+    parallel_for(_philox_block, blocks, (words, blocks, step, stream, k0, k1))
+
+
+@inner
 def _keep(x, words, threshold, scale, y):
     for i in range(x.size):
         y[i] = x[i] * scale if words[i] >= threshold else np.float32(0)
 
 
-@njit(**INNER)
-def _dropout(x, y, first, threshold, scale, step, stream, k0, k1):
-    words = np.empty(4 * BATCH, np.uint32)
+@inner
+def _dropout_block(k, thread, x, y, blocks, threshold, scale, step, stream, k0, k1):
+    batches, words = (x.size + 4 * BATCH - 1) // (4 * BATCH), np.empty(4 * BATCH, np.uint32)
+    first, end = k * batches // blocks * BATCH, (k + 1) * batches // blocks * BATCH  # counters
+    part = slice(4 * first, 4 * end)
+    x, y = x[part], y[part]
     for start in range(0, x.size, 4 * BATCH):
         x_part, y_part = x[start : start + 4 * BATCH], y[start : start + 4 * BATCH]
         fill_words(words, first + start // 4, step, stream, k0, k1)
         _keep(x_part, words, threshold, scale, y_part)
 
 
-@njit(**PARALLEL)
-def _dropout_blocks(x, y, blocks, threshold, scale, step, stream, k0, k1):
-    batches = (x.size + 4 * BATCH - 1) // (4 * BATCH)
-    for k in prange(blocks):
-        first, end = k * batches // blocks * BATCH, (k + 1) * batches // blocks * BATCH  # counters
-        part = slice(4 * first, 4 * end)
-        _dropout(x[part], y[part], first, threshold, scale, step, stream, k0, k1)
+@parallel
+def _dropout(x, y, blocks, threshold, scale, step, stream, k0, k1):
+    parallel_for(_dropout_block, blocks, (x, y, blocks, threshold, scale, step, stream, k0, k1))
 
 
 def state(key):
@@ -125,5 +130,5 @@ def dropout(x, *, rate, key):
     x = np.ascontiguousarray(x, np.float32)
     y = empty(x.shape)
     threshold, scale = np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate))
-    _dropout_blocks(x.reshape(-1), y.reshape(-1), block_count(x.size), threshold, scale, *state(key))
+    _dropout(x.reshape(-1), y.reshape(-1), block_count(x.size), threshold, scale, *state(key))
     return y

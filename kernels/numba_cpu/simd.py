@@ -32,19 +32,18 @@ A kernel may ask for memory while it computes: one cache line per k hides betwee
 them would stall, as a core waits for about two dozen lines at most.
 """
 
-import hashlib
 import inspect
-from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import llvmlite.binding as llvm
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
+from .jit import inner
 from .library import external
 
 I32, I64, F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
@@ -84,23 +83,9 @@ def choose_tile(triple: str, cpu: str, features: str) -> Tile:
 
 
 TILE = choose_tile(*cpu_target.target_context.codegen().magic_tuple())
-INNER = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # called by compiled code only
 LINE = 16  # floats of a cache line
 LANES, ROWS, SHORT, WIDTH = TILE.lanes, TILE.rows, TILE.short, TILE.vectors * TILE.lanes
 AHEAD = 2 * ROWS  # rows of sums from those that are computed to those whose memory is asked for
-
-
-def stamp(*stems: str) -> str:
-    """What compiled code depends on beyond its own file: the tile and the text of this file and of its neighbours.
-
-    Numba's disk cache looks at the text of the outermost function's file and at what that function encloses, not at the
-    files of the functions it calls. Every cached function that reaches the micro-kernel therefore encloses a stamp.
-    """
-    texts = [Path(__file__).with_name(f"{stem}.py").read_bytes() for stem in ("simd", *stems)]
-    return f"{TILE} {hashlib.sha256(b''.join(texts)).hexdigest()}"
-
-
-STAMP = stamp()
 
 
 def _splat(builder, scalar, lanes):
@@ -281,7 +266,7 @@ wide_asking = _tile_kernel(TILE, TILE.vectors, asks=True)
 short_asking = _tile_kernel(TILE._replace(rows=SHORT), TILE.vectors, asks=True)
 
 
-@njit(**INNER)
+@inner
 def tiles(rows):
     """(tall, short): how many tiles of ROWS and, after them, of SHORT rows cover `rows` rows with the least work."""
     best, least = (0, 0), 1 << 60
@@ -461,7 +446,7 @@ def whole_vectors(filters: int) -> int:
     return -(-filters // LANES) * LANES
 
 
-@njit(**INNER)
+@inner
 def copy_floats(y, j, x, i, n):
     """y[j : j + n] = x[i : i + n]"""
     whole = n // LANES * LANES
@@ -471,7 +456,7 @@ def copy_floats(y, j, x, i, n):
         y[j + k] = x[i + k]
 
 
-@njit(**INNER)
+@inner
 def pack(source, start, k_step, o_step, depth, filters, panels, first, row, total):
     """Copy a matrix (depth, filters) into panels as wide as a tile, zeros in the last vector's unused lanes.
 
@@ -509,7 +494,7 @@ def pack(source, start, k_step, o_step, depth, filters, panels, first, row, tota
         column += width
 
 
-@njit(**INNER)
+@inner
 def sweep(a, a0, at, count, a_line, a_step, b, b0, b_step, lines, columns,
           seed, seed0, seed_step, floor, y, y0, to, filters):  # fmt: skip
     """`count` rows of y, all filters: every panel of b against every tile of rows.  Arguments as in the micro-kernel.

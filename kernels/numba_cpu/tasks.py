@@ -1,55 +1,162 @@
-"""Tasks for threads that are not equally fast: each begins with a share of its own, and then helps the others.
+"""Loops on all threads, and tasks for threads that are not equally fast.
+
+      @inner
+      def _add_block(k, thread, x, y, blocks):      # task k of `blocks`; `thread`: whose scratch memory it may use
+          ...
+
+      @parallel
+      def _add(x, y, blocks):
+          parallel_for(_add_block, blocks, (x, y, blocks))
+
+Each thread begins with a share of its own, and then helps the others:
 
       thread 0    [ 0  1  2  3  4 ]            in order: what lies side by side is worked on by one core,
       thread 1    [ 5  6  7  8  9 ]            and a task can fetch what the next one will read
                              ^
                   taken by thread 0, which has done its own while the other core was busy with something else
 
-Why: OpenMP gives each thread its part of a loop and waits for the slower one. On a machine that is shared one core is
-often a fifth slower than the other, and beside one more process half as fast.
+Why not OpenMP's own way: it gives each thread its part of a loop and waits for the slower one. On a machine that is
+shared one core is often a fifth slower than the other, and beside one more process half as fast.
 
-      for own in prange(len(counters)):            # one turn per thread
-          for task in taken(counters, own, tasks):
-              ...                                  # results are the task's, scratch memory is number `own`
+Why not Numba's prange: what is in it is compiled, and optimised, as a function, as a ufunc, as its wrapper and as what
+calls that. With this loop instead the first epoch of network A compiles in 34 s, with prange in 56.
 
 A result must not depend on who computed it: sums are kept per task and added up in the order of the tasks.
 """
 
-import numpy as np
+from functools import wraps
+
+import numba
 from llvmlite import ir
-from numba import njit, types
+from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .activation import INNER
+from .jit import outer
 
+I64, BYTES = ir.IntType(64), ir.IntType(8).as_pointer()
 LINE = 8  # integers of a cache line: each counter has one to itself
+# void (fn, args, dimensions, steps, data, inner dimensions, arrays, threads): Numba's threads, whichever it has, call
+# fn(args, dimensions, steps, data) for parts of 0 .. dimensions[0]-1; args[0] of a part is its first number * steps[0].
+NUMBA_FOR = ir.FunctionType(ir.VoidType(), [BYTES] * 5 + [I64] * 3)
+UFUNC = ir.FunctionType(ir.VoidType(), [BYTES.as_pointer(), I64.as_pointer(), I64.as_pointer(), BYTES])
+_started = False
 
 
-def untaken(threads: int) -> np.ndarray:
-    """Counters, how often each thread's share has been asked for a task: never."""
-    return np.zeros((threads, LINE), np.int64)
+def parallel(function):
+    """`outer` for a function that calls `parallel_for`."""
+    compiled = outer(function)
+
+    @wraps(function)
+    def kernel(*arguments):
+        global _started
+        if not _started:
+            numba.get_num_threads()  # starts Numba's threads; before that compiled code cannot find them
+            _started = True
+        return compiled(*arguments)
+
+    kernel.compiled = compiled
+    return kernel
+
+
+def _emit_thread(context, job, task):
+    """The function that a thread runs: tasks that nobody else takes, of its own share first.
+
+    job: the type of what the threads share, {counters, threads, tasks, failed, arguments}. task: the compiled function.
+    """
+
+    def emit(module):
+        name = f"{task.fndesc.llvm_func_name}.thread"
+        function = ir.Function(module, UFUNC, name)
+        function.linkage = "internal"
+        arrays, dimensions, _, data = function.args
+        builder = ir.IRBuilder(function.append_basic_block())
+        shared = builder.bitcast(data, job.as_pointer())
+        counters, threads, tasks, arguments = (builder.load(_field(builder, shared, n)) for n in (0, 1, 2, 4))
+        first = builder.ptrtoint(builder.load(arrays), I64)
+        called = context.declare_function(module, task.fndesc)
+        with cgutils.for_range(builder, builder.load(dimensions)) as part:
+            own = builder.add(first, part.index)
+            with cgutils.for_range(builder, threads) as other:
+                share = builder.urem(builder.add(own, other.index), threads)
+                start, end = (
+                    builder.udiv(builder.mul(n, tasks), threads) for n in (share, builder.add(share, I64(1)))
+                )
+                counter = builder.gep(counters, [builder.mul(share, I64(LINE))])
+                more, call, done = (builder.append_basic_block(label) for label in ("more", "call", "done"))
+                builder.branch(more)
+                builder.position_at_end(more)
+                k = builder.add(start, builder.atomic_rmw("add", counter, I64(1), "monotonic"))
+                builder.cbranch(builder.icmp_signed("<", k, end), call, done)
+                builder.position_at_end(call)
+                members = [builder.extract_value(arguments, n) for n in range(len(task.signature.args) - 2)]
+                status, _ = context.call_conv.call_function(
+                    builder, called, types.none, task.signature.args, [k, own, *members]
+                )
+                with cgutils.if_unlikely(builder, status.is_error):
+                    builder.store(I64(1), _field(builder, shared, 3))
+                builder.branch(more)
+                builder.position_at_end(done)
+        builder.ret_void()
+        return function
+
+    return emit
+
+
+def _field(builder, pointer, n):
+    return cgutils.gep_inbounds(builder, pointer, 0, n)
+
+
+def _borrowed(context, builder, kind, value):
+    """An argument, its arrays without owner: the caller keeps them, and threads that count references to the same array
+    wait for each other.
+    """
+    if isinstance(kind, types.Array):
+        array = context.make_array(kind)(context, builder, value)
+        for owner in ("meminfo", "parent"):
+            setattr(array, owner, cgutils.get_null_value(getattr(array, owner).type))
+        return array._getvalue()
+    if isinstance(kind, types.BaseTuple):
+        for n, member in enumerate(kind):
+            part = _borrowed(context, builder, member, builder.extract_value(value, n))
+            value = builder.insert_value(value, part, n)
+    return value
 
 
 @intrinsic
-def _count(typingctx, counters, share):
-    """counters[share, 0] += 1, atomically; the value before."""
+def parallel_for(typingctx, task, count, arguments):
+    """task(k, thread, *arguments) for all k < count, on all threads; `thread` is the number of the one that does it."""
+    kinds = types.int64, types.int64, *(types.unliteral(kind) for kind in arguments)
+    task.get_call_type(typingctx, kinds, {})
+    compiled = task.dispatcher.overloads[kinds]
 
-    def codegen(context, builder, signature, arguments):
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        place = builder.gep(array.data, [builder.mul(arguments[1], ir.Constant(ir.IntType(64), LINE))])
-        return builder.atomic_rmw("add", place, ir.Constant(ir.IntType(64), 1), "monotonic")
+    def codegen(context, builder, signature, values):
+        _, count, arguments = values
+        arguments = _borrowed(context, builder, signature.args[2], arguments)
+        job = ir.LiteralStructType([I64.as_pointer(), I64, I64, I64, arguments.type])
+        function = _emit_thread(context, job, compiled)(builder.module)
+        context.add_linking_libs([compiled.library])
+        get = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I64, []), "get_num_threads")
+        threads = builder.call(get, [])
+        threads = builder.select(builder.icmp_signed("<", count, threads), count, threads)
+        counters = builder.alloca(I64, builder.mul(threads, I64(LINE)))
+        cgutils.memset(builder, counters, builder.mul(threads, I64(8 * LINE)), 0)
+        shared = cgutils.alloca_once(builder, job)
+        for n, value in enumerate([counters, threads, count, I64(0), arguments]):
+            builder.store(value, _field(builder, shared, n))
+        first = cgutils.alloca_once_value(builder, ir.Constant(BYTES, None))
+        dimensions, steps = cgutils.alloca_once_value(builder, threads), cgutils.alloca_once_value(builder, I64(1))
+        data = builder.bitcast(shared, BYTES)
+        with builder.if_else(builder.icmp_signed(">", threads, I64(1))) as (many, one):
+            with many:
+                numba_for = cgutils.get_or_insert_function(builder.module, NUMBA_FOR, "numba_parallel_for")
+                given = [builder.bitcast(x, BYTES) for x in (function, first, dimensions, steps, data)]
+                builder.call(numba_for, [*given, I64(0), I64(1), threads])
+            with one:  # of one task, or none: the other threads sleep on
+                builder.call(function, [first, dimensions, steps, data])
+        failed = builder.icmp_signed("!=", builder.load(_field(builder, shared, 3)), I64(0))
+        with cgutils.if_unlikely(builder, failed):
+            context.call_conv.return_user_exc(builder, RuntimeError, ("a kernel failed on one of its threads",))
+        return context.get_dummy_value()
 
-    return types.int64(types.Array(types.int64, 2, "C"), types.int64), codegen
-
-
-@njit(**INNER)
-def taken(counters, own, tasks):
-    """Tasks of 0..tasks-1 that nobody else takes, one after the other: those of thread number `own`'s share first."""
-    threads = len(counters)
-    for k in range(threads):
-        share = (own + k) % threads
-        start, end = share * tasks // threads, (share + 1) * tasks // threads
-        task = start + _count(counters, share)
-        while task < end:
-            yield task
-            task = start + _count(counters, share)
+    return types.void(task, types.int64, types.BaseTuple.from_types(kinds[2:])), codegen

@@ -19,21 +19,15 @@ to a float, in the same order and rounding: both halves of a loop agree to the b
       each, put                                           load and store of a function that serves both loops
 """
 
-import hashlib
 import operator
-from pathlib import Path
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
-from .simd import LANES, TILE, _splat, prefetching
+from .simd import LANES, _splat, prefetching
 
-# Numba's disk cache looks at the text of the outermost function's own file and at what that function encloses. A cached
-# function that uses others of this folder therefore encloses STAMP, which knows the text of all its files.
-_TEXTS = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-STAMP = f"{TILE} {hashlib.sha256(_TEXTS).hexdigest()}"
 KINDS = {"floats": ir.FloatType(), "bytes": ir.IntType(8), "mask": ir.IntType(1)}
 
 

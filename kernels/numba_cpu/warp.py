@@ -16,12 +16,13 @@ import math
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
+from numba import types
 from numba.extending import intrinsic
 
-from .activation import INNER, PARALLEL
+from .jit import inner
 from .memory import empty
 from .simd import F32, I32, I64
+from .tasks import parallel, parallel_for
 
 MODES = {"nearest": 0, "constant": 1, "reflect": 2, "wrap": 3}
 NEAREST, CONSTANT, REFLECT, WRAP = 0, 1, 2, 3
@@ -29,7 +30,7 @@ EIGHT = 8  # pixels
 FAR = 2.0**52  # px: beyond it a float64 has no fraction, and far beyond it no int64; coordinates are cut off here
 
 
-@njit(**INNER)
+@inner
 def _edge(index, size, mode):
     """The input row (or column) that stands for `index`; always 0 .. size-1, so that no load leaves the image."""
     if mode == REFLECT:
@@ -40,7 +41,7 @@ def _edge(index, size, mode):
     return min(max(index, 0), size - 1)
 
 
-@njit(**INNER)
+@inner
 def _value(image, r, s, c, mode, cval):
     height, width, _ = image.shape
     if mode == CONSTANT and (r < 0 or r >= height or s < 0 or s >= width):
@@ -48,7 +49,7 @@ def _value(image, r, s, c, mode, cval):
     return image[_edge(r, height, mode), _edge(s, width, mode), c]
 
 
-@njit(**INNER)
+@inner
 def _border_pixel(image, r, s, y, mode, cval, scale):
     """A sample that touches the outside, at any distance, or at no place at all (NaN)."""
     if r != r or s != s:
@@ -66,13 +67,13 @@ def _border_pixel(image, r, s, y, mode, cval, scale):
         y[c] = ((one - fr) * above + fr * below) * scale
 
 
-@njit(**INNER)
+@inner
 def _inside(r, s, height, width):
     """Whether all four neighbours are pixels of the image; false for NaN."""
     return (r >= 0) & (s >= 0) & (r < height - 1) & (s < width - 1)
 
 
-@njit(**INNER)
+@inner
 def _blend(image, r, s, c, scale):
     """The sample at a place inside."""
     r0, s0, one = np.uint64(r), np.uint64(s), np.float32(1)  # unsigned: no negative index to wrap around
@@ -146,8 +147,9 @@ def _blend_eight(typingctx, y, k, image, height, width, j, r_start, r_step, s_st
     return types.void(floats, integer, floats, *[integer] * 3, *[double] * 4, types.float32), codegen
 
 
-@njit(**INNER)
-def _warp_image(image, matrix, y, mode, cval, scale):
+@inner
+def _warp_image(n, thread, images, matrices, y, mode, cval, scale):
+    image, matrix, y = images[n], matrices[n], y[n]
     height, width, channels = image.shape
     flat_image, flat_y = image.reshape(image.size), y.reshape(y.size)
     rd, sd = matrix[0, 1], matrix[1, 1]  # from one column to the next
@@ -172,10 +174,9 @@ def _warp_image(image, matrix, y, mode, cval, scale):
                     y[i, j, c] = _blend(image, r + rd * j, s + sd * j, c, scale)
 
 
-@njit(**PARALLEL)
+@parallel
 def _warp(images, matrices, y, mode, cval, scale):
-    for n in prange(images.shape[0]):
-        _warp_image(images[n], matrices[n], y[n], mode, cval, scale)
+    parallel_for(_warp_image, images.shape[0], (images, matrices, y, mode, cval, scale))
 
 
 def affine_warp(images, matrices, *, fill_mode, cval, scale):

@@ -193,7 +193,7 @@ def test_any_memory_layout_is_accepted_and_compiles_nothing_new():
         array.setflags(write=False)
     for y, reference in zip(three_convolutions(*strange, **geometry), expected, strict=True):
         np.testing.assert_array_equal(y, reference)
-    assert [len(f.signatures) for f in (conv._correlate, conv._weight_grad)] == [1, 1]
+    assert [len(f.compiled.signatures) for f in (conv._correlate, conv._weight_grad)] == [1, 1]
 
 
 class Fences:
@@ -317,7 +317,7 @@ from minicnn.kernels.numba_cpu import dense
 y = dense(np.ones((3, 5), np.float32), np.ones((5, 7), np.float32), None)
 assert (y == 5).all()
 import sys
-stats = sys.modules["minicnn.kernels.numba_cpu.dense"]._product.stats
+stats = sys.modules["minicnn.kernels.numba_cpu.dense"]._product.compiled.stats
 print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 

@@ -1,51 +1,111 @@
-"""Tasks are taken once each, in order, and those of a thread that is slow by one that is done."""
+"""Every task is done once, a thread begins with its own share and in order, and then helps those that are slow."""
 
+import ctypes
+import threading
+
+import numba
 import numpy as np
 import pytest
-from numba import njit, prange
+from numba import njit
 
-from minicnn.kernels.numba_cpu.tasks import taken, untaken
-
-
-@njit(parallel=True)
-def run(counters, tasks, times, by):
-    """Write down how often and by whom every task is done."""
-    for t in prange(len(counters)):
-        for task in taken(counters, t, tasks):
-            times[task] += 1
-            by[task] = t
+from minicnn.kernels.numba_cpu.jit import inner
+from minicnn.kernels.numba_cpu.tasks import parallel, parallel_for
 
 
-@njit
-def first(counters, own, tasks):
-    for task in taken(counters, own, tasks):
-        return task
+@inner
+def write_down(k, thread, times, by):
+    times[k] += 1
+    by[k] = thread
 
 
-@njit
-def rest(counters, own, tasks):
-    return [task for task in taken(counters, own, tasks)]
+@parallel
+def run(tasks, times, by):
+    parallel_for(write_down, tasks, (times, by))
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3, 8])
+@pytest.fixture
+def threads():
+    """A function that limits the threads, until the test's end."""
+    before = numba.get_num_threads()
+    yield lambda n: numba.set_num_threads(min(n, numba.config.NUMBA_NUM_THREADS)) or numba.get_num_threads()
+    numba.set_num_threads(before)
+
+
 @pytest.mark.parametrize("tasks", [0, 1, 2, 7, 100_000])
-def test_every_task_is_taken_once(threads, tasks):
-    times, by = np.zeros(tasks, np.int64), np.full(tasks, -1)
-    run(untaken(threads), tasks, times, by)
+@pytest.mark.parametrize("most", [1, 2, 3, 8])
+def test_every_task_is_done_once(threads, most, tasks):
+    most, times, by = threads(most), np.zeros(tasks, np.int64), np.full(tasks, -1)
+    run(tasks, times, by)
     assert (times == 1).all()
     assert by.min(initial=0) >= 0
-    assert by.max(initial=0) < threads
+    assert by.max(initial=0) < most
 
 
-def test_a_thread_does_its_share_in_order_and_then_helps_the_others():
-    c = untaken(3)
-    assert first(c, 0, 10) == 0, "then this thread is slow"
-    assert rest(c, 1, 10) == [3, 4, 5, 6, 7, 8, 9, 1, 2]
-    assert [rest(c, 0, 10), rest(c, 2, 10)] == [[], []]
+def calling(work):
+    """run(tasks): work(k, thread), a function in Python, for every task."""
+    call = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(work)
+
+    @inner
+    def task(k, thread, nothing):
+        call(k, thread)
+
+    @njit(nogil=True)
+    def run(tasks):
+        parallel_for(task, tasks, (0,))
+
+    return run
+
+
+def test_one_thread_works_in_order(threads):
+    threads(1)
+    done = []
+    calling(lambda k, thread: done.append((k, thread)))(5)
+    assert done == [(k, 0) for k in range(5)]
+
+
+@pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread has nobody to help")
+def test_a_thread_that_is_done_helps_one_that_is_slow(threads):
+    """Task 0 ends when the rest of its share is done, which only the other thread can do."""
+    threads(2)
+    done, helped = [], threading.Event()
+
+    def work(k, thread):
+        if k == 0:
+            helped.wait(20)
+        done.append((k, thread))
+        if k == 4:
+            helped.set()
+
+    calling(work)(10)
+    assert helped.is_set()
+    by = dict(done)
+    assert {by[k] for k in (1, 2, 3, 4)} == {1 - by[0]}
+    for share in (range(5), range(5, 10)):
+        assert [k for k, thread in done if k in share and thread != by[0]] in ([*share], [*share[1:]], [])
 
 
 def test_two_threads_cannot_take_the_same_task():
     """Whether they would, no test that runs them shows reliably; the instruction says it."""
-    rest(untaken(1), 0, 1)
-    (code,) = rest.inspect_llvm().values()
+    run = calling(lambda k, thread: None)
+    run(1)
+    (code,) = run.inspect_llvm().values()
     assert "atomicrmw add" in code
+
+
+@inner
+def fail_at(k, thread, bad):
+    if k == bad:
+        raise ValueError("on a thread, nobody sees this")
+
+
+@parallel
+def fail(tasks, bad):
+    parallel_for(fail_at, tasks, (bad,))
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_a_task_that_fails_is_not_silent(threads, most):
+    threads(most)
+    fail(9, 9)
+    with pytest.raises(RuntimeError, match="a kernel failed on one of its threads"):
+        fail(9, 7)

@@ -1,0 +1,398 @@
+"""Winograd's convolution as compiled loops; what they compute and why stands in winograd.py.
+
+      filters_to_points    w, window by window       --> U
+      correlate            x, block of tiles by block --> V --> M --> tiles of y --> pooling, dropout, statistics
+      weight_grad          x, dy, block by block     --> V, E --> dU --> dw
+
+A block's V and M lie in the scratch memory of the thread that works on it.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .jit import inner
+from .moments import chunk_sums
+from .pool2x2 import drop_piece, drop_rows, pool_floats, pool_rows, pool_vector, scale_row
+from .simd import LANES, ROWS, SHORT, TILE, WIDTH, copy_floats, pack, prefetching, product_kernel, tiles
+from .tasks import parallel, parallel_for
+from .transforms import BACK, FILTERS, FILTERS_BACK, OUTPUTS, address_of, last_lines, lines
+
+DEPTH = 32  # channels whose products are summed in registers
+LINE = 16  # floats of a cache line
+SEGMENT = 8  # tiles side by side whose columns are transformed together
+POINT_TASKS = 16  # of the filters' transform
+GRADIENT_ROWS = min(TILE.rows, 8)  # rows are channels here: 8 divide them, 14 would leave rows idle
+
+
+class Grid(NamedTuple):
+    """An image's tiles: how patches of a side lie in it, and how their points lie in memory.
+
+    Tile (i, j) reads or writes pixels from (tile*i - top, tile*j - left) on. Point p of the block's tile t is `padded`
+    floats at p*point + t*padded: the matrix that a product reads or writes is one piece of memory.
+    """
+
+    height: int
+    width: int
+    channels: int
+    top: int
+    left: int
+    rows: int  # of tiles
+    columns: int
+    tile: int  # pixels from one tile to the next: outputs along its side
+    padded: int  # the channels in whole vectors
+    point: int  # floats from one point to the next
+
+
+@inner
+def _clear(x, start, end):
+    part = x[start:end]
+    for k in range(part.size):
+        part[k] = 0
+
+
+@inner
+def _point_rows(table, x, first, step):
+    """The table of addresses of x[first], x[first + step], ..."""
+    for k in range(table.size):
+        table[k] = address_of(x, first + k * step)
+
+
+@inner
+def _pixel_rows(table, x, n, h, w, count, g, zeros, spare):
+    """The table of image rows h, h+1, ... from column w on, `count` pixels: zeros where there are none.
+
+    Whole vectors are read, also where the channels are none. What follows is the next pixel, but after the last one
+    nothing: such rows are copied.
+    """
+    for r in range(table.size):
+        start = ((n * g.height + h + r) * g.width + w) * g.channels
+        if not 0 <= h + r < g.height:
+            table[r] = address_of(zeros, 0)
+        elif start + (count - 1) * g.channels + g.padded > len(x):
+            copy = r * (count * g.channels + g.padded)
+            copy_floats(spare, copy, x, start, count * g.channels)
+            table[r] = address_of(spare, copy)
+        else:
+            table[r] = address_of(x, start)
+
+
+@inner
+def _spread(which, size, side, x, g, tile, last, v, temp, spare, zeros, table, columns):
+    """From tiles to points: v = M d M' for the patches d (size, size) of tiles tile..last.
+
+    Patches side by side share columns: those of up to SEGMENT tiles are transformed together.
+
+        pixels of a segment      columns done          rows done: each patch on its own
+        +---------------+        | | | | | | | |       +-----+
+        |               |  --->  | | | | | | | |  -->  |  +-----+
+        |               |        | | | | | | | |       |  |  +-----+
+        +---------------+        | | | | | | | |       +--|  |     |
+    """
+    t, column = tile, side * LANES
+    _point_rows(columns[:size], temp, 0, column)
+    while t < last:
+        n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
+        together = min(g.columns - ij % g.columns, last - t, SEGMENT)
+        h, w = ij // g.columns * g.tile - g.top, ij % g.columns * g.tile - g.left
+        width = (together - 1) * g.tile + size
+        left = min(max(-w, 0), width)
+        right = max(min(g.width - w, width), left)
+        if right > left:
+            _pixel_rows(table[:size], x, n, h, w + left, right - left, g, zeros, spare)
+        _clear(temp, 0, left * column)
+        _clear(temp, right * column, width * column)
+        for c in range(0, g.padded, LANES):
+            lines(which, right - left, temp, left * column, column, LANES, table, c, g.channels)
+            for k in range(together):
+                lines(which, side, v, (t + k - tile) * g.padded + c, side * g.point, g.point,
+                      columns, k * g.tile * column, LANES)  # fmt: skip
+        t += together
+
+
+@inner
+def _gather(which, side, m, g, tile, last, first, panel, y, pools, pooling, vectors, floor, temp, spare, table,
+            columns):  # fmt: skip
+    """From points to tiles, with the epilogue, for filters first..first+panel.
+
+    pools: y holds the greatest of each 2x2 pixels. Then g's size and its tiles' are even.
+    """
+    column = g.tile * LANES
+    _point_rows(table[:side], m, 0, side * g.point)
+    _point_rows(columns[:side], temp, 0, column)
+    for t in range(tile, last):
+        n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
+        h, w = ij // g.columns * g.tile, ij % g.columns * g.tile
+        rows, used = min(g.tile, g.height - h), min(g.tile, g.width - w)
+        y0 = ((n * g.height + h) * g.width + w) * g.channels + first
+        if pools:
+            y0 = ((n * g.height + h) // 2 * (g.width // 2) + w // 2) * g.channels + first
+        for o in range(0, panel, LANES):
+            lines(which + BACK, side, temp, 0, column, LANES, table, (t - tile) * g.padded + o, g.point)
+            filters = min(LANES, g.channels - first - o)
+            if filters == LANES and not pools:
+                last_lines(which, rows, y, y0 + o, g.width * g.channels, g.channels, columns, 0, LANES,
+                           used, spare, vectors, len(vectors) // 4, first + o, floor)  # fmt: skip
+            else:
+                last_lines(which, rows, spare, 0, column, LANES, columns, 0, LANES,
+                           g.tile, spare, vectors, len(vectors) // 4, first + o, floor)  # fmt: skip
+                if not pools:
+                    for r in range(rows):
+                        for q in range(used):
+                            at = y0 + o + (r * g.width + q) * g.channels
+                            copy_floats(y, at, spare, r * column + q * LANES, filters)
+                else:
+                    argmax = pooling.argmax
+                    if len(pooling.scale):
+                        for r in range(rows):
+                            scale_row(spare, r * column, column, pooling.scale[h + r], pooling.shift[h + r])
+                    for r in range(0, rows, 2):
+                        for q in range(0, used, 2):
+                            at = y0 + o + (r // 2 * (g.width // 2) + q // 2) * g.channels
+                            if filters == LANES:
+                                pool_vector(spare, r * column + q * LANES, LANES, column, y, argmax, at)
+                            else:
+                                pool_floats(spare, r * column + q * LANES, LANES, column, filters, y, argmax, at)
+
+
+@inner
+def _square(which, size, side, y, y0, y_step, x, x0, x_step, temp, table, columns):
+    """y (side, side) = M x M', squares of vectors; `size` is that of x, and from one vector to the next are so many."""
+    _point_rows(table[:size], x, x0, size * x_step)
+    _point_rows(columns[:size], temp, 0, side * LANES)
+    lines(which, size, temp, 0, side * LANES, LANES, table, 0, x_step)
+    lines(which, side, y, y0, side * y_step, y_step, columns, 0, LANES)
+
+
+_prefetch_read, _prefetch_write = prefetching(0, 2), prefetching(1, 2)
+
+
+@inner
+def _reach(g, tile, size):
+    """Where the last image row that the tile's patch reads ends in x."""
+    n, i = tile // (g.rows * g.columns), tile % (g.rows * g.columns) // g.columns
+    return (n * g.height + min(max(i * g.tile - g.top + size, 0), g.height)) * g.width * g.channels
+
+
+@inner
+def _prefetch_tiles(x, g, tile, last, size, share, shares):
+    """Ask for share number `share` of what tiles tile..last read and the tiles before did not.
+
+    Patches are short rows far from each other, which the CPU does not foresee; the products before them leave the
+    memory idle for long enough. Without this a convolution whose images are in no cache takes 1.05 to 1.15 times as
+    long; one whose images are in the L3 cache loses 1.05.
+    """
+    if tile < last:
+        start, end = _reach(g, tile - 1, size), _reach(g, last - 1, size)
+        for k in range(start + (end - start) * share // shares, start + (end - start) * (share + 1) // shares, LINE):
+            _prefetch_read(x, k)
+
+
+_wide, _narrow = product_kernel(ROWS, TILE.vectors), product_kernel(ROWS, 1)
+_short_wide, _short_narrow = product_kernel(SHORT, TILE.vectors), product_kernel(SHORT, 1)
+_add_wide, _add_narrow = product_kernel(GRADIENT_ROWS, TILE.vectors), product_kernel(GRADIENT_ROWS, 1)
+
+
+@inner
+def _product(v, v0, xg, count, tall, u, u0, m, m0, yg, panel):
+    """m (count, panel) = v u for one point: v (count, C), u (C, panel) in panels of at most WIDTH.
+
+    The micro-kernel takes `tall` tiles of ROWS rows, then short ones, and DEPTH channels at a time: a sum's rounding
+    error grows with the number of its terms. For 64 channels this makes it .8 times as large, and takes 1.02 as long.
+    """
+    done, row, to = 0, xg.padded, yg.padded
+    while done < panel:
+        width, a, y, left = WIDTH if panel - done > WIDTH - LANES else LANES, v0, m0 + done, count
+        n = 0
+        while left > 0:
+            height = ROWS if n < tall else SHORT
+            used = min(height, left)
+            for c in range(0, xg.channels, DEPTH):
+                depth, b = min(DEPTH, xg.channels - c), u0 + c * width
+                if width == WIDTH and n < tall:
+                    _wide(v, a + c, row, 1, u, b, width, m, y, to, used, depth, c)
+                elif width == WIDTH:
+                    _short_wide(v, a + c, row, 1, u, b, width, m, y, to, used, depth, c)
+                elif n < tall:
+                    _narrow(v, a + c, row, 1, u, b, width, m, y, to, used, depth, c)
+                else:
+                    _short_narrow(v, a + c, row, 1, u, b, width, m, y, to, used, depth, c)
+            a, y, left, n = a + height * row, y + height * to, left - height, n + 1
+        done += width
+        u0 += width * xg.channels
+
+
+@inner
+def _add_product(v, v0, xg, e, e0, yg, count, u, u0):
+    """u (C, O) += v' e for one point: v (count, C), e (count, O)."""
+    o = 0
+    while o < yg.padded:
+        width = WIDTH if yg.padded - o > WIDTH - LANES else LANES
+        for c in range(0, xg.channels, GRADIENT_ROWS):
+            y, used = u0 + c * yg.padded + o, min(GRADIENT_ROWS, xg.channels - c)
+            if width == WIDTH:
+                _add_wide(v, v0 + c, 1, xg.padded, e, e0 + o, yg.padded, u, y, yg.padded, used, count, 1)
+            else:
+                _add_narrow(v, v0 + c, 1, xg.padded, e, e0 + o, yg.padded, u, y, yg.padded, used, count, 1)
+        o += width
+
+
+@inner
+def _forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, pools, pooling, yg,
+             v, m, temp, spare, zeros, tables):  # fmt: skip
+    """Tiles tile..last of y; meanwhile the patches up to tile `following` come into the cache."""
+    padded, points, (tall, _) = len(vectors) // 4, side * side, tiles(last - tile)
+    _spread(which, side, side, x, xg, tile, last, v, temp, spare, zeros, tables[0], tables[1])
+    start, end = _reach(yg, tile, 0), _reach(yg, last - 1, yg.tile)
+    if pools:
+        start, end = start // 4, end // 4
+    for o in range(0, padded, WIDTH):
+        panel = min(WIDTH, padded - o)
+        for p in range(points):
+            _prefetch_tiles(x, xg, last, following, side, o // WIDTH * points + p, -(-padded // WIDTH) * points)
+            if o == 0:
+                for k in range(start + (end - start) * p // points, start + (end - start) * (p + 1) // points, LINE):
+                    _prefetch_write(y, k)
+            _product(
+                v, p * xg.point, xg, last - tile, tall, u, p * u_line + o * xg.channels, m, p * yg.point, yg, panel
+            )
+        _gather(which, side, m, yg, tile, last, o, panel, y, pools, pooling, vectors, floor, temp, spare,
+                tables[0], tables[1])  # fmt: skip
+
+
+@inner
+def _block_sums(y, g, tile, last, runs, sums):
+    """The sums of y's tiles tile..last, which were just written, and their pixels.
+
+    Tiles side by side are one piece of each row; runs (2, block * tile) has room for where these start and end.
+    """
+    starts, ends, k, t, pixels = runs[0], runs[1], 0, tile, 0
+    while t < last:
+        n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
+        h, w = ij // g.columns * g.tile, ij % g.columns * g.tile
+        together = min(g.columns - ij % g.columns, last - t)
+        count = min(together * g.tile, g.width - w)
+        for r in range(h, min(h + g.tile, g.height)):
+            starts[k] = ((n * g.height + r) * g.width + w) * g.channels
+            ends[k] = starts[k] + count * g.channels
+            pixels += count
+            k += 1
+        t += together
+    chunk_sums(y, 0, starts[:k], ends[:k], g.channels, sums)
+    return pixels
+
+
+@inner
+def _backward(which, side, x, xg, dy, yg, first, last, block, u, u_line, dw, v, e, temp, spare, zeros, tables):
+    """dw (lines of whole vectors) from tiles first..last."""
+    points, taps, length = side * side, side + 1 - yg.tile, xg.channels * yg.padded
+    _clear(u, 0, points * u_line)
+    for tile in range(first, last, block):
+        end, following = min(tile + block, last), min(tile + 2 * block, last)
+        _spread(which, side, side, x, xg, tile, end, v, temp, spare, zeros, tables[0], tables[1])
+        _spread(which + OUTPUTS, yg.tile, side, dy, yg, tile, end, e, temp, spare, zeros, tables[0], tables[1])
+        for p in range(points):
+            _prefetch_tiles(x, xg, end, following, side, p, points)
+            _prefetch_tiles(dy, yg, end, following, yg.tile, p, points)
+            _add_product(v, p * xg.point, xg, e, p * yg.point, yg, end - tile, u, p * u_line)
+    for k in range(0, length, LANES):  # dw = G' u G, the same for every (c, o)
+        _square(which + FILTERS_BACK, side, taps, dw, k, length, u, k, u_line, temp, tables[0], tables[1])
+
+
+@inner
+def _pack_cells(w, cells, depth, filters, turned, panels):
+    """All cells of the window as panels (depth, filters), in order, or `turned` by 180 degrees and w transposed."""
+    length = -(-filters // LANES) * LANES * depth
+    for cell in range(cells):
+        k_step, o_step, place = (1, depth, cells - 1 - cell) if turned else (filters, 1, cell)
+        pack(w, cell * depth * filters, k_step, o_step, depth, filters, panels, place * length, 0, depth)
+    return length
+
+
+@inner
+def _points_task(k, t, which, side, taps, length, tasks, panels, u, u_line, temps, tables):
+    """u = G w G', the same for every (c, o): the panels keep their order.  Task k of `tasks`."""
+    vectors = length // LANES
+    for v in range(vectors * k // tasks * LANES, vectors * (k + 1) // tasks * LANES, LANES):
+        _square(which + FILTERS, taps, side, u, v, u_line, panels, v, length, temps[t], tables[t, 0], tables[t, 1])
+
+
+@inner
+def _drop_tiles(y, argmax, g, tile, last, threshold, keep, step, stream, k0, k1):
+    """Dropout of tiles tile..last: those side by side are one piece of each row of y."""
+    t, line = tile, g.width // 2 * g.channels
+    words = np.empty(line + 8, np.uint32)
+    while t < last:
+        n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
+        h, w = ij // g.columns * g.tile, ij % g.columns * g.tile
+        together = min(g.columns - ij % g.columns, last - t)
+        count = min(together * g.tile, g.width - w) // 2 * g.channels
+        for r in range(h // 2, min(h + g.tile, g.height) // 2):
+            to = (n * g.height // 2 + r) * line + w // 2 * g.channels
+            drop_piece(y, argmax, to, count, words, threshold, keep, step, stream, k0, k1)
+        t += together
+
+
+@inner
+def _correlate_task(k, t, which, side, x, xg, y, pooling, yg, tiles, block, vectors, floor, u, u_line,
+                    vs, ms, temps, spares, zeros, tables, images, drops, threshold, keep, step, stream, k0, k1,
+                    sums, runs, pixels):  # fmt: skip
+    """A block of tiles of y, and what is to be done with them while they are in the cache.
+
+    pooling: for 2x2 max-pooling, tile by tile; if `images` has room for it, image by image, as odd tiles need it.
+    """
+    tile, per_image, pools, whole = k * block, yg.rows * yg.columns, len(pooling.argmax) > 0, images.shape[1] > 0
+    last, following = min(tile + block, tiles), min(tile + 2 * block, tiles)
+    if whole:  # the block's first image is number 0 of `here` and of z
+        n = tile // per_image
+        here, z, skipped = x[n * xg.height * xg.width * xg.channels :], images[t], tile
+    else:
+        n, here, z, skipped = 0, x, y, 0
+    _forward(which, side, here, xg, tile - skipped, last - skipped, following - skipped, u, u_line, vectors, floor,
+             z, pools and not whole, pooling, yg, vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+    if whole:
+        rows, line = (last - tile) // per_image * yg.height, yg.width // 2 * yg.channels
+        to = n * yg.height // 2 * line
+        pool_rows(z, yg.width, yg.channels, 0, rows, y, pooling, to)
+        if drops:
+            drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
+    elif drops:
+        _drop_tiles(y, pooling.argmax, yg, tile, last, threshold, keep, step, stream, k0, k1)
+    if len(sums):
+        pixels[k] = _block_sums(y, yg, tile, last, runs[t], sums[k])
+
+
+@inner
+def _weight_grad_task(g, t, which, side, x, xg, dy, yg, tiles, blocks, block, us, u_line, partials,
+                      vs, es, temps, spares, zeros, tables):  # fmt: skip
+    _backward(which, side, x, xg, dy, yg, g * tiles // blocks, (g + 1) * tiles // blocks, block,
+              us[t], u_line, partials[g], vs[t], es[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+
+
+@parallel
+def filters_to_points(which, side, taps, w, depth, filters, turned, panels, u, u_line, temps, tables):
+    length = _pack_cells(w, taps * taps, depth, filters, turned, panels)
+    tasks = min(POINT_TASKS, length // LANES)
+    parallel_for(_points_task, tasks, (which, side, taps, length, tasks, panels, u, u_line, temps, tables))
+
+
+@parallel
+def correlate(which, side, x, xg, y, pooling, yg, tiles, block, vectors, floor, u, u_line,
+              vs, ms, temps, spares, zeros, tables, images, drops, threshold, keep, step, stream, k0, k1,
+              sums, runs, pixels):  # fmt: skip
+    given = (
+        which, side, x, xg, y, pooling, yg, tiles, block, vectors, floor, u, u_line,
+        vs, ms, temps, spares, zeros, tables, images, drops, threshold, keep, step, stream, k0, k1,
+        sums, runs, pixels,
+    )  # fmt: skip
+    parallel_for(_correlate_task, -(-tiles // block), given)
+
+
+@parallel
+def weight_grad(which, side, x, xg, dy, yg, tiles, blocks, block, us, u_line, partials,
+                vs, es, temps, spares, zeros, tables):  # fmt: skip
+    given = (
+        which, side, x, xg, dy, yg, tiles, blocks, block, us, u_line, partials,
+        vs, es, temps, spares, zeros, tables,
+    )  # fmt: skip
+    parallel_for(_weight_grad_task, blocks, given)
