@@ -1,6 +1,6 @@
 """Vectors as values in Numba code: one function serves LANES floats at a time and the few floats that are left.
 
-      @njit
+      @inner
       def masked(dy, y):                        # two floats, or two vectors of LANES floats
           return choose(y > zero(y), dy, zero(dy))
 
@@ -21,7 +21,6 @@ to a float, in the same order and rounding: both halves of a loop agree to the b
 
 import operator
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
@@ -60,166 +59,130 @@ def _kind_in(x):
     return {types.float32: FLOATS, types.uint8: BYTES}.get(x.dtype) if flat else None
 
 
-def _address(context, builder, x, array, index):
-    start = builder.gep(context.make_array(x)(context, builder, array).data, [index])
-    return builder.bitcast(start, _llvm(_kind_in(x)).as_pointer())
+def _read(kind, x):
+    """The signature and code of (x, i): x[i : i + LANES] or x[i], as `kind` is that of a vector or of a number."""
+
+    def codegen(context, builder, signature, arguments):
+        array, index = arguments[-2:]
+        start = builder.gep(context.make_array(x)(context, builder, array).data, [index])
+        pointer = context.get_value_type(kind).as_pointer()
+        return builder.load(builder.bitcast(start, pointer), align=x.dtype.bitwidth // 8)
+
+    return kind(x, types.int64), codegen
+
+
+def _write(x, kind):
+    """The same of (x, i, value): x[i : i + LANES] = value or x[i] = value."""
+
+    def codegen(context, builder, signature, arguments):
+        array, index, value = arguments
+        start = builder.gep(context.make_array(x)(context, builder, array).data, [index])
+        builder.store(value, builder.bitcast(start, value.type.as_pointer()), align=x.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, kind), codegen
 
 
 @intrinsic
 def load(typingctx, x, i):
     """x[i : i + LANES]"""
-
-    def codegen(context, builder, signature, arguments):
-        return builder.load(_address(context, builder, x, *arguments), align=x.dtype.bitwidth // 8)
-
     kind = _kind_in(x)
-    return kind and (kind(x, types.int64), codegen)
+    return kind and _read(kind, x)
 
 
 @intrinsic
 def store(typingctx, x, i, value):
     """x[i : i + LANES] = value"""
-
-    def codegen(context, builder, signature, arguments):
-        array, index, vector = arguments
-        builder.store(vector, _address(context, builder, x, array, index), align=x.dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return (types.void(x, types.int64, value), codegen) if value == _kind_in(x) else None
+    return _write(x, value) if value == _kind_in(x) else None
 
 
 prefetch, prefetch_to_write = prefetching(0, 3), prefetching(1, 3)
 
 
 # ---- of the kind of `like`, which is a number or a vector ------------------------------------------------------------
+# Intrinsics and not overloads, which would be functions, each of them compiled for every kind.
 
 
-def _filled(kind, to_llvm):
-    @intrinsic
-    def filled(typingctx, number):
-        """`number` in every lane."""
+def _filled(like, kinds, number):
+    """The signature and code of (like, number): a vector with `number` in every lane or a number, of one of `kinds`."""
+    vector, scalar = kinds
+
+    def codegen(context, builder, signature, arguments):
+        value = context.cast(builder, arguments[1], number, scalar)
+        return _splat(builder, value, LANES) if signature.return_type == vector else value
+
+    return (vector if isinstance(like, Vector) else scalar)(like, number), codegen
+
+
+@intrinsic
+def splat(typingctx, like, number):
+    """The float32 `number`, for `like`."""
+    return _filled(like, (FLOATS, types.float32), number)
+
+
+@intrinsic
+def byte(typingctx, like, number):
+    """The small whole number as uint8, for `like`."""
+    return _filled(like, (BYTES, types.uint8), number)
+
+
+@intrinsic
+def zero(typingctx, like):
+    """0, for `like`."""
+    kind = FLOATS if isinstance(like, Vector) else types.float32
+    return kind(like), lambda context, builder, signature, arguments: context.get_constant_null(kind)
+
+
+@intrinsic
+def each(typingctx, like, of, i):
+    """of[i : i + LANES] or of[i], as `like` is a vector or a float; a number `of` in every lane."""
+    if isinstance(of, types.Array):
+        result, codegen = _read(_kind_in(of) if isinstance(like, Vector) else of.dtype, of)
+    else:
+        result, fill = _filled(like, (FLOATS, types.float32), of)
 
         def codegen(context, builder, signature, arguments):
-            return to_llvm(builder, context.cast(builder, arguments[0], number, scalar))
+            return fill(context, builder, signature, arguments[:2])
 
-        scalar = types.float32 if kind is FLOATS else types.uint8
-        return kind(number), codegen
-
-    return filled
+    return result.return_type(like, of, types.int64), codegen
 
 
-def _splat_bytes(builder, byte):
-    undefined = ir.Constant(_llvm(BYTES), ir.Undefined)
-    one = builder.insert_element(undefined, byte, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES))
-
-
-_floats = _filled(FLOATS, lambda builder, number: _splat(builder, number, LANES))
-_bytes = _filled(BYTES, _splat_bytes)
-
-
-def splat(like, number):
-    """The float32 `number`, for `like`.  In njit code only."""
-    raise NotImplementedError
-
-
-def each(like, of, i):
-    """of[i : i + LANES] or of[i], as `like` is a vector or a float; a number `of` in every lane.  In njit code only."""
-    raise NotImplementedError
-
-
-def put(x, i, value):
-    """x[i : i + LANES] = value or x[i] = value: what `each` has read.  In njit code only."""
-    raise NotImplementedError
-
-
-def byte(like, number):
-    """The small whole number as uint8, for `like`.  In njit code only."""
-    raise NotImplementedError
-
-
-def zero(like):
-    """0, for `like`.  In njit code only."""
-    raise NotImplementedError
-
-
-def choose(condition, a, b):
-    """a where the condition holds, else b.  In njit code only."""
-    raise NotImplementedError
-
-
-@overload(splat)
-def _splat_any(like, number):
-    return (lambda like, number: _floats(number)) if isinstance(like, Vector) else lambda like, number: number
-
-
-@overload(each)
-def _each_any(like, of, i):
-    if not isinstance(of, types.Array):
-        return lambda like, of, i: splat(like, of)
-    return (lambda like, of, i: load(of, i)) if isinstance(like, Vector) else lambda like, of, i: of[i]
-
-
-@overload(put)
-def _put_any(x, i, value):
-    if isinstance(value, Vector):
-        return lambda x, i, value: store(x, i, value)
-
-    def put_one(x, i, value):
-        x[i] = value
-
-    return put_one
-
-
-@overload(byte)
-def _byte_any(like, number):
-    return (lambda like, number: _bytes(number)) if isinstance(like, Vector) else lambda like, number: np.uint8(number)
-
-
-@overload(zero)
-def _zero_any(like):
-    return (lambda like: _floats(np.float32(0))) if isinstance(like, Vector) else lambda like: np.float32(0)
+@intrinsic
+def put(typingctx, x, i, value):
+    """x[i : i + LANES] = value or x[i] = value: what `each` has read."""
+    return _write(x, value) if value in (_kind_in(x), x.dtype) else None
 
 
 # ---- operations ------------------------------------------------------------------------------------------------------
 
 
 @intrinsic
-def _select(typingctx, mask, a, b):
-    return a(mask, a, b), lambda context, builder, signature, arguments: builder.select(*arguments)
+def choose(typingctx, condition, a, b):
+    """a where the condition holds, else b."""
 
+    def codegen(context, builder, signature, arguments):
+        return builder.select(*arguments)
 
-@overload(choose)
-def _choose_any(condition, a, b):
-    if isinstance(condition, Vector):
-        return lambda condition, a, b: _select(condition, a, b)
-    return lambda condition, a, b: a if condition else b
+    return (a(condition, a, b), codegen) if a == b and condition in (MASK, types.boolean) else None
 
 
 @intrinsic
-def _sum_lanes(typingctx, vector):
+def across(typingctx, value):
+    """The sum of a vector's lanes, half to half; a float is its own sum."""
+
     def codegen(context, builder, signature, arguments):
-        (value,) = arguments
-        n = LANES
+        (total,), n = arguments, LANES
+        if value != FLOATS:
+            return total
         while n > 1:  # the upper half to the lower one
-            undefined = ir.Constant(value.type, ir.Undefined)
+            undefined = ir.Constant(total.type, ir.Undefined)
             places = [ir.Constant(ir.VectorType(ir.IntType(32), n // 2), list(half))
                       for half in (range(n // 2), range(n // 2, n))]  # fmt: skip
-            value = builder.fadd(*(builder.shuffle_vector(value, undefined, half) for half in places))
+            total = builder.fadd(*(builder.shuffle_vector(total, undefined, half) for half in places))
             n //= 2
-        return builder.extract_element(value, ir.Constant(ir.IntType(32), 0))
+        return builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
 
-    return (types.float32(vector), codegen) if vector == FLOATS else None
-
-
-def across(value):
-    """The sum of a vector's lanes, half to half; a float is its own sum.  In njit code only."""
-    raise NotImplementedError
-
-
-@overload(across)
-def _across_any(value):
-    return (lambda value: _sum_lanes(value)) if isinstance(value, Vector) else lambda value: value
+    return (types.float32(value), codegen) if value in (FLOATS, types.float32) else None
 
 
 def _define(symbol, kind, result, emit):
