@@ -59,49 +59,47 @@ def parallel(function):
     return kernel
 
 
-def _emit_thread(context, job, task):
-    """The function that a thread runs: tasks that nobody else takes, of its own share first.
+def _thread_function(context, module, job, task):
+    """The LLVM function that a thread runs, see UFUNC: tasks that nobody else takes, of its own share first.
 
     job: the type of what threads share, {counters, threads, tasks, failed, *arguments}. task: the compiled function.
     """
+    function = ir.Function(module, UFUNC, module.get_unique_name(f"{task.fndesc.llvm_func_name}.thread"))
+    function.linkage = "internal"
+    arrays, dimensions, _, data = function.args
+    builder = ir.IRBuilder(function.append_basic_block())
+    shared = builder.bitcast(data, job.as_pointer())
+    counters, threads, tasks, _, *arguments = (
+        builder.load(_field(builder, shared, n)) for n in range(len(job.elements))
+    )
+    called, first = context.declare_function(module, task.fndesc), builder.ptrtoint(builder.load(arrays), I64)
 
-    def emit(module):
-        name = f"{task.fndesc.llvm_func_name}.thread"
-        function = ir.Function(module, UFUNC, name)
-        function.linkage = "internal"
-        arrays, dimensions, _, data = function.args
-        builder = ir.IRBuilder(function.append_basic_block())
-        shared = builder.bitcast(data, job.as_pointer())
-        counters, threads, tasks, _, *arguments = (
-            builder.load(_field(builder, shared, n)) for n in range(len(job.elements))
-        )
-        first = builder.ptrtoint(builder.load(arrays), I64)
-        called = context.declare_function(module, task.fndesc)
-        with cgutils.for_range(builder, builder.load(dimensions)) as part:
-            own = builder.add(first, part.index)
-            with cgutils.for_range(builder, threads) as other:
-                share = builder.urem(builder.add(own, other.index), threads)
-                start, end = (
-                    builder.udiv(builder.mul(n, tasks), threads) for n in (share, builder.add(share, I64(1)))
-                )
-                counter = builder.gep(counters, [builder.mul(share, I64(LINE))])
-                more, call, done = (builder.append_basic_block(label) for label in ("more", "call", "done"))
-                builder.branch(more)
-                builder.position_at_end(more)
-                k = builder.add(start, builder.atomic_rmw("add", counter, I64(1), "monotonic"))
-                builder.cbranch(builder.icmp_signed("<", k, end), call, done)
-                builder.position_at_end(call)
-                status, _ = context.call_conv.call_function(
-                    builder, called, types.none, task.signature.args, [k, own, *arguments]
-                )
-                with cgutils.if_unlikely(builder, status.is_error):
-                    builder.store(I64(1), _field(builder, shared, 3))
-                builder.branch(more)
-                builder.position_at_end(done)
-        builder.ret_void()
-        return function
+    # for own in first .. first + dimensions[0] - 1:  for share in own, own + 1, ... of all threads, in a circle:
+    with (
+        cgutils.for_range(builder, builder.load(dimensions)) as part,
+        cgutils.for_range(builder, threads) as other,
+    ):
+        own = builder.add(first, part.index)
+        share = builder.urem(builder.add(own, other.index), threads)
+        start, end = (builder.udiv(builder.mul(n, tasks), threads) for n in (share, builder.add(share, I64(1))))
+        counter = builder.gep(counters, [builder.mul(share, I64(LINE))])
+        more, call, done = (builder.append_basic_block(label) for label in ("more", "call", "done"))
+        builder.branch(more)
 
-    return emit
+        builder.position_at_end(more)  # while (k = start + counter++) < end:
+        k = builder.add(start, builder.atomic_rmw("add", counter, I64(1), "monotonic"))
+        builder.cbranch(builder.icmp_signed("<", k, end), call, done)
+
+        builder.position_at_end(call)  # task(k, own, *arguments)
+        given = [k, own, *arguments]
+        status, _ = context.call_conv.call_function(builder, called, types.none, task.signature.args, given)
+        with cgutils.if_unlikely(builder, status.is_error):
+            builder.store(I64(1), _field(builder, shared, 3))
+        builder.branch(more)
+
+        builder.position_at_end(done)
+    builder.ret_void()
+    return function
 
 
 def _field(builder, pointer, n):
@@ -124,6 +122,19 @@ def _borrowed(context, builder, kind, value):
     return value
 
 
+def _run(builder, function, threads, data):
+    """function(args, dimensions, steps, data) on so many threads; for one task, or none, the others sleep on."""
+    first = cgutils.alloca_once_value(builder, ir.Constant(BYTES, None))
+    dimensions, steps = cgutils.alloca_once_value(builder, threads), cgutils.alloca_once_value(builder, I64(1))
+    with builder.if_else(builder.icmp_signed(">", threads, I64(1))) as (many, one):
+        with many:
+            numba_for = cgutils.get_or_insert_function(builder.module, NUMBA_FOR, "numba_parallel_for")
+            given = [builder.bitcast(pointer, BYTES) for pointer in (function, first, dimensions, steps, data)]
+            builder.call(numba_for, [*given, I64(0), I64(1), threads])
+        with one:
+            builder.call(function, [first, dimensions, steps, data])
+
+
 @intrinsic
 def parallel_for(typingctx, task, count, arguments):
     """task(k, thread, *arguments) for all k < count, on all threads; `thread` is the number of the one that does it."""
@@ -138,7 +149,7 @@ def parallel_for(typingctx, task, count, arguments):
             for n, kind in enumerate(signature.args[2])
         ]
         job = ir.LiteralStructType([I64.as_pointer(), I64, I64, I64, *(value.type for value in arguments)])
-        function = _emit_thread(context, job, compiled)(builder.module)
+        function = _thread_function(context, builder.module, job, compiled)
         context.add_linking_libs([compiled.library])
         get = cgutils.get_or_insert_function(builder.module, ir.FunctionType(I64, []), "get_num_threads")
         threads = builder.call(get, [])
@@ -148,16 +159,7 @@ def parallel_for(typingctx, task, count, arguments):
         shared = cgutils.alloca_once(builder, job)
         for n, value in enumerate([counters, threads, count, I64(0), *arguments]):
             builder.store(value, _field(builder, shared, n))
-        first = cgutils.alloca_once_value(builder, ir.Constant(BYTES, None))
-        dimensions, steps = cgutils.alloca_once_value(builder, threads), cgutils.alloca_once_value(builder, I64(1))
-        data = builder.bitcast(shared, BYTES)
-        with builder.if_else(builder.icmp_signed(">", threads, I64(1))) as (many, one):
-            with many:
-                numba_for = cgutils.get_or_insert_function(builder.module, NUMBA_FOR, "numba_parallel_for")
-                given = [builder.bitcast(x, BYTES) for x in (function, first, dimensions, steps, data)]
-                builder.call(numba_for, [*given, I64(0), I64(1), threads])
-            with one:  # of one task, or none: the other threads sleep on
-                builder.call(function, [first, dimensions, steps, data])
+        _run(builder, function, threads, builder.bitcast(shared, BYTES))
         failed = builder.icmp_signed("!=", builder.load(_field(builder, shared, 3)), I64(0))
         with cgutils.if_unlikely(builder, failed):
             context.call_conv.return_user_exc(builder, RuntimeError, ("a kernel failed on one of its threads",))
