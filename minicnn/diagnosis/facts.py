@@ -159,19 +159,20 @@ def cache() -> dict | None:
     """Where Numba keeps compiled kernels: place, folder, writable, files, bytes. None: no kernel is kept."""
     from minicnn.kernels.numba_cpu import activation
 
-    kept = (getattr(getattr(kernel, "stats", None), "cache_path", None) for kernel in vars(activation).values())
+    compiled = (getattr(kernel, "compiled", kernel) for kernel in vars(activation).values())
+    kept = (getattr(getattr(function, "stats", None), "cache_path", None) for function in compiled)
     folder = next((Path(path) for path in kept if path), None)
     if folder is None:
         return None
-    compiled = [file.stat().st_size for file in folder.glob("*.nbc")]
+    sizes = [file.stat().st_size for file in folder.glob("*.nbc")]
     named = os.environ.get("NUMBA_CACHE_DIR")
     place = "the user's cache"
     if folder.parent == Path(activation.__file__).parent:
         place = "beside the kernels"
     elif named and folder.is_relative_to(named):
         place = "NUMBA_CACHE_DIR"
-    return {"place": place, "folder": short(folder), "writable": writable(folder), "files": len(compiled),
-            "bytes": sum(compiled)}  # fmt: skip
+    return {"place": place, "folder": short(folder), "writable": writable(folder), "files": len(sizes),
+            "bytes": sum(sizes)}  # fmt: skip
 
 
 def writable(folder: Path) -> bool:
