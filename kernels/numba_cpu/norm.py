@@ -164,8 +164,8 @@ def _grad_segments(k, thread, dy, x, mean, n, blocks, dbeta, dgamma):
 
 @parallel
 def _grad_sums_segments(dy, x, mean, n, blocks, dbeta, dgamma):
-    given = dbeta.reshape(dbeta.size), dgamma.reshape(dbeta.size)
-    parallel_for(_grad_segments, blocks, (dy, x, mean, n, blocks, given[0], given[1]))
+    given = dy, x, mean, n, blocks, dbeta.reshape(dbeta.size), dgamma.reshape(dbeta.size)
+    parallel_for(_grad_segments, blocks, given)
 
 
 @inner

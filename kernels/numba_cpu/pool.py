@@ -50,10 +50,10 @@ def _start(x, y, argmax, cell):
 
 @inner
 def _max_row(row, thread, x, y, argmax, cells, window, strides, first):
-    """One output row; `top` and `left` are the image coordinates of its first window's first cell."""
+    """Row number `row` of all images' outputs."""
     n, i = row // y.shape[1], row % y.shape[1]
     image, y, argmax, stride = x[n], y[n, i], argmax[n, i], strides[1]
-    top, left = i * strides[0] - first[0], -first[1]
+    top, left = i * strides[0] - first[0], -first[1]  # where the first window's first cell is
     (height, width, _), (kh, kw) = image.shape, window
     p_first, p_end = max(0, -top), min(kh, height - top)
     for j in range(y.shape[0]):

@@ -137,6 +137,8 @@ def zero(typingctx, like):
 def each(typingctx, like, of, i):
     """of[i : i + LANES] or of[i], as `like` is a vector or a float; a number `of` in every lane."""
     if isinstance(of, types.Array):
+        if _kind_in(of) is None:
+            return None
         result, codegen = _read(_kind_in(of) if isinstance(like, Vector) else of.dtype, of)
     else:
         result, fill = _filled(like, (FLOATS, types.float32), of)
@@ -150,7 +152,7 @@ def each(typingctx, like, of, i):
 @intrinsic
 def put(typingctx, x, i, value):
     """x[i : i + LANES] = value or x[i] = value: what `each` has read."""
-    return _write(x, value) if value in (_kind_in(x), x.dtype) else None
+    return _write(x, value) if _kind_in(x) and value in (_kind_in(x), x.dtype) else None
 
 
 # ---- operations ------------------------------------------------------------------------------------------------------

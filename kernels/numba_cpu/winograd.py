@@ -24,7 +24,9 @@ window turned by 180 degrees and C and O exchanged. Weight gradient, with E = A 
 
     dU = sum over tiles of V' E, a product for each point        dw = G' dU G
 
-Why it is fast: channels are contiguous, so a transform (transforms.py) works on whole vectors of them and never
+The loops are in winograd_loops.py; here is what they are told. Why they are fast:
+
+Channels are contiguous, so a transform (transforms.py) works on whole vectors of them and never
 shuffles; patches side by side share the columns that they overlap in (`_spread`). The points of a block's tiles lie as
 matrices, one piece of memory for each point, so the products (`product_kernel`) run at 98 % of the multipliers' speed.
 A block is so many tiles, from several images if these are small, that little is left over in the micro-kernel's rows

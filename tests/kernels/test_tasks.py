@@ -1,6 +1,7 @@
 """Every task is done once, a thread begins with its own share and in order, and then helps those that are slow."""
 
 import ctypes
+import re
 import threading
 
 import numba
@@ -10,6 +11,7 @@ from numba import njit
 
 from minicnn.kernels.numba_cpu.jit import inner
 from minicnn.kernels.numba_cpu.tasks import parallel, parallel_for
+from tests.kernels.test_simd import run as outside
 
 
 @inner
@@ -34,16 +36,34 @@ def threads():
 @pytest.mark.parametrize("tasks", [0, 1, 2, 7, 100_000])
 @pytest.mark.parametrize("most", [1, 2, 3, 8])
 def test_every_task_is_done_once(threads, most, tasks):
-    most, times, by = threads(most), np.zeros(tasks, np.int64), np.full(tasks, -1)
+    check(threads(most), tasks)
+
+
+def check(most, tasks):
+    times, by = np.zeros(tasks, np.int64), np.full(tasks, -1)
     run(tasks, times, by)
     assert (times == 1).all()
     assert by.min(initial=0) >= 0
     assert by.max(initial=0) < most
+    assert numba.get_num_threads() == most, "the next loop has as many threads"
+
+
+MORE = """
+from tests.kernels.test_tasks import check
+for tasks in (2, 3, 0, 1, 4, 5, 1000):
+    check(4, tasks)
+"""
+
+
+@pytest.mark.parametrize("layer", ["default", "workqueue"])
+def test_more_threads_than_tasks_and_cores(layer):
+    outside(MORE, NUMBA_NUM_THREADS="4", NUMBA_THREADING_LAYER=layer)
 
 
 def calling(work):
     """run(tasks): work(k, thread), a function in Python, for every task."""
     call = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(work)
+    numba.get_num_threads()  # starts them, as `parallel` does
 
     @inner
     def task(k, thread, nothing):
@@ -89,7 +109,8 @@ def test_two_threads_cannot_take_the_same_task():
     run = calling(lambda k, thread: None)
     run(1)
     (code,) = run.inspect_llvm().values()
-    assert "atomicrmw add" in code
+    (thread,) = re.findall(r'define [^\n]*\.thread"?\(.*?\n}', code, re.DOTALL)
+    assert "atomicrmw add" in thread
 
 
 @inner
@@ -109,3 +130,17 @@ def test_a_task_that_fails_is_not_silent(threads, most):
     fail(9, 9)
     with pytest.raises(RuntimeError, match="a kernel failed on one of its threads"):
         fail(9, 7)
+
+
+@inner
+def number(k, thread, nothing):
+    return k
+
+
+def test_a_task_that_returns_something_is_refused():
+    @njit
+    def run(tasks):
+        parallel_for(number, tasks, (0,))
+
+    with pytest.raises(numba.TypingError, match="a task that returns nothing, received one that returns int64"):
+        run(1)
