@@ -31,7 +31,7 @@ class KerasLike:
         class Clock(lib.callbacks.Callback):
             """Seconds from the end of batch `first` to the end of batch `last`, both with their results arrived."""
 
-            async_safe = True  # lets Keras go on with the next batch before the results of this one are read
+            async_safe = True  # in both libraries: the next batch need not wait for the results of this one
 
             def on_epoch_begin(self, epoch, logs=None):
                 self.start = time.perf_counter()

@@ -365,9 +365,9 @@ def weight_grad_alone(compiled, given, x, y_shape, w_shape, strides, pads, most,
     units, zeros = len(x) * sizes.bands, np.zeros(whole_vectors(filters), np.float32)
     blocks = min(units, BLOCKS)
     parts = -(-threads // blocks)
-    partials = memory.scratch(1, blocks * len(at) * len(zeros)).reshape(-1)
-    room = (memory.scratch(threads, size) for size in (view, panels, sizes.band * sizes.y_width * filters))
-    totals = memory.empty((blocks * parts, filters))
+    room = (threads, view), (threads, panels), (threads, sizes.band * sizes.y_width * filters)
+    partials, *room = memory.scratch((1, blocks * len(at) * len(zeros)), *room)
+    partials, totals = partials.reshape(-1), memory.empty((blocks * parts, filters))
     compiled(
         flat(x), *given, units, sizes, strides[1] * x.shape[3], at, to, blocks, parts, partials, zeros, *room, totals,
     )  # fmt: skip
@@ -382,10 +382,10 @@ def packed(plan, scratch, w, flipped, b):
     bias = np.zeros(whole_vectors(sizes.filters), np.float32)
     if b is not None:
         bias[: len(b)] = b
-    panels, views = (memory.scratch(*size) for size in scratch)
+    panels, *views = memory.scratch(*scratch)
     panels = panels.reshape(-1)
     _pack(flat(w), w.shape[1], sizes, phases, panels, flipped)
-    return bias, panels, views
+    return bias, panels, *views
 
 
 def _run(plan, scratch, x, w, flipped, b, relu, affine, y, stats=None):
@@ -450,7 +450,7 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
         return winograd.conv2d_weight_grad(x, dy, dw, pads=pads)
     threads = numba.get_num_threads()
     (sizes, at, to, _, _), scratch = _plan("weight_grad", x.shape, dy.shape, window, strides, pads, threads, threads)
-    partials, views, panels = (memory.scratch(*size) for size in scratch)
+    partials, views, panels = memory.scratch(*scratch)
     units, partials = len(x) * sizes.bands, partials.reshape(-1)
     blocks, zeros = min(units, BLOCKS), np.zeros(whole_vectors(dw.shape[3]), np.float32)
     _weight_grad(

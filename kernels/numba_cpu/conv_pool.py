@@ -20,8 +20,6 @@ Backward, the gradient before the pooling is four times as large as the one afte
 and dw, it is written. A first layer needs no dx: there a band of it is made in the L2 cache and read by dw at once.
 """
 
-import math
-
 import numba
 import numpy as np
 from numba.extending import overload
@@ -100,8 +98,8 @@ def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
     least = conv.least_bands(len(x), threads)
     plan = conv.forward_plan(x.shape[1:], shape[1:], w.shape[:2], strides, pads, least, 2)
     sizes, phases, reads, writes, floats, view = plan
-    bias, panels, views = conv.packed(plan, [(1, floats), (threads, view)], w, False, b)
-    outputs = memory.scratch(threads, sizes.band * sizes.y_width * sizes.filters)
+    scratch = (1, floats), (threads, view), (threads, sizes.band * sizes.y_width * sizes.filters)
+    bias, panels, views, outputs = conv.packed(plan, scratch, w, False, b)
     _bands(
         flat(x), len(x), bias, ZERO if relu else NO_FLOOR, *affine_vectors(affine), y, pooling, sizes, phases,
         reads, writes, panels, views, outputs, *drop,
@@ -115,7 +113,7 @@ def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop):
     per_image = yg.rows * yg.columns
     if v.tile % 2 and block % per_image:
         return False
-    images = memory.scratch(len(tables), block // per_image * math.prod(shape[1:])) if v.tile % 2 else NO_IMAGES
+    images = per_thread.pop() if v.tile % 2 else NO_IMAGES
     correlate(
         VARIANTS.index(v), v.side, flat(x), xg, y, pooling, yg, count, block, vectors,
         ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, images, *drop, NO_SUMS, NO_RUNS, NO_PIXELS,

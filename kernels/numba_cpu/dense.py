@@ -1,20 +1,22 @@
 """Dense layers on SIMD units: one matrix product, read three ways.
 
-             rows t         a steps by   b, packed panel by panel       result
+             rows t         a steps by   b                              result
     y  = x w   samples      1            w                              (N, O)
-    dx = dy w' samples      1            w, turned while it is packed   (N, I)
+    dx = dy w' samples      1            w, turned and packed           (N, I)
     dw = x' dy inputs       I            dy                             (I, O)
 
 A task is a block of rows by one panel of columns. It walks along the inner index in pieces of up to DEPTH, so that a
-packed piece of b (DEPTH x WIDTH floats, 32 KiB with AVX-512) stays near for all its rows; the sums wait in `sums`:
+piece of b (DEPTH x WIDTH floats, 32 KiB with AVX-512) stays near for all its rows; the sums wait in `sums`:
 
                       deep
         a  +---------+---------+--+        b  +-----+
-           |  1st    |   2nd   |  |           | 1st |  packed   ->   sums = bias + 1st
+           |  1st    |   2nd   |  |           | 1st |           ->   sums = bias + 1st
      rows  |         |         |  |           +-----+
            |         |         |  |           | 2nd |                sums = sums + 2nd
            +---------+---------+--+           +-----+
                                               +-----+                y    = max(sums + 3rd, floor)
+
+A piece is copied only where it has to be turned or is narrower than WIDTH: whole lines of b are read where they lie.
 
 The lines of b and y lie far from each other, which the CPU does not foresee: waiting for them took two thirds of the
 time of (64, 576) x (576, 3168). So the micro-kernel asks for the next piece of b, the next task's if need be, one line
@@ -59,9 +61,9 @@ def _claim(y, y0, to, first, last, used):
 
 
 @inner
-def _multiply(a, a0, a_step, at, rows, panel, deep, seed, seed0, seed_step, floor, y, y0, to, used, claimed,
+def _multiply(a, a0, a_step, at, rows, panel, p0, line, deep, seed, seed0, seed_step, floor, y, y0, to, used, claimed,
               b, ahead, lines):  # fmt: skip
-    """A packed piece of b against all rows, tile by tile, while the piece at b[ahead] and y's rows < claimed come."""
+    """A piece of b, panel[p0 + k*line + o], against all rows, while the one at b[ahead] and y's rows < claimed come."""
     tall, _ = tiles(rows)
     m = n = 0
     while m < rows:
@@ -69,13 +71,13 @@ def _multiply(a, a0, a_step, at, rows, panel, deep, seed, seed0, seed_step, floo
         _claim(y, y0, to, m + height, min(m + height + ROWS, claimed), used)
         here, seed_m, asked = min(height, rows - m), seed0 + m * seed_step, min(n * deep, len(lines) - deep)
         if used <= WIDTH - LANES:
-            narrow(a, a0, at, m, here, 0, a_step, panel, 0, LANES, 1, deep,
+            narrow(a, a0, at, m, here, 0, a_step, panel, p0, line, 1, deep,
                    seed, seed_m, seed_step, floor, y, y0, to, used)  # fmt: skip
         elif n < tall:
-            wide_asking(a, a0, at, m, here, 0, a_step, panel, 0, WIDTH, 1, deep,
+            wide_asking(a, a0, at, m, here, 0, a_step, panel, p0, line, 1, deep,
                         seed, seed_m, seed_step, floor, y, y0, to, used, b, ahead, lines, asked)  # fmt: skip
         else:
-            short_asking(a, a0, at, m, here, 0, a_step, panel, 0, WIDTH, 1, deep,
+            short_asking(a, a0, at, m, here, 0, a_step, panel, p0, line, 1, deep,
                          seed, seed_m, seed_step, floor, y, y0, to, used, b, ahead, lines, asked)  # fmt: skip
         m, n = m + height, n + 1
 
@@ -89,11 +91,14 @@ def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, deepest, used,
         deep, last = min(deepest, depth - k), k + deepest >= depth
         if last:
             _claim(y, y0, to, 0, min(ROWS, rows), used)
-        pack(b, b0 + k * k_step, k_step, o_step, deep, used, panel, 0, 0, deep)
+        piece, p0, line = b, b0 + k * k_step, k_step
+        if o_step != 1 or used < WIDTH:
+            piece, p0, line = panel, 0, WIDTH if used > WIDTH - LANES else LANES
+            pack(b, b0 + k * k_step, k_step, o_step, deep, used, panel, 0, 0, deep)
         ahead = following if last else b0 + (k + deepest) * k_step
         target, target0, table = (y, y0, to) if last else (sums, 0, places)
         lowest, columns, claimed = (floor, used, rows) if last else (NO_FLOOR, -(-used // LANES) * LANES, 0)
-        _multiply(a, a0 + k * a_step, a_step, at, rows, panel, deep, seed, seed0, seed_step, lowest,
+        _multiply(a, a0 + k * a_step, a_step, at, rows, piece, p0, line, deep, seed, seed0, seed_step, lowest,
                   target, target0, table, columns, claimed, b, ahead, lines)  # fmt: skip
         seed, seed0, seed_step = sums, 0, WIDTH
     if len(scale):
@@ -172,7 +177,7 @@ def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, affine=None
         seed[:filters] = bias
     a, b = (memory.flat(array) for array in (a, b))  # another type would recompile
     tables = _tables(row_block, a_row, filters, k_step, o_step, deepest)
-    panels, sums = memory.empty((threads, DEPTH * WIDTH)), memory.empty((threads, ROW_BLOCK * WIDTH))
+    panels, sums = memory.scratch((threads, DEPTH * WIDTH), (threads, ROW_BLOCK * WIDTH))
     _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, seed, floor, *affine_vectors(affine),
              y.reshape(-1), rows, filters, row_block, tables, panels, sums)  # fmt: skip
     return y

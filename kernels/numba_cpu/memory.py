@@ -17,9 +17,11 @@ import numpy as np
 
 SMALL = 1 << 15  # bytes; below this malloc keeps its own free lists and never returns pages
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
+CACHE_LINE = ALIGNMENT // 4  # floats
 KEPT = 1 << 31  # bytes of buffers in the pool at most, lent or idle
 
 _buffers: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size; and where the first cache line starts
+_largest = 0  # the size of the buffers for scratch memory
 
 
 class Statistics(NamedTuple):
@@ -103,11 +105,24 @@ def _pooled() -> int:
     return sum(size * len(buffers) for size, buffers in list(_buffers.items()))
 
 
-def scratch(lines: int, floats: int) -> np.ndarray:
-    """An uninitialised (lines or more, floats or more) array: each line begins a cache line, so threads do not meet."""
-    step = ALIGNMENT // 4
-    floats = -(-floats // step) * step
-    return empty((max(lines, -(-SMALL // (4 * floats))) if floats else lines, floats))  # what is small is not aligned
+def scratch(*sizes: tuple[int, int]) -> list[np.ndarray]:
+    """For each (lines, floats) an uninitialised array of so many lines, each of so many floats or a few more.
+
+    Each line begins a cache line, so threads do not meet. All lie in one buffer, which the next kernel takes again:
+    what is left of it in the caches is then of use, and it takes little room from what lives longer.
+    """
+    global _largest
+    steps = [-(-floats // CACHE_LINE) * CACHE_LINE for _, floats in sizes]
+    needed = 4 * sum([lines * step for (lines, _), step in zip(sizes, steps, strict=True)])
+    if needed > _largest:
+        _buffers.pop(_largest, None)
+        _largest = size_class(needed) + ALIGNMENT
+    raw, start = _first(_buffers.get(_largest, ()), IDLE) or _fresh(_largest)
+    found = []
+    for (lines, _), step in zip(sizes, steps, strict=True):
+        found.append(np.ndarray((lines, step), np.float32, raw, start))
+        start += 4 * lines * step
+    return found
 
 
 def flat(array) -> np.ndarray:

@@ -165,7 +165,7 @@ def _plan(kernel, x_shape, y_shape, taps, pads, threads, images=False):
     points, u_line, parts = v.side**2, channels * padded + LINE, _parts(count)
     columns = (SEGMENT - 1) * v.tile + v.side  # of a segment
     row = max(columns * g.channels + g.padded for g in ((xg, yg) if weight else (xg,)))
-    return v, xg, yg, count, block, u_line, [
+    scratch = [
         (parts if weight else 1, cells * channels * padded),  # partial sums of dw, or the window's cells
         (threads if weight else 1, points * u_line),  # dU or U
         (threads, points * xg.point),  # V
@@ -173,6 +173,9 @@ def _plan(kernel, x_shape, y_shape, taps, pads, threads, images=False):
         (threads, columns * v.side * LANES),  # between columns and rows of a transform
         (threads, max(v.side * row, v.tile**2 * LANES)),  # rows of pixels, or a tile of y
     ]  # fmt: skip
+    if whole:
+        scratch.append((threads, block // per_image * math.prod(y_shape[1:])))  # images of y
+    return v, xg, yg, count, block, u_line, scratch
 
 
 def workspace(kernel, x_shape, y_shape, taps, pads, threads):
@@ -204,7 +207,7 @@ def prepared(x, w, turned, pads, b, affine, y_shape, images=False):
         bias[:filters] = b
     if affine is not None:
         scale[:filters], shift[:filters] = affine
-    cells, u, *per_thread = (memory.scratch(*size) for size in scratch)
+    cells, u, *per_thread = memory.scratch(*scratch)
     u, tables = u.reshape(-1), _tables(len(per_thread[0]))
     filters_to_points(
         VARIANTS.index(v), v.side, len(w), flat(w), xg.channels, filters, turned, cells.reshape(-1), u, u_line,
@@ -244,7 +247,7 @@ def conv2d_weight_grad(x, dy, dw, *, pads):
     taps, _, channels, _ = dw.shape
     threads = numba.get_num_threads()
     v, xg, yg, count, block, u_line, scratch = _plan("weight_grad", x.shape, dy.shape, taps, pads, threads)
-    partials, u, *per_thread = (memory.scratch(*size) for size in scratch)
+    partials, u, *per_thread = memory.scratch(*scratch)
     blocks = scratch[0][0]
     weight_grad(
         VARIANTS.index(v), v.side, flat(x), xg, flat(dy), yg, count, blocks, block,

@@ -14,6 +14,26 @@ def read_logs(logs: LazyLogs) -> Logs:
     return logs if isinstance(logs, dict) else dict(logs or {})
 
 
+class LogsWhenRead(Mapping):
+    """A dict of logs that is made when somebody looks into it; it tells how things stand at that moment."""
+
+    def __init__(self, logs: LazyLogs):
+        self._logs = logs
+
+    def _read(self) -> Logs:
+        self._logs = read_logs(self._logs)
+        return self._logs
+
+    def __getitem__(self, name):
+        return self._read()[name]
+
+    def __iter__(self):
+        return iter(self._read())
+
+    def __len__(self):
+        return len(self._read())
+
+
 class Callback:
     """Subclass it and override the hooks of interest; `self.model` and `self.params` are there from the first one on.
 
@@ -26,6 +46,8 @@ class Callback:
 
     # True: batch-end logs may arrive as a function that nobody has called yet, and are not computed for this callback.
     lazy_logs = False
+    # True, as in Keras: the callback changes nothing between two batches. Its batch-end logs are a LogsWhenRead.
+    async_safe = False
 
     def __init__(self):
         self.params = None

@@ -1,9 +1,9 @@
 """CallbackList: calls a hook on every callback that has it, in order, and on no other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ..errors import ArgumentTypeError, require
-from .base import Callback, LazyLogs, Logs, read_logs
+from .base import Callback, LazyLogs, Logs, LogsWhenRead, read_logs
 from .history import History
 from .lambda_callback import LambdaCallback
 from .progress import ProgressBar
@@ -17,6 +17,10 @@ def _overrides(callback: Callback, hook: str) -> bool:
     """Whether `callback` does anything in `hook`: defined by its class, or set on the instance."""
     names = [hook, *filter(None, [_OLD_NAMES.get(hook)])]
     return any(getattr(getattr(callback, name), "__func__", None) is not getattr(Callback, name) for name in names)
+
+
+def _wants_batch_logs(callback: Callback) -> bool:
+    return getattr(callback, "wants_batch_logs", not callback.async_safe)
 
 
 def _flatten(callbacks) -> list:
@@ -90,13 +94,13 @@ class CallbackList(Callback):
     @property
     def wants_batch_logs(self) -> bool:
         """Whether anybody looks at the running means of a training batch, so that the loop has to know them."""
-        return any(getattr(c, "wants_batch_logs", True) for c in self._active["on_train_batch_end"])
+        return any(map(_wants_batch_logs, self._active["on_train_batch_end"]))
 
     @property
     def acts_on_batches(self) -> bool:
         """Whether a callback does more with training batches than show them, so that it has to see each by itself."""
         active = [*self._active["on_train_batch_begin"], *self._active["on_train_batch_end"]]
-        return any(c is not self.progress and getattr(c, "wants_batch_logs", True) for c in active)
+        return any(c is not self.progress and _wants_batch_logs(c) for c in active)
 
     def close(self) -> None:
         """Release what callbacks hold (a terminal line, a file). Safe at any time and twice: call it in a finally."""
@@ -121,7 +125,9 @@ class CallbackList(Callback):
 
     def _call_batch(self, hook: str, batch: int, logs: LazyLogs) -> None:
         for one in self._active[hook]:
-            if not one.lazy_logs:
+            if one.async_safe:
+                logs = logs if isinstance(logs, Mapping) else LogsWhenRead(logs)
+            elif not one.lazy_logs:
                 logs = read_logs(logs)  # from here on everybody shares the dict
             getattr(one, hook)(batch, logs=logs)
 

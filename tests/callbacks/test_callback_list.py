@@ -85,6 +85,35 @@ def test_batch_logs_are_computed_once_and_only_for_readers():
     assert seen[0] is seen[1]
 
 
+def test_logs_for_an_async_safe_callback_are_computed_when_it_reads_them():
+    class Safe(Callback):
+        async_safe = True
+
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append(logs["loss"] if batch == 1 else None)
+            kept.append(logs)
+
+    def logs():
+        computed.append(1)
+        return {"loss": 1.5, "accuracy": 0.5}
+
+    computed, seen, kept = [], [], []
+    listed = CallbackList([Safe(), Safe()], FakeModel())
+    assert listed.wants_batch_logs is listed.acts_on_batches is False
+    listed.on_train_batch_end(0, logs)
+    assert computed == []
+    listed.on_train_batch_end(1, logs)
+    assert computed == [1], "once for both"
+    assert seen == [None, None, 1.5, 1.5]
+    assert dict(kept[-1]) == logs()
+    assert len(kept[-1]) == 2
+    listed = CallbackList([Safe(), LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(logs))])
+    assert listed.wants_batch_logs is listed.acts_on_batches is True
+    listed.on_train_batch_end(0, logs)
+    assert seen[-1] == {"loss": 1.5, "accuracy": 0.5}
+    assert type(seen[-1]) is dict
+
+
 def test_a_class_is_told_to_be_an_instance():
     with pytest.raises(ArgumentTypeError) as caught:
         CallbackList([History])

@@ -16,6 +16,7 @@ MB = 1 << 20
 @pytest.fixture(autouse=True)
 def _fresh_pool(monkeypatch):
     monkeypatch.setattr(memory, "_buffers", {})
+    monkeypatch.setattr(memory, "_largest", 0)
 
 
 def address(array):
@@ -76,6 +77,30 @@ def test_large_arrays_are_aligned_and_contiguous():
         assert array.flags.writeable
         assert array.shape == shape
         assert array.dtype == np.float32
+
+
+def test_scratch_arrays_share_a_buffer_that_the_next_call_takes_again():
+    sizes = (3, 1000), (1, 17), (2, 0), (4, 16)
+    arrays = memory.scratch(*sizes)
+    for (lines, floats), array in zip(sizes, arrays, strict=True):
+        assert len(array) == lines
+        assert floats <= array.shape[1] < floats + 16
+        assert all(address(line) % memory.ALIGNMENT == 0 for line in array if line.size)
+    for k, array in enumerate(arrays):
+        array[:] = k
+    assert [set(array.ravel()) for array in arrays] == [{0}, {1}, set(), {3}], "none overlaps another"
+    where = address(arrays[0])
+    others = memory.scratch((5, 100))
+    others[0][:] = 7
+    assert [set(array.ravel()) for array in arrays] == [{0}, {1}, set(), {3}], "two calls at a time are apart"
+    del array, arrays
+    assert address(memory.scratch((5, 100))[0]) == where, "the largest so far serves all"
+    memory.scratch((1, MB))
+    before = memory.statistics()
+    for size in ((1, 10), (1, MB), (2, 300)):
+        memory.scratch(size)
+    assert memory.statistics() == before
+    assert memory._pooled() < 6 * MB + others[0].base.nbytes, "the smaller one has left"
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 28, 28, 32), (3, 0), ()])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from minicnn.kernels import numpy_ref
-from minicnn.kernels.numba_cpu import simd
+from minicnn.kernels.numba_cpu import memory, simd
 
 conv = importlib.import_module("minicnn.kernels.numba_cpu.conv")  # the package's `dense` is the function
 dense = importlib.import_module("minicnn.kernels.numba_cpu.dense")
@@ -208,6 +208,14 @@ class Fences:
         self.buffers.append((buffer, size))
         return buffer[256 : 256 + size].reshape(shape)
 
+    def scratch(self, *sizes):
+        return [self.empty(size) for size in sizes]
+
+    def put_up(self, monkeypatch):
+        """Around all that kernels ask the pool for: outputs and scratch memory, uninitialised = NaN."""
+        monkeypatch.setattr(memory, "empty", self.empty)
+        monkeypatch.setattr(memory, "scratch", self.scratch)
+
     def around(self, array):
         fenced = self.empty(array.shape)
         fenced[...] = array
@@ -222,7 +230,7 @@ class Fences:
 def test_nothing_outside_the_arrays_is_touched(case, monkeypatch):
     arrays, geometry = conv_case(*case)
     fences = Fences()
-    monkeypatch.setattr(conv.memory, "empty", fences.empty)  # outputs and scratch memory, uninitialised = NaN
+    fences.put_up(monkeypatch)
     for y in everything(*map(fences.around, arrays), **geometry):
         assert not np.isnan(y).any()
     assert fences.stand()
@@ -232,7 +240,7 @@ def test_nothing_outside_the_arrays_is_touched(case, monkeypatch):
 def test_nothing_outside_the_matrices_is_touched(size, monkeypatch):
     n, i, o = size
     fences = Fences()
-    monkeypatch.setattr(dense.memory, "empty", fences.empty)
+    fences.put_up(monkeypatch)
     for y in three_products(*map(fences.around, (draw(1, n, i), draw(2, i, o), draw(3, o), draw(4, n, o)))):
         assert not np.isnan(y).any()
     assert fences.stand()

@@ -1,6 +1,7 @@
 """Winograd's convolution: exact matrices, float64 accuracy, edges, repeatability, the choice between the algorithms."""
 
 import importlib
+import math
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -226,7 +227,7 @@ def test_an_image_does_not_depend_on_its_batch(case, algorithm):
 def test_nothing_outside_the_arrays_is_touched(case, monkeypatch):
     arrays, how = conv_case(*case)
     fences = Fences()
-    monkeypatch.setattr(memory, "empty", fences.empty)  # outputs and scratch memory, uninitialised = NaN
+    fences.put_up(monkeypatch)
     for y in everything(*map(fences.around, arrays), **how):
         assert not np.isnan(y).any()
     assert fences.stand()
@@ -341,7 +342,7 @@ def test_plan_and_reality_are_the_same(case, algorithm, monkeypatch):
     for name in ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"):
         original = getattr(winograd, name)
         monkeypatch.setattr(winograd, name, lambda *a, _f=original, _n=name, **k: (calls.append(_n), _f(*a, **k))[1])
-    monkeypatch.setattr(memory, "scratch", lambda *size: (floats.append(size[0] * size[1]), scratch(*size))[1])
+    monkeypatch.setattr(memory, "scratch", lambda *sizes: (floats.extend(map(math.prod, sizes)), scratch(*sizes))[1])
     for step, kernel, args in (
         (steps.forward, "conv2d", (x, w, b)),
         (steps.input_grad, "conv2d_input_grad", (dy, w, x.shape)),

@@ -163,6 +163,11 @@ def test_metrics_may_wait_but_see_every_batch_as_it_was(monkeypatch):
     steps, received = shown_to_metrics()
     assert steps == [1, 4, 4, 4], "nobody does: all but the first, which shows whether the metric fits"
     assert received == expected
+    safe = callbacks.Callback()
+    safe.async_safe, safe.on_train_batch_end = True, lambda batch, logs: batch == 1 and logs["loss"]
+    steps, received = shown_to_metrics(safe)
+    assert steps == [1, 2, 4, 4], "it reads the second batch's logs"
+    assert received == expected
     monkeypatch.setattr(loop, "PENDING", 100)  # a batch is 60 bytes
     steps, received = shown_to_metrics()
     assert steps == [1, 3, 3, 4], "too much would wait"
