@@ -18,6 +18,7 @@ import numpy as np
 SMALL = 1 << 15  # bytes; below this malloc keeps its own free lists and never returns pages
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
 CACHE_LINE = ALIGNMENT // 4  # floats
+FLOAT = np.dtype(np.float32)
 KEPT = 1 << 31  # bytes of buffers in the pool at most, lent or idle
 
 _buffers: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size; and where the first cache line starts
@@ -112,17 +113,23 @@ def scratch(*sizes: tuple[int, int]) -> list[np.ndarray]:
     what is left of it in the caches is then of use, and it takes little room from what lives longer.
     """
     global _largest
-    steps = [-(-floats // CACHE_LINE) * CACHE_LINE for _, floats in sizes]
-    needed = 4 * sum([lines * step for (lines, _), step in zip(sizes, steps, strict=True)])
+    needed, shapes = _layout(sizes)
     if needed > _largest:
         _buffers.pop(_largest, None)
-        _largest = size_class(needed) + ALIGNMENT
+        _largest = needed
     raw, start = _first(_buffers.get(_largest, ()), IDLE) or _fresh(_largest)
-    found = []
-    for (lines, _), step in zip(sizes, steps, strict=True):
-        found.append(np.ndarray((lines, step), np.float32, raw, start))
-        start += 4 * lines * step
-    return found
+    return [np.ndarray(shape, FLOAT, raw, start + first) for shape, first in shapes]
+
+
+@lru_cache(maxsize=1024)
+def _layout(sizes):
+    """The size of a buffer for such scratch arrays; each one's shape and where it begins after the first cache line."""
+    shapes, end = [], 0
+    for lines, floats in sizes:
+        step = -(-floats // CACHE_LINE) * CACHE_LINE
+        shapes.append(((lines, step), end))
+        end += 4 * lines * step
+    return size_class(end) + ALIGNMENT, shapes
 
 
 def flat(array) -> np.ndarray:

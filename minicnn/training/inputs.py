@@ -86,7 +86,7 @@ class Arrays:
         return np.argsort(words, kind="stable")
 
     def images(self, be, streams, rows):
-        return be.asarray(self.x[rows], be.dtype)
+        return be.asarray(self.x.take(rows, axis=0), be.dtype)
 
     def batches(self, be, streams, shuffle: bool, steps: int):
         """`steps` batches; rows are shuffled anew each time all have been seen."""
@@ -96,7 +96,9 @@ class Arrays:
                 order = self.rows(be, streams, shuffle, turn)
             rows = order[i * self.batch_size : (i + 1) * self.batch_size]
             w = None if self.weights is None else be.asarray(self.weights[rows])
-            yield self.images(be, streams, rows), self.y[rows], be.asarray(self.targets[rows], be.dtype), w
+            y = self.y.take(rows, axis=0)
+            t = y if self.targets is self.y else self.targets.take(rows, axis=0)
+            yield self.images(be, streams, rows), y, be.asarray(t, be.dtype), w
 
 
 class Augmented(Arrays):
