@@ -377,15 +377,15 @@ def weight_grad_alone(compiled, given, x, y_shape, w_shape, strides, pads, most,
 
 
 def packed(plan, scratch, w, flipped, b):
-    """The bias in whole vectors, the filters in panels, and room for a view per thread."""
+    """The bias in whole vectors, the filters in panels, and what else `scratch` asks for: views, ...."""
     sizes, phases = plan[:2]
     bias = np.zeros(whole_vectors(sizes.filters), np.float32)
     if b is not None:
         bias[: len(b)] = b
-    panels, *views = memory.scratch(*scratch)
+    panels, *others = memory.scratch(*scratch)
     panels = panels.reshape(-1)
     _pack(flat(w), w.shape[1], sizes, phases, panels, flipped)
-    return bias, panels, *views
+    return bias, panels, *others
 
 
 def _run(plan, scratch, x, w, flipped, b, relu, affine, y, stats=None):

@@ -39,8 +39,8 @@ from .vector import prefetch_to_write
 
 DEPTH = 256
 LINE = 16  # floats of a cache line
-ROW_BLOCK = 16 * ROWS  # rows of a task at most: packing a panel costs little against 16 tiles that use it
-PACKING = 2  # the work of packing a panel, in rows that are multiplied by it
+ROW_BLOCK = 16 * ROWS  # rows of a task at most: bringing a panel near costs little against 16 tiles that use it
+BRINGING = 2  # the work of bringing a panel near, or turning it, in rows that are multiplied by it
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 
 
@@ -150,7 +150,7 @@ def _rows_per_task(rows, panels, threads):
 
     def most_work(blocks):
         tall, short = tiles.py_func(-(-rows // blocks))
-        return -(-blocks * panels // threads) * (tall * ROWS + short * SHORT + PACKING)
+        return -(-blocks * panels // threads) * (tall * ROWS + short * SHORT + BRINGING)
 
     least = -(-rows // ROW_BLOCK)
     return -(-rows // min(range(least, least + 2 * threads), key=most_work))

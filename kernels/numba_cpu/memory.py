@@ -22,7 +22,7 @@ FLOAT = np.dtype(np.float32)
 KEPT = 1 << 31  # bytes of buffers in the pool at most, lent or idle
 
 _buffers: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size; and where the first cache line starts
-_largest = 0  # the size of the buffers for scratch memory
+_scratch: list[tuple[np.ndarray, int]] = []  # the same for scratch memory: one, or as many as are in use at once
 
 
 class Statistics(NamedTuple):
@@ -85,14 +85,7 @@ def _fresh(size: int) -> tuple[np.ndarray, int]:
     Where that is full others leave it, lent or idle, anywhere in it: a step that needs more than KEPT finds most of its
     buffers again, which it would not if the oldest left, and sizes that nobody asks for any more do not stay.
     """
-    global _asked
-    try:
-        raw = np.empty(size, np.uint8)
-    except MemoryError:
-        release()
-        raw = np.empty(size, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    _asked = Statistics(_asked.fresh + 1, _asked.fresh_bytes + size)
+    raw, start = _allocated(size)
     if size <= KEPT:
         while _pooled() + size > KEPT:
             several = [buffers for buffers in list(_buffers.values()) if buffers]
@@ -100,6 +93,22 @@ def _fresh(size: int) -> tuple[np.ndarray, int]:
             buffers.pop(_asked.fresh // len(several) % len(buffers))
         _buffers.setdefault(size, []).append((raw, start))
     return raw, start
+
+
+def _allocated(size: int) -> tuple[np.ndarray, int]:
+    """So many bytes from the operating system, and where their first cache line starts."""
+    global _asked
+    try:
+        raw = np.empty(size, np.uint8)
+    except MemoryError:
+        release()
+        raw = np.empty(size, np.uint8)
+    _asked = Statistics(_asked.fresh + 1, _asked.fresh_bytes + size)
+    return raw, -raw.ctypes.data % ALIGNMENT
+
+
+def _drop(buffers, found) -> None:
+    buffers[:] = [kept for kept in buffers if kept[0] is not found[0]]
 
 
 def _pooled() -> int:
@@ -112,24 +121,26 @@ def scratch(*sizes: tuple[int, int]) -> list[np.ndarray]:
     Each line begins a cache line, so threads do not meet. All lie in one buffer, which the next kernel takes again:
     what is left of it in the caches is then of use, and it takes little room from what lives longer.
     """
-    global _largest
-    needed, shapes = _layout(sizes)
-    if needed > _largest:
-        _buffers.pop(_largest, None)
-        _largest = needed
-    raw, start = _first(_buffers.get(_largest, ()), IDLE) or _fresh(_largest)
-    return [np.ndarray(shape, FLOAT, raw, start + first) for shape, first in shapes]
+    needed, layout = _layout(sizes)
+    found = _first(_scratch, IDLE)
+    if found is None or found[0].size < needed:
+        if found:
+            _drop(_scratch, found)
+        found = _allocated(needed)
+        _scratch.append(found)
+    raw, start = found
+    return [np.ndarray(shape, FLOAT, raw, start + first) for shape, first in layout]
 
 
 @lru_cache(maxsize=1024)
-def _layout(sizes):
-    """The size of a buffer for such scratch arrays; each one's shape and where it begins after the first cache line."""
+def _layout(sizes) -> tuple[int, tuple]:
+    """Bytes of a buffer for such scratch arrays; each one's shape, and where it begins after the buffer's first line."""
     shapes, end = [], 0
     for lines, floats in sizes:
         step = -(-floats // CACHE_LINE) * CACHE_LINE
         shapes.append(((lines, step), end))
         end += 4 * lines * step
-    return size_class(end) + ALIGNMENT, shapes
+    return size_class(end) + ALIGNMENT, tuple(shapes)
 
 
 def flat(array) -> np.ndarray:
@@ -146,6 +157,6 @@ def statistics() -> Statistics:
 
 def release() -> None:
     """Give every idle buffer back to the operating system."""
-    for buffers in list(_buffers.values()):
+    for buffers in [_scratch, *_buffers.values()]:
         while found := _first(buffers, IDLE):
-            buffers[:] = [kept for kept in buffers if kept[0] is not found[0]]
+            _drop(buffers, found)

@@ -26,12 +26,12 @@ window turned by 180 degrees and C and O exchanged. Weight gradient, with E = A 
 
 The loops are in winograd_loops.py; here is what they are told. Why they are fast:
 
-Channels are contiguous, so a transform (transforms.py) works on whole vectors of them and never
-shuffles; patches side by side share the columns that they overlap in (`_spread`). The points of a block's tiles lie as
-matrices, one piece of memory for each point, so the products (`product_kernel`) run at 98 % of the multipliers' speed.
-A block is so many tiles, from several images if these are small, that little is left over in the micro-kernel's rows
+Channels are contiguous, so a transform (transforms.py) works on whole vectors of them and never shuffles; patches side
+by side share the columns that they overlap in (`_spread` there). The points of a block's tiles lie as matrices, one
+piece of memory for each point, so the products (`product_kernel` in simd.py) run at 98 % of the multipliers' speed. A
+block is so many tiles, from several images if these are small, that little is left over in the micro-kernel's rows
 (`_block`); its V and M lie in a usual L2 cache of 1 MB, and so does U or the part of it that the next products need.
-While the products run, the next block's patches are fetched from memory (`_prefetch_tiles`).
+While the products run, the next block's patches are fetched from memory (`_prefetch_tiles` there).
 
 There are several variants for a window: tiles of 3x3, 4x4, 5x5 and 7x7 outputs for 3x3 windows, from 25, 36, 49 and 81
 points, and of 4x4 to 7x7 for 5x5 windows. `variant` takes the one that needs fewer products for the image, which

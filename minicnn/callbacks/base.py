@@ -3,8 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..errors import MinicnnError, require
+
 Logs = dict[str, Any]
 LazyLogs = Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
+_GONE = object()  # logs that nobody has read in time
 
 
 def read_logs(logs: LazyLogs) -> Logs:
@@ -15,14 +18,24 @@ def read_logs(logs: LazyLogs) -> Logs:
 
 
 class LogsWhenRead(Mapping):
-    """A dict of logs that is made when somebody looks into it; it tells how things stand at that moment."""
+    """Logs of a batch, computed when somebody first looks into them, which has to be before its hook returns.
+
+    Differs from Keras, where they are always computed, in a thread: they are read-only; dict(logs) makes a dict.
+    """
 
     def __init__(self, logs: LazyLogs):
         self._logs = logs
 
     def _read(self) -> Logs:
+        expected, fix = "to be read inside the hook", "dict(logs) there keeps them"
+        require(self._logs is not _GONE, "logs", expected, "a look at a later batch", fix, error=MinicnnError)
         self._logs = read_logs(self._logs)
         return self._logs
+
+    def end(self) -> None:
+        """From now on only what has been read can be read."""
+        if not isinstance(self._logs, dict):
+            self._logs = _GONE
 
     def __getitem__(self, name):
         return self._read()[name]
@@ -46,7 +59,7 @@ class Callback:
 
     # True: batch-end logs may arrive as a function that nobody has called yet, and are not computed for this callback.
     lazy_logs = False
-    # True, as in Keras: the callback changes nothing between two batches. Its batch-end logs are a LogsWhenRead.
+    # True, Keras's name: the callback changes nothing between two batches. Its batch-end logs are a LogsWhenRead.
     async_safe = False
 
     def __init__(self):

@@ -130,6 +130,8 @@ class CallbackList(Callback):
             elif not one.lazy_logs:
                 logs = read_logs(logs)  # from here on everybody shares the dict
             getattr(one, hook)(batch, logs=logs)
+        if isinstance(logs, LogsWhenRead):
+            logs.end()
 
     def on_train_begin(self, logs=None):
         self._call("on_train_begin", logs=logs)

@@ -58,8 +58,8 @@ class Flow:
 
     def batch(self, be, rows: np.ndarray, seed: int, step: int):
         """(x, y) of these rows as step `step` of a training with `seed` sees them; x on `be`, y None without labels."""
-        x = self.image_data_generator.augment(be, self.x.take(rows, axis=0), seed, step)
-        return x, None if self.y is None else self.y.take(rows, axis=0)
+        x = self.image_data_generator.augment(be, self.x[rows], seed, step)
+        return x, None if self.y is None else self.y[rows]
 
     def __getitem__(self, index: int):
         """Batch `index` of the present epoch: x, or (x, y), or (x, y, sample_weight); x float32."""

@@ -1,7 +1,7 @@
 """What fit and evaluate are fed: arrays, an augmenting flow, or any iterable of batches, behind one interface.
 
 A source yields batches (x, y, t, w): x on the backend, y as the user gave it (for metrics), t the loss's targets on the
-backend, w sample weights on the backend or None.
+backend, w sample weights on the backend or None. y and t may be one array: nobody writes to either.
 """
 
 import itertools
@@ -86,7 +86,7 @@ class Arrays:
         return np.argsort(words, kind="stable")
 
     def images(self, be, streams, rows):
-        return be.asarray(self.x.take(rows, axis=0), be.dtype)
+        return be.asarray(self.x[rows], be.dtype)
 
     def batches(self, be, streams, shuffle: bool, steps: int):
         """`steps` batches; rows are shuffled anew each time all have been seen."""
@@ -96,8 +96,8 @@ class Arrays:
                 order = self.rows(be, streams, shuffle, turn)
             rows = order[i * self.batch_size : (i + 1) * self.batch_size]
             w = None if self.weights is None else be.asarray(self.weights[rows])
-            y = self.y.take(rows, axis=0)
-            t = y if self.targets is self.y else self.targets.take(rows, axis=0)
+            y = self.y[rows]
+            t = y if self.targets is self.y else self.targets[rows]
             yield self.images(be, streams, rows), y, be.asarray(t, be.dtype), w
 
 

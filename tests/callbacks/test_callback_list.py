@@ -1,7 +1,7 @@
 import pytest
 
 from minicnn.callbacks import Callback, CallbackList, History, LambdaCallback, ProgressBar
-from minicnn.errors import ArgumentTypeError
+from minicnn.errors import ArgumentTypeError, MinicnnError
 
 from .fake_model import FakeModel, play
 
@@ -105,8 +105,13 @@ def test_logs_for_an_async_safe_callback_are_computed_when_it_reads_them():
     listed.on_train_batch_end(1, logs)
     assert computed == [1], "once for both"
     assert seen == [None, None, 1.5, 1.5]
-    assert dict(kept[-1]) == logs()
+    assert dict(kept[-1]) == logs(), "what has been read stays"
     assert len(kept[-1]) == 2
+    with pytest.raises(MinicnnError) as caught:
+        kept[0].get("loss")
+    assert str(caught.value) == (
+        "logs: expected to be read inside the hook, received a look at a later batch; dict(logs) there keeps them"
+    )
     listed = CallbackList([Safe(), LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(logs))])
     assert listed.wants_batch_logs is listed.acts_on_batches is True
     listed.on_train_batch_end(0, logs)

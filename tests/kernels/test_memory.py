@@ -16,7 +16,7 @@ MB = 1 << 20
 @pytest.fixture(autouse=True)
 def _fresh_pool(monkeypatch):
     monkeypatch.setattr(memory, "_buffers", {})
-    monkeypatch.setattr(memory, "_largest", 0)
+    monkeypatch.setattr(memory, "_scratch", [])
 
 
 def address(array):
@@ -93,14 +93,24 @@ def test_scratch_arrays_share_a_buffer_that_the_next_call_takes_again():
     others = memory.scratch((5, 100))
     others[0][:] = 7
     assert [set(array.ravel()) for array in arrays] == [{0}, {1}, set(), {3}], "two calls at a time are apart"
+    assert len(memory._scratch) == 2
     del array, arrays
-    assert address(memory.scratch((5, 100))[0]) == where, "the largest so far serves all"
+    assert address(memory.scratch((5, 100))[0]) == where, "the next call takes the first idle one, where it is enough"
     memory.scratch((1, MB))
     before = memory.statistics()
     for size in ((1, 10), (1, MB), (2, 300)):
         memory.scratch(size)
-    assert memory.statistics() == before
-    assert memory._pooled() < 6 * MB + others[0].base.nbytes, "the smaller one has left"
+    assert memory.statistics() == before, "the largest so far serves all"
+    assert len(memory._scratch) == 2, "and has replaced the smaller one"
+    memory.release()
+    assert [raw is others[0].base for raw, _ in memory._scratch] == [True], "idle ones go"
+
+
+def test_a_request_that_cannot_be_met_changes_nothing_for_the_next():
+    with pytest.raises(MemoryError):
+        memory.scratch((1 << 20, 1 << 28))
+    assert memory.scratch((2, 1000))[0].shape == (2, 1008)
+    assert sum(raw.size for raw, _ in memory._scratch) < MB
 
 
 @pytest.mark.parametrize("shape", [(0,), (0, 28, 28, 32), (3, 0), ()])
@@ -194,11 +204,12 @@ def test_threads_do_not_share_living_buffers():
     def work(mark):
         for k in range(300):
             arrays = [memory.empty((20_000 + 100 * (k % 7),)) for _ in range(3)]
+            arrays += memory.scratch((mark, 300 + 50 * (k % 11)), (1, 20 * k))
             for array in arrays:
                 array[:] = mark
             clashes.extend(1 for array in arrays if not (array == mark).all())
 
-    threads = [threading.Thread(target=work, args=(mark,)) for mark in range(4)]
+    threads = [threading.Thread(target=work, args=(mark,)) for mark in range(1, 5)]
     for thread in threads:
         thread.start()
     for thread in threads:
