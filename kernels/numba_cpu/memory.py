@@ -134,7 +134,7 @@ def scratch(*sizes: tuple[int, int]) -> list[np.ndarray]:
 
 @lru_cache(maxsize=1024)
 def _layout(sizes) -> tuple[int, tuple]:
-    """Bytes of a buffer for such scratch arrays; each one's shape, and where it begins after the buffer's first line."""
+    """Bytes of a buffer for such scratch arrays; the shape of each, and where it begins from its first line on."""
     shapes, end = [], 0
     for lines, floats in sizes:
         step = -(-floats // CACHE_LINE) * CACHE_LINE
