@@ -328,6 +328,28 @@ def test_a_step_that_cannot_be_recorded_runs_from_python_and_says_so(gpu, rng, n
     same(graph, trained(gpu(), x, y, loss=reads, by_host=True))
 
 
+def test_an_async_safe_callback_reads_what_the_host_would_tell_it(gpu, rng, notes):
+    x, y = images(rng)
+
+    class Second(callbacks.Callback):
+        async_safe = True
+
+        def on_train_batch_end(self, batch, logs=None):
+            if batch == 1:
+                seen.append(dict(logs))
+
+    seen, results = [], []
+    for check in ("epoch", "step"):
+        model = network(gpu(), nan_check=check)
+        model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
+        results.append((model, model.fit(flow(x, y), epochs=2, verbose=0, callbacks=[Second()]).history))
+        if check == "epoch":
+            assert notes() == [], "the device runs the steps by itself"
+    same(*results)
+    assert seen[:2] == [pytest.approx(logs) for logs in seen[2:]]
+    assert set(seen[0]) == {"accuracy", "loss"}
+
+
 def test_the_progress_bar_reads_when_it_draws(gpu, rng, notes, capsys):
     x, y = images(rng)
     model = network(gpu())
