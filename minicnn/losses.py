@@ -102,8 +102,10 @@ class CategoricalCrossentropy(Loss):
         if self.label_smoothing:
             t = t * (1 - self.label_smoothing) + self.label_smoothing / t.shape[-1]
         if logits or self.from_logits:
+            if y.ndim == 2:
+                return softmax_cross_entropy(y, t)
             flat = softmax_cross_entropy(reshape(y, shape=(-1, y.shape[-1])), t.reshape(-1, t.shape[-1]))
-            return flat if y.ndim == 2 else reshape(flat, shape=y.shape[:-1])
+            return reshape(flat, shape=y.shape[:-1])
         p = A.clip(y / A.total(y, axis=-1, keepdims=True), low=EPSILON, high=1 - EPSILON)
         return -A.total(A.multiply(A.log(p), t), axis=-1)
 

@@ -330,8 +330,8 @@ def integers(strides, pads):
 
 
 def output_shape(x_shape, w_shape, strides, pads):
-    size = ((x_shape[a + 1] + sum(pads[a]) - w_shape[a]) // strides[a] + 1 for a in (0, 1))
-    return (x_shape[0], *size, w_shape[3])
+    (n, h, w, _), (kh, kw, _, filters), ((top, bottom), (left, right)) = x_shape, w_shape, pads
+    return n, (h + top + bottom - kh) // strides[0] + 1, (w + left + right - kw) // strides[1] + 1, filters
 
 
 def _plan(kernel, x_shape, y_shape, window, strides, pads, threads, shares):

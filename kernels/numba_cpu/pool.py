@@ -171,8 +171,9 @@ def pool_2x2(x, norm, rate, key):
 
 def dropping(rate, key):
     """Whether anything is dropped, the threshold of its words, the factor of what is not, and the words' state."""
-    words = state(key) if rate else (np.uint64(0),) * 4
-    return rate > 0, np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate)), *words
+    if not rate:
+        return pool2x2.NO_DROPOUT
+    return True, np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate)), *state(key)
 
 
 def max_pool(x, *, window, strides, pads, rate=0.0, key=None):

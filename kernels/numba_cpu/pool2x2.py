@@ -43,7 +43,7 @@ class Pooling(NamedTuple):
 
 
 NO_POOLING = Pooling(np.zeros(0, np.uint8), np.zeros(0, np.float32), np.zeros(0, np.float32))
-NO_DROPOUT = False, np.uint64(0), np.float32(1), *(np.uint64(0),) * 4  # as `pool.dropping` makes it for rate 0
+NO_DROPOUT = False, np.uint64(0), np.float32(1), *(np.uint64(0),) * 4  # what `pool.dropping` returns for rate 0
 
 
 class Scatter(NamedTuple):

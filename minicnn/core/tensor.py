@@ -92,8 +92,9 @@ class Tensor:
         if dy is None:
             require(self.data.size == 1, "backward", "a scalar, or the argument dy", f"shape {self.shape}")
             dy = self.be.xp.ones_like(self.data)
-        dy = self.be.asarray(dy, self.be.dtype)
-        require(dy.shape == self.shape, "backward", f"dy of shape {self.shape}", dy.shape)
+        else:
+            dy = self.be.asarray(dy, self.be.dtype)
+            require(dy.shape == self.shape, "backward", f"dy of shape {self.shape}", dy.shape)
         expected = "a tensor made by ops from one with requires_grad=True"
         require(self.requires_grad, "backward", expected, "one without a tape", error=MinicnnError)
         if self.node is None:

@@ -8,9 +8,8 @@ Pads = tuple[Pair, Pair]  # ((top, bottom), (left, right))
 
 def output_size(where: str, size: Pair, window: Pair, strides: Pair, pads: Pads) -> Pair:
     """floor((n + before + after - k) / s) + 1 along each axis.  Raises ShapeError where no window fits."""
-    out = tuple(
-        (n + sum(pad) - k) // s + 1 for n, k, s, pad in zip(size, window, strides, pads, strict=True)
-    )  # fmt: skip
+    (h, w), (kh, kw), (sh, sw), ((top, bottom), (left, right)) = size, window, strides, pads
+    out = (h + top + bottom - kh) // sh + 1, (w + left + right - kw) // sw + 1
     require(
         min(out) > 0, where, f"an image of at least the window's {window[0]} x {window[1]} px",
         f"{size[0]} x {size[1]} px", 'use padding="same" or a smaller window',

@@ -36,22 +36,19 @@ class Block:
     """A convolution, zeros around its images, its ReLU, and what follows of batch norm, pooling and dropout."""
 
     def __init__(self, layers, zeros, conv, norm, pool, dropout):
-        self.layers, self.conv, self.norm, self.pool, self.dropout = layers, conv, norm, pool, dropout
-        self.pads = all_pads(zeros, conv)
+        self.layers, self.norm, self.dropout, self.alone = layers, norm, dropout, not (norm or pool)
+        self.weights = conv.kernel, conv.bias, *((norm.gamma, norm.beta) if norm else (None, None))
+        self.how = {"strides": conv.strides, "pads": all_pads(zeros, conv), "algorithm": conv.algorithm}
+        if not self.alone:
+            self.how |= {"axis": 1 if norm and norm.axis in ROWS else -1, "eps": norm.epsilon if norm else None,
+                         "pool": pooling(pool) if pool else None, "rate": dropout.rate if dropout else 0.0}  # fmt: skip
 
     def call(self, x: Tensor) -> Tensor:
-        conv, norm, pool, dropout = self.conv, self.norm, self.pool, self.dropout
-        how = {"strides": conv.strides, "pads": self.pads, "algorithm": conv.algorithm}
-        if not (norm or pool):
-            return conv2d(x, conv.kernel, conv.bias, **how, relu=True)
-        y, *stats = conv_block(
-            x, conv.kernel, conv.bias, *((norm.gamma, norm.beta) if norm else (None, None)),
-            **how, eps=norm.epsilon if norm else None, axis=1 if norm and norm.axis in ROWS else -1,
-            pool=pooling(pool) if pool else None,
-            rate=dropout.rate if dropout else 0.0, key=dropout.key() if dropout else None,
-        )  # fmt: skip
-        if norm:
-            norm.batch_stats = stats
+        if self.alone:
+            return conv2d(x, *self.weights[:2], **self.how, relu=True)
+        y, *stats = conv_block(x, *self.weights, **self.how, key=self.dropout.key() if self.dropout else None)
+        if self.norm:
+            self.norm.batch_stats = stats
         return y
 
 
