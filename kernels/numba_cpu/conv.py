@@ -36,7 +36,7 @@ from .activation import sum_blocks
 from .dense import affine_vectors, scale_and_shift
 from .jit import inner, outer
 from .library import load
-from .memory import flat
+from .memory import OWN, flat
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .plan import choose
 from .simd import ROWS, copy_floats, pack, sweep, whole_vectors
@@ -335,22 +335,22 @@ def output_shape(x_shape, w_shape, strides, pads):
 
 
 def _plan(kernel, x_shape, y_shape, window, strides, pads, threads, shares):
-    """The kernel's plan for at least so many shares of work, and the (lines, floats) of its scratch memory."""
+    """The kernel's plan for at least so many shares of work, and the sizes of its scratch memory."""
     if kernel == "weight_grad":
         plan = weight_grad_plan(x_shape[1:], y_shape[1:], window, strides, pads)
         sizes, at, _, view, panels = plan
         blocks = min(x_shape[0] * sizes.bands, BLOCKS)
-        return plan, [(1, blocks * len(at) * whole_vectors(y_shape[3])), (threads, view), (threads, panels)]
+        return plan, [(1, blocks * len(at) * whole_vectors(y_shape[3])), (threads, view, OWN), (threads, panels, OWN)]
     least = least_bands(x_shape[0], shares)
     if kernel == "forward":
         plan = forward_plan(x_shape[1:], y_shape[1:], window, strides, pads, least)
     else:
         plan = _input_grad_plan(y_shape[1:], x_shape[1:], window, strides, pads, least)
-    return plan, [(1, plan[4]), (threads, plan[5])]
+    return plan, [(1, plan[4]), (threads, plan[5], OWN)]
 
 
 def workspace(kernel, x_shape, y_shape, window, strides, pads, threads):
-    """The (lines, floats) of all scratch arrays of a kernel."""
+    """The sizes of all scratch arrays of a kernel, as `memory.scratch` takes them."""
     return _plan(kernel, tuple(x_shape), tuple(y_shape), window, strides, pads, threads, threads)[1]
 
 
@@ -365,7 +365,7 @@ def weight_grad_alone(compiled, given, x, y_shape, w_shape, strides, pads, most,
     units, zeros = len(x) * sizes.bands, np.zeros(whole_vectors(filters), np.float32)
     blocks = min(units, BLOCKS)
     parts = -(-threads // blocks)
-    room = (threads, view), (threads, panels), (threads, sizes.band * sizes.y_width * filters)
+    room = (threads, view, OWN), (threads, panels, OWN), (threads, sizes.band * sizes.y_width * filters, OWN)
     partials, *room = memory.scratch((1, blocks * len(at) * len(zeros)), *room)
     partials, totals = partials.reshape(-1), memory.empty((blocks * parts, filters))
     compiled(

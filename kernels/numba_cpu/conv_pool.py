@@ -28,6 +28,7 @@ from . import conv, memory, pool2x2, winograd
 from .conv import integers, output_shape
 from .dense import affine_vectors
 from .jit import inner
+from .memory import OWN
 from .moments import NO_SUMS
 from .plan import choose
 from .pool import dropping, max_pool, max_pool_grad
@@ -98,7 +99,7 @@ def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
     least = conv.least_bands(len(x), threads)
     plan = conv.forward_plan(x.shape[1:], shape[1:], w.shape[:2], strides, pads, least, 2)
     sizes, phases, reads, writes, floats, view = plan
-    scratch = (1, floats), (threads, view), (threads, sizes.band * sizes.y_width * sizes.filters)
+    scratch = (1, floats), (threads, view, OWN), (threads, sizes.band * sizes.y_width * sizes.filters, OWN)
     bias, panels, views, outputs = conv.packed(plan, scratch, w, False, b)
     _bands(
         flat(x), len(x), bias, ZERO if relu else NO_FLOOR, *affine_vectors(affine), y, pooling, sizes, phases,

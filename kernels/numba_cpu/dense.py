@@ -33,6 +33,7 @@ import numpy as np
 
 from . import memory
 from .jit import inner
+from .memory import OWN
 from .simd import LANES, ROWS, SHORT, WIDTH, narrow, pack, short_asking, tiles, whole_vectors, wide_asking
 from .tasks import parallel, parallel_for
 from .vector import prefetch_to_write
@@ -177,7 +178,7 @@ def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, affine=None
         seed[:filters] = bias
     a, b = (memory.flat(array) for array in (a, b))  # another type would recompile
     tables = _tables(row_block, a_row, filters, k_step, o_step, deepest)
-    panels, sums = memory.scratch((threads, DEPTH * WIDTH), (threads, ROW_BLOCK * WIDTH))
+    panels, sums = memory.scratch((threads, DEPTH * WIDTH, OWN), (threads, ROW_BLOCK * WIDTH, OWN))
     _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, seed, floor, *affine_vectors(affine),
              y.reshape(-1), rows, filters, row_block, tables, panels, sums)  # fmt: skip
     return y

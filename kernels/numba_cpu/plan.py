@@ -94,6 +94,6 @@ def plan_conv2d(x_shape, w_shape, strides, pads, algorithm="auto") -> ConvPlan:
         else:
             products, tile = n * y_shape[1] * y_shape[2] * kh * kw, f"{ROWS} x {WIDTH} sums"
             memory = conv.workspace(kernel, x_shape, y_shape, (kh, kw), strides, pads, threads)
-        floats = sum(lines * length for lines, length in memory)
+        floats = sum(lines * length for lines, length, *_ in memory)
         steps.append(Step(chosen, tile, 4 * floats, 2 * products * channels * filters))
     return ConvPlan(*steps)

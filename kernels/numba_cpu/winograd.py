@@ -79,7 +79,7 @@ import numpy as np
 
 from . import memory
 from .activation import sum_blocks
-from .memory import flat
+from .memory import OWN, flat
 from .moments import NO_SUMS, merge, sums_table
 from .pool2x2 import NO_DROPOUT, NO_POOLING
 from .simd import LANES, ROWS, SHORT, WIDTH, tiles, whole_vectors
@@ -149,7 +149,7 @@ def _parts(count):
 def _plan(kernel, x_shape, y_shape, taps, pads, threads, images=False):
     """The variant, the grids, numbers of tiles in all and in a block, floats from point to point in U, the scratch.
 
-    For the input gradient, x_shape is that of dy and y_shape that of dx. Scratch sizes are (lines, floats).
+    For the input gradient, x_shape is that of dy and y_shape that of dx. Scratch sizes are those of `memory.scratch`.
     images: a block of odd tiles is whole images, if one fits.
     """
     weight, cells, channels, padded = kernel == "weight_grad", taps * taps, x_shape[3], whole_vectors(y_shape[3])
@@ -167,19 +167,19 @@ def _plan(kernel, x_shape, y_shape, taps, pads, threads, images=False):
     row = max(columns * g.channels + g.padded for g in ((xg, yg) if weight else (xg,)))
     scratch = [
         (parts if weight else 1, cells * channels * padded),  # partial sums of dw, or the window's cells
-        (threads if weight else 1, points * u_line),  # dU or U
-        (threads, points * xg.point),  # V
-        (threads, points * yg.point),  # M or E
-        (threads, columns * v.side * LANES),  # between columns and rows of a transform
-        (threads, max(v.side * row, v.tile**2 * LANES)),  # rows of pixels, or a tile of y
+        (threads, points * u_line, OWN) if weight else (1, points * u_line),  # dU or U
+        (threads, points * xg.point, OWN),  # V
+        (threads, points * yg.point, OWN),  # M or E
+        (threads, columns * v.side * LANES, OWN),  # between columns and rows of a transform
+        (threads, max(v.side * row, v.tile**2 * LANES), OWN),  # rows of pixels, or a tile of y
     ]  # fmt: skip
     if whole:
-        scratch.append((threads, block // per_image * math.prod(y_shape[1:])))  # images of y
+        scratch.append((threads, block // per_image * math.prod(y_shape[1:]), OWN))  # images of y
     return v, xg, yg, count, block, u_line, scratch
 
 
 def workspace(kernel, x_shape, y_shape, taps, pads, threads):
-    """The (lines, floats) of all scratch arrays of a kernel."""
+    """The sizes of all scratch arrays of a kernel, as `memory.scratch` takes them."""
     shapes = (y_shape, x_shape) if kernel == "input_grad" else (x_shape, y_shape)
     return _plan(kernel, *shapes, taps, pads, threads)[-1]
 

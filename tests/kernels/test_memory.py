@@ -17,6 +17,7 @@ MB = 1 << 20
 def _fresh_pool(monkeypatch):
     monkeypatch.setattr(memory, "_buffers", {})
     monkeypatch.setattr(memory, "_scratch", [])
+    monkeypatch.setattr(memory, "_room", 0)
 
 
 def address(array):
@@ -104,6 +105,31 @@ def test_scratch_arrays_share_a_buffer_that_the_next_call_takes_again():
     assert len(memory._scratch) == 2, "and has replaced the smaller one"
     memory.release()
     assert [raw is others[0].base for raw, _ in memory._scratch] == [True], "idle ones go"
+
+
+def test_a_threads_own_lines_lie_in_the_same_place_for_every_kernel():
+    o = memory.OWN
+    memory.scratch((3, 2000, o), (3, 500, o))  # the largest so far: from here on nothing moves
+    place, fresh = address(memory.scratch((3, 10, o))[0]), memory.statistics().fresh
+    rooms = []
+    for sizes in (((3, 2000, o), (3, 500, o)), ((1, 700), (3, 1000, o), (8, 40), (3, 0, o), (3, 17, o))):
+        arrays = memory.scratch(*sizes)
+        for k, ((lines, floats, *_), array) in enumerate(zip(sizes, arrays, strict=True)):
+            assert len(array) == lines
+            assert array.shape[1] >= floats
+            assert array.flags.c_contiguous, "what compiled functions take"
+            array[:, :floats] = k
+        for k, ((_, floats, *_), array) in enumerate(zip(sizes, arrays, strict=True)):
+            assert (array[:, :floats] == k).all(), "none overlaps another"
+        mine = [(a, floats) for a, (_, floats, *own) in zip(arrays, sizes, strict=True) if own and floats]
+        (first, _), (last, length) = mine[0], mine[-1]
+        assert address(first) == place
+        rooms.append([address(line) for line in first])
+        ends = [address(line) + 4 * length for line in last]
+        assert all(end <= start for end, start in zip(ends[:-1], rooms[-1][1:], strict=True)), "threads are apart"
+        del arrays, array, mine, first, last
+    assert rooms[0] == rooms[1]
+    assert memory.statistics().fresh <= fresh + 1, "what is shared may need one larger buffer"
 
 
 def test_a_request_that_cannot_be_met_changes_nothing_for_the_next():

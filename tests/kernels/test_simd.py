@@ -209,7 +209,7 @@ class Fences:
         return buffer[256 : 256 + size].reshape(shape)
 
     def scratch(self, *sizes):
-        return [self.empty(size) for size in sizes]
+        return [self.empty(size[:2]) for size in sizes]
 
     def put_up(self, monkeypatch):
         """Around all that kernels ask the pool for: outputs and scratch memory, uninitialised = NaN."""
