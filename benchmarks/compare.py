@@ -46,6 +46,7 @@ AGREEMENT_STEPS, AGREEMENT_RATE = 6, 1e-5
 EXTRA = 15  # batches of an epoch beyond the timed ones: warm-up, and what Keras's queues make ahead
 PAUSE = 0.25  # s between contestants: thread pools spin for a while after their last work
 SLOW = 1.15  # a contestant's way to augment that takes so much longer than its best one is sampled once only
+FAR, FEW = 1.5, 3  # who takes FAR times as long as the fastest peer is sampled FEW times: more rounds for the others
 
 
 def arguments():
@@ -53,7 +54,7 @@ def arguments():
     add = parser.add_argument
     add("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     add("--peers", nargs="+", choices=PEERS, default=list(DEFAULT))
-    add("--rounds", type=int, default=6, help="samples per contestant (6)")
+    add("--rounds", type=int, default=12, help=f"samples per contestant (12; {FEW} of who is far behind)")
     add("--steps", type=int, help=f"least steps per sample ({', '.join(f'{name} {n}' for name, n in STEPS.items())})")
     add("--quick", action="store_true", help="a rehearsal: 2 rounds of 5 steps, one start")
     add("--tolerance", type=float, default=0.001, help="relative, of the agreement's losses (.001)")
@@ -131,7 +132,7 @@ class Contest:
         for number in range(-1, count):
             for name, peer in list(self.peers.items()):
                 for measure, how in jobs(peer).items():
-                    if number > 0 and self.hopeless(name, measure):
+                    if self.enough(name, measure):
                         continue
                     with self.guard(name):
                         if name not in self.peers:
@@ -153,13 +154,22 @@ class Contest:
         pace = self.pace.get((name, measure))
         return least if pace is None else min(max(least, round(SAMPLE / pace)), MOST * least)
 
-    def hopeless(self, name: str, measure: str) -> bool:
-        """A way to augment that is slower than this contestant's best; the documented script always counts."""
-        if not measure.startswith("train:") or (name, measure) == (report.DOCUMENTED, "train:generator"):
+    def enough(self, name: str, measure: str) -> bool:
+        """Whether it is too slow to decide a ratio: beside its own best way to augment, or beside the fastest peer.
+
+        Our samples and those of the documented script always count.
+        """
+        mine = self.samples[name].get(measure)
+        if name in OURS or not mine or (name, measure) == (report.DOCUMENTED, "train:generator"):
             return False
-        mine = self.samples[name]
-        best = min(min(values) for key, values in mine.items() if key.startswith("train:"))
-        return min(mine.get(measure, [0.0])) > SLOW * best
+        way = len("train:") if measure.startswith("train:") else None  # all ways to augment are one contest
+        best = {
+            peer: min(min(values) for key, values in measures.items() if key[:way] == measure[:way])
+            for peer, measures in self.samples.items()
+            if peer not in OURS and any(key[:way] == measure[:way] for key in measures)
+        }
+        behind = min(mine) / best[name], min(mine) / min(best.values())
+        return behind[0] > SLOW or (len(mine) >= FEW and behind[1] > FAR)
 
     def close(self) -> None:
         for peer in self.peers.values():
@@ -188,7 +198,7 @@ def measure(name: str, options, folder: Path) -> dict:
     python, began, steps = executables(options.python), time.perf_counter(), options.steps or STEPS[name]
     print(f"\nnetwork {name}, {recipe.name}, batch {recipe.batch_size}", flush=True)
     contest = Contest(options.peers, python, problem(folder, recipe, steps))
-    few = max(options.rounds // 2, 1)
+    few = max(options.rounds // 3, 1)
     sizes = PREDICT_BATCHES if name == "A" else PREDICT_BATCHES[:1]
     try:
         contest.rounds("train", options.rounds, lambda peer: {"train": {"steps": steps}})

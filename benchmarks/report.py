@@ -147,7 +147,8 @@ def markdown(result: dict) -> str:
     parts = [
         f"Written by `benchmarks/compare.py` on {result['date'][:10]}, commit {result['commit']}: {about['cpu']}, "
         f"{about['cores']} cores, {', '.join(f'{k} {v}' for k, v in sorted(versions.items()))}. Medians of interleaved "
-        f"rounds ({result['options']['rounds']}; steps per sample, at least: {sizes}); ratios: peer / minicnn.",
+        f"rounds ({result['options']['rounds']}; steps per sample, at least: {sizes}; fewer for who is far behind: see "
+        "benchmarks/README.md); ratios: peer / minicnn.",
         targets([Line(**line) for line in result["lines"]]),
     ]
     if not result["idle"]:

@@ -171,6 +171,23 @@ def test_samples_take_everyone_as_long(programs):
     assert [contest.steps(name, "train", 12) for name in ("fast", "slow", "tiny")] == [30, 12, 48]
 
 
+def test_who_decides_no_ratio_is_sampled_less(programs):
+    contest = programs.compare.Contest([], {}, {})
+    contest.samples = {
+        "minicnn": {"train": [9.0] * 3, "predict:200": [9.0] * 3},
+        "keras-tensorflow": {"train": [1.4] * 3, "train:generator": [2.0] * 3, "train:layers": [1.2]},
+        "keras-jax": {"train": [2.0, 1.6, 1.7], "train:generator": [1.6], "train:layers": [2.0], "predict:1000": [1.0]},
+        "torch": {"train": [1.2, 1.0, 1.1], "train:grid_sample": [1.0], "predict:200": [1.0]},
+    }
+    enough = {(name, key) for name, own in contest.samples.items() for key in own if contest.enough(name, key)}
+    assert enough == {("keras-jax", "train"), ("keras-jax", "train:layers")}
+    contest.samples["keras-jax"]["train"] = [1.6, 1.7]
+    contest.samples["keras-jax"]["train:generator"] = [1.6, 1.6, 1.6]
+    enough = {(name, key) for name, own in contest.samples.items() for key in own if contest.enough(name, key)}
+    assert enough == {("keras-jax", "train:generator"), ("keras-jax", "train:layers")}
+    assert not contest.enough("keras-tensorflow", "augment:layers"), "of which there is no sample"
+
+
 def test_a_missing_library_has_a_last_line(programs, tmp_path):
     with pytest.raises(programs.peers.PeerError) as found:
         programs.peers.Peer("torch", sys.executable, {"data": str(tmp_path / "none"), "recipe": "kaggle_bn"})
