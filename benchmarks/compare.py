@@ -4,11 +4,11 @@
     python benchmarks/compare.py --networks A --peers minicnn keras-tensorflow --quick
     python benchmarks/compare.py --reuse --write-readme        no run: the table from results/compare.json
 
-Per network every contestant is a process of its own; they take turns (a b c, a b c, ...), so that a slow minute hits
-all. Measured: training steps without and with augmentation, prediction, augmentation alone, the peak memory of a
-training process, import, and the time from the start of a process to the end of its first step, with Numba's and
-PyTorch's caches as they are found. One sample is the mean of --steps steps inside an epoch, after 3 that are not timed;
-of more for who is fast, so that it takes everyone 1.5 s if possible.
+Per network every contestant is a process of its own; they take turns (a b c, a b c, ...), and so do training with and
+without augmentation, so that a slow minute hits all. Measured: training steps without and with augmentation,
+prediction, augmentation alone, the peak memory of a training process, import, and the time from the start of a process
+to the end of its first step, with Numba's and PyTorch's caches as they are found. One sample is the mean of --steps
+steps inside an epoch, after 3 that are not timed; of more for who is fast, so that it takes everyone 1.5 s if possible.
 
 All start from equal weights. That they do equal work is shown by an untimed phase: equal batches, no dropout, Adam with
 a rate of 1e-5; the losses before each of six updates must agree with minicnn's within --tolerance, else the contestant
@@ -201,12 +201,13 @@ def measure(name: str, options, folder: Path) -> dict:
     few = max(options.rounds // 3, 1)
     sizes = PREDICT_BATCHES if name == "A" else PREDICT_BATCHES[:1]
     try:
-        contest.rounds("train", options.rounds, lambda peer: {"train": {"steps": steps}})
+        plain = {"train": {"steps": steps}}
+        contest.rounds("train", 1, lambda peer: plain)
         for peer in contest.peers.values():  # before anything but plain training has taken memory
             contest.add(peer.name, "peak_memory", peer.peak_memory)
+        contest.rounds("train", max(options.rounds - 1, 1), lambda peer: plain | {
+            f"train:{way}": {"steps": steps, "way": way} for way in peer.about["ways"]})  # fmt: skip
         if recipe.augmentation:
-            contest.rounds("train", options.rounds if name == "A" else few, lambda peer: {
-                f"train:{way}": {"steps": steps, "way": way} for way in peer.about["ways"]})  # fmt: skip
             contest.rounds("augment", few, lambda peer: {
                 f"augment:{way}": {"batches": steps + EXTRA, "way": way} for way in peer.about["ways"]})  # fmt: skip
         contest.rounds("predict", few, lambda peer: {f"predict:{n}": {"batch_size": n} for n in sizes})
