@@ -18,7 +18,6 @@ from minicnn.kernels.numba_cpu.simd import TILE
 
 SUMS = 12  # independent vectors: an FMA takes 4 to 5 cycles, a CPU starts 2 per cycle; AVX2 has 16 registers
 CACHED, LARGE = 1 << 21, 1 << 26  # floats: 8 MiB, one activation of network A's first block; 256 MiB
-CHUNK = 1 << 14  # floats that a thread takes at a time
 
 
 @intrinsic
@@ -65,9 +64,8 @@ def _burn(turns, found):
 
 @njit(parallel=True, cache=False)
 def _scale(x, y, a):
-    for chunk in prange(len(x) // CHUNK):
-        for k in range(chunk * CHUNK, (chunk + 1) * CHUNK):
-            y[k] = a * x[k]
+    for k in prange(len(x)):
+        y[k] = a * x[k]
 
 
 def times(work, repeats: int) -> list[float]:
