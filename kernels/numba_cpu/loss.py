@@ -11,8 +11,8 @@ from .memory import empty
 
 
 @inner
-def _softmax(z, p):
-    """One row: p = softmax(z), and log sum exp(z)."""
+def _exponentials(z, p):
+    """One row: p = exp(z - max z); max z and the sum of p."""
     top = np.float64(z[0])
     for k in range(z.size):
         top = max(top, np.float64(z[k]))
@@ -21,31 +21,29 @@ def _softmax(z, p):
         e = np.exp(z[k] - top)
         p[k] = e
         total += e
-    for k in range(z.size):
-        p[k] /= total
-    return top + np.log(total)
+    return top, total
 
 
 @outer
 def _softmax_rows(z, y):
     p = np.empty(z.shape[1])
     for n in range(z.shape[0]):
-        _softmax(z[n], p)
+        _, total = _exponentials(z[n], p)
         for k in range(p.size):
-            y[n, k] = p[k]
+            y[n, k] = p[k] / total
 
 
 @outer
 def _cross_entropy_rows(z, t, loss, dz):
     p = np.empty(z.shape[1])
     for n in range(z.shape[0]):
-        log_total = _softmax(z[n], p)
-        nll, mass = 0.0, 0.0
+        top, total = _exponentials(z[n], p)
+        log_total, nll, mass = top + np.log(total), 0.0, 0.0
         for k in range(z.shape[1]):
             nll += t[n, k] * (log_total - z[n, k])
             mass += t[n, k]
         for k in range(z.shape[1]):
-            dz[n, k] = p[k] * mass - t[n, k]
+            dz[n, k] = p[k] / total * mass - t[n, k]
         loss[n] = nll
 
 
