@@ -95,6 +95,13 @@ def _splat(builder, scalar, lanes):
     return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
 
 
+def _hidden(builder, value):
+    """The same number or pointer, but LLVM does not know that: it would make a moving pointer of it for every address,
+    more than there are registers.
+    """
+    return builder.call(ir.InlineAsm(ir.FunctionType(value.type, [value.type]), "", "=r,0"), [value])
+
+
 def emit_prefetch(builder, float_pointer, write, closeness):
     """Ask for a cache line to read (write 0) or to write (1), into L1 (closeness 3) or L2 (2). Any address will do."""
     address = builder.bitcast(float_pointer, ir.IntType(8).as_pointer())
@@ -170,8 +177,7 @@ def _emit_tile(builder, tile, vectors, asks, g):
         emit_prefetch(builder, builder.gep(g.ahead, [builder.load(builder.gep(g.table, [k]))]), 0, 2)
     left, a_index, b_index = builder.sub(left, one), builder.add(a_index, g.a_step), builder.add(b_index, g.b_step)
     k = builder.add(k, one)
-    # Hide where the index comes from: LLVM would make one moving pointer per row of it, more than there are registers.
-    a_index = builder.call(ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0"), [a_index])
+    a_index = _hidden(builder, a_index)
     add_edge(in_column, [left, a_index, b_index, k, *sums], column)
     builder.cbranch(builder.icmp_signed(">", left, nought), column, line_end)
 
@@ -279,83 +285,8 @@ def tiles(rows):
     return best
 
 
-def _product_function(rows, vectors):
-    """The LLVM function (a, a_row, a_step, b, b_step, y, y_row, used, depth, add) behind `product_kernel`."""
-    name, pointer = f"minicnn.simd.product.{rows}x{vectors}", F32.as_pointer()
-    kinds = [pointer, I64, I64, pointer, I64, pointer, I64, I64, I64, I64]
-
-    def emit(function):
-        a, a_row, a_step, b, b_step, y, y_row, used, depth, add = function.args
-        builder = ir.IRBuilder(function.append_basic_block())
-        vector = ir.VectorType(F32, LANES)
-        fma_name = f"llvm.{'fma' if TILE.fma else 'fmuladd'}.v{LANES}f32"
-        fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), fma_name)
-        last = builder.sub(used, I64(1))  # rows beyond repeat it, as in the micro-kernel
-        row = [builder.select(builder.icmp_signed("<", I64(t), last), I64(t), last) for t in range(rows)]
-        a_rows = [builder.gep(a, [builder.mul(r, a_row)]) for r in row]
-        entry, column, done = builder.block, function.append_basic_block("column"), function.append_basic_block("done")
-        builder.branch(column)
-
-        builder.position_at_end(column)
-        starts = [depth, I64(0), I64(0), *[ir.Constant(vector, [0.0] * LANES)] * (rows * vectors)]
-        phis = [builder.phi(start.type) for start in starts]
-        left, a_index, b_index, *sums = phis
-        line = builder.gep(b, [b_index])
-        factors = [builder.load(_nth(builder, line, v), align=4) for v in range(vectors)]
-        for t, start in enumerate(a_rows):
-            scalar = _splat(builder, builder.load(builder.gep(start, [a_index])), LANES)
-            for v in range(vectors):
-                sums[t * vectors + v] = builder.call(fma, [scalar, factors[v], sums[t * vectors + v]])
-        after = builder.add(a_index, a_step)
-        # Hide where the index comes from: LLVM would make one moving pointer per row of it.
-        after = builder.call(ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0"), [after])
-        ends = [builder.sub(left, I64(1)), after, builder.add(b_index, b_step), *sums]
-        for phi, start, end in zip(phis, starts, ends, strict=True):
-            phi.add_incoming(start, entry)
-            phi.add_incoming(end, column)
-        builder.cbranch(builder.icmp_signed(">", ends[0], I64(0)), column, done)
-
-        builder.position_at_end(done)
-        y_rows = [builder.gep(y, [builder.mul(r, y_row)]) for r in row]
-        places = [_nth(builder, start, v) for start in y_rows for v in range(vectors)]
-        with builder.if_else(builder.icmp_signed("!=", add, I64(0))) as (to_y, anew):
-            with to_y:  # all are read before the first is written: rows may be repeated
-                totals = [builder.fadd(builder.load(p, align=4), s) for p, s in zip(places, sums, strict=True)]
-                for place, value in zip(places, totals, strict=True):
-                    builder.store(value, place, align=4)
-            with anew:
-                for place, value in zip(places, sums, strict=True):
-                    builder.store(value, place, align=4)
-        builder.ret_void()
-
-    return external(name, kinds, emit)
-
-
 def _nth(builder, pointer, v):
     return builder.bitcast(builder.gep(pointer, [I64(v * LANES)]), ir.VectorType(F32, LANES).as_pointer())
-
-
-def product_kernel(rows, vectors):
-    """The micro-kernel without tables, epilogue and remainders, for matrices of whole vectors with regular rows.
-
-    y[y0 + t*y_row + o] = sum over k < depth of a[a0 + t*a_row + k*a_step] * b[b0 + k*b_step + o], depth > 0,
-    for t < used (1 to rows) and o < vectors * LANES; where `add` is not 0, += instead of =.
-    """
-    function = _product_function(rows, vectors)
-
-    @intrinsic
-    def product(typingctx, a, a0, a_row, a_step, b, b0, b_step, y, y0, y_row, used, depth, add):
-        def codegen(context, builder, signature, arguments):
-            a, a0, a_row, a_step, b, b0, b_step, y, y0, y_row, used, depth, add = arguments
-            data = [context.make_array(floats)(context, builder, array).data for array in (a, b, y)]
-            a, b, y = (builder.gep(start, [first]) for start, first in zip(data, (a0, b0, y0), strict=True))
-            builder.call(function(builder.module), [a, a_row, a_step, b, b_step, y, y_row, used, depth, add])
-            return context.get_dummy_value()
-
-        floats, i = types.float32[::1], types.int64
-        return types.void(floats, i, i, i, floats, i, i, floats, i, i, i, i, i), codegen
-
-    return product
 
 
 def _vector_pointer(context, builder, array, index):

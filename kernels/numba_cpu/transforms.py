@@ -21,7 +21,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .library import external
-from .simd import F32, I64, LANES, TILE, _splat
+from .simd import F32, I64, LANES, TILE, _hidden, _splat
 
 
 class Variant(NamedTuple):
@@ -180,11 +180,6 @@ _NUMBERED = [
     *(m.g for m in MATRICES),  # w -> points
     *(transposed(m.g) for m in MATRICES),  # points -> dw
 ]
-
-
-def _hidden(builder, number):
-    """The same number, but LLVM does not know that: it would keep a moving pointer, on the stack, for every address."""
-    return builder.call(ir.InlineAsm(ir.FunctionType(I64, [I64]), "", "=r,0"), [number])
 
 
 def _lines_function(name, matrices, epilogue):

@@ -28,10 +28,11 @@ The loops are in winograd_loops.py; here is what they are told. Why they are fas
 
 Channels are contiguous, so a transform (transforms.py) works on whole vectors of them and never shuffles; patches side
 by side share the columns that they overlap in (`_spread` there). The points of a block's tiles lie as matrices, one
-piece of memory for each point, so the products (`product_kernel` in simd.py) run at 98 % of the multipliers' speed. A
-block is so many tiles, from several images if these are small, that little is left over in the micro-kernel's rows
-(`_block`); its V and M lie in a usual L2 cache of 1 MB, and so does U or the part of it that the next products need.
-While the products run, the next block's patches are fetched from memory (`_prefetch_tiles` there).
+piece of memory for each point, so the products (product.py) run at 90 to 98 % of the multipliers' speed. A block is so
+many tiles, from several images if these are small, that little is left over in the micro-kernel's rows (`_block`); its
+V and M lie in a usual L2 cache of 1 MB, and so does U or the part of it that the next products need. While the products
+run, they ask for what comes next: lines of V and U from the L2 cache, and from memory the next block's patches and the
+lines of y to be written (`_share` there).
 
 There are several variants for a window: tiles of 3x3, 4x4, 5x5 and 7x7 outputs for 3x3 windows, from 25, 36, 49 and 81
 points, and of 4x4 to 7x7 for 5x5 windows. `variant` takes the one that needs fewer products for the image, which
@@ -84,7 +85,7 @@ from .moments import NO_SUMS, merge, sums_table
 from .pool2x2 import NO_DROPOUT, NO_POOLING
 from .simd import LANES, ROWS, SHORT, WIDTH, tiles, whole_vectors
 from .transforms import VARIANTS, Variant
-from .winograd_loops import LINE, SEGMENT, Grid, correlate, filters_to_points, weight_grad
+from .winograd_loops import GRADIENT_ROWS, LINE, SEGMENT, Grid, correlate, filters_to_points, weight_grad
 
 BLOCK = 2 * ROWS  # at most so many tiles, whose points are in the cache together
 BLOCKS = 8  # partial sums of a weight gradient
@@ -120,7 +121,7 @@ def _grids(v, x_shape, y_shape, size, pads, y_padded, block):
     (n, height, width, channels), (_, oh, ow, filters), (rows, columns) = x_shape, y_shape, v.tiles(size)
     padded = whole_vectors(channels)
     # A line more: else the same tile at all points would compete for the same place in the cache.
-    points = (block * floats + LINE for floats in (padded, y_padded))
+    points = (_covered(block) * floats + LINE for floats in (padded, y_padded))
     x_grid = Grid(height, width, channels, pads[0][0], pads[1][0], rows, columns, v.tile, padded, next(points))
     return x_grid, Grid(oh, ow, filters, 0, 0, rows, columns, v.tile, y_padded, next(points)), n * rows * columns
 
@@ -137,6 +138,11 @@ def _block(count, multiple=1):
         return sum(-(-tasks // threads) * threads * rows for threads in SHARES)
 
     return min(range(BLOCK // multiple * multiple, max(SHORT, multiple) - 1, -multiple), key=work)
+
+
+def _covered(block):
+    """The rows of register tiles that are computed for `block` tiles or less."""
+    return max(tall * ROWS + short * SHORT for tall, short in map(tiles.py_func, range(1, block + 1)))
 
 
 def _parts(count):
@@ -162,7 +168,8 @@ def _plan(kernel, x_shape, y_shape, taps, pads, threads, images=False):
     count, whole = x_shape[0] * per_image, images and v.tile % 2 and per_image <= BLOCK
     block = BLOCK if weight else _block(count, per_image if whole else 1)
     xg, yg, count = _grids(v, x_shape, y_shape, size, pads, padded if weight else min(padded, WIDTH), block)
-    points, u_line, parts = v.side**2, channels * padded + LINE, _parts(count)
+    points, parts = v.side**2, _parts(count)
+    u_line = (-(-channels // GRADIENT_ROWS) * GRADIENT_ROWS if weight else channels) * padded + LINE
     columns = (SEGMENT - 1) * v.tile + v.side  # of a segment
     row = max(columns * g.channels + g.padded for g in ((xg, yg) if weight else (xg,)))
     scratch = [

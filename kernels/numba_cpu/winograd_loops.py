@@ -14,13 +14,14 @@ import numpy as np
 from .jit import inner
 from .moments import chunk_sums
 from .pool2x2 import drop_piece, drop_rows, pool_floats, pool_rows, pool_vector, scale_row
-from .simd import LANES, ROWS, SHORT, TILE, WIDTH, copy_floats, pack, prefetching, product_kernel, tiles
+from .product import product_kernel
+from .simd import LANES, ROWS, SHORT, TILE, WIDTH, copy_floats, pack, tiles
 from .tasks import parallel, parallel_for
 from .transforms import BACK, FILTERS, FILTERS_BACK, OUTPUTS, address_of, last_lines, lines
 
 DEPTH = 32  # channels whose products are summed in registers
 LINE = 16  # floats of a cache line
-SEGMENT = 8  # tiles side by side whose columns are transformed together
+SEGMENT = 2  # tiles side by side whose columns are transformed together; of more, these would leave the L1 cache
 POINT_TASKS = 16  # of the filters' transform
 GRADIENT_ROWS = min(TILE.rows, 8)  # rows are channels here: 8 divide them, 14 would leave rows idle
 
@@ -81,7 +82,7 @@ def _pixel_rows(table, x, n, h, w, count, g, zeros, spare):
 def _spread(which, size, side, x, g, tile, last, v, temp, spare, zeros, table, columns):
     """From tiles to points: v = M d M' for the patches d (size, size) of tiles tile..last.
 
-    Patches side by side share columns: those of up to SEGMENT tiles are transformed together.
+    Patches side by side share columns: those of SEGMENT tiles are transformed together.
 
         pixels of a segment      columns done          rows done: each patch on its own
         +---------------+        | | | | | | | |       +-----+
@@ -164,9 +165,6 @@ def _square(which, size, side, y, y0, y_step, x, x0, x_step, temp, table, column
     lines(which, side, y, y0, side * y_step, y_step, columns, 0, LANES)
 
 
-_prefetch_read, _prefetch_write = prefetching(0, 2), prefetching(1, 2)
-
-
 @inner
 def _reach(g, tile, size):
     """Where the last image row that the tile's patch reads ends in x."""
@@ -175,17 +173,22 @@ def _reach(g, tile, size):
 
 
 @inner
-def _prefetch_tiles(x, g, tile, last, size, share, shares):
-    """Ask for share number `share` of what tiles tile..last read and the tiles before did not.
+def _news(g, tile, last, size):
+    """Where in x begins and ends what tiles tile..last read and the tiles before them did not."""
+    return (_reach(g, tile - 1, size), _reach(g, last - 1, size)) if tile < last else (0, 0)
+
+
+@inner
+def _share(piece, turn, turns, slots):
+    """Where the part of a piece of memory begins that is asked for in this turn, one of every two; and how many floats
+    apart the `slots` requests are.
 
     Patches are short rows far from each other, which the CPU does not foresee; the products before them leave the
-    memory idle for long enough. Without this a convolution whose images are in no cache takes 1.05 to 1.15 times as
-    long; one whose images are in the L3 cache loses 1.05.
+    memory idle for long enough. But a request for memory takes the place of one for the L2 cache, of which the products
+    make many, and few fit in: a burst of them between two products costs more than it brings, one now and then nothing.
     """
-    if tile < last:
-        start, end = _reach(g, tile - 1, size), _reach(g, last - 1, size)
-        for k in range(start + (end - start) * share // shares, start + (end - start) * (share + 1) // shares, LINE):
-            _prefetch_read(x, k)
+    (start, end), parts = piece, (turns + 1) // 2
+    return start + (end - start) * (turn // 2) // parts, -(-(end - start) // (parts * slots))
 
 
 _wide, _narrow = product_kernel(ROWS, TILE.vectors), product_kernel(ROWS, 1)
@@ -194,46 +197,51 @@ _add_wide, _add_narrow = product_kernel(GRADIENT_ROWS, TILE.vectors), product_ke
 
 
 @inner
-def _product(v, v0, xg, count, tall, u, u0, m, m0, yg, panel):
+def _product(v, v0, xg, tall, short, u, u0, u_line, m, m0, yg, panel, x, far, far_step):
     """m (count, panel) = v u for one point: v (count, C), u (C, panel) in panels of at most WIDTH.
 
     The micro-kernel takes `tall` tiles of ROWS rows, then short ones, and DEPTH channels at a time: a sum's rounding
     error grows with the number of its terms. For 64 channels this makes it .8 times as large, and takes 1.02 as long.
+    Whole tiles: v and m have rows for them, of which those after `count` hold anything. Meanwhile come the next rows of
+    v, the same panel of the next point's u, and x from `far` on.
     """
     done, row, to = 0, xg.padded, yg.padded
     while done < panel:
-        width, a, y, left = WIDTH if panel - done > WIDTH - LANES else LANES, v0, m0 + done, count
-        n = 0
-        while left > 0:
-            height = ROWS if n < tall else SHORT
-            used = min(height, left)
+        width, a, y = WIDTH if panel - done > WIDTH - LANES else LANES, v0, m0 + done
+        for n in range(tall + short):
+            height, b_ahead = ROWS if n < tall else SHORT, u_line + n % 2 * LINE
             for c in range(0, xg.channels, DEPTH):
-                depth, b = min(DEPTH, xg.channels - c), u0 + c * width
+                depth, b, near = min(DEPTH, xg.channels - c), u0 + c * width, a + height * row + c * LINE
                 if width == WIDTH and n < tall:
-                    _wide(v, a + c, row, 1, u, b, width, m, y, to, used, depth, c)
+                    _wide(v, a + c, row, 1, u, b, width, m, y, to, depth, c, near, b_ahead, x, far, far_step)
                 elif width == WIDTH:
-                    _short_wide(v, a + c, row, 1, u, b, width, m, y, to, used, depth, c)
+                    _short_wide(v, a + c, row, 1, u, b, width, m, y, to, depth, c, near, b_ahead, x, far, far_step)
                 elif n < tall:
-                    _narrow(v, a + c, row, 1, u, b, width, m, y, to, used, depth, c)
+                    _narrow(v, a + c, row, 1, u, b, width, m, y, to, depth, c, near, b_ahead, x, far, far_step)
                 else:
-                    _short_narrow(v, a + c, row, 1, u, b, width, m, y, to, used, depth, c)
-            a, y, left, n = a + height * row, y + height * to, left - height, n + 1
+                    _short_narrow(v, a + c, row, 1, u, b, width, m, y, to, depth, c, near, b_ahead, x, far, far_step)
+                far += depth * far_step
+            a, y = a + height * row, y + height * to
         done += width
         u0 += width * xg.channels
 
 
 @inner
-def _add_product(v, v0, xg, e, e0, yg, count, u, u0):
-    """u (C, O) += v' e for one point: v (count, C), e (count, O)."""
+def _add_product(v, v0, xg, e, e0, yg, count, u, u0, x, far, far_step):
+    """u (C, O) += v' e for one point: v (count, C), e (count, O). u has rows for whole tiles, whatever in the last."""
     o = 0
     while o < yg.padded:
         width = WIDTH if yg.padded - o > WIDTH - LANES else LANES
         for c in range(0, xg.channels, GRADIENT_ROWS):
-            y, used = u0 + c * yg.padded + o, min(GRADIENT_ROWS, xg.channels - c)
+            y, n = u0 + c * yg.padded + o, c // GRADIENT_ROWS
+            near, e_ahead = v0 + xg.point + n * count * LINE, yg.point + n % 2 * LINE
             if width == WIDTH:
-                _add_wide(v, v0 + c, 1, xg.padded, e, e0 + o, yg.padded, u, y, yg.padded, used, count, 1)
+                _add_wide(v, v0 + c, 1, xg.padded, e, e0 + o, yg.padded, u, y, yg.padded, count, 1,
+                          near, e_ahead, x, far, far_step)  # fmt: skip
             else:
-                _add_narrow(v, v0 + c, 1, xg.padded, e, e0 + o, yg.padded, u, y, yg.padded, used, count, 1)
+                _add_narrow(v, v0 + c, 1, xg.padded, e, e0 + o, yg.padded, u, y, yg.padded, count, 1,
+                            near, e_ahead, x, far, far_step)  # fmt: skip
+            far += count * far_step
         o += width
 
 
@@ -241,21 +249,20 @@ def _add_product(v, v0, xg, e, e0, yg, count, u, u0):
 def _forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, pools, pooling, yg,
              v, m, temp, spare, zeros, tables):  # fmt: skip
     """Tiles tile..last of y; meanwhile the patches up to tile `following` come into the cache."""
-    padded, points, (tall, _) = len(vectors) // 4, side * side, tiles(last - tile)
+    padded, points, (tall, short) = len(vectors) // 4, side * side, tiles(last - tile)
+    panels, slots = -(-padded // WIDTH), (tall + short) * xg.channels
     _spread(which, side, side, x, xg, tile, last, v, temp, spare, zeros, tables[0], tables[1])
-    start, end = _reach(yg, tile, 0), _reach(yg, last - 1, yg.tile)
+    news, target = _news(xg, last, following, side), (_reach(yg, tile, 0), _reach(yg, last - 1, yg.tile))
     if pools:
-        start, end = start // 4, end // 4
+        target = target[0] // 4, target[1] // 4
     for o in range(0, padded, WIDTH):
         panel = min(WIDTH, padded - o)
-        for p in range(points):
-            _prefetch_tiles(x, xg, last, following, side, o // WIDTH * points + p, -(-padded // WIDTH) * points)
-            if o == 0:
-                for k in range(start + (end - start) * p // points, start + (end - start) * (p + 1) // points, LINE):
-                    _prefetch_write(y, k)
-            _product(
-                v, p * xg.point, xg, last - tile, tall, u, p * u_line + o * xg.channels, m, p * yg.point, yg, panel
-            )
+        for p in range(points):  # meanwhile comes what the next tiles read and what these will write, by turns
+            turn, place = o // WIDTH * points + p, p * u_line + o * xg.channels
+            other, piece = (x, news) if turn % 2 else (y, target)
+            far, far_step = _share(piece, turn, panels * points, slots)
+            _product(v, p * xg.point, xg, tall, short, u, place, u_line, m, p * yg.point, yg, panel,
+                     other, far, far_step)  # fmt: skip
         _gather(which, side, m, yg, tile, last, o, panel, y, pools, pooling, vectors, floor, temp, spare,
                 tables[0], tables[1])  # fmt: skip
 
@@ -286,15 +293,18 @@ def _block_sums(y, g, tile, last, runs, sums):
 def _backward(which, side, x, xg, dy, yg, first, last, block, u, u_line, dw, v, e, temp, spare, zeros, tables):
     """dw (lines of whole vectors) from tiles first..last."""
     points, taps, length = side * side, side + 1 - yg.tile, xg.channels * yg.padded
+    tasks = -(-yg.padded // WIDTH) * -(-xg.channels // GRADIENT_ROWS)
     _clear(u, 0, points * u_line)
     for tile in range(first, last, block):
         end, following = min(tile + block, last), min(tile + 2 * block, last)
+        slots = tasks * (end - tile)
         _spread(which, side, side, x, xg, tile, end, v, temp, spare, zeros, tables[0], tables[1])
         _spread(which + OUTPUTS, yg.tile, side, dy, yg, tile, end, e, temp, spare, zeros, tables[0], tables[1])
-        for p in range(points):
-            _prefetch_tiles(x, xg, end, following, side, p, points)
-            _prefetch_tiles(dy, yg, end, following, yg.tile, p, points)
-            _add_product(v, p * xg.point, xg, e, p * yg.point, yg, end - tile, u, p * u_line)
+        news, news_dy = _news(xg, end, following, side), _news(yg, end, following, yg.tile)
+        for p in range(points):  # meanwhile comes what the next tiles read of x and of dy, by turns
+            other, piece = (x, news) if p % 2 else (dy, news_dy)
+            far, far_step = _share(piece, p, points, slots)
+            _add_product(v, p * xg.point, xg, e, p * yg.point, yg, end - tile, u, p * u_line, other, far, far_step)
     for k in range(0, length, LANES):  # dw = G' u G, the same for every (c, o)
         _square(which + FILTERS_BACK, side, taps, dw, k, length, u, k, u_line, temp, tables[0], tables[1])
 
