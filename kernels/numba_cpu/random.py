@@ -46,15 +46,15 @@ def _philox_vector(typingctx, words, i, counter, step, stream, k0, k1):
 
         c = [builder.add(splat(counter), ir.Constant(wide, list(range(COUNTERS)))), splat(step), splat(stream)]
         c.append(constant(0))
-        for _ in range(ROUNDS):
-            products = [builder.mul(constant(m), c[n]) for m, n in zip(MULTIPLIERS, (0, 2), strict=True)]
-            low, high = ([f(product, constant(n)) for product in products] for f, n in
-                         ((builder.and_, LOW), (builder.lshr, 32)))  # fmt: skip
+        for _ in range(ROUNDS):  # the upper halves of c and key hold anything: only lower ones are multiplied and kept
+            factors = [builder.and_(c[n], constant(LOW)) for n in (0, 2)]
+            low = [builder.mul(constant(m), factor) for m, factor in zip(MULTIPLIERS, factors, strict=True)]
+            high = [builder.lshr(product, constant(32)) for product in low]
             c = [
                 builder.xor(builder.xor(high[1], c[1]), splat(key[0])), low[1],
                 builder.xor(builder.xor(high[0], c[3]), splat(key[1])), low[0],
             ]  # fmt: skip
-            key = [builder.and_(builder.add(k, I64(w)), I64(LOW)) for k, w in zip(key, KEY_STEPS, strict=True)]
+            key = [builder.add(k, I64(w)) for k, w in zip(key, KEY_STEPS, strict=True)]
         c = [builder.trunc(x, ir.VectorType(I32, COUNTERS)) for x in c]
         halves = [shuffled(*c[n : n + 2], range(2 * COUNTERS)) for n in (0, 2)]
         turned = shuffled(*halves, [word * COUNTERS + k for k in range(COUNTERS) for word in range(4)])
