@@ -22,8 +22,9 @@ from . import conv, norm, norm_pool, pool2x2
 from .conv import integers
 from .jit import inner
 from .memory import flat
+from .norm import before_relu
 from .plan import choose
-from .pool2x2_grad import before_relu, grad_pair
+from .pool2x2_grad import grad_pair
 from .tasks import parallel, parallel_for
 from .vector import LANES, load, store, zero
 

@@ -15,10 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .simd import LANES
+
 SMALL = 1 << 15  # bytes; below this malloc keeps its own free lists and never returns pages
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
 CACHE_LINE = ALIGNMENT // 4  # floats
 FLOAT = np.dtype(np.float32)
+FAR = 1 << 22  # bytes: more than two cores' L2 caches keep
 KEPT = 1 << 31  # bytes of buffers in the pool at most, lent or idle
 OWN = True  # of scratch memory: line t is for thread t alone
 
@@ -180,6 +183,15 @@ def flat(array) -> np.ndarray:
     if not (type(array) is np.ndarray and array.dtype == np.float32 and array.flags.carray):
         array = np.require(array, np.float32, "CAW")  # takes ten times as long to find that nothing is to be done
     return array.reshape(-1)
+
+
+def past_caches(array: np.ndarray, row: int) -> bool:
+    """Whether a kernel should write such an array, in rows of so many floats, past the caches (`vector.store_past`).
+
+    If it is larger than the caches of two cores, and its rows consist of whole cache lines, one vector each.
+    """
+    lines = array.ctypes.data % ALIGNMENT == 0 and row % CACHE_LINE == 0
+    return LANES == CACHE_LINE and array.nbytes >= FAR and lines
 
 
 def statistics() -> Statistics:

@@ -10,17 +10,29 @@ while it lies in the cache, once for its mean and once for the squares about it;
 x - shift is exact or nearly so where the deviation is far below the mean, so nothing cancels, however far the mean is
 from zero. With B > 1 every segment of B equal-channel values is such a chunk.
 
+What follows is bound by memory and does two things about it. Rows are walked through in pairs of vectors, whose sums
+and factors stay in registers, while what comes next is asked for; pieces of PIECE floats stay in the L1 cache for the
+next pair. And a normalised array that is larger than the caches is written past them: 28 x 28 x 32 in batches of 86
+take .39 ms inside a training step instead of .72, and the convolution that reads it no longer. (The gradient, which
+is read at once by a kernel that waits for memory too, gains nothing.)
+
 Source: Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances".
 """
+
+import math
 
 import numpy as np
 
 from .activation import block_count, fold
 from .jit import inner, outer
-from .memory import empty, flat
+from .memory import empty, flat, past_caches
 from .tasks import parallel, parallel_for
+from .vector import LANES, choose, load, prefetch, prefetch_to_write, store, store_past, zero
 
 CHUNK = 16384  # floats
+PAIR = 2 * LANES  # floats: 32 channels are one walk through memory, not two
+PIECE = 4096  # floats that stay in the L1 cache while their rows are walked through, vector after vector of channels
+AHEAD = 512  # floats from what is worked on to what is asked for
 # One long sum has no order worth keeping: `reassoc` splits it over the lanes of vectors. It implies neither nnan nor
 # ninf, so NaN and infinity still come out; the compiled order is fixed, so repeats give the same bits.
 SUM = {"fastmath": {"reassoc", "contract"}}
@@ -136,6 +148,29 @@ def _stats_segments(x, n, blocks, means, squares, mean, var):
 
 
 @inner
+def _pair(x, i):
+    return load(x, i), load(x, i + LANES)
+
+
+@inner
+def _store_pair(x, i, first, second):
+    store(x, i, first)
+    store(x, i + LANES, second)
+
+
+@inner
+def _ask_for_pair(x, i):
+    prefetch(x, i)
+    prefetch(x, i + LANES)
+
+
+@inner
+def _walk(width, size):
+    """How far pairs of vectors go in a row of `width` floats, and rows in `size` floats; and the floats of a piece."""
+    return width // PAIR * PAIR, size // width * width, max(PIECE // width, 1) * width
+
+
+@inner
 def _grad_rows(k, thread, dy, x, mean, channels, sums):
     """Sums over block k of wide rows, channels last: s = sum dy, q = sum dy (x - mean)."""
     blocks, rows, width = sums.shape[1], x.size // channels, mean.size
@@ -143,11 +178,25 @@ def _grad_rows(k, thread, dy, x, mean, channels, sums):
     dy, x, s, q = dy[part], x[part], sums[0, k], sums[1, k]
     for i in range(width):
         s[i], q[i] = 0, 0
-    for start in range(0, x.size, width):
-        dy_row, x_row = dy[start : start + width], x[start : start + width]
-        for i in range(x_row.size):
-            s[i] += dy_row[i]
-            q[i] += dy_row[i] * (x_row[i] - mean[i])
+    whole, full, piece = _walk(width, x.size)
+    for first in range(0, full, piece):
+        end = min(first + piece, full)
+        for i in range(0, whole, PAIR):
+            (mean_1, mean_2), (s_1, s_2), (q_1, q_2) = _pair(mean, i), _pair(s, i), _pair(q, i)
+            for n in range(first + i, end, width):
+                _ask_for_pair(dy, n + AHEAD)
+                _ask_for_pair(x, n + AHEAD)
+                (d_1, d_2), (x_1, x_2) = _pair(dy, n), _pair(x, n)
+                s_1, s_2, q_1, q_2 = s_1 + d_1, s_2 + d_2, q_1 + d_1 * (x_1 - mean_1), q_2 + d_2 * (x_2 - mean_2)
+            _store_pair(s, i, s_1, s_2)
+            _store_pair(q, i, q_1, q_2)
+        for i in range(whole, width):
+            for n in range(first + i, end, width):
+                s[i] += dy[n]
+                q[i] += dy[n] * (x[n] - mean[i])
+    for i in range(x.size - full):
+        s[i] += dy[full + i]
+        q[i] += dy[full + i] * (x[full + i] - mean[i])
 
 
 @parallel
@@ -176,18 +225,38 @@ def _rows_of_block(k, blocks, x, row):
 
 
 @inner
-def _map_block(k, thread, x, mean, scale, beta, y, row, blocks):
+def _normalised(x, mean, scale, beta):
+    return (x - mean) * scale + beta
+
+
+@inner
+def _map_block(k, thread, x, mean, scale, beta, y, row, blocks, past):
     part = _rows_of_block(k, blocks, x, row)
-    x, y = x[part], y[part]
-    for start in range(0, x.size, mean.size):
-        x_row, y_row = x[start : start + mean.size], y[start : start + mean.size]
-        for i in range(x_row.size):
-            y_row[i] = (x_row[i] - mean[i]) * scale[i] + beta[i]
+    x, y, width = x[part], y[part], mean.size
+    whole, full, piece = _walk(width, x.size)
+    for first in range(0, full, piece):
+        end = min(first + piece, full)
+        for i in range(0, whole, PAIR):
+            (mean_1, mean_2), (scale_1, scale_2), (beta_1, beta_2) = _pair(mean, i), _pair(scale, i), _pair(beta, i)
+            for n in range(first + i, end, width):
+                _ask_for_pair(x, n + AHEAD)
+                x_1, x_2 = _pair(x, n)
+                y_1, y_2 = _normalised(x_1, mean_1, scale_1, beta_1), _normalised(x_2, mean_2, scale_2, beta_2)
+                if past:
+                    store_past(y, n, y_1)
+                    store_past(y, n + LANES, y_2)
+                else:
+                    _store_pair(y, n, y_1, y_2)
+        for i in range(whole, width):
+            for n in range(first + i, end, width):
+                y[n] = _normalised(x[n], mean[i], scale[i], beta[i])
+    for i in range(x.size - full):
+        y[full + i] = _normalised(x[full + i], mean[i], scale[i], beta[i])
 
 
 @parallel
-def _map(x, mean, scale, beta, y, row, blocks):
-    parallel_for(_map_block, blocks, (x, mean, scale, beta, y, row, blocks))
+def _map(x, mean, scale, beta, y, row, blocks, past):
+    parallel_for(_map_block, blocks, (x, mean, scale, beta, y, row, blocks, past))
 
 
 @inner
@@ -207,19 +276,44 @@ def _grad_map(dy, x, mean, scale, a, b, dx, row, blocks):
 
 
 @inner
+def before_relu(d, x, norm):
+    """The gradient at a pixel: d through the batch norm and through the ReLU whose output is x; floats or vectors."""
+    mean, factor, a, b = norm
+    dx = (d - a - (x - mean) * b) * factor
+    return choose(x > zero(x), dx, zero(x))
+
+
+@inner
 def _grad_map_relu_block(k, thread, dy, x, mean, scale, a, b, dx, row, totals):
     part, total = _rows_of_block(k, totals.shape[0], x, row), totals[k]
-    dy, x, dx = dy[part], x[part], dx[part]
-    for i in range(total.size):
+    dy, x, dx, width = dy[part], x[part], dx[part], mean.size
+    for i in range(width):
         total[i] = 0
-    for start in range(0, x.size, mean.size):
-        end = start + mean.size
-        dy_row, x_row, dx_row = dy[start:end], x[start:end], dx[start:end]
-        for i in range(x_row.size):
-            d = (dy_row[i] - a[i] - (x_row[i] - mean[i]) * b[i]) * scale[i]
-            d = d if x_row[i] > 0 else np.float32(0)
-            dx_row[i] = d
-            total[i] += d
+    whole, full, piece = _walk(width, x.size)
+    for first in range(0, full, piece):
+        end = min(first + piece, full)
+        for i in range(0, whole, PAIR):
+            norm_1 = load(mean, i), load(scale, i), load(a, i), load(b, i)
+            norm_2 = load(mean, i + LANES), load(scale, i + LANES), load(a, i + LANES), load(b, i + LANES)
+            total_1, total_2 = _pair(total, i)
+            for n in range(first + i, end, width):
+                _ask_for_pair(dy, n + AHEAD)
+                _ask_for_pair(x, n + AHEAD)
+                prefetch_to_write(dx, n + AHEAD)
+                prefetch_to_write(dx, n + AHEAD + LANES)
+                (d_1, d_2), (x_1, x_2) = _pair(dy, n), _pair(x, n)
+                d_1, d_2 = before_relu(d_1, x_1, norm_1), before_relu(d_2, x_2, norm_2)
+                _store_pair(dx, n, d_1, d_2)
+                total_1, total_2 = total_1 + d_1, total_2 + d_2
+            _store_pair(total, i, total_1, total_2)
+        for i in range(whole, width):
+            for n in range(first + i, end, width):
+                dx[n] = before_relu(dy[n], x[n], (mean[i], scale[i], a[i], b[i]))
+                total[i] += dx[n]
+    for i in range(x.size - full):
+        n = full + i
+        dx[n] = before_relu(dy[n], x[n], (mean[i], scale[i], a[i], b[i]))
+        total[i] += dx[n]
 
 
 @parallel
@@ -269,15 +363,21 @@ def grad_factors(sums, var, gamma, eps, m):
 def grad_sums(dy, x, mean):
     """Parts of sum dy and of sum dy (x - mean) per channel; dy, x flat, channels last -> (2, parts, C)"""
     channels = len(mean)
-    sums = empty((2, block_count(x.size), fold(channels) * channels))
+    sums = empty((2, block_count(x.size), _width(channels)))
     _grad_sums_last(dy, x, *_wide(1, mean), channels, sums)
     return sums.reshape(2, -1, channels)
+
+
+def _width(row: int) -> int:
+    """The floats of a few rows of `row` floats that are whole pairs, or of one where not much is left over."""
+    few = row < 2 * PAIR or row % LANES == 0
+    return math.lcm(max(row, 1), PAIR) if few else row
 
 
 def _wide(b, *values):
     """Values per channel as values per element of a wide row of whole (C, B) rows, float32: one row for each."""
     channels = len(values[0])
-    rows = np.empty((len(values), fold(channels * b), channels, b), np.float32)
+    rows = np.empty((len(values), _width(channels * b) // (channels * b), channels, b), np.float32)
     for row, value in zip(rows, values, strict=True):
         row[...] = value[:, None]
     return rows.reshape(len(values), -1)
@@ -303,7 +403,7 @@ def batch_norm(x, mean, var, gamma, beta, *, eps):
     _, c, b = x.shape
     y = empty(x.shape)
     wide = _wide(b, mean, scale_of(var, gamma, eps), beta)
-    _map(x.reshape(-1), *wide, y.reshape(-1), c * b, block_count(x.size))
+    _map(x.reshape(-1), *wide, y.reshape(-1), c * b, block_count(x.size), past_caches(y, c * b))
     return y
 
 

@@ -17,6 +17,7 @@ conv_norm.py makes dx a band of rows at a time: there dx[0] is the gradient at x
 
 
 from .jit import inner
+from .norm import before_relu
 from .pool2x2 import ahead, ask_for, ask_to_write, flows, inline, kept, of_row, start
 from .tasks import parallel, parallel_for
 from .vector import LANES, across, byte, choose, each, load, put, splat, zero
@@ -37,14 +38,6 @@ def _terms(d, cell, a, b, c, e, upper, lower):
     s, t = choose(above, d, zero(d)), choose(above, zero(d), d)
     u, v = choose(cell == byte(d, 0), a, b), choose(cell == byte(d, 2), c, e)
     return s, s * (u - upper), t, t * (v - lower)
-
-
-@inner
-def before_relu(d, x, norm):
-    """The gradient at a pixel: d through the batch norm and through the ReLU whose output is x."""
-    mean, factor, a, b = norm
-    dx = (d - a - (x - mean) * b) * factor
-    return choose(x > zero(x), dx, zero(x))
 
 
 @inner

@@ -13,7 +13,7 @@ Why: LLVM turns a plain loop into vectors by itself, but takes several at once; 
 that loop, and its remainder is slow. Here a vector is what is written. Every operation does to each lane what it does
 to a float, in the same order and rounding: both halves of a loop agree to the bit, and nothing is ever reordered.
 
-      floats   load, store, zero, splat;  + - *;  > <= !=;  choose;  across
+      floats   load, store, store_past, zero, splat;  + - *;  > <= !=;  choose;  across
       bytes    load, store, byte;  ==;  choose            one per lane: the cells of an argmax
       masks    |;  choose                                 what comparisons give
       each, put                                           load and store of a function that serves both loops
@@ -94,6 +94,26 @@ def load(typingctx, x, i):
 def store(typingctx, x, i, value):
     """x[i : i + LANES] = value"""
     return _write(x, value) if value == _kind_in(x) else None
+
+
+@intrinsic
+def store_past(typingctx, x, i, value):
+    """x[i : i + LANES] = value, past the caches: for an array that they cannot hold (memory.past_caches).
+
+    An ordinary store first reads the line that it will overwrite. x[i : i + LANES] must be whole cache lines. x86 keeps
+    such stores out of order until the next locked instruction: parallel_for has one after each task.
+    """
+    if not value == FLOATS == _kind_in(x):
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        array, index, value = arguments
+        start = builder.gep(context.make_array(x)(context, builder, array).data, [index])
+        store = builder.store(value, builder.bitcast(start, value.type.as_pointer()), align=4 * LANES)
+        store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
+        return context.get_dummy_value()
+
+    return types.void(x, types.int64, value), codegen
 
 
 prefetch, prefetch_to_write = prefetching(0, 3), prefetching(1, 3)

@@ -520,6 +520,8 @@ VIEWS = [  # (A, C, B): channels last, the first axis, an axis in between, one v
     (33, 17, 1),
     (12, 33, 1),
     (600, 16, 1),
+    (300, 80, 1),  # pairs of vectors only in every second row
+    (211, 67, 1),
     (3, 300, 1),
     (1, 5, 40),
     (4, 7, 24),
@@ -538,6 +540,15 @@ def test_batch_norm(ks, rng, shape):
     assert np.abs(dx).max() > 0.01, "a case whose true dx vanishes tests nothing"
     moved = ks.cast(mean + 0.5), ks.cast(var * 1.5 + 0.1)
     ks.check("batch_norm_grad", dy, x, *moved, gamma, eps=1e-3, batch_stats=False)
+
+
+@pytest.mark.parametrize("shape", [(33_003, 32, 1), (20, 32, 1700), (20, 33, 1700)], ids=str)
+def test_batch_norm_of_more_than_the_caches_hold(ks, rng, shape):
+    """CPU kernels write such an array past the caches, if its rows are whole cache lines."""
+    x = ks.cast(rng.standard_normal(shape))
+    gamma, beta, mean, var = ks.cast(*rng.uniform(0.5, 2, (4, shape[1])))
+    y = ks.check("batch_norm", x, mean, var, gamma, beta, eps=1e-3)
+    assert y.nbytes > 1 << 22
 
 
 @pytest.mark.parametrize("batch_stats", [True, False])

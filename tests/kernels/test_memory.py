@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from minicnn.kernels.numba_cpu import memory
+from minicnn.kernels.numba_cpu.simd import LANES
 
 MB = 1 << 20
 
@@ -165,6 +166,15 @@ def test_flat_copies_only_what_compiled_functions_cannot_take():
         assert array.dtype == np.float32
         assert array.flags.carray
         assert np.array_equal(array, np.asarray(other).reshape(-1))
+
+
+def test_only_large_arrays_of_whole_cache_lines_are_written_past_the_caches():
+    large = memory.empty((1 << 15, 32))
+    assert memory.past_caches(large, 32) == (LANES == memory.CACHE_LINE)
+    assert not memory.past_caches(large, 33)
+    assert not memory.past_caches(large[:-1], 32), "smaller than the caches"
+    shifted = memory.empty(((1 << 20) + 33,))[1:]
+    assert not memory.past_caches(shifted, 32), "its rows do not begin with a cache line"
 
 
 def test_release_forgets_idle_buffers_and_spares_living_ones():
