@@ -7,11 +7,10 @@
 
 import importlib
 import os
-import time
 
 import keras
 from keras_like import KerasLike
-from protocol import serve
+from protocol import seconds_per_batch, serve
 
 
 class Keras(KerasLike):
@@ -45,12 +44,13 @@ class Keras(KerasLike):
     def augment(self, batches, way):
         if way == "layers":
             return None
-        source = iter(self._flow(batches) if way == "generator" else self._dataset(batches))
-        next(source)  # the pipeline starts
-        start = time.perf_counter()
-        for _ in range(batches - 1):
-            next(source)
-        return (time.perf_counter() - start) / (batches - 1)
+        source = iter(self._flow(batches) if way == "generator" else self._dataset(batches).repeat())
+
+        def one_pass():
+            for _ in range(batches):
+                next(source)
+
+        return seconds_per_batch(one_pass, batches)
 
     def _flow(self, batches):
         from keras.src.legacy.preprocessing.image import ImageDataGenerator  # Keras 3 has no public name for it

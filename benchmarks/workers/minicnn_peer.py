@@ -1,11 +1,9 @@
 """minicnn, one kernel set."""
 
-import time
-
 import numba
 import numpy
 from keras_like import KerasLike
-from protocol import serve
+from protocol import seconds_per_batch, serve
 
 import minicnn
 
@@ -28,11 +26,13 @@ class Minicnn(KerasLike):
     def augment(self, batches, way):
         flow = self._flow(batches)
         be, order = self.model.backend, numpy.random.default_rng(0).permutation(flow.n).reshape(batches, -1)
-        start = time.perf_counter()
-        with be.running():
+
+        def one_pass():
             for step, rows in enumerate(order):
                 flow.batch(be, rows, 1, step)
-        return (time.perf_counter() - start) / batches
+
+        with be.running():
+            return seconds_per_batch(one_pass, batches)
 
     def _flow(self, batches):
         """As examples/train_kaggle.py: bytes stay bytes until they are warped."""

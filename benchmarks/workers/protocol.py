@@ -20,6 +20,17 @@ import traceback
 import numpy as np
 
 WARM_UP = 3  # steps of an epoch before the clock starts: iterators and queues are set up
+PASSES = 0.5  # seconds of a sample of augmentation alone: some batches take .2 ms, and waking a thread half as long
+
+
+def seconds_per_batch(one_pass, batches: int) -> float:
+    """Of passes over `batches` batches, after one that is not timed, until PASSES seconds are over."""
+    one_pass()
+    start, passes = time.perf_counter(), 0
+    while passes == 0 or time.perf_counter() - start < PASSES:
+        one_pass()
+        passes += 1
+    return (time.perf_counter() - start) / (passes * batches)
 
 
 class Problem:

@@ -5,7 +5,7 @@ import time
 from functools import partial
 
 import torch
-from protocol import WARM_UP, serve
+from protocol import WARM_UP, seconds_per_batch, serve
 from torch import nn
 from torch.nn import functional
 
@@ -150,10 +150,12 @@ class Torch:
 
     def augment(self, batches, way):
         size = self.problem.recipe.batch_size
-        start = time.perf_counter()
-        for i in range(batches):
-            self.augmented(self.x[i * size : (i + 1) * size], **self.problem.recipe.augmentation)
-        return (time.perf_counter() - start) / batches
+
+        def one_pass():
+            for i in range(batches):
+                self.augmented(self.x[i * size : (i + 1) * size], **self.problem.recipe.augmentation)
+
+        return seconds_per_batch(one_pass, batches)
 
     def predict(self, batch_size):
         self.model.eval()
