@@ -1,10 +1,11 @@
 """Networks A to E against Keras: outputs, gradients, moving averages, optimizer steps; equal weights, equal batches.
 
 In float32 an output is compared in two ways. Its relative L2 distance is at most 1e-5. Its largest element's distance
-is at most 1e-5 of the largest element, or twice the distance of Keras's float32 from Keras's own float64: a dense unit
-that hardly any image wakes has a batch variance near 0, and batch norm multiplies its rounding errors by up to 30. With
-Winograd's convolutions it is four times that distance: their rounding errors are three to four times im2col's
-(kernels/numba_cpu/winograd.py); 2.6e-5 was seen, at one unit.
+is at most 1e-5 of the largest element, or three times the distance of Keras's float32 from Keras's own float64: a
+dense unit that hardly any image wakes has a batch variance near 0, and batch norm multiplies its rounding errors by up
+to 30. With Winograd's convolutions it is six times that distance: their rounding errors are three to four times
+im2col's (kernels/numba_cpu/winograd.py); 2.6e-5 was seen, at one unit. On another CPU Keras rounds otherwise:
+its own distance, one draw of a largest error, was .7e-5, ours 1.7e-5, 2.5 times as much, and 3.0e-5, 4.3 times.
 """
 
 import numpy as np
@@ -54,7 +55,7 @@ def test_a_in_float32(keras32, keras64, training, algorithm, yardstick):
     if algorithm != "im2col":
         mine["dout"] = [None] * len(mine["dout"])
     exact = ask(keras64, model, "a", training, *images(16))
-    compare_float32(model, mine, theirs, exact, "A float32", yardstick, times=2 if algorithm == "im2col" else 4)
+    compare_float32(model, mine, theirs, exact, "A float32", yardstick, times=3 if algorithm == "im2col" else 6)
 
 
 @pytest.mark.parametrize("what", "bcde")
@@ -88,7 +89,7 @@ def compare_float64(model, mine, theirs, title, yardstick):
         yardstick.relative(f"{title}: {kind}", where, a, b, 1e-9)
 
 
-def compare_float32(model, mine, theirs, exact, title, yardstick, times=2):
+def compare_float32(model, mine, theirs, exact, title, yardstick, times=3):
     yardstick.relative(f"{title}: loss", "loss", mine["loss"], theirs["loss"], 1e-5)
     outputs = iter(exact["out"])
     for kind, where, a, b in tensors(model, mine, theirs):
