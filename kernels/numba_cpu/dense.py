@@ -19,8 +19,8 @@ piece of b (DEPTH x WIDTH floats, 32 KiB with AVX-512) stays near for all its ro
 A piece is copied only where it has to be turned or is narrower than WIDTH: whole lines of b are read where they lie.
 
 The lines of b and y lie far from each other, which the CPU does not foresee: waiting for them took two thirds of the
-time of (64, 576) x (576, 3168). So the micro-kernel asks for the next piece of b, the next task's if need be, one line
-per k while it multiplies; and before each tile of rows the lines that the tile after it will write are asked for.
+time of (64, 576) x (576, 3168). So the micro-kernel, while it multiplies, asks with every k for a line of the next
+piece of b, the next task's if need be, and for one of y where the next tile's results will go.
 
 An affine (scale, shift) is applied to a task's results at its end, while they are in the cache.
 A sum is cut at the same k for every row and in every batch, so a sample's result does not depend on the others.
@@ -34,12 +34,10 @@ import numpy as np
 from . import memory
 from .jit import inner
 from .memory import OWN
-from .simd import LANES, ROWS, SHORT, WIDTH, narrow, pack, short_asking, tiles, whole_vectors, wide_asking
+from .simd import LANES, LINE, ROWS, SHORT, WIDTH, narrow, pack, short_asking, tiles, whole_vectors, wide_asking
 from .tasks import parallel, parallel_for
-from .vector import prefetch_to_write
 
 DEPTH = 256
-LINE = 16  # floats of a cache line
 ROW_BLOCK = 16 * ROWS  # rows of a task at most: bringing a panel near costs little against 16 tiles that use it
 BRINGING = 2  # the work of bringing a panel near, or turning it, in rows that are multiplied by it
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
@@ -54,53 +52,46 @@ def scale_and_shift(y, start, n, scale, shift, first):
 
 
 @inner
-def _claim(y, y0, to, first, last, used):
-    """Ask for the lines of rows first..last of the result."""
-    for t in range(first, last):
-        for o in range(0, used, LINE):
-            prefetch_to_write(y, y0 + to[t] + o)
-
-
-@inner
-def _multiply(a, a0, a_step, at, rows, panel, p0, line, deep, seed, seed0, seed_step, floor, y, y0, to, used, claimed,
-              b, ahead, lines):  # fmt: skip
-    """A piece of b, panel[p0 + k*line + o], against all rows, while the one at b[ahead] and y's rows < claimed come."""
+def _multiply(a, a0, a_step, at, rows, panel, p0, line, deep, seed, seed0, seed_step, floor, y, y0, to, used, last,
+              b, ahead, lines, y_lines):  # fmt: skip
+    """A piece of b, panel[p0 + k*line + o], against all rows, while the next one, from b[ahead] on, comes nearer."""
     tall, _ = tiles(rows)
     m = n = 0
     while m < rows:
-        height = ROWS if n < tall else SHORT
-        _claim(y, y0, to, m + height, min(m + height + ROWS, claimed), used)
-        here, seed_m, asked = min(height, rows - m), seed0 + m * seed_step, min(n * deep, len(lines) - deep)
+        height = ROWS if n < tall and rows - m >= ROWS else SHORT
+        here, seed_m, first = min(height, rows - m), seed0 + m * seed_step, min(n * deep, len(lines) - deep)
+        more = last and m + height < rows
+        next_y, y_first = y0 + (to[m + height] if more else 0), 0 if more else len(y_lines) - deep
         if used <= WIDTH - LANES:
             narrow(a, a0, at, m, here, 0, a_step, panel, p0, line, 1, deep,
                    seed, seed_m, seed_step, floor, y, y0, to, used)  # fmt: skip
-        elif n < tall:
+        elif height == ROWS:
             wide_asking(a, a0, at, m, here, 0, a_step, panel, p0, line, 1, deep,
-                        seed, seed_m, seed_step, floor, y, y0, to, used, b, ahead, lines, asked)  # fmt: skip
+                        seed, seed_m, seed_step, floor, y, y0, to, used,
+                        b, ahead, lines, first, y, next_y, y_lines, y_first)  # fmt: skip
         else:
             short_asking(a, a0, at, m, here, 0, a_step, panel, p0, line, 1, deep,
-                         seed, seed_m, seed_step, floor, y, y0, to, used, b, ahead, lines, asked)  # fmt: skip
+                         seed, seed_m, seed_step, floor, y, y0, to, used,
+                         b, ahead, lines, first, y, next_y, y_lines, y_first)  # fmt: skip
         m, n = m + height, n + 1
 
 
 @inner
 def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, deepest, used, bias, bias0, floor,
-           scale, shift, y, y0, to, panel, sums, places, lines, following):  # fmt: skip
+           scale, shift, y, y0, to, panel, sums, places, lines, y_lines, following):  # fmt: skip
     """One task: `rows` x used results, used <= WIDTH; then comes the one whose part of b begins at `following`."""
     seed, seed0, seed_step = bias, bias0, 0
     for k in range(0, max(depth, 1), deepest):
         deep, last = min(deepest, depth - k), k + deepest >= depth
-        if last:
-            _claim(y, y0, to, 0, min(ROWS, rows), used)
         piece, p0, line = b, b0 + k * k_step, k_step
         if o_step != 1 or used < WIDTH:
             piece, p0, line = panel, 0, WIDTH if used > WIDTH - LANES else LANES
             pack(b, b0 + k * k_step, k_step, o_step, deep, used, panel, 0, 0, deep)
         ahead = following if last else b0 + (k + deepest) * k_step
         target, target0, table = (y, y0, to) if last else (sums, 0, places)
-        lowest, columns, claimed = (floor, used, rows) if last else (NO_FLOOR, -(-used // LANES) * LANES, 0)
+        lowest, columns = (floor, used) if last else (NO_FLOOR, -(-used // LANES) * LANES)
         _multiply(a, a0 + k * a_step, a_step, at, rows, piece, p0, line, deep, seed, seed0, seed_step, lowest,
-                  target, target0, table, columns, claimed, b, ahead, lines)  # fmt: skip
+                  target, target0, table, columns, last, b, ahead, lines, y_lines)  # fmt: skip
         seed, seed0, seed_step = sums, 0, WIDTH
     if len(scale):
         for t in range(rows):
@@ -111,13 +102,13 @@ def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, deepest, used,
 def _task(k, thread, a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
           scale, shift, y, rows, filters, row_block, tables, panels, sums):  # fmt: skip
     columns = -(-filters // WIDTH)
-    at, to, places, lines = tables
+    at, to, places, lines, y_lines = tables
     first, o = k // columns * row_block, k % columns * WIDTH
     following = (o + WIDTH if o + WIDTH < filters else 0) * o_step
     _block(
         a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step,
         depth, deepest, min(WIDTH, filters - o), bias, o, floor, scale, shift, y, first * filters + o, to,
-        panels[thread], sums[thread], places, lines, following,
+        panels[thread], sums[thread], places, lines, y_lines, following,
     )  # fmt: skip
 
 
@@ -133,7 +124,8 @@ def _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
 
 @lru_cache(512)
 def _tables(rows, a_row, y_row, k_step, o_step, deep):
-    """Where row t of a task lies in a, in y and in the sums, relative to its first row; and the lines of a piece of b.
+    """Where row t of a task lies in a, in y and in the sums, relative to its first row; and the lines of a piece of b
+    and of a tile of y.
 
     Of each line its last float: if lines of memory lie otherwise, that is in the next one, and the panel before, or the
     piece before, has brought this one. Then zeros, for tiles that have nothing more to ask for.
@@ -142,7 +134,9 @@ def _tables(rows, a_row, y_row, k_step, o_step, deep):
     ends = np.arange(LINE - 1, deep if k_step == 1 else WIDTH, LINE)
     starts = np.arange(WIDTH) * o_step if k_step == 1 else np.arange(deep) * k_step
     lines = np.add.outer(starts, ends).reshape(-1)
-    return t * a_row, t * y_row, t * WIDTH, np.concatenate([lines, np.zeros(deep, np.int64)])
+    y_lines = np.add.outer(np.arange(ROWS) * y_row, np.arange(LINE - 1, WIDTH, LINE)).reshape(-1)
+    nothing = np.zeros(deep, np.int64)
+    return t * a_row, t * y_row, t * WIDTH, np.append(lines, nothing), np.concatenate([y_lines, nothing, nothing])
 
 
 @lru_cache(512)

@@ -15,11 +15,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .simd import LANES
+from .simd import LANES, LINE
 
 SMALL = 1 << 15  # bytes; below this malloc keeps its own free lists and never returns pages
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
-CACHE_LINE = ALIGNMENT // 4  # floats
 FLOAT = np.dtype(np.float32)
 FAR = 1 << 22  # bytes: more than two cores' L2 caches keep
 KEPT = 1 << 31  # bytes of buffers in the pool at most, lent or idle
@@ -150,7 +149,7 @@ def scratch(*sizes: tuple) -> list[np.ndarray]:
 
 def _line(floats: int) -> int:
     """Bytes of the whole cache lines that hold so many floats."""
-    return -(-floats // CACHE_LINE) * ALIGNMENT
+    return -(-floats // LINE) * ALIGNMENT
 
 
 @lru_cache(maxsize=1024)
@@ -190,8 +189,8 @@ def past_caches(array: np.ndarray, row: int) -> bool:
 
     If it is larger than the caches of two cores, and its rows consist of whole cache lines, one vector each.
     """
-    lines = array.ctypes.data % ALIGNMENT == 0 and row % CACHE_LINE == 0
-    return LANES == CACHE_LINE and array.nbytes >= FAR and lines
+    lines = array.ctypes.data % ALIGNMENT == 0 and row % LINE == 0
+    return LANES == LINE and array.nbytes >= FAR and lines
 
 
 def statistics() -> Statistics:

@@ -22,9 +22,10 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import memory
+from .emit import F32, I64
 from .jit import inner, outer
 from .library import external
-from .simd import F32, I64, LANES
+from .simd import LANES
 
 GROUP = 4  # vectors whose sums stay in registers: enough to hide the latency of an addition
 NO_SUMS = np.empty((0, 3, 0), np.float32)  # for a kernel that is asked for no statistics

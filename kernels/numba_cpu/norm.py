@@ -27,7 +27,7 @@ from .activation import block_count, fold
 from .jit import inner, outer
 from .memory import empty, flat, past_caches
 from .tasks import parallel, parallel_for
-from .vector import LANES, choose, load, prefetch, prefetch_to_write, store, store_past, zero
+from .vector import LANES, choose, load, prefetch, store, store_past, zero
 
 CHUNK = 16384  # floats
 PAIR = 2 * LANES  # floats: 32 channels are one walk through memory, not two
@@ -225,7 +225,9 @@ def _rows_of_block(k, blocks, x, row):
 
 
 @inner
-def _normalised(x, mean, scale, beta):
+def normalised(x, norm):
+    """Floats or vectors."""
+    mean, scale, beta = norm
     return (x - mean) * scale + beta
 
 
@@ -237,11 +239,12 @@ def _map_block(k, thread, x, mean, scale, beta, y, row, blocks, past):
     for first in range(0, full, piece):
         end = min(first + piece, full)
         for i in range(0, whole, PAIR):
-            (mean_1, mean_2), (scale_1, scale_2), (beta_1, beta_2) = _pair(mean, i), _pair(scale, i), _pair(beta, i)
+            norm_1 = load(mean, i), load(scale, i), load(beta, i)
+            norm_2 = load(mean, i + LANES), load(scale, i + LANES), load(beta, i + LANES)
             for n in range(first + i, end, width):
                 _ask_for_pair(x, n + AHEAD)
                 x_1, x_2 = _pair(x, n)
-                y_1, y_2 = _normalised(x_1, mean_1, scale_1, beta_1), _normalised(x_2, mean_2, scale_2, beta_2)
+                y_1, y_2 = normalised(x_1, norm_1), normalised(x_2, norm_2)
                 if past:
                     store_past(y, n, y_1)
                     store_past(y, n + LANES, y_2)
@@ -249,9 +252,9 @@ def _map_block(k, thread, x, mean, scale, beta, y, row, blocks, past):
                     _store_pair(y, n, y_1, y_2)
         for i in range(whole, width):
             for n in range(first + i, end, width):
-                y[n] = _normalised(x[n], mean[i], scale[i], beta[i])
+                y[n] = normalised(x[n], (mean[i], scale[i], beta[i]))
     for i in range(x.size - full):
-        y[full + i] = _normalised(x[full + i], mean[i], scale[i], beta[i])
+        y[full + i] = normalised(x[full + i], (mean[i], scale[i], beta[i]))
 
 
 @parallel
@@ -299,8 +302,7 @@ def _grad_map_relu_block(k, thread, dy, x, mean, scale, a, b, dx, row, totals):
             for n in range(first + i, end, width):
                 _ask_for_pair(dy, n + AHEAD)
                 _ask_for_pair(x, n + AHEAD)
-                prefetch_to_write(dx, n + AHEAD)
-                prefetch_to_write(dx, n + AHEAD + LANES)
+                _ask_for_pair(dx, n + AHEAD)
                 (d_1, d_2), (x_1, x_2) = _pair(dy, n), _pair(x, n)
                 d_1, d_2 = before_relu(d_1, x_1, norm_1), before_relu(d_2, x_2, norm_2)
                 _store_pair(dx, n, d_1, d_2)

@@ -24,9 +24,10 @@ from numba.extending import overload
 from .activation import block_count
 from .jit import inner
 from .memory import flat
+from .norm import normalised
 from .random import fill_words
 from .tasks import parallel, parallel_for
-from .vector import LANES, byte, choose, each, load, prefetch, prefetch_to_write, put, splat, store, zero
+from .vector import LANES, byte, choose, each, load, prefetch, put, splat, store, zero
 
 NO_CELL = 4  # the argmax of a dropped output
 inline = inner(forceinline=True)  # a call that counts references to six arrays costs as much as a short row
@@ -122,15 +123,9 @@ def _greatest_of(a, b, c, d):
 
 
 @inner
-def _normalised(x, norm):
-    mean, scale, beta = norm
-    return (x - mean) * scale + beta
-
-
-@inner
 def _greatest(a, b, c, d, upper, lower):
     """The same of the four normalised cells; a batch norm's values for the upper and for the lower two."""
-    a, b, c, d = _normalised(a, upper), _normalised(b, upper), _normalised(c, lower), _normalised(d, lower)
+    a, b, c, d = normalised(a, upper), normalised(b, upper), normalised(c, lower), normalised(d, lower)
     return _greatest_of(a, b, c, d)
 
 
@@ -172,14 +167,6 @@ def ask_for(x, i, below):
     prefetch(x, i + LANES)
     prefetch(x, i + below)
     prefetch(x, i + below + LANES)
-
-
-@inline
-def ask_to_write(x, i, below):
-    prefetch_to_write(x, i)
-    prefetch_to_write(x, i + LANES)
-    prefetch_to_write(x, i + below)
-    prefetch_to_write(x, i + below + LANES)
 
 
 @inner

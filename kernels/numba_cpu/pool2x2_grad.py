@@ -18,7 +18,7 @@ conv_norm.py makes dx a band of rows at a time: there dx[0] is the gradient at x
 
 from .jit import inner
 from .norm import before_relu
-from .pool2x2 import ahead, ask_for, ask_to_write, flows, inline, kept, of_row, start
+from .pool2x2 import ahead, ask_for, flows, inline, kept, of_row, start
 from .tasks import parallel, parallel_for
 from .vector import LANES, across, byte, choose, each, load, put, splat, zero
 
@@ -93,7 +93,7 @@ def _grad_channels(like, dy, argmax, keep, x, size, at, i, o, norm, row, dx, shi
         k, n = at + j * c + o, i + 2 * j * c + o
         soon = ahead(i, size, o, j)
         ask_for(x, soon, below)
-        ask_to_write(dx, soon - shift, below)
+        ask_for(dx, soon - shift, below)
         cell = each(like, argmax, k)
         d = kept(each(like, dy, k), cell, keep)
         d0 = before_relu(flows(d, cell, 0), each(like, x, n), upper)

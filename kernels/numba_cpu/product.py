@@ -13,16 +13,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .emit import F32, I64, RegularRows, emit_prefetch, hidden, splat
 from .library import external
-from .simd import F32, I64, LANES, LINE, TILE, _hidden, _nth, _splat, emit_prefetch
+from .simd import LANES, LINE, TILE, _nth
 
 
 def _product_function(rows, vectors):
-    """The LLVM function behind `product_kernel`: its arguments in order, (array, start) as one pointer.
-
-    A row of `a` is 0 to 3 rows from one of every fourth row, which x86 addresses directly: with a pointer for each
-    row, half of them would lie on the stack.
-    """
+    """The LLVM function behind `product_kernel`: its arguments in order, (array, start) as one pointer."""
     name, pointer = f"minicnn.simd.product.{rows}x{vectors}", F32.as_pointer()
     kinds = [pointer, I64, I64, pointer, I64, pointer, I64, I64, I64, pointer, I64, pointer, I64]
 
@@ -33,48 +30,35 @@ def _product_function(rows, vectors):
         fma_name = f"llvm.{'fma' if TILE.fma else 'fmuladd'}.v{LANES}f32"
         fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), fma_name)
 
-        def fourths(start, step):
-            """Pointers to row 0, 4, 8, ..."""
-            found = [start]
-            while 4 * len(found) < rows:
-                found.append(_hidden(builder, builder.gep(found[-1], [builder.shl(step, I64(2))])))
-            return found
-
-        def nth_row(starts, steps, t):
-            return builder.gep(starts[t // 4], [steps[t % 4]]) if t % 4 else starts[t // 4]
-
-        def multiples(step):
-            return I64(0), step, builder.shl(step, I64(1)), _hidden(builder, builder.mul(step, I64(3)))
-
-        a_steps = multiples(a_row)
+        a_rows = RegularRows(builder, a, a_row, rows)
         entry, column, done = builder.block, function.append_basic_block("column"), function.append_basic_block("done")
-        starts = [depth, b, near, far, *fourths(a, a_row), *[ir.Constant(vector, [0.0] * LANES)] * (rows * vectors)]
+        starts = [depth, b, near, far, *a_rows.start, *[ir.Constant(vector, [0.0] * LANES)] * (rows * vectors)]
         builder.branch(column)
 
         builder.position_at_end(column)
         phis = [builder.phi(start.type) for start in starts]
         left, line, near, far, *others = phis
-        groups = -(-rows // 4)
-        a_starts, sums = others[:groups], others[groups:]
+        a_now, sums = others[: len(a_rows.start)], others[len(a_rows.start) :]
         factors = [builder.load(_nth(builder, line, v), align=4) for v in range(vectors)]
         for t in range(rows):
-            scalar = _splat(builder, builder.load(nth_row(a_starts, a_steps, t)), LANES)
+            scalar = splat(builder, builder.load(a_rows.address(builder, a_now, t)), LANES)
             for v in range(vectors):
                 sums[t * vectors + v] = builder.call(fma, [scalar, factors[v], sums[t * vectors + v]])
-        emit_prefetch(builder, near, 0, 3)
-        emit_prefetch(builder, builder.gep(line, [b_ahead]), 0, 3)
-        emit_prefetch(builder, far, 0, 2)
-        ends = [builder.sub(left, I64(1)), _hidden(builder, builder.gep(line, [b_step])),
-                _hidden(builder, builder.gep(near, [I64(LINE)])), _hidden(builder, builder.gep(far, [far_step])),
-                *(_hidden(builder, builder.gep(start, [a_step])) for start in a_starts), *sums]  # fmt: skip
+        emit_prefetch(builder, near, 3)
+        emit_prefetch(builder, builder.gep(line, [b_ahead]), 3)
+        emit_prefetch(builder, far, 2)
+        ends = [builder.sub(left, I64(1)), hidden(builder, builder.gep(line, [b_step])),
+                hidden(builder, builder.gep(near, [I64(LINE)])), hidden(builder, builder.gep(far, [far_step])),
+                *a_rows.moved(builder, a_now, a_step), *sums]  # fmt: skip
         for phi, start, end in zip(phis, starts, ends, strict=True):
             phi.add_incoming(start, entry)
             phi.add_incoming(end, column)
         builder.cbranch(builder.icmp_signed(">", ends[0], I64(0)), column, done)
 
         builder.position_at_end(done)
-        y_starts, y_steps = fourths(y, y_row), multiples(y_row)
-        places = [_nth(builder, nth_row(y_starts, y_steps, t), v) for t in range(rows) for v in range(vectors)]
+        y_rows = RegularRows(builder, y, y_row, rows)
+        starts = [y_rows.address(builder, y_rows.start, t) for t in range(rows)]
+        places = [_nth(builder, start, v) for start in starts for v in range(vectors)]
         with builder.if_else(builder.icmp_signed("!=", add, I64(0))) as (to_y, anew):
             with to_y:
                 for place, value in zip(places, sums, strict=True):

@@ -13,9 +13,10 @@ from numba import types
 from numba.extending import intrinsic
 
 from .activation import block_count
+from .emit import I32, I64
 from .jit import inner
 from .memory import empty
-from .simd import I32, I64, LANES
+from .simd import LANES
 from .tasks import parallel, parallel_for
 
 ROUNDS = 10

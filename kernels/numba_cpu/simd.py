@@ -28,7 +28,7 @@ in a tile it was computed: not on the batch around an image, and not on the numb
 The tile follows from the CPU (`choose_tile`): as many sums as there are registers, less those for `a` and `b`. A lower
 one of the same width (`short`) takes what tall tiles would leave half empty: 64 = 4 * 14 + 8 rows.
 
-A kernel may ask for memory while it computes: one cache line per k hides between the multiplications, where a burst of
+A kernel may ask for memory while it computes: two cache lines per k hide between the multiplications, where a burst of
 them would stall, as a core waits for about two dozen lines at most.
 """
 
@@ -43,10 +43,9 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
+from .emit import F32, I32, I64, RegularRows, Rows, emit_prefetch, prefetching, splat
 from .jit import inner
 from .library import external
-
-I32, I64, F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
 
 
 class Tile(NamedTuple):
@@ -88,47 +87,10 @@ LANES, ROWS, SHORT, WIDTH = TILE.lanes, TILE.rows, TILE.short, TILE.vectors * TI
 AHEAD = 2 * ROWS  # rows of sums from those that are computed to those whose memory is asked for
 
 
-def _splat(builder, scalar, lanes):
-    """The vector with `scalar` in every lane."""
-    undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
-    one = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
-    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+_ask_for = prefetching(2)
 
 
-def _hidden(builder, value):
-    """The same number or pointer, but LLVM does not know that: it would make a moving pointer of it for every address,
-    more than there are registers.
-    """
-    return builder.call(ir.InlineAsm(ir.FunctionType(value.type, [value.type]), "", "=r,0"), [value])
-
-
-def emit_prefetch(builder, float_pointer, write, closeness):
-    """Ask for a cache line to read (write 0) or to write (1), into L1 (closeness 3) or L2 (2). Any address will do."""
-    address = builder.bitcast(float_pointer, ir.IntType(8).as_pointer())
-    kind = ir.FunctionType(ir.VoidType(), [address.type, I32, I32, I32])
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-    builder.call(function, [address, I32(write), I32(closeness), I32(1)])
-
-
-def prefetching(write, closeness):
-    """njit code (x, i) that asks for the cache line of x[i], as emit_prefetch does; x is flat, any i will do."""
-
-    @intrinsic
-    def prefetch(typingctx, x, i):
-        def codegen(context, builder, signature, arguments):
-            data = context.make_array(x)(context, builder, arguments[0]).data
-            emit_prefetch(builder, builder.gep(data, [arguments[1]]), write, closeness)
-            return context.get_dummy_value()
-
-        return types.void(x, types.int64), codegen
-
-    return prefetch
-
-
-_ask_to_write = prefetching(1, 2)
-
-
-def _emit_tile(builder, tile, vectors, asks, g):
+def _emit_tile(builder, tile, vectors, asks, regular, g):
     """The body of `kernel` below; g holds its arguments by name, arrays as pointers to their first float in use."""
     vector, width = ir.VectorType(F32, tile.lanes), vectors * tile.lanes
     name = f"llvm.{'fma' if tile.fma else 'fmuladd'}.v{tile.lanes}f32"
@@ -148,42 +110,46 @@ def _emit_tile(builder, tile, vectors, asks, g):
         for phi, value in zip(phis, values, strict=True):
             phi.add_incoming(value, block)
 
-    # A row beyond `rows` repeats the last one: it computes the same sums and stores the same bits in the same place.
-    last = builder.sub(g.rows, one)
-    row = [builder.select(builder.icmp_signed("<", I64(t), last), I64(t), last) for t in range(tile.rows)]
-    a_row = [builder.gep(g.a, [builder.load(builder.gep(g.at, [r]))]) for r in row]
+    row = [I64(t) for t in range(tile.rows)]
+    if regular:
+        first, second = (builder.load(builder.gep(g.at, [row[t]])) for t in range(2))
+        a_rows = RegularRows(builder, builder.gep(g.a, [first]), builder.sub(second, first), tile.rows)
+    else:  # a row beyond `rows` repeats the last one: it computes the same sums and stores the same bits in its place
+        last = builder.sub(g.rows, one)
+        row = [builder.select(builder.icmp_signed("<", t, last), t, last) for t in row]
+        a_rows = Rows([builder.gep(g.a, [builder.load(builder.gep(g.at, [r]))]) for r in row])
     a_jump = builder.sub(g.a_line, builder.mul(g.columns, g.a_step))  # from the end of a line to the next one's start
 
-    # for line in range(lines): for column in range(columns): sums += a * b.  One running index serves all rows of a.
+    # for line in range(lines): for column in range(columns): sums += a * b
     entry = builder.block
     line, column, line_end, done = (builder.append_basic_block(label) for label in ("line", "column", "end", "done"))
     some = builder.and_(builder.icmp_signed(">", g.lines, nought), builder.icmp_signed(">", g.columns, nought))
     builder.cbranch(some, line, done)
 
     builder.position_at_end(line)
-    in_line = phis([g.lines, nought, nought, nought, *zeros], entry)
+    in_line = phis([g.lines, nought, nought, *a_rows.start, *zeros], entry)
     builder.branch(column)
 
     builder.position_at_end(column)
     in_column = phis([g.columns, *in_line[1:]], line)
-    left, a_index, b_index, k, *sums = in_column
+    (left, b_index, k), a, sums = in_column[:3], in_column[3 : -len(cells)], in_column[-len(cells) :]
     b_line = builder.gep(g.b, [b_index])
     factors = [builder.load(nth_vector(b_line, v), align=4) for v in range(vectors)]
-    for t, r in enumerate(a_row):
-        scalar = _splat(builder, builder.load(builder.gep(r, [a_index])), tile.lanes)
+    for t in range(tile.rows):
+        scalar = splat(builder, builder.load(a_rows.address(builder, a, t)), tile.lanes)
         for v in range(vectors):
             sums[t * vectors + v] = builder.call(fma, [scalar, factors[v], sums[t * vectors + v]])
     if asks:
-        emit_prefetch(builder, builder.gep(g.ahead, [builder.load(builder.gep(g.table, [k]))]), 0, 2)
-    left, a_index, b_index = builder.sub(left, one), builder.add(a_index, g.a_step), builder.add(b_index, g.b_step)
-    k = builder.add(k, one)
-    a_index = _hidden(builder, a_index)
-    add_edge(in_column, [left, a_index, b_index, k, *sums], column)
+        for array, places in ((g.next_b, g.b_lines), (g.next_y, g.y_lines)):
+            emit_prefetch(builder, builder.gep(array, [builder.load(builder.gep(places, [k]))]), 2)
+    left, b_index, k = builder.sub(left, one), builder.add(b_index, g.b_step), builder.add(k, one)
+    a = a_rows.moved(builder, a, g.a_step)
+    add_edge(in_column, [left, b_index, k, *a, *sums], column)
     builder.cbranch(builder.icmp_signed(">", left, nought), column, line_end)
 
     builder.position_at_end(line_end)
     left = builder.sub(in_line[0], one)
-    add_edge(in_line, [left, builder.add(a_index, a_jump), b_index, k, *sums], line_end)
+    add_edge(in_line, [left, b_index, k, *a_rows.moved(builder, a, a_jump), *sums], line_end)
     builder.cbranch(builder.icmp_signed(">", left, nought), line, done)
 
     builder.position_at_end(done)
@@ -191,7 +157,7 @@ def _emit_tile(builder, tile, vectors, asks, g):
     add_edge(final, sums, line_end)
 
     # Epilogue. All seeds are read before the first store (repeated rows); a NaN is not below the floor, so it stays.
-    floor = _splat(builder, g.floor, tile.lanes)
+    floor = splat(builder, g.floor, tile.lanes)
     result = {}
     for (t, v), s in zip(cells, final, strict=True):
         seed = builder.gep(g.seed, [builder.mul(row[t], g.seed_step)])
@@ -215,26 +181,29 @@ def _emit_tile(builder, tile, vectors, asks, g):
                     builder.store(value, builder.gep(y, [columns.index]))
 
 
-def _tile_kernel(tile: Tile, vectors: int, asks: bool = False):
+def _tile_kernel(tile: Tile, vectors: int, asks: bool = False, regular: bool = False):
     """The micro-kernel for `tile.rows` x (`vectors` x `tile.lanes`) sums, as a function for njit code.
 
-    asks: it takes four arguments more and asks for a cache line per k.
+    asks: it takes eight arguments more and asks for two cache lines per k.
+    regular: it serves whole tiles of rows that follow each other, at[m + t] = at[m] + t (at[m + 1] - at[m]).
     """
 
     @intrinsic
     def kernel(
         typingctx, a, a0, at, m, rows, a_line, a_step, b, b0, b_step, lines, columns,
-        seed, seed0, seed_step, floor, y, y0, to, filters, ahead=None, ahead0=None, table=None, k0=None
+        seed, seed0, seed_step, floor, y, y0, to, filters,
+        next_b=None, next_b0=None, b_lines=None, b_first=None, next_y=None, next_y0=None, y_lines=None, y_first=None
     ):  # fmt: skip
         """y[y0 + to[m+t] + o] = max(floor, seed[seed0 + t*seed_step + o] + sum over i < lines, j < columns of
                                   a[a0 + at[m+t] + i*a_line + j*a_step] * b[b0 + (i*columns + j)*b_step + o])
 
         for t < rows (1 to tile.rows) and o < filters; whole vectors of `b` and `seed` are read for any `filters`.
-        If it asks: for the line of ahead[ahead0 + table[k0 + k]] with every k = i*columns + j.
+        If it asks, then with every k = i*columns + j for the lines of next_b[next_b0 + b_lines[b_first + k]] and of
+        next_y[next_y0 + y_lines[y_first + k]].
         """
         integer, floats, integers = types.int64, types.float32[::1], types.int64[::1]
-        kinds = {"a": floats, "b": floats, "seed": floats, "y": floats, "ahead": floats}
-        kinds |= {"at": integers, "to": integers, "table": integers, "floor": types.float32}
+        kinds = dict.fromkeys(("a", "b", "seed", "y", "next_b", "next_y"), floats) | {"floor": types.float32}
+        kinds |= dict.fromkeys(tables, integers)
         if not asks:
             kinds |= dict.fromkeys(only_asking, types.none)
         signature = types.void(*[kinds.get(name, integer) for name in names])
@@ -251,24 +220,25 @@ def _tile_kernel(tile: Tile, vectors: int, asks: bool = False):
 
     def emit(function):
         builder = ir.IRBuilder(function.append_basic_block())
-        _emit_tile(builder, tile, vectors, asks, SimpleNamespace(**dict(zip(passed, function.args, strict=True))))
+        g = SimpleNamespace(**dict(zip(passed, function.args, strict=True)))
+        _emit_tile(builder, tile, vectors, asks, regular, g)
         builder.ret_void()
 
     names = inspect.getfullargspec(kernel._defn).args[1:]
-    only_asking = names[names.index("ahead") :]
+    only_asking, tables = names[names.index("next_b") :], ("at", "to", "b_lines", "y_lines")
     starts = {"a": "a0", "b": "b0", "seed": "seed0", "y": "y0", "at": "m", "to": "m"}
     if asks:
-        starts |= {"ahead": "ahead0", "table": "k0"}
+        starts |= {"next_b": "next_b0", "b_lines": "b_first", "next_y": "next_y0", "y_lines": "y_first"}
     passed = [name for name in names if name not in starts.values() and (asks or name not in only_asking)]
-    pointers = {name: (I64 if name in ("at", "to", "table") else F32).as_pointer() for name in starts}
+    pointers = {name: (I64 if name in tables else F32).as_pointer() for name in starts}
     kinds = [pointers.get(name, F32 if name == "floor" else I64) for name in passed]
-    function = external(f"minicnn.simd.tile.{tile.rows}x{vectors}{'.asking' if asks else ''}", kinds, emit)
+    function = external(f"minicnn.simd.tile.{tile.rows}x{vectors}{'.asking' * asks}{'.regular' * regular}", kinds, emit)
     return kernel
 
 
 wide = _tile_kernel(TILE, TILE.vectors)
 narrow = _tile_kernel(TILE, 1)
-wide_asking = _tile_kernel(TILE, TILE.vectors, asks=True)
+wide_asking = _tile_kernel(TILE, TILE.vectors, asks=True, regular=True)
 short_asking = _tile_kernel(TILE._replace(rows=SHORT), TILE.vectors, asks=True)
 
 
@@ -318,7 +288,7 @@ def copy_lanes(typingctx, y, j, x, i, used):
         y, j, x, i, used = arguments
         vector = builder.load(_vector_pointer(context, builder, x, i), align=4)
         lanes = ir.Constant(ir.VectorType(I64, LANES), list(range(LANES)))
-        mask = builder.icmp_signed("<", lanes, _splat(builder, used, LANES))
+        mask = builder.icmp_signed("<", lanes, splat(builder, used, LANES))
         vector = builder.select(mask, vector, ir.Constant(vector.type, [0.0] * LANES))
         builder.store(vector, _vector_pointer(context, builder, y, j), align=4)
         return context.get_dummy_value()
@@ -441,7 +411,7 @@ def sweep(a, a0, at, count, a_line, a_step, b, b0, b_step, lines, columns,
             rows, seed_m = min(ROWS, count - m), seed0 + m * seed_step + column
             for k in range(m + AHEAD, min(m + AHEAD + ROWS, count)):
                 for o in range(0, width, LINE):
-                    _ask_to_write(y, y0 + to[k] + column + o)
+                    _ask_for(y, y0 + to[k] + column + o)
             if full:
                 wide(a, a0, at, m, rows, a_line, a_step, b, panel, step, lines, columns,
                      seed, seed_m, seed_step, floor, y, y0 + column, to, left)  # fmt: skip

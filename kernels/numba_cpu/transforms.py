@@ -20,8 +20,9 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from .emit import F32, I64, hidden, splat
 from .library import external
-from .simd import F32, I64, LANES, TILE, _hidden, _splat
+from .simd import LANES, TILE
 
 
 class Variant(NamedTuple):
@@ -197,7 +198,7 @@ def _lines_function(name, matrices, epilogue):
 
         def finish(values):
             bias, scale, shift = map(load, rest[2:5])
-            floor = _splat(builder, rest[5], LANES)
+            floor = splat(builder, rest[5], LANES)
             values = [builder.fadd(v, bias) for v in values]
             values = [builder.select(builder.fcmp_ordered(">", floor, v), floor, v) for v in values]  # NaN stays
             return [_fma(builder, v, scale, shift) for v in values]
@@ -212,7 +213,7 @@ def _lines_function(name, matrices, epilogue):
             left, place, to = (builder.phi(I64) for _ in range(3))
             values = _multiply(builder, matrix, [load(builder.gep(start, [place])) for start in starts])
             # Every fourth place is a new pointer, the others are 1, 2 and 3 steps from it: x86 addresses them directly.
-            one, three = _hidden(builder, y_step), _hidden(builder, y_step_3)
+            one, three = hidden(builder, y_step), hidden(builder, y_step_3)
             steps, there = (I64(0), one, builder.shl(one, I64(1)), three), builder.gep(y, [to])
             for r, value in enumerate(finish(values) if epilogue else values):
                 if r and r % 4 == 0:
@@ -223,8 +224,8 @@ def _lines_function(name, matrices, epilogue):
                 builder.store(value, builder.bitcast(cell, value.type.as_pointer()), align=4)
             for phi, first, following in (
                 (left, count, builder.sub(left, I64(1))),
-                (place, I64(0), _hidden(builder, builder.add(place, x_line))),
-                (to, I64(0), _hidden(builder, builder.add(to, y_line))),
+                (place, I64(0), hidden(builder, builder.add(place, x_line))),
+                (to, I64(0), hidden(builder, builder.add(to, y_line))),
             ):
                 phi.add_incoming(first, entry)
                 phi.add_incoming(following, loop)

@@ -25,7 +25,8 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
-from .simd import LANES, _splat, prefetching
+from . import emit
+from .simd import LANES
 
 KINDS = {"floats": ir.FloatType(), "bytes": ir.IntType(8), "mask": ir.IntType(1)}
 
@@ -116,7 +117,7 @@ def store_past(typingctx, x, i, value):
     return types.void(x, types.int64, value), codegen
 
 
-prefetch, prefetch_to_write = prefetching(0, 3), prefetching(1, 3)
+prefetch = emit.prefetching(3)
 
 
 # ---- of the kind of `like`, which is a number or a vector ------------------------------------------------------------
@@ -129,7 +130,7 @@ def _filled(like, kinds, number):
 
     def codegen(context, builder, signature, arguments):
         value = context.cast(builder, arguments[1], number, scalar)
-        return _splat(builder, value, LANES) if signature.return_type == vector else value
+        return emit.splat(builder, value, LANES) if signature.return_type == vector else value
 
     return (vector if isinstance(like, Vector) else scalar)(like, number), codegen
 

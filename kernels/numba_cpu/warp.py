@@ -19,9 +19,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from .emit import F32, I32, I64
 from .jit import inner
 from .memory import empty
-from .simd import F32, I32, I64
 from .tasks import parallel, parallel_for
 
 MODES = {"nearest": 0, "constant": 1, "reflect": 2, "wrap": 3}

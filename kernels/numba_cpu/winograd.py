@@ -83,9 +83,9 @@ from .activation import sum_blocks
 from .memory import OWN, flat
 from .moments import NO_SUMS, merge, sums_table
 from .pool2x2 import NO_DROPOUT, NO_POOLING
-from .simd import LANES, ROWS, SHORT, WIDTH, tiles, whole_vectors
+from .simd import LANES, LINE, ROWS, SHORT, WIDTH, tiles, whole_vectors
 from .transforms import VARIANTS, Variant
-from .winograd_loops import GRADIENT_ROWS, LINE, SEGMENT, Grid, correlate, filters_to_points, weight_grad
+from .winograd_loops import GRADIENT_ROWS, SEGMENT, Grid, correlate, filters_to_points, weight_grad
 
 BLOCK = 2 * ROWS  # at most so many tiles, whose points are in the cache together
 BLOCKS = 8  # partial sums of a weight gradient

@@ -15,12 +15,11 @@ from .jit import inner
 from .moments import chunk_sums
 from .pool2x2 import drop_piece, drop_rows, pool_floats, pool_rows, pool_vector, scale_row
 from .product import product_kernel
-from .simd import LANES, ROWS, SHORT, TILE, WIDTH, copy_floats, pack, tiles
+from .simd import LANES, LINE, ROWS, SHORT, TILE, WIDTH, copy_floats, pack, tiles
 from .tasks import parallel, parallel_for
 from .transforms import BACK, FILTERS, FILTERS_BACK, OUTPUTS, address_of, last_lines, lines
 
 DEPTH = 32  # channels whose products are summed in registers
-LINE = 16  # floats of a cache line
 SEGMENT = 2  # tiles side by side whose columns are transformed together; of more, these would leave the L1 cache
 POINT_TASKS = 16  # of the filters' transform
 GRADIENT_ROWS = min(TILE.rows, 8)  # rows are channels here: 8 divide them, 14 would leave rows idle

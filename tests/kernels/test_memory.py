@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from minicnn.kernels.numba_cpu import memory
-from minicnn.kernels.numba_cpu.simd import LANES
+from minicnn.kernels.numba_cpu.simd import LANES, LINE
 
 MB = 1 << 20
 
@@ -170,7 +170,7 @@ def test_flat_copies_only_what_compiled_functions_cannot_take():
 
 def test_only_large_arrays_of_whole_cache_lines_are_written_past_the_caches():
     large = memory.empty((1 << 15, 32))
-    assert memory.past_caches(large, 32) == (LANES == memory.CACHE_LINE)
+    assert memory.past_caches(large, 32) == (LANES == LINE)
     assert not memory.past_caches(large, 33)
     assert not memory.past_caches(large[:-1], 32), "smaller than the caches"
     shifted = memory.empty(((1 << 20) + 33,))[1:]

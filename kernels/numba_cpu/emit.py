@@ -1,0 +1,82 @@
+"""What several generators of vector code write in LLVM's language: a broadcast, a prefetch, the rows of a matrix."""
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+I32, I64, F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
+
+
+def splat(builder, scalar, lanes):
+    """The vector with `scalar` in every lane."""
+    undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    one = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
+    return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+
+
+def hidden(builder, value):
+    """The same number or pointer, but LLVM does not know that: it would make a moving pointer of it for every address,
+    more than there are registers.
+    """
+    return builder.call(ir.InlineAsm(ir.FunctionType(value.type, [value.type]), "", "=r,0"), [value])
+
+
+class Rows:
+    """Addresses in rows that lie anywhere: a pointer for each row, and one running index for all of them."""
+
+    def __init__(self, pointers):
+        self.pointers, self.start = pointers, [I64(0)]
+
+    def address(self, builder, position, t):
+        """Row t's, when `position`, which begins as `start`, has been moved."""
+        return builder.gep(self.pointers[t], position)
+
+    def moved(self, builder, position, by):
+        return [hidden(builder, builder.add(position[0], by))]
+
+
+class RegularRows:
+    """The same in rows that are `step` floats apart: pointers to row 0, 4, 8, ... and 1 to 3 rows from there, which x86
+    adds for nothing. With a pointer for each row, half of them would lie on the stack.
+    """
+
+    def __init__(self, builder, first, step, rows):
+        twice, four_times = (builder.shl(step, I64(n)) for n in (1, 2))
+        self.steps = I64(0), step, twice, hidden(builder, builder.add(twice, step))
+        self.start = [first]
+        while 4 * len(self.start) < rows:
+            self.start.append(hidden(builder, builder.gep(self.start[-1], [four_times])))
+
+    def address(self, builder, position, t):
+        return builder.gep(position[t // 4], [self.steps[t % 4]]) if t % 4 else position[t // 4]
+
+    def moved(self, builder, position, by):
+        return [hidden(builder, builder.gep(pointer, [by])) for pointer in position]
+
+
+def emit_prefetch(builder, float_pointer, closeness):
+    """Ask for a cache line, into L1 (closeness 3) or L2 (2). Any address will do.
+
+    Lines that will be written are asked for as those that will be read are: no other core has them, so they come to be
+    written too, and Intel's CPUs take eight cycles for the request that says so.
+    """
+    address = builder.bitcast(float_pointer, ir.IntType(8).as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [address.type, I32, I32, I32])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    builder.call(function, [address, I32(0), I32(closeness), I32(1)])
+
+
+def prefetching(closeness):
+    """njit code (x, i) that asks for the cache line of x[i], as emit_prefetch does; x is flat, any i will do."""
+
+    @intrinsic
+    def prefetch(typingctx, x, i):
+        def codegen(context, builder, signature, arguments):
+            data = context.make_array(x)(context, builder, arguments[0]).data
+            emit_prefetch(builder, builder.gep(data, [arguments[1]]), closeness)
+            return context.get_dummy_value()
+
+        return types.void(x, types.int64), codegen
+
+    return prefetch
