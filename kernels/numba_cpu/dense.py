@@ -20,7 +20,7 @@ A piece is copied only where it has to be turned or is narrower than WIDTH: whol
 
 The lines of b and y lie far from each other, which the CPU does not foresee: waiting for them took two thirds of the
 time of (64, 576) x (576, 3168). So the micro-kernel, while it multiplies, asks with every k for a line of the next
-piece of b, the next task's if need be, and for one of y where the next tile's results will go.
+piece of b, the next task's if need be, and for one of y where the results of the task's next tile will go.
 
 An affine (scale, shift) is applied to a task's results at its end, while they are in the cache.
 A sum is cut at the same k for every row and in every batch, so a sample's result does not depend on the others.
@@ -55,17 +55,20 @@ def scale_and_shift(y, start, n, scale, shift, first):
 def _multiply(a, a0, a_step, at, rows, panel, p0, line, deep, seed, seed0, seed_step, floor, y, y0, to, used, last,
               b, ahead, lines, y_lines):  # fmt: skip
     """A piece of b, panel[p0 + k*line + o], against all rows, while the next one, from b[ahead] on, comes nearer."""
+    if used <= WIDTH - LANES:  # panels of one vector
+        for m in range(0, rows, ROWS):
+            for o in range(0, used, LANES):
+                narrow(a, a0, at, m, min(ROWS, rows - m), 0, a_step, panel, p0 + o * deep, line, 1, deep,
+                       seed, seed0 + m * seed_step + o, seed_step, floor, y, y0 + o, to, used - o)  # fmt: skip
+        return
     tall, _ = tiles(rows)
     m = n = 0
     while m < rows:
-        height = ROWS if n < tall and rows - m >= ROWS else SHORT
+        height = ROWS if n < tall and rows - m >= ROWS else SHORT  # a short tile need not be whole
         here, seed_m, first = min(height, rows - m), seed0 + m * seed_step, min(n * deep, len(lines) - deep)
         more = last and m + height < rows
         next_y, y_first = y0 + (to[m + height] if more else 0), 0 if more else len(y_lines) - deep
-        if used <= WIDTH - LANES:
-            narrow(a, a0, at, m, here, 0, a_step, panel, p0, line, 1, deep,
-                   seed, seed_m, seed_step, floor, y, y0, to, used)  # fmt: skip
-        elif height == ROWS:
+        if height == ROWS:
             wide_asking(a, a0, at, m, here, 0, a_step, panel, p0, line, 1, deep,
                         seed, seed_m, seed_step, floor, y, y0, to, used,
                         b, ahead, lines, first, y, next_y, y_lines, y_first)  # fmt: skip
@@ -122,6 +125,11 @@ def _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
     parallel_for(_task, -(-rows // row_block) * -(-filters // WIDTH), given)
 
 
+def _ends(floats):
+    """The last float of each of the cache lines that so many floats fill."""
+    return np.minimum(np.arange(LINE - 1, floats + LINE - 1, LINE), floats - 1)
+
+
 @lru_cache(512)
 def _tables(rows, a_row, y_row, k_step, o_step, deep):
     """Where row t of a task lies in a, in y and in the sums, relative to its first row; and the lines of a piece of b
@@ -131,12 +139,12 @@ def _tables(rows, a_row, y_row, k_step, o_step, deep):
     piece before, has brought this one. Then zeros, for tiles that have nothing more to ask for.
     """
     t = np.arange(rows, dtype=np.int64)
-    ends = np.arange(LINE - 1, deep if k_step == 1 else WIDTH, LINE)
-    starts = np.arange(WIDTH) * o_step if k_step == 1 else np.arange(deep) * k_step
-    lines = np.add.outer(starts, ends).reshape(-1)
-    y_lines = np.add.outer(np.arange(ROWS) * y_row, np.arange(LINE - 1, WIDTH, LINE)).reshape(-1)
-    nothing = np.zeros(deep, np.int64)
-    return t * a_row, t * y_row, t * WIDTH, np.append(lines, nothing), np.concatenate([y_lines, nothing, nothing])
+    if k_step == 1:
+        lines = np.add.outer(np.arange(WIDTH) * o_step, _ends(deep))
+    else:
+        lines = np.add.outer(np.arange(deep) * k_step, _ends(WIDTH))
+    y_lines, nothing = np.add.outer(np.arange(ROWS) * y_row, _ends(WIDTH)), np.zeros(deep, np.int64)
+    return t * a_row, t * y_row, t * WIDTH, np.append(lines, nothing), np.append(y_lines, nothing)
 
 
 @lru_cache(512)

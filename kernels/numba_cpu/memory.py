@@ -187,7 +187,7 @@ def flat(array) -> np.ndarray:
 def past_caches(array: np.ndarray, row: int) -> bool:
     """Whether a kernel should write such an array, in rows of so many floats, past the caches (`vector.store_past`).
 
-    If it is larger than the caches of two cores, and its rows consist of whole cache lines, one vector each.
+    If it is larger than the L2 caches of two cores, and its rows consist of whole cache lines, one vector each.
     """
     lines = array.ctypes.data % ALIGNMENT == 0 and row % LINE == 0
     return LANES == LINE and array.nbytes >= FAR and lines

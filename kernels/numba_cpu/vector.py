@@ -99,7 +99,7 @@ def store(typingctx, x, i, value):
 
 @intrinsic
 def store_past(typingctx, x, i, value):
-    """x[i : i + LANES] = value, past the caches: for an array that they cannot hold (memory.past_caches).
+    """x[i : i + LANES] = value, past the caches: for an array that the L2 caches cannot hold (memory.past_caches).
 
     An ordinary store first reads the line that it will overwrite. x[i : i + LANES] must be whole cache lines. x86 keeps
     such stores out of order until the next locked instruction: parallel_for has one after each task.

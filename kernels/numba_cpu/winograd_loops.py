@@ -81,7 +81,7 @@ def _pixel_rows(table, x, n, h, w, count, g, zeros, spare):
 def _spread(which, size, side, x, g, tile, last, v, temp, spare, zeros, table, columns):
     """From tiles to points: v = M d M' for the patches d (size, size) of tiles tile..last.
 
-    Patches side by side share columns: those of SEGMENT tiles are transformed together.
+    Patches side by side share columns: those of up to SEGMENT tiles are transformed together.
 
         pixels of a segment      columns done          rows done: each patch on its own
         +---------------+        | | | | | | | |       +-----+
@@ -186,7 +186,7 @@ def _share(piece, turn, turns, slots):
     memory idle for long enough. But a request for memory takes the place of one for the L2 cache, of which the products
     make many, and few fit in: a burst of them between two products costs more than it brings, one now and then nothing.
     """
-    (start, end), parts = piece, (turns + 1) // 2
+    (start, end), parts = piece, (turns + 1 - turn % 2) // 2
     return start + (end - start) * (turn // 2) // parts, -(-(end - start) // (parts * slots))
 
 

@@ -527,6 +527,7 @@ VIEWS = [  # (A, C, B): channels last, the first axis, an axis in between, one v
     (4, 7, 24),
     (6, 3, 35),
     (9, 4, 2),
+    (5, 3, 784),  # rows of 147 vectors
 ]
 
 
@@ -1034,6 +1035,16 @@ def test_an_empty_batch_gives_an_empty_result(ks, rng, kernel):
     full = [out.shape for out in results(ks, kernel, *layer_case(ks, rng, kernel))]
     expected = [shape if len(shape) == 1 and "bias" in kernel else (0, *shape[1:]) for shape in full]
     assert shapes == expected
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 1), (4, 3, 0), (4, 0, 1)], ids=str)
+def test_batch_norm_of_nothing_is_nothing(ks, rng, shape):
+    x, (mean, var, gamma, beta) = ks.cast(np.zeros(shape)), ks.cast(*rng.uniform(0.5, 2, (4, shape[1])))
+    assert ks.run("batch_norm", x, mean, var, gamma, beta, eps=1e-3).shape == shape
+    dx, dgamma, dbeta = ks.run("batch_norm_grad", x, x, mean, var, gamma, eps=1e-3, batch_stats=False)
+    assert dx.shape == shape
+    assert not dgamma.any()
+    assert not dbeta.any()
 
 
 POISONED = ["conv2d", "conv2d_max_pool", "dense", "bias_grad", "relu", "average_pool", "batch_norm_stats", "softmax",

@@ -14,7 +14,7 @@ from minicnn.errors import ArgumentError
 from minicnn.kernels import numpy_ref
 from minicnn.kernels.numba_cpu import memory, plan, simd, transforms, winograd
 from minicnn.layers import Conv2D
-from tests.kernels.test_simd import Fences, draw, llvm, relative_error, run
+from tests.kernels.test_simd import AS_NEON, Fences, draw, llvm, relative_error, run
 
 conv = importlib.import_module("minicnn.kernels.numba_cpu.conv")  # the package's `conv2d` is the function
 ROOT = Path(__file__).parents[2]
@@ -400,6 +400,10 @@ def test_other_cpus_compute_the_same(cpu, tile):
     assert run(SMALL, NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES="")[0] == str(tile)
 
 
+def test_the_tile_of_neon_computes_the_same(tmp_path):
+    assert run(AS_NEON + SMALL, NUMBA_CACHE_DIR=str(tmp_path))[0] == str(simd.NEON)
+
+
 CACHED = """
 import numpy as np
 from minicnn.kernels.numba_cpu import conv2d, winograd
@@ -419,7 +423,7 @@ def test_disk_cache_hits_until_a_generator_changes(tmp_path):
     hit, miss = "1 0", "0 1"
     assert run(CACHED, **paths)[0] == miss
     assert run(CACHED, **paths)[0] == hit
-    for generator in ("simd.py", "winograd_loops.py", "transforms.py", "jit.py"):
+    for generator in ("emit.py", "product.py", "winograd_loops.py", "jit.py"):
         with open(copy / "kernels/numba_cpu" / generator, "a") as text:
             text.write("\n# edited\n")
         assert run(CACHED, **paths)[0] == miss
