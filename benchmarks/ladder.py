@@ -165,7 +165,8 @@ def draw(result: dict, path: Path) -> None:
     for place, row in enumerate(rows):
         ours, foreign = row["name"].startswith("minicnn"), row["name"].startswith("PyTorch")
         axes.barh(place, row["gflops"], color=OURS if ours else FOREIGN if foreign else STEPS, height=0.48, zorder=2)
-        speed = f"{row['gflops']:,.0f}" if row["gflops"] >= 100 else f"{row['gflops']:.{1 if row['gflops'] < 1 else 3}g}"
+        speed = row["gflops"]
+        speed = f"{speed:,.0f}" if speed >= 100 else f"{speed:.{1 if speed < 1 else 3}g}"
         label = f"{speed} GFLOP/s, {duration(row['seconds']['median'])}"
         axes.annotate(label, (row["gflops"], place), (6, 0), weight="bold", fontsize=10, **right_of)
         axes.annotate(row["changed"], (low, place - 0.42), (3, 0), fontsize=9, color="#444444", **right_of)
