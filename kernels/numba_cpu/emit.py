@@ -1,4 +1,4 @@
-"""What several generators of vector code write in LLVM's language: a broadcast, a prefetch, the rows of a matrix."""
+"""What several generators of vector code write in LLVM's language: a broadcast, a product, a prefetch, addresses."""
 
 from llvmlite import ir
 from numba import types
@@ -13,6 +13,18 @@ def splat(builder, scalar, lanes):
     undefined = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
     one = builder.insert_element(undefined, scalar, ir.Constant(I32, 0))
     return builder.shuffle_vector(one, undefined, ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
+
+
+def nth_vector(builder, start, n, lanes):
+    """The address of vector n of `lanes` floats from `start` on."""
+    return builder.bitcast(builder.gep(start, [I64(n * lanes)]), ir.VectorType(F32, lanes).as_pointer())
+
+
+def multiply_add(builder, fused, a, b, c):
+    """a b + c for vectors of floats; fused: in one rounding, by an instruction that the CPU has."""
+    name = f"llvm.{'fma' if fused else 'fmuladd'}.v{c.type.count}f32"
+    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(c.type, [c.type] * 3), name)
+    return builder.call(function, [a, b, c])
 
 
 def hidden(builder, value):

@@ -22,7 +22,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import memory
-from .emit import F32, I64
+from .emit import F32, I64, nth_vector
 from .jit import inner, outer
 from .library import external
 from .simd import LANES
@@ -46,8 +46,7 @@ def _column_function(vectors):
         builder = ir.IRBuilder(function.append_basic_block())
 
         def places(start):
-            kind = ir.VectorType(F32, LANES).as_pointer()
-            return [builder.bitcast(builder.gep(start, [I64(v * LANES)]), kind) for v in range(vectors)]
+            return [nth_vector(builder, start, v, LANES) for v in range(vectors)]
 
         about = [builder.load(place, align=4) for place in places(shift)]
         ends = places(s), places(q)

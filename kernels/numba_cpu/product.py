@@ -10,12 +10,11 @@ be waited for (2 MB caches of an Intel CPU) that takes the products from 80 to 9
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .emit import F32, I64, RegularRows, emit_prefetch, hidden, splat
+from .emit import F32, I64, RegularRows, emit_prefetch, hidden, multiply_add, nth_vector, splat
 from .library import external
-from .simd import LANES, LINE, TILE, _nth
+from .simd import LANES, LINE, TILE
 
 
 def _product_function(rows, vectors):
@@ -27,9 +26,6 @@ def _product_function(rows, vectors):
         a, a_row, a_step, b, b_step, y, y_row, depth, add, near, b_ahead, far, far_step = function.args
         builder = ir.IRBuilder(function.append_basic_block())
         vector = ir.VectorType(F32, LANES)
-        fma_name = f"llvm.{'fma' if TILE.fma else 'fmuladd'}.v{LANES}f32"
-        fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), fma_name)
-
         a_rows = RegularRows(builder, a, a_row, rows)
         entry, column, done = builder.block, function.append_basic_block("column"), function.append_basic_block("done")
         starts = [depth, b, near, far, *a_rows.start, *[ir.Constant(vector, [0.0] * LANES)] * (rows * vectors)]
@@ -39,11 +35,11 @@ def _product_function(rows, vectors):
         phis = [builder.phi(start.type) for start in starts]
         left, line, near, far, *others = phis
         a_now, sums = others[: len(a_rows.start)], others[len(a_rows.start) :]
-        factors = [builder.load(_nth(builder, line, v), align=4) for v in range(vectors)]
+        factors = [builder.load(nth_vector(builder, line, v, LANES), align=4) for v in range(vectors)]
         for t in range(rows):
             scalar = splat(builder, builder.load(a_rows.address(builder, a_now, t)), LANES)
             for v in range(vectors):
-                sums[t * vectors + v] = builder.call(fma, [scalar, factors[v], sums[t * vectors + v]])
+                sums[t * vectors + v] = multiply_add(builder, TILE.fma, scalar, factors[v], sums[t * vectors + v])
         emit_prefetch(builder, near, 3)
         emit_prefetch(builder, builder.gep(line, [b_ahead]), 3)
         emit_prefetch(builder, far, 2)
@@ -58,7 +54,7 @@ def _product_function(rows, vectors):
         builder.position_at_end(done)
         y_rows = RegularRows(builder, y, y_row, rows)
         starts = [y_rows.address(builder, y_rows.start, t) for t in range(rows)]
-        places = [_nth(builder, start, v) for start in starts for v in range(vectors)]
+        places = [nth_vector(builder, start, v, LANES) for start in starts for v in range(vectors)]
         with builder.if_else(builder.icmp_signed("!=", add, I64(0))) as (to_y, anew):
             with to_y:
                 for place, value in zip(places, sums, strict=True):

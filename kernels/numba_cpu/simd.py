@@ -43,7 +43,7 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from .emit import F32, I32, I64, RegularRows, Rows, emit_prefetch, prefetching, splat
+from .emit import F32, I32, I64, RegularRows, Rows, emit_prefetch, multiply_add, nth_vector, prefetching, splat
 from .jit import inner
 from .library import external
 
@@ -93,13 +93,11 @@ _ask_for = prefetching(2)
 def _emit_tile(builder, tile, vectors, asks, regular, g):
     """The body of `kernel` below; g holds its arguments by name, arrays as pointers to their first float in use."""
     vector, width = ir.VectorType(F32, tile.lanes), vectors * tile.lanes
-    name = f"llvm.{'fma' if tile.fma else 'fmuladd'}.v{tile.lanes}f32"
-    fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
     cells = [(t, v) for t in range(tile.rows) for v in range(vectors)]
     zeros, nought, one = [ir.Constant(vector, [0.0] * tile.lanes)] * len(cells), I64(0), I64(1)
 
-    def nth_vector(pointer, v):
-        return builder.bitcast(builder.gep(pointer, [I64(v * tile.lanes)]), vector.as_pointer())
+    def nth(pointer, v):
+        return nth_vector(builder, pointer, v, tile.lanes)
 
     def phis(values, block):
         new = [builder.phi(value.type) for value in values]
@@ -134,11 +132,11 @@ def _emit_tile(builder, tile, vectors, asks, regular, g):
     in_column = phis([g.columns, *in_line[1:]], line)
     (left, b_index, k), a, sums = in_column[:3], in_column[3 : -len(cells)], in_column[-len(cells) :]
     b_line = builder.gep(g.b, [b_index])
-    factors = [builder.load(nth_vector(b_line, v), align=4) for v in range(vectors)]
+    factors = [builder.load(nth(b_line, v), align=4) for v in range(vectors)]
     for t in range(tile.rows):
         scalar = splat(builder, builder.load(a_rows.address(builder, a, t)), tile.lanes)
         for v in range(vectors):
-            sums[t * vectors + v] = builder.call(fma, [scalar, factors[v], sums[t * vectors + v]])
+            sums[t * vectors + v] = multiply_add(builder, tile.fma, scalar, factors[v], sums[t * vectors + v])
     if asks:
         for array, places in ((g.next_b, g.b_lines), (g.next_y, g.y_lines)):
             emit_prefetch(builder, builder.gep(array, [builder.load(builder.gep(places, [k]))]), 2)
@@ -161,18 +159,18 @@ def _emit_tile(builder, tile, vectors, asks, regular, g):
     result = {}
     for (t, v), s in zip(cells, final, strict=True):
         seed = builder.gep(g.seed, [builder.mul(row[t], g.seed_step)])
-        s = builder.fadd(s, builder.load(nth_vector(seed, v), align=4))
+        s = builder.fadd(s, builder.load(nth(seed, v), align=4))
         result[t, v] = builder.select(builder.fcmp_ordered(">", floor, s), floor, s)
     with builder.if_else(builder.icmp_signed(">=", g.filters, I64(width))) as (all_columns, some_columns):
         with all_columns:
             for t in range(tile.rows):
                 y = builder.gep(g.y, [builder.load(builder.gep(g.to, [row[t]]))])
                 for v in range(vectors):
-                    builder.store(result[t, v], nth_vector(y, v), align=4)
+                    builder.store(result[t, v], nth(y, v), align=4)
         with some_columns:  # through the stack, one float at a time
             stack = cgutils.alloca_once(builder, F32, size=tile.rows * width)
             for t, v in cells:
-                builder.store(result[t, v], nth_vector(builder.gep(stack, [I64(t * width)]), v), align=4)
+                builder.store(result[t, v], nth(builder.gep(stack, [I64(t * width)]), v), align=4)
             with cgutils.for_range(builder, g.rows) as rows:
                 y = builder.gep(g.y, [builder.load(builder.gep(g.to, [rows.index]))])
                 source = builder.gep(stack, [builder.mul(rows.index, I64(width))])
@@ -255,10 +253,6 @@ def tiles(rows):
     return best
 
 
-def _nth(builder, pointer, v):
-    return builder.bitcast(builder.gep(pointer, [I64(v * LANES)]), ir.VectorType(F32, LANES).as_pointer())
-
-
 def _vector_pointer(context, builder, array, index):
     """The address of the vector that starts at array[index]."""
     data = context.make_array(types.float32[::1])(context, builder, array).data
@@ -302,7 +296,7 @@ def _emit_transposed(function):
     builder = ir.IRBuilder(function.append_basic_block())
 
     def vector(start, step, n):
-        return _nth(builder, builder.gep(start, [builder.mul(step, I64(n))]), 0)
+        return nth_vector(builder, builder.gep(start, [builder.mul(step, I64(n))]), 0, LANES)
 
     def pick(a, b, lanes):  # lanes below LANES are a's, the others b's
         return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, LANES), lanes))

@@ -17,10 +17,9 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
-from .emit import F32, I64, hidden, splat
+from .emit import F32, I64, hidden, multiply_add, splat
 from .library import external
 from .simd import LANES, TILE
 
@@ -115,19 +114,12 @@ def _sum_of_products(builder, row, x):
         elif abs(c) == 1:
             total = builder.fadd(total, v) if c == 1 else builder.fsub(total, v)
         else:
-            total = _fma(builder, _constant(c), v, total)
+            total = multiply_add(builder, TILE.fma, _constant(c), v, total)
     return total
 
 
 def _constant(value):
     return ir.Constant(ir.VectorType(F32, LANES), [float(np.float32(float(value)))] * LANES)
-
-
-def _fma(builder, a, b, c):
-    vector = ir.VectorType(F32, LANES)
-    name = f"llvm.{'fma' if TILE.fma else 'fmuladd'}.v{LANES}f32"
-    function = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-    return builder.call(function, [a, b, c])
 
 
 def _exact(value):
@@ -167,7 +159,7 @@ def _multiply(builder, matrix, x):
         if factor == 1:
             y[k], y[k + 1] = builder.fadd(even, odd), builder.fsub(even, odd)
         else:
-            y[k], y[k + 1] = (_fma(builder, _constant(f), odd, even) for f in (factor, -factor))
+            y[k], y[k + 1] = (multiply_add(builder, TILE.fma, _constant(f), odd, even) for f in (factor, -factor))
     return [_sum_of_products(builder, row, x) if done is None else done for row, done in zip(rows, y, strict=True)]
 
 
@@ -201,7 +193,7 @@ def _lines_function(name, matrices, epilogue):
             floor = splat(builder, rest[5], LANES)
             values = [builder.fadd(v, bias) for v in values]
             values = [builder.select(builder.fcmp_ordered(">", floor, v), floor, v) for v in values]  # NaN stays
-            return [_fma(builder, v, scale, shift) for v in values]
+            return [multiply_add(builder, TILE.fma, v, scale, shift) for v in values]
 
         def lines(matrix):
             starts = [builder.inttoptr(builder.load(builder.gep(x, [I64(c)])), pointer) for c in range(len(matrix[0]))]
