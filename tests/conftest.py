@@ -8,6 +8,9 @@ that something was never checked, so the environment says what must not be skipp
     CI=true and MINICNN_DATA     imply `data`
 
 Plain `pytest` requires nothing.
+
+A test that takes more than about a second on two idle cores, or compiles for long, is marked `slow`: plain `pytest`
+leaves it out and says so in its last lines, .ci/run runs it (`pytest -m slow`).
 """
 
 import os
@@ -17,6 +20,8 @@ import numpy as np
 import pytest
 
 from minicnn.backend.cpu import CPU
+
+LEFT_OUT = pytest.StashKey[list]()
 
 
 def required() -> set[str]:
@@ -48,6 +53,17 @@ def pytest_make_collect_report(collector):
     """A whole file that skips itself has no marks yet: its folder speaks for it."""
     outcome = yield
     refuse_skip(outcome.get_result(), [part for part in collector.nodeid.replace(".", "/").split("/") if part])
+
+
+def pytest_deselected(items) -> None:
+    items[0].config.stash.setdefault(LEFT_OUT, []).extend(item for item in items if item.get_closest_marker("slow"))
+
+
+def pytest_terminal_summary(terminalreporter, config) -> None:
+    left_out = config.stash.get(LEFT_OUT, [])
+    if left_out and "not slow" in config.option.markexpr:
+        said = f"{len(left_out)} slow tests of {len({item.path for item in left_out})} files"
+        terminalreporter.line(f"left out: {said}; `pytest -m slow` runs them, as .ci/run does")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -55,3 +55,27 @@ def test_a_folder_speaks_for_a_file_that_skips_itself(pytester, monkeypatch, req
     folder = pytester.mkdir("parity")
     (folder / "test_module.py").write_text(MODULE)
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(**outcome)
+
+
+SLOW = """
+import pytest
+
+@pytest.mark.slow
+@pytest.mark.parametrize("k", range(3))
+def test_slow(k): pass
+
+def test_fast(): pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("chosen", "passed", "said"), [((), 1, True), (("-m", "slow"), 3, False), (("-m", ""), 4, False)]
+)
+def test_plain_pytest_leaves_out_what_is_slow_and_says_so(pytester, chosen, passed, said):
+    pytester.makeini("[pytest]\nmarkers = slow\naddopts = -m 'not slow'\n")
+    pytester.makeconftest("from tests.conftest import pytest_deselected, pytest_terminal_summary  # noqa")
+    pytester.makepyfile(SLOW)
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *chosen)
+    result.assert_outcomes(passed=passed, deselected=4 - passed)
+    lines = [line for line in result.outlines if line.startswith("left out: 3 slow tests of 1 file")]
+    assert len(lines) == said

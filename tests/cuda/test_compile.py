@@ -53,6 +53,7 @@ needs_compiler = pytest.mark.skipif(
 
 
 @needs_compiler
+@pytest.mark.slow
 @pytest.mark.parametrize("stem", STEMS)
 def test_every_variant_compiles_without_spilling(stem):
     cases = [(stem, options, NEWEST) for options in VARIANTS[stem]]
