@@ -43,7 +43,10 @@ MAY = {
     "__main__": ({"diagnosis"}, set()),
     "__init__": ({"_checkout", "errors"}, set()),
     "_checkout": (set(), set()),
+    "arguments": ({"errors"}, set()),
 }  # fmt: skip
+for _part, (_parts, _) in MAY.items():  # the checks of arguments go with their errors
+    _parts |= {"arguments"} if "errors" in _parts and _part != "arguments" else set()
 KERNELS_MAY = {"numpy", "numba", "cupy", "llvmlite"}
 DEPARTURES = {
     ("core/check_grad.py", "numpy"): "the checker draws and compares on the host",
