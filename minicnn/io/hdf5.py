@@ -129,26 +129,31 @@ class Weights:
         return sum(self._variables().values())
 
     @_sound
-    def optimizer(self, kind: str, slots: tuple[str, ...], shapes: list[tuple], dtype: Any) -> dict | None:
-        """{"iterations", "learning_rate", "slots"}; None unless the file holds exactly what this optimizer keeps."""
+    def optimizer(
+        self, kind: str, slots: tuple[str, ...], shapes: list[tuple], dtype: Any, scheduled: bool
+    ) -> dict | None:
+        """{"iterations", "learning_rate", "slots"}; None unless the file holds exactly what this optimizer keeps.
+
+        scheduled: the rate is a schedule's, which is no variable; "learning_rate" is None.
+        """
         wanted = order(kind, slots, len(shapes))
-        extra = kind == "Nadam"
+        first = 1 if scheduled else 2
         found = self._group("optimizer/vars")
-        if found is None or len(found) != 2 + len(wanted) + extra:
+        if found is None or len(found) != first + len(wanted) + (kind == "Nadam"):
             return None
-        sets = [self._dataset(f"optimizer/vars/{i}") for i in range(2 + len(wanted))]
-        steps, rate = sets[:2]
+        sets = [self._dataset(f"optimizer/vars/{i}") for i in range(first + len(wanted))]
+        steps, rate = sets[0], None if scheduled else sets[1]
         fits = steps is not None and steps.shape == () and steps.dtype.kind in "iu"
-        fits = fits and rate is not None and rate.shape == () and rate.dtype.kind == "f"
-        for (_, i), one in zip(wanted, sets[2:], strict=True):
+        fits = fits and (scheduled or (rate is not None and rate.shape == () and rate.dtype.kind == "f"))
+        for (_, i), one in zip(wanted, sets[first:], strict=True):
             fits = fits and one is not None and one.shape == shapes[i] and one.dtype == np.dtype(dtype)
         if not fits:
             return None
-        iterations, learning_rate = int(steps[()]), float(rate[()])
-        if iterations < 0 or not (math.isfinite(learning_rate) and learning_rate >= 0):
+        iterations, learning_rate = int(steps[()]), None if rate is None else float(rate[()])
+        if iterations < 0 or not (rate is None or (math.isfinite(learning_rate) and learning_rate >= 0)):
             return None
         state: dict[str, list] = {slot: [None] * len(shapes) for slot in slots}
-        for (slot, i), one in zip(wanted, sets[2:], strict=True):
+        for (slot, i), one in zip(wanted, sets[first:], strict=True):
             state[slot][i] = self._read(one, f"optimizer/{slot}")
         return {"iterations": iterations, "learning_rate": learning_rate, "slots": state}
 

@@ -100,16 +100,22 @@ def _from_compiled(compiled: dict | None) -> dict | None:
     if compiled is None or compiled["loss"] is None:
         return None
     optimizer = compiled["optimizer"]
-    rate = optimizer["config"].get("learning_rate")
-    require(not isinstance(rate, dict), "save: optimizer", "a number as learning_rate", "a schedule of your own", _FIX,
-            error=ArgumentError)  # fmt: skip
     return {
-        "optimizer": _keras("optimizers", _shared("optimizer", optimizer, "optimizer"), optimizer["config"]),
+        "optimizer": _from_optimizer(optimizer),
         "loss": _keras("losses", _shared("loss", compiled["loss"], "loss"), compiled["loss"]["config"]),
         "loss_weights": None,
         **{key: [_from_metric(entry) for entry in compiled[key]] or None for key in ("metrics", "weighted_metrics")},
         "run_eagerly": False, "steps_per_execution": 1, "jit_compile": False,
     }  # fmt: skip
+
+
+def _from_optimizer(entry: dict) -> dict:
+    name, config = _shared("optimizer", entry, "optimizer"), dict(entry["config"])
+    rate = config.get("learning_rate")
+    if isinstance(rate, dict):
+        schedule = _shared("schedule", rate, "optimizer: learning_rate")
+        config["learning_rate"] = _keras("optimizers.schedules", schedule, rate["config"])
+    return _keras("optimizers", name, config)
 
 
 def _from_metric(entry: dict) -> str | dict:
@@ -232,8 +238,11 @@ def _to_optimizer(entry: dict, where: str) -> dict:
         value = config.pop(key, None)
         require(not value, f"{where}: optimizer", f"{key} not to be used", value, _COMPILE_FIX, error=DataError)
     rate = config.get("learning_rate")
-    require(not isinstance(rate, dict), f"{where}: optimizer", "a number as learning_rate", "a schedule of Keras's",
-            _COMPILE_FIX, error=DataError)  # fmt: skip
+    if isinstance(rate, dict):
+        require(_is_keras(rate) and isinstance(rate.get("config"), dict), f"{where}: optimizer",
+                "a number or a schedule of Keras's as learning_rate", f"{rate.get('class_name')!r:.60}", _COMPILE_FIX,
+                error=DataError)  # fmt: skip
+        config["learning_rate"] = {"class_name": rate.get("class_name"), "config": rate["config"]}
     return {"class_name": entry["class_name"], "config": {k: v for k, v in config.items() if k not in COMPILE_UNUSED}}
 
 

@@ -86,7 +86,9 @@ def _weights_bytes(layers: list[Any], state: dict | None, optimizer: dict | None
 
 def _optimizer_values(state: dict, optimizer: dict) -> list:
     kind, config, slots = optimizer["class_name"], optimizer["config"], state["slots"]
-    values = [np.int32(state["iterations"]), np.float32(config["learning_rate"])]
+    values = [np.int32(state["iterations"])]
+    if not isinstance(config["learning_rate"], dict):  # the rate of a schedule is no variable
+        values.append(np.float32(config["learning_rate"]))
     values += [slots[slot][i] for slot, i in hdf5.order(kind, slots, state["count"])]
     if kind == "Nadam":  # the product of its momenta so far, which minicnn computes from the step
         momenta = (config["beta_1"] * (1 - 0.5 * 0.96**t) for t in range(1, min(state["iterations"], 10**5) + 1))

@@ -1,6 +1,7 @@
 """Optimizers, under Keras's names: one algorithm, one class, one file."""
 
 from ..errors import ArgumentTypeError, one_of
+from . import schedules
 from .adadelta import Adadelta
 from .adagrad import Adagrad
 from .adam import Adam
@@ -11,7 +12,8 @@ from .nadam import Nadam
 from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Nadam", "Optimizer", "RMSprop", "get"]
+__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Nadam", "Optimizer", "RMSprop", "get",
+           "schedules"]  # fmt: skip
 
 _BY_NAME = {c.__name__.lower(): c for c in (Adadelta, Adagrad, Adam, AdamW, Adamax, Nadam, RMSprop, SGD)}
 

@@ -116,12 +116,13 @@ def _load_keras(path: str, restorer: Restorer, compile: bool, options: dict):
 def _keras_state(model, file) -> None:
     """Iterations, learning rate and slots, if the file has them; else a note, as in Keras."""
     optimizer, params = model.optimizer, model.trainable_weights
-    state = file.optimizer(type(optimizer).__name__, optimizer.slots, [p.shape for p in params], model.backend.dtype)
+    shapes, scheduled = [p.shape for p in params], optimizer.schedule is not None
+    state = file.optimizer(type(optimizer).__name__, optimizer.slots, shapes, model.backend.dtype, scheduled)
     if state is None:
         note("the file holds no state of the optimizer's that fits: it starts anew")
         return
     optimizer.set_state(params, state["slots"], state["iterations"])
-    if np.float32(optimizer.learning_rate) != np.float32(state["learning_rate"]):
+    if not scheduled and np.float32(optimizer.learning_rate) != np.float32(state["learning_rate"]):
         optimizer.learning_rate = state["learning_rate"]
 
 

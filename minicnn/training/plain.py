@@ -25,6 +25,7 @@ def _classes(module, base, *others) -> dict[str, type]:
 TABLES: dict[str, dict[str, type]] = {
     "layer": _classes(layers, layers.Layer, layers.InputLayer),
     "optimizer": _classes(optimizers, optimizers.Optimizer),
+    "schedule": _classes(optimizers.schedules, optimizers.schedules.LearningRateSchedule),
     "initializer": {c.__name__: c for c in (
         initializers.Zeros, initializers.Ones, initializers.Constant, initializers.Identity, initializers.RandomNormal,
         initializers.TruncatedNormal, initializers.RandomUniform, initializers.VarianceScaling,
@@ -40,7 +41,8 @@ TABLES: dict[str, dict[str, type]] = {
         metrics.SparseCategoricalCrossentropy, metrics.BinaryCrossentropy, metrics.MeanMetricWrapper)},
 }  # fmt: skip
 BASES = {"layer": layers.Layer, "optimizer": optimizers.Optimizer, "initializer": initializers.Initializer,
-         "loss": losses.Loss, "metric": metrics.Metric}  # fmt: skip
+         "schedule": optimizers.schedules.LearningRateSchedule, "loss": losses.Loss,
+         "metric": metrics.Metric}  # fmt: skip
 METRIC_FUNCTIONS = {f.__name__: f for f in (
     metrics.accuracy, metrics.equality, metrics.binary_accuracy, metrics.categorical_accuracy,
     metrics.sparse_categorical_accuracy, metrics.top_k_categorical_accuracy, metrics.sparse_top_k_categorical_accuracy,
@@ -74,8 +76,14 @@ def optimizer_entry(optimizer: optimizers.Optimizer) -> dict:
     where = f"optimizer {optimizer.name}"
     found = _entry("optimizer", optimizer, where)
     if optimizer.schedule is not None:
-        found["config"]["learning_rate"] = function_entry(optimizer.schedule, f"{where}: learning_rate")
+        found["config"]["learning_rate"] = schedule_entry(optimizer.schedule, f"{where}: learning_rate")
     return found | {"config": plain(found["config"] | {"name": optimizer.name}, where)}
+
+
+def schedule_entry(schedule: Callable, where: str) -> dict:
+    """A schedule of ours, or of a class derived from LearningRateSchedule, with arguments; a function by name."""
+    ours = isinstance(schedule, optimizers.schedules.LearningRateSchedule)
+    return _entry("schedule", schedule, where) if ours else function_entry(schedule, where)
 
 
 def loss_entry(loss: losses.Loss) -> dict:

@@ -69,13 +69,13 @@ class Restorer:
         return self._make(from_config, cls, self._inner(config, where), where)
 
     def _inner(self, config: dict, where: str) -> dict:
-        """The arguments, with functions and initializers in place of their entries."""
+        """The arguments, with functions, initializers and schedules in place of their entries."""
         made = {}
         for key, value in config.items():
             if isinstance(value, dict) and "function" in value:
                 value = self._function(value, f"{where}: {key}")
             elif isinstance(value, dict) and "class_name" in value:
-                value = self._thing("initializer", value)
+                value = self._thing("schedule" if key == "learning_rate" else "initializer", value)
             made[key] = value
         return made
 

@@ -187,7 +187,8 @@ def _inspected(model, x):
 
 def _optimizer(name, schedule=None, **options):
     if schedule:
-        options["learning_rate"] = keras.optimizers.schedules.ExponentialDecay(*schedule)
+        kind, *arguments = schedule
+        options["learning_rate"] = getattr(keras.optimizers.schedules, kind)(*arguments)
     return getattr(keras.optimizers, name)(**options)
 
 

@@ -19,6 +19,7 @@ OPTIMIZERS = {
     "rmsprop, all": {"name": "RMSprop", "momentum": 0.5, "centered": True, "clipnorm": 1.0},
     "adam": {"name": "Adam", "learning_rate": 0.01, "beta_1": 0.8},
     "adam, amsgrad": {"name": "Adam", "amsgrad": True, "global_clipnorm": 1.0},
+    "adam, cosine": {"name": "Adam", "schedule": ("CosineDecay", 0.01, 15, 0.1)},
     "adamw": {"name": "AdamW", "weight_decay": 0.1, "clipvalue": 0.5},
     "adamax": {"name": "Adamax"},
     "nadam": {"name": "Nadam"},
@@ -37,7 +38,10 @@ def trained(what, dtype, optimizer, steps=2):
     recipe = mc.recipes.BY_NAME.get(what)
     options = {"seed": 3, "device": device(dtype)}
     model = build(mc, what, **options) if recipe is None else recipe.build(mc, **options)
-    name, arguments = optimizer["name"], {k: v for k, v in optimizer.items() if k != "name"}
+    name, arguments = optimizer["name"], {k: v for k, v in optimizer.items() if k not in ("name", "schedule")}
+    if "schedule" in optimizer:
+        kind, *values = optimizer["schedule"]
+        arguments["learning_rate"] = getattr(mc.optimizers.schedules, kind)(*values)
     model.compile(getattr(mc.optimizers, name)(**arguments), "categorical_crossentropy", metrics=["accuracy", "mse"])
     data = batches()
     for i in range(steps):
@@ -70,7 +74,11 @@ def same_optimizer(model, header, arrays):
     optimizer, theirs = model.optimizer, unpack("o", arrays)
     assert type(optimizer).__name__ == header["optimizer"]
     assert optimizer.iterations == int(theirs[0]) > 0
-    assert np.float32(optimizer.learning_rate) == np.float32(theirs[1])
+    if optimizer.schedule is None:
+        assert np.float32(optimizer.learning_rate) == np.float32(theirs[1])
+    else:  # no variable, and Keras made the schedule again with the same arguments
+        assert optimizer.schedule.get_config() == header["config"]["learning_rate"]["config"]
+        theirs.insert(1, None)
     config = optimizer.get_config()
     for key in set(config) - {"learning_rate"}:
         assert config[key] == header["config"][key], key

@@ -28,7 +28,8 @@ CASES = [
     {"name": "Adam", "global_clipnorm": 0.05},
     {"name": "RMSprop", "clipvalue": 0.002},
     {"name": "SGD", "weight_decay": 0.1, "momentum": 0.9},
-    {"name": "SGD", "schedule": (0.1, 7, 0.5)},
+    {"name": "SGD", "schedule": ("ExponentialDecay", 0.1, 7, 0.5)},
+    {"name": "Adam", "schedule": ("CosineDecay", 0.01, 15, 0.1)},
 ]
 
 
@@ -62,8 +63,8 @@ def test_twenty_steps(keras, dtype, case, gradients, yardstick):
 def walk(be, start, path, name, schedule=None, **options):
     """minicnn's parameters after each step."""
     if schedule:
-        rate, period, factor = schedule
-        options["learning_rate"] = lambda step: rate * factor ** (step / period)
+        kind, *arguments = schedule
+        options["learning_rate"] = getattr(mc.optimizers.schedules, kind)(*arguments)
     optimizer = getattr(mc.optimizers, name)(**options)
     params = [mc.Parameter(be.asarray(p), be, f"p{i}") for i, p in enumerate(start)]
     optimizer.build(params)

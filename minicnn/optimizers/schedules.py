@@ -1,0 +1,190 @@
+"""Learning-rate schedules: the rate as a function of the number of steps already made, under Keras's names.
+
+    Adam(CosineDecay(1e-3, decay_steps=10_000))
+
+s = step, from 0; r0 = initial_learning_rate; a rate has no unit, steps are counted over the model's life.
+
+Source: Keras 3.15, optimizers/schedules. SGDR: Loshchilov and Hutter, 2017 (arXiv 1608.03983).
+Differs from Keras: computed in double precision.
+"""
+
+import math
+
+from ..errors import ArgumentError, ArgumentTypeError, require
+
+__all__ = [
+    "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule",
+    "PiecewiseConstantDecay", "PolynomialDecay",
+]  # fmt: skip
+
+
+class LearningRateSchedule:
+    """A function of the step that an optimizer takes as learning_rate.  Derive from it and write `__call__(step)`."""
+
+    def __call__(self, step: int) -> float:
+        raise NotImplementedError
+
+    def get_config(self) -> dict:
+        """The constructor's arguments as plain values, for files."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_config(cls, config: dict) -> "LearningRateSchedule":
+        """The schedule that get_config described."""
+        return cls(**config)
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items() if k != 'name')})"
+
+
+class ExponentialDecay(LearningRateSchedule):
+    """r0 * decay_rate ** (s / decay_steps); staircase: the exponent is rounded down."""
+
+    def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="ExponentialDecay"):
+        where = type(self).__name__
+        self.initial_learning_rate = _rate(f"{where}: initial_learning_rate", initial_learning_rate)
+        self.decay_steps = _above_0(f"{where}: decay_steps", decay_steps)
+        self.decay_rate = _rate(f"{where}: decay_rate", decay_rate)
+        self.staircase, self.name = bool(staircase), name
+
+    def __call__(self, step):
+        return self.initial_learning_rate * self.decay_rate ** _periods(step, self.decay_steps, self.staircase)
+
+
+class InverseTimeDecay(LearningRateSchedule):
+    """r0 / (1 + decay_rate * s / decay_steps); staircase: the quotient is rounded down.
+
+    With decay_steps = 1 this is `decay=` of the optimizers of Keras 1 and 2.
+    """
+
+    def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="InverseTimeDecay"):
+        where = type(self).__name__
+        self.initial_learning_rate = _rate(f"{where}: initial_learning_rate", initial_learning_rate)
+        self.decay_steps = _above_0(f"{where}: decay_steps", decay_steps)
+        self.decay_rate = _rate(f"{where}: decay_rate", decay_rate)
+        self.staircase, self.name = bool(staircase), name
+
+    def __call__(self, step):
+        return self.initial_learning_rate / (1 + self.decay_rate * _periods(step, self.decay_steps, self.staircase))
+
+
+class PiecewiseConstantDecay(LearningRateSchedule):
+    """values[i] while s <= boundaries[i], the last value afterwards; one boundary less than values."""
+
+    def __init__(self, boundaries, values, name="PiecewiseConstant"):
+        where = type(self).__name__
+        self.boundaries = [_number(f"{where}: boundaries", b) for b in _listed(f"{where}: boundaries", boundaries)]
+        self.values = [_rate(f"{where}: values", v) for v in _listed(f"{where}: values", values)]
+        expected = f"{len(self.values) - 1} boundaries, one less than values"
+        require(len(self.boundaries) == len(self.values) - 1, where, expected, len(self.boundaries),
+                error=ArgumentError)  # fmt: skip
+        rising = self.boundaries == sorted(set(self.boundaries))
+        require(rising, f"{where}: boundaries", "rising numbers", self.boundaries, error=ArgumentError)
+        self.name = name
+
+    def __call__(self, step):
+        return self.values[sum(step > b for b in self.boundaries)]
+
+
+class PolynomialDecay(LearningRateSchedule):
+    """(r0 - end) * (1 - s / decay_steps) ** power + end, and `end` from decay_steps on.
+
+    cycle: instead of staying at `end`, decay_steps grows to its next multiple that s has not passed.
+    """
+
+    def __init__(self, initial_learning_rate, decay_steps, end_learning_rate=0.0001, power=1.0, cycle=False,
+                 name="PolynomialDecay"):  # fmt: skip
+        where = type(self).__name__
+        self.initial_learning_rate = _rate(f"{where}: initial_learning_rate", initial_learning_rate)
+        self.decay_steps = _above_0(f"{where}: decay_steps", decay_steps)
+        self.end_learning_rate = _rate(f"{where}: end_learning_rate", end_learning_rate)
+        self.power = _number(f"{where}: power", power)
+        self.cycle, self.name = bool(cycle), name
+
+    def __call__(self, step):
+        whole = self.decay_steps
+        if self.cycle:
+            whole *= max(math.ceil(step / self.decay_steps), 1)
+        left = 1 - min(step, whole) / whole
+        return (self.initial_learning_rate - self.end_learning_rate) * left**self.power + self.end_learning_rate
+
+
+class CosineDecay(LearningRateSchedule):
+    """r0 * ((1 - alpha) * (1 + cos(pi s / decay_steps)) / 2 + alpha), and r0 * alpha from decay_steps on.
+
+    warmup_target: the rate first rises in a line from r0 to it, in warmup_steps, and decays from there.
+    """
+
+    def __init__(self, initial_learning_rate, decay_steps, alpha=0.0, name="CosineDecay", warmup_target=None,
+                 warmup_steps=0):  # fmt: skip
+        where = type(self).__name__
+        self.initial_learning_rate = _rate(f"{where}: initial_learning_rate", initial_learning_rate)
+        self.decay_steps = _above_0(f"{where}: decay_steps", decay_steps)
+        self.alpha, self.name = _number(f"{where}: alpha", alpha), name
+        self.warmup_target = None if warmup_target is None else _rate(f"{where}: warmup_target", warmup_target)
+        self.warmup_steps = _rate(f"{where}: warmup_steps", warmup_steps)
+
+    def __call__(self, step):
+        top, low = self.warmup_target, self.initial_learning_rate
+        if top is None:
+            return low * _cosine(min(step / self.decay_steps, 1), self.alpha)
+        if step < self.warmup_steps:
+            return low + (top - low) * step / self.warmup_steps
+        return top * _cosine(min((step - self.warmup_steps) / self.decay_steps, 1), self.alpha)
+
+
+class CosineDecayRestarts(LearningRateSchedule):
+    """CosineDecay that begins again: the i-th period lasts first_decay_steps * t_mul^i, from the rate r0 * m_mul^i."""
+
+    def __init__(self, initial_learning_rate, first_decay_steps, t_mul=2.0, m_mul=1.0, alpha=0.0, name="SGDRDecay"):
+        where = type(self).__name__
+        self.initial_learning_rate = _rate(f"{where}: initial_learning_rate", initial_learning_rate)
+        self.first_decay_steps = _above_0(f"{where}: first_decay_steps", first_decay_steps)
+        self.t_mul = _number(f"{where}: t_mul", t_mul)
+        require(self.t_mul >= 1, f"{where}: t_mul", "a number of at least 1", t_mul, error=ArgumentError)
+        self.m_mul, self.alpha = _rate(f"{where}: m_mul", m_mul), _number(f"{where}: alpha", alpha)
+        self.name = name
+
+    def __call__(self, step):
+        period, begin, length = 0, 0.0, self.first_decay_steps
+        if self.t_mul == 1:
+            period = step // length
+            begin = period * length
+        while step >= begin + length:
+            period, begin, length = period + 1, begin + length, length * self.t_mul
+        cosine = self.m_mul**period * _cosine((step - begin) / length, 0.0)
+        return self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha)
+
+
+def _cosine(done: float, alpha: float) -> float:
+    """From 1 to alpha along half a cosine, while `done` goes from 0 to 1."""
+    return (1 - alpha) * (1 + math.cos(math.pi * done)) / 2 + alpha
+
+
+def _periods(step: int, length: float, staircase: bool) -> float:
+    return step // length if staircase else step / length
+
+
+def _number(where: str, value) -> float:
+    ok = hasattr(value, "__float__") and not isinstance(value, bool)
+    require(ok, where, "a number", repr(value), error=ArgumentTypeError)
+    require(math.isfinite(value), where, "a finite number", value, error=ArgumentError)
+    return value.item() if hasattr(value, "item") else value
+
+
+def _rate(where: str, value) -> float:
+    value = _number(where, value)
+    require(value >= 0, where, "a number of at least 0", value, error=ArgumentError)
+    return value
+
+
+def _above_0(where: str, value) -> float:
+    value = _number(where, value)
+    require(value > 0, where, "a number above 0", value, error=ArgumentError)
+    return value
+
+
+def _listed(where: str, values) -> list:
+    ok = hasattr(values, "__iter__") and not isinstance(values, (str, bytes, dict))
+    require(ok, where, "a list of numbers", repr(values), error=ArgumentTypeError)
+    return list(values)
