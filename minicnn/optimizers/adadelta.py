@@ -9,12 +9,13 @@ class Adadelta(Optimizer):
     Source: Zeiler 2012, algorithm 1, where lr is 1.
     """
 
-    slots = ("a", "d")
+    slots = kernel_slots = ("a", "d")
+    kernel = "adadelta_step"
     config = ("rho", "epsilon")
 
     def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.rho, self.epsilon = fraction("Adadelta: rho", rho), float(epsilon)
 
-    def update(self, be, p, g, slot, lr, t):
-        be.adadelta_step(p, g, slot.a, slot.d, lr=lr, rho=self.rho, eps=self.epsilon)
+    def kernel_args(self, lr, t):
+        return {"lr": lr, "rho": self.rho, "eps": self.epsilon}

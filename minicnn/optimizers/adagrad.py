@@ -7,7 +7,8 @@ from .base import Optimizer
 class Adagrad(Optimizer):
     """a += g^2;  p -= lr g / sqrt(a + eps);  a starts at initial_accumulator_value.  Source: Duchi et al. 2011."""
 
-    slots = ("a",)
+    slots = kernel_slots = ("a",)
+    kernel = "adagrad_step"
     config = ("initial_accumulator_value", "epsilon")
 
     def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, **kwargs):
@@ -17,5 +18,5 @@ class Adagrad(Optimizer):
         self.initial_accumulator_value = self.start = float(initial_accumulator_value)
         self.epsilon = float(epsilon)
 
-    def update(self, be, p, g, slot, lr, t):
-        be.adagrad_step(p, g, slot.a, lr=lr, eps=self.epsilon)
+    def kernel_args(self, lr, t):
+        return {"lr": lr, "eps": self.epsilon}

@@ -13,6 +13,7 @@ class Adam(Optimizer):
     AMSGrad: Reddi et al. 2018.
     """
 
+    kernel, kernel_slots = "adam_step", ("m", "v", "vhat")
     config = ("beta_1", "beta_2", "epsilon", "amsgrad")
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False, **kwargs):
@@ -21,9 +22,6 @@ class Adam(Optimizer):
         self.epsilon, self.amsgrad = 1e-7 if epsilon is None else float(epsilon), bool(amsgrad)
         self.slots = ("m", "v", "vhat") if self.amsgrad else ("m", "v")
 
-    def update(self, be, p, g, slot, lr, t):
+    def kernel_args(self, lr, t):
         rate = lr * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
-        be.adam_step(
-            p, g, slot.m, slot.v, getattr(slot, "vhat", None),
-            rate=rate, beta_1=self.beta_1, beta_2=self.beta_2, eps=self.epsilon,
-        )  # fmt: skip
+        return {"rate": rate, "beta_1": self.beta_1, "beta_2": self.beta_2, "eps": self.epsilon}

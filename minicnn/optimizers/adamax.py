@@ -9,7 +9,8 @@ class Adamax(Optimizer):
     Source: Kingma & Ba 2015, section 7.
     """
 
-    slots = ("m", "u")
+    slots = kernel_slots = ("m", "u")
+    kernel = "adamax_step"
     config = ("beta_1", "beta_2", "epsilon")
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
@@ -17,6 +18,6 @@ class Adamax(Optimizer):
         self.beta_1, self.beta_2 = fraction("Adamax: beta_1", beta_1), fraction("Adamax: beta_2", beta_2)
         self.epsilon = float(epsilon)
 
-    def update(self, be, p, g, slot, lr, t):
+    def kernel_args(self, lr, t):
         rate = lr / (1 - self.beta_1**t)
-        be.adamax_step(p, g, slot.m, slot.u, rate=rate, beta_1=self.beta_1, beta_2=self.beta_2, eps=self.epsilon)
+        return {"rate": rate, "beta_1": self.beta_1, "beta_2": self.beta_2, "eps": self.epsilon}

@@ -26,7 +26,7 @@ class _Run(NamedTuple):
 
     flat: Any
     grad: Any
-    slot: SimpleNamespace
+    slots: list  # in the order of the kernel's arguments
     owner: Parameter | None
 
 
@@ -41,6 +41,8 @@ class Optimizer:
 
     slots: tuple[str, ...] = ()
     start = 0.0  # what slots hold before the first step
+    kernel: str | None = None  # the contract's kernel that is the whole update; None: a class writes `update`
+    kernel_slots: tuple[str, ...] = ()  # the slots in the order of the kernel's arguments; one that is absent is None
 
     def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, name=None,
                  **old):  # fmt: skip
@@ -70,12 +72,25 @@ class Optimizer:
         self.params: list[Parameter] = []
         self.slot = SimpleNamespace()
 
-    def update(self, be, p, g, slot, lr: float, t: int) -> None:
-        """Step the flat array p in place with gradient g at step t >= 1.
-
-        p is all weights; or, where `update` is no more than a call of a kernel `be...._step`, a part of them.
-        """
+    def kernel_args(self, lr: float, t: int) -> dict[str, float]:
+        """The kernel's numbers at step t >= 1, by name, those that change from step to step first."""
         raise NotImplementedError
+
+    def update(self, be, p, g, slot, lr: float, t: int) -> None:
+        """Step the flat array p of all weights in place with gradient g at step t >= 1: once per step.
+
+        For optimizers whose step is no kernel of the contract; the others declare `kernel` and `kernel_args` instead.
+        """
+        if self.kernel is None:
+            raise NotImplementedError(f"{type(self).__name__}: declare `kernel` and `kernel_args`, or write `update`")
+        slots = [getattr(slot, name, None) for name in self.kernel_slots]
+        getattr(be, self.kernel)(p, g, *slots, **self.kernel_args(lr, t))
+
+    @property
+    def declared(self) -> bool:
+        """Whether the update is its kernel and nothing else: it may run in parts, and from numbers on the device."""
+        own = type(self).update is not Optimizer.update or "update" in vars(self)
+        return self.kernel is not None and not own
 
     @property
     def learning_rate(self) -> float:
@@ -124,7 +139,7 @@ class Optimizer:
 
     def _divided(self, end: int):
         """The flat buffers as runs: large parameters alone, the others between them together."""
-        divisible = self.be.copy is None and self._call(1.0, 0) is not None
+        divisible = self.be.copy is None and self.declared
         start, edges = 0, []
         for p, offset in zip(self.params, self.offsets, strict=True):
             p.apart = divisible and p.data.size >= LARGE
@@ -133,8 +148,8 @@ class Optimizer:
                 start = -(-edges[-1][1] // ALIGNMENT) * ALIGNMENT
         for a, b, owner in [*edges, (start, end, None)]:
             if a < b:
-                slot = SimpleNamespace(**{s: array[a:b] for s, array in vars(self.slot).items()})
-                yield _Run(self.flat[a:b], self.flat_grad[a:b], slot, owner)
+                slots = [self.slot.__dict__[s][a:b] if s in self.slots else None for s in self.kernel_slots]
+                yield _Run(self.flat[a:b], self.flat_grad[a:b], slots, owner)
 
     def _piece(self, flat, i: int):
         """Parameter i's slice of a flat buffer."""
@@ -148,48 +163,37 @@ class Optimizer:
         return all(p.data.base is owner for p in self.params)
 
     def numbers(self, iterations: int) -> list[float] | None:
-        """What the step after so many sends to the device, in this order: the numbers of its one kernel, and the decay.
+        """What the step after so many sends to the device, in this order: the numbers of its kernel, and the decay.
 
-        None: `update` is not one call of a kernel `..._step`, so the step cannot be run from a table of numbers.
+        None: an `update` of its own, which cannot be run from a table of numbers.
         """
-        lr = self._rate_at(iterations)
-        call = self._call(lr, iterations)
-        return None if call is None else [*map(float, call.values()), (self.weight_decay or 0.0) * lr]
-
-    def _call(self, lr: float, iterations: int) -> dict | None:
-        """The numbers by name that `update` sends to its one kernel `..._step`, or None: it does something else."""
-        calls = []
-        try:
-            nothing = SimpleNamespace(**dict.fromkeys(vars(self.slot)))  # an update of its own must not touch the slots
-            self.update(_Steps(lambda name, arrays, numbers: calls.append(numbers)), None, None, nothing, lr,
-                        iterations + 1)  # fmt: skip
-        except (AttributeError, TypeError):  # arithmetic of its own
+        if not self.declared:
             return None
-        return calls[0] if len(calls) == 1 else None
+        lr = self._rate_at(iterations)
+        return [*map(float, self.kernel_args(lr, iterations + 1).values()), (self.weight_decay or 0.0) * lr]
 
-    def apply_from(self, live) -> None:
-        """`apply` with this step's `numbers` (R,) in device memory; the caller counts the iterations."""
+    def apply(self, live=None) -> None:
+        """One step with the gradients that backward left in the parameters, which are cleared.
 
-        def step(name, arrays, numbers):
-            first = next(iter(numbers))
-            return getattr(self.be, name)(*arrays, **numbers | {first: live})
-
-        self._gather()
-        self._clip(on_device=True)
-        if self.weight_decay:
-            self.flat -= self.flat * live[-1:]
-        self.update(_Steps(step), self.flat, self.flat_grad, self.slot, 0.0, 1)
-
-    def apply(self) -> None:
-        """One step with the gradients that backward left in the parameters, which are cleared."""
+        live: this step's `numbers` (R,) in device memory, for a step that a device runs by itself; then the caller
+        counts the iterations.
+        """
         gradients = self._gather()
-        self._clip()
-        lr = self.learning_rate
+        self._clip(on_device=live is not None)
+        lr, t = (self.learning_rate, self.iterations + 1) if live is None else (0.0, 1)
         if self.weight_decay:
-            self.flat -= self.flat * (self.weight_decay * lr)
-        for run, gradient in zip(self._runs, gradients, strict=True):
-            self.update(self.be, run.flat, gradient, run.slot, lr, self.iterations + 1)
-        self.iterations += 1
+            self.flat -= self.flat * (self.weight_decay * lr if live is None else live[-1:])
+        if self.declared:
+            numbers = self.kernel_args(lr, t)
+            if live is not None:
+                numbers[next(iter(numbers))] = live
+            kernel = getattr(self.be, self.kernel)
+            for run, gradient in zip(self._runs, gradients, strict=True):
+                kernel(run.flat, gradient, *run.slots, **numbers)
+        else:
+            self.update(self.be, self.flat, gradients[0], self.slot, lr, t)
+        if live is None:
+            self.iterations += 1
 
     def _gather(self) -> list:
         """The gradient of every run, and out of the parameters: in the flat buffer, except those that stay apart."""
@@ -249,18 +253,6 @@ class Optimizer:
         return common | {key: getattr(self, key) for key in self.config}
 
     config: tuple[str, ...] = ()
-
-
-class _Steps:
-    """Stands in for a backend in `update`: every kernel `..._step` is do(name, arrays, numbers)."""
-
-    def __init__(self, do: Callable):
-        self._do = do
-
-    def __getattr__(self, name):
-        if not name.endswith("_step"):
-            raise AttributeError(name)
-        return lambda *arrays, **numbers: self._do(name, arrays, numbers)
 
 
 def fraction(where: str, value) -> float:

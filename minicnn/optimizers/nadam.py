@@ -10,7 +10,8 @@ class Nadam(Optimizer):
     Source: Dozat 2016, "Incorporating Nesterov momentum into Adam".
     """
 
-    slots = ("m", "v")
+    slots = kernel_slots = ("m", "v")
+    kernel = "nadam_step"
     config = ("beta_1", "beta_2", "epsilon")
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
@@ -22,12 +23,12 @@ class Nadam(Optimizer):
     def _mu(self, t):
         return self.beta_1 * (1 - 0.5 * 0.96**t)
 
-    def update(self, be, p, g, slot, lr, t):
+    def kernel_args(self, lr, t):
         while len(self._products) <= t:
             self._products.append(self._products[-1] * self._mu(len(self._products)))
         now, ahead = self._mu(t), self._mu(t + 1)
-        be.nadam_step(
-            p, g, slot.m, slot.v, lr=lr, m_scale=ahead / (1 - self._products[t] * ahead),
-            g_scale=(1 - now) / (1 - self._products[t]), v_scale=1 / (1 - self.beta_2**t),
-            beta_1=self.beta_1, beta_2=self.beta_2, eps=self.epsilon,
-        )  # fmt: skip
+        return {
+            "lr": lr, "m_scale": ahead / (1 - self._products[t] * ahead),
+            "g_scale": (1 - now) / (1 - self._products[t]), "v_scale": 1 / (1 - self.beta_2**t),
+            "beta_1": self.beta_1, "beta_2": self.beta_2, "eps": self.epsilon,
+        }  # fmt: skip

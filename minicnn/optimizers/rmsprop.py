@@ -10,6 +10,7 @@ class RMSprop(Optimizer):
     Source: Tieleman & Hinton 2012, lecture 6.5; centred: Graves 2013, equations 38-45.
     """
 
+    kernel, kernel_slots = "rmsprop_step", ("v", "m", "a")
     config = ("rho", "momentum", "epsilon", "centered")
 
     def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, **kwargs):
@@ -18,8 +19,5 @@ class RMSprop(Optimizer):
         self.epsilon, self.centered = float(epsilon), bool(centered)
         self.slots = ("v", *(("m",) if self.momentum else ()), *(("a",) if self.centered else ()))
 
-    def update(self, be, p, g, slot, lr, t):
-        be.rmsprop_step(
-            p, g, slot.v, getattr(slot, "m", None), getattr(slot, "a", None),
-            lr=lr, rho=self.rho, momentum=self.momentum, eps=self.epsilon,
-        )  # fmt: skip
+    def kernel_args(self, lr, t):
+        return {"lr": lr, "rho": self.rho, "momentum": self.momentum, "eps": self.epsilon}

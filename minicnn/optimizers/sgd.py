@@ -9,6 +9,7 @@ class SGD(Optimizer):
     Source: Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning".
     """
 
+    kernel, kernel_slots = "sgd_step", ("m",)
     config = ("momentum", "nesterov")
 
     def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **kwargs):
@@ -16,5 +17,5 @@ class SGD(Optimizer):
         self.momentum, self.nesterov = fraction("SGD: momentum", momentum), bool(nesterov)
         self.slots = ("m",) if self.momentum else ()
 
-    def update(self, be, p, g, slot, lr, t):
-        be.sgd_step(p, g, getattr(slot, "m", None), lr=lr, momentum=self.momentum, nesterov=self.nesterov)
+    def kernel_args(self, lr, t):
+        return {"lr": lr, "momentum": self.momentum, "nesterov": self.nesterov}

@@ -141,7 +141,7 @@ class Captured:
                 for p in model.optimizer.params:
                     p.grad = None
                 loss.backward(tables.one)
-                model.optimizer.apply_from(tables.rate)
+                model.optimizer.apply(tables.rate)
         model.move_averages()
         outputs = None
         if self.answers is not None:

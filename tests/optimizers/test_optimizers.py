@@ -271,6 +271,29 @@ class Slotted(O.Optimizer):
         p -= lr * slot.m * g
 
 
+class Looking(O.SGD):
+    """Refuses what is no gradient, and counts how often it is asked."""
+
+    calls = 0
+
+    def update(self, be, p, g, slot, lr, t):
+        if g is None or not np.isfinite(g).all():
+            raise ValueError(f"step {t}: gradient {g}")
+        self.calls += 1
+        assert (t, len(p)) == (self.calls, len(g))
+        super().update(be, p, g, slot, lr, t)
+
+
+def test_an_update_of_ones_own_sees_real_gradients_once_per_step(fast):
+    own, plain = Looking(0.1, momentum=0.9), O.SGD(0.1, momentum=0.9)
+    assert run(own, fast).tolist() == run(plain, fast).tolist()
+    assert own.calls == 3
+    assert (own.declared, plain.declared) == (False, True)
+    assert own.numbers(0) is None
+    with pytest.raises(NotImplementedError, match="declare `kernel`"):
+        run(O.Optimizer(0.1), fast)
+
+
 @pytest.mark.parametrize(
     ("make", "stays"),
     [
