@@ -1,0 +1,1 @@
+"""The suite. The rules for what is added to it stand at the top of conftest.py."""

@@ -1,16 +1,42 @@
-"""What every test may ask for, and when a skipped test is a failure.
+"""What every test may ask for, and the rules for those that are added.
 
-A test that needs a package or files that may be missing skips, visibly. Where they should be there a skip would hide
-that something was never checked, so the environment says what must not be skipped:
+Run by
+
+    pytest                          the README's command: all but what is slow, in two processes, minutes
+    pytest -m "slow and not parity" the rest, as .ci/run does; `pytest -m parity`: with the real Keras
+    pytest tests/io -x              some of it, in this process; `pytest -n 0`: all of it; -v: test by test
+
+How long a test may take
+    The plain command has three minutes on two idle cores, for some six thousand tests. Whoever adds a test that takes
+    more than a second, or that compiles for long (a kernel with other arguments, a .cu file with other options, NVRTC),
+    marks it `slow`: plain `pytest` leaves it out and says so, .ci/run runs it. Something fast has to stay that finds
+    the same mistake: plant it and see (tests/mutations.py). `pytest --durations 20` names the longest; what counts is
+    the time on an idle machine. No test may fail because a machine is slow: wait for events, not for seconds, and state
+    no bound on a time.
+
+What costs much, and what to use instead
+    models      a narrow network of 8 x 8 images says what network A says; one trained model serves a whole file
+                (`scope="module"`), where a test only reads it
+    examples    import them and call main(): a process of its own loads and compiles everything once more, and is for
+                signals, exit codes and what is printed by a real command
+    oracles     tests/reference.py remembers what it was asked: the same arrays for several sets cost once
+    emulation   tests/cuda/emulation.py keeps what g++ has compiled from one run to the next, as Numba does
+
+Where a test belongs
+    In the file of its subject, tests/<section>/test_<subject>.py. A section says what it is about in its __init__.py;
+    tests/sections.py prints that while it runs. All tests of a file run in one process and in their order, those of
+    `KERNEL_SETS` below in one for each set; nothing may depend on what another file's tests have left behind.
+
+When a skipped test is a failure
+    A test that needs a package or files that may be missing skips, visibly, with a reason that says what to install or
+    to set. Where they should be there a skip would hide that something was never checked, so the environment says what
+    must not be skipped:
 
     MINICNN_REQUIRE=parity       tests marked `parity`: the run with the extra `parity` installed
     MINICNN_REQUIRE=parity,data  also tests that look for the real files: their reason to skip names MINICNN_DATA
     CI=true and MINICNN_DATA     imply `data`
 
-Plain `pytest` requires nothing.
-
-A test that takes more than about a second on two idle cores, or compiles for long, is marked `slow`: plain `pytest`
-leaves it out and says so in its last lines, .ci/run runs it (`pytest -m slow`).
+    Plain `pytest` requires nothing. What cannot be tried at all is not generated: no parameters that always skip.
 """
 
 import os
@@ -20,8 +46,82 @@ import numpy as np
 import pytest
 
 from minicnn.backend.cpu import CPU
+from tests.sections import Sections
 
-LEFT_OUT = pytest.StashKey[list]()
+LEFT_OUT = {  # what plain `pytest` deselects: by which marker, and how to run it
+    "slow": 'slow tests: pytest -m "slow and not parity"',
+    "parity": "comparisons with Keras: pip install -e \".[test,parity]\" && pytest -m parity",
+}
+COUNTS = pytest.StashKey[dict]()
+PROCESSES = 4  # at most, and no more than cores: each takes half a GB
+KERNEL_SETS = "tests/kernels/test_contract.py"  # half of the suite: a process may take it set by set
+
+
+# Several processes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config) -> None:
+    """The whole suite goes to as many processes as there are cores, with pytest-xdist; parts of it stay in this one."""
+    option = config.option
+    whole = config.args_source is not pytest.Config.ArgsSource.ARGS
+    alone = option.usepdb or option.collectonly or option.maxfail == 1 or os.environ.get("PYTEST_XDIST_WORKER")
+    if config.pluginmanager.hasplugin("dsession") or not config.pluginmanager.hasplugin("xdist") or not whole or alone:
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if option.numprocesses is None and option.dist == "no" and cores > 1:
+        option.numprocesses = min(cores, PROCESSES)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        """A process takes a whole file at a time, the largest first; of KERNEL_SETS all tests of one set."""
+
+        def _split_scope(self, nodeid: str) -> str:
+            file, _, test = nodeid.partition("::")
+            return file + test.partition("[")[2].partition("-")[0] if file == KERNEL_SETS else file
+
+    return ByFile(config, log)
+
+
+# What is said --------------------------------------------------------------------------------------------------------
+
+
+def pytest_configure(config) -> None:
+    if config.get_verbosity() <= 0 and not config.option.collectonly and "PYTEST_XDIST_WORKER" not in os.environ:
+        config.pluginmanager.register(Sections(config), "sections")
+
+
+def pytest_deselected(items) -> None:
+    counts = items[0].config.stash.setdefault(COUNTS, dict.fromkeys(LEFT_OUT, 0))
+    for item in items:
+        for marker in LEFT_OUT:
+            if item.get_closest_marker(marker):
+                counts[marker] += 1
+                break
+
+
+def pytest_sessionfinish(session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left out"] = session.config.stash.get(COUNTS, {})
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    if counts := getattr(node, "workeroutput", {}).get("left out"):
+        node.config.stash[COUNTS] = counts  # the same of every process
+
+
+def pytest_terminal_summary(terminalreporter, config) -> None:
+    for marker, count in config.stash.get(COUNTS, {}).items():
+        if count and f"not {marker}" in config.option.markexpr:
+            terminalreporter.line(f"left out: {count:,} {LEFT_OUT[marker]}")
+
+
+# Skips ---------------------------------------------------------------------------------------------------------------
 
 
 def required() -> set[str]:
@@ -55,15 +155,7 @@ def pytest_make_collect_report(collector):
     refuse_skip(outcome.get_result(), [part for part in collector.nodeid.replace(".", "/").split("/") if part])
 
 
-def pytest_deselected(items) -> None:
-    items[0].config.stash.setdefault(LEFT_OUT, []).extend(item for item in items if item.get_closest_marker("slow"))
-
-
-def pytest_terminal_summary(terminalreporter, config) -> None:
-    left_out = config.stash.get(LEFT_OUT, [])
-    if left_out and "not slow" in config.option.markexpr:
-        said = f"{len(left_out)} slow tests of {len({item.path for item in left_out})} files"
-        terminalreporter.line(f"left out: {said}; `pytest -m slow` runs them, as .ci/run does")
+# Fixtures ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,0 +1,1 @@
+"""Callbacks: their rules epoch by epoch, on a model that only counts."""

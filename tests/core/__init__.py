@@ -1,0 +1,1 @@
+"""The tape, gradients against differences, backends, messages, the rules of this suite."""

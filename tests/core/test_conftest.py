@@ -64,18 +64,28 @@ import pytest
 @pytest.mark.parametrize("k", range(3))
 def test_slow(k): pass
 
+@pytest.mark.slow
+@pytest.mark.parity
+def test_slow_parity(): pass
+
+@pytest.mark.parity
+def test_parity(): pass
+
 def test_fast(): pass
 """
+HOOKS = "pytest_deselected, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown"
 
 
 @pytest.mark.parametrize(
-    ("chosen", "passed", "said"), [((), 1, True), (("-m", "slow"), 3, False), (("-m", ""), 4, False)]
-)
-def test_plain_pytest_leaves_out_what_is_slow_and_says_so(pytester, chosen, passed, said):
-    pytester.makeini("[pytest]\nmarkers = slow\naddopts = -m 'not slow'\n")
-    pytester.makeconftest("from tests.conftest import pytest_deselected, pytest_terminal_summary  # noqa")
+    ("processes", "chosen", "passed", "said"),
+    [(0, (), 1, ["4 slow", "1 comparisons"]), (0, ("-m", "slow"), 4, []), (0, ("-m", "not slow"), 2, ["4 slow"]),
+     (0, ("-m", ""), 6, []), (2, (), 1, ["4 slow", "1 comparisons"])],
+)  # fmt: skip
+def test_plain_pytest_leaves_out_what_is_slow_and_says_so(pytester, processes, chosen, passed, said):
+    pytester.makeini("[pytest]\nmarkers =\n  slow\n  parity\naddopts = -m 'not slow and not parity'\n")
+    pytester.makeconftest(f"from tests.conftest import {HOOKS}  # noqa")
     pytester.makepyfile(SLOW)
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", *chosen)
-    result.assert_outcomes(passed=passed, deselected=4 - passed)
-    lines = [line for line in result.outlines if line.startswith("left out: 3 slow tests of 1 file")]
-    assert len(lines) == said
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-n", str(processes), *chosen)
+    result.assert_outcomes(passed=passed, deselected=0 if processes else 6 - passed)
+    lines = [line for line in result.outlines if line.startswith("left out: ")]
+    assert [" ".join(line.split()[2:4]) for line in lines] == said

@@ -1,0 +1,1 @@
+"""The .cu files, compiled and run on the CPU: launches, precisions, recorded training."""

@@ -1,0 +1,1 @@
+"""Digits from files and from the network, damaged ones too; splits; augmentation."""

@@ -1,0 +1,1 @@
+"""doctor: every broken machine as a dict, and what it is told."""

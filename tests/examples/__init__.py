@@ -1,0 +1,1 @@
+"""The example programs, as modules and as commands."""

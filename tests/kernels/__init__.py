@@ -1,0 +1,1 @@
+"""Every kernel of every set against its definition as plain loops."""

@@ -1,0 +1,1 @@
+"""Layers under Keras's names: shapes, weights, configs, values."""

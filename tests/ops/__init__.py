@@ -1,0 +1,1 @@
+"""Differentiable functions: values, and every gradient against differences."""

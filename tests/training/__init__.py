@@ -1,0 +1,1 @@
+"""Models: fit, evaluate, predict, blocks, saving, errors before anything changes."""
