@@ -2,39 +2,14 @@
 
     python examples/train_kaggle.py                            the documented settings (recipe A, kaggle_bn)
     python examples/train_kaggle.py --limit 2000 --epochs 1    a rehearsal
+    python examples/train_kaggle.py --help                     every option
 
-Data: --data, else $MINICNN_DATA/kaggle, else ./data, each with train.csv and test.csv, plain or .gz; else the 1,797
-digits that come with scikit-learn (10 epochs, batch 32).
-Ctrl-C or SIGTERM stops after the batch at hand and still writes everything.
-Exit codes: 0; 2 bad input or a missing device; 130 after Ctrl-C, 143 after SIGTERM.
-
-What happens stands in train_recipe.py, for this recipe and the four others.
+The same as `python -m minicnn train`. What it does, step by step: run() in minicnn/commands/recipe.py.
 """
 
 import sys
 
-from recipe_run.digits import GET, find_folder
-from recipe_run.options import parser
-from train_recipe import execute
-
-# The published settings need about 1,000 steps before batch norm's moving averages are usable; 1,437 images give few.
-EPOCHS, BATCH_SIZE, MOMENTUM = 10, 32, 0.9
-
-
-def main(argv: list[str] | None = None) -> int:
-    args = parser("train_kaggle", __doc__, "kaggle_bn").parse_args(argv)
-    args.embedded, args.option = find_folder(args.data) is None, []
-    if args.embedded:
-        args.epochs = EPOCHS if args.epochs is None else args.epochs
-        args.batch_size = BATCH_SIZE if args.batch_size is None else args.batch_size
-        args.option = [f"momentum={MOMENTUM}"]
-        args.note = (
-            "No Kaggle files found, so this trains on the 1,797 digits that come with scikit-learn, split 1,437 / 180 "
-            f"/ 180 (train, held out, test; stratified, seed 2), with batch {args.batch_size}, epochs {args.epochs} "
-            f"and batch-norm momentum {MOMENTUM}; to get the real files: {GET}"
-        )
-    return execute(args)
-
+from minicnn.commands import train
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(train.main(prog="train_kaggle"))

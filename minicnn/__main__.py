@@ -1,18 +1,55 @@
-"""python -m minicnn doctor: what this machine has, what is missing, and the line that mends it."""
+"""minicnn COMMAND, or python -m minicnn COMMAND:
 
-import argparse
+    train     Kaggle's Digit Recognizer: train, judge, write a submission; without its files, on digits that are there
+    recipe    train one of five published systems, and hold its figure beside the published one
+    doctor    report what this machine has, what is missing, and the line that mends it
+
+minicnn COMMAND --help lists the options.
+"""
+
 import sys
 
-from .diagnosis import DEVICES, doctor
+from .errors import ArgumentError, one_of
+
+
+def train(words: list[str]) -> int:
+    from .commands.train import main
+
+    return main(words)
+
+
+def recipe(words: list[str]) -> int:
+    from .commands.recipe import main
+
+    return main(words)
+
+
+def doctor(words: list[str]) -> int:
+    """0, or 1 if the device that was asked for does not work."""
+    import argparse
+
+    from .diagnosis import DEVICES, doctor
+
+    parser = argparse.ArgumentParser(prog="minicnn doctor", description=doctor.__doc__.split("\n")[0])
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="what has to work (default auto: the CPU)")
+    return 0 if doctor(parser.parse_args(words).device)["works"] else 1
+
+
+COMMANDS = {"train": train, "recipe": recipe, "doctor": doctor}
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The exit code: 0, or 1 if the device that was asked for does not work ("auto" asks for the CPU)."""
-    parser = argparse.ArgumentParser(prog="python -m minicnn")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="doctor")
-    command = commands.add_parser("doctor", help="report what minicnn finds here, and what is missing")
-    command.add_argument("--device", choices=DEVICES, default="auto", help="what has to work (auto: the CPU)")
-    return 0 if doctor(parser.parse_args(argv).device)["works"] else 1
+    """The command's exit code; 2 for a command line that is none."""
+    name, *words = (sys.argv[1:] if argv is None else argv) or ["(nothing)"]
+    if name in ("-h", "--help"):
+        print(__doc__, end="")
+        return 0
+    try:
+        one_of("minicnn", name, COMMANDS)
+    except ArgumentError as error:
+        print(f"{error}; minicnn --help explains them", file=sys.stderr)
+        return 2
+    return COMMANDS[name](words)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,9 @@ MAY = {
                   "notes", "ops", "optimizers"}, ARRAYS),
     "recipes": (set(), set()),
     "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),
-    "__main__": ({"diagnosis"}, set()),
+    # Programs use the names that every user has, and like users they may build models.
+    "commands": ({"callbacks", "data", "errors", "io", "minicnn", "recipes", "reports"}, ARRAYS),
+    "__main__": ({"commands", "diagnosis", "errors"}, set()),
     "__init__": ({"_checkout", "errors"}, set()),
     "_checkout": (set(), set()),
     "arguments": ({"errors"}, set()),

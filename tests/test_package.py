@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import minicnn
+from minicnn.__main__ import COMMANDS, main
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
@@ -119,3 +120,27 @@ def test_fit_takes_keras_s_arguments_in_keras_s_order():
         "x y batch_size epochs verbose callbacks validation_split validation_data shuffle class_weight sample_weight "
         "initial_epoch steps_per_epoch validation_steps validation_batch_size validation_freq"
     )
+
+
+def test_the_installed_command_is_the_module_s_main():
+    (script,) = PROJECT["project"]["scripts"].items()
+    assert script == ("minicnn", "minicnn.__main__:main")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_explains_itself(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([name, "--help"])
+    assert stopped.value.code == 0
+    assert f"usage: minicnn {name} " in capsys.readouterr().out
+    assert main(["--help"]) == 0
+    assert f"\n    {name} " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "received"), [([], "'(nothing)'"), (["trian"], "'trian'; did you mean \"train\"?")]
+)  # fmt: skip
+def test_who_names_no_command_is_told_which_there_are(words, received, capsys):
+    assert main(words) == 2
+    line = f"minicnn: expected one of train, recipe, doctor, received {received}; minicnn --help explains them\n"
+    assert capsys.readouterr().err == line

@@ -13,22 +13,13 @@ import numpy as np
 import pytest
 
 import minicnn
+from minicnn.commands import digits, recipe, train
 from minicnn.io import history, submission, weights
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "train_kaggle.py"
 OUTPUTS = ["confusion.png", "curves.png", "history.csv", "label_counts.png", "samples.png", "submission.csv",
            "weights.safetensors", "worst_errors.png"]  # fmt: skip
 TINY = ["--epochs", "1", "--kernels", "numpy_ref", "--quiet"]  # no compilation: quick in a fresh environment
-
-
-@pytest.fixture(scope="module")
-def example(examples):
-    return examples("train_kaggle")
-
-
-@pytest.fixture(scope="module")
-def digits(examples):
-    return examples("recipe_run.digits")
 
 
 def start(*arguments, **options):
@@ -66,8 +57,8 @@ def test_the_command_on_kaggle_files(kaggle, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["cache", "runs"]
 
 
-def test_embedded_digits_are_announced(example, tmp_path, capsys):
-    assert example.main(["--epochs", "1", "--limit", "32", "--quiet", "--out", "out"]) == 0
+def test_embedded_digits_are_announced(tmp_path, capsys):
+    assert train.main(["--epochs", "1", "--limit", "32", "--quiet", "--out", "out"]) == 0
     first, second, *_ = capsys.readouterr().out.splitlines()
     assert first == (
         "No Kaggle files found, so this trains on the 1,797 digits that come with scikit-learn, split 1,437 / 180 / "
@@ -80,7 +71,7 @@ def test_embedded_digits_are_announced(example, tmp_path, capsys):
     submission.check(tmp_path / "out" / "submission.csv", 180)
 
 
-def test_the_search_order(digits, kaggle, tmp_path, monkeypatch):
+def test_the_search_order(kaggle, tmp_path, monkeypatch):
     assert digits.find_folder(None) is None
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "train.csv.gz").touch()  # one is enough: the other is then asked for, not replaced
@@ -93,7 +84,7 @@ def test_the_search_order(digits, kaggle, tmp_path, monkeypatch):
     assert digits.find_folder(tmp_path / "nowhere") == tmp_path / "nowhere"
 
 
-def test_the_split_is_the_published_one_for_every_seed(digits, kaggle):
+def test_the_split_is_the_published_one_for_every_seed(kaggle):
     from sklearn.model_selection import train_test_split
 
     x, y, _ = minicnn.data.kaggle_digits.load_data(kaggle)
@@ -104,17 +95,17 @@ def test_the_split_is_the_published_one_for_every_seed(digits, kaggle):
         assert np.array_equal(part, whole)
 
 
-def test_same_seed_same_bytes_and_another_seed_others(example, kaggle, tmp_path, monkeypatch):
+def test_same_seed_same_bytes_and_another_seed_others(kaggle, tmp_path, monkeypatch):
     monkeypatch.setattr(minicnn.reports, "save", lambda *_: None)  # pictures take longer than training here
     for out, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-        assert example.main([*TINY, "--data", str(kaggle), "--limit", "20", "--seed", seed, "--out", out]) == 0
+        assert train.main([*TINY, "--data", str(kaggle), "--limit", "20", "--seed", seed, "--out", out]) == 0
     a, b, c = (tmp_path / out / "weights.safetensors" for out in "abc")
     assert a.read_bytes() == b.read_bytes() != c.read_bytes()
 
 
-def refused(example, capsys, *arguments):
+def refused(capsys, *arguments):
     """main() returns 2 and says so in one line on stderr, which is returned; nothing on stdout but reports."""
-    assert example.main([*map(str, arguments)]) == 2
+    assert train.main([*map(str, arguments)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     return lines[0]
@@ -133,17 +124,17 @@ def refused(example, capsys, *arguments):
                               "choose another"),
     ],
 )  # fmt: skip
-def test_bad_arguments(example, capsys, arguments, message):
-    assert refused(example, capsys, *arguments) == f"train_kaggle: {message}"
+def test_bad_arguments(capsys, arguments, message):
+    assert refused(capsys, *arguments) == f"minicnn train: {message}"
 
 
 @pytest.mark.parametrize("arguments", [["--epochs", "many"], ["--device", "tpu"], ["--kernels", "fast"], ["--lr", "1"]])
-def test_unknown_arguments(example, capsys, arguments):
+def test_unknown_arguments(capsys, arguments):
     with pytest.raises(SystemExit) as stopped:
-        example.main(arguments)
+        train.main(arguments)
     assert stopped.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert re.match(r"train_kaggle: .*(invalid|unrecognized).*; --help lists the options$", line)
+    assert re.match(r"minicnn train: .*(invalid|unrecognized).*; --help lists the options$", line)
 
 
 @pytest.mark.parametrize(
@@ -156,17 +147,17 @@ def test_unknown_arguments(example, capsys, arguments):
         ("other.csv", b"", "data: expected a folder with train.csv or train.csv.gz, received a folder without it; "),
     ],
 )
-def test_bad_files(example, capsys, kaggle, tmp_path, name, content, message):
+def test_bad_files(capsys, kaggle, tmp_path, name, content, message):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / name).write_bytes(content)
     shutil.copy(kaggle / "test.csv", tmp_path / "data")
-    assert re.match(f"train_kaggle: {message}", refused(example, capsys))
+    assert re.match(f"minicnn train: {message}", refused(capsys))
 
 
-def test_no_gpu_library(example, capsys, monkeypatch):
+def test_no_gpu_library(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
-    line = refused(example, capsys, "--device", "cuda")
-    assert line.startswith('train_kaggle: device "cuda": expected CuPy to be installed')
+    line = refused(capsys, "--device", "cuda")
+    assert line.startswith('minicnn train: device "cuda": expected CuPy to be installed')
     assert 'pip install "minicnn[cuda' in line
 
 
@@ -177,13 +168,13 @@ def test_the_command_gives_one_line_and_no_traceback(kaggle):
     assert err == "train_kaggle: --epochs: expected a number of at least 1, received 0\n"
 
 
-def test_a_full_disk_is_one_line_too(example, capsys, kaggle, monkeypatch):
+def test_a_full_disk_is_one_line_too(capsys, kaggle, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(minicnn.io.history, "write", full)
-    line = refused(example, capsys, *TINY, "--data", kaggle, "--limit", 10, "--out", "out")
-    assert line == "train_kaggle: [Errno 28] No space left on device"
+    line = refused(capsys, *TINY, "--data", kaggle, "--limit", 10, "--out", "out")
+    assert line == "minicnn train: [Errno 28] No space left on device"
 
 
 def in_training(process):
@@ -225,17 +216,17 @@ def test_a_second_ctrl_c_aborts_at_once(kaggle, tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_before_training(example, examples, capsys, monkeypatch, number, code):
+def test_a_signal_before_training(capsys, monkeypatch, number, code):
     before = signal.getsignal(number)
-    monkeypatch.setattr(examples("train_recipe"), "load", lambda *_: signal.raise_signal(number))
-    assert example.main(TINY) == code
-    assert capsys.readouterr().err == "train_kaggle: aborted, nothing had been learnt yet\n"
+    monkeypatch.setattr(recipe, "load", lambda *_: signal.raise_signal(number))
+    assert train.main(TINY) == code
+    assert capsys.readouterr().err == "minicnn train: aborted, nothing had been learnt yet\n"
     assert signal.getsignal(number) is before
 
 
-def test_help(example, capsys):
+def test_help(capsys):
     with pytest.raises(SystemExit) as stopped:
-        example.main(["--help"])
+        train.main(["--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
     for name in ("data", "device", "epochs", "batch-size", "seed", "out", "kernels", "limit", "quiet"):

@@ -1,0 +1,131 @@
+"""One of the five documented systems with one command: train it as published, hold its figure beside the published one.
+
+    python -m minicnn recipe lenet_16_36
+    python -m minicnn recipe zero_padding_bn --option axis=-1 activation=selu
+    python -m minicnn recipe valid_conv --seed 0 1 2                 three runs, each in a folder of its own
+    python -m minicnn recipe kaggle_bn --embedded --epochs 1         a rehearsal without any file
+
+kaggle_bn, kaggle_rmsprop, zero_padding_bn, lenet_16_36, valid_conv: what each one is stands in minicnn/recipes.py, line
+by line as in the published table; this program does what it says.
+
+Data: --data, else for Kaggle's systems $MINICNN_DATA/kaggle, then ./data, each with train.csv and test.csv, plain or
+.gz; for MNIST's $MINICNN_DATA/mnist, else the cache folder, into which the four files are downloaded.
+Ctrl-C or SIGTERM stops after the batch at hand and still writes everything.
+Exit codes: 0; 2 bad input or a missing device; 130 after Ctrl-C, 143 after SIGTERM.
+"""
+
+import argparse
+import signal
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import minicnn
+from minicnn import reports
+from minicnn.errors import ArgumentError, MinicnnError, require
+from minicnn.io import history, submission
+from minicnn.recipes import Recipe
+
+from . import outputs
+from .digits import load, one_hot, scaled
+from .hooks import StopOnSignal, Stopwatch
+from .options import check, parser
+
+
+def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out: Path, stop: StopOnSignal) -> float:
+    """Train one network and write its outputs; the figure that is held beside the published one."""
+    started = time.perf_counter()
+
+    # 1. The network. Building it also finds out whether the device is there.
+    placed = {"device": args.device, "kernels": args.kernels, "threads": args.threads,
+              "precision": args.precision}  # fmt: skip
+    model = recipe.build(minicnn, **options, seed=seed, **placed)
+    model.compile(optimizer=recipe.make_optimizer(minicnn), loss="categorical_crossentropy", metrics=["accuracy"])
+
+    # 2. The data. What is augmented stays bytes: each batch is turned, zoomed, moved and divided by 255 in its turn.
+    if args.note:
+        print(args.note)
+    data = load(recipe, args, seed)
+    generator = minicnn.data.ImageDataGenerator(**recipe.augmentation, rescale=1 / 255)
+    if recipe.augmentation:
+        fed = {"x": generator.flow(data.x_train, one_hot(data.y_train), recipe.batch_size)}
+    else:
+        fed = {"x": scaled(data.x_train), "y": one_hot(data.y_train), "batch_size": recipe.batch_size}
+    held_out = None if data.x_held is None else (scaled(data.x_held), one_hot(data.y_held))
+    steps, rows = recipe.steps_per_epoch(len(data.x_train)), len(data.x_train)
+    require(steps > 0, recipe.name, f"at least one batch of {recipe.batch_size} images", rows, error=ArgumentError)
+    outputs.announce(args, recipe, model, data, steps)
+
+    # 3. Training. ReduceLROnPlateau comes first, because it logs the learning rate.
+    watch, said = Stopwatch(), 0 if args.quiet else 1
+    plateau = [minicnn.callbacks.ReduceLROnPlateau(**recipe.plateau, verbose=said)] if recipe.plateau else []
+    trained = model.fit(**fed, epochs=recipe.epochs, steps_per_epoch=steps, validation_data=held_out,
+                        callbacks=[*plateau, stop, watch], verbose=said)  # fmt: skip
+
+    # 4. The results, weights first: they took the longest.
+    model.save_weights(out / "weights.safetensors")
+    history.write(out / "history.csv", trained)
+    written, figures = ["history.csv", "weights.safetensors"], {}
+    if held_out:
+        figures = {f"last {name}": values[-1] for name, values in trained.history.items() if name.startswith("val_")}
+        figures["best epoch"], figures["best val_accuracy"] = reports.curves.best(trained)
+    if data.y_test is None:
+        submission.write(out / "submission.csv", model.predict(scaled(data.x_test), verbose=0).argmax(axis=1))
+        submission.check(out / "submission.csv", rows=len(data.x_test))
+        written.insert(0, f"submission.csv ({len(data.x_test):,} rows, checked)")
+    else:
+        loss, accuracy = model.evaluate(scaled(data.x_test), one_hot(data.y_test), verbose=0)
+        figures |= {"test accuracy": accuracy, "test loss": loss}
+    probabilities = model.predict(scaled(data.judged[0]), verbose=0)
+    for name, picture in outputs.draw(data, recipe, generator, trained, probabilities).items():
+        reports.save(picture, out / f"{name}.png")
+        written.append(f"{name}.png")
+    seconds = {"epochs": watch.epochs, "training": watch.training, "all": time.perf_counter() - started}
+    if args.records:
+        results = {"value": figures[recipe.figure], "figures": figures, "history": trained.history,
+                   "seconds": seconds, "stopped": bool(stop.number)}  # fmt: skip
+        outputs.record(out / "summary.json", args, recipe, options, model, data, **results)
+        written.append("summary.json")
+
+    if stop.number:
+        print(f"stopped   by {signal.Signals(stop.number).name} in epoch {len(trained.epoch)} of {recipe.epochs}")
+    if held_out:
+        best = f"best {figures['best val_accuracy']:.4f} in epoch {figures['best epoch']}"
+        print(f"result    validation accuracy {figures['last val_accuracy']:.4f}, {best}")
+    if data.y_test is not None:
+        print(f"result    test accuracy {figures['test accuracy']:.4f}, test loss {figures['test loss']:.5f}")
+    if args.records:
+        print(f"published {recipe.headline}")
+    print(f"time      {seconds['training']:.0f} s training, {seconds['all']:.0f} s in all")
+    print(f"outputs   in {out}: {', '.join(written)}", flush=True)
+    return figures[recipe.figure]
+
+
+def execute(args: argparse.Namespace) -> int:
+    """Run every seed; the exit code."""
+    with StopOnSignal() as stop:
+        try:
+            recipe, options = check(args)
+            values = []
+            for seed in args.seed:
+                out = args.out / f"seed_{seed}" if len(args.seed) > 1 else args.out
+                values.append(run(args, recipe, options, seed, out, stop))
+                if stop.number:
+                    break
+            if len(values) > 1:
+                each = ", ".join(f"{value:.4f}" for value in values)
+                print(f"mean      {recipe.figure} {np.mean(values):.4f} of {len(values)} seeds: {each}")
+        except KeyboardInterrupt:
+            state = f"outputs in {args.out} may be missing" if stop.training else "nothing had been learnt yet"
+            print(f"{args.prog}: aborted, {state}", file=sys.stderr)
+            return 128 + (stop.number or signal.SIGINT)
+        except (MinicnnError, OSError) as error:
+            print(f"{args.prog}: {error}", file=sys.stderr)
+            return 2
+    return 128 + stop.number if stop.number else 0
+
+
+def main(argv: list[str] | None = None, prog: str = "minicnn recipe") -> int:
+    return execute(parser(prog, __doc__).parse_args(argv))
