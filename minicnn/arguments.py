@@ -114,6 +114,13 @@ def choice(where: str, value: Any, known: tuple, fix: str = "") -> Any:
     _refuse(where, expected, value, type(plain) in map(type, known), False, fix)
 
 
+def listed(where: str, value: Any, of: str = "values") -> list:
+    """A list, a tuple or an array of one axis, as a list."""
+    if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__iter__") or getattr(value, "ndim", 1) != 1:
+        _refuse(where, f"a list of {of}", value, False, False)
+    return list(value)
+
+
 def function(where: str, value: Any, *, of: str = "", optional: bool = False) -> Callable | None:
     """Something that can be called; None if that is `optional`.  of: what it takes, for the message."""
     if value is None and optional:

@@ -16,7 +16,7 @@ import minicnn
 
 ROOT = Path(__file__).parents[1]
 ARRAYS = {"numpy"}
-LAZY = {"h5py", "matplotlib", "pandas", "safetensors", "sklearn", "tqdm"}  # heavy: only where they are used
+LAZY = {"PIL", "h5py", "matplotlib", "pandas", "safetensors", "sklearn", "tqdm"}  # heavy: only where they are used
 
 # part of minicnn: (other parts that it may import, packages that it may import)
 MAY = {
@@ -33,7 +33,7 @@ MAY = {
     "metrics": ({"errors"}, ARRAYS),
     "initializers": ({"errors"}, ARRAYS),
     "callbacks": ({"errors", "notes"}, ARRAYS | LAZY),
-    "data": ({"errors", "labels"}, ARRAYS | LAZY),
+    "data": ({"errors", "labels", "notes"}, ARRAYS | LAZY),
     "io": ({"errors"}, ARRAYS | LAZY),
     "reports": ({"errors", "io"}, ARRAYS | LAZY),
     "training": ({"backend", "callbacks", "core", "data", "errors", "initializers", "io", "layers", "losses", "metrics",

@@ -10,8 +10,10 @@ import secrets
 import numpy as np
 
 from ..errors import ArgumentError, DataError, ShapeError, one_of, require
+from . import file_flow
 from .batches import check_images, check_lengths
 from .draws import NOTHING, STREAM, WORDS, Parameters, draw, matrices, recolour
+from .file_flow import FileFlow
 from .flow import Flow, host
 from .ranges import check_options
 from .standardize import fit_statistics, standardize
@@ -65,18 +67,66 @@ class ImageDataGenerator:
         if isinstance(zoom_range, numbers.Real):
             self.zoom_range = (1 - zoom_range, 1 + zoom_range)
 
-    def flow(self, x, y=None, batch_size=32, shuffle=True, sample_weight=None, seed=None, *, subset=None) -> Flow:
-        """Augmented batches of x (N, H, W, C); subset: "validation" (the first rows) or "training" (the others)."""
+    def flow(self, x, y=None, batch_size=32, shuffle=True, sample_weight=None, seed=None, save_to_dir=None,
+             save_prefix="", save_format="png", ignore_class_split=False, subset=None) -> Flow:  # fmt: skip
+        """Augmented batches of x (N, H, W, C).
+
+        subset              "validation" (the first rows, a share of validation_split) or "training" (the others)
+        ignore_class_split  True: the subsets need not hold the same classes
+        save_to_dir, save_prefix, save_format   write every augmented picture there, for looking at
+        """
         if subset is not None:
             x, y, sample_weight = (None if rows is None else np.asarray(rows) for rows in (x, y, sample_weight))
             one_of("flow subset", subset, ("training", "validation"))
             cut = int(check_lengths("flow", x=x, y=y, sample_weight=sample_weight) * self.validation_split)
             part = slice(None, cut) if subset == "validation" else slice(cut, None)
-            if y is not None:
+            if y is not None and not ignore_class_split:
                 same = np.array_equal(np.unique(y[:cut]), np.unique(y[cut:]))
                 require(same, "flow", "the same classes in both subsets", "others", "shuffle x and y", error=DataError)
             x, y, sample_weight = (None if rows is None else rows[part] for rows in (x, y, sample_weight))
-        return Flow(self, x, y, batch_size, shuffle, sample_weight, seed)
+        return Flow(self, x, y, batch_size, shuffle, sample_weight, seed, save_to_dir, save_prefix, save_format)
+
+    def flow_from_directory(
+        self, directory, target_size=(256, 256), color_mode="rgb", classes=None, class_mode="categorical",
+        batch_size=32, shuffle=True, seed=None, save_to_dir=None, save_prefix="", save_format="png",
+        follow_links=False, subset=None, interpolation="nearest", keep_aspect_ratio=False,
+    ) -> FileFlow:  # fmt: skip
+        """Augmented batches of the pictures in `directory`, which holds one folder for each class.
+
+        target_size  (height, width) in px;  color_mode  "rgb", "rgba", "grayscale"
+        classes      the folders to read, in the order of their numbers; None: all, by name
+        class_mode   y: "categorical" (N, K), "binary" or "sparse" (N,), "input" (the pictures), None (no y)
+        subset       "training", "validation" (the first files of each class, a share of validation_split), None: all
+        interpolation, keep_aspect_ratio   see load_img;  the rest  see flow
+        Prints how many were found.  Raises MissingDataError, DataError, ArgumentError.
+        """
+        options = {"target_size": target_size, "color_mode": color_mode, "class_mode": class_mode,
+                   "batch_size": batch_size, "shuffle": shuffle, "seed": seed, "save_to_dir": save_to_dir,
+                   "save_prefix": save_prefix, "save_format": save_format, "interpolation": interpolation,
+                   "keep_aspect_ratio": keep_aspect_ratio}  # fmt: skip
+        return file_flow.from_directory(self, directory, classes, class_mode, follow_links, subset, options)
+
+    def flow_from_dataframe(
+        self, dataframe, directory=None, x_col="filename", y_col="class", weight_col=None, target_size=(256, 256),
+        color_mode="rgb", classes=None, class_mode="categorical", batch_size=32, shuffle=True, seed=None,
+        save_to_dir=None, save_prefix="", save_format="png", subset=None, interpolation="nearest",
+        validate_filenames=True, keep_aspect_ratio=False,
+    ) -> FileFlow:  # fmt: skip
+        """Augmented batches of the pictures that a pandas DataFrame lists.
+
+        x_col       the column of file names, below `directory` if that is given
+        y_col       the column of classes (strings; lists of them for several labels), of numbers with class_mode "raw"
+        weight_col  the column of sample weights, or None
+        class_mode  as in flow_from_directory, or "raw": y is y_col's values
+        validate_filenames  False: do not look whether the files are there
+        The rest  see flow_from_directory.
+        """
+        options = {"target_size": target_size, "color_mode": color_mode, "class_mode": class_mode,
+                   "batch_size": batch_size, "shuffle": shuffle, "seed": seed, "save_to_dir": save_to_dir,
+                   "save_prefix": save_prefix, "save_format": save_format, "interpolation": interpolation,
+                   "keep_aspect_ratio": keep_aspect_ratio}  # fmt: skip
+        return file_flow.from_dataframe(self, dataframe, directory, x_col, y_col, weight_col, classes, class_mode,
+                                        subset, validate_filenames, options)  # fmt: skip
 
     def augment(self, be, images: np.ndarray, seed: int, step: int):
         """Images (N, H, W, C) as step `step` of a training with `seed` sees them: on `be`, in its float type."""

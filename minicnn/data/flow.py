@@ -1,12 +1,16 @@
 """Flow: images and labels as augmented batches, for `fit` or by hand."""
 
 import functools
+import os
 import secrets
 
 import numpy as np
 
-from ..errors import ArgumentError, DataError, ShapeError, require
+from ..arguments import path
+from ..errors import ArgumentError, DataError, MissingDataError, ShapeError, one_of, require
+from . import images
 from .batches import batch_slices, check_images, check_lengths
+from .image_files import ImageFiles
 
 SHUFFLE = 1 << 16  # minicnn.backend.streams: SHUFFLE << 16, held together by a test
 
@@ -27,24 +31,35 @@ class Flow:
     seed gives the same batches, and flow[i] is the same until on_epoch_end.
 
     n, batch_size, shuffle, x (uint8 as given, else float32), y, sample_weight, seed (None draws one), epoch
+    save_to_dir  a folder for every picture that is made, as <save_prefix>_<row>_<step>.<save_format>; None: none
     Raises ShapeError, DataError, ArgumentError.
     """
 
-    def __init__(self, generator, x, y=None, batch_size=32, shuffle=True, sample_weight=None, seed=None):
-        x = np.asarray(x)
+    y_is_x = False  # whether the target of a picture is the picture itself
+
+    def __init__(self, generator, x, y=None, batch_size=32, shuffle=True, sample_weight=None, seed=None,
+                 save_to_dir=None, save_prefix="", save_format="png"):  # fmt: skip
+        x = x if isinstance(x, ImageFiles) else np.asarray(x)
         require(
             x.ndim == 4, "flow", "x of shape (N, H, W, C)", x.shape,
             "add the missing axis, as in x[..., None] or x.reshape(-1, 28, 28, 1)", error=ShapeError,
         )  # fmt: skip
         self.n = check_lengths("flow", x=x, y=y, sample_weight=sample_weight)
         require(self.n > 0, "flow", "at least one image", "none", error=DataError)
-        check_images(x, "flow: x")
+        if not isinstance(x, ImageFiles):
+            check_images(x, "flow: x")
+            x = x if x.dtype in (np.uint8, np.float32) else x.astype(np.float32)
         self._slices = batch_slices(self.n, batch_size)
         self.image_data_generator = generator
-        self.x = x if x.dtype in (np.uint8, np.float32) else x.astype(np.float32)
+        self.x = x
         self.y = None if y is None else np.asarray(y)
         self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
         self.batch_size, self.shuffle = batch_size, shuffle
+        self.save_to_dir = None if save_to_dir is None else path("flow: save_to_dir", save_to_dir)
+        ok = self.save_to_dir is None or os.path.isdir(self.save_to_dir)
+        require(ok, "flow: save_to_dir", "a folder that is there", self.save_to_dir, error=MissingDataError)
+        self.save_prefix = save_prefix
+        self.save_format = one_of("flow: save_format", save_format, ("png", "jpg", "jpeg"))
         self.seed = secrets.randbits(32) if seed is None else seed
         require(
             isinstance(self.seed, (int, np.integer)) and 0 <= self.seed < 2**64,
@@ -59,6 +74,10 @@ class Flow:
     def batch(self, be, rows: np.ndarray, seed: int, step: int):
         """(x, y) of these rows as step `step` of a training with `seed` sees them; x on `be`, y None without labels."""
         x = self.image_data_generator.augment(be, self.x[rows], seed, step)
+        if self.save_to_dir is not None:
+            for row, picture in zip(rows.tolist(), be.to_numpy(x), strict=True):
+                name = f"{self.save_prefix}_{row}_{step}.{self.save_format}"
+                images.save_img(os.path.join(self.save_to_dir, name), picture)
         return x, None if self.y is None else self.y[rows]
 
     def __getitem__(self, index: int):
@@ -75,6 +94,10 @@ class Flow:
 
     def __iter__(self):
         return self
+
+    def next(self):
+        """The next batch: Keras 2's spelling of next(flow)."""
+        return next(self)
 
     def __next__(self):
         batch = self[self._next]

@@ -10,7 +10,8 @@ Differs from Keras: computed in double precision.
 
 import math
 
-from ..errors import ArgumentError, ArgumentTypeError, require
+from ..arguments import flag, listed, number
+from ..errors import ArgumentError, require
 
 __all__ = [
     "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule",
@@ -42,10 +43,10 @@ class ExponentialDecay(LearningRateSchedule):
 
     def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="ExponentialDecay"):
         where = type(self).__name__
-        self.initial_learning_rate = _rate(f"{where}: initial_learning_rate", initial_learning_rate)
-        self.decay_steps = _above_0(f"{where}: decay_steps", decay_steps)
-        self.decay_rate = _rate(f"{where}: decay_rate", decay_rate)
-        self.staircase, self.name = bool(staircase), name
+        self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
+        self.decay_steps = number(f"{where}: decay_steps", decay_steps, above=0)
+        self.decay_rate = number(f"{where}: decay_rate", decay_rate, low=0)
+        self.staircase, self.name = flag(f"{where}: staircase", staircase), name
 
     def __call__(self, step):
         return self.initial_learning_rate * self.decay_rate ** _periods(step, self.decay_steps, self.staircase)
@@ -59,10 +60,10 @@ class InverseTimeDecay(LearningRateSchedule):
 
     def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="InverseTimeDecay"):
         where = type(self).__name__
-        self.initial_learning_rate = _rate(f"{where}: initial_learning_rate", initial_learning_rate)
-        self.decay_steps = _above_0(f"{where}: decay_steps", decay_steps)
-        self.decay_rate = _rate(f"{where}: decay_rate", decay_rate)
-        self.staircase, self.name = bool(staircase), name
+        self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
+        self.decay_steps = number(f"{where}: decay_steps", decay_steps, above=0)
+        self.decay_rate = number(f"{where}: decay_rate", decay_rate, low=0)
+        self.staircase, self.name = flag(f"{where}: staircase", staircase), name
 
     def __call__(self, step):
         return self.initial_learning_rate / (1 + self.decay_rate * _periods(step, self.decay_steps, self.staircase))
@@ -73,8 +74,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
     def __init__(self, boundaries, values, name="PiecewiseConstant"):
         where = type(self).__name__
-        self.boundaries = [_number(f"{where}: boundaries", b) for b in _listed(f"{where}: boundaries", boundaries)]
-        self.values = [_rate(f"{where}: values", v) for v in _listed(f"{where}: values", values)]
+        self.boundaries = [number(f"{where}: boundaries", b) for b in listed(f"{where}: boundaries", boundaries)]
+        self.values = [number(f"{where}: values", v, low=0) for v in listed(f"{where}: values", values)]
         expected = f"{len(self.values) - 1} boundaries, one less than values"
         require(len(self.boundaries) == len(self.values) - 1, where, expected, len(self.boundaries),
                 error=ArgumentError)  # fmt: skip
@@ -95,11 +96,11 @@ class PolynomialDecay(LearningRateSchedule):
     def __init__(self, initial_learning_rate, decay_steps, end_learning_rate=0.0001, power=1.0, cycle=False,
                  name="PolynomialDecay"):  # fmt: skip
         where = type(self).__name__
-        self.initial_learning_rate = _rate(f"{where}: initial_learning_rate", initial_learning_rate)
-        self.decay_steps = _above_0(f"{where}: decay_steps", decay_steps)
-        self.end_learning_rate = _rate(f"{where}: end_learning_rate", end_learning_rate)
-        self.power = _number(f"{where}: power", power)
-        self.cycle, self.name = bool(cycle), name
+        self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
+        self.decay_steps = number(f"{where}: decay_steps", decay_steps, above=0)
+        self.end_learning_rate = number(f"{where}: end_learning_rate", end_learning_rate, low=0)
+        self.power = number(f"{where}: power", power)
+        self.cycle, self.name = flag(f"{where}: cycle", cycle), name
 
     def __call__(self, step):
         whole = self.decay_steps
@@ -118,11 +119,11 @@ class CosineDecay(LearningRateSchedule):
     def __init__(self, initial_learning_rate, decay_steps, alpha=0.0, name="CosineDecay", warmup_target=None,
                  warmup_steps=0):  # fmt: skip
         where = type(self).__name__
-        self.initial_learning_rate = _rate(f"{where}: initial_learning_rate", initial_learning_rate)
-        self.decay_steps = _above_0(f"{where}: decay_steps", decay_steps)
-        self.alpha, self.name = _number(f"{where}: alpha", alpha), name
-        self.warmup_target = None if warmup_target is None else _rate(f"{where}: warmup_target", warmup_target)
-        self.warmup_steps = _rate(f"{where}: warmup_steps", warmup_steps)
+        self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
+        self.decay_steps = number(f"{where}: decay_steps", decay_steps, above=0)
+        self.alpha, self.name = number(f"{where}: alpha", alpha), name
+        self.warmup_target = None if warmup_target is None else number(f"{where}: warmup_target", warmup_target, low=0)
+        self.warmup_steps = number(f"{where}: warmup_steps", warmup_steps, low=0)
 
     def __call__(self, step):
         top, low = self.warmup_target, self.initial_learning_rate
@@ -138,11 +139,10 @@ class CosineDecayRestarts(LearningRateSchedule):
 
     def __init__(self, initial_learning_rate, first_decay_steps, t_mul=2.0, m_mul=1.0, alpha=0.0, name="SGDRDecay"):
         where = type(self).__name__
-        self.initial_learning_rate = _rate(f"{where}: initial_learning_rate", initial_learning_rate)
-        self.first_decay_steps = _above_0(f"{where}: first_decay_steps", first_decay_steps)
-        self.t_mul = _number(f"{where}: t_mul", t_mul)
-        require(self.t_mul >= 1, f"{where}: t_mul", "a number of at least 1", t_mul, error=ArgumentError)
-        self.m_mul, self.alpha = _rate(f"{where}: m_mul", m_mul), _number(f"{where}: alpha", alpha)
+        self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
+        self.first_decay_steps = number(f"{where}: first_decay_steps", first_decay_steps, above=0)
+        self.t_mul = number(f"{where}: t_mul", t_mul, low=1)
+        self.m_mul, self.alpha = number(f"{where}: m_mul", m_mul, low=0), number(f"{where}: alpha", alpha)
         self.name = name
 
     def __call__(self, step):
@@ -163,28 +163,3 @@ def _cosine(done: float, alpha: float) -> float:
 
 def _periods(step: int, length: float, staircase: bool) -> float:
     return step // length if staircase else step / length
-
-
-def _number(where: str, value) -> float:
-    ok = hasattr(value, "__float__") and not isinstance(value, bool)
-    require(ok, where, "a number", repr(value), error=ArgumentTypeError)
-    require(math.isfinite(value), where, "a finite number", value, error=ArgumentError)
-    return value.item() if hasattr(value, "item") else value
-
-
-def _rate(where: str, value) -> float:
-    value = _number(where, value)
-    require(value >= 0, where, "a number of at least 0", value, error=ArgumentError)
-    return value
-
-
-def _above_0(where: str, value) -> float:
-    value = _number(where, value)
-    require(value > 0, where, "a number above 0", value, error=ArgumentError)
-    return value
-
-
-def _listed(where: str, values) -> list:
-    ok = hasattr(values, "__iter__") and not isinstance(values, (str, bytes, dict))
-    require(ok, where, "a list of numbers", repr(values), error=ArgumentTypeError)
-    return list(values)

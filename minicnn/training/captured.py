@@ -24,6 +24,7 @@ import numpy as np
 from .. import metrics
 from ..core.tensor import Tensor, no_grad
 from ..data.flow import host
+from ..data.image_files import ImageFiles
 from ..errors import NonFiniteError
 from ..notes import note
 from . import loop
@@ -48,6 +49,8 @@ def _reason(model, source, hooks) -> str | None:
     """Why the steps have to be run one by one."""
     if not isinstance(source, Arrays):
         return "x is an iterable of batches"
+    if isinstance(source.x, ImageFiles):
+        return "the pictures are read from files"
     if isinstance(source, Augmented) and not source.flow.image_data_generator.only_moves():
         return "the augmentation does more than move pixels"
     if model.nan_check == "step":

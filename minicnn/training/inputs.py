@@ -11,16 +11,18 @@ import numpy as np
 from ..backend.streams import SHUFFLE
 from ..data.batches import check_images, check_lengths
 from ..data.flow import Flow
+from ..data.image_files import ImageFiles
 from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, require
 
 
 def check_x(model, x, what: str) -> np.ndarray:
     """x as a finite array of shape (N, *model.input_shape).  A last axis of 1 may be missing or one too many: Keras."""
-    x = np.asarray(x)
+    x = x if isinstance(x, ImageFiles) else np.asarray(x)
     if x.dtype.kind not in "fiub":
         raise ArgumentTypeError(f"{what}: expected an array of numbers, received dtype {x.dtype}")
     require(x.ndim >= 1 and len(x) > 0, f"{model.name}: {what}", "at least one sample", "none", error=DataError)
-    check_images(x, what)
+    if not isinstance(x, ImageFiles):
+        check_images(x, what)
     model.ensure_built(x)
     shape = model.input_shape
     if x.shape[1:] != shape:
@@ -88,13 +90,19 @@ class Arrays:
     def images(self, be, streams, rows):
         return be.asarray(self.x[rows], be.dtype)
 
+    def usable(self, coming: np.ndarray) -> np.ndarray:
+        """The next batch of the rows that are coming."""
+        return coming[: self.batch_size]
+
     def batches(self, be, streams, shuffle: bool, steps: int):
         """`steps` batches; rows are shuffled anew each time all have been seen."""
         slices = ((turn, i) for turn in itertools.count() for i in range(self.steps))
         for turn, i in itertools.islice(slices, steps):
             if i == 0:
                 order = self.rows(be, streams, shuffle, turn)
-            rows = order[i * self.batch_size : (i + 1) * self.batch_size]
+            rows = self.usable(order[i * self.batch_size :])
+            if not len(rows):
+                continue
             w = None if self.weights is None else be.asarray(self.weights[rows])
             y = self.y[rows]
             t = y if self.targets is self.y else self.targets[rows]
@@ -111,6 +119,14 @@ class Augmented(Arrays):
 
     def rows(self, be, streams, shuffle, turn, epoch=None):
         return super().rows(be, streams, shuffle and self.flow.shuffle, turn, epoch)
+
+    def usable(self, coming):
+        """The same without pictures that cannot be decoded; the batch after it is on its way meanwhile."""
+        rows = super().usable(coming)
+        if isinstance(self.x, ImageFiles):
+            rows = self.x.readable(rows)
+            self.x.prefetch(np.concatenate([rows, coming[self.batch_size : 2 * self.batch_size]]))
+        return rows
 
     def images(self, be, streams, rows):
         return be.asarray(self.flow.batch(be, rows, streams.seed, streams.step)[0], be.dtype)
@@ -151,7 +167,7 @@ def source(model, x, y, batch_size, sample_weight=None, class_weight=None, what=
     batched = isinstance(x, Flow) or (y is None and not hasattr(x, "shape") and hasattr(x, "__iter__"))
     ok = not batched or sample_weight is None
     require(ok, where, "batches that hold their own sample weights", "sample_weight too", error=ArgumentError)
-    if isinstance(x, Flow):
+    if isinstance(x, Flow) and not x.y_is_x:
         ok = y is None and batch_size is None
         require(ok, where, "a flow alone: it holds y and batch_size", "y or batch_size too", error=ArgumentError)
         return Augmented(model, x, class_weight, where)

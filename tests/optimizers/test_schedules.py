@@ -63,14 +63,14 @@ def test_a_schedule_of_the_users_own(tmp_path):
 @pytest.mark.parametrize(
     ("make", "error", "words"),
     [
-        (lambda: S.ExponentialDecay(0.1, 0, 0.9), ValueError, "decay_steps: expected a number above 0, received 0"),
-        (lambda: S.ExponentialDecay("a", 1, 0.9), TypeError, "initial_learning_rate: expected a number, received 'a'"),
+        (lambda: S.ExponentialDecay(0.1, 0, 0.9), ValueError, "decay_steps: expected a finite number above 0"),
+        (lambda: S.ExponentialDecay("a", 1, 0.9), TypeError, "expected a finite number of at least 0, received 'a'"),
         (lambda: S.CosineDecay(float("nan"), 1), ValueError, "initial_learning_rate: expected a finite number"),
-        (lambda: S.CosineDecay(-1, 1), ValueError, "initial_learning_rate: expected a number of at least 0"),
-        (lambda: S.CosineDecayRestarts(0.1, 5, t_mul=0.5), ValueError, "t_mul: expected a number of at least 1"),
+        (lambda: S.CosineDecay(-1, 1), ValueError, "initial_learning_rate: expected a finite number of at least 0"),
+        (lambda: S.CosineDecayRestarts(0.1, 5, t_mul=0.5), ValueError, "t_mul: expected a finite number of at least 1"),
         (lambda: S.PiecewiseConstantDecay([3], [1.0]), ValueError, "expected 0 boundaries, one less than values"),
         (lambda: S.PiecewiseConstantDecay([3, 3], [1.0, 2, 3]), ValueError, "boundaries: expected rising numbers"),
-        (lambda: S.PiecewiseConstantDecay(3, [1.0]), TypeError, "boundaries: expected a list of numbers, received 3"),
+        (lambda: S.PiecewiseConstantDecay(3, [1.0]), TypeError, "boundaries: expected a list of values, received 3"),
     ],
 )
 def test_what_schedules_refuse(make, error, words):
