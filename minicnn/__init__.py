@@ -9,8 +9,8 @@ from . import _checkout, errors  # noqa: F401  (_checkout makes minicnn.kernels 
 
 __version__ = "0.1.0"
 
-_MODULES = ("callbacks", "commands", "data", "initializers", "io", "kernels", "layers", "losses", "metrics", "ops",
-            "optimizers", "recipes", "reports")  # fmt: skip
+_MODULES = ("callbacks", "commands", "data", "initializers", "io", "keras", "kernels", "layers", "losses", "metrics",
+            "ops", "optimizers", "recipes", "reports")  # fmt: skip
 _HOME = {
     "Input": "layers",
     "Parameter": "core.tensor",

@@ -34,11 +34,7 @@ class MissingDataError(MinicnnError, FileNotFoundError):
 
 
 class DeviceError(MinicnnError, RuntimeError):
-    """A device that is missing or does not answer; the message says what to do. `found`: what is wrong, in brief."""
-
-    def __init__(self, message: str = "", found: str = ""):
-        super().__init__(message)
-        self.found = found or message
+    """A device that is missing or does not answer; the message says what to install."""
 
 
 class DeviceMemoryError(DeviceError, MemoryError):
@@ -62,12 +58,16 @@ class WeightsError(MinicnnError, ValueError):
 
 
 class MissingPackageError(MinicnnError, ImportError):
-    """An optional package that is not installed: `what` needs `package`, which is one of the extra packages."""
+    """An optional package that is not installed: `what` needs `package`, which minicnn's extra `extra` brings."""
 
-    def __init__(self, what: str, package: str):
+    def __init__(self, what: str, package: str, extra: str):
         super().__init__(
-            f"{what}: expected the package {package} to be installed, received none; run pip install {package}"
+            f'{what}: expected the package {package} to be installed, received none; run pip install "minicnn[{extra}]"'
         )
+
+
+class UnsupportedError(MinicnnError, NotImplementedError):
+    """Something that Keras has and minicnn lacks."""
 
 
 class GradientError(MinicnnError, AssertionError):

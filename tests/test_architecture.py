@@ -38,6 +38,8 @@ MAY = {
     "reports": ({"errors", "io"}, ARRAYS | LAZY),
     "training": ({"backend", "callbacks", "core", "data", "errors", "initializers", "io", "layers", "losses", "metrics",
                   "notes", "ops", "optimizers"}, ARRAYS),
+    # Names for what is elsewhere, found on first use.
+    "keras": ({"core", "errors", "layers", "notes", "ops", "training"}, ARRAYS),
     "recipes": (set(), set()),
     "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),
     # Programs use the names that every user has, and like users they may build models.

@@ -84,6 +84,9 @@ class Tensor:
         """The data as a NumPy array."""
         return self.be.to_numpy(self.data)
 
+    def __array__(self, dtype=None, copy=None):
+        return self.numpy() if dtype is None else self.numpy().astype(dtype)
+
     def backward(self, dy=None) -> None:
         """Add the gradient of <dy, self> to `.grad` of every tensor that it was computed from.
 

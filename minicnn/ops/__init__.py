@@ -1,9 +1,24 @@
 """Differentiable functions of tensors: forward and backward of each on one screen, in the file of its subject."""
 
 from ..core.tensor import Tensor
-from . import activation, arithmetic, block, conv, dense, dropout, geometry, loss, norm, pool, shape
+from . import (
+    activation,
+    arithmetic,
+    block,
+    compare,
+    conv,
+    dense,
+    dropout,
+    geometry,
+    join,
+    loss,
+    norm,
+    pool,
+    reduce,
+    shape,
+)
 
 __all__ = [
-    "Tensor", "activation", "arithmetic", "block", "conv", "dense", "dropout", "geometry", "loss", "norm", "pool",
-    "shape",
+    "Tensor", "activation", "arithmetic", "block", "compare", "conv", "dense", "dropout", "geometry", "join", "loss",
+    "norm", "pool", "reduce", "shape",
 ]  # fmt: skip

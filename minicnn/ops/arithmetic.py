@@ -1,10 +1,10 @@
 """Arithmetic on tensors, with broadcasting; core/op.py sums gradients back to each argument's shape."""
 
-import math
-
 from ..core.op import op
 from ..core.tensor import Tensor
 from ..errors import require
+from .join import part
+from .reduce import mean, total
 from .shape import reshape
 
 
@@ -96,27 +96,22 @@ def maximum(be, a, b):
 
 
 @op
-def total(be, x, *, axis=None, keepdims=False):
-    """y = sum of x over `axis`;  dx = dy, repeated."""
-    shape, axes = x.shape, _axes(axis, x.ndim)
-    kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
-    y = be.xp.asarray(x.sum(axis=axes, keepdims=keepdims))
-    return y, lambda dy, needs: (be.xp.broadcast_to(dy.reshape(kept), shape),)
+def minimum(be, a, b):
+    """y = min(a, b);  dy goes to the smaller one, to a on ties."""
+    first = a <= b
+    return be.xp.minimum(a, b), lambda dy, needs: (dy * first, dy * ~first)
 
 
 @op
-def mean(be, x, *, axis=None, keepdims=False):
-    """y = mean of x over `axis`;  dx = dy / count, repeated."""
-    shape, axes = x.shape, _axes(axis, x.ndim)
-    kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
-    count = math.prod(shape[i] for i in axes)
-    y = be.xp.asarray(x.mean(axis=axes, keepdims=keepdims))
-    return y, lambda dy, needs: (be.xp.broadcast_to(dy.reshape(kept) / count, shape),)
+def sin(be, x):
+    """y = sin x;  dx = dy cos x."""
+    return be.xp.sin(x), lambda dy, needs: (dy * be.xp.cos(x),)
 
 
-def _axes(axis, ndim):
-    axes = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    return tuple(a % ndim for a in axes)
+@op
+def cos(be, x):
+    """y = cos x;  dx = -dy sin x."""
+    return be.xp.cos(x), lambda dy, needs: (-dy * be.xp.sin(x),)
 
 
 # Operators live here, above the core, so that core/tensor.py needs to know no op.
@@ -133,3 +128,5 @@ Tensor.__rmatmul__ = lambda a, b: matmul(b, a)
 Tensor.sum = lambda x, axis=None, keepdims=False: total(x, axis=axis, keepdims=keepdims)
 Tensor.mean = lambda x, axis=None, keepdims=False: mean(x, axis=axis, keepdims=keepdims)
 Tensor.reshape = lambda x, *shape: reshape(x, shape=shape[0] if isinstance(shape[0], tuple) else shape)
+Tensor.__getitem__ = lambda x, key: part(x, key=key)
+Tensor.__abs__ = lambda x: absolute(x)

@@ -16,7 +16,7 @@ from minicnn.kernels import Key
 from minicnn.ops.geometry import resolve_pads
 
 A, C, D, L, N, P, S = (getattr(ops, name) for name in ("arithmetic", "conv", "dense", "loss", "norm", "pool", "shape"))
-V = ops.activation
+V, J, R = ops.activation, ops.join, ops.reduce
 
 
 def normal(*shape):
@@ -156,8 +156,27 @@ CASES = {
         call(A.maximum, distinct(3, 4), lambda rng: rng.permutation(4) / 10 - 0.2),
         call(A.maximum, distinct(4), lambda rng: -0.1 * np.ones((3, 1))),
     ],
-    A.total: [call(A.total, normal(3, 4, 2), axis=axis, keepdims=keep) for axis, keep in REDUCTIONS],
-    A.mean: [call(A.mean, normal(3, 4, 2), axis=axis, keepdims=keep) for axis, keep in REDUCTIONS],
+    A.minimum: [call(A.minimum, distinct(3, 4), lambda rng: rng.permutation(4) / 10 - 0.2)],
+    A.sin: [call(A.sin, normal(3, 4))],
+    A.cos: [call(A.cos, normal(3, 4))],
+    R.product: [
+        call(R.product, positive(3, 4, 2), axis=axis, keepdims=keep) for axis, keep in REDUCTIONS
+    ] + [call(R.product, lambda rng: np.array([[2.0, 0, 3], [0, 0, 1], [4, 5, 6]]), axis=1)],
+    J.concatenate: [
+        call(J.concatenate, normal(2, 3, 1), normal(2, 3, 4)), call(J.concatenate, normal(1, 2), normal(3, 2), axis=0),
+        call(J.concatenate, normal(2, 1, 2), normal(2, 2, 2), normal(2, 3, 2), axis=1),
+    ],
+    J.stack: [call(J.stack, normal(2, 3), normal(2, 3), axis=axis) for axis in (0, 1, -1)],
+    J.part: [
+        call(J.part, normal(3, 4, 2), key=key)
+        for key in (1, (slice(None), 2), (..., 0), (slice(2, 0, -1), None, slice(1, 3)))
+    ],
+    J.tile: [call(J.tile, normal(2, 3), repeats=(2, 1)), call(J.tile, normal(2, 1, 3), repeats=(3, 2))],
+    R.cumulative_sum: [call(R.cumulative_sum, normal(3, 4), axis=axis) for axis in (0, -1)],
+    ops.compare.where: [
+        lambda rng: (lambda a, b: ops.compare.where(np.arange(12.0).reshape(3, 4) % 3, a, b),
+                     [rng.standard_normal((3, 4)), rng.standard_normal(4)])
+    ],
     C.conv2d: list(convolutions()),
     ops.block.conv_block: list(blocks()),
     D.dense: [
@@ -203,6 +222,9 @@ CASES = {
         call(V.relu_general, distinct(4, 5)),
         call(V.relu_general, distinct(4, 5), max_value=0.5, negative_slope=0.1, threshold=0.2),
     ],
+} | {
+    f: [call(f, distinct(3, 4, 2), axis=axis, keepdims=keep) for axis, keep in REDUCTIONS]
+    for f in (R.total, R.mean, R.variance, R.logsumexp, R.amax, R.amin)
 } | {f: [call(f, normal(3, 4))] for f in SMOOTH} | {f: [call(f, distinct(3, 4))] for f in KINKED}  # fmt: skip
 
 

@@ -1,0 +1,84 @@
+"""minicnn under Keras's own module paths: change the import lines of a script, keep the rest.
+
+    from keras.models import Sequential                  ->   from minicnn.keras.models import Sequential
+    from tensorflow.keras.layers import Conv2D, Dense    ->   from minicnn.keras.layers import Conv2D, Dense
+
+Nothing is written a second time here: each path is a table of names that minicnn has elsewhere. A name that Keras has
+and minicnn lacks can be imported; using it raises UnsupportedError, which says so.
+"""
+
+import sys
+
+from . import _backend, _models, _seeds
+from ._names import Names
+
+# Keras's path -> the modules of minicnn that hold its names, and what means something of its own here.
+_PATHS = {
+    "layers": (("layers",), {}),
+    "models": (("",), {"Sequential": _models.Sequential, "load_model": _models.load_model,
+                       "save_model": _models.save_model}),
+    "optimizers": (("optimizers",), {}),
+    "optimizers.schedules": (("optimizers.schedules",), {}),
+    "callbacks": (("callbacks",), {}),
+    "losses": (("losses",), {}),
+    "metrics": (("metrics",), {}),
+    "initializers": (("initializers",), {}),
+    "regularizers": ((), {}),
+    "constraints": ((), {}),
+    "activations": (("ops.activation",), {}),
+    "utils": (("data", "labels"), {"set_random_seed": _seeds.set_random_seed,
+                                   "normalize": _seeds.normalize, "clear_session": _backend.clear_session}),
+    "datasets": ((), {}),
+    "datasets.mnist": (("data.mnist",), {}),
+    "preprocessing": ((), {}),
+    "preprocessing.image": (("data",), {}),
+    "backend": ((), _backend.BACKEND),
+    "ops": ((), _backend.OPS),
+    "saving": ((), {"load_model": _models.load_model, "save_model": _models.save_model}),
+    "applications": ((), {}),
+    "random": ((), {}),
+    "wrappers": ((), {}),
+    "wrappers.scikit_learn": ((), {}),
+}  # fmt: skip
+# Where Keras 1 and 2 kept the same names.
+_OLD = {
+    "layers": ("layers.advanced_activations", "layers.convolutional", "layers.core", "layers.embeddings",
+               "layers.experimental", "layers.experimental.preprocessing", "layers.local", "layers.merge",
+               "layers.noise", "layers.normalization", "layers.pooling", "layers.recurrent", "layers.wrappers",
+               "engine", "engine.topology", "engine.base_layer"),
+    "models": ("engine.training", "engine.sequential"),
+    "optimizers": ("optimizers.legacy",),
+    "optimizers.schedules": ("optimizers.learning_rate_schedule",),
+    "utils": ("utils.np_utils", "utils.vis_utils", "utils.generic_utils", "utils.data_utils", "utils.io_utils"),
+    "preprocessing.image": ("legacy.preprocessing.image",),
+}  # fmt: skip
+
+
+def _install() -> None:
+    modules = {path: Names(path, *where) for path, where in _PATHS.items()}
+    for path, olds in _OLD.items():
+        modules |= dict.fromkeys(olds, modules[path])
+    modules["legacy"] = modules["legacy.preprocessing"] = modules["preprocessing"]
+    for path, module in modules.items():
+        sys.modules[f"{__name__}.{path}"] = module
+        parent, _, name = path.rpartition(".")
+        if parent:
+            modules[parent].__dict__.setdefault(name, module)
+        else:
+            globals()[name] = module
+
+
+_install()
+
+
+_TOP = {"Sequential": "models", "Model": "models", "Input": "layers", "Layer": "layers"}
+
+
+def __getattr__(name: str):
+    if name in _TOP:
+        return getattr(globals()[_TOP[name]], name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted({*(path for path in _PATHS if "." not in path), *_TOP})

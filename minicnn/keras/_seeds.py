@@ -1,0 +1,18 @@
+"""What keras.utils has beside arrays and pictures."""
+
+import random
+
+import numpy as np
+
+
+def set_random_seed(seed: int) -> None:
+    """Seed Python's and NumPy's generators; models that are made after it, without a seed, repeat themselves."""
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  (scripts draw from it)
+
+
+def normalize(x, axis=-1, order=2) -> np.ndarray:
+    """x / its norm along `axis`; where that is 0, x."""
+    norm = np.atleast_1d(np.linalg.norm(x, order, axis))
+    norm[norm == 0] = 1
+    return np.asarray(x) / np.expand_dims(norm, axis)

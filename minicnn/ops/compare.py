@@ -1,0 +1,96 @@
+"""Questions about numbers, 1.0 for yes and 0.0 for no, and the choice between two tensors.
+
+The answers change in jumps: they stand on no tape, and no gradient flows through them.
+"""
+
+from ..core.op import op
+from ..core.tensor import Tensor
+
+
+def _untracked(function, *args) -> Tensor:
+    """function(xp, *arrays) as a tensor without a tape."""
+    be = next(a.be for a in args if isinstance(a, Tensor))
+    arrays = [a.data if isinstance(a, Tensor) else be.asarray(a) for a in args]
+    return Tensor.of(be.asarray(function(be.xp, *arrays), be.dtype), be, None)
+
+
+def equal(a, b) -> Tensor:
+    """1 where a = b."""
+    return _untracked(lambda xp, a, b: a == b, a, b)
+
+
+def not_equal(a, b) -> Tensor:
+    """1 where a differs from b."""
+    return _untracked(lambda xp, a, b: a != b, a, b)
+
+
+def greater(a, b) -> Tensor:
+    """1 where a > b."""
+    return _untracked(lambda xp, a, b: a > b, a, b)
+
+
+def greater_equal(a, b) -> Tensor:
+    """1 where a >= b."""
+    return _untracked(lambda xp, a, b: a >= b, a, b)
+
+
+def less(a, b) -> Tensor:
+    """1 where a < b."""
+    return _untracked(lambda xp, a, b: a < b, a, b)
+
+
+def less_equal(a, b) -> Tensor:
+    """1 where a <= b."""
+    return _untracked(lambda xp, a, b: a <= b, a, b)
+
+
+def rounded(x) -> Tensor:
+    """The nearest whole number, halves to even."""
+    return _untracked(lambda xp, x: xp.rint(x), x)
+
+
+def floor(x) -> Tensor:
+    """The largest whole number that is not above x."""
+    return _untracked(lambda xp, x: xp.floor(x), x)
+
+
+def ceil(x) -> Tensor:
+    """The smallest whole number that is not below x."""
+    return _untracked(lambda xp, x: xp.ceil(x), x)
+
+
+def sign(x) -> Tensor:
+    """-1, 0 or 1."""
+    return _untracked(lambda xp, x: xp.sign(x), x)
+
+
+def argmax(x, *, axis=-1) -> Tensor:
+    """The place of the largest along `axis`, the first of equals."""
+    return _untracked(lambda xp, x: x.argmax(axis=axis), x)
+
+
+def argmin(x, *, axis=-1) -> Tensor:
+    """The place of the smallest along `axis`, the first of equals."""
+    return _untracked(lambda xp, x: x.argmin(axis=axis), x)
+
+
+def isnan(x) -> Tensor:
+    """1 where x is not a number."""
+    return _untracked(lambda xp, x: xp.isnan(x), x)
+
+
+@op
+def where(be, condition, a, b):
+    """y = a where condition is not 0, else b;  dy goes to the one that was taken, none to the condition."""
+    taken = condition != 0
+
+    def vjp(dy, needs):
+        return be.xp.zeros_like(condition) if needs[0] else None, dy * taken, dy * ~taken
+
+    return be.xp.where(taken, a, b), vjp
+
+
+Tensor.__gt__ = lambda a, b: greater(a, b)
+Tensor.__ge__ = lambda a, b: greater_equal(a, b)
+Tensor.__lt__ = lambda a, b: less(a, b)
+Tensor.__le__ = lambda a, b: less_equal(a, b)

@@ -1,0 +1,56 @@
+"""Ops that put tensors together, and take parts of them."""
+
+import itertools
+
+from ..core.op import op
+from ..errors import require
+
+
+@op
+def concatenate(be, *arrays, axis=-1):
+    """The arrays one after the other along `axis`; all other axes agree;  each gets its part of dy."""
+    axis %= arrays[0].ndim
+    others = {(a.ndim, *(n for i, n in enumerate(a.shape) if i != axis)) for a in arrays}
+    expected = f"arrays that agree in all axes but {axis}"
+    require(len(others) == 1, "concatenate", expected, ", ".join(str(a.shape) for a in arrays))
+    edges = list(itertools.accumulate((a.shape[axis] for a in arrays), initial=0))
+
+    def vjp(dy, needs):
+        parts = [(slice(None),) * axis + (slice(a, b),) for a, b in itertools.pairwise(edges)]
+        return [be.xp.ascontiguousarray(dy[p]) if need else None for p, need in zip(parts, needs, strict=True)]
+
+    return be.xp.concatenate(arrays, axis=axis), vjp
+
+
+@op
+def stack(be, *arrays, axis=0):
+    """Arrays of one shape along a new axis;  each gets its slice of dy."""
+    same = len({a.shape for a in arrays}) == 1
+    require(same, "stack", "arrays of one shape", ", ".join(str(a.shape) for a in arrays))
+    at = axis % (arrays[0].ndim + 1)
+
+    def vjp(dy, needs):
+        return [be.xp.ascontiguousarray(be.xp.take(dy, i, axis=at)) if need else None for i, need in enumerate(needs)]
+
+    return be.xp.stack(arrays, axis=at), vjp
+
+
+@op
+def part(be, x, *, key):
+    """y = x[key] for numbers, slices, None and ...;  dx = dy there, 0 elsewhere."""
+
+    def vjp(dy, needs):
+        dx = be.xp.zeros_like(x)
+        dx[key] = dy
+        return (dx,)
+
+    return be.xp.ascontiguousarray(x[key]), vjp
+
+
+@op
+def tile(be, x, *, repeats):
+    """x repeated along its axes, repeats[i] times along axis i;  dx = the sum over the copies."""
+    repeats = (1,) * (x.ndim - len(repeats)) + tuple(repeats)
+    require(len(repeats) == x.ndim, "tile", f"at most {x.ndim} repeats", repeats)
+    split = tuple(n for both in zip(repeats, x.shape, strict=True) for n in both)
+    return be.xp.tile(x, repeats), lambda dy, needs: (dy.reshape(split).sum(axis=tuple(range(0, 2 * x.ndim, 2))),)
