@@ -92,19 +92,4 @@ __device__ __forceinline__ void load_matrices(unsigned (&words)[4], const unsign
                  : "memory");
 }
 
-// 16 bytes from memory into shared memory, zeros if not `inside`, past the registers and while the thread goes on.
-__device__ __forceinline__ void copy_async(void* to, const void* from, bool inside) {
-    unsigned address = (unsigned)__cvta_generic_to_shared(to);
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" : : "r"(address), "l"(from), "r"(inside ? 16 : 0)
-                 : "memory");
-}
-
-// Closes a group of copies, and waits until at most LEFT of this thread's groups are under way.
-__device__ __forceinline__ void copy_commit() { asm volatile("cp.async.commit_group;" : : : "memory"); }
-
-template <int LEFT>
-__device__ __forceinline__ void copy_wait() {
-    asm volatile("cp.async.wait_group %0;" : : "n"(LEFT) : "memory");
-}
-
 #endif

@@ -18,6 +18,8 @@ text with a C++ compiler and runs it on the CPU. Everything else, geometry and s
 
 import contextlib
 import re
+import traceback
+import weakref
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -30,7 +32,8 @@ STEMS = ("activation", "conv", "dense", "im2col", "loss", "norm", "optimizer", "
 PRECISIONS = ("float32", "tf32", "bf16", "3xtf32")
 """How matrix products read their operands; all add in float32, and all other kernels are float32 throughout.
 
-float32  as they are, on the FFMA units (strict; the numbers of a CPU but for the order of the sum)
+float32  as they are, on the FFMA units (strict; the numbers of a CPU but for the order of the sum, for multiplications
+         and additions contracted to one rounding, and for subnormals, see NVRTC_OPTIONS)
 tf32     rounded to 10 bits of mantissa, on the tensor cores: relative error about 5e-4 per product
 bf16     rounded to 7 bits of mantissa, on the tensor cores: about 4e-3 per product
 3xtf32   each as the sum of two TF32 numbers, three products on the tensor cores: about 1e-6
@@ -50,6 +53,16 @@ def gemm_options(precision: str, inputs: int, outputs: int, aligned: bool = True
 _GEMM = tuple(gemm_options(p, *sizes) for p in PRECISIONS for sizes in ((4, 4), (1, 4), (1, 1)))
 VARIANTS = {stem: _GEMM if stem in ("conv", "dense") else ((),) for stem in STEMS}
 """Every way in which a file is compiled: the tests build them all, and a launch with other options is refused."""
+
+CPP = ("-std=c++17",)  # what every compilation is asked for
+NVRTC_OPTIONS = (*CPP, "-ftz=true", "--device-as-default-execution-space")
+"""What a file is compiled with in the end: CuPy adds the last two to every compilation (cupy/cuda/compiler.py, 14.2).
+
+-ftz=true counts a float below 1.18e-38 as zero, as an operand and as a result. So the promises hold to 1.2e-38 at
+best: a ReLU's output that small passes no gradient, and of Adam's v, a moving average of g^2, nothing is left once all
+gradients are below 1e-19; the update is then rate m / eps, as it almost is in any float32. Numbers that are only
+copied, gathered or compared by their bits stay as they are. The emulation does the same, tests/cuda/cuda_on_cpu.h.
+"""
 
 THREADS = 256  # of a block, for kernels that take one element, pixel or row per thread
 NULL = np.uint64(0)  # the pointer that an absent array is
@@ -149,7 +162,12 @@ class Launcher:
             return value
         if arg is None:
             return None
-        if not hasattr(arg, "dtype") or arg.dtype != p.type or not arg.flags.c_contiguous or arg.size > MOST:
+        if isinstance(arg, np.ndarray) and not isinstance(arg, self.xp.ndarray):
+            # CuPy refuses one too, but one of size 1 it sends by value: the kernel takes a number for an address
+            raise TypeError(
+                f"{kernel}: expected {p.name} to be an array on the device, received a numpy.ndarray of the host"
+            )
+        if not isinstance(arg, self.xp.ndarray) or arg.dtype != p.type or not arg.flags.c_contiguous or arg.size > MOST:
             received = f"{arg.dtype}, strides {arg.strides}" if hasattr(arg, "dtype") else repr(arg)
             wanted = f"a C-contiguous {np.dtype(p.type).name} array of at most {MOST} elements"
             raise TypeError(f"{kernel}: expected {p.name} to be {wanted}, received {received}")
@@ -198,36 +216,59 @@ class CuPyLauncher(Launcher):
 
         super().__init__(cupy, precision)
         self.cupy = cupy
+        self.functions = {}  # (stem, options, kernel): get_function makes a new object and asks the driver each time
 
     def address(self, array):
         return array.data.ptr
 
     def compile(self, stem, options):
-        return self.cupy.RawModule(code=source(stem), options=("-std=c++17", *options))
+        return self.cupy.RawModule(code=source(stem), options=(*CPP, *options))
 
     def start(self, stem, options, kernel, grid, block, args):
-        function = self.module(stem, options).get_function(kernel)
+        function = self.functions.get((stem, options, kernel))
+        if function is None:
+            function = self.functions[stem, options, kernel] = self.module(stem, options).get_function(kernel)
         function(grid, block, tuple(NULL if arg is None else arg for arg in args))
 
     def _record(self, body):
         """A CUDA graph: captured on a stream of its own, launched on whatever stream is current then.
 
         The memory comes from a pool of its own: what body lets go of may be used again inside the graph, in the order
-        of the recording, but by nobody outside.
+        of the recording, but by nobody outside. It goes back to the device when the recording does.
         """
         cuda = self.cupy.cuda
         pool, stream = cuda.MemoryPool(), cuda.Stream(non_blocking=True)
-        with cuda.using_allocator(pool.malloc), stream:
-            stream.begin_capture()
-            try:
-                body()
-            except BaseException:
-                with contextlib.suppress(Exception):  # the capture is broken; what broke it is the news
-                    stream.end_capture()
-                raise
-            graph = stream.end_capture()
+        try:
+            with cuda.using_allocator(pool.malloc), stream:
+                stream.begin_capture()
+                try:
+                    body()
+                except BaseException:
+                    with contextlib.suppress(Exception):  # the capture is broken; what broke it is the news
+                        stream.end_capture()
+                    raise
+                return Recording(cuda, stream.end_capture(), pool)
+        except BaseException as cause:
+            traceback.clear_frames(cause.__traceback__)  # which hold arrays of the pool
+            pool.free_all_blocks()
+            raise
 
-        def replay(pool=pool):  # which lives as long as this function
-            graph.launch(cuda.get_current_stream())
 
-        return replay
+class Recording:
+    """A CUDA graph and the memory it works in: a call launches it on the current stream.
+
+    Since CuPy 14.1 a pool that is dropped keeps its free blocks for good (cupy/cuda/memory.pyx, _Arena); so they are
+    given back as this object goes, after the graph.
+    """
+
+    def __init__(self, cuda, graph, pool):
+        self.cuda, self.held = cuda, [graph]
+        weakref.finalize(self, _give_back, self.held, pool).atexit = False  # the driver may be gone by then
+
+    def __call__(self):
+        self.held[0].launch(self.cuda.get_current_stream())
+
+
+def _give_back(held, pool):
+    held.clear()
+    pool.free_all_blocks()

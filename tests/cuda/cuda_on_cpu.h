@@ -11,7 +11,7 @@
 //   tensor cores operands are cut to TF32 or bf16 exactly as in hardware; the eight (sixteen) products of an
 //                instruction are summed in double and added with one rounding. Hardware sums in an order and with a
 //                truncation that NVIDIA does not document: last bits differ there.
-//   cp.async     the copy happens at the wait, not before: a forgotten wait reads NaN
+//   subnormals   are zero, as operands and as results: CuPy compiles with -ftz=true
 //   bounds       the arrays lie between protected pages (emulation.py); a thread that goes beyond is named
 //
 // Only what the kernels use is here.
@@ -23,6 +23,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <ucontext.h>
+#ifdef __SSE__
+#include <xmmintrin.h>
+#endif
 
 #include <cmath>
 #include <tuple>
@@ -61,12 +64,6 @@ struct Barrier {
     unsigned generation;
 };
 
-struct Pending {  // one cp.async that was issued
-    void* to;
-    const void* from;
-    int bytes, group;
-};
-
 struct Fiber {
     ucontext_t start;
     jmp_buf resume;
@@ -74,8 +71,6 @@ struct Fiber {
     const Barrier* at;  // the barrier it waits at, if any
     unsigned generation;
     dim3 index;
-    std::vector<Pending> copies;
-    int group;
 };
 
 static std::vector<Fiber> fibers;
@@ -169,8 +164,6 @@ static void run_block() {
         Fiber& f = fibers[t];
         f.done = false;
         f.at = nullptr;
-        f.copies.clear();
-        f.group = 0;
         f.index = {t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y)};
     }
     running = threads;
@@ -186,9 +179,20 @@ static void run_block() {
     if (why == 2) throw (const char*)message;
 }
 
+#ifdef __SSE__
+struct FlushSubnormals {  // of float and, other than on a GPU, of double: nothing here computes with such doubles
+    unsigned before = _mm_getcsr();
+    FlushSubnormals() { _mm_setcsr(before | 0x8040); }
+    ~FlushSubnormals() { _mm_setcsr(before); }
+};
+#else
+struct FlushSubnormals {};
+#endif
+
 // Run `kernel` over the grid. Returns nullptr, or what went wrong; *address is then where, for an access out of bounds.
 static const char* launch(void (*kernel)(), const unsigned* grid, const unsigned* size, int reversed, void** address) {
     static bool broken = true;
+    FlushSubnormals flush;  // before the fibers are made: they keep what is set then
     body = kernel;
     gridDim = {grid[0], grid[1], grid[2]};
     blockDim = {size[0], size[1], size[2]};
@@ -348,23 +352,4 @@ static inline void load_matrices(unsigned (&words)[4], const unsigned* row) {  /
     for (int i = 0; i < 4; ++i)
         words[i] = ((const unsigned*)emulation::exchange[first + 8 * i + lane / 4].pointer)[lane % 4];
     emulation::wait(emulation::my_warp());
-}
-
-static inline void copy_async(void* to, const void* from, bool inside) {  // 16 bytes, or zeros
-    if ((size_t)to % 16 || (size_t)from % 16) emulation::fail("cp.async: an address that is no multiple of 16 bytes");
-    auto& me = emulation::fibers[emulation::current];
-    me.copies.push_back({to, inside ? from : nullptr, 16, me.group});
-}
-
-static inline void copy_commit() { ++emulation::fibers[emulation::current].group; }
-
-template <int LEFT>
-static inline void copy_wait() {  // until at most LEFT committed groups are under way
-    auto& me = emulation::fibers[emulation::current];
-    std::vector<emulation::Pending> rest;
-    for (auto& c : me.copies)
-        if (c.group >= me.group - LEFT) rest.push_back(c);
-        else if (c.from) memcpy(c.to, c.from, c.bytes);
-        else memset(c.to, 0, c.bytes);
-    me.copies.swap(rest);
 }

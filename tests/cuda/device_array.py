@@ -1,12 +1,14 @@
-"""Arrays of the emulated GPU: NumPy's, with CuPy's manners while a step is being recorded.
+"""Arrays of the emulated GPU: NumPy's memory, CuPy's manners.
+
+An array of the host is refused wherever CuPy 14 refuses it: as an operand, as what is written, in a list of arrays.
+Numbers, NumPy's arrays without axes among them, go through; so does an index, which CuPy sends. What is asked of such
+an array is such an array again.
 
 On a GPU an expression like `a * b` is a launch too, and a CUDA graph captures it. So here, while `tape` is a list:
 
       a * b, a.sum(), xp.where(..), a[...] = b    written down, and run when the recording is replayed
       a[0:3], a.reshape(..)                       views, as ever
       float(a), bool(a), a.item(), arrays of the host       RecordingError: a graph cannot go through the host
-
-Outside a recording they are plain NumPy arrays.
 """
 
 import functools
@@ -21,14 +23,20 @@ class RecordingError(RuntimeError):
     """Something that a CUDA graph could not hold."""
 
 
-def plain(value):
-    """`value`, in tuples and lists too, with DeviceArrays as NumPy's own arrays on the same memory."""
+def plain(value, refused=TypeError):
+    """`value`, in tuples and lists too, with DeviceArrays as NumPy's own arrays on the same memory.
+
+    Raises `refused` (None: nothing) for an array of the host.
+    """
     if isinstance(value, (tuple, list)):
-        return type(value)(map(plain, value))
+        return type(value)(plain(item, refused) for item in value)
     if isinstance(value, DeviceArray):
         return value.view(np.ndarray)
-    if tape is not None and isinstance(value, np.ndarray):
-        raise RecordingError(f"an array of the host, of shape {value.shape}, in a recorded step")
+    if isinstance(value, np.ndarray):
+        if tape is not None:
+            raise RecordingError(f"an array of the host, of shape {value.shape}, in a recorded step")
+        if value.ndim and refused:
+            raise refused(f"an array of the host, of shape {value.shape}, where one of the device is expected")
     return value
 
 
@@ -104,11 +112,11 @@ class DeviceArray(np.ndarray):
         return made(lambda: function(*args, **kept), args)
 
     def __setitem__(self, index, value):
-        memory, index, value = plain(self), plain(index), plain(value)
+        memory, index, value = plain(self), plain(index, None), plain(value, ValueError)
         done(lambda: memory.__setitem__(index, value))
 
     def __getitem__(self, index):
-        array, index = plain(self), plain(index)
+        array, index = plain(self), plain(index, None)
         return made(lambda: array[index], [array])
 
     astype, copy, reshape, ravel = map(recorded, ("astype", "copy", "reshape", "ravel"))

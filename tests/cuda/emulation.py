@@ -50,7 +50,7 @@ class Guarded:
     """A copy of an array between protected pages."""
 
     def __init__(self, array):
-        self.array = array
+        self.array = array = array.view(np.ndarray)
         pages = -(-(array.nbytes + 16) // PAGE)
         self.memory = mmap.mmap(-1, pages * PAGE + 2 * FENCE)
         start = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
@@ -77,7 +77,7 @@ class Guarded:
 
 
 class EmulatedLauncher(Launcher):
-    """Arrays are NumPy's. `reverse` runs blocks and threads from last to first, which must change nothing.
+    """Arrays are device_array.py's. `reverse` runs blocks and threads from last to first, which must change nothing.
 
     folder   where compiled files are kept; their names are hashes of all that went into them
     started  (stem, kernel, options) of every launch so far
@@ -175,6 +175,16 @@ def kernel_set(precision="float32"):
     return bind(launcher(precision))
 
 
+def to_device(array):
+    """What cupy.asarray is: a copy on the device."""
+    return device_array.DeviceNumPy.asarray(array)
+
+
+def to_host(array):
+    """What cupy.asnumpy is."""
+    return np.array(array)
+
+
 class EmulatedGPU(OnDevice):
     """What minicnn/backend/cuda.py is on CuPy."""
 
@@ -184,7 +194,7 @@ class EmulatedGPU(OnDevice):
     def to_numpy(self, array):
         if device_array.tape is not None:
             raise device_array.RecordingError("to_numpy: an array is read by the host in a recorded step")
-        return np.array(array)
+        return to_host(array)
 
     def describe(self):
         return "GPU, emulated"

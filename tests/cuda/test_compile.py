@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from minicnn.kernels.cuda.launch import FOLDER, STEMS, VARIANTS, signatures, source
+from minicnn.kernels.cuda.launch import FOLDER, NVRTC_OPTIONS, STEMS, VARIANTS, signatures, source
 from tests.cuda import nvrtc
 
 NVCC = shutil.which("nvcc")
@@ -26,11 +26,12 @@ def spills(log):
 def build(text, architecture, options=()):
     """Whether the text compiles, and the compiler's log with the properties of every kernel."""
     if nvrtc.library() is not None:
-        return nvrtc.compile(text, ("-std=c++17", f"--gpu-architecture={architecture}", "--ptxas-options=-v", *options))
+        how = f"--gpu-architecture={architecture}", "--ptxas-options=-v"
+        return nvrtc.compile(text, (*NVRTC_OPTIONS, *how, *options))
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "kernels.cu"
         file.write_text(text, "utf-8")
-        flags = ("-std=c++17", f"-arch={architecture}", "-Xptxas=-v", *options, "-cubin")
+        flags = ("-std=c++17", "-ftz=true", f"-arch={architecture}", "-Xptxas=-v", *options, "-cubin")
         run = subprocess.run([NVCC, *flags, "-o", f"{file}bin", file], capture_output=True, text=True)
         return run.returncode == 0, run.stdout + run.stderr
 

@@ -1,5 +1,7 @@
 """On a real GPU: what the emulation promised. The contract itself runs in tests/kernels/test_contract.py, set cuda."""
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,7 @@ CASES = [(kernel, "float32") for kernel in KERNELS] + [(kernel, p) for kernel in
 def test_the_device_computes_what_the_emulation_does(rng, kernel, precision):
     on_device, emulated = OnDevice(precision), Kernels("numpy_ref", "float32")
     emulated.own = cuda.bind(emulation.launcher(precision))
+    emulated.array, emulated.numpy = emulation.to_device, emulation.to_host
     args, kwargs = a_case(emulated, rng, kernel)
     pairs = zip(results(on_device, kernel, args, kwargs), results(emulated, kernel, args, kwargs), strict=True)
     for a, e in pairs:
@@ -99,6 +102,21 @@ def test_training_agrees_with_the_cpu(rng, precision, tolerance):
 def gpu():
     """What tests/cuda/test_captured.py emulates."""
     return lambda precision="float32": CUDA(precision=precision)
+
+
+def test_memory_comes_back_after_every_fit(device, rng):
+    """A recording's pool goes with it: ten fits, each with recordings of its own, take no more than two."""
+    x, y = rng.random((64, 28, 28, 1)).astype("f"), np.eye(10, dtype=np.float32)[rng.integers(0, 10, 64)]
+    free = []
+    for _ in range(10):
+        model = network_a(seed=0, device=CUDA())
+        model.compile("adam", "categorical_crossentropy")
+        model.fit(x, y, batch_size=16, epochs=3, verbose=0)
+        del model
+        gc.collect()
+        device.free_memory()
+        free.append(device.memory()[0])
+    assert free[1] - free[-1] < 2**20, free
 
 
 def test_100_steps_of_network_a_agree_with_the_cpu():

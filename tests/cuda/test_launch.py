@@ -1,6 +1,10 @@
 """The way from a call to a kernel: declarations are read, calls are held to them, files are compiled once."""
 
+import contextlib
 import re
+import sys
+import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -114,6 +118,130 @@ def test_a_call_that_does_not_fit(gpu, args, message):
     with pytest.raises(TypeError, match=message):
         gpu("activation", "relu", 1, 32, *args)
     assert gpu.launches == []
+
+
+class Elsewhere(np.ndarray):
+    """Arrays of a device."""
+
+
+@pytest.mark.parametrize("size", [1, 4])  # CuPy sends one of size 1 by value
+def test_an_array_of_the_host_is_refused(gpu, size):
+    gpu.xp = SimpleNamespace(ndarray=Elsewhere)
+    here, there = x(size), x(size).view(Elsewhere)
+    gpu("activation", "relu", 1, 32, there, there, size)
+    for args in ((here, there), (there, here)):
+        with pytest.raises(TypeError, match="to be an array on the device, received a numpy"):
+            gpu("activation", "relu", 1, 32, *args, size)
+    assert len(gpu.launches) == 1
+
+
+# CuPy, as far as a launcher sees it ----------------------------------------------------------------------------------
+
+
+class FakePool:
+    """Blocks that are in use, and those that only free_all_blocks gives back, as with CuPy since 14.1."""
+
+    def __init__(self, device):
+        self.device, self.free = device, 0
+
+    def malloc(self, size):
+        self.device.used += size
+        memory = np.empty(1).view(Elsewhere)  # a class of Python's own: it can be followed
+        weakref.finalize(memory, self.take_back, size)
+        return memory
+
+    def take_back(self, size):
+        self.free += size
+
+    def free_all_blocks(self):
+        assert not self.device.graphs, "memory that a graph still uses"
+        self.device.used -= self.free
+        self.free = 0
+
+
+class FakeGraph:
+    def __init__(self, device):
+        self.device, self.launched = device, []
+        device.graphs.add(id(self))
+        weakref.finalize(self, device.graphs.discard, id(self))
+
+    def launch(self, stream):
+        self.launched.append(stream)
+
+
+class FakeCuPy:
+    """What CuPyLauncher asks of CuPy."""
+
+    ndarray = np.ndarray
+
+    def __init__(self):
+        self.used, self.graphs, self.asked, self.ran = 0, set(), [], []
+        device, self.allocator = self, None
+
+        class Stream(contextlib.nullcontext):
+            def __init__(self, non_blocking=False):
+                super().__init__()
+
+            def begin_capture(self):
+                pass
+
+            def end_capture(self):
+                return FakeGraph(device)
+
+        @contextlib.contextmanager
+        def using_allocator(malloc):
+            device.allocator = malloc
+            yield
+            device.allocator = None
+
+        self.cuda = SimpleNamespace(
+            Stream=Stream, MemoryPool=lambda: FakePool(device), using_allocator=using_allocator,
+            get_current_stream=lambda: "current",
+        )  # fmt: skip
+
+    def RawModule(self, code, options):
+        def get_function(kernel):
+            self.asked.append(kernel)
+            return lambda grid, block, args: self.ran.append((kernel, args))
+
+        return SimpleNamespace(get_function=get_function)
+
+
+@pytest.fixture
+def cupy(monkeypatch):
+    cupy = FakeCuPy()
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    return cupy
+
+
+def test_the_driver_is_asked_for_a_kernel_once(cupy):
+    gpu = launch.CuPyLauncher()
+    for _ in range(3):
+        gpu("activation", "relu", 1, 32, x(4), x(4), 4)
+    assert cupy.asked == ["relu"]
+    assert len(cupy.ran) == 3
+
+
+def test_a_recording_gives_its_memory_back(cupy):
+    gpu = launch.CuPyLauncher()
+    for _ in range(10):
+        replay = gpu.record(lambda: [cupy.allocator(1000) for _ in range(5)] and None)
+        replay()
+        assert cupy.used == 5000
+        del replay
+        assert cupy.used == 0
+
+
+def test_so_does_one_that_fails(cupy):
+    gpu = launch.CuPyLauncher()
+
+    def body():
+        memory = cupy.allocator(1000)
+        raise RuntimeError(f"with {memory.size} array in a frame of the traceback")
+
+    with pytest.raises(RuntimeError, match="with 1 array"):
+        gpu.record(body)
+    assert cupy.used == 0
 
 
 def test_limits(gpu):

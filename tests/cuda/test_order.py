@@ -15,6 +15,7 @@ CASES += [(kernel, p) for kernel in ("conv2d", "conv2d_weight_grad", "dense_inpu
 @pytest.mark.parametrize(("kernel", "precision"), CASES)
 def test_the_same_bytes_from_last_to_first(rng, kernel, precision):
     ks = Kernels("numpy_ref", "float32")
+    ks.array, ks.numpy = emulation.to_device, emulation.to_host
     args, kwargs = a_case(ks, rng, kernel)
     outputs = []
     for reverse in (False, True):

@@ -65,6 +65,8 @@ class Kernels:
         self.name, self.dtype = name, np.dtype(dtype)
         self.array, self.numpy = np.asarray, np.asarray
         self.own = emulation.kernel_set() if name == EMULATED else kernels.load(name)
+        if name == EMULATED:  # as strict as CuPy: an array of the host is refused
+            self.array, self.numpy = emulation.to_device, emulation.to_host
         if name == "cuda":
             import cupy
 
@@ -83,10 +85,11 @@ class Kernels:
         return 0 if kernel in EXACT else table.get(kernel, table["default"])
 
     def run(self, kernel, *args, **kwargs):
-        sent = [self.array(arg) if isinstance(arg, np.ndarray) else arg for arg in args]
-        before = [arg.tobytes() for arg in args if isinstance(arg, np.ndarray)]
-        results = self.own[kernel](*sent, **kwargs)
-        after = [self.numpy(arg).tobytes() for arg in sent if not isinstance(arg, tuple | int | None)]
+        given = [*args, *kwargs.values()]
+        sent = [self.array(arg) if isinstance(arg, np.ndarray) else arg for arg in given]
+        before = [arg.tobytes() for arg in given if isinstance(arg, np.ndarray)]
+        results = self.own[kernel](*sent[: len(args)], **dict(zip(kwargs, sent[len(args) :], strict=True)))
+        after = [self.numpy(s).tobytes() for s, arg in zip(sent, given, strict=True) if isinstance(arg, np.ndarray)]
         assert before == after, f"{kernel} changed an input"
         outputs = results if isinstance(results, tuple) else (results,)
         for k, output in enumerate(outputs):
