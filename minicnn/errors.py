@@ -34,7 +34,11 @@ class MissingDataError(MinicnnError, FileNotFoundError):
 
 
 class DeviceError(MinicnnError, RuntimeError):
-    """A device that is missing or does not answer; the message says what to install."""
+    """A device that is missing or does not answer; the message says what to do. `found`: what is wrong, in brief."""
+
+    def __init__(self, message: str = "", found: str = ""):
+        super().__init__(message)
+        self.found = found or message
 
 
 class DeviceMemoryError(DeviceError, MemoryError):
@@ -58,11 +62,11 @@ class WeightsError(MinicnnError, ValueError):
 
 
 class MissingPackageError(MinicnnError, ImportError):
-    """An optional package that is not installed: `what` needs `package`, which minicnn's extra `extra` brings."""
+    """An optional package that is not installed: `what` needs `package`, which is one of the extra packages."""
 
-    def __init__(self, what: str, package: str, extra: str):
+    def __init__(self, what: str, package: str):
         super().__init__(
-            f'{what}: expected the package {package} to be installed, received none; run pip install "minicnn[{extra}]"'
+            f"{what}: expected the package {package} to be installed, received none; run pip install {package}"
         )
 
 

@@ -13,29 +13,30 @@ from minicnn.kernels.cuda import activation, step
 from minicnn.kernels.cuda.launch import PRECISIONS, CuPyLauncher
 
 from ..errors import ArgumentError, DeviceError, one_of, require
+from . import gpu_facts, gpu_report
 from .base import Backend
 
-INSTALL = 'pip install "minicnn[cuda13]" (CUDA 13) or pip install "minicnn[cuda12]" (CUDA 12)'
-DOCTOR = '"python -m minicnn doctor" says which of them, and what else is missing here'
+DOCTOR = '"python -m minicnn doctor" lists all that is missing here'
 SETS = ("auto", "cuda")
 
 
 def _cupy():
-    """CuPy, with a GPU that it can use.  Raises DeviceError: the cause and what to do."""
+    """CuPy, with a GPU that it can use.  Raises DeviceError: the first thing that is missing, and what to do."""
     try:
         import cupy
+
+        found = "" if cupy.is_available() else f"a CuPy {cupy.__version__} that finds none"
     except ImportError as cause:
-        raise DeviceError(
-            f'device "cuda": expected CuPy to be installed, received "{cause}"; run {INSTALL}, or use the CPU; '
-            f"{DOCTOR}"
-        ) from None
-    if not cupy.is_available():
-        raise DeviceError(
-            f'device "cuda": expected an NVIDIA GPU with its driver, received none that CuPy {cupy.__version__} '
-            f"can use; install the driver, check that CuPy matches its CUDA version ({INSTALL}), or use the CPU; "
-            f"{DOCTOR}"
-        )
-    return cupy
+        found = f'no CuPy: "{cause}"'
+    if not found:
+        return cupy
+    # From the hardware up: who has no GPU is not sent to install CuPy's 400 MB.
+    facts = gpu_facts.gather()
+    found, fix = next(((what, fix) for what, fix, stops in gpu_report.problems(facts) if stops),
+                      (found, gpu_report.install(facts)))  # fmt: skip
+    fix += "" if gpu_report.CPU_INSTEAD in fix else f", or {gpu_report.CPU_INSTEAD}"
+    wanted = "an NVIDIA GPU, its driver and CuPy"
+    raise DeviceError(f'device "cuda": expected {wanted}, received: {found}; {fix}; {DOCTOR}', found)
 
 
 class OnDevice(Backend):

@@ -12,7 +12,7 @@ DEVICES = ("cpu", "cuda", "auto")
 def select(
     device: str | Backend = "cpu", kernels: str = "auto", threads: int | None = None, precision: str | None = None
 ) -> Backend:
-    """The backend for "cpu", "cuda" or "auto" (the GPU if there is one, else the CPU, with a note that says why).
+    """The backend for "cpu", "cuda" or "auto" (the GPU if there is one, else the CPU; a note says which and why).
 
     precision: of the GPU's matrix products, one of PRECISIONS of backend/cuda.py; None: float32, which is all that the
     CPU has.
@@ -31,10 +31,13 @@ def select(
                 'use device="cuda", or leave precision out', error=ArgumentError)  # fmt: skip
         return CPU(kernels, threads=threads)
     try:
-        return CUDA(kernels, threads=threads, precision=precision or "float32")
+        chosen = CUDA(kernels, threads=threads, precision=precision or "float32")
+        if device == "auto":
+            note(f'device "auto" is the GPU here: {chosen.describe()}')
+        return chosen
     except DeviceError as cause:
         if device == "cuda":
             raise
         lost = f", in float32 instead of {precision}" if precision not in (None, "float32") else ""
-        note(f"device \"auto\" is the CPU here{lost} ({cause})")
+        note(f'device "auto" is the CPU here{lost}: {cause.found}')
         return CPU(kernels, threads=threads)

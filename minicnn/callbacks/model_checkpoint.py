@@ -88,7 +88,7 @@ class ModelCheckpoint(Monitor):
         require(self.filepath.endswith(allowed), self._who, expected, repr(self.filepath), fix, error=ArgumentError)
         self.save_weights_only = self.filepath.endswith(_WEIGHTS)
         if self.filepath.endswith((".keras", ".weights.h5")) and importlib.util.find_spec("h5py") is None:
-            raise MissingPackageError("Keras's files", "h5py", "keras")
+            raise MissingPackageError("Keras's files", "h5py")
 
     def on_train_begin(self, logs=None):
         if not self.save_weights_only and hasattr(self.model, "check_savable"):

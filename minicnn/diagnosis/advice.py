@@ -9,13 +9,20 @@ REPORT = "report it with this output"
 
 def problems(found: dict) -> list[dict]:
     """{"what", "fix", "stops"} for each: first what stops the CPU, then what stops the GPU, then the rest."""
-    listed = [*_numpy(found["numpy"]), *_numba(found), *_threads(found), *_gpu(found["gpu"]),
-              *_packages(found["packages"]), *_data(found["data"])]  # fmt: skip
+    listed = [*_minicnn(found["minicnn"]), *_numpy(found["numpy"]), *_numba(found), *_threads(found),
+              *_gpu(found["gpu"]), *_packages(found["packages"]), *_data(found["data"])]  # fmt: skip
     order = ("cpu", "cuda", None)
     return sorted(
         ({"what": what, "fix": fix, "stops": stops} for what, fix, stops in listed),
         key=lambda problem: order.index(problem["stops"]),
     )
+
+
+def _minicnn(package: dict):
+    if package.get("strangers"):
+        again = "in the checkout: pip install -e ." if package["origin"] == "checkout" else "install this one again"
+        what = f"not this project, but called minicnn too: {', '.join(package['strangers'])}"
+        yield f"{what}; import minicnn may find it", f"pip uninstall -y minicnn; then {again}", None
 
 
 def _numpy(numpy: dict):

@@ -39,7 +39,7 @@ def value(ask: Callable[[], object], default: object = None) -> object:
 
 
 def package() -> dict:
-    """version, origin ("checkout" or "installed"), folder (its last two names), commit of a checkout."""
+    """version, origin ("checkout" or "installed"), folder (its last two names), commit of a checkout, strangers."""
     folder = Path(__file__).resolve().parents[1]
     checkout = not (folder / "kernels").is_dir()
     return {
@@ -47,7 +47,26 @@ def package() -> dict:
         "origin": "checkout" if checkout else "installed",
         "folder": short(folder),
         "commit": value(lambda: machine().commit()) if checkout else None,
+        "strangers": value(lambda: strangers(folder), []),
     }
+
+
+def strangers(here: Path) -> list[str]:
+    """What else is called minicnn: packages that are no copy of this one, and the distribution of that name.
+
+    PyPI's `minicnn` is another project's. Installed beside this one it may be what `import minicnn` finds; installed
+    into the same folder it has overwritten files.
+    """
+    places = dict.fromkeys(Path(entry or ".").resolve() / "minicnn" for entry in sys.path)
+    packages = [place for place in places if place != here and (place / "__init__.py").is_file()]
+    found = [f"the package .../{short(place)}" for place in packages if not (place / "diagnosis").is_dir()]
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        installed = importlib.metadata.distribution("minicnn")
+        if Path(installed.locate_file("")).resolve() != here.parent:  # there it is what building an old checkout left
+            found.append(f"the distribution minicnn {installed.version}")
+        elif here.parent.name in ("site-packages", "dist-packages"):
+            found.append(f"the distribution minicnn {installed.version}, in the same folder")
+    return found
 
 
 def machine():

@@ -35,7 +35,7 @@ def h5py():
     try:
         import h5py
     except ImportError:
-        raise MissingPackageError("Keras's files", "h5py", "keras") from None
+        raise MissingPackageError("Keras's files", "h5py") from None
     return h5py
 
 

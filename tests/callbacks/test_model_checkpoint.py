@@ -100,7 +100,7 @@ def test_without_h5py_it_says_so_before_training(monkeypatch, name):
     with pytest.raises(ImportError) as caught:
         ModelCheckpoint(name)
     assert str(caught.value) == (
-        "Keras's files: expected the package h5py to be installed, received none; run pip install \"minicnn[keras]\""
+        "Keras's files: expected the package h5py to be installed, received none; run pip install h5py"
     )
 
 

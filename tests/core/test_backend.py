@@ -72,17 +72,39 @@ def test_select(fast):
         select("cpu", "numba")
 
 
-def test_cuda_without_cupy_says_what_to_install(monkeypatch, notes):
+NO_GPU = {"platform": "linux", "hardware": False, "container": False, "visible": None, "driver": {}, "wheels": {},
+          "cupy": {}}  # fmt: skip
+NO_CUPY = NO_GPU | {"hardware": True, "driver": {
+    "cuda": (13, 0), "devices": [{"name": "H200", "capability": (9, 0), "total": 2**37}], "error": None}}  # fmt: skip
+WITHOUT = {
+    "GPU": (NO_GPU, "no NVIDIA GPU in this machine", 'use device="cpu", or a machine with a GPU'),
+    "driver": (NO_GPU | {"hardware": True}, "no NVIDIA driver", "install NVIDIA's driver, so that nvidia-smi lists the "
+               'GPU, and restart, or use device="cpu"'),
+    "CuPy": (NO_CUPY, "CuPy is not installed", "pip install -U 'cupy-cuda13x[ctk]', or use device=\"cpu\""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("missing", WITHOUT)
+def test_cuda_says_what_is_missing_from_the_hardware_up(missing, monkeypatch, notes):
+    found, what, fix = WITHOUT[missing]
     monkeypatch.setitem(__import__("sys").modules, "cupy", None)  # import cupy raises ImportError
-    with pytest.raises(
-        DeviceError,
-        match=r'^device "cuda": expected CuPy to be installed, .*pip install "minicnn\[cuda13\]".*, or use the CPU; '
-        r'"python -m minicnn doctor" says which of them, and what else is missing here$',
-    ):
+    monkeypatch.setattr("minicnn.backend.gpu_facts.gather", lambda: found)
+    with pytest.raises(DeviceError) as raised:
         select("cuda")
+    assert str(raised.value) == (
+        f'device "cuda": expected an NVIDIA GPU, its driver and CuPy, received: {what}; {fix}; "python -m minicnn '
+        'doctor" lists all that is missing here'
+    )
     assert isinstance(select("auto"), Backend)
-    assert len(said := notes()) == 1
-    assert said[0].startswith('device "auto" is the CPU here (device "cuda": expected CuPy')
+    assert notes() == [f'device "auto" is the CPU here: {what}']
+
+
+def test_auto_says_that_it_found_a_gpu(monkeypatch, notes, fast):
+    monkeypatch.setattr("minicnn.backend.select.CUDA", lambda kernels, threads, precision: fast)
+    assert select("auto") is fast
+    assert notes() == [f'device "auto" is the GPU here: {fast.describe()}']
+    assert select("cuda") is fast
+    assert notes() == []
 
 
 def test_precision_belongs_to_the_gpu(fast, monkeypatch, notes):
@@ -96,7 +118,7 @@ def test_precision_belongs_to_the_gpu(fast, monkeypatch, notes):
         select(fast, precision="bf16")
     monkeypatch.setitem(__import__("sys").modules, "cupy", None)
     assert select("auto", precision="bf16").name == "cpu"
-    assert notes()[0].startswith('device "auto" is the CPU here, in float32 instead of bf16 (')
+    assert notes()[0].startswith('device "auto" is the CPU here, in float32 instead of bf16: ')
 
 
 def test_a_key_may_name_a_place_instead_of_a_step():

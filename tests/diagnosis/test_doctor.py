@@ -24,7 +24,8 @@ GOOD_GPU = {
              "nvrtc_error": None, "headers": True},
 }  # fmt: skip
 GOOD = {
-    "minicnn": {"version": "0.1.0", "origin": "checkout", "folder": "a/minicnn", "commit": "0123456789ab"},
+    "minicnn": {"version": "0.1.0", "origin": "checkout", "folder": "a/minicnn", "commit": "0123456789ab",
+                "strangers": []},
     "system": {"python": "3.12.1", "platform": "Linux", "cpu": "A CPU", "cores": 2, "cores_in_all": 4, "quota": None,
                "memory": 8 * 2**30, "memory_free": 2**30},
     "numpy": {"version": "2.4.0", "blas": "scipy-openblas 0.3", "threads": 2, "architecture": "Haswell",
@@ -115,6 +116,7 @@ def failed(message):
 
 
 CACHE_LINE = 'export NUMBA_CACHE_DIR="$(mktemp -d)", or a folder of yours that lasts'
+STRANGER = {"strangers": ["the package .../site-packages/minicnn", "the distribution minicnn 0.3.0"]}
 BROKEN = {  # name: (machine, the fix, what it stops)
     "no NumPy": (
         machine(numpy={"error": "ModuleNotFoundError: No module named 'numpy'"}, numba={"error": "the same"}),
@@ -159,6 +161,13 @@ BROKEN = {  # name: (machine, the fix, what it stops)
         machine(system={"cores": 64, "quota": 1.5}, numba={"threads": 64}), "export NUMBA_NUM_THREADS=1", None,
     ),
     "packages": (machine(packages={"h5py": None, "tqdm": None}), "pip install h5py tqdm", None),
+    "PyPI's minicnn beside a checkout": (
+        machine(minicnn=STRANGER), "pip uninstall -y minicnn; then in the checkout: pip install -e .", None,
+    ),
+    "PyPI's minicnn beside an installed one": (
+        machine(minicnn={**STRANGER, "origin": "installed"}), "pip uninstall -y minicnn; then install this one again",
+        None,
+    ),
     "data": (machine(data={"minicnn_data": False}), "unset MINICNN_DATA, or create the folder", None),
     "no GPU": (machine(gpu=NO_GPU), 'use device="cpu", or a machine with a GPU', "cuda"),
     "the GPU's facts fail": (machine(gpu={"error": "KeyError: x"}), "report it with this output", "cuda"),
@@ -253,6 +262,36 @@ def test_without_what_everything_needs(missing):
     assert returned == 0, said
     assert "cpu does not work" in said
     assert f"fix: pip install {dict(numpy=chr(39) + 'numpy>=1.26' + chr(39), numba='-U numba')[missing]}" in said
+
+
+def test_a_strangers_package_is_seen_on_the_path(tmp_path, monkeypatch):
+    here, site = tmp_path / "checkout" / "minicnn", tmp_path / "site-packages"
+    for folder in (here, site / "minicnn", tmp_path / "copy" / "minicnn" / "diagnosis"):
+        folder.mkdir(parents=True)
+    for package in (here, site / "minicnn", tmp_path / "copy" / "minicnn"):
+        (package / "__init__.py").touch()
+    monkeypatch.setattr(sys, "path", [str(here.parent), str(tmp_path / "copy")])
+    assert facts.strangers(here) == []
+    monkeypatch.setattr(sys, "path", [str(here.parent), str(site)])
+    assert facts.strangers(here) == ["the package .../site-packages/minicnn"]
+    (site / "minicnn-0.3.0.dist-info").mkdir()
+    (site / "minicnn-0.3.0.dist-info" / "METADATA").write_text("Name: minicnn\nVersion: 0.3.0\n")
+    assert facts.strangers(here)[1:] == ["the distribution minicnn 0.3.0"]
+    assert facts.strangers(site / "minicnn") == [  # ours, installed over it
+        "the package .../checkout/minicnn", "the distribution minicnn 0.3.0, in the same folder",
+    ]  # fmt: skip
+    (here.parent / "minicnn.egg-info").mkdir()
+    (here.parent / "minicnn.egg-info" / "PKG-INFO").write_text("Name: minicnn\nVersion: 0.1.0\n")
+    monkeypatch.setattr(sys, "path", [str(here.parent)])
+    assert facts.strangers(here) == []
+
+
+def test_a_strangers_package_is_told_by_a_process(tmp_path):
+    (tmp_path / "minicnn").mkdir()
+    (tmp_path / "minicnn" / "__init__.py").write_text("raise ImportError('torch')")
+    returned, said = run(PYTHONPATH=str(tmp_path))
+    assert returned == 0
+    assert f"called minicnn too: the package .../{tmp_path.name}/minicnn; import minicnn may find it" in said
 
 
 def test_quota(tmp_path):

@@ -98,7 +98,7 @@ def test_without_h5py(monkeypatch, tmp_path, name, trained):
         with pytest.raises(ImportError) as caught:
             call(path)
         assert str(caught.value) == (
-            'Keras\'s files: expected the package h5py to be installed, received none; run pip install "minicnn[keras]"'
+            'Keras\'s files: expected the package h5py to be installed, received none; run pip install h5py'
         )
         assert isinstance(caught.value, MinicnnError)
     assert weights or not path.exists()
