@@ -25,7 +25,7 @@ What costs much, and what to use instead
 Where a test belongs
     In the file of its subject, tests/<section>/test_<subject>.py. A section says what it is about in its __init__.py;
     tests/sections.py prints that while it runs. All tests of a file run in one process and in their order, those of
-    `KERNEL_SETS` below in one for each set; nothing may depend on what another file's tests have left behind.
+    `LARGEST` below function by function; nothing may depend on what other files' tests have left behind.
 
 When a skipped test is a failure
     A test that needs a package or files that may be missing skips, visibly, with a reason that says what to install or
@@ -54,7 +54,7 @@ LEFT_OUT = {  # what plain `pytest` deselects: by which marker, and how to run i
 }
 COUNTS = pytest.StashKey[dict]()
 PROCESSES = 4  # at most, and no more than cores: each takes half a GB
-KERNEL_SETS = "tests/kernels/test_contract.py"  # half of the suite: a process may take it set by set
+LARGEST = "tests/kernels/test_contract.py"  # half of the suite, which no process should be left alone with
 
 
 # Several processes ---------------------------------------------------------------------------------------------------
@@ -78,11 +78,11 @@ def pytest_xdist_make_scheduler(config, log):
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
-        """A process takes a whole file at a time, the largest first; of KERNEL_SETS all tests of one set."""
+        """A process takes a file at a time, the one with most tests first; of LARGEST one function for all sets."""
 
         def _split_scope(self, nodeid: str) -> str:
-            file, _, test = nodeid.partition("::")
-            return file + test.partition("[")[2].partition("-")[0] if file == KERNEL_SETS else file
+            function = nodeid.partition("[")[0]
+            return function if function.startswith(LARGEST) else function.partition("::")[0]
 
     return ByFile(config, log)
 

@@ -27,6 +27,7 @@ def test_without_a_device_nothing_is_measured(tmp_path):
     assert not (tmp_path / "gpu.json").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the emulation of the CUDA kernels needs g++")
 def test_the_rehearsal(tmp_path):
     ended = run("--emulated", "--precisions", "tf32", "--out", tmp_path / "gpu.json")

@@ -46,24 +46,36 @@ def translate(stem):
     return f'{HEADER.read_text("utf-8")}\nnamespace {{\n{source(stem)}\n}}\n{entries}'
 
 
+LIBC = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
+_rooms: dict[int, list] = {}  # by pages: those that nobody uses
+
+
+def _room(pages):
+    """(memory, its bytes between the fences, the first one's address): protected pages before and after."""
+    if _rooms.get(pages):
+        return _rooms[pages].pop()
+    memory = mmap.mmap(-1, pages * PAGE + 2 * FENCE)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for fence in (start, start + FENCE + pages * PAGE):
+        if LIBC.mprotect(ctypes.c_void_p(fence), ctypes.c_size_t(FENCE), 0):
+            raise OSError(ctypes.get_errno(), "mprotect")
+    return memory, np.frombuffer(memory, np.uint8, pages * PAGE, FENCE), start + FENCE
+
+
 class Guarded:
     """A copy of an array between protected pages."""
 
     def __init__(self, array):
         self.array = array = array.view(np.ndarray)
         pages = -(-(array.nbytes + 16) // PAGE)
-        self.memory = mmap.mmap(-1, pages * PAGE + 2 * FENCE)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
-        libc = ctypes.CDLL(None, use_errno=True)
-        for fence in (start, start + FENCE + pages * PAGE):
-            if libc.mprotect(ctypes.c_void_p(fence), ctypes.c_size_t(FENCE), 0):
-                raise OSError(ctypes.get_errno(), "mprotect")
-        self.inner = np.frombuffer(self.memory, np.uint8, pages * PAGE, FENCE)
+        self.room = _room(pages)
+        _, self.inner, start = self.room
         self.first = (pages * PAGE - array.nbytes) // 16 * 16  # 16: what a vector load asks for
         self.last = self.first + array.nbytes
-        self.inner[:] = FILL
+        self.inner[: self.first] = FILL
+        self.inner[self.last :] = FILL
         self.inner[self.first : self.last] = np.frombuffer(array.tobytes(), np.uint8)
-        self.address = start + FENCE + self.first
+        self.address = start + self.first
 
     def give_back(self, where, constant):
         """Check the surroundings and copy the array back."""
@@ -74,6 +86,7 @@ class Guarded:
         else:
             bytes_ = self.inner[self.first : self.last].view(self.array.dtype)
             self.array[...] = bytes_.reshape(self.array.shape)
+        _rooms.setdefault(self.inner.size // PAGE, []).append(self.room)  # a sound one may serve again
 
 
 class EmulatedLauncher(Launcher):

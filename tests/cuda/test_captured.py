@@ -1,6 +1,7 @@
 """Epochs that the device runs by itself, emulated: recorded, from Python, step by step, on the CPU, it is one training.
 
-`gpu` marks the same on a real device: tests/cuda/test_gpu.py.
+`gpu` marks the same on a real device: tests/cuda/test_gpu.py. An emulated training takes a second or so of CPU time, so
+of many of a kind most are `slow`.
 """
 
 import re
@@ -92,11 +93,15 @@ def same(one, other):
     assert one[1] == other[1]
 
 
+def slow(*values):
+    return [pytest.param(value, marks=pytest.mark.slow) for value in values]
+
+
 OPTIMIZERS = [
-    optimizers.SGD, optimizers.AdamW, optimizers.Adagrad, optimizers.Adadelta, optimizers.Adamax, optimizers.Nadam,
-    lambda: optimizers.SGD(0.01, momentum=0.9, nesterov=True), lambda: optimizers.RMSprop(centered=True),
-    lambda: optimizers.Adam(amsgrad=True), lambda: optimizers.Adam(clipvalue=0.01),
-    lambda: optimizers.SGD(lambda step: 0.1 / (1 + step)),
+    optimizers.Nadam, lambda: optimizers.SGD(lambda step: 0.1 / (1 + step)),
+    *slow(optimizers.SGD, optimizers.AdamW, optimizers.Adagrad, optimizers.Adadelta, optimizers.Adamax,
+          lambda: optimizers.SGD(0.01, momentum=0.9, nesterov=True), lambda: optimizers.RMSprop(centered=True),
+          lambda: optimizers.Adam(amsgrad=True), lambda: optimizers.Adam(clipvalue=0.01)),
 ]  # fmt: skip
 
 
@@ -119,6 +124,7 @@ def test_a_recording_is_replayed(gpu, rng, monkeypatch):
     assert len(calls) == 4  # two sizes: once each from Python, once each recorded
 
 
+@pytest.mark.slow
 def test_the_same_bytes_twice(gpu, rng):
     x, y = images(rng)
     same(trained(gpu("tf32"), x, y), trained(gpu("tf32"), x, y))
@@ -133,7 +139,9 @@ def test_every_optimizer_reads_its_numbers_from_the_table(gpu, rng, notes, make)
     assert len(notes()) == 1, "the step was not recorded"
 
 
-@pytest.mark.parametrize("make", [lambda: optimizers.Adam(clipnorm=0.1), lambda: optimizers.SGD(global_clipnorm=0.1)])
+@pytest.mark.parametrize(
+    "make", [lambda: optimizers.Adam(clipnorm=0.1), *slow(lambda: optimizers.SGD(global_clipnorm=0.1))]
+)
 def test_norms_of_gradients_are_taken_on_the_device(gpu, rng, notes, make):
     x, y = images(rng)
     graph = trained(gpu(), x, y, optimizer=make(), epochs=2)
@@ -147,7 +155,8 @@ def test_norms_of_gradients_are_taken_on_the_device(gpu, rng, notes, make):
 @pytest.mark.parametrize(
     ("loss", "labels"),
     [("sparse_categorical_crossentropy", "numbers"), ("mean_squared_error", "one-hot"),
-     (losses.CategoricalCrossentropy(label_smoothing=0.1), "one-hot"), ("binary_crossentropy", "one-hot")],
+     pytest.param(losses.CategoricalCrossentropy(label_smoothing=0.1), "one-hot", marks=pytest.mark.slow),
+     pytest.param("binary_crossentropy", "one-hot", marks=pytest.mark.slow)],
 )  # fmt: skip
 def test_every_loss_is_recorded(gpu, rng, notes, loss, labels):
     x, y = images(rng)
@@ -193,6 +202,7 @@ def test_arrays_weights_and_more_steps_than_one_pass(gpu, rng, notes):
     same(graph, run(nan_check="step"))
 
 
+@pytest.mark.slow
 def test_agreement_with_the_cpu(gpu, rng):
     """20 steps: outputs within 5e-3, losses within 2e-4 relative. The sums are the same up to their order.
 
@@ -248,8 +258,8 @@ def test_a_bad_step_is_named_and_leaves_what_was_before_it(gpu, rng):
         assert counters(model) == counters(expected) == (4, 1, 4)
 
 
-@pytest.mark.parametrize("launch", [3, 40, 75])
-@pytest.mark.parametrize("graph", [True, False])
+@pytest.mark.parametrize("launch", [40, *slow(3, 75)])
+@pytest.mark.parametrize("graph", [True, *slow(False)])
 def test_ctrl_c_leaves_a_whole_step(gpu, rng, monkeypatch, launch, graph):
     """Interrupted at any launch of the second epoch: the bytes are those after some number of whole steps."""
     x, y = images(rng)

@@ -9,7 +9,9 @@ from tests.cuda import emulation
 from tests.kernels.test_contract import Kernels, a_case, results
 
 CASES = [(kernel, "float32") for kernel in KERNELS]
-CASES += [(kernel, p) for kernel in ("conv2d", "conv2d_weight_grad", "dense_input_grad") for p in PRECISIONS[1:]]
+CASES += [("dense_input_grad", p) for p in PRECISIONS[1:]]
+CASES += [pytest.param(kernel, p, marks=pytest.mark.slow) for kernel in ("conv2d", "conv2d_weight_grad")
+          for p in PRECISIONS[1:]]  # fmt: skip
 
 
 @pytest.mark.parametrize(("kernel", "precision"), CASES)

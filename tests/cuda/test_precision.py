@@ -1,4 +1,7 @@
-"""Matrix products in every precision and variant, emulated: what was rounded, and nothing else, is lost."""
+"""Matrix products in every precision and variant, emulated: what was rounded, and nothing else, is lost.
+
+A variant of conv.cu takes seconds to compile: plain `pytest` builds those of float32 and tf32 alone.
+"""
 
 import numpy as np
 import pytest
@@ -23,6 +26,8 @@ def to_bf16(x):
 ROUND = {"float32": np.copy, "tf32": to_tf32, "bf16": to_bf16, "3xtf32": np.copy}
 # Of the largest value: of the sum's rounding, and of what the precision loses against exact operands.
 SUM, LOSS = 2e-6, {"float32": 2e-6, "tf32": 2e-3, "bf16": 2e-2, "3xtf32": 4e-6}
+
+SOME = [p if p == "tf32" else pytest.param(p, marks=pytest.mark.slow) for p in PRECISIONS]
 
 
 @pytest.fixture(scope="module", params=PRECISIONS)
@@ -67,6 +72,7 @@ CONVS = [
 ]
 
 
+@pytest.mark.parametrize("precision", SOME, indirect=True)
 @pytest.mark.parametrize("case", CONVS, ids=str)
 def test_convolutions(kernels, precision, rng, case):
     shape, window, filters, strides, pads = case
@@ -97,6 +103,7 @@ def test_infinity_and_nan_come_through(kernels, precision):
         assert np.isposinf(y[1]).all()
 
 
+@pytest.mark.parametrize("precision", SOME, indirect=True)
 def test_an_image_does_not_depend_on_its_batch(kernels, precision, rng):
     x, w = rng.standard_normal((5, 9, 7, 8)).astype("f"), rng.standard_normal((3, 3, 8, 12)).astype("f")
     how = {"strides": (1, 1), "pads": ((1, 1), (1, 1))}

@@ -83,6 +83,7 @@ def test_a_recipe_is_done_as_it_says(seen, name, tmp_path, capsys):
     assert f"published {recipe.headline}" in out
 
 
+@pytest.mark.slow
 def test_the_command_with_two_seeds(tmp_path):
     options = ["--embedded", "--limit", "100", "--epochs", "2", "--seed", "0", "1", "--threads", "1", "--out", "out"]
     command = [sys.executable, str(SCRIPT), "valid_conv", *options]
@@ -236,6 +237,7 @@ def test_files_of_another_kind(capsys, kaggle, tmp_path):
     assert "expected MNIST's own file, sha256 ba891046e6505d7a..., received" in line
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_signal_ends_all_seeds_and_keeps_what_was_learnt(tmp_path):
     options = ["--embedded", "--limit", "64", "--epochs", "1000", "--seed", "0", "1", "--kernels", "numpy_ref"]
@@ -245,7 +247,7 @@ def test_a_signal_ends_all_seeds_and_keeps_what_was_learnt(tmp_path):
         if line.startswith("Epoch 2/"):
             break
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=600)
     assert process.returncode == 130
     assert err.strip() == "Stopping; the outputs are written first. Ctrl-C aborts at once."
     summary = json.loads((tmp_path / "out" / "seed_0" / "summary.json").read_text())

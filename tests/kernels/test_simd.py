@@ -1,5 +1,6 @@
 """The SIMD convolutions and dense layers: tile choice, edges, exact repeatability, memory bounds, the disk cache."""
 
+import hashlib
 import importlib
 import os
 import shutil
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 
 from minicnn.kernels import numpy_ref
-from minicnn.kernels.numba_cpu import memory, simd
+from minicnn.kernels.numba_cpu import jit, memory, simd
 
 conv = importlib.import_module("minicnn.kernels.numba_cpu.conv")  # the package's `dense` is the function
 dense = importlib.import_module("minicnn.kernels.numba_cpu.dense")
@@ -320,6 +321,7 @@ def run(code, **environment):
     return done.stdout.split("\n")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("x86_64" not in llvm.get_process_triple(), reason="other CPUs of the same family: x86-64 only")
 @pytest.mark.parametrize(("cpu", "tile"), [("haswell", simd.AVX2), ("generic", simd.GENERIC)])
 def test_other_cpus_compute_the_same(cpu, tile):
@@ -328,6 +330,7 @@ def test_other_cpus_compute_the_same(cpu, tile):
     assert run(SMALL, NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES="")[0] == str(tile)
 
 
+@pytest.mark.slow
 def test_the_tile_of_neon_computes_the_same(tmp_path):
     """In the vectors of this CPU, whatever it is; the code on disk does not know of two tiles for one CPU."""
     assert run(AS_NEON + SMALL, NUMBA_CACHE_DIR=str(tmp_path))[0] == str(simd.NEON)
@@ -344,6 +347,15 @@ print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 
 
+def test_what_lies_on_disk_is_found_by_the_text_of_all_files():
+    """So it is found again only where none has changed; the slow test below tries it."""
+    texts = b"".join(path.read_bytes() for path in sorted(Path(jit.__file__).parent.glob("*.py")))
+    assert hashlib.sha256(texts).hexdigest() == jit.STAMP
+    for compiled in (dense._product.compiled, conv._pack):
+        assert compiled._cache._index_key((numba.int64,), compiled.targetctx.codegen())[-1] == jit.STAMP
+
+
+@pytest.mark.slow
 def test_disk_cache_hits_until_the_generator_or_the_cpu_changes(tmp_path):
     copy = tmp_path / "checkout"
     for package in ("minicnn", "kernels"):

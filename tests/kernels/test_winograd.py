@@ -392,6 +392,7 @@ for case in t.CASES[3:7]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("x86_64" not in llvm.get_process_triple(), reason="other CPUs of the same family: x86-64 only")
 @pytest.mark.parametrize(("cpu", "tile"), [("haswell", simd.AVX2), ("generic", simd.GENERIC)])
 def test_other_cpus_compute_the_same(cpu, tile):
@@ -400,6 +401,7 @@ def test_other_cpus_compute_the_same(cpu, tile):
     assert run(SMALL, NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES="")[0] == str(tile)
 
 
+@pytest.mark.slow
 def test_the_tile_of_neon_computes_the_same(tmp_path):
     assert run(AS_NEON + SMALL, NUMBA_CACHE_DIR=str(tmp_path))[0] == str(simd.NEON)
 
@@ -415,6 +417,7 @@ print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 
 
+@pytest.mark.slow
 def test_disk_cache_hits_until_a_generator_changes(tmp_path):
     copy = tmp_path / "checkout"
     for package in ("minicnn", "kernels"):

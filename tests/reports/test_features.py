@@ -53,7 +53,7 @@ def test_responses_and_the_image():
     assert tiles(features.draw_maps(maps - 0.5))[0][1] == (-np.abs(maps - 0.5).max(), np.abs(maps - 0.5).max())
 
 
-@pytest.mark.parametrize("count", [1, 3, 8, 9, 36])
+@pytest.mark.parametrize("count", [1, 9, *(pytest.param(count, marks=pytest.mark.slow) for count in (3, 8, 36))])
 @pytest.mark.parametrize("image", [None, np.eye(28)])
 def test_nothing_is_cut_off(count, image):
     figure = features.draw_maps(RNG.random((6, 6, count)), image)
