@@ -156,6 +156,18 @@ class Metric:
     def result(self) -> float:
         raise NotImplementedError
 
+    def get_state(self) -> dict:
+        """What has built up since reset_state: numbers, strings, None, lists, dicts, NumPy arrays, for a checkpoint.
+
+        By default every attribute but name, direction and functions; override both where that is not the state.
+        """
+        return {k: v for k, v in vars(self).items() if k not in ("name", "direction") and not callable(v)}
+
+    def set_state(self, state: dict) -> None:
+        """Take over what get_state returned."""
+        for name in set(vars(self)) & set(state):
+            setattr(self, name, state[name])
+
 
 class MeanMetricWrapper(Metric):
     """sum(weight * value) / sum(weight) over the samples so far, weight 1 by default; 0 before the first.
@@ -189,6 +201,12 @@ class MeanMetricWrapper(Metric):
 
     def result(self):
         return self.total / self.count if self.count else 0.0
+
+    def get_state(self):
+        return {"total": self.total, "count": self.count}
+
+    def set_state(self, state):
+        self.total, self.count = state["total"], state["count"]
 
 
 def equality(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:

@@ -54,6 +54,10 @@ class Callback:
     so far, at an epoch's end its results; a key added there at the end of an epoch reaches the callbacks that follow.
     Epochs and batches count from 0.
 
+    What a callback carries from one hook to the next is its state. `get_state` and `set_state` let a checkpoint of the
+    run keep it: override both, or a resumed run begins this callback anew. params["resumed"] is None, or (epoch, step)
+    where a checkpoint goes on: so many epochs, and steps of the next, are done.
+
     Source: Keras 3, callbacks/callback.py.
     """
 
@@ -71,6 +75,21 @@ class Callback:
 
     def set_model(self, model) -> None:
         self.model = model
+
+    def get_state(self) -> dict[str, Any]:
+        """What `set_state` needs to go on from here: numbers, strings, None, lists, dicts, NumPy arrays.
+
+        It is called between two hooks, at the end of a step or an epoch, and must change nothing.
+        """
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Take over what get_state returned, after on_train_begin (and, in mid-epoch, after on_epoch_begin)."""
+
+    def resumes_inside(self, epoch: int) -> bool:
+        """Whether this epoch was begun before, by the run that a checkpoint goes on with."""
+        resumed = (self.params or {}).get("resumed")
+        return resumed is not None and resumed[0] == epoch and resumed[1] > 0
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch."""

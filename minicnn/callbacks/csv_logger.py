@@ -1,11 +1,13 @@
 """CSVLogger: one row per epoch, on disk as soon as the epoch has ended."""
 
 import csv
+import io
 import os
 from collections.abc import Iterable
 
 import numpy as np
 
+from ..notes import note
 from .base import Callback
 
 
@@ -21,6 +23,8 @@ class CSVLogger(Callback):
 
     If no val_ name is among them, val_ columns are added, since validation may come in a later epoch.
     append: go on in an existing file, without a second header.
+    A row is one write at the file's end, and on the disk before the next epoch begins. Where a checkpoint goes on, the
+    rows of the run stay; only those that came after the checkpoint are taken back, since their epochs are trained anew.
 
     Source: Keras 3, callbacks/csv_logger.py.
     Differs from Keras: parent folders are made.
@@ -30,25 +34,63 @@ class CSVLogger(Callback):
         super().__init__()
         self.filename, self.sep, self.append = os.fspath(filename), separator, append
         self.keys: list[str] | None = None
-        self._file = self._writer = None
+        self._file, self._start, self._rows = None, 0, ""
 
     def on_train_begin(self, logs=None):
         self.close()
         os.makedirs(os.path.dirname(self.filename) or ".", exist_ok=True)
-        self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115
-        self.keys = self._writer = None
+        goes_on = self.append or (self.params or {}).get("resumed") is not None
+        # Unbuffered: a row is there as a whole, or not at all.
+        self._file = open(self.filename, "ab" if goes_on else "wb", buffering=0)  # noqa: SIM115
+        self.keys, self._start, self._rows = None, self._file.seek(0, os.SEEK_END), ""
+        if self.append and self._start and not self._ends_a_line():
+            self._start += self._file.write(b"\r\n")  # a row that a killed run left unfinished stays by itself
+
+    def _ends_a_line(self) -> bool:
+        with open(self.filename, "rb") as file:
+            file.seek(-1, os.SEEK_END)
+            return file.read() == b"\n"
+
+    def get_state(self):
+        return {"keys": self.keys, "start": self._start, "rows": self._rows}
+
+    def set_state(self, state):
+        """Back to the rows of the state, whatever has been written since."""
+        self.keys, self._start, self._rows = state["keys"], int(state["start"]), state["rows"]
+        if self._file is None:
+            return
+        written, end = self._rows.encode(), self._file.seek(0, os.SEEK_END)
+        with open(self.filename, "rb") as file:
+            file.seek(self._start)
+            found = file.read(len(written))
+        if found == written:
+            self._file.truncate(self._start + len(written))
+        elif written.startswith(found):  # the file is gone, or was cut
+            self._file.write(written[len(found) :])
+        else:
+            note(f"CSVLogger: {self.filename} was changed since the checkpoint; what is there stays, rows are added")
+            self._start = end - len(written)
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
-        if self._writer is None:
+        text = io.StringIO()
+        header = self.keys is None and self._start == 0
+        if self.keys is None:
             self.keys = sorted(logs)
             if not any(name.startswith("val_") for name in self.keys):
                 self.keys += [f"val_{name}" for name in self.keys]
-            self._writer = csv.DictWriter(self._file, ["epoch", *self.keys], delimiter=self.sep)
-            if self._file.tell() == 0:
-                self._writer.writeheader()
-        self._writer.writerow({"epoch": epoch} | {name: _cell(logs.get(name, "NA")) for name in self.keys})
-        self._file.flush()
+        writer = csv.DictWriter(text, ["epoch", *self.keys], delimiter=self.sep)
+        if header:
+            writer.writeheader()
+        writer.writerow({"epoch": epoch} | {name: _cell(logs.get(name, "NA")) for name in self.keys})
+        self._write(text.getvalue())
+
+    def _write(self, text: str) -> None:
+        data = memoryview(text.encode())
+        while data:
+            data = data[self._file.write(data) :]
+        os.fsync(self._file.fileno())
+        self._rows += text
 
     def on_train_end(self, logs=None):
         self.close()
@@ -56,4 +98,4 @@ class CSVLogger(Callback):
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
-        self._file = self._writer = None
+        self._file = None

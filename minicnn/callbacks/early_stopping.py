@@ -38,6 +38,14 @@ class EarlyStopping(Monitor):
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best = self.best_weights = None
 
+    def get_state(self):
+        return {"best": self.best, "best_epoch": self.best_epoch, "best_weights": self.best_weights,
+                "wait": self.wait, "stopped_epoch": self.stopped_epoch}  # fmt: skip
+
+    def set_state(self, state):
+        self.best, self.best_epoch, self.best_weights = state["best"], state["best_epoch"], state["best_weights"]
+        self.wait, self.stopped_epoch = state["wait"], state["stopped_epoch"]
+
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
         value = self.current(logs)

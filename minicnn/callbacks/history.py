@@ -44,6 +44,13 @@ class History(Callback):
         if self.model is not None:
             self.model.history = self
 
+    def get_state(self):
+        return {"history": dict(self.history), "epoch": self.epoch}
+
+    def set_state(self, state):
+        self.history = LogDict({name: list(values) for name, values in state["history"].items()})
+        self.epoch = list(state["epoch"])
+
     def on_epoch_end(self, epoch, logs=None):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():

@@ -24,6 +24,8 @@ class LearningRateScheduler(Callback):
         self.schedule, self.verbose = schedule, verbose
 
     def on_epoch_begin(self, epoch, logs=None):
+        if self.resumes_inside(epoch):
+            return  # this epoch's rate has been set, and is the checkpoint's
         optimizer = self.model.optimizer
         lr = float(optimizer.learning_rate)
         new = self.schedule(epoch, lr) if self._takes_two() else self.schedule(epoch)

@@ -94,6 +94,12 @@ class ModelCheckpoint(Monitor):
         if not self.save_weights_only and hasattr(self.model, "check_savable"):
             self.model.check_savable(self.filepath)  # now, not after the first epoch
 
+    def get_state(self):
+        return {"best": self.best, "batches": self._batches}
+
+    def set_state(self, state):
+        self.best, self._batches = state["best"], state["batches"]
+
     @property
     def wants_batch_logs(self) -> bool:
         return self.save_freq != "epoch"

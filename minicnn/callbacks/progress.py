@@ -28,6 +28,8 @@ class ProgressBar(Callback):
 
     A step costs one clock reading; logs, which may be a function, are read only when something is drawn.
 
+    Where a checkpoint goes on, the lines of the epochs before are shown again, and where it goes on.
+
     Source: Keras 3, utils/progbar.py and callbacks/progbar_logger.py; tqdm draws.
     Differs from Keras: plain lines when not on a terminal; time per step leaves validation out; an epoch that was
     stopped early shows the steps it did.
@@ -44,6 +46,7 @@ class ProgressBar(Callback):
         self.epochs, self.target = 1, None
         self._in_fit = self._running = False
         self._bar = None
+        self._lines: list[str] = []  # of every epoch that has ended
 
     @staticmethod
     def _checked(verbose) -> int:
@@ -63,13 +66,38 @@ class ProgressBar(Callback):
         return self.verbose == 1 and _is_terminal(sys.stdout)
 
     def on_train_begin(self, logs=None):
-        self._in_fit = True
+        self._in_fit, self._lines = True, []
+
+    def get_state(self):
+        inside = self._in_fit and self._running
+        spent = perf_counter() - self._began if inside else 0.0
+        return {"lines": self._lines, "done": self._done if inside else 0, "spent": spent}
+
+    def set_state(self, state):
+        """Show what was shown, then where the run goes on; an epoch's time leaves out the time between."""
+        self._lines = list(state["lines"])
+        if self.verbose == 0:
+            return
+        params = self.params or {}
+        epoch, step = params.get("resumed") or (len(self._lines), 0)
+        for line in self._lines:
+            say(line)
+        if params.get("finished"):
+            say(f"finished: {epoch} epochs are done, nothing is left to train")
+            return
+        say(f"resumed at epoch {epoch + 1}, step {step} of {'Unknown' if self.target is None else self.target}")
+        if self.resumes_inside(epoch):
+            self._start(self._title_of(epoch), int(state["done"]), float(state["spent"]))
 
     def on_train_end(self, logs=None):
         self.close()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._start(f"Epoch {epoch + 1}/{self.epochs}")
+        if not self.resumes_inside(epoch):  # that one is begun by set_state, below what was shown before
+            self._start(self._title_of(epoch))
+
+    def _title_of(self, epoch: int) -> str:
+        return f"Epoch {epoch + 1}/{self.epochs}"
 
     def on_train_batch_end(self, batch, logs=None):
         self._step(batch + 1, logs)
@@ -105,11 +133,13 @@ class ProgressBar(Callback):
             self._bar.close()
             self._bar = None
 
-    def _start(self, title: str) -> None:
+    def _start(self, title: str, done: int = 0, spent: float = 0.0) -> None:
+        """done, spent: steps and seconds of this epoch before the run was interrupted."""
         self._running = self.verbose != 0
-        self._title, self._done = title, 0
-        self._began = self._last = perf_counter()
-        self._first = None  # when the first step had ended: it compiles, so later estimates leave it out
+        self._title, self._done = title, done
+        self._last = perf_counter()
+        self._began = self._last - spent
+        self._first = self._began if done else None  # when the first step had ended: it compiles, so later estimates leave it out
         if self.wants_batch_logs:
             if title and self.epochs > 1:
                 say(title)
@@ -145,6 +175,8 @@ class ProgressBar(Callback):
         self._running = False
         spent = f"{perf_counter() - self._began:.0f}s"
         self.target = self.target or self._done  # a generator's length is known from its first epoch on
+        if self._in_fit:
+            self._lines.append(self._plain(spent, logs))
         if self._bar is None:
             say(self._plain(spent, logs))
             return

@@ -175,6 +175,7 @@ class RunningLogs:
         self.pending, self.pending_bytes = collections.deque(), 0
         for metric in (*self.metrics, *self.weighted):
             metric.reset_state()
+        self.base = 0.0, 0, [0.0] * len(self.metrics)  # what was there before this fit: see set_state
 
     def add(self, loss: float, y_true, last: Tensor, w, wait: bool = False) -> None:
         """One batch: its loss, the truth, the model's last tensor (see `outputs`), weights or None; it may wait.
@@ -201,13 +202,27 @@ class RunningLogs:
             for metric in self.weighted:
                 metric.update_state(y_true, predicted, None if w is None else np.asarray(w))
 
+    def get_state(self) -> dict:
+        """Sums and the metrics' states, after every batch so far: plain values and arrays."""
+        self._settle()
+        return {"total": self.total, "count": self.count,
+                "metrics": [metric.get_state() for metric in (*self.metrics, *self.weighted)]}  # fmt: skip
+
+    def set_state(self, state: dict) -> None:
+        """Go on from there: with `add`, and with `replace`, which counts from here on."""
+        self.total, self.count = state["total"], state["count"]
+        for metric, held in zip((*self.metrics, *self.weighted), state["metrics"], strict=True):
+            metric.set_state(held)
+        self.base = self.total, self.count, [getattr(metric, "total", 0.0) for metric in self.metrics]
+
     def replace(self, losses: list[float], sizes: list[int], right: int) -> None:
         """As if `add` had been called for batches of these sizes; right: of all answers, for metrics of accuracy."""
-        self.total, self.count = 0.0, sum(sizes)
+        self.total, count, before = self.base
+        self.count = count + sum(sizes)
         for loss, n in zip(losses, sizes, strict=True):
             self.total += loss * n
-        for metric in self.metrics:
-            metric.total, metric.count = float(right), self.count
+        for metric, already in zip(self.metrics, before, strict=True):
+            metric.total, metric.count = already + float(right), self.count
 
     def result(self) -> dict[str, float]:
         self._settle()
