@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 _MODULES = ("callbacks", "commands", "data", "initializers", "io", "keras", "kernels", "layers", "losses", "metrics",
             "ops", "optimizers", "recipes", "reports")  # fmt: skip
 _HOME = {
+    "CheckpointOptions": "training.checkpoint",
     "Input": "layers",
     "Parameter": "core.tensor",
     "Sequential": "training.sequential",

@@ -37,7 +37,7 @@ MAY = {
     "io": ({"errors"}, ARRAYS | LAZY),
     "reports": ({"errors", "io"}, ARRAYS | LAZY),
     "training": ({"backend", "callbacks", "core", "data", "errors", "initializers", "io", "layers", "losses", "metrics",
-                  "notes", "ops", "optimizers"}, ARRAYS),
+                  "notes", "ops", "optimizers", "reports"}, ARRAYS),
     # Names for what is elsewhere, found on first use.
     "keras": ({"core", "errors", "layers", "notes", "ops", "training"}, ARRAYS),
     "recipes": (set(), set()),

@@ -1,5 +1,6 @@
 """What may watch and steer a training run. Each callback is a class in a file of its own, with Keras's name."""
 
+from .backup_and_restore import BackupAndRestore
 from .base import Callback
 from .callback_list import CallbackList
 from .csv_logger import CSVLogger
@@ -13,6 +14,7 @@ from .reduce_lr_on_plateau import ReduceLROnPlateau
 from .terminate_on_nan import TerminateOnNaN
 
 __all__ = [
+    "BackupAndRestore",
     "CSVLogger",
     "Callback",
     "CallbackList",

@@ -139,7 +139,8 @@ class ProgressBar(Callback):
         self._title, self._done = title, done
         self._last = perf_counter()
         self._began = self._last - spent
-        self._first = self._began if done else None  # when the first step had ended: it compiles, so later estimates leave it out
+        # When the first step had ended: it compiles, so later estimates leave it out.
+        self._first = self._began if done else None
         if self.wants_batch_logs:
             if title and self.epochs > 1:
                 say(title)

@@ -1,12 +1,17 @@
 """Writing a file so that a reader finds the old one or the new one, never half of either."""
 
 import contextlib
+import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from typing import IO
 
 from ..errors import ArgumentError
+
+# What a disk may get over while a program runs: no space, a quota, errors of the medium or of the network.
+PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 
 
 @contextlib.contextmanager
@@ -31,6 +36,22 @@ def atomic_write(path: str | os.PathLike, *, text: bool = False) -> Iterator[IO]
             file.flush()
             os.fsync(file.fileno())  # the bytes are on the disk before the name points at them
         os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def second_name(path: str | os.PathLike, name: str | os.PathLike) -> None:
+    """Give the file `path`, which nobody writes to again, the name `name` too, in one step; a copy where need be."""
+    folder, base = os.path.split(os.path.abspath(name))
+    temporary = os.path.join(folder, f".{base[:80]}.{secrets.token_hex(4)}.tmp")
+    try:
+        try:
+            os.link(path, temporary)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, temporary)
+        os.replace(temporary, name)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)

@@ -4,8 +4,8 @@
     ->  {"best": {"float": "nan"}, "weights": [{"array": "weights/0"}, {"array": "weights/1"}]},
         {"weights/0": array, "weights/1": array}
 
-Values: None, bool, int, float (NaN and infinity too), str, lists, dicts with string keys, NumPy arrays. Tuples come back
-as lists, NumPy's scalars as Python's numbers. A dict of one entry that is named like a mark goes into {"dict": ...}.
+Values: None, bool, int, float (NaN and infinity too), str, lists, dicts with string keys, NumPy arrays. Tuples come
+back as lists, NumPy's scalars as Python's numbers. A dict whose one entry is named like a mark goes into {"dict": ...}.
 """
 
 import math

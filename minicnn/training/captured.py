@@ -98,10 +98,12 @@ class Captured:
         self.ran, self.replays, self.described = set(), {}, None
         self.ahead: dict = {}  # the next epoch's Turn, made while the device is busy with this one
 
-    def epoch(self, logs: "loop.RunningLogs", hooks, shuffle: bool, epoch: int) -> None:
+    def epoch(self, logs: "loop.RunningLogs", hooks, shuffle: bool, epoch: int, kept=None) -> None:
         """One pass, as loop.train_epoch: running means go to `logs`, the device's state and the host's move on."""
         model, tables = self.model, self.tables
-        turn = self._turn(shuffle, model.streams.epoch, model.streams.step)
+        start = self.start = logs.step
+        first = self.first = model.streams.step - start, model.optimizer.iterations - start  # as the epoch began
+        turn = self._turn(shuffle, model.streams.epoch, first[0])
         self._forget_old_recordings()
         state = self._state()
         copies = with_memory(model, self.source.batch_size, lambda: [array.copy() for array in state])
@@ -111,23 +113,36 @@ class Captured:
             self._settle(turn, state, copies)
 
         try:
-            for step, n in enumerate(turn.sizes):
+            for step, n in enumerate(turn.sizes[start:], start):
                 hooks.on_train_batch_begin(step)
                 with_memory(model, n, partial(self._run, n), undo)
                 if step + 1 == len(turn.sizes):
                     self.ahead = {}
-                    self._turn(shuffle, model.streams.epoch + 1, model.streams.step + self.steps)
+                    self._turn(shuffle, model.streams.epoch + 1, first[0] + self.steps)
                     self.be.to_numpy(tables.progress)  # waits for the device: what follows is timed
                 hooks.on_train_batch_end(step, lambda: self._read(logs, turn))
-                if model.stop_training:
+                if kept is not None and kept.due():
+                    self._keep(kept, logs, turn, epoch)
+                if model.stop_training or (kept is not None and kept.ending):
                     break
         finally:  # also after Ctrl-C
             done, bad = self._settle(turn, state, copies)
-            self._read(logs, turn, done)
-            model.streams.step += done
-            model.optimizer.iterations += done
+            self._move_on(logs, turn, done)
         if bad is not None:
             self._raise(turn, bad, epoch)
+
+    def _keep(self, kept, logs: "loop.RunningLogs", turn: Turn, epoch: int) -> None:
+        """A checkpoint between two launches; none behind a loss that was not finite: the epoch's end will say so."""
+        _, _, done, bad = map(int, self.be.to_numpy(self.tables.progress))
+        if bad < 0:
+            self._move_on(logs, turn, done)
+            kept.step_end(epoch, done, self.steps, logs)
+
+    def _move_on(self, logs: "loop.RunningLogs", turn: Turn, done: int) -> None:
+        """Bring the host to the end of the epoch's first `done` steps."""
+        self._read(logs, turn, done)
+        logs.step = done
+        self.model.streams.step, self.model.optimizer.iterations = (count + done for count in self.first)
 
     # what a step is --------------------------------------------------------------------------------------------------
 
@@ -213,19 +228,21 @@ class Captured:
 
     def _send(self, turn: Turn) -> None:
         """This epoch's tables; the device is before their first step."""
-        be, tables, streams, optimizer = self.be, self.tables, self.model.streams, self.model.optimizer
+        be, tables, optimizer = self.be, self.tables, self.model.optimizer
         steps = range(self.steps)
         tables.order[...] = be.asarray(turn.order)
         if turn.matrices is not None:
             tables.matrices[...] = be.asarray(turn.matrices, np.float64)
         tables.starts[...] = be.asarray(np.cumsum([0, *turn.sizes[:-1]]).astype(np.int32))
-        tables.counters[...] = be.asarray(np.array([streams.step + i for i in steps], np.uint32))
-        rates = [optimizer.numbers(optimizer.iterations + i) for i in steps]
+        step, iterations = self.first
+        tables.counters[...] = be.asarray(np.array([step + i for i in steps], np.uint32))
+        rates = [optimizer.numbers(iterations + i) for i in steps]
         tables.rates[...] = be.asarray(np.array(rates), np.float32)
         self._rewind()
 
     def _rewind(self) -> None:
-        self.tables.progress[...] = self.be.asarray(np.array([0, 0, 0, -1], np.int32))
+        """Before the first step of this pass, which a checkpoint may have put in mid-epoch."""
+        self.tables.progress[...] = self.be.asarray(np.array([self.start, self.start, self.start, -1], np.int32))
 
     def _state(self) -> list:
         """Every array that a step changes and the next one reads."""
@@ -241,7 +258,7 @@ class Captured:
             for array, copy in zip(state, copies, strict=True):
                 array[...] = copy
             self._rewind()
-            for n in turn.sizes[:good]:
+            for n in turn.sizes[self.start : good]:
                 self._run(n)
         return good, None if bad < 0 else bad
 
@@ -249,8 +266,9 @@ class Captured:
         """The running means after `steps` steps, or after all that are finished."""
         if steps is None:
             steps = int(self.be.to_numpy(self.tables.progress)[2])
-        losses, right = (self.be.to_numpy(a)[:steps].tolist() for a in (self.tables.losses, self.tables.right))
-        logs.replace(losses, turn.sizes[:steps], sum(right))
+        here = slice(self.start, steps)
+        losses, right = (self.be.to_numpy(a)[here].tolist() for a in (self.tables.losses, self.tables.right))
+        logs.replace(losses, turn.sizes[here], sum(right))
         return logs.result()
 
     def _raise(self, turn: Turn, bad: int, epoch: int) -> None:

@@ -1,18 +1,20 @@
 """What makes a run the run that it is, as flat facts: name -> number or short text, to be compared and shown.
 
-    {"x": "(50, 6, 6, 1) float32 3f2a5c0e9b1d4a77", "batch_size": 32, "layer 1: filters": 8, "optimizer: beta_1": .9, ...}
+    {"x": "(50, 6, 6, 1) float32 3f2a5c0e9b1d4a77", "batch_size": 32, "layer 1: filters": 8, ...}
 """
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
 from ..callbacks import Callback, History, ProgressBar
+from ..data.image_files import ImageFiles
 from ..io import container
-from . import plain
 from .inputs import Arrays, Augmented, Batches
 
 Facts = dict[str, Any]
@@ -24,6 +26,10 @@ def of_array(array: np.ndarray | None) -> str:
     """Shape, type and the beginning of the digest of all values."""
     if array is None:
         return "none"
+    if isinstance(array, ImageFiles):  # names and sizes alone: reading them all would take minutes
+        files = [[os.path.basename(path), os.path.getsize(path) if os.path.exists(path) else -1] for path in array.paths]
+        text = json.dumps([files, array.options], sort_keys=True)
+        return f"{array.shape} files {hashlib.sha256(text.encode()).hexdigest()[:16]}"
     array = np.asarray(array)
     return f"{array.shape} {array.dtype.name} {container.digest({'': array})[:16]}"
 
@@ -52,13 +58,13 @@ def of_epoch(source: Any, steps: int | None, shuffle: bool) -> str:
 
 
 def of_network(document: Mapping) -> Facts:
-    """Every argument of every layer, loss and metric, from what `save` would write; names only where they were given."""
+    """Every argument of every layer, loss and metric, from what `save` would write; names where they were given."""
     config, compiled = document["config"], document["compiled"]
     facts: Facts = {"dtype": document["dtype"], "input shape": _short(config["input_shape"])}
     for number, layer in enumerate(config["layers"], 1):
         facts[f"layer {number}"] = layer["class_name"]
         for name, value in layer["config"].items():
-            if name not in ("name", "trainable") or (name == "name" and layer["named"]):
+            if name != "name" or layer["named"]:
                 facts[f"layer {number}: {name}"] = _short(value)
     facts["layers"] = len(config["layers"])
     facts |= {name: _short(compiled[name]) for name in ("loss", "metrics", "weighted_metrics")}
@@ -77,10 +83,14 @@ def of_callbacks(callbacks: list[Callback]) -> Facts:
     for number, one in enumerate(kept(callbacks), 1):
         name = f"callback {number}"
         facts[name] = type(one).__name__
-        if plain.is_ours(one):
-            settings = {key: getattr(one, key, None) for key in plain.named(type(one)) if key not in FREE}
+        if is_ours(one):
+            settings = {key: getattr(one, key, None) for key in signature(type(one)).parameters if key not in FREE}
             facts |= {f"{name}: {key}": _short(v) for key, v in settings.items() if not callable(v)}
     return facts
+
+
+def is_ours(callback: Callback) -> bool:
+    return type(callback).__module__.startswith(Callback.__module__.rpartition(".")[0])
 
 
 def kept(callbacks: list[Callback]) -> list[Callback]:

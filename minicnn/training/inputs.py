@@ -4,6 +4,7 @@ A source yields batches (x, y, t, w): x on the backend, y as the user gave it (f
 backend, w sample weights on the backend or None. y and t may be one array: nobody writes to either.
 """
 
+import hashlib
 import itertools
 
 import numpy as np
@@ -94,14 +95,20 @@ class Arrays:
         """The next batch of the rows that are coming."""
         return coming[: self.batch_size]
 
-    def batches(self, be, streams, shuffle: bool, steps: int):
-        """`steps` batches; rows are shuffled anew each time all have been seen."""
-        slices = ((turn, i) for turn in itertools.count() for i in range(self.steps))
-        for turn, i in itertools.islice(slices, steps):
+    def batches(self, be, streams, shuffle: bool, steps: int, start: int = 0):
+        """`steps` batches, without the first `start`; rows are shuffled anew each time all have been seen."""
+        order, done = None, 0
+        for turn, i in itertools.islice(((turn, i) for turn in itertools.count() for i in range(self.steps)), steps):
             if i == 0:
+                order = None
+            if done < start and not isinstance(self.x, ImageFiles):  # of which none is left out
+                done += 1
+                continue
+            if order is None:
                 order = self.rows(be, streams, shuffle, turn)
             rows = self.usable(order[i * self.batch_size :])
-            if not len(rows):
+            done += len(rows) > 0
+            if not len(rows) or done <= start:
                 continue
             w = None if self.weights is None else be.asarray(self.weights[rows])
             y = self.y[rows]
@@ -139,13 +146,46 @@ class Batches:
         self.model, self.iterable, self.class_weight, self.where = model, iterable, class_weight, where
         self.steps = len(iterable) if hasattr(iterable, "__len__") else None
         require(self.steps != 0, where, "batches (x, y)", "an iterable without any", error=DataError)
-        self.iterator = iter(())
+        self.iterator, self.drawn, self.seen = iter(()), 0, None
 
-    def batches(self, be, streams, shuffle: bool, steps: int | None):
-        for done in itertools.count() if steps is None else range(steps):
+    def _begin(self) -> None:
+        self.iterator = iter(self.iterable)
+        if self.iterator is not self.iterable:  # a list or the like, not a generator, which only goes on
+            self.drawn, self.seen = 0, self.seen and hashlib.sha256()
+
+    def record(self) -> None:
+        """From here on know which batches were drawn: a checkpoint will have to find its place among them."""
+        self.seen = hashlib.sha256()
+
+    def place(self) -> dict:
+        """How many batches were drawn from the present pass, and their digest."""
+        return {"drawn": self.drawn, "digest": self.seen.hexdigest()}
+
+    def go_to(self, place: dict) -> None:
+        """Draw the batches of `place` again, and compare: they must be the same."""
+        self._begin()
+        for item in itertools.islice(self.iterator, place["drawn"]):
+            self._count(item)
+        here = self.place()
+        fix = "give it the same batches in the same order again (seed what shuffles them), or say resume=False"
+        expected = f"the {place['drawn']} batches that were trained on, digest {place['digest'][:12]}"
+        same = here == {"drawn": place["drawn"], "digest": place["digest"]}
+        require(same, f"{self.where}: x", expected, f"{here['drawn']}, digest {here['digest'][:12]}", fix,
+                error=DataError)  # fmt: skip
+
+    def _count(self, item) -> None:
+        self.drawn += 1
+        if self.seen is not None:
+            for part in item:
+                array = np.ascontiguousarray(part)
+                self.seen.update(f"{array.shape} {array.dtype.str}\n".encode())
+                self.seen.update(array.data)
+
+    def batches(self, be, streams, shuffle: bool, steps: int | None, start: int = 0):
+        for done in itertools.count(start) if steps is None else range(start, steps):
             item = next(self.iterator, None)
             if item is None:
-                self.iterator = iter(self.iterable)
+                self._begin()
                 item = next(self.iterator, None) if steps is not None or done == 0 else None
             if item is None:
                 require(done > 0, self.where, "batches (x, y)", "an iterable without any", error=DataError)
@@ -153,6 +193,7 @@ class Batches:
             ok = isinstance(item, (tuple, list)) and len(item) in (2, 3)
             expected = "batches (x, y) or (x, y, sample_weight)"
             require(ok, self.where, expected, type(item).__name__, error=ArgumentTypeError)
+            self._count(item)
             weights = item[2] if len(item) == 3 else None
             try:
                 batch = Arrays(self.model, *item[:2], len(item[0]), weights, self.class_weight, where=self.where)

@@ -12,6 +12,7 @@ from ..notes import note
 from . import saving
 from .restorer import Restorer
 from .sequential import Sequential
+from .underway import Underway
 
 LAYER_LIMIT = 1_000
 WEIGHT_LIMIT = 2**28  # numbers that a model without a weights file may ask for: 1 GB as float32
@@ -58,7 +59,9 @@ def model_from_json(text: str, custom_objects=None, *, seed=None, device="cpu", 
 def _load_minicnn(path: str, restorer: Restorer, compile: bool, options: dict):
     document, arrays = model_file.read(path)
     state = _training(document.get("training"), restorer.where)
-    left = dict(arrays)
+    left = {name: array for name, array in arrays.items() if "run" not in document or not name.startswith("run/")}
+    underway = document["training"].get("underway")
+    underway = None if underway is None else Underway.of(underway, left, restorer.where)
 
     def source(layer: Layer, name: str, shape: tuple, dtype: np.dtype):
         return _take(left, f"weights/{layer.name}/{name}", shape, dtype, restorer.where)
@@ -88,6 +91,7 @@ def _load_minicnn(path: str, restorer: Restorer, compile: bool, options: dict):
                 model.optimizer.set_state(params, slots, state["iterations"])
             else:
                 model.optimizer.iterations = state["iterations"]
+        model.underway = underway
     return model
 
 

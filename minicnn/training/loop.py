@@ -72,11 +72,15 @@ def first_non_finite(model, x) -> str:
     return "every layer's output is finite; the loss itself overflowed"
 
 
-def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks, epoch: int) -> None:
-    """One pass.  `logs` gathers running means; model.stop_training is looked at after every batch."""
+def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks, epoch: int, kept=None) -> None:
+    """One pass, from step `logs.step` on.  `logs` gathers running means; model.stop_training is looked at after every
+    batch.  kept: the run's checkpoints, or None.
+    """
     watched = callbacks.acts_on_batches  # by somebody who may look at metrics, or change layers, at any batch
     way = None if watched else model.way(training=True)
-    for step, (x, y, t, w) in enumerate(source.batches(model.backend, model.streams, shuffle, steps)):
+    for step, (x, y, t, w) in enumerate(
+        source.batches(model.backend, model.streams, shuffle, steps, logs.step), logs.step
+    ):
         callbacks.on_train_batch_begin(step)
         try:
             loss, last = train_step(model, x, t, w, way)
@@ -86,8 +90,11 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
                 raise NonFiniteError(f"{where}: {error}", error.loss) from None
             loss, last = error.loss, Tensor(np.full((len(y), *model.output_shape), np.nan), model.backend)
         logs.add(loss, y, last, w, wait=not watched)
+        logs.step = step + 1
         callbacks.on_train_batch_end(step, logs.result)
-        if model.stop_training:
+        if kept is not None and kept.due():
+            kept.step_end(epoch, step + 1, steps, logs)
+        if model.stop_training or (kept is not None and kept.ending):
             return
 
 
@@ -171,7 +178,7 @@ class RunningLogs:
 
     def __init__(self, model):
         self.model, self.metrics, self.weighted = model, model.metrics, model.weighted_metrics
-        self.total, self.count = 0.0, 0
+        self.total, self.count, self.step = 0.0, 0, 0
         self.pending, self.pending_bytes = collections.deque(), 0
         for metric in (*self.metrics, *self.weighted):
             metric.reset_state()
@@ -205,15 +212,21 @@ class RunningLogs:
     def get_state(self) -> dict:
         """Sums and the metrics' states, after every batch so far: plain values and arrays."""
         self._settle()
-        return {"total": self.total, "count": self.count,
+        return {"step": self.step, "total": self.total, "count": self.count,
                 "metrics": [metric.get_state() for metric in (*self.metrics, *self.weighted)]}  # fmt: skip
 
     def set_state(self, state: dict) -> None:
         """Go on from there: with `add`, and with `replace`, which counts from here on."""
-        self.total, self.count = state["total"], state["count"]
+        self.step, self.total, self.count = state["step"], state["total"], state["count"]
         for metric, held in zip((*self.metrics, *self.weighted), state["metrics"], strict=True):
             metric.set_state(held)
         self.base = self.total, self.count, [getattr(metric, "total", 0.0) for metric in self.metrics]
+
+    def go_on(self, underway) -> None:
+        """Begin where an epoch was left."""
+        self.step = underway.step
+        if underway.logs is not None:
+            self.set_state(underway.logs)
 
     def replace(self, losses: list[float], sizes: list[int], right: int) -> None:
         """As if `add` had been called for batches of these sizes; right: of all answers, for metrics of accuracy."""

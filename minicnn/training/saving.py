@@ -3,6 +3,8 @@
 import json
 import os
 
+import numpy as np
+
 from ..errors import ArgumentError, NotBuiltError, require
 from . import plain
 from .stack import LayerStack
@@ -16,7 +18,9 @@ class Savable(LayerStack):
     def save(self, path, overwrite: bool = True) -> None:
         """Write the whole model to one file: architecture, weights, optimizer, loss, metrics, training state.
 
-        path       "name.minicnn": a fit after load_model goes on with the same bytes as without the detour;
+        path       "name.minicnn": a fit after load_model goes on with the same bytes as without the detour, also
+                   where it was saved in the middle of an epoch (ModelCheckpoint's save_freq=N): the first epoch of a
+                   fit over the same rows, batches and order then does the steps that were left of it;
                    "name.keras": for Keras 3, without custom classes and functions (needs h5py)
         overwrite  False: a file that exists is an error
         Raises ArgumentError for another suffix and for what cannot be found again by name (a lambda); NotBuiltError.
@@ -31,7 +35,7 @@ class Savable(LayerStack):
         if path.endswith(model_file.KERAS):
             keras_files.save_model(path, document, self.layers, self.optimizer and _keras_optimizer(self))
         else:
-            model_file.write(path, document, _arrays(self))
+            model_file.write(path, document, arrays(self))
 
     def check_savable(self, path) -> dict:
         """The document that save(path) would write.  Raises what save would raise, and writes nothing."""
@@ -93,28 +97,35 @@ def _compiled(model) -> dict | None:
 
 
 def _training(model) -> dict:
+    """The random state, what the optimizer has done, and in mid-epoch the place there."""
     names, optimizer = weight_names(model), model.optimizer
     stepped = [] if optimizer is None else [names[id(p)] for p in optimizer.params if id(p) in names]
-    return {
+    state = {
         "seed": model.streams.seed, "step": model.streams.step, "epoch": model.streams.epoch,
         "iterations": 0 if optimizer is None else optimizer.iterations,
         "parameters": stepped, "slots": list(optimizer.slots) if stepped else [],
     }  # fmt: skip
+    return state | ({"underway": model.underway.state()[0]} if _in_mid_epoch(model) else {})
 
 
-def _arrays(model) -> dict:
+def _in_mid_epoch(model) -> bool:
+    return model.underway is not None and model.underway.step > 0 and bool(model.underway.identity)
+
+
+def arrays(model) -> dict[str, np.ndarray]:
+    """Weights, the optimizer's state, and in mid-epoch what metrics hold: name -> array."""
     names = weight_names(model)
     weights = [p for layer in model.layers for p in layer.weights]
-    arrays = {f"weights/{names[id(p)]}": p.numpy() for p in weights}
-    distinct = len(arrays) == len(weights)
+    found = {f"weights/{names[id(p)]}": p.numpy() for p in weights}
+    distinct = len(found) == len(weights)
     fix = "name the weights of your layers differently"
     require(distinct, f"save: {model.name}", "one name per weight", "two of one name", fix, error=ArgumentError)
     if model.optimizer is not None:
         for slot, values in model.optimizer.get_state().items():
             for p, array in zip(model.optimizer.params, values, strict=True):
                 if id(p) in names:  # not one of a layer that was popped
-                    arrays[f"optimizer/{slot}/{names[id(p)]}"] = array
-    return arrays
+                    found[f"optimizer/{slot}/{names[id(p)]}"] = array
+    return found | (model.underway.state()[1] if _in_mid_epoch(model) else {})
 
 
 def _keras_optimizer(model) -> dict | None:

@@ -43,5 +43,7 @@ class Sequential(OldNames, Savable, Trainer):
         self.weighted_metrics = []
         self.history = None
         self.stop_training = False
+        self.underway = self.checkpoint_failure = None
+        self.runs = set()
         for layer in layers or ():
             self.add(layer)

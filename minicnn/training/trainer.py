@@ -9,8 +9,11 @@ from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
 from ..layers.base import positive_int
 from ..notes import note
 from . import captured, loop
+from .checkpoint import checkpoints
+from .identity import of_epoch
 from .inputs import Arrays, Augmented, Batches, all_x, check_x, source
 from .stack import LayerStack
+from .underway import Now, Underway
 
 
 class Trainer(LayerStack):
@@ -21,6 +24,8 @@ class Trainer(LayerStack):
     metrics: list
     weighted_metrics: list
     stop_training: bool
+    underway: Underway | None  # an epoch in whose middle the model stands
+    checkpoint_failure: str | None  # the latest checkpoint of a fit that could not be written, and why
     graph: bool
     nan_check: str
 
@@ -46,6 +51,7 @@ class Trainer(LayerStack):
         require(ok, "compile: loss", "a loss that is one number", 'reduction "none"', error=ArgumentError)
         metrics, weighted_metrics = _metrics(metrics), _metrics(weighted_metrics)
         self.optimizer, self.loss, self.metrics, self.weighted_metrics = optimizer, loss, metrics, weighted_metrics
+        self.underway = None  # its running means were of other metrics
 
     metrics_names = property(lambda self: ["loss", *(m.name for m in (*self.metrics, *self.weighted_metrics))])
 
@@ -74,8 +80,19 @@ class Trainer(LayerStack):
 
     def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
             validation_data=None, shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0,
-            steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1):  # fmt: skip
+            steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1, *,
+            checkpoint=None):  # fmt: skip
         """Train; return the History.  Arguments as in Keras; a second fit goes on where the first stopped.
+
+        initial_epoch numbers the first epoch, for callbacks and the History; epochs - initial_epoch are trained. Their
+        rows and random numbers depend on the model's own counters, epochs_done and steps_done. A model that stands in
+        the middle of an epoch over the same rows (it was saved or interrupted there) ends that epoch first.
+
+        checkpoint: a folder or CheckpointOptions. The run is written there, at the end of every epoch and every minute;
+        killed at any moment, the same call goes on from the newest checkpoint and ends with the same bytes as a run
+        that was never disturbed. Other data, another network or other arguments are refused, except more epochs.
+        Ctrl-C and SIGTERM are answered after the step at hand, with a checkpoint. A disk that cannot be written does
+        not stop training: see checkpoint_failure. An iterable x has to give the same batches again.
 
         x is an array (with y), an ImageDataGenerator's flow, or an iterable of batches (with steps_per_epoch if it is
         endless). Everything is checked before anything changes. Raises NonFiniteError at the first batch whose loss is
@@ -99,32 +116,87 @@ class Trainer(LayerStack):
         params = {"verbose": 1 if verbose == "auto" else int(verbose), "epochs": epochs, "steps": steps}
         hooks = CallbackList(callbacks, add_history=True, add_progbar=verbose != 0, model=self, params=params)
         hooks.check_monitor(names)
-        self.optimizer.build(self.trainable_weights or self.weights)
-        self.stop_training = False
+        arguments = {"shuffle": shuffle, "steps_per_epoch": steps_per_epoch, "initial_epoch": initial_epoch,
+                     "validation_steps": validation_steps, "validation_freq": validation_freq}  # fmt: skip
+        kept = checkpoints(checkpoint, self, hooks, train, held_out, arguments, names, epochs)
+        first, underway = initial_epoch, None
+        if kept is None:
+            underway = self._goes_on(train, steps, shuffle)
+        elif kept.saved is not None:
+            first, underway = kept.saved.epoch, kept.saved.underway
+            hooks.set_params(params | {"resumed": (first, kept.saved.step), "finished": kept.finished})
         try:
+            self.optimizer.build(self.trainable_weights or self.weights)
+            self.stop_training = False
+            if kept is not None:
+                kept.restore_model()
             with self.backend.running():
                 hooks.on_train_begin()
                 epoch_logs = {}
+                if kept is not None:
+                    epoch_logs = kept.begin()
+                    first = epochs if kept.finished else first
                 device = captured.prepare(self, train, steps, hooks)
-                for epoch in range(initial_epoch, epochs):
+                for epoch in range(first, epochs):
                     hooks.on_epoch_begin(epoch)
                     logs = loop.RunningLogs(self)
+                    if underway is not None:
+                        if kept is not None:
+                            kept.restore_model()
+                            kept.restore_callbacks()
+                        logs.go_on(underway)
+                        underway = None
+                    self.underway = Now(train, steps, shuffle, logs)
                     if device is None:
-                        loop.train_epoch(self, train, steps, shuffle, logs, hooks, epoch)
+                        loop.train_epoch(self, train, steps, shuffle, logs, hooks, epoch, kept)
                     else:
-                        device.epoch(logs, hooks, shuffle, epoch)
+                        device.epoch(logs, hooks, shuffle, epoch, kept)
+                    if kept is not None and kept.ending:
+                        break
                     epoch_logs = logs.result()
                     self.streams.epoch += 1
+                    self.underway = None
                     if held_out is not None and (epoch + 1) % validation_freq == 0:
                         tested = self._test(held_out, validation_steps, hooks)
                         epoch_logs |= {f"val_{name}": value for name, value in tested.items()}
                     hooks.on_epoch_end(epoch, epoch_logs)
+                    if kept is not None:
+                        kept.epoch_end(epoch + 1, steps, epoch_logs)
                     if self.stop_training:
                         break
                 hooks.on_train_end(epoch_logs)
+                if kept is not None:
+                    kept.end()
         finally:
             hooks.close()
+            if self.underway is not None:
+                self.underway = self.underway.left()
+            if kept is not None:
+                kept.close()
         return self.history
+
+    @property
+    def epochs_done(self) -> int:
+        """Epochs over the model's life, in files too: the next one's rows come in the order of this number."""
+        return self.streams.epoch
+
+    @property
+    def steps_done(self) -> int:
+        """Training steps over the model's life, in files too (a call with training=True counts as one): the next one's
+        dropout and augmentation are those of this number.
+        """
+        return self.streams.step
+
+    def _goes_on(self, train, steps, shuffle) -> Underway | None:
+        """The epoch in whose middle the model stands, if it is one over these rows."""
+        there, self.underway = self.underway, None
+        if there is None:
+            return None
+        if there.identity != of_epoch(train, steps, shuffle):
+            note("fit: the model stands in the middle of an epoch over other rows or batches; a new one begins")
+            return None
+        note(f"fit: goes on in the middle of an epoch: {there.step} of its {steps} steps are done")
+        return there
 
     def _validation(self, data, batch_size):
         if isinstance(data, (tuple, list)) and len(data) in (2, 3):
