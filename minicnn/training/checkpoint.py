@@ -21,6 +21,7 @@ import contextlib
 import os
 import secrets
 import signal
+import sys
 import threading
 import time
 import warnings
@@ -291,7 +292,7 @@ class Checkpoints:
 
     def begin(self) -> dict:
         """Training begins, after on_train_begin. The logs of the latest epoch, of which a run that has ended speaks."""
-        self._states()  # what cannot be kept is said now
+        tree.flatten(self._states(), "fit: checkpoint")  # what cannot be kept is said now
         self.model.checkpoint_failure = self.failure
         if threading.current_thread() is threading.main_thread():
             defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}
@@ -465,10 +466,8 @@ def _names(model, document: dict) -> dict[int, str]:
 
 def made_on(model) -> dict[str, str]:
     """What the last bits may depend on."""
-    import minicnn
-
-    be = model.backend
-    found = {"minicnn": minicnn.__version__, "numpy": np.__version__, "device": be.name, "kernels": be.kernels,
+    be, package = model.backend, sys.modules[__name__.partition(".")[0]]
+    found = {"minicnn": package.__version__, "numpy": np.__version__, "device": be.name, "kernels": be.kernels,
              "precision": getattr(be, "precision", "float32"), "processor": machine.cpu()}  # fmt: skip
     if not be.rows_independent:  # whose products' bits depend on the number of threads
         found["threads"] = str(getattr(be, "thread_count", lambda: be.threads)())

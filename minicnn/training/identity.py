@@ -27,8 +27,8 @@ def of_array(array: np.ndarray | None) -> str:
     if array is None:
         return "none"
     if isinstance(array, ImageFiles):  # names and sizes alone: reading them all would take minutes
-        files = [[os.path.basename(path), os.path.getsize(path) if os.path.exists(path) else -1] for path in array.paths]
-        text = json.dumps([files, array.options], sort_keys=True)
+        sizes = [[os.path.basename(p), os.path.getsize(p) if os.path.exists(p) else -1] for p in array.paths]
+        text = json.dumps([sizes, array.options], sort_keys=True)
         return f"{array.shape} files {hashlib.sha256(text.encode()).hexdigest()[:16]}"
     array = np.asarray(array)
     return f"{array.shape} {array.dtype.name} {container.digest({'': array})[:16]}"
