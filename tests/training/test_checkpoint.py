@@ -128,7 +128,7 @@ def test_more_epochs_go_on(tmp_path):
 
 def test_what_is_shown_is_the_whole_run(tmp_path, capsys):
     with pytest.raises(Stop):
-        run(tmp_path, STEPS + 2, verbose=2)
+        run(tmp_path, STEPS + 3, verbose=2)
     first = capsys.readouterr().out.splitlines()
     run(tmp_path, verbose=2)
     out = capsys.readouterr().out.splitlines()
@@ -325,8 +325,10 @@ def test_where_none_can_be_read_it_is_not_begun_anew_silently(tmp_path):
 # the disk -------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EROFS, errno.ESTALE])
-@pytest.mark.parametrize("call", ["open", "fsync", "replace"])
+@pytest.mark.parametrize(
+    ("number", "call"),
+    [(errno.ENOSPC, "fsync"), (errno.EIO, "fsync"), (errno.EROFS, "open"), (errno.ESTALE, "replace")],
+)
 def test_training_goes_on_where_the_disk_does_not(tmp_path, undisturbed, number, call, monkeypatch):
     with pytest.raises(Stop):
         run(tmp_path, STEPS + 3)
