@@ -62,10 +62,13 @@ LARGEST = "tests/kernels/test_contract.py"  # half of the suite, which no proces
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config) -> None:
-    """The whole suite goes to as many processes as there are cores, with pytest-xdist; parts of it stay in this one."""
+    """The whole suite goes to as many processes as there are cores, with pytest-xdist; parts of it stay in this one.
+
+    So do the comparisons with Keras, whose processes serve a whole session.
+    """
     option = config.option
     whole = config.args_source is not pytest.Config.ArgsSource.ARGS
-    alone = option.usepdb or option.collectonly or option.maxfail == 1 or os.environ.get("PYTEST_XDIST_WORKER")
+    alone = option.usepdb or option.collectonly or option.maxfail == 1 or option.markexpr == "parity"
     if config.pluginmanager.hasplugin("dsession") or not config.pluginmanager.hasplugin("xdist") or not whole or alone:
         return
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
