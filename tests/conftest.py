@@ -60,20 +60,23 @@ LARGEST = "tests/kernels/test_contract.py"  # half of the suite, which no proces
 # Several processes ---------------------------------------------------------------------------------------------------
 
 
+def cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config) -> None:
     """The whole suite goes to as many processes as there are cores, with pytest-xdist; parts of it stay in this one.
 
     So do the comparisons with Keras, whose processes serve a whole session.
     """
-    option = config.option
+    option, worker = config.option, hasattr(config, "workerinput")
     whole = config.args_source is not pytest.Config.ArgsSource.ARGS
     alone = option.usepdb or option.collectonly or option.maxfail == 1 or option.markexpr == "parity"
-    if config.pluginmanager.hasplugin("dsession") or not config.pluginmanager.hasplugin("xdist") or not whole or alone:
+    if worker or alone or not whole or not config.pluginmanager.hasplugin("xdist"):
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if option.numprocesses is None and option.dist == "no" and cores > 1:
-        option.numprocesses = min(cores, PROCESSES)
+    if option.numprocesses is None and option.dist == "no" and cores() > 1:
+        option.numprocesses = min(cores(), PROCESSES)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,6 +1,11 @@
 """The policy on skipped tests: a skip that should not happen is a failure."""
 
+from pathlib import Path
+
 import pytest
+
+from tests.conftest import LARGEST, pytest_cmdline_main, pytest_xdist_make_scheduler
+from tests.sections import title_of
 
 pytest_plugins = ["pytester"]
 
@@ -73,7 +78,8 @@ def test_parity(): pass
 
 def test_fast(): pass
 """
-HOOKS = "pytest_deselected, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown"
+HOOKS = """pytest_cmdline_main, pytest_deselected, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown,
+    pytest_xdist_make_scheduler"""
 
 
 @pytest.mark.parametrize(
@@ -83,9 +89,55 @@ HOOKS = "pytest_deselected, pytest_sessionfinish, pytest_terminal_summary, pytes
 )  # fmt: skip
 def test_plain_pytest_leaves_out_what_is_slow_and_says_so(pytester, processes, chosen, passed, said):
     pytester.makeini("[pytest]\nmarkers =\n  slow\n  parity\naddopts = -m 'not slow and not parity'\n")
-    pytester.makeconftest(f"from tests.conftest import {HOOKS}  # noqa")
+    pytester.makeconftest(f"from tests.conftest import ({HOOKS})  # noqa")
     pytester.makepyfile(SLOW)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-n", str(processes), *chosen)
     result.assert_outcomes(passed=passed, deselected=0 if processes else 6 - passed)
     lines = [line for line in result.outlines if line.startswith("left out: ")]
     assert [" ".join(line.split()[2:4]) for line in lines] == said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cores", "processes"),
+    [((), 2, 2), ((), 64, 4), ((), 1, None), (("-m", "slow"), 2, 2), (("-m", "parity"), 2, None), (("-n", "0"), 2, 0),
+     (("-x",), 2, None), (("--pdb",), 2, None), (("tests/test_it.py",), 2, None),
+     (("tests/test_it.py", "-n", "3"), 2, 3)],
+)  # fmt: skip
+def test_the_whole_suite_goes_to_several_processes_and_parts_of_it_to_none(
+    pytester, monkeypatch, arguments, cores, processes
+):
+    monkeypatch.setattr("tests.conftest.cores", lambda: cores)
+    pytester.makeini("[pytest]\ntestpaths = tests\n")
+    config = pytester.parseconfig(*arguments)
+    pytest_cmdline_main(config)
+    assert config.option.numprocesses == processes
+
+
+def test_a_file_goes_to_one_process_and_the_largest_in_parts(pytester):
+    scheduler = pytest_xdist_make_scheduler(pytester.parseconfig("-n", "2", "--tx", "2*popen"), None)
+    assert scheduler._split_scope("tests/io/test_files.py::test_a[1::2]") == "tests/io/test_files.py"
+    assert scheduler._split_scope(f"{LARGEST}::test_a[numba_cpu-(1, 2)]") == f"{LARGEST}::test_a"
+    assert (Path(__file__).parents[2] / LARGEST).is_file()
+
+
+@pytest.mark.parametrize("processes", ["0", "2"])
+def test_sections_say_what_is_tested_and_how_far_it_is(pytester, monkeypatch, processes):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    pytester.makeini("[pytest]\naddopts = -q\nconsole_output_style = classic\n")
+    pytester.makeconftest("from tests.conftest import pytest_configure  # noqa")
+    folder = pytester.mkdir("tests")  # no package: `tests` is this one
+    (folder / "a").mkdir()
+    (folder / "a" / "test_a.py").write_text("def test_1(): pass\ndef test_2(): pass\n")
+    (folder / "test_b.py").write_text("def test_3(): assert 0\n")
+    result = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-n", processes)
+    result.assert_outcomes(passed=2, failed=1)
+    lines = [" ".join(line.split()) for line in result.outlines]
+    assert "FAILED tests/test_b.py::test_3" in lines
+    ends = [line for line in lines if line.startswith(("a 2 passed", "package 1 failed"))]
+    assert [line.rpartition(" %")[0].rpartition(" ")[2] for line in ends] in (["66", "100"], ["33", "100"])
+
+
+def test_every_section_says_what_it_is_about():
+    tests = Path(__file__).parents[1]
+    sections = {path.parent.name for path in tests.glob("*/test_*.py")}
+    assert {name for name in sections if not title_of(name)} == set(), "write it in the folder's __init__.py"

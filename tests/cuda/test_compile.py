@@ -83,7 +83,8 @@ def test_all_files_are_listed():
     assert {path.stem for path in FOLDER.glob("*.cu")} == set(STEMS) == set(VARIANTS)
 
 
-@pytest.mark.skipif(NVCC is None, reason="no nvcc")
+@pytest.mark.slow
+@pytest.mark.skipif(NVCC is None, reason="no nvcc: it comes with a CUDA toolkit")
 @pytest.mark.parametrize("stem", STEMS)
 def test_nvcc_compiles_the_files_as_they_stand(stem, tmp_path):
     """With their #include lines, which NVRTC is not given, and its own warnings."""

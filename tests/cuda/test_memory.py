@@ -36,13 +36,14 @@ class SmallGPU(EmulatedGPU):
         return 20_000
 
 
-def test_it_is_tried_once_more(rng):
+@pytest.mark.parametrize("places", [3, pytest.param(12, marks=pytest.mark.slow)])
+def test_it_is_tried_once_more(rng, places):
     """Wherever it happens in two epochs."""
     x, y = images(rng)
     expected, history = trained(EmulatedGPU(), x, y, epochs=2)
     counted = SmallGPU()
     trained(counted, x, y, epochs=2)
-    for turn in np.linspace(1, counted.turn - 5, 12).astype(int):
+    for turn in np.linspace(1, counted.turn - 5, places).astype(int):
         gpu = SmallGPU({int(turn)})
         model, said = trained(gpu, x, y, epochs=2)
         assert gpu.freed == 1

@@ -1,0 +1,1 @@
+"""minicnn.keras: Keras's module paths and functions, as names for what is here."""
