@@ -97,7 +97,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_configure(config) -> None:
-    if config.get_verbosity() <= 0 and not config.option.collectonly and "PYTEST_XDIST_WORKER" not in os.environ:
+    if config.get_verbosity() <= 0 and not config.option.collectonly and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Sections(config), "sections")
 
 
@@ -122,6 +122,12 @@ def pytest_testnodedown(node, error) -> None:
 
 
 def pytest_terminal_summary(terminalreporter, config) -> None:
+    reasons: dict[str, set] = {}
+    for report in terminalreporter.stats.get("skipped", ()):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        reasons.setdefault(reason.removeprefix("Skipped: "), set()).add(report.nodeid)
+    for reason, nodeids in reasons.items():
+        terminalreporter.line(f"skipped: {len(nodeids)} of {nodeids.pop().partition('::')[0]}: {reason}")
     for marker, count in config.stash.get(COUNTS, {}).items():
         if count and f"not {marker}" in config.option.markexpr:
             terminalreporter.line(f"left out: {count:,} {LEFT_OUT[marker]}")

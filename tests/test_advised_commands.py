@@ -74,6 +74,8 @@ def wrong(command: Command) -> str | None:
     if start == "pip install":
         return wrong_install(words)
     program, words = words[0].rstrip("."), words[1:]
+    if program == "COMMAND":
+        return None  # any of them
     if start in ("python -m minicnn", "minicnn"):
         if program not in COMMANDS:
             return f"no command {program}"

@@ -22,8 +22,15 @@ Why not Numba's prange: what is in it is compiled, and optimised, as a function,
 calls that: a first epoch of network A took 52 s to compile, with this loop instead 30.
 
 A result must not depend on who computed it: sums are kept per task and added up in the order of the tasks.
+
+A forked process inherits memory, but no threads. GNU OpenMP, and so Numba, ends a child that asks for them. So a child
+of a process whose threads had started computes on the one thread it has: the same bytes, and a pool of processes keeps
+the cores busy by itself. Numba's own layer `workqueue` runs one loop at a time: Python's threads take turns there.
 """
 
+import contextlib
+import os
+import threading
 from functools import wraps
 
 import numba
@@ -42,7 +49,8 @@ LINE = 8  # integers of a cache line: each counter has one to itself
 # The number of threads must be that of get_num_threads(): Numba keeps it for all loops to come.
 NUMBA_FOR = ir.FunctionType(ir.VoidType(), [BYTES] * 5 + [I64] * 3)
 UFUNC = ir.FunctionType(ir.VoidType(), [BYTES.as_pointer(), I64.as_pointer(), I64.as_pointer(), BYTES])
-_started = False
+_turns: contextlib.AbstractContextManager | None = None  # what a call waits for; None: Numba has not started
+_alone = False  # forked from a process whose threads had started
 
 
 def parallel(function):
@@ -51,14 +59,41 @@ def parallel(function):
 
     @wraps(function)
     def kernel(*arguments):
-        global _started
-        if not _started:
-            numba.get_num_threads()  # starts Numba's threads; before that compiled code cannot find them
-            _started = True
-        return compiled(*arguments)
+        if _turns is None:
+            _start()
+        if _alone:
+            numba.set_num_threads(1)  # Numba keeps this number for each of Python's threads
+            return compiled(*arguments)
+        with _turns:
+            return compiled(*arguments)
 
     kernel.compiled = compiled
     return kernel
+
+
+def alone() -> bool:
+    """Whether this process was forked from one that had started its threads, and so computes on one."""
+    return _alone
+
+
+def _start() -> None:
+    """Start Numba's threads, before which compiled code cannot find them, and learn what they can stand."""
+    global _turns
+    numba.get_num_threads()
+    _turns = threading.Lock() if numba.threading_layer() == "workqueue" else contextlib.nullcontext()
+
+
+def _forked() -> None:
+    """In the child, right after a fork."""
+    global _turns, _alone
+    _turns = None  # a thread of the parent's may have held it
+    with contextlib.suppress(ValueError):  # they had not started
+        numba.threading_layer()
+        _alone = True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _thread_function(context, module, job, task):

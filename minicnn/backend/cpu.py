@@ -72,7 +72,9 @@ class CPU(Backend):
         if self.kernels == "numba_cpu":
             import numba
 
-            available = numba.config.NUMBA_NUM_THREADS
+            from minicnn.kernels.numba_cpu.tasks import alone
+
+            available = 1 if alone() else numba.config.NUMBA_NUM_THREADS
         else:
             available = os.cpu_count() or 1
         return min(self.threads or available, available)

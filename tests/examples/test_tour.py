@@ -13,6 +13,7 @@ def tour(examples):
     return examples("tour")
 
 
+@pytest.mark.slow
 def test_all_stops(tour, tmp_path, capsys):
     tour.main(["--out", "out"])
     out = capsys.readouterr().out

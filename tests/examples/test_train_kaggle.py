@@ -95,6 +95,7 @@ def test_the_split_is_the_published_one_for_every_seed(kaggle):
         assert np.array_equal(part, whole)
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_and_another_seed_others(kaggle, tmp_path, monkeypatch):
     monkeypatch.setattr(minicnn.reports, "save", lambda *_: None)  # pictures take longer than training here
     for out, seed in (("a", "1"), ("b", "1"), ("c", "2")):
@@ -201,6 +202,7 @@ def test_a_signal_keeps_what_was_learnt(kaggle, tmp_path, number, code):
     submission.check(tmp_path / "out" / "submission.csv", 12)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 def test_a_second_ctrl_c_aborts_at_once(kaggle, tmp_path):
     process = start("--data", kaggle, "--epochs", 1000, "--kernels", "numpy_ref", "--out", "out")

@@ -49,7 +49,11 @@ def seen(monkeypatch):
     return calls
 
 
-@pytest.mark.parametrize("name", recipes.BY_NAME)
+FAST = ("kaggle_rmsprop", "valid_conv")  # every field of a recipe is set in one of the two; the others take seconds
+
+
+@pytest.mark.parametrize("name", [name if name in FAST else pytest.param(name, marks=pytest.mark.slow)
+                                  for name in recipes.BY_NAME])  # fmt: skip
 def test_a_recipe_is_done_as_it_says(seen, name, tmp_path, capsys):
     recipe = recipes.BY_NAME[name]
     assert command.main([name, "--embedded", "--kernels", "numpy_ref", "--quiet"]) == 0
@@ -111,6 +115,7 @@ def test_the_command_with_two_seeds(tmp_path):
     assert summaries[0]["history"]["loss"] != summaries[1]["history"]["loss"]
 
 
+@pytest.mark.slow
 def test_the_test_accuracy_is_that_of_the_written_weights(tmp_path):
     arguments = ["lenet_16_36", "--embedded", "--limit", "300", "--batch-size", "50", "--out", "out", *TINY]
     assert command.main(arguments) == 0
