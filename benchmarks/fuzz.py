@@ -14,6 +14,7 @@ value by value and packed again with lengths, offsets and digests that fit; csv 
 
 import argparse
 import contextlib
+import functools
 import gzip
 import hashlib
 import io
@@ -250,14 +251,22 @@ def scramble(data: bytes, rng: random.Random, start: int = 0) -> bytes:
     return bytes(out)
 
 
+@functools.cache
+def sound_h5() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "net.weights.h5")
+        small_network().save_weights(path)
+        return path.read_bytes()
+
+
 def mutate_h5(data: bytes, rng: random.Random) -> bytes:
-    """Structure that h5py writes: other types, shapes, links and filters under the names that are looked for."""
+    """Numbers overwritten; or what h5py writes: other types, shapes, links and filters under the names looked for."""
     if rng.random() < 0.5:
         return scramble(data, rng)
     import h5py
     import numpy as np
 
-    buffer = io.BytesIO(data)
+    buffer = io.BytesIO(sound_h5())  # writing into a damaged file crashes the library
     with h5py.File(buffer, "r+") as file:
         names: list[str] = []
         file.visit(names.append)
@@ -287,7 +296,7 @@ def mutate_h5(data: bytes, rng: random.Random) -> bytes:
             file.create_group(name).create_group("x/y/z")
         elif act == 6:
             file.create_dataset(name, (64,), "f4", external=[("/dev/zero", 0, 256)])
-    return buffer.getvalue()
+    return scramble(buffer.getvalue(), rng) if rng.random() < 0.3 else buffer.getvalue()
 
 
 def mutate_csv(data: bytes, rng: random.Random) -> bytes:

@@ -131,7 +131,7 @@ def function(where: str, value: Any, *, of: str = "", optional: bool = False) ->
 
 
 def path(where: str, value: Any) -> str:
-    """A file name as a string: not empty, no bytes, no NUL."""
+    """A file name as a string, not empty, no bytes, no NUL; "~" or "~user" at its start becomes the home folder."""
     try:
         found = os.fspath(value)
     except TypeError:
@@ -140,4 +140,11 @@ def path(where: str, value: Any) -> str:
         _refuse(where, "a path: a string or a pathlib.Path", value, False, False)
     if not found or "\0" in found:
         _refuse(where, "a path without a NUL character" if found else "a path that is not empty", value, True, False)
-    return found
+    expanded = os.path.expanduser(found)
+    if expanded.startswith("~"):
+        _refuse(where, "a path whose ~ names a home folder", value, True, False, f'for a file of that name "./{found}"')
+    try:
+        os.fsencode(expanded)
+    except UnicodeEncodeError:
+        _refuse(where, "a path of characters that file names can have", value, True, False)
+    return expanded

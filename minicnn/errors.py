@@ -33,6 +33,17 @@ class MissingDataError(MinicnnError, FileNotFoundError):
     """A data file that is not there."""
 
 
+class FileError(DataError, OSError):
+    """What the system refused to do with a file; `errno`, `strerror` and `filename` are the system's and the file's."""
+
+    __str__ = MinicnnError.__str__  # the sentence alone
+
+    def __init__(self, message: str = "", cause: OSError | None = None, filename: str | None = None):
+        super().__init__(message)
+        if cause is not None:
+            self.errno, self.strerror, self.filename = cause.errno, cause.strerror, filename
+
+
 class DeviceError(MinicnnError, RuntimeError):
     """A device that is missing or does not answer; the message says what to do. `found`: what is wrong, in brief."""
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from .. import arguments
+from ..io.files import complaints, open_log
 from ..notes import note
 from .base import Callback
 
@@ -32,16 +34,14 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: str | os.PathLike, separator: str = ",", append: bool = False):
         super().__init__()
-        self.filename, self.sep, self.append = os.fspath(filename), separator, append
+        self.filename, self.sep, self.append = arguments.path("CSVLogger", filename), separator, append
         self.keys: list[str] | None = None
         self._file, self._start, self._rows = None, 0, ""
 
     def on_train_begin(self, logs=None):
         self.close()
-        os.makedirs(os.path.dirname(self.filename) or ".", exist_ok=True)
         goes_on = self.append or (self.params or {}).get("resumed") is not None
-        # Unbuffered: a row is there as a whole, or not at all.
-        self._file = open(self.filename, "ab" if goes_on else "wb", buffering=0)  # noqa: SIM115
+        self._file = open_log(self.filename, goes_on)
         self.keys, self._start, self._rows = None, self._file.seek(0, os.SEEK_END), ""
         if self.append and self._start and not self._ends_a_line():
             self._start += self._file.write(b"\r\n")  # a row that a killed run left unfinished stays by itself
@@ -87,9 +87,10 @@ class CSVLogger(Callback):
 
     def _write(self, text: str) -> None:
         data = memoryview(text.encode())
-        while data:
-            data = data[self._file.write(data) :]
-        os.fsync(self._file.fileno())
+        with complaints(self.filename, wanted=len(data)):
+            while data:
+                data = data[self._file.write(data) :]
+            os.fsync(self._file.fileno())
         self._rows += text
 
     def on_train_end(self, logs=None):

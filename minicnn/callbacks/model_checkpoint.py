@@ -6,7 +6,9 @@ import re
 import string
 import warnings
 
+from .. import arguments
 from ..errors import ArgumentError, MissingPackageError, nearest, require
+from ..io.files import make_parent
 from .base import read_logs
 from .console import say
 from .monitor import Monitor
@@ -63,7 +65,8 @@ class ModelCheckpoint(Monitor):
     ):
         super().__init__(monitor, mode, min_delta)
         self.best = initial_value_threshold
-        self.filepath, self.verbose, self.save_freq = os.fspath(filepath), verbose, save_freq
+        self.filepath = arguments.path("ModelCheckpoint: filepath", filepath)
+        self.verbose, self.save_freq = verbose, save_freq
         self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
         self._epoch = self._batches = 0
         counted = isinstance(save_freq, int) and not isinstance(save_freq, bool) and save_freq > 0
@@ -133,7 +136,7 @@ class ModelCheckpoint(Monitor):
         path = self.filepath.format_map(_Fields({"epoch": epoch + 1} | batch | logs))
         if not self._is_due(epoch, path, logs):
             return
-        os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+        make_parent(path)
         (self.model.save_weights if self.save_weights_only else self.model.save)(path)
         self._tell(epoch, f"finished saving model to {path}")
 

@@ -4,16 +4,19 @@ An entry is a plain .npy file followed by 32 bytes, the sha256 of the array's by
 Nothing here raises for want of a cache: without write access everything works, only not as fast.
 """
 
-import contextlib
 import hashlib
+import io
+import math
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
+
+from .. import arguments
+from ..errors import ArgumentError, DataError
+from ..io.files import atomic_write, opened
 
 DIGEST_SIZE = 32  # bytes
 
@@ -21,7 +24,7 @@ DIGEST_SIZE = 32  # bytes
 def folder() -> Path | None:
     """$MINICNN_CACHE, else "minicnn" in the platform's cache folder; None without a home. It need not exist."""
     if os.environ.get("MINICNN_CACHE"):
-        return Path(os.environ["MINICNN_CACHE"])
+        return Path(arguments.path("MINICNN_CACHE", os.environ["MINICNN_CACHE"]))
     try:
         if sys.platform == "win32":
             base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
@@ -41,38 +44,40 @@ def load(name: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray | None:
     """
     if (root := folder()) is None:
         return None
+    kind = np.dtype(dtype)
     try:
-        with open(root / name, "rb") as file:
-            if np.lib.format.read_magic(file) != (1, 0):
-                return None
-            declared, fortran, kind = np.lib.format.read_array_header_1_0(file)
-            length = declared[0] if declared else -1
-            if fortran or kind != np.dtype(dtype) or declared != (length, *shape):
-                return None
-            rest = os.fstat(file.fileno()).st_size - file.tell()
-            if rest != int(np.prod(declared, dtype=object)) * kind.itemsize + DIGEST_SIZE:
+        with opened(root / name, name) as file:
+            size, start = os.fstat(file.fileno()).st_size, file.read(10)
+            left = size - len(start) - int.from_bytes(start[8:], "little") - DIGEST_SIZE
+            declared = (left // (math.prod(shape) * kind.itemsize), *shape)
+            head = _head(declared, kind)  # compared, not parsed: the parser is made for more than our own files
+            if left < 0 or start + file.read(len(head) - len(start)) != head:
                 return None
             array = np.empty(declared, kind)
-            whole = file.readinto(memoryview(array).cast("B")) == array.nbytes
+            whole = file.readinto(memoryview(array.reshape(-1)).cast("B")) == array.nbytes if array.size else True
             return array if whole and file.read() == hashlib.sha256(array).digest() else None
-    except (OSError, ValueError, TypeError):  # not there, not readable, not a .npy header
+    except (OSError, DataError):  # not there, not readable
         return None
+
+
+def _head(shape: tuple[int, ...], kind: np.dtype) -> bytes:
+    """What a .npy file of such an array begins with."""
+    head = io.BytesIO()
+    what = {"descr": np.lib.format.dtype_to_descr(kind), "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(head, what)
+    return head.getvalue()
 
 
 def store(name: str, array: np.ndarray) -> bool:
     """Keep `array` as `name`; False if the folder cannot be written, which is no error."""
     array = np.ascontiguousarray(array)
-
-    def write(file: BinaryIO) -> None:
-        np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
-        file.write(hashlib.sha256(array).digest())
-
     if (root := folder()) is None:
         return False
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        write_atomically(root / name, write)
-    except OSError:
+        with atomic_write(root / name) as file:
+            np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
+            file.write(hashlib.sha256(array).digest())
+    except (OSError, ArgumentError):  # a full disk, no permission, a folder of that name
         return False
     return True
 
@@ -85,24 +90,3 @@ def writable(directory: Path) -> bool:
             return True
     except OSError:
         return False
-
-
-def write_atomically(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """`write(file)` to a temporary file in the same folder, flush, fsync, rename: `path` is old or new, never half."""
-    with _temporary(path) as (file, temporary):
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-        file.close()  # Windows renames closed files only
-        os.replace(temporary, path)
-
-
-@contextlib.contextmanager
-def _temporary(path: Path) -> Iterator[tuple[BinaryIO, str]]:
-    descriptor, temporary = tempfile.mkstemp(prefix=path.name + ".", suffix=".tmp", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file, temporary
-    finally:
-        with contextlib.suppress(OSError):  # after the rename there is nothing left to remove
-            os.unlink(temporary)

@@ -1,30 +1,25 @@
 """The lines of a csv file, plain or gzip: counted, bounded, and with every way in which a file can be broken named."""
 
+import contextlib
 import gzip
+import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from ..errors import DataError, MissingDataError
+from ..errors import DataError
+from ..io.files import opened, unpacked
 
 URL = "https://www.kaggle.com/c/digit-recognizer/data"
 AGAIN = f"download it again from {URL}"
 LONGEST_LINE = 1 << 16  # bytes; 785 numbers of three digits take 3,140
 
 
-def open_csv(path: Path) -> BinaryIO:
-    """`path`, open for reading bytes.  Raises MissingDataError; DataError for a folder or a file without permission."""
-    try:
-        if path.is_dir():
-            raise DataError(f"{path}: expected a csv file, received a folder; give the file's own name")
-        if path.exists() and not path.is_file():  # a pipe could not be read twice
-            raise DataError(f"{path}: expected a csv file, received a pipe or device; save its content to a file")
-        return open(path, "rb")
-    except (FileNotFoundError, NotADirectoryError):
-        raise MissingDataError(f"{path}: expected a csv file, received no such file; download it from {URL}") from None
-    except OSError as cause:
-        raise _unreadable(path, cause) from None
+def open_csv(path: Path) -> contextlib.AbstractContextManager[BinaryIO]:
+    """`path`, open for reading bytes.  Raises MissingDataError; DataError for a folder or a device; FileError."""
+    missing = f"no such file; download it from {URL}"
+    return opened(path, str(path), "a csv file", missing, "a folder; give the file's own name")
 
 
 def lines(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
@@ -40,10 +35,15 @@ def lines(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     if path.suffix == ".gz" and not packed:
         raise DataError(f"{path}: expected a gzip file, received {_instead_of_gzip(start)}")
     stream = gzip.GzipFile(fileobj=file) if packed else file
-    number = 0
+    number, read, most = 0, 0, unpacked(os.fstat(file.fileno()).st_size)
     try:
         while line := stream.readline(LONGEST_LINE):
-            number += 1
+            number, read = number + 1, read + len(line)
+            if read > most:
+                raise DataError(
+                    f"{path}: expected a gzip file of data, received one that unpacks to more than {most:,} bytes, "
+                    f"after line {number}; unpack it yourself if that is right"
+                )
             _check_line(path, number, line)
             if line := (line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line).strip():
                 yield number, line
@@ -55,8 +55,6 @@ def lines(path: Path, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
         raise DataError(
             f"{path}: expected an intact gzip file, received one that is damaged after line {number}; {AGAIN}"
         ) from None
-    except OSError as cause:
-        raise _unreadable(path, cause) from None
 
 
 def _check_line(path: Path, number: int, line: bytes) -> None:
@@ -77,8 +75,3 @@ def _instead_of_gzip(start: bytes) -> str:
     if start.lstrip()[:1] == b"<":
         return f"a web page; log in to Kaggle, then {AGAIN}"
     return f"one that begins with {start!r}; remove .gz from its name if it is plain text, or {AGAIN}"
-
-
-def _unreadable(path: Path, cause: OSError) -> DataError:
-    reason = cause.strerror or type(cause).__name__
-    return DataError(f'{path}: expected a file that can be read, received "{reason}"; check its permissions')

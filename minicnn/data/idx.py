@@ -13,11 +13,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from ..errors import DataError, MissingDataError
+from .. import arguments
+from ..errors import DataError
+from ..io.files import opened, unpacked
 
 UINT8 = 0x08
 MOST_BYTES = 1 << 30
-DEFLATE_RATIO = 1032  # the most that one byte of gzip can unpack to
 CHUNK = 1 << 20
 
 
@@ -26,29 +27,24 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
 
     Raises MissingDataError, or DataError if magic number, declared sizes and actual size do not agree.
     """
-    return read_with_digest(Path(path))[0]
+    return read_with_digest(Path(arguments.path("read_idx", path)))[0]
 
 
 def read_with_digest(path: Path) -> tuple[np.ndarray, str]:
     """The array and the sha256 (hex) of the whole uncompressed content."""
-    if path.is_dir():
-        raise DataError(f"{path}: expected an IDX file, received a folder; give the file's own name")
-    try:
-        with open(path, "rb") as file:
-            packed = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            room = os.fstat(file.fileno()).st_size * (DEFLATE_RATIO if packed else 1)
+    missing, folder = "no such file; check the path", "a folder; give the file's own name"
+    with opened(path, str(path), "an IDX file", missing, folder) as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        size = os.fstat(file.fileno()).st_size
+        room = unpacked(size) if packed else size
+        try:
             return _read(path, gzip.GzipFile(fileobj=file) if packed else file, min(room, MOST_BYTES))
-    except FileNotFoundError:
-        raise MissingDataError(f"{path}: expected an IDX file, received no such file; check the path") from None
-    except EOFError:
-        raise DataError(f"{path}: expected a complete gzip file, received one that ends early; get it again") from None
-    except (gzip.BadGzipFile, zlib.error):
-        raise DataError(f"{path}: expected an intact gzip file, received a damaged one; get it again") from None
-    except OSError as cause:
-        raise DataError(
-            f'{path}: expected a file that can be read, received "{cause.strerror}"; check its permissions'
-        ) from None
+        except EOFError:
+            what = "a complete gzip file, received one that ends early"
+        except (gzip.BadGzipFile, zlib.error):
+            what = "an intact gzip file, received a damaged one"
+    raise DataError(f"{path}: expected {what}; get it again")
 
 
 def _read(path: Path, stream: BinaryIO, room: int) -> tuple[np.ndarray, str]:
@@ -62,7 +58,8 @@ def _read(path: Path, stream: BinaryIO, room: int) -> tuple[np.ndarray, str]:
     sizes = stream.read(4 * magic[3])
     shape = tuple(int(size) for size in np.frombuffer(sizes[: len(sizes) // 4 * 4], ">u4"))
     count = math.prod(shape)
-    if len(shape) == magic[3] and count <= room:  # before memory is taken
+    span = math.prod(max(size, 1) for size in shape)  # which NumPy bounds also for an array without values
+    if len(shape) == magic[3] and count <= room and span <= MOST_BYTES:  # before memory is taken
         values = np.empty(count, np.uint8)
         got = _fill(stream, memoryview(values))
         if got == count and not stream.read(1):
@@ -71,7 +68,8 @@ def _read(path: Path, stream: BinaryIO, room: int) -> tuple[np.ndarray, str]:
             return values.reshape(shape), digest.hexdigest()
         received = f"{got}" if got < count else "more"
     else:
-        received = f"a file that holds {room} at most"
+        empty = count == 0 and span > MOST_BYTES
+        received = f"sizes beyond {MOST_BYTES}" if empty else f"a file that holds {room} at most"
     raise DataError(
         f"{path}: expected {count} bytes of values as its header {shape} declares, received {received}; get it again"
     )

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import arguments
 from ..errors import MissingDataError
+from ..io.files import instead_of_folder
 from . import cache
 from .csv_digits import SIDE, parse
 from .csv_lines import URL, lines, open_csv
@@ -31,11 +33,12 @@ def load_data(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
 
 def find(folder: str | os.PathLike) -> tuple[Path, Path]:
     """The paths of train.csv and test.csv in `folder`; a plain file is preferred to .gz.  Raises MissingDataError."""
-    folder, found = Path(folder), []
+    folder, found = Path(arguments.path("kaggle_digits", folder)), []
     for name in ("train.csv", "test.csv"):
-        path = next((p for p in (folder / name, folder / (name + ".gz")) if os.path.exists(p)), None)
+        paths = (folder / file for file in (name, name + ".gz"))
+        path = next(filter(os.path.exists, paths), None)
         if path is None:
-            received = "a folder without it" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
+            received = instead_of_folder(folder)
             raise MissingDataError(
                 f"{folder}: expected a folder with {name} or {name}.gz, received {received}; download it from {URL}"
             )
@@ -56,7 +59,7 @@ def read_csv(path: str | os.PathLike, labelled: bool) -> tuple[np.ndarray, np.nd
 
     Columns may come in any order.  Raises DataError with the row (from 1, and the file's line) or the column.
     """
-    path = Path(path)
+    path = Path(arguments.path("read_csv", path))
     with open_csv(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         names = [f"kaggle{FORMAT}-{digest}-{'train' if labelled else 'test'}-{part}.npy" for part in ("x", "y")]

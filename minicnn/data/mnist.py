@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from .. import arguments
 from ..errors import DataError, MissingDataError
+from ..io.files import instead_of_folder
 from . import cache
 from .download import Limits, fetch
 from .idx import read_idx, read_with_digest
@@ -39,7 +41,7 @@ def load_data(path: str | os.PathLike | None = None, *, mirrors: Sequence[str] =
     """
     if path is not None:
         return load_idx(path, digests=FILES)
-    root = os.environ.get("MINICNN_DATA")
+    root = os.environ.get("MINICNN_DATA") and arguments.path("MINICNN_DATA", os.environ["MINICNN_DATA"])
     for folder in (Path(root, "mnist"), Path(root)) if root else ():
         if all(_file(folder, name) for name in FILES):
             return load_idx(folder, digests=FILES)
@@ -55,11 +57,11 @@ def load_idx(folder: str | os.PathLike, *, digests: dict[str, str] | None = None
 
     digests  file name -> sha256 of the uncompressed bytes, checked if given (without, any data set in MNIST's format)
     """
-    folder, arrays = Path(folder), []
+    folder, arrays = Path(arguments.path("load_idx", folder)), []
     for name in FILES:
         path = _file(folder, name)
         if path is None:
-            received = "a folder without it" if folder.is_dir() else "a file" if folder.exists() else "no such folder"
+            received = instead_of_folder(folder)
             raise MissingDataError(
                 f"{folder}: expected a folder with {name} or {name}.gz, received {received}; put MNIST's four files "
                 "there, or give no path to have them downloaded"

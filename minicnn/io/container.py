@@ -16,8 +16,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ..errors import DataError, MissingDataError, require
+from ..errors import DataError, require
 from . import strict_json
+from .files import opened
 
 HEADER_LIMIT = 16_000_000  # bytes
 
@@ -35,34 +36,29 @@ def unpack(path: str | os.PathLike, where: str) -> tuple[dict, dict[str, np.ndar
 
     Raises MissingDataError without the file, DataError for one that is damaged or of another kind.
     """
-    try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            declared = int.from_bytes(file.read(8), "little")
-            require(  # before reading: a wrong length must not cost memory
-                2 <= declared <= min(size - 8, HEADER_LIMIT), where, "a safetensors file",
-                f"{size} bytes that declare a header of {declared}",
-                "it is damaged, incomplete or of another kind: copy it again", error=DataError,
-            )  # fmt: skip
-            header = file.read(declared)
-            file.seek(0)
-            data = file.read()
-    except FileNotFoundError:
-        raise MissingDataError(f"{where}: expected a file, received none") from None
-    except IsADirectoryError:
-        raise DataError(f"{where}: expected a file, received a folder") from None
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    try:
-        note = strict_json.parse(strict_json.parse(header).get("__metadata__", {}).get("minicnn", "{}"))
-        note.get("format")  # a note is an object
-        arrays = load(data)
-    except (SafetensorError, ValueError, AttributeError, TypeError, KeyError) as cause:
-        reason = " ".join(str(cause).split())[:120]
-        raise DataError(
-            f"{where}: expected a complete safetensors file, received one that cannot be read ({reason}); copy it again"
-        ) from None
+    with opened(path, where) as file:
+        size = os.fstat(file.fileno()).st_size
+        declared = int.from_bytes(file.read(8), "little")
+        require(  # before reading: a wrong length must not cost memory
+            2 <= declared <= min(size - 8, HEADER_LIMIT), where, "a safetensors file",
+            f"{size} bytes that declare a header of {declared}",
+            "it is damaged, incomplete or of another kind: copy it again", error=DataError,
+        )  # fmt: skip
+        try:
+            header = strict_json.parse(file.read(declared))
+            note = strict_json.parse(header.get("__metadata__", {}).get("minicnn", "{}"))
+            note.get("format")  # a note is an object
+            file.seek(0)
+            arrays = load(file.read())
+        except (SafetensorError, ValueError, AttributeError, TypeError, KeyError) as cause:
+            reason = " ".join(str(cause).split())[:120]
+            raise DataError(
+                f"{where}: expected a complete safetensors file, received one that cannot be read ({reason}); "
+                "copy it again"
+            ) from None
     return note, arrays
 
 

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..errors import DataError, MinicnnError, MissingDataError, MissingPackageError, WeightsError, require
+from ..errors import DataError, MinicnnError, MissingPackageError, WeightsError, require
 from .container import listed
 
 # Optimizer -> its slots in Keras's order: those of a group take turns, parameter by parameter.
@@ -43,18 +43,6 @@ def order(optimizer: str, slots: Iterable[str], count: int) -> list[tuple[str, i
     """(slot, number of the parameter) in the order of Keras's variables."""
     present = [[slot for slot in turn if slot in slots] for turn in SLOTS[optimizer]]
     return [(slot, i) for turn in present for i in range(count) for slot in turn]
-
-
-@contextlib.contextmanager
-def opened(path: str, where: str) -> Iterator[IO[bytes]]:
-    try:
-        file = open(path, "rb")  # noqa: SIM115 (closed below)
-    except FileNotFoundError:
-        raise MissingDataError(f"{where}: expected a file, received none") from None
-    except IsADirectoryError:
-        raise DataError(f"{where}: expected a file, received a folder") from None
-    with file:
-        yield file
 
 
 @contextlib.contextmanager

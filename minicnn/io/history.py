@@ -1,15 +1,18 @@
 """history.csv: what fit reported, one row per epoch. Columns and numbers as Keras's CSVLogger writes them."""
 
 import csv
+import io
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import DataError, MissingDataError, require
-from .files import atomic_write
+from ..errors import DataError, require
+from .files import atomic_write, opened
+from .submission import shown
 
 COLUMNS = ("epoch", "accuracy", "learning_rate", "loss", "val_accuracy", "val_loss")
 MISSING = "NA"
+LARGEST = 8_000_000  # bytes: 80,000 epochs
 
 
 def write(path: str | os.PathLike, history: Any) -> None:
@@ -21,7 +24,7 @@ def write(path: str | os.PathLike, history: Any) -> None:
     epochs = max((len(column) for column in values.values()), default=0)
     for name, column in values.items():
         require(
-            len(column) == epochs, f"history {os.fspath(path)}", f"{epochs} values of {name}", len(column),
+            len(column) == epochs, f"history {path}", f"{epochs} values of {name}", len(column),
             error=DataError,
         )  # fmt: skip
     numbers = getattr(history, "epoch", None) or range(epochs)
@@ -38,21 +41,29 @@ def read(path: str | os.PathLike) -> dict[str, list[float]]:
 
     Raises MissingDataError without the file, DataError (with the line) when it is no such table.
     """
-    where = f"history {os.fspath(path)}"
-    try:
-        with open(path, encoding="utf-8", errors="replace", newline="") as file:
-            header, *rows = list(csv.reader(file)) or [[]]
-    except FileNotFoundError:
-        raise MissingDataError(f"{where}: expected a file, received none") from None
-    require(tuple(header) == COLUMNS, where, "the header " + ",".join(COLUMNS), ",".join(header)[:80], error=DataError)
+    where = f"history {path}"
     table: dict[str, list[float]] = {name: [] for name in COLUMNS}
-    for line, row in enumerate(rows, 2):
-        require(len(row) == len(COLUMNS), f"{where}, line {line}", f"{len(COLUMNS)} cells", len(row), error=DataError)
-        for name, cell in zip(COLUMNS, row, strict=True):
-            if cell == MISSING:
-                continue
-            try:
-                table[name].append(int(cell) if name == "epoch" else float(cell))
-            except ValueError:
-                require(False, f"{where}, line {line}", f"a number as {name}", repr(cell), error=DataError)
+    with opened(path, where) as file:
+        size = os.fstat(file.fileno()).st_size
+        require(size <= LARGEST, where, f"at most {LARGEST:,} bytes", f"{size:,}", error=DataError)
+        rows = csv.reader(io.TextIOWrapper(file, "utf-8", "replace", newline=""))
+        try:
+            header = next(rows, [])
+            expected = "the header " + ",".join(COLUMNS)
+            require(tuple(header) == COLUMNS, where, expected, ",".join(header)[:80], error=DataError)
+            for line, row in enumerate(rows, 2):
+                _add(table, row, f"{where}, line {line}")
+        except csv.Error as cause:
+            raise DataError(f"{where}, line {rows.line_num}: expected csv, received something else ({cause})") from None
     return {name: column for name, column in table.items() if column or name == "epoch"}
+
+
+def _add(table: dict[str, list[float]], row: list[str], where: str) -> None:
+    require(len(row) == len(COLUMNS), where, f"{len(COLUMNS)} cells", len(row), error=DataError)
+    for name, cell in zip(COLUMNS, row, strict=True):
+        if cell == MISSING:
+            continue
+        try:
+            table[name].append(int(cell) if name == "epoch" else float(cell))
+        except ValueError:
+            require(False, where, f"a number as {name}", shown(cell), error=DataError)

@@ -24,7 +24,7 @@ import numpy as np
 from ..errors import DataError, WeightsError, require
 from . import hdf5, keras_config, strict_json
 from .container import listed
-from .files import atomic_write
+from .files import atomic_write, opened
 
 JSON_LIMIT = 10_000_000  # bytes
 WEIGHTS, CONFIG, METADATA = "model.weights.h5", "config.json", "metadata.json"
@@ -63,9 +63,12 @@ def save_model(path: str, document: dict, layers: list[Any], state: dict | None)
         CONFIG: json.dumps(config, allow_nan=False),
         WEIGHTS: _weights_bytes(layers, state, config["compile_config"] and config["compile_config"]["optimizer"]),
     }
-    with atomic_write(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
         for name, data in members.items():
             archive.writestr(zipfile.ZipInfo(name), data)  # of 1980: equal models are equal bytes
+    with atomic_write(path) as file:
+        file.write(packed.getbuffer())
 
 
 def _weights_bytes(layers: list[Any], state: dict | None, optimizer: dict | None) -> bytes:
@@ -119,7 +122,7 @@ def load_weights(model: Any, path: str) -> None:
 @contextlib.contextmanager
 def open_weights(path: str) -> Iterator[hdf5.Weights]:
     where = f"load_weights {path}"
-    with hdf5.opened(path, where) as file, hdf5.weights(file, os.fstat(file.fileno()).st_size, where) as found:
+    with opened(path, where) as file, hdf5.weights(file, os.fstat(file.fileno()).st_size, where) as found:
         yield found
 
 
@@ -128,7 +131,7 @@ def open_model(path: str) -> Iterator[hdf5.Weights]:
     """The weights of a .keras file, with its config.json as `config`."""
     where = f"load_model {path}"
     hdf5.h5py()
-    with hdf5.opened(path, where) as file:
+    with opened(path, where) as file:
         size = os.fstat(file.fileno()).st_size
         try:
             with zipfile.ZipFile(file) as archive:

@@ -20,6 +20,7 @@ import re
 
 import numpy as np
 
+from .. import arguments
 from ..errors import ArgumentError, DataError, require
 from . import container
 from .files import atomic_write
@@ -42,7 +43,7 @@ def read(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:
 
     Raises MissingDataError without the file, DataError for a file that is damaged or of another kind or version.
     """
-    where = f"load_model {os.fspath(path)}"
+    where = f"load_model {path}"
     note, arrays = container.unpack(path, where)
     version, document = note.get("format"), note.get("model")
     weights_alone = version is not None and document is None
@@ -66,7 +67,7 @@ def _canonical(document: dict) -> str:
 
 def checked(path: str | os.PathLike, where: str) -> str:
     """`path` as a string if it ends in .minicnn or .keras; else an ArgumentError that says what to use."""
-    path = os.fspath(path)
+    path = arguments.path(where, path)
     stem = re.sub(r"(\.weights)?\.[A-Za-z]\w*$", "", path)
     fix = f'use "{stem}{SUFFIX}"'
     if path.endswith((".safetensors", ".weights.h5")):

@@ -9,11 +9,12 @@ import os
 
 import numpy as np
 
-from ..errors import DataError, MissingDataError, require
-from .files import atomic_write
+from ..errors import DataError, require
+from .files import atomic_write, opened
 
 HEADER = "ImageId,Label"
 LABELS = tuple("0123456789")
+LINE = 64  # bytes that a line takes at most, with room to spare
 FIX = "write it again with minicnn.io.submission.write"
 
 
@@ -23,7 +24,7 @@ def write(path: str | os.PathLike, labels: np.ndarray) -> None:
     Raises DataError for probabilities, other labels or none at all; nothing is written then.
     """
     labels = np.asarray(labels)
-    where = f"submission {os.fspath(path)}"
+    where = f"submission {path}"
     require(
         labels.ndim == 1 and labels.size > 0, where, "labels of shape (N,), one per image", f"shape {labels.shape}",
         "take probabilities.argmax(axis=1)" if labels.ndim == 2 else "", error=DataError,
@@ -41,12 +42,11 @@ def check(path: str | os.PathLike, rows: int) -> None:
 
     Raises MissingDataError without the file, DataError with the first line that is wrong.
     """
-    where = f"submission {os.fspath(path)}"
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            lines = file.read().splitlines()
-    except FileNotFoundError:
-        raise MissingDataError(f"{where}: expected a file, received none; {FIX}") from None
+    where = f"submission {path}"
+    with opened(path, where, missing=f"none; {FIX}") as file:
+        size, most = os.fstat(file.fileno()).st_size, 1_000 + LINE * rows
+        require(size <= most, where, f"{rows} rows", f"{size:,} bytes, more than they can take", FIX, error=DataError)
+        lines = file.read().decode("utf-8", "replace").splitlines()
     header = lines[0] if lines else "an empty file"
     require(header == HEADER, where, f"the header {HEADER}", shown(header), FIX, error=DataError)
     for number, line in enumerate(lines[1 : rows + 1], 1):

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import arguments
 from ..errors import ArgumentError, DataError, WeightsError, require
 from . import container, keras_files
 from .container import description, digest, listed
@@ -71,7 +72,7 @@ def load_weights(model: Any, path: str | os.PathLike) -> None:
 
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays of a weights file, name -> array, verified. Raises MissingDataError or DataError."""
-    where = f"weights {os.fspath(path)}"
+    where = f"weights {path}"
     note, arrays = container.unpack(path, where)
     version = note.get("format")
     require(
@@ -87,7 +88,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 def checked(path: str | os.PathLike) -> str:
     """`path` as a string if its suffix is one of ours; else an ArgumentError that says which to use."""
-    path = os.fspath(path)
+    path = arguments.path("weights", path)
     expected = f"a file name that ends in {SUFFIX}, or in {KERAS} for Keras"
     stem = re.sub(r"(\.weights)?\.[A-Za-z]\w*$", "", path)
     whole = ', or save(...) and minicnn.load_model for a whole model' if path.endswith((".minicnn", ".keras")) else ""

@@ -9,6 +9,7 @@ import matplotlib.style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from .. import arguments
 from ..errors import one_of
 from ..io.files import atomic_write
 
@@ -63,8 +64,9 @@ def picture(width: float, height: float) -> Iterator[Picture]:
 
 
 def picture_format(path: str | os.PathLike) -> str:
-    suffix = os.path.splitext(os.fspath(path))[1].lower()
-    return one_of(f"picture {os.fspath(path)}: suffix", suffix, (".png", ".svg", ".pdf"))[1:]
+    path = arguments.path("picture", path)
+    suffix = os.path.splitext(path)[1].lower()
+    return one_of(f"picture {path}: suffix", suffix, (".png", ".svg", ".pdf"))[1:]
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 
+from .. import arguments
 from ..errors import ArgumentError, NotBuiltError, require
 from . import plain
 from .stack import LayerStack
@@ -45,7 +46,7 @@ class Savable(LayerStack):
         require(self.built, f"save: {self.name}", "a built model", "one without weights", fix, error=NotBuiltError)
         document = {"class_name": "Sequential", "config": self.get_config(), "dtype": self.backend.dtype.name,
                     "compiled": _compiled(self), "training": _training(self)}  # fmt: skip
-        if os.fspath(path).endswith(".keras"):
+        if arguments.path("save", path).endswith(".keras"):
             hdf5.h5py()
             keras_config.from_document(document)
         return document
