@@ -88,15 +88,30 @@ def _opener(name: str, flags: int) -> int:
     return os.open(name, flags | getattr(os, "O_NONBLOCK", 0))  # should a pipe have taken the name since
 
 
-class _Counted(io.FileIO):
-    """A file that knows how many bytes it was asked to hold."""
+class _Counted(io.RawIOBase):
+    """A new file that knows how many bytes it was asked to hold."""
 
-    wanted = 0
-    put = io.FileIO.write
+    def __init__(self, path: str, mode: int):
+        self.wanted = 0
+        self.file = open(path, "xb", buffering=0, opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
 
     def write(self, data):
-        self.wanted = max(self.wanted, self.tell() + memoryview(data).nbytes)
+        self.wanted = max(self.wanted, self.file.tell() + memoryview(data).nbytes)
         return self.put(data)
+
+    def put(self, data):
+        return self.file.write(data)
+
+    def close(self):
+        self.file.close()
+        super().close()
+
+    writable = seekable = lambda self: True
+    seek = lambda self, *to: self.file.seek(*to)  # noqa: E731
+    tell = lambda self: self.file.tell()  # noqa: E731
+    truncate = lambda self, size=None: self.file.truncate(size)  # noqa: E731
+    fileno = lambda self: self.file.fileno()  # noqa: E731
+
 
 # What a disk may get over while a program runs: no space, a quota, errors of the medium or of the network.
 PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
@@ -128,7 +143,7 @@ def atomic_write(path: str | os.PathLike, *, text: bool = False) -> Iterator[IO]
             _check_file(given, old)
         temporary = _beside(folder, name)
         mode = 0o600 if old else 0o666  # nobody may read meanwhile who could not read the old one
-        raw = _Counted(temporary, "x", opener=lambda name, flags: os.open(name, flags, mode))
+        raw = _Counted(temporary, mode)
         try:
             with _layers(raw, text) as file:
                 yield file
@@ -171,7 +186,7 @@ def _beside(folder: str, name: str) -> str:
     return os.path.join(folder, f".{name[:20]}.{secrets.token_hex(4)}.tmp")
 
 
-def _layers(raw: io.FileIO, text: bool) -> IO:
+def _layers(raw: io.RawIOBase, text: bool) -> IO:
     buffered = io.BufferedWriter(raw)
     return io.TextIOWrapper(buffered, encoding="utf-8", newline="\n") if text else buffered
 
