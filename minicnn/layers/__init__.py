@@ -1,10 +1,15 @@
 """Layers, under Keras's names."""
 
 from .activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from .axes import Permute, RepeatVector
 from .base import Layer
 from .conv import Conv2D
+from .conv_transpose import Conv2DTranspose
 from .dense import Dense
 from .dropout import AlphaDropout, Dropout, GaussianDropout, SpatialDropout2D
+from .function import Lambda
+from .gaussian_noise import GaussianNoise
+from .layer_norm import LayerNormalization
 from .norm import BatchNormalization
 from .pool import (
     AveragePooling2D,
@@ -16,13 +21,16 @@ from .pool import (
     MaxPool2D,
     MaxPooling2D,
 )
+from .resize import Cropping2D, Rescaling, UpSampling2D
 from .shape import Flatten, Input, InputLayer, Reshape, ZeroPadding2D
 
-Convolution2D = Conv2D
+Convolution2D, Convolution2DTranspose, Deconvolution2D = Conv2D, Conv2DTranspose, Conv2DTranspose
 
 __all__ = [
     "ELU", "Activation", "AlphaDropout", "AveragePooling2D", "AvgPool2D", "BatchNormalization", "Conv2D",
-    "Convolution2D", "Dense", "Dropout", "Flatten", "GaussianDropout", "GlobalAveragePooling2D", "GlobalAvgPool2D",
-    "GlobalMaxPool2D", "GlobalMaxPooling2D", "Input", "InputLayer", "Layer", "LeakyReLU", "MaxPool2D", "MaxPooling2D",
-    "PReLU", "ReLU", "Reshape", "Softmax", "SpatialDropout2D", "ZeroPadding2D",
+    "Conv2DTranspose", "Convolution2D", "Convolution2DTranspose", "Cropping2D", "Deconvolution2D", "Dense", "Dropout",
+    "Flatten", "GaussianDropout", "GaussianNoise", "GlobalAveragePooling2D", "GlobalAvgPool2D", "GlobalMaxPool2D",
+    "GlobalMaxPooling2D", "Input", "InputLayer", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "MaxPool2D",
+    "MaxPooling2D", "PReLU", "Permute", "ReLU", "RepeatVector", "Rescaling", "Reshape", "Softmax", "SpatialDropout2D",
+    "UpSampling2D", "ZeroPadding2D",
 ]  # fmt: skip

@@ -15,10 +15,11 @@ from . import (
     norm,
     pool,
     reduce,
+    resize,
     shape,
 )
 
 __all__ = [
     "Tensor", "activation", "arithmetic", "block", "compare", "conv", "dense", "dropout", "geometry", "join", "loss",
-    "norm", "pool", "reduce", "shape",
+    "norm", "pool", "reduce", "resize", "shape",
 ]  # fmt: skip

@@ -35,6 +35,30 @@ def conv2d(be, x, w, b, *, strides=(1, 1), pads=((0, 0), (0, 0)), relu=False, al
     return y, vjp
 
 
+@op
+def conv2d_transpose(be, x, w, b, *, size, strides=(1, 1), pads=((0, 0), (0, 0))):
+    """The input gradient of a conv2d from images of `size`, as a forward function: y[n, i*SH + p - top, ...] += x w.
+
+    x (N, H, W, C), w (KH, KW, O, C), b (O,) or None -> y (N, *size, O); strides, pads in px, of the conv2d that goes
+    from size back to (H, W).  dx is that conv2d of dy, dw its weight gradient with the roles of x and dy exchanged.
+    Kept for backward: x and w.
+    Source: Dumoulin and Visin 2016, "A guide to convolution arithmetic for deep learning", section 4.
+    """
+    where = "conv2d_transpose"
+    require(x.ndim == 4 and x.shape[3] == w.shape[3], where, f"x of shape (N, H, W, {w.shape[3]})", x.shape)
+    there = output_size(where, size, w.shape[:2], strides, pads)
+    require(there == x.shape[1:3], where, f"images of {there[0]} x {there[1]} px for an output of {size}", x.shape)
+    y = be.conv2d_input_grad(x, w, (len(x), *size, w.shape[2]), strides=strides, pads=pads)
+
+    def vjp(dy, needs):
+        need_x, need_w, need_b = needs
+        dx = be.conv2d(dy, w, None, strides=strides, pads=pads) if need_x else None
+        dw = be.conv2d_weight_grad(dy, x, w.shape, strides=strides, pads=pads) if need_w else None
+        return dx, dw, be.bias_grad(dy) if need_b else None
+
+    return y if b is None else y + b, vjp
+
+
 def check(x, w, strides, pads):
     """Raise ShapeError unless x can be convolved with w."""
     require(

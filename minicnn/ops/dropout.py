@@ -67,6 +67,12 @@ def gaussian_dropout(be, x, *, rate, key):
     return x * factors, lambda dy, needs: (dy * factors,)
 
 
+@op
+def gaussian_noise(be, x, *, stddev, key):
+    """y = x + stddev z with z from N(0, 1);  dx = dy.  x any shape."""
+    return x + x.dtype.type(stddev) * _normal(be, x.shape, x.dtype, key), lambda dy, needs: (dy,)
+
+
 def _normal(be, shape, dtype, key):
     """Draws from N(0, 1), in pairs: with u, v uniform in (0, 1], sqrt(-2 log u) times cos and sin of 2 pi v.
 

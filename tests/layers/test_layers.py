@@ -29,12 +29,28 @@ def make(cls, *args, shape=IMAGE, out=IMAGE, x=smooth, weights=(), **kwargs):
     return pytest.param(lambda: cls(*args, **kwargs), shape, out, x, weights, id=f"{cls.__name__}({text})")
 
 
+def halves(x):
+    return x * 0.5
+
+
 CONV = ((3, 3, 2, 4), (4,))
 CASES = [
     make(layers.Conv2D, 4, 3, out=(4, 3, 4), weights=CONV),
     make(layers.Conv2D, 4, (3, 2), (2, 1), "same", out=(3, 5, 4), weights=((3, 2, 2, 4), (4,))),
     make(layers.Conv2D, 4, 3, activation="tanh", use_bias=False, out=(4, 3, 4), weights=CONV[:1]),
     make(layers.Conv2D, 4, 3, activation="softmax", out=(4, 3, 4), weights=CONV),
+    make(layers.Conv2DTranspose, 3, 2, out=(7, 6, 3), weights=((2, 2, 3, 2), (3,))),
+    make(layers.Conv2DTranspose, 3, 3, (2, 1), "same", activation="tanh", out=(12, 5, 3), weights=((3, 3, 3, 2), (3,))),
+    make(layers.UpSampling2D, out=(12, 10, 2)),
+    make(layers.UpSampling2D, (1, 3), None, "bilinear", out=(6, 15, 2)),
+    make(layers.Cropping2D, ((1, 2), (0, 1)), out=(3, 4, 2)),
+    make(layers.Rescaling, 0.5, -1),
+    make(layers.Permute, (2, 3, 1), out=(5, 2, 6)),
+    make(layers.RepeatVector, 3, shape=VECTOR, out=(3, 4)),
+    make(layers.LayerNormalization, weights=((2,), (2,))),
+    make(layers.LayerNormalization, [1, -1], center=False, weights=((2, 6),)),
+    make(layers.GaussianNoise, 0.4),
+    make(layers.Lambda, halves, out=IMAGE),
     make(layers.Dense, 3, shape=VECTOR, out=(3,), weights=((4, 3), (3,))),
     make(layers.Dense, 3, "sigmoid", shape=IMAGE, out=(6, 5, 3), weights=((2, 3), (3,))),
     make(layers.Dense, 3, use_bias=False, shape=VECTOR, out=(3,), weights=((4, 3),)),
@@ -147,6 +163,8 @@ def test_config_makes_the_same_layer_again(oracle, build, shape, out, x, weights
     import json
 
     layer = build()
+    if isinstance(layer, layers.Lambda):
+        pytest.skip("its function is found again in custom_objects: tests/training/test_saving.py")
     config = json.loads(json.dumps(layer.get_config()))
     twin = type(layer)(**config)
     assert twin.get_config() == layer.get_config()
@@ -199,6 +217,16 @@ SIGNATURES = {
     layers.ELU: "alpha=1.0",
     layers.PReLU: "alpha_initializer='zeros' alpha_regularizer=None alpha_constraint=None shared_axes=None",
     layers.Softmax: "axis=-1",
+    layers.UpSampling2D: "size=(2,2) data_format=None interpolation='nearest'",
+    layers.Cropping2D: "cropping=((0,0),(0,0)) data_format=None",
+    layers.Rescaling: "scale offset=0.0",
+    layers.Permute: "dims",
+    layers.RepeatVector: "n",
+    layers.GaussianNoise: "stddev seed=None",
+    layers.LayerNormalization: "axis=-1 epsilon=0.001 center=True scale=True beta_initializer='zeros' "
+    "gamma_initializer='ones'",
+    layers.Conv2DTranspose: "filters kernel_size strides=(1,1) padding='valid' output_padding=None data_format=None "
+    "dilation_rate=(1,1) activation=None use_bias=True kernel_initializer='glorot_uniform' bias_initializer='zeros'",
 }
 
 

@@ -178,6 +178,14 @@ CASES = {
                      [rng.standard_normal((3, 4)), rng.standard_normal(4)])
     ],
     C.conv2d: list(convolutions()),
+    C.conv2d_transpose: [
+        call(C.conv2d_transpose, normal(2, 3, 4, 2), normal(3, 2, 3, 2), normal(3), size=size, strides=(s, s), pads=p)
+        for size, s, p in (
+            ((5, 5), 1, ((0, 0), (0, 0))), ((6, 8), 2, ((0, 1), (0, 0))), ((3, 4), 1, ((1, 1), (0, 1))))
+    ],
+    ops.resize.repeat_pixels: [call(ops.resize.repeat_pixels, normal(2, 3, 4, 2), size=(2, 3))],
+    ops.resize.crop: [call(ops.resize.crop, normal(2, 5, 4, 2), edges=((1, 2), (0, 3)))],
+    ops.resize.bilinear: [call(ops.resize.bilinear, normal(2, 3, 4, 2), size=s) for s in ((6, 4), (2, 9), (1, 1))],
     ops.block.conv_block: list(blocks()),
     D.dense: [
         call(D.dense, normal(3, 5), normal(5, 4), normal(4)), call(D.dense, normal(2, 3, 5), normal(5, 4), normal(4)),
@@ -196,6 +204,7 @@ CASES = {
         call(ops.dropout.gaussian_dropout, normal(*shape), rate=rate, key=Key(7, 3, 1))
         for rate in (0.0, 0.25, 0.9) for shape in ((3, 4, 5), (3, 5))
     ],
+    ops.dropout.gaussian_noise: [call(ops.dropout.gaussian_noise, normal(3, 5), stddev=0.3, key=Key(7, 3, 1))],
     L.softmax_cross_entropy: [with_constant(L.softmax_cross_entropy, normal(4, 5), probabilities(4, 5)),
                               with_constant(L.softmax_cross_entropy, normal(4, 5), positive(4, 5))],
     L.scaled_sum: [call(L.scaled_sum, normal(3, 4), scale=0.3), call(L.scaled_sum, normal(5), scale=2)],

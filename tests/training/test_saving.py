@@ -13,7 +13,7 @@ import minicnn as mc
 from minicnn import layers as nn
 from minicnn.backend.cpu import CPU
 from minicnn.data import ImageDataGenerator
-from minicnn.errors import ArgumentError, ArgumentTypeError, MissingDataError, NotBuiltError, WeightsError
+from minicnn.errors import ArgumentError, ArgumentTypeError, MinicnnError, MissingDataError, NotBuiltError, WeightsError
 
 from .networks import small, state, toy
 
@@ -537,3 +537,19 @@ def test_saving_changes_nothing(tmp_path):
     model.save(tmp_path / "n.minicnn")
     assert state(model) == before
     assert (tmp_path / "m.minicnn").read_bytes() == (tmp_path / "n.minicnn").read_bytes()
+
+
+def halves(x, by=2):
+    return x / by
+
+
+def test_a_lambda_is_found_again_by_its_name(tmp_path):
+    layer = mc.layers.Lambda(halves, arguments={"by": 4}, name="h")
+    model = mc.Sequential([mc.layers.Input((3,)), layer, mc.layers.Dense(1)], seed=1)
+    model.save(tmp_path / "m.minicnn")
+    loaded = mc.load_model(tmp_path / "m.minicnn", custom_objects={"halves": halves})
+    x = np.ones((2, 3))
+    assert loaded.predict(x, verbose=0).tobytes() == model.predict(x, verbose=0).tobytes()
+    assert loaded.layers[0].arguments == {"by": 4}
+    with pytest.raises(MinicnnError, match="halves"):
+        mc.load_model(tmp_path / "m.minicnn")

@@ -1,0 +1,34 @@
+"""A layer that is a function."""
+
+from ..arguments import function as callable_argument
+from ..core.tensor import Tensor, no_grad
+from ..errors import ArgumentTypeError
+from .base import Layer
+
+
+class Lambda(Layer):
+    """y = function(x), written with tensor arithmetic and ops.
+
+    output_shape  of one sample, or None: the function is tried on zeros
+    arguments     keyword arguments for the function
+    Differs from Keras: a saved model holds the function's name; load_model finds it in custom_objects.
+    """
+
+    config = ("function", "arguments")
+
+    def __init__(self, function, output_shape=None, mask=None, arguments=None, **kwargs):
+        super().__init__(**kwargs)
+        self.function = callable_argument("Lambda: function", function, of="of a tensor")
+        self.arguments = dict(arguments or {})
+
+    def build(self, input_shape):
+        with no_grad():
+            tried = Tensor(self.be.xp.zeros((1, *input_shape), self.be.dtype), self.be)
+            return self.call(tried, training=False).shape[1:]
+
+    def call(self, x, *, training):
+        y = self.function(x, **self.arguments)
+        if not isinstance(y, Tensor):
+            kind = type(y).__name__
+            raise ArgumentTypeError(f"{self.name}: expected a Tensor from the function, received {kind}")
+        return y

@@ -1,0 +1,51 @@
+"""Layer normalisation, from the ops of minicnn/ops/reduce.py and arithmetic.py."""
+
+from .. import initializers
+from ..arguments import flag, listed, number, whole
+from ..errors import ArgumentError, require
+from ..ops.arithmetic import sqrt
+from ..ops.reduce import mean, variance
+from .base import Layer
+
+
+class LayerNormalization(Layer):
+    """y = gamma (x - mean) / sqrt(var + epsilon) + beta, mean and variance of each sample over `axis`.
+
+    Shape unchanged.
+    axis  one axis or several, from the end if negative; never the batch's
+    Source: Ba et al. 2016, "Layer normalization".
+    """
+
+    config = ("axis", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer")
+
+    def __init__(self, axis=-1, epsilon=0.001, center=True, scale=True, beta_initializer="zeros",
+                 gamma_initializer="ones", **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        where = "LayerNormalization"
+        axes = listed(f"{where}: axis", axis, "axes") if hasattr(axis, "__len__") else [axis]
+        axes = [whole(f"{where}: axis", a, low=None) for a in axes]
+        require(axes and 0 not in axes, f"{where}: axis", "axes other than the batch's", axis, error=ArgumentError)
+        self.axis = axes[0] if len(axes) == 1 else axes
+        self.epsilon = number(f"{where}: epsilon", epsilon, above=0)
+        self.center, self.scale = flag(f"{where}: center", center), flag(f"{where}: scale", scale)
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+
+    def build(self, input_shape):
+        rank = len(input_shape) + 1
+        axes = self.axis if isinstance(self.axis, list) else [self.axis]
+        ok = all(-rank < a < rank for a in axes)
+        require(ok, f"{self.name}: axis", f"axes of {rank}-dimensional data", self.axis, error=ArgumentError)
+        self.axes = tuple(a % rank for a in axes)
+        shape = tuple((None, *input_shape)[a] for a in sorted(axes))  # Keras's order: -1 comes before 1
+        self.gamma = self.add_weight("gamma", shape, self.gamma_initializer) if self.scale else None
+        self.beta = self.add_weight("beta", shape, self.beta_initializer) if self.center else None
+        return input_shape
+
+    def call(self, x, *, training):
+        centred = x - mean(x, axis=self.axes, keepdims=True)
+        y = centred / sqrt(variance(x, axis=self.axes, keepdims=True) + self.epsilon)
+        wide = tuple(n if i in self.axes else 1 for i, n in enumerate(x.shape))
+        if self.gamma is not None:
+            y = y * self.gamma.reshape(*wide)
+        return y if self.beta is None else y + self.beta.reshape(*wide)

@@ -1,0 +1,72 @@
+"""Layers that change the size of images, or the scale of their pixels, and learn nothing."""
+
+from ..arguments import choice, number, shown, whole
+from ..errors import ArgumentError, require
+from ..ops.resize import bilinear, crop, repeat_pixels
+from .base import Layer, channels_last, image_shape, pair
+
+
+class UpSampling2D(Layer):
+    """Images `size` times as high and wide.  (N, H, W, C) -> (N, H SH, W SW, C).
+
+    interpolation  "nearest": every pixel repeated; "bilinear": straight lines between pixels' centres
+    """
+
+    config = ("size", "interpolation")
+
+    def __init__(self, size=(2, 2), data_format=None, interpolation="nearest", **kwargs):
+        super().__init__(**kwargs)
+        channels_last("UpSampling2D", data_format)
+        self.size = pair("UpSampling2D: size", size)
+        self.interpolation = choice("UpSampling2D: interpolation", interpolation, ("nearest", "bilinear"))
+
+    def build(self, input_shape):
+        h, w, channels = image_shape(self.name, input_shape)
+        return (h * self.size[0], w * self.size[1], channels)
+
+    def call(self, x, *, training):
+        if self.interpolation == "nearest":
+            return repeat_pixels(x, size=self.size)
+        return bilinear(x, size=(x.shape[1] * self.size[0], x.shape[2] * self.size[1]))
+
+
+class Cropping2D(Layer):
+    """Images without a frame: one number, (rows, columns), or ((top, bottom), (left, right)), in px."""
+
+    config = ("cropping",)
+
+    def __init__(self, cropping=((0, 0), (0, 0)), data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        channels_last("Cropping2D", data_format)
+        self.cropping = edges("Cropping2D: cropping", cropping)
+
+    def build(self, input_shape):
+        h, w, channels = image_shape(self.name, input_shape)
+        size = h - sum(self.cropping[0]), w - sum(self.cropping[1])
+        require(min(size) > 0, self.name, f"an image of more than {self.cropping} px", f"{h} x {w} px")
+        return (*size, channels)
+
+    def call(self, x, *, training):
+        return crop(x, edges=self.cropping)
+
+
+class Rescaling(Layer):
+    """y = x scale + offset.  Any shape."""
+
+    config = ("scale", "offset")
+
+    def __init__(self, scale, offset=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.scale, self.offset = number("Rescaling: scale", scale), number("Rescaling: offset", offset)
+
+    def call(self, x, *, training):
+        return x * self.scale + self.offset
+
+
+def edges(where: str, value) -> tuple:
+    """((top, bottom), (left, right)) px from one number, two, or two pairs."""
+    sides = (value, value) if not hasattr(value, "__len__") else tuple(value)
+    require(len(sides) == 2, where, "one number, two, or two pairs", shown(value), error=ArgumentError)
+    both = [(side, side) if not hasattr(side, "__len__") else tuple(side) for side in sides]
+    require(all(len(b) == 2 for b in both), where, "one number, two, or two pairs", shown(value), error=ArgumentError)
+    return tuple(tuple(whole(where, n, low=0) for n in b) for b in both)
