@@ -6,6 +6,7 @@ NumPy's scalars and arrays without axes are numbers like Python's; NaN and infin
 number. A value of another kind raises ArgumentTypeError (a TypeError), one out of range ArgumentError (a ValueError).
 """
 
+import inspect
 import math
 import numbers
 import os
@@ -30,6 +31,17 @@ def shown(value: Any) -> str:
 def scalar(value: Any) -> Any:
     """The Python number or string behind a NumPy scalar or an array without axes; anything else as it is."""
     return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+
+
+def accepts(function: Callable, *arguments: Any) -> bool:
+    """Whether `function` can be called with so many arguments, by its signature; yes, where it has none to read."""
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return False
+    except ValueError:  # a built-in
+        return True
+    return True
 
 
 def _refuse(where: str, expected: str, value: Any, kind: bool, optional: bool, fix: str = "") -> None:

@@ -17,6 +17,7 @@ from .ops import arithmetic as A
 from .ops.activation import sigmoid, softmax
 from .ops.loss import scaled_sum, sigmoid_cross_entropy, softmax_cross_entropy
 from .ops.shape import reshape
+from .weighting import aligned, check_weights
 
 EPSILON = 1e-7  # Keras's fuzz factor: probabilities are clipped to [EPSILON, 1 - EPSILON]
 
@@ -32,9 +33,14 @@ class Loss:
     fused: Callable | None = None
 
     def __init__(self, reduction="sum_over_batch_size", name=None):
-        known = ("sum_over_batch_size", "sum", "mean_with_sample_weight", "none")
-        self.reduction = one_of(f"{type(self).__name__}: reduction", reduction or "none", known)
+        self.reduction = reduction
         self.name = name or type(self).__name__
+
+    def __setattr__(self, name: str, value) -> None:
+        if name == "reduction":
+            known = ("sum_over_batch_size", "sum", "mean_with_sample_weight", "none")
+            value = one_of(f"{type(self).__name__}: reduction", value or "none", known)
+        super().__setattr__(name, value)
 
     def values(self, t, y: Tensor, *, logits: bool = False) -> Tensor:
         """Per-sample losses from targets t (an array on y's backend) and outputs (or logits) y."""
@@ -49,10 +55,14 @@ class Loss:
         return _checked(self.name, y)
 
     def reduce(self, values: Tensor, weights=None) -> Tensor:
-        """The scalar that is reported and differentiated.  weights (N,) or None."""
+        """The scalar that is reported and differentiated.
+
+        weights of samples (N,), of timesteps (N, T), one for all, or None: `aligned` says which shapes fit.
+        """
         count = values.data.size
         if weights is not None:
-            values = A.multiply(values, weights.reshape(-1, *[1] * (values.ndim - 1)))
+            weights = aligned(self.name, weights, values.shape)
+            values = A.multiply(values, weights)
         if self.reduction == "none":
             return values
         if self.reduction == "sum_over_batch_size":
@@ -66,7 +76,7 @@ class Loss:
         y = y_pred if isinstance(y_pred, Tensor) else Tensor(np.asarray(y_pred))
         truth = y_true.numpy() if isinstance(y_true, Tensor) else y_true
         t = y.be.asarray(self.prepare(truth, y.shape[1:]), y.be.dtype)
-        w = None if sample_weight is None else y.be.asarray(np.asarray(sample_weight), y.be.dtype)
+        w = None if sample_weight is None else y.be.asarray(check_weights(sample_weight), y.be.dtype)
         loss = self.reduce(self.values(t, y), w)
         return loss if isinstance(y_pred, Tensor) else loss.numpy()[()]
 

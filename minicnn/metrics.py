@@ -1,12 +1,16 @@
 """Metrics: numbers for people, from NumPy arrays; nothing here has a gradient.
 
-A function takes (y_true, y_pred) and returns one value per sample (N,); a class averages it over an epoch.
-Ties of the largest score go to the first class. K classes, N samples.
+A function takes (y_true, y_pred) and returns one value per sample (N,), or per timestep of each (N, T), which is all
+axes but the last; a class averages it over an epoch. Ties of the largest score go to the first class. K classes, N
+samples. Probabilities are clipped in their own float type, as the loss clips them: one formula, one number.
 
 Source: Keras 3, metrics/ and trainers/compile_utils.py.
 Differs from Keras: sums are kept in float64.
 """
 
+import collections
+import copy
+import itertools
 import math
 import re
 from collections.abc import Callable
@@ -14,6 +18,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, require
+from .ops.activation import sigmoid, softmax
+from .weighting import aligned, check_weights
 
 # Keras's epsilon: probabilities are kept this far from 0 and 1.
 _EPSILON = 1e-7
@@ -22,17 +28,17 @@ _EPSILON = 1e-7
 def binary_accuracy(y_true: np.ndarray, y_pred: np.ndarray, threshold: float = 0.5) -> np.ndarray:
     """1 where (p > threshold) = y, meant over the last axis."""
     y_true, y_pred = _same_rank(y_true, y_pred)
-    return _per_sample((y_pred > threshold) == y_true)
+    return _over_last((y_pred > threshold) == y_true)
 
 
 def categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """1 where argmax(y) = argmax(p), for one-hot y (N, K)."""
-    return _per_sample(np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1))
+    return _float64(np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1))
 
 
 def sparse_categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """1 where y = argmax(p), for integer y (N,) or (N, 1)."""
-    return _per_sample(_labels(y_true, y_pred) == np.argmax(y_pred, axis=-1))
+    return _float64(_labels(y_true, y_pred) == np.argmax(y_pred, axis=-1))
 
 
 def accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
@@ -58,19 +64,19 @@ def sparse_top_k_categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray, k:
     y_pred = np.asarray(y_pred)
     true_score = np.take_along_axis(y_pred, _labels(y_true, y_pred)[..., None].astype(np.int64), axis=-1)
     larger = y_pred > np.where(np.isnan(true_score), -np.inf, true_score)
-    return _per_sample(larger.sum(axis=-1) < k)
+    return _float64(larger.sum(axis=-1) < k)
 
 
 def mean_squared_error(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """mean (y - p)^2 over the last axis."""
     y_true, y_pred = _same_rank(y_true, y_pred)
-    return _per_sample(np.square(np.subtract(y_true, y_pred, dtype=np.float64)))
+    return _over_last(np.square(np.subtract(y_true, y_pred, dtype=np.float64)))
 
 
 def mean_absolute_error(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """mean |y - p| over the last axis."""
     y_true, y_pred = _same_rank(y_true, y_pred)
-    return _per_sample(np.abs(np.subtract(y_true, y_pred, dtype=np.float64)))
+    return _over_last(np.abs(np.subtract(y_true, y_pred, dtype=np.float64)))
 
 
 def categorical_crossentropy(
@@ -79,34 +85,43 @@ def categorical_crossentropy(
     """-sum y ln p over the classes, p scaled to sum 1 and kept in [1e-7, 1 - 1e-7]; y <- y(1 - s) + s/K first."""
     y_true = np.asarray(y_true, dtype=np.float64)
     y_true = y_true * (1 - label_smoothing) + label_smoothing / y_true.shape[-1]
-    return _per_sample(-(y_true * _log_probabilities(y_pred, from_logits)).sum(axis=-1))
+    return -(y_true * _log_probabilities(y_pred, from_logits)).sum(axis=-1)
 
 
 def sparse_categorical_crossentropy(y_true: np.ndarray, y_pred: np.ndarray, from_logits: bool = False) -> np.ndarray:
     """-ln p of the true class, for integer y (N,) or (N, 1)."""
     y_pred = np.asarray(y_pred)
     labels = _labels(y_true, y_pred)[..., None].astype(np.int64)
-    return _per_sample(-np.take_along_axis(_log_probabilities(y_pred, from_logits), labels, axis=-1)[..., 0])
+    return -np.take_along_axis(_log_probabilities(y_pred, from_logits), labels, axis=-1)[..., 0]
 
 
 def binary_crossentropy(
     y_true: np.ndarray, y_pred: np.ndarray, from_logits: bool = False, label_smoothing: float = 0.0
 ) -> np.ndarray:
     """mean -(y ln p + (1 - y) ln(1 - p)) over the last axis; y <- y(1 - s) + s/2 first."""
-    y, p = (a.astype(np.float64) for a in _same_rank(y_true, y_pred))
-    y = y * (1 - label_smoothing) + label_smoothing / 2
+    y, p = _same_rank(y_true, y_pred)
+    y, p = y * (1 - label_smoothing) + label_smoothing / 2, _floats(p)
     if from_logits:
-        return _per_sample(np.logaddexp(0, p) - y * p)
-    p = np.clip(p, _EPSILON, 1 - _EPSILON)
-    return _per_sample(-(y * np.log(p) + (1 - y) * np.log1p(-p)))
+        p = p.astype(np.float64)
+        return _over_last(np.logaddexp(0, p) - y * p)
+    p = np.clip(p, _EPSILON, 1 - _EPSILON).astype(np.float64)
+    return _over_last(-(y * np.log(p) + (1 - y) * np.log1p(-p)))
 
 
-def _per_sample(values: np.ndarray) -> np.ndarray:
-    """(N, ...) -> (N,): the mean over all other axes."""
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim == 1:
-        return values
-    return values.reshape(len(values), -1).mean(axis=1)
+def _over_last(values) -> np.ndarray:
+    """The mean over the last axis; (N,) stays as it is."""
+    values = _float64(values)
+    return values if values.ndim == 1 else values.mean(axis=-1)
+
+
+def _float64(values) -> np.ndarray:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _floats(values) -> np.ndarray:
+    """As they are, where they are floating-point numbers."""
+    values = np.asarray(values)
+    return values if values.dtype.kind == "f" else values.astype(np.float64)
 
 
 def _same_rank(y_true, y_pred) -> tuple[np.ndarray, np.ndarray]:
@@ -130,11 +145,12 @@ def _labels(y_true, y_pred) -> np.ndarray:
 
 
 def _log_probabilities(y_pred, from_logits: bool) -> np.ndarray:
-    p = np.asarray(y_pred, dtype=np.float64)
+    p = _floats(y_pred)
     if from_logits:
+        p = p.astype(np.float64)
         p = p - p.max(axis=-1, keepdims=True)
         return p - np.log(np.exp(p).sum(axis=-1, keepdims=True))
-    return np.log(np.clip(p / p.sum(axis=-1, keepdims=True), _EPSILON, 1 - _EPSILON))
+    return np.log(np.clip(p / p.sum(axis=-1, keepdims=True), _EPSILON, 1 - _EPSILON).astype(np.float64))
 
 
 class Metric:
@@ -168,11 +184,24 @@ class Metric:
         for name in set(vars(self)) & set(state):
             setattr(self, name, state[name])
 
+    def apart(self) -> "Metric":
+        """One of the same kind with a state of its own, for a pass that begins while another is being measured.
+
+        Arrays, lists, dicts, sets and metrics that it holds are copied, everything else is shared.
+        """
+        kept = (np.ndarray, list, dict, set, collections.deque, Metric)
+        made = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, kept):
+                vars(made)[name] = value.apart() if isinstance(value, Metric) else copy.deepcopy(value)
+        return made
+
 
 class MeanMetricWrapper(Metric):
     """sum(weight * value) / sum(weight) over the samples so far, weight 1 by default; 0 before the first.
 
     fn(y_true, y_pred, **options) -> a value per sample (N, ...), or one number that stands for its whole batch.
+    sample_weight of samples (N,), of timesteps (N, T), or one for all; values of which one weight speaks are averaged.
     """
 
     def __init__(self, fn: Callable, name: str | None = None, direction: str | None = None, **options):
@@ -182,22 +211,31 @@ class MeanMetricWrapper(Metric):
     def reset_state(self):
         self.total = self.count = 0.0
 
+    @property
+    def fused(self) -> Callable | None:
+        """The activation of whose input, the logits, `update_from_logits` makes the same number without clipping."""
+        return None if self.options.get("from_logits") else _FUSED.get(self.fn)
+
     def update_state(self, y_true, y_pred, sample_weight=None):
-        n = len(y_pred)
-        values = np.asarray(self.fn(y_true, y_pred, **self.options), dtype=np.float64)
+        self._add(self.fn(y_true, y_pred, **self.options), len(y_pred), sample_weight)
+
+    def update_from_logits(self, y_true, logits, sample_weight=None) -> None:
+        """update_state, from the input of `fused`: as the loss that is computed from logits, not clipped."""
+        self._add(self.fn(y_true, logits, **self.options | {"from_logits": True}), len(logits), sample_weight)
+
+    def _add(self, values, n: int, sample_weight) -> None:
+        values = _float64(values)
         if values.ndim == 0:
             values = np.full(n, values)
         expected = f"one number or one per sample, shape ({n},)"
         require(len(values) == n, self.name, expected, values.shape, error=ShapeError)
-        values = _per_sample(values) if n else values
-        if sample_weight is None:
-            self.total += float(values.sum())
-            self.count += n
+        if n == 0:
             return
-        weights = np.asarray(sample_weight, dtype=np.float64).reshape(-1)
-        require(weights.shape == (n,), self.name, f"sample_weight of shape ({n},)", np.shape(sample_weight))
-        self.total += float(values @ weights)
-        self.count += float(weights.sum())
+        weights = np.ones(n) if sample_weight is None else check_weights(sample_weight)
+        weights = np.broadcast_to(aligned(self.name, weights, values.shape), values.shape)
+        each = values.size // n  # values of a sample
+        self.total += float((values * weights).sum()) / each
+        self.count += float(weights.sum()) / each
 
     def result(self):
         return self.total / self.count if self.count else 0.0
@@ -212,13 +250,18 @@ class MeanMetricWrapper(Metric):
 def equality(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """1 where y = p exactly."""
     y_true, y_pred = _same_rank(y_true, y_pred)
-    return _per_sample(y_true == y_pred)
+    return _over_last(y_true == y_pred)
 
 
 _DIRECTIONS = dict.fromkeys((accuracy, equality, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy,
                              top_k_categorical_accuracy, sparse_top_k_categorical_accuracy), "max")  # fmt: skip
 _DIRECTIONS |= dict.fromkeys((mean_squared_error, mean_absolute_error, categorical_crossentropy,
                               sparse_categorical_crossentropy, binary_crossentropy), "min")  # fmt: skip
+
+
+_FUSED = {
+    categorical_crossentropy: softmax, sparse_categorical_crossentropy: softmax, binary_crossentropy: sigmoid,
+}  # fmt: skip
 
 
 class Accuracy(MeanMetricWrapper):
@@ -318,3 +361,23 @@ def get(identifier) -> Metric:
     expected = "a name, a function (y_true, y_pred) or a Metric"
     require(callable(identifier), "metric", expected, repr(identifier), error=ArgumentTypeError)
     return MeanMetricWrapper(identifier, getattr(identifier, "__name__", type(identifier).__name__))
+
+
+def unique_names(metrics: list[Metric], weighted: list[Metric]) -> list[str]:
+    """The names in logs of both lists, one after the other: each metric's own, if no other has it.
+
+    The second "accuracy" is accuracy_1, as in Keras; one of `weighted` with a name of the others, weighted_accuracy.
+    "loss" is taken, and so is what validation puts val_ before.
+    """
+    taken, plain = {"loss"}, {m.name for m in metrics}
+    names = [m.name for m in metrics]
+    names += [f"weighted_{m.name}" if m.name in plain else m.name for m in weighted]
+    for i, base in enumerate(names):
+        suffixed = (f"{base}_{n}" for n in itertools.count(1))
+        names[i] = next(n for n in itertools.chain([base], suffixed) if not _clashes(n, taken))
+        taken.add(names[i])
+    return names
+
+
+def _clashes(name: str, taken: set[str]) -> bool:
+    return name in taken or f"val_{name}" in taken or (name.startswith("val_") and name[4:] in taken)

@@ -27,17 +27,21 @@ MAY = {
     "core": ({"backend", "errors"}, set()),
     "ops": ({"core", "errors"}, set()),
     # The layers are placed on a backend and read its random streams; kernels and arrays they reach through ops alone.
-    "layers": ({"backend", "core", "errors", "initializers", "notes", "ops"}, set()),
-    "losses": ({"core", "errors", "labels", "ops"}, ARRAYS),  # NumPy: targets are checked before they go to a device
-    "optimizers": ({"core", "errors", "notes"}, set()),
-    "metrics": ({"errors"}, ARRAYS),
+    "layers": ({"attributes", "backend", "core", "errors", "initializers", "notes", "ops"}, set()),
+    "weighting": ({"errors"}, ARRAYS),
+    "attributes": ({"errors", "notes"}, set()),
+    # NumPy: targets are checked before they go to a device
+    "losses": ({"core", "errors", "labels", "ops", "weighting"}, ARRAYS),
+    "optimizers": ({"attributes", "core", "errors", "notes"}, set()),
+    "metrics": ({"errors", "ops", "weighting"}, ARRAYS),
     "initializers": ({"errors"}, ARRAYS),
     "callbacks": ({"errors", "io", "notes"}, ARRAYS | LAZY),
     "data": ({"errors", "io", "labels", "notes"}, ARRAYS | LAZY),
     "io": ({"errors"}, ARRAYS | LAZY),
     "reports": ({"errors", "io"}, ARRAYS | LAZY),
-    "training": ({"backend", "callbacks", "core", "data", "errors", "initializers", "io", "layers", "losses", "metrics",
-                  "notes", "ops", "optimizers", "reports"}, ARRAYS),
+    "training": ({"attributes", "backend", "callbacks", "core", "data", "errors", "initializers", "io", "layers",
+                  "losses", "metrics", "notes", "ops", "optimizers", "reports",
+                  "weighting"}, ARRAYS),
     # Names for what is elsewhere, found on first use.
     "keras": ({"core", "errors", "layers", "notes", "ops", "training"}, ARRAYS),
     "recipes": (set(), set()),

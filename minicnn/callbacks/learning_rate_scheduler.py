@@ -1,10 +1,10 @@
 """LearningRateScheduler: the learning rate as a function of the epoch."""
 
-import inspect
 from collections.abc import Callable
 
 import numpy as np
 
+from ..arguments import accepts
 from ..errors import ArgumentError, require
 from .base import Callback
 from .console import say
@@ -28,7 +28,7 @@ class LearningRateScheduler(Callback):
             return  # this epoch's rate has been set, and is the checkpoint's
         optimizer = self.model.optimizer
         lr = float(optimizer.learning_rate)
-        new = self.schedule(epoch, lr) if self._takes_two() else self.schedule(epoch)
+        new = self.schedule(epoch, lr) if accepts(self.schedule, epoch, lr) else self.schedule(epoch)
         ok = isinstance(new, (float, np.floating))
         require(ok, type(self).__name__, "a float from schedule", repr(new), "return float(...)", error=ArgumentError)
         optimizer.learning_rate = float(new)
@@ -38,12 +38,3 @@ class LearningRateScheduler(Callback):
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-
-    def _takes_two(self) -> bool:
-        try:
-            inspect.signature(self.schedule).bind(0, 0.1)
-        except TypeError:
-            return False
-        except ValueError:  # a built-in without a signature
-            return True
-        return True

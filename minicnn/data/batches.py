@@ -80,8 +80,8 @@ def check_lengths(where: str, **arrays) -> int:
     return next(iter(lengths.values()))
 
 
-def check_images(x: np.ndarray, what: str = "x") -> None:
-    """Raises DataError that names the first row with a pixel that is NaN or infinite, or values that are no numbers."""
+def check_images(x: np.ndarray, what: str = "x", dtype=np.float32) -> None:
+    """Raises DataError that names the first row with a pixel that is NaN, infinite or beyond `dtype`, or no number."""
     x = np.asarray(x)
     require(x.dtype.kind in "buif", what, "numbers", f"an array of {x.dtype}", "convert it", error=DataError)
     if x.dtype.kind != "f":
@@ -95,3 +95,22 @@ def check_images(x: np.ndarray, what: str = "x") -> None:
                 f"{what}: expected finite pixels, received {value} in row {start + int(place[0])} at "
                 f"{tuple(map(int, place[1:]))}; correct or remove that row"
             )
+    check_range(x, what, dtype)
+
+
+def check_range(values: np.ndarray, what: str, dtype) -> np.ndarray:
+    """`values`.  Raises DataError that names the first row with a number that would be infinite in `dtype`."""
+    limit = np.finfo(dtype).max
+    if values.dtype.kind != "f" or np.finfo(values.dtype).max <= limit:
+        return values
+    for start in range(0, len(values), ROWS):
+        bad = np.abs(values[start : start + ROWS]) > limit
+        if bad.any():
+            place = np.unravel_index(int(bad.argmax()), bad.shape)
+            value = values[start : start + ROWS][place]
+            inside = f" at {tuple(map(int, place[1:]))}" if len(place) > 1 else ""
+            raise DataError(
+                f"{what}: expected numbers within {np.dtype(dtype).name}, up to {limit:.3g}, received {value} in row "
+                f"{start + int(place[0])}{inside}; scale them"
+            )
+    return values

@@ -49,7 +49,6 @@ class Flow:
         if not isinstance(x, ImageFiles):
             check_images(x, "flow: x")
             x = x if x.dtype in (np.uint8, np.float32) else x.astype(np.float32)
-        self._slices = batch_slices(self.n, batch_size)
         self.image_data_generator = generator
         self.x = x
         self.y = None if y is None else np.asarray(y)
@@ -67,6 +66,15 @@ class Flow:
         )  # fmt: skip
         self.seed = int(self.seed)
         self.reset()
+
+    @property
+    def batch_size(self) -> int:
+        return self._batch_size
+
+    @batch_size.setter
+    def batch_size(self, value: int) -> None:
+        self._slices, self._batch_size = batch_slices(self.n, value), value
+        self._next = 0
 
     def __len__(self) -> int:
         return len(self._slices)
@@ -91,6 +99,15 @@ class Flow:
         if y is None:
             return x
         return (x, y) if self.sample_weight is None else (x, y, self.sample_weight[rows])
+
+    def in_order(self, steps: int):
+        """x of the first `steps` batches with the draws of the present epoch, rows in their order; then on_epoch_end.
+
+        What has been drawn before counts for nothing, and each call sees other draws.
+        """
+        for index, rows in enumerate(self._slices[:steps]):
+            yield self.batch(host(), np.arange(self.n)[rows], self.seed, self.epoch * len(self) + index)[0]
+        self.on_epoch_end()
 
     def __iter__(self):
         return self

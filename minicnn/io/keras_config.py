@@ -165,7 +165,7 @@ def _to_document(config: dict, where: str, strict: bool) -> dict:
         shape = first.get("batch_shape") or first.get("batch_input_shape")
     elif entries and shape is None:
         shape = entries[0]["config"].get("batch_input_shape")
-    require(isinstance(shape, list) and len(shape) > 1, where, "a built model", "one without the shape of its input",
+    require(isinstance(shape, list) and len(shape) > 0, where, "a built model", "one without the shape of its input",
             "build it in Keras before saving", error=DataError)  # fmt: skip
     dtypes = {_dtype(entry["config"], where) for entry in entries} or {"float32"}
     require(len(dtypes) == 1, where, "layers of one dtype", ", ".join(sorted(dtypes)), error=DataError)

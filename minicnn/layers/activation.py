@@ -109,8 +109,15 @@ class PReLU(Layer):
         ok = all(isinstance(a, int) and 1 <= a <= len(input_shape) for a in self.shared_axes)
         expected = f"axes from 1 to {len(input_shape)}"
         require(ok, f"{self.name}: shared_axes", expected, self.shared_axes, error=ArgumentError)
-        shape = tuple(1 if i in self.shared_axes else n for i, n in enumerate(input_shape, start=1))
-        self.alpha = self.add_weight("alpha", shape, self.alpha_initializer)
+        self.alpha = self.add_weight("alpha", self._shared(input_shape), self.alpha_initializer)
+        return input_shape
+
+    def _shared(self, input_shape):
+        return tuple(1 if i in self.shared_axes else n for i, n in enumerate(input_shape, start=1))
+
+    def follow(self, input_shape):
+        fits, wanted = self._shared(input_shape) == self.alpha.shape, f"samples that share slopes {self.alpha.shape}"
+        require(fits, self.name, wanted, f"shape {tuple(input_shape)}")
         return input_shape
 
     def call(self, x, *, training):

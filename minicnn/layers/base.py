@@ -4,8 +4,10 @@ import collections
 import itertools
 import re
 from collections.abc import Callable
+from typing import ClassVar
 
 from .. import initializers
+from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.streams import Streams
 from ..core.tensor import Parameter, Tensor
@@ -18,7 +20,11 @@ Shape = tuple[int, ...]  # without the batch axis
 _counts: collections.defaultdict[str, itertools.count] = collections.defaultdict(itertools.count)
 
 
-class Layer:
+_CONSTRUCTOR = "give it to the constructor of a new layer"
+_MISSING = "it does not exist here; write a layer of your own"
+
+
+class Layer(Guarded):
     """A step of a network, with weights or without.
 
     name         unique in a model; None counts up per class: conv2d, conv2d_1, ...
@@ -27,6 +33,15 @@ class Layer:
     """
 
     config: tuple[str, ...] = ()  # constructor arguments that get_config writes down
+    # Of those, what every call reads, so that it may be set at any time; the others are settled once weights are made.
+    live = ("rate", "seed", "momentum", "epsilon", "negative_slope", "threshold", "max_value", "alpha", "algorithm",
+            "activation", "input_shape")  # fmt: skip
+    refused: ClassVar[dict[str, str]] = {
+        "dtype": "the model's device decides it", "dtype_policy": "the model's device decides it",
+        "data_format": _CONSTRUCTOR, "dilation_rate": _CONSTRUCTOR, "groups": _CONSTRUCTOR, "noise_shape": _CONSTRUCTOR,
+        "weights": "use set_weights", "trainable_weights": "set trainable", "non_trainable_weights": "set trainable",
+    } | {f"{what}_{how}": _MISSING for how in ("regularizer", "constraint")
+         for what in ("activity", "kernel", "bias", "gamma", "beta", "alpha")}  # fmt: skip
     kind = property(lambda self: snake_case(type(self).__name__))  # its class in automatic names and in Keras's files
     # Where a model that is loaded takes its weights from: (name, shape) -> values, or None for initial ones.
     source: Callable[[str, Shape], object] | None = None
@@ -52,10 +67,32 @@ class Layer:
         self.streams: Streams | None = None
         self.index = 0
 
+    def __setattr__(self, name: str, value) -> None:
+        if not type(self).__module__.startswith(__package__):  # a layer of yours calls its attributes what it likes
+            object.__setattr__(self, name, value)
+            return
+        held = vars(self)
+        if held.get("built"):
+            where, now = f"{type(self).__name__}: {name}", held.get(name)
+            if name in self.config and name not in self.live and now != value:
+                expected = "no change once the weights are made"
+                require(False, where, expected, repr(value), _CONSTRUCTOR, error=ArgumentError)
+            if isinstance(now, Tensor) and not isinstance(value, Tensor):
+                fix = f"use layer.{name}.assign(values), or set_weights"
+                require(False, where, "the layer's own weight", type(value).__name__, fix, error=ArgumentTypeError)
+        super().__setattr__(name, get_activation(type(self).__name__, value) if name == "activation" else value)
+
     # to be overridden ------------------------------------------------------------------------------------------------
 
     def build(self, input_shape: Shape) -> Shape:
         """Make the weights for samples of `input_shape`; return the shape of one output sample."""
+        return self.follow(input_shape)
+
+    def follow(self, input_shape: Shape) -> Shape:
+        """The shape of one output sample for samples of `input_shape`, of any size that the weights allow.
+
+        Called for samples of another shape than the layer was built for.  Raises ShapeError for those it cannot take.
+        """
         return input_shape
 
     def call(self, x: Tensor, *, training: bool) -> Tensor:
@@ -80,6 +117,8 @@ class Layer:
             raise ArgumentTypeError(f"{self.name}: expected a Tensor, received {type(x).__name__}; wrap it: Tensor(x)")
         if not self.built:
             self.attach(x.be, Streams(), 0, x.shape[1:])
+        if x.shape[1:] != self.input_shape:
+            self.follow(x.shape[1:])
         y = self.call(x, training=training)
         self.be.follow(self.moved())
         return y
@@ -150,12 +189,23 @@ def assign_all(where: str, params: list[Parameter], values) -> None:
     values = list(values)
     fix = "" if params else "build the model first: give it an Input"
     require(len(values) == len(params), where, f"{len(params)} weight arrays", len(values), fix, error=WeightsError)
-    values = [param.be.asarray(value) for param, value in zip(params, values, strict=True)]
+    values = [_fitting(where, param, value) for param, value in zip(params, values, strict=True)]
     for param, value in zip(params, values, strict=True):
         require(value.shape == param.shape, f"{where}: {param.path}", f"weights of shape {param.shape}", value.shape,
                 error=WeightsError)  # fmt: skip
     for param, value in zip(params, values, strict=True):
         param.assign(value)
+
+
+def _fitting(where: str, param: Parameter, value):
+    """`value` as an array of the parameter's backend, if none of its numbers becomes infinite there."""
+    value = param.be.xp.asarray(value)
+    if value.dtype.kind == "f" and value.dtype.itemsize > param.dtype.itemsize:
+        xp = param.be.xp
+        largest = float(xp.where(xp.isfinite(value), xp.abs(value), 0).max(initial=0))
+        ok, expected = largest <= float(xp.finfo(param.dtype).max), f"numbers within {param.dtype.name}"
+        require(ok, f"{where}: {param.path}", expected, f"up to {largest:.3g}", error=WeightsError)
+    return param.be.asarray(value)
 
 
 def snake_case(kind: str) -> str:

@@ -46,15 +46,29 @@ class Conv2D(Layer):
 
     def build(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
-        self.pads = resolve_pads(self.padding, (h, w), self.kernel_size, self.strides)
-        size = output_size(self.name, (h, w), self.kernel_size, self.strides, self.pads)
+        output_size(self.name, (h, w), self.kernel_size, self.strides, self.pads_for((h, w)))
         self.kernel = self.add_weight("kernel", (*self.kernel_size, channels, self.filters), self.kernel_initializer)
         self.bias = self.add_weight("bias", (self.filters,), self.bias_initializer) if self.use_bias else None
-        return (*size, self.filters)
+        return self.follow(input_shape)
+
+    def follow(self, input_shape):
+        h, w, channels = image_shape(self.name, input_shape)
+        mine = self.kernel.shape[2]
+        require(channels == mine, self.name, f"images of {mine} channels", f"{channels} channels")
+        return (*output_size(self.name, (h, w), self.kernel_size, self.strides, self.pads_for((h, w))), self.filters)
+
+    def pads_for(self, size):
+        """What "same" adds around images of `size` px."""
+        return resolve_pads(self.padding, size, self.kernel_size, self.strides)
+
+    @property
+    def pads(self):
+        """For images of the size that the layer was built for."""
+        return self.pads_for(self.input_shape[:2])
 
     def preactivation(self, x, *, training, relu=False):
-        return conv2d(x, self.kernel, self.bias, strides=self.strides, pads=self.pads, relu=relu,
-                      algorithm=self.algorithm)  # fmt: skip
+        pads = self.pads_for(x.shape[1:3])
+        return conv2d(x, self.kernel, self.bias, strides=self.strides, pads=pads, relu=relu, algorithm=self.algorithm)
 
     def call(self, x, *, training):
         if self.activation is relu:

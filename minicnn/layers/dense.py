@@ -28,6 +28,11 @@ class Dense(Layer):
         require(len(input_shape) >= 1, self.name, "samples of at least one axis", input_shape)
         self.kernel = self.add_weight("kernel", (input_shape[-1], self.units), self.kernel_initializer)
         self.bias = self.add_weight("bias", (self.units,), self.bias_initializer) if self.use_bias else None
+        return self.follow(input_shape)
+
+    def follow(self, input_shape):
+        wanted, received = self.kernel.shape[0], input_shape[-1] if input_shape else "no axis"
+        require(received == wanted, self.name, f"samples whose last axis has {wanted} entries", received)
         return (*input_shape[:-1], self.units)
 
     def preactivation(self, x, *, training, relu=False):

@@ -63,7 +63,7 @@ class SpatialDropout2D(Noise):
         super().__init__(rate, seed, **kwargs)
         channels_last("SpatialDropout2D", data_format)
 
-    def build(self, input_shape):
+    def follow(self, input_shape):
         return image_shape(self.name, input_shape)
 
 

@@ -49,6 +49,13 @@ class BatchNormalization(Layer):
             self.gamma = self.be.xp.ones(channels, self.be.dtype)
         if self.beta is None:
             self.beta = self.be.xp.zeros(channels, self.be.dtype)
+        self.rank = rank
+        return input_shape
+
+    def follow(self, input_shape):
+        require(len(input_shape) + 1 == self.rank, self.name, f"data of {self.rank} axes", len(input_shape) + 1)
+        wanted, received = self.moving_mean.shape[0], (None, *input_shape)[self.axis]
+        require(received == wanted, self.name, f"{wanted} entries along axis {self.axis}", received)
         return input_shape
 
     def call(self, x, *, training):

@@ -19,24 +19,32 @@ class _Pooling2D(Layer):
         self.padding = padding_name(kind, padding)
         channels_last(kind, data_format)
 
-    def build(self, input_shape):
+    def follow(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
-        self.pads = resolve_pads(self.padding, (h, w), self.pool_size, self.strides)
-        return (*output_size(self.name, (h, w), self.pool_size, self.strides, self.pads), channels)
+        return (*output_size(self.name, (h, w), self.pool_size, self.strides, self.pads_for((h, w))), channels)
+
+    def pads_for(self, size):
+        """What "same" adds around images of `size` px."""
+        return resolve_pads(self.padding, size, self.pool_size, self.strides)
+
+    @property
+    def pads(self):
+        """For images of the size that the layer was built for."""
+        return self.pads_for(self.input_shape[:2])
 
 
 class MaxPooling2D(_Pooling2D):
     __doc__ = f"The greatest cell of each window, the first on ties.\n\n    {_Pooling2D.__doc__}"
 
     def call(self, x, *, training):
-        return max_pool(x, window=self.pool_size, strides=self.strides, pads=self.pads)
+        return max_pool(x, window=self.pool_size, strides=self.strides, pads=self.pads_for(x.shape[1:3]))
 
 
 class AveragePooling2D(_Pooling2D):
     __doc__ = f"The mean of each window's cells inside the image.\n\n    {_Pooling2D.__doc__}"
 
     def call(self, x, *, training):
-        return average_pool(x, window=self.pool_size, strides=self.strides, pads=self.pads)
+        return average_pool(x, window=self.pool_size, strides=self.strides, pads=self.pads_for(x.shape[1:3]))
 
 
 class _GlobalPooling2D(Layer):
@@ -49,12 +57,12 @@ class _GlobalPooling2D(Layer):
         channels_last(type(self).__name__, data_format)
         self.keepdims = bool(keepdims)
 
-    def build(self, input_shape):
-        *self.size, channels = image_shape(self.name, input_shape)
+    def follow(self, input_shape):
+        *_, channels = image_shape(self.name, input_shape)
         return (1, 1, channels) if self.keepdims else (channels,)
 
     def call(self, x, *, training):
-        pooled = self.pool(x, window=tuple(self.size), strides=tuple(self.size))
+        pooled = self.pool(x, window=x.shape[1:3], strides=x.shape[1:3])
         return pooled if self.keepdims else reshape(pooled, shape=(x.shape[0], x.shape[3]))
 
 

@@ -34,7 +34,7 @@ class Flatten(Layer):
         super().__init__(**kwargs)
         channels_last("Flatten", data_format)
 
-    def build(self, input_shape):
+    def follow(self, input_shape):
         return (math.prod(input_shape),)
 
     def call(self, x, *, training):
@@ -50,7 +50,7 @@ class Reshape(Layer):
         super().__init__(**kwargs)
         self.target_shape = tuple(target_shape)
 
-    def build(self, input_shape):
+    def follow(self, input_shape):
         size, known = math.prod(input_shape), math.prod(n for n in self.target_shape if n != -1)
         free = self.target_shape.count(-1)
         ok = known > 0 and ((free == 0 and size == known) or (free == 1 and size % known == 0))
@@ -58,7 +58,7 @@ class Reshape(Layer):
         return tuple(size // known if n == -1 else n for n in self.target_shape)
 
     def call(self, x, *, training):
-        return reshape(x, shape=(x.shape[0], *self.output_shape))
+        return reshape(x, shape=(x.shape[0], *self.follow(x.shape[1:])))
 
 
 class ZeroPadding2D(Layer):
@@ -75,7 +75,7 @@ class ZeroPadding2D(Layer):
         require(ok, "ZeroPadding2D: padding", "whole numbers of at least 0", padding, error=ArgumentError)
         self.padding = tuple(sides)
 
-    def build(self, input_shape):
+    def follow(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
         return (h + sum(self.padding[0]), w + sum(self.padding[1]), channels)
 

@@ -16,13 +16,19 @@ def relu(be, x):
 
 @op
 def relu_general(be, x, *, max_value=None, negative_slope=0.0, threshold=0.0):
-    """y = max_value where x >= max_value, x where threshold <= x, else negative_slope (x - threshold)."""
+    """y = min(x, max_value) where x > threshold, else negative_slope (x - threshold).  dx = dy times the slope there.
+
+    Source: Keras 3, activations/activations.py, which says x >= threshold in its text and computes x > threshold.
+    """
     xp = be.xp
-    slope = xp.where(x >= threshold if threshold > 0 else x > threshold, 1.0, negative_slope).astype(x.dtype)
-    y = xp.where(x >= threshold, x, negative_slope * (x - threshold)).astype(x.dtype)
+    above = x > threshold
+    slope = xp.where(above, 1.0, negative_slope).astype(x.dtype)
+    y = xp.where(above, x, negative_slope * (x - threshold)).astype(x.dtype)
+    y = xp.where(xp.isnan(x), x, y)
     if max_value is not None:
-        slope = xp.where(y >= max_value, 0, slope).astype(x.dtype)
-        y = xp.minimum(y, x.dtype.type(max_value))
+        cut = above & (x >= max_value)
+        slope = xp.where(cut, 0, slope).astype(x.dtype)
+        y = xp.where(cut, x.dtype.type(max_value), y)
     return y, lambda dy, needs: (dy * slope,)
 
 

@@ -11,8 +11,10 @@ their own. That is a read and a write of it less, a tenth of a step where dense 
 import math
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
+from ..arguments import accepts
+from ..attributes import Guarded
 from ..core.tensor import Parameter
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..notes import note
@@ -30,15 +32,19 @@ class _Run(NamedTuple):
     owner: Parameter | None
 
 
-class Optimizer:
+class Optimizer(Guarded):
     """Common step, in Keras's order: clip, decay the weights, update.
 
-    learning_rate    a number >= 0, or a schedule: a function of the step from 0
+    learning_rate    a number >= 0, or a schedule: a function of the step from 0, or of nothing, read at every step
     weight_decay     lambda of p -= lambda lr p before the update (every weight, biases too)
     clipnorm         bound on each parameter's gradient norm;  global_clipnorm: on the norm of all;  clipvalue: on each
                      element. At most one of the three.
     """
 
+    refused: ClassVar[dict[str, str]] = dict.fromkeys(
+        ("use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps"),
+        "it does not exist here",
+    )
     slots: tuple[str, ...] = ()
     start = 0.0  # what slots hold before the first step
     kernel: str | None = None  # the contract's kernel that is the whole update; None: a class writes `update`
@@ -70,7 +76,15 @@ class Optimizer:
         self.name = name or kind.lower()
         self.iterations = 0
         self.params: list[Parameter] = []
+        self._views: list = []  # their data, as `build` placed it
         self.slot = SimpleNamespace()
+
+    def __setattr__(self, name: str, value) -> None:
+        held = vars(self)
+        if name in ("momentum", "amsgrad", "centered") and "slots" in held and bool(held[name]) != bool(value):
+            expected, fix = "a change that keeps the state that it has", "make a new optimizer"
+            require(False, f"{type(self).__name__}: {name}", expected, repr(value), fix, error=ArgumentError)
+        super().__setattr__(name, value)
 
     def kernel_args(self, lr: float, t: int) -> dict[str, float]:
         """The kernel's numbers at step t >= 1, by name, those that change from step to step first."""
@@ -98,13 +112,17 @@ class Optimizer:
         return self._rate_at(self.iterations)
 
     def _rate_at(self, iterations: int) -> float:
-        return self._rate if self.schedule is None else float(self.schedule(iterations))
+        if self.schedule is None:
+            return self._rate
+        return float(self.schedule(iterations) if self._counts else self.schedule())
 
     @learning_rate.setter
     def learning_rate(self, rate) -> None:
         where = f"{type(self).__name__}: learning_rate"
         if callable(rate):
-            self.schedule = rate
+            self.schedule, self._counts = rate, accepts(rate, 0)
+            ok, fix = self._counts or accepts(rate), "write it as lambda step: ..."
+            require(ok, where, "a function of the step, or of nothing", repr(rate), fix, error=ArgumentTypeError)
             return
         number = isinstance(rate, (int, float)) or hasattr(rate, "__float__")
         require(number, where, "a number or a schedule", repr(rate), error=ArgumentTypeError)
@@ -135,6 +153,7 @@ class Optimizer:
             p.data, p.grad_buffer, p.grad = data, self._piece(self.flat_grad, i).reshape(p.shape), None
             for s, values in old.get(id(p), {}).items():
                 self._piece(getattr(self.slot, s), i)[...] = values
+        self._views = [p.data for p in self.params]
         self._runs = list(self._divided(end))
 
     def _divided(self, end: int):
@@ -157,10 +176,7 @@ class Optimizer:
 
     def _owns_data(self) -> bool:
         """Whether no other optimizer has moved the parameters into its own buffer since."""
-        if not self.params:
-            return True
-        owner = self.flat if self.flat.base is None else self.flat.base
-        return all(p.data.base is owner for p in self.params)
+        return all(p.data is view for p, view in zip(self.params, self._views, strict=True))
 
     def numbers(self, iterations: int) -> list[float] | None:
         """What the step after so many sends to the device, in this order: the numbers of its kernel, and the decay.

@@ -14,8 +14,6 @@ been bad, or Ctrl-C came in the middle of one, the steps before it are run again
 state after the last good whole step, as in loop.py.
 """
 
-import itertools
-from collections.abc import Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -94,7 +92,9 @@ class Captured:
         self.weights = None if source.weights is None else be.asarray(source.weights, be.dtype)
         self.answers = be.asarray(_classes(source.y)) if model.metrics else None
         rates = len(model.optimizer.numbers(0))
-        self.tables = be.epoch(sum(self._sizes()), steps, rates, self.augmented)
+        short = source.steps * source.batch_size - source.n  # rows that the last batch of a pass lacks
+        most = steps * source.batch_size - steps // source.steps * short
+        self.tables = be.epoch(most, steps, rates, self.augmented)
         self.ran, self.replays, self.described = set(), {}, None
         self.ahead: dict = {}  # the next epoch's Turn, made while the device is busy with this one
 
@@ -103,7 +103,7 @@ class Captured:
         model, tables = self.model, self.tables
         start = self.start = logs.step
         first = self.first = model.streams.step - start, model.optimizer.iterations - start  # as the epoch began
-        turn = self._turn(shuffle, model.streams.epoch, first[0])
+        turn = self._turn(shuffle, epoch, first[0])
         self._forget_old_recordings()
         state = self._state()
         copies = with_memory(model, self.source.batch_size, lambda: [array.copy() for array in state])
@@ -118,7 +118,7 @@ class Captured:
                 with_memory(model, n, partial(self._run, n), undo)
                 if step + 1 == len(turn.sizes):
                     self.ahead = {}
-                    self._turn(shuffle, model.streams.epoch + 1, first[0] + self.steps)
+                    self._turn(shuffle, epoch + 1, first[0] + self.steps)
                     self.be.to_numpy(tables.progress)  # waits for the device: what follows is timed
                 hooks.on_train_batch_end(step, lambda: self._read(logs, turn))
                 if kept is not None and kept.due():
@@ -142,7 +142,9 @@ class Captured:
         """Bring the host to the end of the epoch's first `done` steps."""
         self._read(logs, turn, done)
         logs.step = done
-        self.model.streams.step, self.model.optimizer.iterations = (count + done for count in self.first)
+        self.model.streams.step = self.first[0] + done
+        if self.model.trainable_weights:
+            self.model.optimizer.iterations = self.first[1] + done
 
     # what a step is --------------------------------------------------------------------------------------------------
 
@@ -155,7 +157,7 @@ class Captured:
         with model.streams.counted_at(tables.counter):
             y = model.forward(Tensor(x, self.be), training=True, logits=model.fused)
             loss = model.loss.reduce(model.loss.values(t, y, logits=model.fused), w)
-            if loss.requires_grad:
+            if loss.requires_grad and model.trainable:
                 for p in model.optimizer.params:
                     p.grad = None
                 loss.backward(tables.one)
@@ -200,24 +202,16 @@ class Captured:
 
     # once per epoch --------------------------------------------------------------------------------------------------
 
-    def _sizes(self) -> list[int]:
-        return [stop - start for _, start, stop in self._slices()]
-
-    def _slices(self) -> Iterator[tuple[int, int, int]]:
-        """(turn, first row, last row + 1) of every step; rows are shuffled anew each turn, as in Arrays.batches."""
-        batch, n = self.source.batch_size, self.source.n
-        places = ((turn, i * batch) for turn in itertools.count() for i in range(self.source.steps))
-        for turn, start in itertools.islice(places, self.steps):
-            yield turn, start, min(start + batch, n)
-
     def _turn(self, shuffle: bool, epoch: int, step: int) -> Turn:
-        """What the epoch that begins at these counters of the model's life needs."""
+        """What this epoch of the fit needs, whose first step is number `step` of the model's life."""
         key = shuffle, epoch, step
         if key not in self.ahead:
             source, streams = self.source, self.model.streams
-            turns = range(-(-self.steps // source.steps))
-            orders = [source.rows(host(), streams, shuffle, turn, epoch) for turn in turns]  # the device is busy
-            sizes, order = self._sizes(), [orders[turn][a:b] for turn, a, b in self._slices()]
+            places = list(source.places(self.steps, epoch))
+            passes = {place[:2] for place in places}
+            orders = {one: source.rows(host(), streams, shuffle, *one) for one in passes}  # the device is busy
+            sizes = [stop - start for *_, start, stop in places]
+            order = [orders[began, turn][start:stop] for began, turn, start, stop in places]
             matrices = None
             if self.augmented:
                 generator = self.source.flow.image_data_generator
@@ -230,9 +224,10 @@ class Captured:
         """This epoch's tables; the device is before their first step."""
         be, tables, optimizer = self.be, self.tables, self.model.optimizer
         steps = range(self.steps)
-        tables.order[...] = be.asarray(turn.order)
+        rows = sum(turn.sizes)
+        tables.order[:rows] = be.asarray(turn.order)
         if turn.matrices is not None:
-            tables.matrices[...] = be.asarray(turn.matrices, np.float64)
+            tables.matrices[:rows] = be.asarray(turn.matrices, np.float64)
         tables.starts[...] = be.asarray(np.cumsum([0, *turn.sizes[:-1]]).astype(np.int32))
         step, iterations = self.first
         tables.counters[...] = be.asarray(np.array([step + i for i in steps], np.uint32))

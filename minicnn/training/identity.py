@@ -37,7 +37,7 @@ def of_array(array: np.ndarray | None) -> str:
 def of_source(source: Any, what: str = "") -> Facts:
     """The data: what, for messages, before every name."""
     if isinstance(source, Batches):
-        return {f"{what}x": f"batches of a {type(source.iterable).__name__}"}
+        return {f"{what}x": f"batches of a {source.kind}"}
     facts = {f"{what}x": of_array(source.x), f"{what}y": of_array(source.y),
              f"{what}sample weights": of_array(source.weights), f"{what}batch_size": source.batch_size}  # fmt: skip
     if isinstance(source, Augmented):

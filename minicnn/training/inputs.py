@@ -4,26 +4,33 @@ A source yields batches (x, y, t, w): x on the backend, y as the user gave it (f
 backend, w sample weights on the backend or None. y and t may be one array: nobody writes to either.
 """
 
+import contextlib
 import hashlib
 import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
 from ..backend.streams import SHUFFLE
-from ..data.batches import check_images, check_lengths
+from ..data.batches import check_images, check_lengths, check_range
 from ..data.flow import Flow
 from ..data.image_files import ImageFiles
 from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, require
+from ..notes import note
+from ..weighting import check_weights
 
 
-def check_x(model, x, what: str) -> np.ndarray:
-    """x as a finite array of shape (N, *model.input_shape).  A last axis of 1 may be missing or one too many: Keras."""
+def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
+    """x as a finite array of shape (N, *model.input_shape).  A last axis of 1 may be missing or one too many: Keras.
+
+    any_size: other shapes with as many axes pass too; whether they fit is for the layers to say.
+    """
     x = x if isinstance(x, ImageFiles) else np.asarray(x)
     if x.dtype.kind not in "fiub":
         raise ArgumentTypeError(f"{what}: expected an array of numbers, received dtype {x.dtype}")
     require(x.ndim >= 1 and len(x) > 0, f"{model.name}: {what}", "at least one sample", "none", error=DataError)
     if not isinstance(x, ImageFiles):
-        check_images(x, what)
+        check_images(x, what, model.backend.dtype)
     model.ensure_built(x)
     shape = model.input_shape
     if x.shape[1:] != shape:
@@ -31,6 +38,8 @@ def check_x(model, x, what: str) -> np.ndarray:
             x = x[..., None]
         elif x.shape[1:] == (*shape, 1):
             x = x[..., 0]
+    if any_size and x.ndim == len(shape) + 1:
+        return x
     expected = "(" + ", ".join(["N", *map(str, shape)]) + ")"
     same_size = x.ndim > 1 and np.prod(x.shape[1:]) == np.prod(shape)
     fix = f"use x.reshape(-1, {', '.join(map(str, shape))})" if same_size else "the model was built for that shape"
@@ -38,32 +47,65 @@ def check_x(model, x, what: str) -> np.ndarray:
     return x
 
 
-def all_x(x, steps: int | None):
-    """x if it is an array; else the x of all batches (or of `steps`) of a flow or an iterable, joined."""
+def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, list[int]]:
+    """x, checked, as one array, and where its batches end: of an array, or of the batches of a flow or an iterable.
+
+    No more than `steps` batches. A flow begins at its first row, in the order of its rows, whatever has been drawn
+    from it, with the draws of its present epoch; then its next epoch begins.
+    """
     if hasattr(x, "shape") or isinstance(x, (list, tuple)) or not hasattr(x, "__iter__"):
-        return x
-    steps = len(x) if steps is None and hasattr(x, "__len__") else steps
-    parts = [batch[0] if isinstance(batch, (tuple, list)) else batch for batch in itertools.islice(x, steps)]
+        x = check_x(model, x, "x")
+        count = passes("predict", steps, -(-len(x) // batch_size))
+        stops = [min((i + 1) * batch_size, len(x)) for i in range(count)]
+        return x[: stops[-1]], stops
+    if isinstance(x, Flow):
+        x = x.in_order(passes("predict", steps, len(x)))
+    parts = []
+    for batch in itertools.islice(x, steps):
+        with _named(len(parts) + 1):
+            parts.append(check_x(model, batch[0] if isinstance(batch, (tuple, list)) else batch, "x"))
     require(parts, "predict", "batches", "an iterable without any", error=DataError)
-    return np.concatenate(parts)
+    return np.concatenate(parts), list(itertools.accumulate(map(len, parts)))
 
 
-def sample_weights(y: np.ndarray, sample_weight, class_weight, where: str) -> np.ndarray | None:
-    """One weight per sample from either of Keras's two arguments; a class that is not listed weighs 1."""
+def passes(where: str, steps: int | None, there: int) -> int:
+    """How many batches of one pass to make: `steps` of those that are there, or all."""
+    if steps is not None and steps > there:
+        note(f"{where}: {steps} steps are more than the {there} batches of one pass: all of them are used, once")
+    return there if steps is None else min(steps, there)
+
+
+@contextlib.contextmanager
+def _named(batch: int):
+    """Errors inside name a row of this batch, counted from 1."""
+    try:
+        yield
+    except MinicnnError as error:
+        error.args = (f"batch {batch}: {error}",)
+        raise
+
+
+def sample_weights(y: np.ndarray, sample_weight, class_weight, where: str, output_shape: tuple) -> np.ndarray | None:
+    """Weights (N,) from either of Keras's two arguments; a class that is not listed weighs 1.
+
+    sample_weight may also be (N, 1), or (N, T) for outputs of T timesteps: see weighting.py.
+    """
     require(sample_weight is None or class_weight is None, where, "class_weight or sample_weight", "both",
             error=ArgumentError)  # fmt: skip
     if class_weight is not None:
         require(hasattr(class_weight, "get"), "class_weight", "a dict from class number to weight", repr(class_weight),
                 error=ArgumentTypeError)  # fmt: skip
         classes = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(-1).astype(np.int64)
-        return np.array([float(class_weight.get(int(c), 1.0)) for c in classes], np.float32)
+        return np.array([float(class_weight.get(int(c), 1.0)) for c in classes])
     if sample_weight is None:
         return None
-    sample_weight = np.asarray(sample_weight, np.float32)
-    require(sample_weight.shape == (len(y),), "sample_weight", f"shape ({len(y)},)", sample_weight.shape)
-    require(
-        bool(np.isfinite(sample_weight).all()), "sample_weight", "finite numbers", "NaN or infinity", error=DataError
-    )
+    sample_weight = check_weights(sample_weight)
+    if sample_weight.shape == (len(y), 1):
+        sample_weight = sample_weight[:, 0]
+    axes = output_shape[:-1]
+    shapes = [(len(y), *axes[:k]) for k in range(len(axes) + 1)]
+    require(sample_weight.shape in shapes, "sample_weight", f"shape {' or '.join(map(str, shapes))}",
+            sample_weight.shape)  # fmt: skip
     return sample_weight
 
 
@@ -75,45 +117,64 @@ class Arrays:
         require(y is not None, where, "targets y", "None", error=ArgumentTypeError)
         self.x, self.y, self.batch_size = check_x(model, x, what), np.asarray(y), batch_size
         check_lengths(where if what == "x" else "validation_data", x=self.x, y=self.y, sample_weight=sample_weight)
-        self.targets = model.loss.prepare(self.y, model.output_shape)
-        self.weights = sample_weights(self.y, sample_weight, class_weight, where)
+        self.targets = check_range(model.loss.prepare(self.y, model.output_shape), "y", model.backend.dtype)
+        self.weights = sample_weights(self.y, sample_weight, class_weight, where, model.output_shape)
+        if self.weights is not None:
+            check_range(self.weights, "class_weight" if sample_weight is None else "sample_weight", model.backend.dtype)
         self.n = len(self.x)
         self.steps = -(-self.n // batch_size)
+        self.before = 0  # epochs of the model's life before the first one of this fit
 
-    def rows(self, be, streams, shuffle: bool, turn: int, epoch: int | None = None) -> np.ndarray:
-        """The order of the rows: argsort of one random word per row, ties by row.  epoch None: the present one."""
+    def places(self, steps: int, epoch: int) -> Iterator[tuple[int, int, int, int]]:
+        """(epoch in which its pass began, that pass's number there, first row, last row + 1) of every step of `epoch`.
+
+        Epochs of a fit have `steps` steps each and follow one another through the passes: where one ends within a
+        pass, the next goes on. So the place is a function of the epoch's number, and a run that is resumed finds it.
+        """
+        for batch in range(epoch * steps, (epoch + 1) * steps):
+            turn, i = divmod(batch, self.steps)
+            began = turn * self.steps // steps
+            first = -(-began * steps // self.steps)  # of the passes that began there
+            yield began, turn - first, i * self.batch_size, min((i + 1) * self.batch_size, self.n)
+
+    def rows(self, be, streams, shuffle: bool, began: int, turn: int) -> np.ndarray:
+        """The order of the rows in this pass (see `places`): argsort of one random word per row, ties by row."""
         if not shuffle:
             return np.arange(self.n)
-        epoch = streams.epoch if epoch is None else epoch
-        words = be.to_numpy(be.philox(self.n, streams.key(SHUFFLE, turn, step=epoch)))
+        life = (self.before + began) % 2**32
+        words = be.to_numpy(be.philox(self.n, streams.key(SHUFFLE, turn, step=life)))
         return np.argsort(words, kind="stable")
 
-    def images(self, be, streams, rows):
+    def images(self, be, streams, rows, ahead: int = 0):
+        """`rows` as the step sees them that is `ahead` of the present one."""
         return be.asarray(self.x[rows], be.dtype)
 
     def usable(self, coming: np.ndarray) -> np.ndarray:
         """The next batch of the rows that are coming."""
         return coming[: self.batch_size]
 
-    def batches(self, be, streams, shuffle: bool, steps: int, start: int = 0):
-        """`steps` batches, without the first `start`; rows are shuffled anew each time all have been seen."""
-        order, done = None, 0
-        for turn, i in itertools.islice(((turn, i) for turn in itertools.count() for i in range(self.steps)), steps):
-            if i == 0:
-                order = None
+    def batches(self, be, streams, shuffle: bool, steps: int, start: int = 0, epoch: int | None = None):
+        """The `steps` batches of this epoch, without the first `start`; rows are shuffled anew when all have been seen.
+
+        epoch None: of an evaluation, which begins at the first row, keeps the order, and makes no step.
+        """
+        present, order, done = None, None, 0
+        for i, (began, turn, first, _) in enumerate(self.places(steps, epoch or 0)):
+            if (began, turn) != present:
+                present, order = (began, turn), None
             if done < start and not isinstance(self.x, ImageFiles):  # of which none is left out
                 done += 1
                 continue
             if order is None:
-                order = self.rows(be, streams, shuffle, turn)
-            rows = self.usable(order[i * self.batch_size :])
+                order = self.rows(be, streams, shuffle, began, turn)
+            rows = self.usable(order[first:])
             done += len(rows) > 0
             if not len(rows) or done <= start:
                 continue
-            w = None if self.weights is None else be.asarray(self.weights[rows])
+            w = None if self.weights is None else be.asarray(self.weights[rows], be.dtype)
             y = self.y[rows]
             t = y if self.targets is self.y else self.targets[rows]
-            yield self.images(be, streams, rows), y, be.asarray(t, be.dtype), w
+            yield self.images(be, streams, rows, i if epoch is None else 0), y, be.asarray(t, be.dtype), w
 
 
 class Augmented(Arrays):
@@ -124,8 +185,8 @@ class Augmented(Arrays):
         super().__init__(model, flow.x, flow.y, flow.batch_size, weights, class_weight, where=where)
         self.flow = flow
 
-    def rows(self, be, streams, shuffle, turn, epoch=None):
-        return super().rows(be, streams, shuffle and self.flow.shuffle, turn, epoch)
+    def rows(self, be, streams, shuffle, began, turn):
+        return super().rows(be, streams, shuffle and self.flow.shuffle, began, turn)
 
     def usable(self, coming):
         """The same without pictures that cannot be decoded; the batch after it is on its way meanwhile."""
@@ -135,18 +196,29 @@ class Augmented(Arrays):
             self.x.prefetch(np.concatenate([rows, coming[self.batch_size : 2 * self.batch_size]]))
         return rows
 
-    def images(self, be, streams, rows):
-        return be.asarray(self.flow.batch(be, rows, streams.seed, streams.step)[0], be.dtype)
+    def images(self, be, streams, rows, ahead=0):
+        return be.asarray(self.flow.batch(be, rows, streams.seed, streams.step + ahead)[0], be.dtype)
 
 
 class Batches:
-    """Any iterable of (x, y) or (x, y, sample_weight) batches; an iterator goes on where the last epoch left it."""
+    """Any iterable of (x, y) or (x, y, sample_weight) batches; an epoch goes on where the last one left it.
+
+    A model without weights is built by the first batch, which is looked at before anything else happens.
+    """
 
     def __init__(self, model, iterable, class_weight=None, where: str = "fit"):
         self.model, self.iterable, self.class_weight, self.where = model, iterable, class_weight, where
         self.steps = len(iterable) if hasattr(iterable, "__len__") else None
         require(self.steps != 0, where, "batches (x, y)", "an iterable without any", error=DataError)
-        self.iterator, self.drawn, self.seen = iter(()), 0, None
+        self.kind = type(iterable).__name__
+        self.iterator, self.drawn, self.seen, self.before = iter(()), 0, None, 0
+        if not model.built:
+            items = iter(iterable)
+            first = list(itertools.islice(items, 1))
+            require(first, where, "batches (x, y)", "an iterable without any", error=DataError)
+            self._batch(first[0], 1)
+            if items is iterable:  # a generator, which only goes on
+                self.iterable = itertools.chain(first, items)
 
     def _begin(self) -> None:
         self.iterator = iter(self.iterable)
@@ -181,26 +253,30 @@ class Batches:
                 self.seen.update(f"{array.shape} {array.dtype.str}\n".encode())
                 self.seen.update(array.data)
 
-    def batches(self, be, streams, shuffle: bool, steps: int | None, start: int = 0):
+    def batches(self, be, streams, shuffle: bool, steps: int | None, start: int = 0, epoch: int | None = None):
+        """As Arrays.batches; an evaluation of something that can be iterated twice begins at its first batch."""
+        if epoch is None and iter(self.iterable) is not self.iterable:
+            self.iterator = iter(())
         for done in itertools.count(start) if steps is None else range(start, steps):
             item = next(self.iterator, None)
             if item is None:
                 self._begin()
-                item = next(self.iterator, None) if steps is not None or done == 0 else None
+                again = done == 0 or (steps is not None and epoch is not None)
+                item = next(self.iterator, None) if again else None
             if item is None:
                 require(done > 0, self.where, "batches (x, y)", "an iterable without any", error=DataError)
                 return
-            ok = isinstance(item, (tuple, list)) and len(item) in (2, 3)
-            expected = "batches (x, y) or (x, y, sample_weight)"
-            require(ok, self.where, expected, type(item).__name__, error=ArgumentTypeError)
+            batch = self._batch(item, done + 1)
             self._count(item)
-            weights = item[2] if len(item) == 3 else None
-            try:
-                batch = Arrays(self.model, *item[:2], len(item[0]), weights, self.class_weight, where=self.where)
-            except MinicnnError as error:  # which names a row of this batch
-                error.args = (f"batch {done + 1}: {error}",)
-                raise
             yield from batch.batches(be, streams, False, 1)
+
+    def _batch(self, item, number: int) -> Arrays:
+        ok = isinstance(item, (tuple, list)) and len(item) in (2, 3)
+        expected = "batches (x, y) or (x, y, sample_weight)"
+        require(ok, self.where, expected, type(item).__name__, error=ArgumentTypeError)
+        weights = item[2] if len(item) == 3 else None
+        with _named(number):
+            return Arrays(self.model, *item[:2], len(item[0]), weights, self.class_weight, where=self.where)
 
 
 def source(model, x, y, batch_size, sample_weight=None, class_weight=None, what="x", where="fit"):

@@ -40,11 +40,12 @@ def _gradients(model, x, t, w, way) -> tuple[float, Tensor, bool]:
     value = float(loss.numpy())
     if not math.isfinite(value):
         raise NonFiniteError(f"loss is {value}: {first_non_finite(model, x)}", value)
-    if loss.requires_grad:
+    learns = loss.requires_grad and model.trainable
+    if learns:
         for p in model.optimizer.params:
             p.grad = None  # what an interrupted step, or a user's own backward, may have left
         loss.backward()
-    return value, y, loss.requires_grad
+    return value, y, learns
 
 
 def outputs(model, y: Tensor) -> np.ndarray:
@@ -79,9 +80,11 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
     watched = callbacks.acts_on_batches  # by somebody who may look at metrics, or change layers, at any batch
     way = None if watched else model.way(training=True)
     for step, (x, y, t, w) in enumerate(
-        source.batches(model.backend, model.streams, shuffle, steps, logs.step), logs.step
+        source.batches(model.backend, model.streams, shuffle, steps, logs.step, epoch), logs.step
     ):
         callbacks.on_train_batch_begin(step)
+        if watched:
+            model.prepare_optimizer()  # for what is trainable now
         try:
             loss, last = train_step(model, x, t, w, way)
         except NonFiniteError as error:
@@ -127,14 +130,14 @@ def _through(steps, x):
     return x
 
 
-def evaluate(model, source, logs, callbacks) -> None:
-    """Loss and metrics over arrays, batch by batch, in order and without training."""
-    be = model.backend
-    y = be.xp.empty((source.n, *model.output_shape), be.dtype)
-    tiles, done = infer(model, source.x, logits=model.fused), 0
-    for step in range(source.steps):
+def evaluate(model, source, steps: int, logs, callbacks) -> None:
+    """Loss and metrics over the first `steps` batches of arrays, in order and without training."""
+    be, n = model.backend, min(steps * source.batch_size, source.n)
+    y = be.xp.empty((n, *model.output_shape), be.dtype)
+    tiles, done = infer(model, source.x[:n], logits=model.fused), 0
+    for step in range(steps):
         callbacks.on_test_batch_begin(step)
-        rows = slice(step * source.batch_size, min((step + 1) * source.batch_size, source.n))
+        rows = slice(step * source.batch_size, min((step + 1) * source.batch_size, n))
         while done < rows.stop:
             tile, y[tile] = next(tiles)
             done = tile.stop
@@ -169,7 +172,10 @@ def _test(model, logs, y, y_true, t, w) -> None:
 
 
 class RunningLogs:
-    """The means that are reported: of the loss, weighted by batch size, and of every metric.
+    """The means that are reported: of the loss, weighted by batch size, and of every metric.  `with` ends their pass.
+
+    The first pass uses the metrics as they were compiled; one that begins before it has ended, in a callback or in
+    another thread, has metrics of its own, so that neither counts the other's batches.
 
     Metrics see the batches one by one, but those that may wait not before somebody asks for the result, or enough of
     them do. Right after a step, when the caches hold nothing but images, Python is slow: without this and the outputs'
@@ -177,12 +183,22 @@ class RunningLogs:
     """
 
     def __init__(self, model):
-        self.model, self.metrics, self.weighted = model, model.metrics, model.weighted_metrics
+        self.model, self.metrics, self.weighted = model, list(model.metrics), list(model.weighted_metrics)
+        self.names = model.metrics_names[1:]
+        if vars(model).setdefault("_measured", self) is not self:  # in one step: threads
+            self.metrics, self.weighted = ([m.apart() for m in given] for given in (self.metrics, self.weighted))
         self.total, self.count, self.step = 0.0, 0, 0
         self.pending, self.pending_bytes = collections.deque(), 0
         for metric in (*self.metrics, *self.weighted):
             metric.reset_state()
         self.base = 0.0, 0, [0.0] * len(self.metrics)  # what was there before this fit: see set_state
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        if vars(self.model).get("_measured") is self:
+            del self.model._measured
 
     def add(self, loss: float, y_true, last: Tensor, w, wait: bool = False) -> None:
         """One batch: its loss, the truth, the model's last tensor (see `outputs`), weights or None; it may wait.
@@ -204,10 +220,13 @@ class RunningLogs:
             y_true, last, w = self.pending.popleft()
             self.pending_bytes -= last.data.nbytes + y_true.nbytes
             predicted = with_memory(self.model, len(y_true), partial(outputs, self.model, last))
-            for metric in self.metrics:
-                metric.update_state(y_true, predicted)
-            for metric in self.weighted:
-                metric.update_state(y_true, predicted, None if w is None else np.asarray(w))
+            fused = self.model.loss.fused if self.model.fused else None
+            w = None if w is None else self.model.backend.to_numpy(w)
+            for metric, weights in (*((m, None) for m in self.metrics), *((m, w) for m in self.weighted)):
+                if fused is not None and getattr(metric, "fused", None) is fused:
+                    metric.update_from_logits(y_true, last.numpy(), weights)  # one formula, one number
+                else:
+                    metric.update_state(y_true, predicted, *([] if weights is None else [weights]))
 
     def get_state(self) -> dict:
         """Sums and the metrics' states, after every batch so far: plain values and arrays."""
@@ -239,5 +258,5 @@ class RunningLogs:
 
     def result(self) -> dict[str, float]:
         self._settle()
-        means = {metric.name: float(metric.result()) for metric in (*self.metrics, *self.weighted)}
+        means = {n: float(m.result()) for n, m in zip(self.names, (*self.metrics, *self.weighted), strict=True)}
         return means | {"loss": self.total / max(self.count, 1)}

@@ -42,7 +42,7 @@ class Sequential(OldNames, Savable, Trainer):
         self.metrics = []
         self.weighted_metrics = []
         self.history = None
-        self.stop_training = False
+        self.stop_training = self.fitting = False
         self.underway = self.checkpoint_failure = None
         self.runs = set()
         for layer in layers or ():

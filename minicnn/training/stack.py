@@ -1,9 +1,11 @@
 """The layers of a model and their weights: adding, building, naming, counting, and the way of x through all of them."""
 
 import sys
+from typing import ClassVar
 
 import numpy as np
 
+from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.streams import Streams
 from ..core.tensor import Parameter, Tensor, no_grad
@@ -16,19 +18,42 @@ from .inputs import check_x
 from .plan import Plan, plan
 from .summary import readable, table
 
+_FLOATS = 'give Sequential device=CPU("numpy_ref", "float64") of minicnn.backend.cpu'
+_STEPS = "write the loop in Python: forward with model(Tensor(x), training=True), loss.backward(), optimizer.apply()"
+_HOOKS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics", "call")
 
-class LayerStack:
+
+class LayerStack(Guarded):
     """Layers one after the other.  Sequential's constructor sets the attributes that are declared here."""
+
+    refused: ClassVar[dict[str, str]] = dict.fromkeys(_HOOKS, _STEPS) | {
+        "dtype": _FLOATS, "dtype_policy": _FLOATS, "compute_dtype": _FLOATS, "variable_dtype": _FLOATS,
+        "seed": "give it to the constructor", "built": "call build((None, H, W, C))", "inputs": "add layers",
+        "outputs": "add layers", "output_shape": "the layers decide it", "loss_weights": "scale the loss itself",
+        "weights": "use set_weights", "trainable_weights": "set a layer's trainable", "input_spec": "use Input",
+        "non_trainable_weights": "set a layer's trainable", "activity_regularizer": "add its gradient in a layer",
+    }  # fmt: skip
+    without_effect: ClassVar[tuple[str, ...]] = (
+        "run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss", "train_function", "test_function",
+        "predict_function",
+    )  # fmt: skip
 
     backend: Backend
     streams: Streams
     name: str
     layers: list[Layer]
     input_shape: tuple[int, ...] | None
+    _trainable = True
 
     seed = property(lambda self: self.streams.seed)
     built = property(lambda self: bool(self.layers) and all(layer.built for layer in self.layers))
     output_shape = property(lambda self: self.layers[-1].output_shape if self.layers else self.input_shape)
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        own = [name for name in _HOOKS if name in vars(cls)]
+        expected = "a model without steps of its own"
+        require(not own, cls.__name__, expected, ", ".join(own), _STEPS, error=ArgumentTypeError)
 
     def add(self, layer: Layer) -> None:
         """Append a layer; once the input's shape is known its weights are made at once."""
@@ -94,17 +119,28 @@ class LayerStack:
             self.build((self.input_shape and (None, *self.input_shape)) or x.shape)
 
     @property
+    def trainable(self) -> bool:
+        """Whether any weight may be trained; setting it sets every layer's, as in Keras, and counts at once."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for layer in self.layers:
+            layer.trainable = value
+
+    @property
     def weights(self) -> list[Parameter]:
         """Layer by layer, trainable first: the order of get_weights, set_weights and files."""
         return [p for layer in self.layers for p in layer.weights]
 
     @property
     def trainable_weights(self) -> list[Parameter]:
-        return [p for layer in self.layers for p in layer.trainable_weights]
+        return [p for layer in self.layers for p in layer.trainable_weights] if self.trainable else []
 
     @property
     def non_trainable_weights(self) -> list[Parameter]:
-        return [p for layer in self.layers for p in layer.non_trainable_weights]
+        return [p for layer in self.layers for p in layer.non_trainable_weights] if self.trainable else self.weights
 
     def count_params(self) -> int:
         """How many numbers the weights hold."""
@@ -155,16 +191,29 @@ class LayerStack:
         return last.preactivation(x, training=training) if logits else last.call(x, training=training)
 
     def __call__(self, x, training: bool = False):
-        """Outputs for a batch: a Tensor for a Tensor, a NumPy array for anything else."""
+        """Outputs for a batch: a Tensor for a Tensor, a NumPy array for anything else.
+
+        Samples may have another size than the model was built for, as long as every layer's weights allow it.
+        """
         if isinstance(x, Tensor):
             self.ensure_built(x)
-            y = self.forward(x, training=training)
+            y = self._at_any_size(x, training)
         else:
             with no_grad():
-                y = self.forward(Tensor(check_x(self, x, "x"), self.backend), training=training).numpy()
+                y = self._at_any_size(Tensor(check_x(self, x, "x", any_size=True), self.backend), training).numpy()
         if training:
             self.commit()
         return y
+
+    def _at_any_size(self, x: Tensor, training: bool) -> Tensor:
+        if x.shape[1:] == self.input_shape:
+            return self.forward(x, training=training)
+        expected = f"samples of {len(self.input_shape)} axes, like {self.input_shape}"
+        require(x.ndim == len(self.input_shape) + 1, f"{self.name}: x", expected, x.shape[1:])
+        for layer in self.layers:
+            layer.follow(x.shape[1:])
+            x = layer.call(x, training=training)
+        return x
 
     def activations(self, x) -> dict[str, np.ndarray]:
         """The output of every layer for images x at inference: layer name -> (N, *its output_shape)."""

@@ -11,7 +11,7 @@ from ..notes import note
 from . import captured, loop
 from .checkpoint import checkpoints
 from .identity import of_epoch
-from .inputs import Arrays, Augmented, Batches, all_x, check_x, source
+from .inputs import Arrays, Augmented, Batches, all_x, passes, source
 from .stack import LayerStack
 from .underway import Now, Underway
 
@@ -19,13 +19,12 @@ from .underway import Now, Underway
 class Trainer(LayerStack):
     """A stack of layers that learns."""
 
-    optimizer: optimizers.Optimizer | None
-    loss: losses.Loss | None
     metrics: list
     weighted_metrics: list
     stop_training: bool
     underway: Underway | None  # an epoch in whose middle the model stands
     checkpoint_failure: str | None  # the latest checkpoint of a fit that could not be written, and why
+    fitting: bool  # whether a fit is running
     graph: bool
     nan_check: str
 
@@ -46,19 +45,38 @@ class Trainer(LayerStack):
             raise ArgumentTypeError(
                 f"compile: expected optimizer, loss, metrics, received {', '.join(map(repr, unknown))}"
             )
-        optimizer, loss = optimizers.get(optimizer), None if loss is None else losses.get(loss)
-        ok = loss is None or loss.reduction != "none"
-        require(ok, "compile: loss", "a loss that is one number", 'reduction "none"', error=ArgumentError)
+        optimizer, loss = optimizers.get(optimizer), _loss("compile: loss", loss)
         metrics, weighted_metrics = _metrics(metrics), _metrics(weighted_metrics)
         self.optimizer, self.loss, self.metrics, self.weighted_metrics = optimizer, loss, metrics, weighted_metrics
         self.underway = None  # its running means were of other metrics
 
-    metrics_names = property(lambda self: ["loss", *(m.name for m in (*self.metrics, *self.weighted_metrics))])
+    @property
+    def optimizer(self) -> optimizers.Optimizer | None:
+        """The compiled one; a name or an instance that is assigned counts from the next step on."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value) -> None:
+        self._optimizer = None if value is None else optimizers.get(value)
+
+    @property
+    def loss(self) -> losses.Loss | None:
+        """The compiled one; a name, a function or an instance that is assigned counts from the next step on."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, value) -> None:
+        self._loss = _loss("loss", value)
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """What logs hold: "loss", then the metrics in compile's order, of which no two share a name."""
+        return ["loss", *metrics.unique_names(self.metrics, self.weighted_metrics)]
 
     def metric_direction(self, name: str) -> str | None:
         """ "min" or "max" for a compiled metric, None for any other name."""
-        found = (m.direction for m in (*self.metrics, *self.weighted_metrics) if m.name == name)
-        return "min" if name == "loss" else next(found, None)
+        named = zip(self.metrics_names[1:], (*self.metrics, *self.weighted_metrics), strict=True)
+        return "min" if name == "loss" else dict(named)[name].direction if name in self.metrics_names else None
 
     @property
     def fused(self) -> bool:
@@ -111,11 +129,16 @@ class Trainer(LayerStack):
         held_out = (
             None if validation_data is None else self._validation(validation_data, validation_batch_size or batch_size)
         )
+        if held_out is not None:
+            validation_steps = _steps("validation", held_out, validation_steps)
         steps = steps_per_epoch or train.steps
         names = self.metrics_names + [f"val_{n}" for n in self.metrics_names if held_out] + ["learning_rate"]
         params = {"verbose": 1 if verbose == "auto" else int(verbose), "epochs": epochs, "steps": steps}
         hooks = CallbackList(callbacks, add_history=True, add_progbar=verbose != 0, model=self, params=params)
         hooks.check_monitor(names)
+        around = self.fitting, self.stop_training, self.history, self.underway  # of a fit whose callback calls this one
+        if self.fitting:
+            self.underway = None
         arguments = {"shuffle": shuffle, "steps_per_epoch": steps_per_epoch, "initial_epoch": initial_epoch,
                      "validation_steps": validation_steps, "validation_freq": validation_freq}  # fmt: skip
         kept = checkpoints(checkpoint, self, hooks, train, held_out, arguments, names, epochs)
@@ -126,8 +149,8 @@ class Trainer(LayerStack):
             first, underway = kept.saved.epoch, kept.saved.underway
             hooks.set_params(params | {"resumed": (first, kept.saved.step), "finished": kept.finished})
         try:
-            self.optimizer.build(self.trainable_weights or self.weights)
-            self.stop_training = False
+            self.prepare_optimizer()
+            self.fitting, self.stop_training = True, False
             if kept is not None:
                 kept.restore_model()
             with self.backend.running():
@@ -139,21 +162,24 @@ class Trainer(LayerStack):
                 device = captured.prepare(self, train, steps, hooks)
                 for epoch in range(first, epochs):
                     hooks.on_epoch_begin(epoch)
-                    logs = loop.RunningLogs(self)
-                    if underway is not None:
-                        if kept is not None:
-                            kept.restore_model()
-                            kept.restore_callbacks()
-                        logs.go_on(underway)
-                        underway = None
-                    self.underway = Now(train, steps, shuffle, logs)
-                    if device is None:
-                        loop.train_epoch(self, train, steps, shuffle, logs, hooks, epoch, kept)
-                    else:
-                        device.epoch(logs, hooks, shuffle, epoch, kept)
-                    if kept is not None and kept.ending:
-                        break
-                    epoch_logs = logs.result()
+                    self.prepare_optimizer()  # for what is trainable now
+                    with loop.RunningLogs(self) as logs:
+                        if underway is not None:
+                            if kept is not None:
+                                kept.restore_model()
+                                kept.restore_callbacks()
+                            logs.go_on(underway)
+                            underway = None
+                        if epoch == first:
+                            train.before = self.streams.epoch - epoch
+                        self.underway = Now(train, steps, shuffle, logs)
+                        if device is None:
+                            loop.train_epoch(self, train, steps, shuffle, logs, hooks, epoch, kept)
+                        else:
+                            device.epoch(logs, hooks, shuffle, epoch, kept)
+                        if kept is not None and kept.ending:
+                            break
+                        epoch_logs = logs.result()
                     self.streams.epoch += 1
                     self.underway = None
                     if held_out is not None and (epoch + 1) % validation_freq == 0:
@@ -173,7 +199,16 @@ class Trainer(LayerStack):
                 self.underway = self.underway.left()
             if kept is not None:
                 kept.close()
-        return self.history
+            self.fitting = around[0]
+            if self.fitting:
+                _, self.stop_training, self.history, self.underway = around
+        return hooks.history
+
+    def prepare_optimizer(self) -> None:
+        """Hand the optimizer the weights that are trainable now."""
+        weights = self.trainable_weights or self.weights
+        if weights:
+            self.optimizer.build(weights)
 
     @property
     def epochs_done(self) -> int:
@@ -208,13 +243,14 @@ class Trainer(LayerStack):
         return source(self, data, None, None, what="validation x")
 
     def _test(self, data, steps, hooks) -> dict[str, float]:
-        logs = loop.RunningLogs(self)
-        hooks.on_test_begin()
-        if isinstance(data, (Augmented, Batches)):
-            loop.evaluate_batches(self, data, steps or data.steps, logs, hooks)
-        else:
-            loop.evaluate(self, data, logs, hooks)
-        hooks.on_test_end(logs.result())
+        with loop.RunningLogs(self) as logs:
+            hooks.on_test_begin()
+            if isinstance(data, (Augmented, Batches)):
+                loop.evaluate_batches(self, data, steps, logs, hooks)
+            else:
+                loop.evaluate(self, data, steps, logs, hooks)
+            found = logs.result()
+            hooks.on_test_end(found)
         return logs.result()
 
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
@@ -225,7 +261,8 @@ class Trainer(LayerStack):
             if value is not None:
                 positive_int(f"evaluate: {name}", value)
         data = source(self, x, y, batch_size, sample_weight, where="evaluate")
-        hooks = self._hooks(callbacks, verbose, steps or data.steps)
+        steps = _steps("evaluate", data, steps)
+        hooks = self._hooks(callbacks, verbose, steps)
         try:
             with self.backend.running():
                 logs = self._test(data, steps, hooks)
@@ -234,26 +271,28 @@ class Trainer(LayerStack):
         return self._report(logs, return_dict)
 
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None) -> np.ndarray:
-        """Outputs for all of x, (N, *output_shape).  They do not depend on batch_size, which paces callbacks alone.
+        """Outputs for all of x, (N, *output_shape), or for its first `steps` batches.
 
-        x is an array, a flow, or an iterable of batches (`steps` of them, if it is endless).
+        They do not depend on batch_size. x is an array, a flow, whose rows come in their order, or an iterable of
+        batches (`steps` of them, if it is endless).
         """
         require(self.layers, "predict", "a model with layers", "an empty one", error=NotBuiltError)
-        x = check_x(self, all_x(x, steps), "x")
-        batch = 32 if batch_size is None else positive_int("predict: batch_size", batch_size)
-        count = -(-len(x) // batch)
-        hooks = self._hooks(callbacks, verbose, count)
+        for name, value in {"batch_size": batch_size, "steps": steps}.items():
+            if value is not None:
+                positive_int(f"predict: {name}", value)
+        x, stops = all_x(self, x, batch_size or 32, steps)
+        hooks = self._hooks(callbacks, verbose, len(stops))
         out = np.empty((len(x), *self.output_shape), self.backend.dtype)
         try:
             with self.backend.running():
                 hooks.on_predict_begin()
                 tiles, done = loop.infer(self, x, logits=False), 0
-                for step in range(count):
+                for step, (start, stop) in enumerate(zip([0, *stops], stops, strict=False)):
                     hooks.on_predict_batch_begin(step)
-                    while done < min((step + 1) * batch, len(x)):
+                    while done < stop:
                         rows, y = next(tiles)
                         out[rows], done = self.backend.to_numpy(y), rows.stop
-                    hooks.on_predict_batch_end(step, {"outputs": out[step * batch : (step + 1) * batch]})
+                    hooks.on_predict_batch_end(step, {"outputs": out[start:stop]})
                 hooks.on_predict_end()
         finally:
             hooks.close()
@@ -267,9 +306,8 @@ class Trainer(LayerStack):
         """One step on one batch: the loss alone, [loss, metrics...], or a dict."""
         self._ready("train_on_batch")
         batch = Arrays(self, x, y, len(x), sample_weight, class_weight, where="train_on_batch")
-        self.optimizer.build(self.trainable_weights or self.weights)
-        logs = loop.RunningLogs(self)
-        with self.backend.running():
+        self.prepare_optimizer()
+        with loop.RunningLogs(self) as logs, self.backend.running():
             ((xb, yb, t, w),) = batch.batches(self.backend, self.streams, False, 1)
             loss, last = loop.train_step(self, xb, t, w)
             logs.add(loss, yb, last, w)
@@ -288,6 +326,18 @@ class Trainer(LayerStack):
     def predict_on_batch(self, x) -> np.ndarray:
         """Outputs for one batch."""
         return self.predict(x, batch_size=len(x), verbose=0)
+
+
+def _steps(where: str, data, steps: int | None) -> int | None:
+    """How many batches an evaluation makes; None: as many as an iterable yields."""
+    return passes(where, steps, data.steps) if data.steps is not None else steps
+
+
+def _loss(where: str, value) -> losses.Loss | None:
+    loss = None if value is None else losses.get(value)
+    ok = loss is None or loss.reduction != "none"
+    require(ok, where, "a loss that is one number", 'reduction "none"', error=ArgumentError)
+    return loss
 
 
 def _metrics(given) -> list:

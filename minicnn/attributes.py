@@ -1,0 +1,29 @@
+"""What is set on a model, a layer or an optimizer either works or is refused with a sentence: nothing is ignored."""
+
+from typing import Any, ClassVar
+
+from .errors import ArgumentError, ArgumentTypeError, require
+from .notes import note
+
+
+class Guarded:
+    """Attributes that are known to have no effect here are not taken.  Raises ArgumentTypeError, ArgumentError.
+
+    refused     name -> what to do instead, of attributes that Keras gives a meaning; None and False are let through
+    without_effect   names that change how Keras runs and not what it computes: a note says so
+    """
+
+    refused: ClassVar[dict[str, str]] = {}
+    without_effect: ClassVar[tuple[str, ...]] = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        cls = type(self)
+        where, fix, found = f"{cls.__name__}: {name}", cls.refused.get(name, ""), getattr(cls, name, None)
+        if isinstance(found, property):
+            if found.fset is None:
+                require(False, where, "a value that is read, not set", "an assignment", fix, error=ArgumentTypeError)
+        elif fix and value is not None and value is not False:
+            require(False, where, "None", repr(value), fix, error=ArgumentError)
+        elif name in cls.without_effect:
+            note(f"{where} has no effect here")
+        super().__setattr__(name, value)
