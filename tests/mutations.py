@@ -370,7 +370,7 @@ def planted(mutation: Mutation, tree: Path, first: str | None = None) -> dict:
         path.write_bytes(text)
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    by = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", said, re.M)
+    by = re.findall(r"^(?:FAILED|ERROR) +(\S.*?)(?: - .*)?$", said, re.M)
     found = {"name": mutation.name, "cpu": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime}
     if code == 124:
         return {**found, "outcome": "timed out", "by": None}

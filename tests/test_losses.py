@@ -36,6 +36,18 @@ def test_golden(loss, y, p, expected):
     assert isinstance(loss(Tensor(np.asarray(y)), Tensor(p)), Tensor)
 
 
+def test_smoothed_targets_are_targets():
+    """With outputs that are not symmetric about 1/2: there a shift of all targets cancels."""
+    y, p = np.array([[1.0, 0.0]]), np.array([[0.9, 0.3]])
+    expected = L.BinaryCrossentropy()(np.array([[0.95, 0.05]]), p)
+    assert L.BinaryCrossentropy(label_smoothing=0.1)(y, p) == pytest.approx(expected, rel=1e-12)
+    z = np.log(p / (1 - p))
+    assert L.BinaryCrossentropy(from_logits=True, label_smoothing=0.1)(y, z) == pytest.approx(expected, rel=1e-12)
+    y, p = np.array([[1.0, 0.0, 0.0]]), np.array([[0.6, 0.3, 0.1]])
+    expected = L.CategoricalCrossentropy()(np.array([[0.8, 0.1, 0.1]]), p)
+    assert L.CategoricalCrossentropy(label_smoothing=0.3)(y, p) == pytest.approx(expected, rel=1e-12)
+
+
 def test_whole_numbers_are_no_trap():
     assert L.MeanSquaredError()([[0.5]], [[1]]) == 0.25
     assert L.MeanAbsoluteError()([[1]], [[0.5]]) == 0.5

@@ -36,6 +36,22 @@ def network(seed=1, units=3):
     return model
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "slots", "expected"),
+    [
+        ("SGD", ("m",), "m0 m1"),
+        ("Adam", ("m", "v"), "m0 v0 m1 v1"),
+        ("Adam", ("m", "v", "vhat"), "m0 v0 m1 v1 vhat0 vhat1"),
+        ("RMSprop", ("v", "m", "a"), "v0 v1 m0 m1 a0 a1"),
+        ("RMSprop", ("v", "a"), "v0 v1 a0 a1"),
+        ("Adadelta", ("a", "d"), "a0 d0 a1 d1"),
+    ],
+)
+def test_the_order_of_an_optimizers_variables_is_keras(optimizer, slots, expected):
+    """Keras 3, optimizers/*.py, `build`: what our own round trip cannot tell."""
+    assert [f"{slot}{i}" for slot, i in hdf5.order(optimizer, slots, 2)] == expected.split()
+
+
 @pytest.fixture(scope="module")
 def trained():
     model = network()
