@@ -11,7 +11,7 @@ A mutation is found when one of its tests fails with it (under `-x`, with plain 
 that same test passes without it. The exit code is 0 when all are found.
 
 A mutation is one line of code. `old` is a piece of that line that stands in `file` exactly once; when the code moves,
-move it along: keep the mistake, look for its new place. tests/test_mutations.py names those that are out of step. Who
+move it along: keep the mistake, look for its new place. `--check`, and with it .ci/run, names what is out of step. Who
 adds a subsystem adds a mutation or two, of the kind that somebody might commit: an index off by one, a swapped pair, a
 forgotten factor, a comparison that includes the equal.
 """
@@ -212,7 +212,7 @@ MUTATIONS = [
     minicnn("training: a small last batch counts like the others", "training/loop.py",
             "self.total += loss * len(y_true)", "self.total += loss * 8", FIT),
     minicnn("training: initial_epoch is not looked at", "training/trainer.py",
-            "for epoch in range(initial_epoch, epochs)", "for epoch in range(epochs)", FIT),
+            "for epoch in range(first, epochs)", "for epoch in range(epochs)", FIT),
     minicnn("training: validation comes an epoch early", "training/trainer.py",
             "(epoch + 1) % validation_freq == 0", "epoch % validation_freq == 0", FIT),
     minicnn("training: the epoch is not counted", "training/trainer.py", "self.streams.epoch += 1",
@@ -223,7 +223,7 @@ MUTATIONS = [
     minicnn("inference: tiles of one image too few", "training/loop.py", "yield slice(start, start + n),",
             "yield slice(start, start + n - 1),", "tests/training/test_inference.py tests/training/test_sequential.py"),
     minicnn("captured: an interrupted epoch counts all its steps", "training/captured.py",
-            "model.optimizer.iterations += done", "model.optimizer.iterations += self.steps",
+            "(count + done for count in self.first)", "(count + self.steps for count in self.first)",
             "tests/cuda/test_captured.py -k 'bad_step or ctrl_c'"),
     minicnn("captured: the last batch is as large as the others", "training/captured.py",
             "yield turn, start, min(start + batch, n)", "yield turn, start, start + batch",
@@ -268,8 +268,8 @@ MUTATIONS = [
     minicnn("download: a download of any size is taken", "data/download.py", "if have > limits.most_bytes:",
             "if have < 0:", "tests/data/test_download.py"),
     # files ------------------------------------------------------------------------------------------------------------
-    minicnn("io: a link is replaced, not its target", "io/files.py", "target = os.path.realpath(path)",
-            "target = os.path.abspath(path)", "tests/io/test_files.py"),
+    minicnn("io: a link is replaced, not its target", "io/files.py", "target = os.path.realpath(given)",
+            "target = os.path.abspath(given)", "tests/io/test_files.py"),
     minicnn("io: a header may be longer than its file", "io/container.py", "declared <= min(size - 8, HEADER_LIMIT)",
             "declared <= HEADER_LIMIT", "tests/io/test_weights.py tests/io/test_model_file.py"),
     minicnn("io: Keras's slots come slot by slot", "io/hdf5.py",
