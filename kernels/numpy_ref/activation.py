@@ -1,16 +1,15 @@
 """ReLU and its gradient. The other activations are array expressions in minicnn/ops/activation.py."""
 
-import numpy as np
-
 from .dense import bias_grad
+from .namespace import namespace
 
 
 def relu(x):
-    return np.maximum(x, 0)
+    return namespace(x).maximum(x, 0)
 
 
 def relu_grad(dy, y):
-    return np.where(y > 0, dy, dy.dtype.type(0))  # not a product: 0 times infinity is NaN
+    return namespace(dy).where(y > 0, dy, dy.dtype.type(0))  # not a product: 0 times infinity is NaN
 
 
 def relu_bias_grad(dy, y):

@@ -18,17 +18,16 @@ This is the set's one algorithm: the argument `algorithm` changes nothing here.
 Source: Chellapilla, Puri & Simard 2006, "High performance convolutional neural networks" (unrolled convolution).
 """
 
-import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
-
+from .namespace import namespace
 from .norm import batch_norm_grad, batch_norm_max_pool_grad, batch_norm_stats
 from .pool import max_pool, max_pool_grad
 
 
 def im2col(x, window, strides, pads):
     """Every window of x as a row, zeros outside the image.  x (N, H, W, C) -> cols (N*OH*OW, KH*KW*C)."""
-    padded = np.pad(x, ((0, 0), *pads, (0, 0)))
-    windows = sliding_window_view(padded, window, axis=(1, 2))  # (N, H', W', C, KH, KW) at stride 1, not copied
+    xp = namespace(x)
+    padded = xp.pad(x, ((0, 0), *pads, (0, 0)))
+    windows = xp.lib.stride_tricks.sliding_window_view(padded, window, axis=(1, 2))  # (N, H', W', C, KH, KW), no copy
     windows = windows[:, :: strides[0], :: strides[1]].transpose(0, 1, 2, 4, 5, 3)  # (N, OH, OW, KH, KW, C)
     return windows.reshape(-1, window[0] * window[1] * x.shape[3])
 
@@ -38,11 +37,12 @@ def col2im(cols, x_shape, out_size, window, strides, pads):
     (n, h, w, c), (oh, ow), (kh, kw), (sh, sw) = x_shape, out_size, window, strides
     (top, bottom), (left, right) = pads
     cols = cols.reshape(n, oh, ow, kh, kw, c)
-    padded = np.zeros((n, h + top + bottom, w + left + right, c), cols.dtype)
+    xp = namespace(cols)
+    padded = xp.zeros((n, h + top + bottom, w + left + right, c), cols.dtype)
     for p in range(kh):
         for q in range(kw):  # window cell (p, q) of all windows at once: no two of them share a pixel
             padded[:, p : p + sh * oh : sh, q : q + sw * ow : sw] += cols[:, :, :, p, q]
-    return np.ascontiguousarray(padded[:, top : top + h, left : left + w])
+    return xp.ascontiguousarray(padded[:, top : top + h, left : left + w])
 
 
 def _out_size(x, w, strides, pads):
@@ -57,7 +57,7 @@ def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algo
     if b is not None:
         y += b
     if relu:
-        np.maximum(y, 0, out=y)
+        namespace(y).maximum(y, 0, out=y)
     if affine is not None:
         y *= affine[0]
         y += affine[1]

@@ -8,25 +8,25 @@ With xhat = (x - mean) / sqrt(var + eps), m = A*B values per channel and y = gam
 Source: Ioffe & Szegedy 2015, "Batch normalization", section 3.
 """
 
-import numpy as np
-
 from .activation import relu_bias_grad
+from .namespace import namespace
 from .pool import max_pool, max_pool_grad
 
 
 def batch_norm_stats(x):
-    mean = x.mean(axis=(0, 2), dtype=np.float64)  # a float32 sum of 5,000 hundreds is off by more than 0.01
-    var = np.square(x - mean[:, None]).mean(axis=(0, 2))
+    xp = namespace(x)
+    mean = x.mean(axis=(0, 2), dtype=xp.float64)  # a float32 sum of 5,000 hundreds is off by more than 0.01
+    var = xp.square(x - mean[:, None]).mean(axis=(0, 2))
     return mean.astype(x.dtype), var.astype(x.dtype)
 
 
 def batch_norm(x, mean, var, gamma, beta, *, eps):
-    inv_std = 1 / np.sqrt(var + eps)
+    inv_std = 1 / namespace(x).sqrt(var + eps)
     return (x - mean[:, None]) * (gamma * inv_std)[:, None] + beta[:, None]
 
 
 def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
-    inv_std = 1 / np.sqrt(var + eps)
+    inv_std = 1 / namespace(x).sqrt(var + eps)
     xhat = (x - mean[:, None]) * inv_std[:, None]
     dbeta = dy.sum(axis=(0, 2))
     dgamma = (dy * xhat).sum(axis=(0, 2))

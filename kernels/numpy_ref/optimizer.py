@@ -1,6 +1,6 @@
 """One step of each optimizer over flat arrays, in place. Formulas and sources: minicnn/optimizers/."""
 
-import numpy as np
+from .namespace import namespace
 
 
 def sgd_step(p, g, m, *, lr, momentum, nesterov):
@@ -13,12 +13,13 @@ def sgd_step(p, g, m, *, lr, momentum, nesterov):
 
 
 def rmsprop_step(p, g, v, m, a, *, lr, rho, momentum, eps):
-    v += (1 - rho) * (np.square(g) - v)
+    xp = namespace(p)
+    v += (1 - rho) * (xp.square(g) - v)
     denominator = v + eps
     if a is not None:
         a += (1 - rho) * (g - a)
-        denominator -= np.square(a)
-    step = lr * g / np.sqrt(denominator)
+        denominator -= xp.square(a)
+    step = lr * g / xp.sqrt(denominator)
     if m is not None:
         m *= momentum
         m += step
@@ -27,32 +28,37 @@ def rmsprop_step(p, g, v, m, a, *, lr, rho, momentum, eps):
 
 
 def adam_step(p, g, m, v, vhat, *, rate, beta_1, beta_2, eps):
+    xp = namespace(p)
     m += (1 - beta_1) * (g - m)
-    v += (1 - beta_2) * (np.square(g) - v)
+    v += (1 - beta_2) * (xp.square(g) - v)
     if vhat is not None:
-        v = np.maximum(vhat, v, out=vhat)
-    p -= rate * m / (np.sqrt(v) + eps)
+        v = xp.maximum(vhat, v, out=vhat)
+    p -= rate * m / (xp.sqrt(v) + eps)
 
 
 def adagrad_step(p, g, a, *, lr, eps):
-    a += np.square(g)
-    p -= lr * g / np.sqrt(a + eps)
+    xp = namespace(p)
+    a += xp.square(g)
+    p -= lr * g / xp.sqrt(a + eps)
 
 
 def adadelta_step(p, g, a, d, *, lr, rho, eps):
-    a += (1 - rho) * (np.square(g) - a)
-    u = g * np.sqrt(d + eps) / np.sqrt(a + eps)
-    d += (1 - rho) * (np.square(u) - d)
+    xp = namespace(p)
+    a += (1 - rho) * (xp.square(g) - a)
+    u = g * xp.sqrt(d + eps) / xp.sqrt(a + eps)
+    d += (1 - rho) * (xp.square(u) - d)
     p -= lr * u
 
 
 def adamax_step(p, g, m, u, *, rate, beta_1, beta_2, eps):
+    xp = namespace(p)
     m += (1 - beta_1) * (g - m)
-    np.maximum(beta_2 * u, np.abs(g), out=u)
+    xp.maximum(beta_2 * u, xp.abs(g), out=u)
     p -= rate * m / (u + eps)
 
 
 def nadam_step(p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
+    xp = namespace(p)
     m += (1 - beta_1) * (g - m)
-    v += (1 - beta_2) * (np.square(g) - v)
-    p -= lr * (m_scale * m + g_scale * g) / (np.sqrt(v_scale * v) + eps)
+    v += (1 - beta_2) * (xp.square(g) - v)
+    p -= lr * (m_scale * m + g_scale * g) / (xp.sqrt(v_scale * v) + eps)

@@ -5,6 +5,8 @@ Source: Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1
 
 import numpy as np
 
+from .namespace import namespace
+
 ROUNDS = 10
 MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 KEY_STEPS = 0x9E3779B9, 0xBB67AE85  # the golden ratio and sqrt(3) - 1, as the authors' Weyl sequence
@@ -13,18 +15,24 @@ HALF = np.uint64(32)
 
 
 def philox(n, key):
-    blocks = np.arange((n + 3) // 4, dtype=np.uint64)
-    c0, c1 = blocks, np.full_like(blocks, key.step)
-    c2, c3 = np.full_like(blocks, key.stream), np.zeros_like(blocks)
+    return words(np, n, key)
+
+
+def words(xp, n, key):
+    """philox as an array of the module xp."""
+    blocks = xp.arange((n + 3) // 4, dtype=np.uint64)
+    c0, c1 = blocks, xp.full_like(blocks, key.step)
+    c2, c3 = xp.full_like(blocks, key.stream), xp.zeros_like(blocks)
     k0, k1 = key.seed & 0xFFFFFFFF, key.seed >> 32
     for _ in range(ROUNDS):
         product0, product1 = MULTIPLIERS[0] * c0, MULTIPLIERS[1] * c2  # 32 x 32 -> 64 bits
         c0, c1 = (product1 >> HALF) ^ c1 ^ np.uint64(k0), product1 & LOW
         c2, c3 = (product0 >> HALF) ^ c3 ^ np.uint64(k1), product0 & LOW
         k0, k1 = (k0 + KEY_STEPS[0]) & 0xFFFFFFFF, (k1 + KEY_STEPS[1]) & 0xFFFFFFFF
-    return np.stack([c0, c1, c2, c3], axis=1).astype(np.uint32).reshape(-1)[:n]
+    return xp.stack([c0, c1, c2, c3], axis=1).astype(np.uint32).reshape(-1)[:n]
 
 
 def dropout(x, *, rate, key):
-    keep = philox(x.size, key) >= round(rate * 2**32)
-    return np.where(keep.reshape(x.shape), x * x.dtype.type(1 / (1 - rate)), x.dtype.type(0))
+    xp = namespace(x)
+    keep = words(xp, x.size, key) >= round(rate * 2**32)
+    return xp.where(keep.reshape(x.shape), x * x.dtype.type(1 / (1 - rate)), x.dtype.type(0))

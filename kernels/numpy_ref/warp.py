@@ -9,29 +9,32 @@ Output pixel (i, j) reads the four input pixels around (r, s) = M (i, j, 1), wei
 
 import numpy as np
 
+from .namespace import namespace
 
-def _edge(index, size, fill_mode):
+
+def _edge(xp, index, size, fill_mode):
     """The input row (or column) that stands for `index`, which may lie outside 0 .. size-1."""
     if fill_mode == "reflect":  # dcba|abcd|dcba: period 2 size
         index = index % (2 * size)
-        return np.minimum(index, 2 * size - 1 - index)
+        return xp.minimum(index, 2 * size - 1 - index)
     if fill_mode == "wrap":
         return index % size
-    return np.clip(index, 0, size - 1)
+    return xp.clip(index, 0, size - 1)
 
 
 def affine_warp(images, matrices, *, fill_mode, cval, scale):
+    xp = namespace(images)
     n, height, width, _ = images.shape
-    i, j = np.meshgrid(np.arange(height), np.arange(width), indexing="ij")
-    grid = np.stack([i, j, np.ones_like(i)]).reshape(3, -1)  # (3, H*W)
-    r, s = np.moveaxis(matrices @ grid, 1, 0).reshape(2, n, height, width)
+    i, j = xp.meshgrid(xp.arange(height), xp.arange(width), indexing="ij")
+    grid = xp.stack([i, j, xp.ones_like(i)]).reshape(3, -1)  # (3, H*W)
+    r, s = xp.moveaxis(matrices @ grid, 1, 0).reshape(2, n, height, width)
     dtype = images.dtype if images.dtype.kind == "f" else np.dtype("float32")
-    r0, s0 = np.floor(r).astype(np.int64), np.floor(s).astype(np.int64)
+    r0, s0 = xp.floor(r).astype(np.int64), xp.floor(s).astype(np.int64)
     fr, fs = (r - r0)[..., None].astype(dtype), (s - s0)[..., None].astype(dtype)
-    which = np.arange(n)[:, None, None]
+    which = xp.arange(n)[:, None, None]
 
     def pixel(row, column):
-        value = images[which, _edge(row, height, fill_mode), _edge(column, width, fill_mode)].astype(dtype)
+        value = images[which, _edge(xp, row, height, fill_mode), _edge(xp, column, width, fill_mode)].astype(dtype)
         if fill_mode == "constant":
             outside = (row < 0) | (row >= height) | (column < 0) | (column >= width)
             value[outside] = cval
