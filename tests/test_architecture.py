@@ -23,7 +23,8 @@ MAY = {
     "errors": (set(), set()),
     "notes": (set(), set()),
     "labels": ({"errors"}, ARRAYS),
-    "backend": ({"errors", "kernels", "notes"}, ARRAYS | {"cupy", "numba", "scipy", "threadpoolctl"}),
+    "backend": ({"data", "errors", "io", "kernels", "notes"},
+                ARRAYS | {"cupy", "cupyx", "numba", "scipy", "threadpoolctl"}),
     "core": ({"backend", "errors"}, set()),
     "ops": ({"core", "errors"}, set()),
     # The layers are placed on a backend and read its random streams; kernels and arrays they reach through ops alone.

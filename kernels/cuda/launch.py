@@ -180,7 +180,11 @@ class Launcher:
     def module(self, stem, options):
         """The compiled file, compiled on first use."""
         if (stem, options) not in self.modules:
-            self.modules[stem, options] = self.compile(stem, options)
+            try:
+                self.modules[stem, options] = self.compile(stem, options)
+            except Exception as cause:
+                cause.compiling = stem, options  # for selfcheck.py, which says what failed
+                raise
         return self.modules[stem, options]
 
     def record(self, body: Callable[[], None]) -> Callable[[], None]:
@@ -216,13 +220,17 @@ class CuPyLauncher(Launcher):
 
         super().__init__(cupy, precision)
         self.cupy = cupy
+        self.device = cupy.cuda.Device()  # which a thread that compiles does not know
         self.functions = {}  # (stem, options, kernel): get_function makes a new object and asks the driver each time
 
     def address(self, array):
         return array.data.ptr
 
     def compile(self, stem, options):
-        return self.cupy.RawModule(code=source(stem), options=(*CPP, *options))
+        with self.device:
+            module = self.cupy.RawModule(code=source(stem), options=(*CPP, *options))
+            module.compile()  # else the first launch would
+        return module
 
     def start(self, stem, options, kernel, grid, block, args):
         function = self.functions.get((stem, options, kernel))

@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import ArgumentError, one_of, require
 from .base import Backend
 
-SETS = ("auto", "numba_cpu", "numpy_ref")
+SETS = ("auto", "numba_cpu", "numpy_ref", "reference")
 
 
 class CPU(Backend):
@@ -24,6 +24,8 @@ class CPU(Backend):
             threads is None or (isinstance(threads, int) and threads >= 1),
             "threads", "a whole number of at least 1, or None for all cores", repr(threads), error=ArgumentError,
         )  # fmt: skip
+        if kernel_set == "reference":  # the name that the CPU and the GPU share
+            kernel_set = "numpy_ref"
         if kernel_set == "auto":
             kernel_set = "numba_cpu" if np.dtype(dtype) == np.float32 else "numpy_ref"
         require(

@@ -1,23 +1,30 @@
-"""The GPU: CuPy arrays and the kernel set cuda. What is missing on this machine is said in one sentence.
+"""The GPU: CuPy arrays, and the kernel set cuda or numpy_ref on them. What is missing here is said in one sentence.
 
-No GPU has run this file or its kernels yet: the tests run the kernels emulated on the CPU, and this file without a
-driver.
+      CUDA()         our kernels, those of them that agree with the definition on this device (selfcheck.py)
+      OnReference()  kernels="reference": im2col, one matrix product, col2im as array code, with cuBLAS behind `@`;
+                     to be read, in float32 or float64; the oracle of the first, and what takes its failures' place
+
+No GPU has run this file or its kernels yet: the tests run the kernels emulated on the CPU, numpy_ref on arrays as
+strict as CuPy's, and this file without a driver.
 """
 
 from functools import partial
 
 import numpy as np
 
+from minicnn import kernels
 from minicnn.kernels import cuda as kernel_set_cuda
-from minicnn.kernels.cuda import activation, step
+from minicnn.kernels.cuda import activation, selfcheck, step
 from minicnn.kernels.cuda.launch import PRECISIONS, CuPyLauncher
+from minicnn.kernels.numpy_ref.random import words
 
 from ..errors import ArgumentError, DeviceError, one_of, require
 from . import gpu_facts, gpu_report
 from .base import Backend
+from .selfcheck import identity, trusted
 
 DOCTOR = '"python -m minicnn doctor" lists all that is missing here'
-SETS = ("auto", "cuda")
+SETS = ("auto", "cuda", "reference")
 
 
 def _cupy():
@@ -40,18 +47,32 @@ def _cupy():
 
 
 class OnDevice(Backend):
-    """What a device has that runs training steps by itself, whoever starts its kernels: see training/captured.py."""
+    """What a device has that runs training steps by itself, whoever starts its kernels: see training/captured.py.
+
+    wrong  kernels that this device does not run as it should, by name, and why: numpy_ref's take their place
+    """
 
     name = "cuda"
 
-    def __init__(self, launcher, dtype: str = "float32", threads: int | None = None):
-        self.launcher, self.xp, self.precision = launcher, launcher.xp, launcher.precision
-        super().__init__("cuda", dtype, threads, kernel_set_cuda.bind(launcher))
+    def __init__(self, launcher, dtype: str = "float32", threads: int | None = None, wrong: dict | None = None):
+        self.launcher, self.xp, self.precision, self.wrong = launcher, launcher.xp, launcher.precision, wrong or {}
+        own = kernel_set_cuda.bind(launcher)
+        if self.wrong:  # what is not checked by itself is made of others
+            own = {name: own[name] for name in selfcheck.CHECKED if name not in self.wrong}
+            self.rows_independent = not any(name in self.wrong for name in ("dense", "conv2d"))
+        self.own = tuple(own)
+        super().__init__("cuda", dtype, threads, own | _bound(self.xp, self.wrong))
+        if selfcheck.RECORDED not in self.wrong:
+            self.erf = partial(activation.erf, launcher)
+        if self.wrong:  # array code cannot be relied upon to be recorded: the host runs every step
+            return
         self.record = launcher.record
         self.epoch = partial(step.Epoch, launcher)
         self.holds = step.fits
         self.copy, self.follow = partial(step.copy, launcher), partial(step.follow, launcher)
-        self.erf = partial(activation.erf, launcher)
+
+    def table(self) -> dict[str, str]:
+        return dict.fromkeys(kernels.KERNELS, "numpy_ref") | dict.fromkeys(self.own, "cuda")
 
     def asarray(self, array, dtype=None):
         if isinstance(array, (int, float)):  # written by the device: to send it would be no part of a recorded step
@@ -66,28 +87,36 @@ class OnDevice(Backend):
         return super().asarray(array, dtype)
 
 
-class CUDA(OnDevice):
-    """The current GPU.  Raises DeviceError where there is none: the cause and what to do.
+def _bound(xp, names) -> dict:
+    """numpy_ref's kernels of these names, on the arrays of xp."""
+    found = {name: function for name, function in kernels.load("numpy_ref").items() if name in names}
+    return found | ({"philox": partial(words, xp)} if "philox" in names else {})
 
-    precision  how matrix products read their operands: PRECISIONS in kernels/cuda/launch.py. Weights, statistics and
-               all sums are float32.
-    """
 
-    def __init__(
-        self, kernel_set: str = "auto", dtype: str = "float32", threads: int | None = None, precision: str = "float32"
-    ):
-        self.cupy = _cupy()
-        one_of("kernels", kernel_set, SETS)
-        one_of("precision", precision, PRECISIONS)
-        require(
-            np.dtype(dtype) == np.float32, "dtype", "float32 on the GPU", np.dtype(dtype).name,
-            'use device="cpu" with kernels="numpy_ref"', error=ArgumentError,
-        )  # fmt: skip
-        super().__init__(CuPyLauncher(precision), dtype, threads)
-        self.memory_errors = (self.cupy.cuda.memory.OutOfMemoryError,)
+class OnReference(Backend):
+    """A device's arrays, and the definition on them; the host runs every step."""
+
+    name, precision, rows_independent = "cuda", "float32", False  # BLAS chooses by the number of rows
+
+    def __init__(self, xp, dtype: str = "float32", threads: int | None = None):
+        self.xp = xp
+        super().__init__("numpy_ref", dtype, threads, _bound(xp, kernels.KERNELS))
+
+
+class CuPyArrays:
+    """What both have of CuPy."""
+
+    @property
+    def memory_errors(self):
+        return (self.cupy.cuda.memory.OutOfMemoryError,)
 
     def to_numpy(self, array):
         return self.cupy.asnumpy(array)
+
+    def erf(self, x):
+        from cupyx.scipy.special import erf
+
+        return erf(x)
 
     def memory(self) -> tuple[int, int]:
         """Bytes of device memory that are free, and that there are."""
@@ -100,5 +129,36 @@ class CUDA(OnDevice):
 
     def describe(self) -> str:
         device = self.cupy.cuda.Device()
-        name = self.cupy.cuda.runtime.getDeviceProperties(device.id)["name"].decode()
-        return f"GPU {device.id}, {name}, kernel set {self.kernels}, matrix products in {self.precision}"
+        how = f"matrix products in {self.precision}" if self.kernels == "cuda" else self.dtype.name
+        return f"GPU {device.id}, {identity(self.cupy)['device']}, kernel set {self.kernels}, {how}"
+
+
+class CUDA(CuPyArrays, OnDevice):
+    """The current GPU.  Raises DeviceError where there is none: the cause and what to do.
+
+    kernel_set "auto": a kernel that this GPU does not run right is named once and replaced; "cuda": it is an error
+    precision  how matrix products read their operands: PRECISIONS in kernels/cuda/launch.py. Weights, statistics and
+               all sums are float32.
+    """
+
+    def __init__(
+        self, kernel_set: str = "auto", dtype: str = "float32", threads: int | None = None, precision: str = "float32"
+    ):
+        self.cupy = _cupy()
+        one_of("kernels", kernel_set, SETS[:2])
+        one_of("precision", precision, PRECISIONS)
+        require(
+            np.dtype(dtype) == np.float32, "dtype", "float32 for the kernels of the GPU", np.dtype(dtype).name,
+            'use kernels="reference"', error=ArgumentError,
+        )  # fmt: skip
+        launcher = CuPyLauncher(precision)
+        wrong = trusted(launcher, self.cupy.asnumpy, identity(self.cupy), strict=kernel_set == "cuda")
+        super().__init__(launcher, dtype, threads, wrong)
+
+
+class CUDAReference(CuPyArrays, OnReference):
+    """The current GPU with numpy_ref's kernels, float32 or float64.  Raises DeviceError where there is none."""
+
+    def __init__(self, dtype: str = "float32", threads: int | None = None):
+        self.cupy = _cupy()
+        super().__init__(self.cupy, dtype, threads)

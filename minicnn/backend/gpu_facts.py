@@ -115,6 +115,7 @@ def wheels() -> dict[str, str]:
 def cupy() -> dict:
     """version, runtime (CUDA that it was built for), nvrtc, nvrtc_error, headers, free (bytes), error; {} without it.
 
+    checked  with a device: per precision what its self-check found (backend/selfcheck.py), None: it has not run
     free     on the first device, None without one. This starts the device: some 300 MB of its memory until the end
     headers  whether CUDA's own .h files are found, which CuPy compiles with; None: this CuPy cannot be asked
     """
@@ -136,9 +137,16 @@ def cupy() -> dict:
     try:
         if module.cuda.runtime.getDeviceCount():
             found["free"] = int(module.cuda.Device(0).mem_info[0])
+            found["checked"] = _try(lambda: _checked(module))
     except Exception as cause:
         found["error"] = first_line(cause)
     return found
+
+
+def _checked(module) -> dict:
+    from . import selfcheck  # late: it needs NumPy, which may be what is broken
+
+    return selfcheck.table(module)
 
 
 def _headers() -> bool | None:

@@ -14,6 +14,7 @@ OLDEST_FOR_13 = (7, 5)  # compute capability
 TENSOR_CORES = (8, 0)  # what mma.sync with tf32 and bf16 needs
 CPU_INSTEAD = 'use device="cpu"'
 GIB = 2**30
+UNSEEN = "the project's own tests have not run on a GPU: each GPU checks the kernels for itself"
 
 DRIVER_ERRORS = {
     "CUDA_ERROR_STUB_LIBRARY": "take the toolkit's folder stubs/ out of LD_LIBRARY_PATH: it holds no real driver",
@@ -141,7 +142,20 @@ def lines(facts: dict) -> list[str]:
         found.append(
             f"GPU {index}: {device['name']}, compute capability {capability}, {device['total'] / GIB:.1f} GiB{free}"
         )
+    if driver.get("devices"):
+        found.append(UNSEEN)
+        found += _checked(cupy.get("checked") or {})
     return found
+
+
+def _checked(checked: dict):
+    """What the self-check of backend/selfcheck.py has found, a line per precision that was asked."""
+    for precision, wrong in checked.items():
+        if wrong is not None:
+            named = "; ".join(f"{kernel} {reason}" for kernel, reason in wrong.items())
+            yield f"self-check, {precision}: " + (f"replaced: {named}" if wrong else "all agree with the reference")
+    if not any(wrong is not None for wrong in checked.values()):
+        yield "self-check: not run yet; the first model on the GPU runs it"
 
 
 def _dots(version: tuple[int, int] | None) -> str:

@@ -4,7 +4,7 @@ from ..errors import ArgumentError, DeviceError, one_of, require
 from ..notes import note
 from .base import Backend
 from .cpu import CPU
-from .cuda import CUDA, PRECISIONS
+from .cuda import CUDA, PRECISIONS, CUDAReference
 
 DEVICES = ("cpu", "cuda", "auto")
 
@@ -14,6 +14,8 @@ def select(
 ) -> Backend:
     """The backend for "cpu", "cuda" or "auto" (the GPU if there is one, else the CPU; a note says which and why).
 
+    kernels: of the CPU "numba_cpu" or "numpy_ref", of the GPU "cuda"; "reference" is numpy_ref on either; "auto" the
+    fast ones, of the GPU those that pass their self-check.
     precision: of the GPU's matrix products, one of PRECISIONS of backend/cuda.py; None: float32, which is all that the
     CPU has.
     A Backend is passed through, which is how a test runs a model in float64: device=CPU("numpy_ref", "float64").
@@ -30,8 +32,14 @@ def select(
         require(precision in (None, "float32"), "precision", "float32 on the CPU", repr(precision),
                 'use device="cuda", or leave precision out', error=ArgumentError)  # fmt: skip
         return CPU(kernels, threads=threads)
+    if kernels == "reference":
+        require(precision in (None, "float32"), "precision", 'float32 for kernels="reference"', repr(precision),
+                "leave one of them out", error=ArgumentError)  # fmt: skip
     try:
-        chosen = CUDA(kernels, threads=threads, precision=precision or "float32")
+        if kernels == "reference":
+            chosen = CUDAReference(threads=threads)
+        else:
+            chosen = CUDA(kernels, threads=threads, precision=precision or "float32")
         if device == "auto":
             note(f'device "auto" is the GPU here: {chosen.describe()}')
         return chosen

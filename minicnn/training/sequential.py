@@ -15,7 +15,7 @@ class Sequential(OldNames, Savable, Trainer):
 
     layers   the first entry may be Input(shape), or the first layer may say input_shape=; else the first data decide
     seed     of every random decision (initial weights, order, dropout, augmentation); None draws one: see model.seed
-    device   "cpu", "cuda", "auto", or a Backend;  kernels  "auto", "numba_cpu" or "numpy_ref"
+    device   "cpu", "cuda", "auto", or a Backend;  kernels  "auto", "numba_cpu", "cuda" or "reference" (numpy_ref)
     threads  at most so many on the CPU; None: all cores. Results do not depend on it (kernels="numba_cpu")
 
     On a GPU:

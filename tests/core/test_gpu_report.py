@@ -127,6 +127,13 @@ def test_lines():
         "driver for CUDA 13.0",
         "cupy-cuda13x 14.2.0, runtime 13.2, NVRTC 13.0",
         "GPU 0: NVIDIA H200, compute capability 9.0, 150.0 GiB, 140.0 free",
+        gpu_report.UNSEEN,
+        "self-check: not run yet; the first model on the GPU runs it",
+    ]
+    checked = {"float32": {}, "tf32": {"softmax": "does not run: X", "relu": "wrong numbers: Y"}, "bf16": None}
+    assert gpu_report.lines(facts(cupy={**GOOD["cupy"], "checked": checked}))[-2:] == [
+        "self-check, float32: all agree with the reference",
+        "self-check, tf32: replaced: softmax does not run: X; relu wrong numbers: Y",
     ]
     assert gpu_report.lines(facts(driver={}, **NO_CUPY)) == ["no NVIDIA driver", "no CuPy"]
     assert gpu_report.lines(facts(visible="0"))[0] == "driver for CUDA 13.0, CUDA_VISIBLE_DEVICES=0"
@@ -210,7 +217,8 @@ def test_cupy_is_asked(monkeypatch):
     monkeypatch.setattr(gpu_facts, "_headers", lambda: True)
     monkeypatch.setitem(sys.modules, "cupy", cupy())
     assert gpu_facts.cupy() == {
-        "version": "14.2.0", "error": None, "free": 7, "runtime": (13, 2), "nvrtc": (13, 0), "nvrtc_error": None,
+        "checked": None, "version": "14.2.0", "error": None, "free": 7, "runtime": (13, 2), "nvrtc": (13, 0),
+        "nvrtc_error": None,
         "headers": True,
     }  # fmt: skip
 

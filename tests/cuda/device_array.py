@@ -125,6 +125,9 @@ class DeviceArray(np.ndarray):
         no_host, ("__float__", "__int__", "__bool__", "item", "tolist", "tobytes")
     )
 
+    def __array_namespace__(self, *, api_version=None):
+        return DeviceNumPy()
+
     def fill(self, value):
         memory = plain(self)
         done(lambda: np.ndarray.fill(memory, value))
@@ -149,6 +152,10 @@ class DeviceNumPy:
     @staticmethod
     def ones(shape, dtype=float):
         return made(lambda: np.ones(shape, dtype))
+
+    @staticmethod
+    def arange(*args, **kwargs):
+        return made(lambda: np.arange(*args, **kwargs))
 
     @staticmethod
     def full(shape, value, dtype=None):

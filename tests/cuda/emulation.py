@@ -19,8 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.special import erf
 
-from minicnn.backend.cuda import OnDevice
+from minicnn.backend.cuda import OnDevice, OnReference
 from minicnn.kernels.cuda import bind
 from minicnn.kernels.cuda.launch import Launcher, signatures, source
 from tests.cuda import device_array
@@ -201,8 +202,8 @@ def to_host(array):
 class EmulatedGPU(OnDevice):
     """What minicnn/backend/cuda.py is on CuPy."""
 
-    def __init__(self, precision="float32", reverse=False):
-        super().__init__(launcher(precision, reverse))
+    def __init__(self, precision="float32", reverse=False, wrong=None):
+        super().__init__(launcher(precision, reverse), wrong=wrong)
 
     def to_numpy(self, array):
         if device_array.tape is not None:
@@ -211,3 +212,16 @@ class EmulatedGPU(OnDevice):
 
     def describe(self):
         return "GPU, emulated"
+
+
+class StrictReference(OnReference):
+    """What CUDAReference in minicnn/backend/cuda.py is on CuPy."""
+
+    def __init__(self, dtype="float32"):
+        super().__init__(device_array.DeviceNumPy(), dtype)
+
+    def to_numpy(self, array):
+        return to_host(array)
+
+    def erf(self, x):
+        return device_array.DeviceNumPy.asarray(erf(to_host(x)))

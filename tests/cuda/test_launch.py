@@ -195,8 +195,8 @@ class FakeCuPy:
             device.allocator = None
 
         self.cuda = SimpleNamespace(
-            Stream=Stream, MemoryPool=lambda: FakePool(device), using_allocator=using_allocator,
-            get_current_stream=lambda: "current",
+            Device=contextlib.nullcontext, Stream=Stream, MemoryPool=lambda: FakePool(device),
+            using_allocator=using_allocator, get_current_stream=lambda: "current",
         )  # fmt: skip
 
     def RawModule(self, code, options):
@@ -204,7 +204,7 @@ class FakeCuPy:
             self.asked.append(kernel)
             return lambda grid, block, args: self.ran.append((kernel, args))
 
-        return SimpleNamespace(get_function=get_function)
+        return SimpleNamespace(get_function=get_function, compile=lambda: None)
 
 
 @pytest.fixture

@@ -106,6 +106,8 @@ def test_nothing_is_wrong_with_a_good_machine(examined):
         "gpu       driver for CUDA 13.0",
         "          cupy-cuda13x 14.2.0, runtime 13.2, NVRTC 13.0",
         "          GPU 0: H200, compute capability 9.0, 128.0 GiB, 64.0 free",
+        "          the project's own tests have not run on a GPU: each GPU checks the kernels for itself",
+        "          self-check: not run yet; the first model on the GPU runs it",
         "",
         "cpu works, cuda works",
     ]
