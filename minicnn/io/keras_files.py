@@ -10,23 +10,26 @@ Source: Keras 3, saving/saving_lib.py and optimizers/*.py.
 """
 
 import contextlib
+import errno
 import io
 import json
 import math
 import os
+import struct
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from ..errors import DataError, WeightsError, require
+from ..errors import DataError, MinicnnError, WeightsError, require
 from . import hdf5, keras_config, strict_json
 from .container import listed
 from .files import atomic_write, opened
 
 JSON_LIMIT = 10_000_000  # bytes
+MOST_MEMBERS, END_LIMIT = 1_000, 1 << 17  # of a ZIP; bytes of its list of members, and of its end
 WEIGHTS, CONFIG, METADATA = "model.weights.h5", "config.json", "metadata.json"
 KERAS_VERSION = "3.8.0"  # whose files these are; no later one reads them differently
 
@@ -133,12 +136,14 @@ def open_model(path: str) -> Iterator[hdf5.Weights]:
     hdf5.h5py()
     with opened(path, where) as file:
         size = os.fstat(file.fileno()).st_size
+        _check_end(file, size, where)
         try:
             with zipfile.ZipFile(file) as archive:
                 config = strict_json.parse(_member(archive, CONFIG, JSON_LIMIT, size, where))
                 data = _member(archive, WEIGHTS, size, size, where)
-        except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError) as cause:
-            if isinstance(cause, DataError):
+        except (zipfile.BadZipFile, ValueError, NotImplementedError, RuntimeError, EOFError, OSError) as cause:
+            disk = isinstance(cause, OSError) and cause.errno != errno.EINVAL  # EINVAL: sent to a place before the file
+            if isinstance(cause, MinicnnError) or disk:
                 raise
             raise DataError(
                 f"{where}: expected a complete .keras file, received one that cannot be read ({str(cause)[:120]}); "
@@ -147,6 +152,20 @@ def open_model(path: str) -> Iterator[hdf5.Weights]:
     with hdf5.weights(io.BytesIO(data), len(data), where) as found:
         found.config = config
         yield found
+
+
+def _check_end(file: IO[bytes], size: int, where: str) -> None:
+    """Refuse a directory that is too long for the few members of a .keras file: it would be read as a whole."""
+    file.seek(max(size - END_LIMIT, 0))
+    tail = file.read()
+    at = tail.rfind(b"PK\5\6")
+    members, length = struct.unpack("<HL", tail[at + 10 : at + 16]) if 0 <= at <= len(tail) - 16 else (0, 0)
+    far = b"PK\6\7" in tail[max(at - 20, 0) : max(at, 0)] and size < 1 << 32  # a second end record, of larger numbers
+    few = members <= MOST_MEMBERS and length <= END_LIMIT and not far
+    received = f"{members} members, listed in {length} bytes" + (" and once more" if far else "")
+    require(few, where, f"a .keras file of at most {MOST_MEMBERS} members", received, "save it again with Keras",
+            error=DataError)  # fmt: skip
+    file.seek(0)
 
 
 def _member(archive: zipfile.ZipFile, name: str, limit: int, size: int, where: str) -> bytes:

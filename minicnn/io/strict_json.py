@@ -1,16 +1,19 @@
-"""JSON from files: objects name nothing twice, numbers are finite, nesting is shallow."""
+"""JSON from files: objects name nothing twice, numbers are finite, nesting is shallow, values are few."""
 
 import collections
 import json
 import math
 
 DEPTH_LIMIT = 100
+MOST_COMMAS = 200_000  # each value but the first has one before it; as Python objects they take 100 times the text
 
 
 def parse(text: str | bytes):
     """The value that `text` holds. Raises ValueError, which says what is wrong, for all that is not strict JSON."""
     if isinstance(text, bytes):
         text = text.decode()
+    if text.count(",") > MOST_COMMAS:
+        raise ValueError(f"more than {MOST_COMMAS:,} values")
     try:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_number)
     except RecursionError:

@@ -1,10 +1,12 @@
 """Loading: models from files. Sizes are compared with the file before memory is taken; names choose no code."""
 
+import itertools
 import math
 from collections import Counter
 
 import numpy as np
 
+from ..backend.cpu import CPU
 from ..errors import DataError, MinicnnError, WeightsError, require
 from ..io import keras_config, keras_files, model_file, strict_json
 from ..layers import Input, Layer
@@ -148,7 +150,16 @@ def build(config, restorer: Restorer, source=None, *, dtype=None, cls=Sequential
     here = model.backend.dtype.name
     fix = 'give load_model device=CPU("numpy_ref", "float64") of minicnn.backend.cpu' if dtype == "float64" else ""
     require(dtype in (None, here), where, f"weights of type {here}", f"{dtype!r:.20}", fix, error=WeightsError)
-    source = source or _Budget(where)
+    if source is None:  # shapes first: what asks for too much is refused before the first weight is made
+        plain = list(itertools.takewhile(lambda entry: not (isinstance(entry, dict) and entry.get("custom")), entries))
+        _add(Sequential(name=name, device=_Shapes("numpy_ref")), shape, plain, restorer, _Budget(where, placeholders=True))
+    _add(model, shape, entries, restorer, source or _Budget(where))
+    return model
+
+
+def _add(model, shape, entries: list, restorer: Restorer, source) -> None:
+    """Add the layers of `entries`, with the weights of `source`, to a model for samples of `shape`, or None."""
+    where = restorer.where
     try:
         if shape is not None:
             model.add(Input(tuple(shape)))
@@ -165,7 +176,13 @@ def build(config, restorer: Restorer, source=None, *, dtype=None, cls=Sequential
             raise DataError(f"{where}: layer {number} ({type(layer).__name__}): {cause}") from None
         finally:
             layer.source = None
-    return model
+
+
+class _Shapes(CPU):
+    """A backend for arrays of which nothing but the shape matters: it copies none."""
+
+    def asarray(self, array, dtype=None):
+        return array
 
 
 def compile_model(model, compiled, restorer: Restorer) -> None:
@@ -184,17 +201,21 @@ def compile_model(model, compiled, restorer: Restorer) -> None:
 
 
 class _Budget:
-    """The source of a model without a file: new values, but not more of them than WEIGHT_LIMIT."""
+    """The source of a model without a file: new values, but not more of them than WEIGHT_LIMIT.
 
-    def __init__(self, where: str):
-        self.where, self.count = where, 0
+    placeholders: one zero that is seen at every index, instead of new values.
+    """
 
-    def __call__(self, layer: Layer, name: str, shape: tuple, dtype) -> None:
+    def __init__(self, where: str, placeholders: bool = False):
+        self.where, self.count, self.placeholders = where, 0, placeholders
+
+    def __call__(self, layer: Layer, name: str, shape: tuple, dtype) -> np.ndarray | None:
         self.count += math.prod(map(int, shape))
         fix = "build a model as large as that in Python"
         expected = f"at most {WEIGHT_LIMIT:,} weights"
         received = f"{self.count:,} up to {layer.name}/{name}"
         require(self.count <= WEIGHT_LIMIT, self.where, expected, received, fix, error=DataError)
+        return np.broadcast_to(np.zeros((), dtype), shape) if self.placeholders else None
 
 
 def _take(left: dict, name: str, shape: tuple, dtype, where: str) -> np.ndarray:
