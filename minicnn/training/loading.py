@@ -151,8 +151,9 @@ def build(config, restorer: Restorer, source=None, *, dtype=None, cls=Sequential
     fix = 'give load_model device=CPU("numpy_ref", "float64") of minicnn.backend.cpu' if dtype == "float64" else ""
     require(dtype in (None, here), where, f"weights of type {here}", f"{dtype!r:.20}", fix, error=WeightsError)
     if source is None:  # shapes first: what asks for too much is refused before the first weight is made
-        plain = list(itertools.takewhile(lambda entry: not (isinstance(entry, dict) and entry.get("custom")), entries))
-        _add(Sequential(name=name, device=_Shapes("numpy_ref")), shape, plain, restorer, _Budget(where, placeholders=True))
+        ours = itertools.takewhile(lambda entry: not (isinstance(entry, dict) and entry.get("custom")), entries)
+        counted = Sequential(name=name, device=_Shapes("numpy_ref"))
+        _add(counted, shape, list(ours), restorer, _Budget(where, placeholders=True))
     _add(model, shape, entries, restorer, source or _Budget(where))
     return model
 

@@ -47,7 +47,7 @@ class Terminal:
     def __exit__(self, *_):
         sys.stdout = self.stdout
         self.stream.close()
-        self.reader.join(5)
+        self.reader.join()
         os.close(self.master)
 
     @property

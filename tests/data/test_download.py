@@ -2,17 +2,20 @@
 
 import http.server
 import threading
-import time
 
 import pytest
 
+from minicnn.data import download
 from minicnn.data.download import Limits, fetch
 from minicnn.errors import DataError, MissingDataError
 
 from .conftest import exactly
 
 CONTENT = bytes(range(256)) * 1000
-LIMITS = Limits(most_bytes=300_000, timeout=0.4, deadline=5.0, progress=False)
+# No test may fail because the machine is slow: times that must not pass are long; the few that must pass are short, and
+# what they wait for never comes.
+LIMITS = Limits(most_bytes=300_000, timeout=600.0, deadline=600.0, progress=False)
+SHORT = 0.2  # s
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -86,18 +89,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def stalls(self, start, content):
         self.answer(start, content, send=50_000)
         self.wfile.flush()
-        self.server.released.wait(3)
+        self.server.released.wait()
 
     def silent(self, start, content):
-        self.server.released.wait(3)
+        self.server.released.wait()
 
     def trickles(self, start, content):
         self.answer(start, content, send=1)
-        for _ in range(60):
+        while not self.server.released.wait(0.05):
             self.wfile.write(b"x")
             self.wfile.flush()
-            if self.server.released.wait(0.05):
-                return
 
     def redirects(self, start, content):
         self.to(self.path.replace("redirects", "good"))
@@ -210,12 +211,22 @@ FAILURES = {
 }
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """Nobody waits long for a mirror that says nothing; the others have all the time."""
+    receive = download._receive
+
+    def short(url, part, limits, until):
+        return receive(url, part, limits._replace(timeout=SHORT) if "/silent/" in url else limits, until)
+
+    monkeypatch.setattr(download, "_receive", short)
+
+
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("behaviour", FAILURES)
 def test_failure_says_why_and_the_next_mirror_is_tried(behaviour, server, target):
-    start = time.monotonic()
     with pytest.raises(MissingDataError) as caught:
         get(server, target, behaviour)
-    assert time.monotonic() - start < 4
     says = (
         f"file.gz: expected to download it, received nothing usable (127.0.0.1:{server.server_port}: "
         f"{FAILURES[behaviour]}); check the network and try again, which resumes, or put the file into "
@@ -236,18 +247,14 @@ def test_other_failures(behaviour, server, target):
 
 
 def test_a_stall_is_bounded(server, target):
-    start = time.monotonic()
     with pytest.raises(MissingDataError, match="no byte within the time-out"):
-        get(server, target, "stalls", limits=LIMITS._replace(timeout=0.2))
-    assert time.monotonic() - start < 4
+        get(server, target, "stalls", limits=LIMITS._replace(timeout=SHORT))
     assert not target.exists()
 
 
 def test_a_trickle_is_bounded(server, target):
-    start = time.monotonic()
     with pytest.raises(MissingDataError, match="too slow"):
-        get(server, target, "trickles", limits=LIMITS._replace(deadline=0.3))
-    assert time.monotonic() - start < 3
+        get(server, target, "trickles", limits=LIMITS._replace(deadline=SHORT))
 
 
 def test_nobody_listens(target):

@@ -242,7 +242,7 @@ def run(code: str = "", **environment) -> tuple[int, str]:
     """`python -m minicnn doctor --device cpu`, or other code, as a process of its own."""
     command = ["-c", code] if code else ["-m", "minicnn", "doctor", "--device", "cpu"]
     done = subprocess.run([sys.executable, *command], cwd=ROOT, env={**os.environ, **environment}, capture_output=True,
-                          text=True, timeout=120)  # fmt: skip
+                          text=True, timeout=600)  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 
 

@@ -91,7 +91,7 @@ def test_a_thread_that_is_done_helps_one_that_is_slow(threads):
 
     def work(k, thread):
         if k == 0:
-            helped.wait(20)
+            helped.wait(600)
         done.append((k, thread))
         if k == 4:
             helped.set()

@@ -45,7 +45,7 @@ class Keras:
     def close(self):
         self.process.stdin.close()
         self.process.stdout.close()
-        self.process.wait(30)
+        self.process.wait(600)
         self.log.close()
 
 

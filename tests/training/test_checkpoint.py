@@ -386,7 +386,7 @@ HOLD = """
     model = minicnn.Sequential([minicnn.layers.Dense(1, input_shape=(2,))], seed=0, kernels="numpy_ref")
     model.compile("sgd", "mse")
     x, y = np.eye(2), np.ones((2, 1))
-    model.fit(x, y, batch_size=1, epochs=40, verbose=0, callbacks=[Wait()], checkpoint=sys.argv[1])
+    model.fit(x, y, batch_size=1, epochs=10**6, verbose=0, callbacks=[Wait()], checkpoint=sys.argv[1])
     print("end", model.steps_done)
 """
 

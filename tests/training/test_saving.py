@@ -476,7 +476,7 @@ def test_killed_in_the_middle_of_a_save(tmp_path):
     code = (
         "import os, sys, time, minicnn\n"
         "def half(fd, real=os.fsync):\n"
-        "    real(fd); print('half', flush=True); time.sleep(60)\n"
+        "    real(fd); print('half', flush=True); time.sleep(3600)\n"
         "model = minicnn.load_model(sys.argv[1])\n"
         "model.set_weights([w + 1 for w in model.get_weights()])\n"
         "os.fsync = half\n"
