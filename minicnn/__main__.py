@@ -2,6 +2,7 @@
 
     train     Kaggle's Digit Recognizer: train, judge, write a submission; without its files, on digits that are there
     recipe    train one of five published systems, and hold its figure beside the published one
+    port      a Keras script or notebook with its import lines changed, and what of it minicnn lacks
     doctor    report what this machine has, what is missing, and the line that mends it
 
 minicnn COMMAND --help lists the options.
@@ -24,6 +25,12 @@ def recipe(words: list[str]) -> int:
     return main(words)
 
 
+def port(words: list[str]) -> int:
+    from .commands.port import main
+
+    return main(words)
+
+
 def doctor(words: list[str]) -> int:
     """0, or 1 if the device that was asked for does not work."""
     import argparse
@@ -35,7 +42,7 @@ def doctor(words: list[str]) -> int:
     return 0 if doctor(parser.parse_args(words).device)["works"] else 1
 
 
-COMMANDS = {"train": train, "recipe": recipe, "doctor": doctor}
+COMMANDS = {"train": train, "recipe": recipe, "port": port, "doctor": doctor}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -9,7 +9,7 @@ and minicnn lacks can be imported; using it raises UnsupportedError, which says 
 
 import sys
 
-from . import _backend, _models, _seeds
+from . import _backend, _models, _seeds, _tensorflow
 from ._names import Names
 
 # Keras's path -> the modules of minicnn that hold its names, and what means something of its own here.
@@ -66,6 +66,7 @@ def _install() -> None:
             modules[parent].__dict__.setdefault(name, module)
         else:
             globals()[name] = module
+    globals()["tf"] = sys.modules[f"{__name__}.tf"] = _tensorflow.tensorflow(sys.modules[__name__])
 
 
 _install()
