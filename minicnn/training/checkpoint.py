@@ -128,7 +128,7 @@ class Saved:
         try:
             place = self.run["place"]
             self.epoch, self.step, self.stopped = int(place["epoch"]), int(place["step"]), bool(place["stopped"])
-            self.underway = Underway(self.step, "", self.run["logs"]) if self.step else None
+            self.underway = Underway(self.step, "", self.run["logs"], self.epoch) if self.step else None
             for name in ("id", "facts", "epoch_logs", "callbacks", "history", "progress", "optimizer", "trainable",
                          "source", "best", "made_on"):  # fmt: skip
                 self.run[name]

@@ -93,6 +93,9 @@ def sample_weights(y: np.ndarray, sample_weight, class_weight, where: str, outpu
     require(sample_weight is None or class_weight is None, where, "class_weight or sample_weight", "both",
             error=ArgumentError)  # fmt: skip
     if class_weight is not None:
+        fix = "give sample_weight, of shape (N, T) for T timesteps"
+        require(len(output_shape) == 1, "class_weight", "one class per sample", f"outputs {output_shape}", fix,
+                error=ArgumentError)  # fmt: skip
         require(hasattr(class_weight, "get"), "class_weight", "a dict from class number to weight", repr(class_weight),
                 error=ArgumentTypeError)  # fmt: skip
         classes = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(-1).astype(np.int64)
@@ -123,7 +126,8 @@ class Arrays:
             check_range(self.weights, "class_weight" if sample_weight is None else "sample_weight", model.backend.dtype)
         self.n = len(self.x)
         self.steps = -(-self.n // batch_size)
-        self.before = 0  # epochs of the model's life before the first one of this fit
+        # Epochs of the model's life before epoch 0 of the run; those of the run before epoch 0 of this fit.
+        self.before = self.shift = 0
 
     def places(self, steps: int, epoch: int) -> Iterator[tuple[int, int, int, int]]:
         """(epoch in which its pass began, that pass's number there, first row, last row + 1) of every step of `epoch`.
@@ -131,7 +135,8 @@ class Arrays:
         Epochs of a fit have `steps` steps each and follow one another through the passes: where one ends within a
         pass, the next goes on. So the place is a function of the epoch's number, and a run that is resumed finds it.
         """
-        for batch in range(epoch * steps, (epoch + 1) * steps):
+        begin = (epoch + self.shift) * steps
+        for batch in range(begin, begin + steps):
             turn, i = divmod(batch, self.steps)
             began = turn * self.steps // steps
             first = -(-began * steps // self.steps)  # of the passes that began there
@@ -211,7 +216,7 @@ class Batches:
         self.steps = len(iterable) if hasattr(iterable, "__len__") else None
         require(self.steps != 0, where, "batches (x, y)", "an iterable without any", error=DataError)
         self.kind = type(iterable).__name__
-        self.iterator, self.drawn, self.seen, self.before = iter(()), 0, None, 0
+        self.iterator, self.drawn, self.seen = iter(()), 0, None
         if not model.built:
             items = iter(iterable)
             first = list(itertools.islice(items, 1))

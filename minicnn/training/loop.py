@@ -242,9 +242,10 @@ class RunningLogs:
         self.base = self.total, self.count, [getattr(metric, "total", 0.0) for metric in self.metrics]
 
     def go_on(self, underway) -> None:
-        """Begin where an epoch was left."""
+        """Begin where an epoch was left; its means begin anew where other metrics have been set since."""
         self.step = underway.step
-        if underway.logs is not None:
+        held = underway.logs
+        if held is not None and len(held["metrics"]) == len(self.metrics) + len(self.weighted):
             self.set_state(underway.logs)
 
     def replace(self, losses: list[float], sizes: list[int], right: int) -> None:

@@ -148,6 +148,7 @@ class Trainer(LayerStack):
         elif kept.saved is not None:
             first, underway = kept.saved.epoch, kept.saved.underway
             hooks.set_params(params | {"resumed": (first, kept.saved.step), "finished": kept.finished})
+        train.shift = 0 if underway is None else underway.epoch - first
         try:
             self.prepare_optimizer()
             self.fitting, self.stop_training = True, False
@@ -171,8 +172,8 @@ class Trainer(LayerStack):
                             logs.go_on(underway)
                             underway = None
                         if epoch == first:
-                            train.before = self.streams.epoch - epoch
-                        self.underway = Now(train, steps, shuffle, logs)
+                            train.before = self.streams.epoch - (epoch + train.shift)
+                        self.underway = Now(train, steps, shuffle, logs, epoch + train.shift)
                         if device is None:
                             loop.train_epoch(self, train, steps, shuffle, logs, hooks, epoch, kept)
                         else:

@@ -747,3 +747,84 @@ def test_a_frozen_model_stays_frozen_when_a_layer_is_not():
     model.fit(X, Y, verbose=0)
     assert bytes_of(model) == before
     assert model.trainable_weights == []
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize(("steps", "epoch", "step"), [(3, 1, 2), (5, 2, 1), (9, 1, 4), (7, 2, 3)])
+def test_a_model_saved_in_the_middle_of_an_epoch_goes_on_in_its_pass(told, steps, epoch, step, tmp_path):
+    """Whether or not initial_epoch says which epoch it is: the file knows where in the pass it began."""
+    from minicnn import load_model
+
+    class Save(callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if (self.model.streams.epoch, batch + 1) == (epoch, step):
+                self.model.save(tmp_path / "m.minicnn")
+
+    n = np.arange(13.0)
+    given = {"batch_size": 2, "steps_per_epoch": steps, "verbose": 0}
+    model, whole = counted()
+    model.fit(n[:, None], n, epochs=4, **given)
+    saved = Sequential([layers.Dense(1, input_shape=(1,))], seed=3, threads=1)
+    saved.compile(optimizers.SGD(0.0), "mse")
+    saved.fit(n[:, None], n, epochs=4, callbacks=[Save()], **given)
+    loaded, rows = load_model(tmp_path / "m.minicnn"), Rows()
+    loaded.metrics = [rows]
+    last = {"epochs": 4, "initial_epoch": epoch} if told else {"epochs": 4 - epoch}
+    loaded.fit(n[:, None], n, **given, **last)
+    assert rows.seen == whole[-len(rows.seen) :]
+    assert len(rows.seen) >= 13
+    assert loaded.streams.step == 4 * steps
+
+
+# weights of samples, in fit -------------------------------------------------------------------------------------------
+
+
+def over_time(loss="mse", units=2, **compiled):
+    model = Sequential([layers.Input((3, 4)), layers.Dense(units)], seed=0, threads=1)
+    model.compile(optimizers.SGD(0.0), loss, **compiled)
+    return model
+
+
+def test_timestep_weights_in_fit_and_evaluate():
+    x, y, w = rng.random((10, 3, 4)), rng.random((10, 3, 2)), rng.random((10, 3))
+    model = over_time(weighted_metrics=["mae"])
+    p = model.predict(x, verbose=0)
+    mse, mae = ((p - y) ** 2).mean(-1), np.abs(p - y).mean(-1)
+    expected = [close((mse * w).mean()), close((mae * w).sum() / w.sum())]
+    assert model.evaluate(x, y, batch_size=10, sample_weight=w, verbose=0) == expected
+    history = model.fit(x, y, batch_size=10, sample_weight=w, verbose=0).history
+    assert [history["loss"][0], history["mae"][0]] == expected
+    each = model.evaluate(x, y, batch_size=10, sample_weight=w[:, 0], verbose=0)
+    assert each == [close((mse * w[:, :1]).mean()), close((mae.mean(1) * w[:, 0]).sum() / w[:, 0].sum())]
+    assert model.evaluate(x, y, batch_size=10, sample_weight=w[:, :1], verbose=0) == [close(v) for v in each]
+    for shape in ((10, 2), (10, 3, 2), (9,), (3,), ()):
+        with pytest.raises(errors.MinicnnError, match="sample_weight"):
+            model.evaluate(x, y, sample_weight=np.ones(shape), verbose=0)
+    with pytest.raises(errors.ArgumentError, match="class_weight: expected one class per sample"):
+        over_time("sparse_categorical_crossentropy").fit(x, np.zeros((10, 3), int), class_weight={0: 1.0})
+
+
+@pytest.mark.parametrize("weights", ["sample_weight", "class_weight"])
+@pytest.mark.parametrize("data", ["arrays", "flow", "list", "generator"])
+def test_weights_with_steps(data, weights):
+    by_class = {k: 1.0 + k for k in range(10)}
+    w = W if weights == "sample_weight" else np.array([by_class[k] for k in Y])
+    batches = [(X[i : i + 10], Y[i : i + 10], *([W[i : i + 10]] if weights == "sample_weight" else []))
+               for i in range(0, 70, 10)]  # fmt: skip
+    own = {"sample_weight": W} if weights == "sample_weight" else {}
+    flow = ImageDataGenerator().flow(X, Y, batch_size=10, shuffle=False, **own)
+    given = {"arrays": (X, Y, 10), "flow": (flow,), "list": (batches,), "generator": ((b for b in batches),)}[data]
+    how = {"class_weight": by_class} if weights == "class_weight" else own if data == "arrays" else {}
+    history = net().fit(*given, steps_per_epoch=2, epochs=3, shuffle=False, verbose=0, **how).history
+    for epoch, loss in enumerate(history["loss"]):
+        rows = slice(20 * epoch, 20 * epoch + 20)
+        assert loss == close(loss_of(rows, sample_weight=w[rows])), epoch
+
+
+def test_float64_models_weigh_in_float64():
+    from minicnn.backend.cpu import CPU
+
+    model = Sequential([layers.Dense(1, input_shape=(1,))], device=CPU("numpy_ref", "float64"))
+    model.set_weights([[[1.0]], [0.0]])
+    model.compile("sgd", "mse")
+    assert model.evaluate([[0.0]], [1.0], sample_weight=[0.1], verbose=0) == 0.1
