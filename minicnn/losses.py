@@ -76,6 +76,8 @@ class Loss:
         y = y_pred if isinstance(y_pred, Tensor) else Tensor(np.asarray(y_pred))
         truth = y_true.numpy() if isinstance(y_true, Tensor) else y_true
         t = y.be.asarray(self.prepare(truth, y.shape[1:]), y.be.dtype)
+        expected = "as many targets as outputs"
+        require(y.ndim == 0 or len(t) == y.shape[0], self.name, expected, f"shapes {t.shape} and {y.shape}")
         w = None if sample_weight is None else y.be.asarray(check_weights(sample_weight), y.be.dtype)
         loss = self.reduce(self.values(t, y), w)
         return loss if isinstance(y_pred, Tensor) else loss.numpy()[()]

@@ -18,6 +18,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, require
+from .labels import check_labels
 from .ops.activation import sigmoid, softmax
 from .weighting import aligned, check_weights
 
@@ -33,6 +34,7 @@ def binary_accuracy(y_true: np.ndarray, y_pred: np.ndarray, threshold: float = 0
 
 def categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """1 where argmax(y) = argmax(p), for one-hot y (N, K)."""
+    y_true, y_pred = _same_rank(y_true, y_pred)
     return _float64(np.argmax(y_true, axis=-1) == np.argmax(y_pred, axis=-1))
 
 
@@ -56,13 +58,14 @@ def accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
 
 def top_k_categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray, k: int = 5) -> np.ndarray:
     """1 where fewer than k scores are larger than that of the true class, for one-hot y."""
+    y_true, y_pred = _same_rank(y_true, y_pred)
     return sparse_top_k_categorical_accuracy(np.argmax(y_true, axis=-1), y_pred, k)
 
 
 def sparse_top_k_categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray, k: int = 5) -> np.ndarray:
     """1 where fewer than k scores are larger than that of the true class, for integer y. A NaN score is no score."""
     y_pred = np.asarray(y_pred)
-    true_score = np.take_along_axis(y_pred, _labels(y_true, y_pred)[..., None].astype(np.int64), axis=-1)
+    true_score = np.take_along_axis(y_pred, _classes(y_true, y_pred), axis=-1)
     larger = y_pred > np.where(np.isnan(true_score), -np.inf, true_score)
     return _float64(larger.sum(axis=-1) < k)
 
@@ -83,15 +86,15 @@ def categorical_crossentropy(
     y_true: np.ndarray, y_pred: np.ndarray, from_logits: bool = False, label_smoothing: float = 0.0
 ) -> np.ndarray:
     """-sum y ln p over the classes, p scaled to sum 1 and kept in [1e-7, 1 - 1e-7]; y <- y(1 - s) + s/K first."""
-    y_true = np.asarray(y_true, dtype=np.float64)
-    y_true = y_true * (1 - label_smoothing) + label_smoothing / y_true.shape[-1]
+    y_true, y_pred = _same_rank(y_true, y_pred)
+    y_true = y_true.astype(np.float64) * (1 - label_smoothing) + label_smoothing / y_true.shape[-1]
     return -(y_true * _log_probabilities(y_pred, from_logits)).sum(axis=-1)
 
 
 def sparse_categorical_crossentropy(y_true: np.ndarray, y_pred: np.ndarray, from_logits: bool = False) -> np.ndarray:
     """-ln p of the true class, for integer y (N,) or (N, 1)."""
     y_pred = np.asarray(y_pred)
-    labels = _labels(y_true, y_pred)[..., None].astype(np.int64)
+    labels = _classes(y_true, y_pred)
     return -np.take_along_axis(_log_probabilities(y_pred, from_logits), labels, axis=-1)[..., 0]
 
 
@@ -142,6 +145,13 @@ def _labels(y_true, y_pred) -> np.ndarray:
     fix = "one-hot labels go with the categorical metrics"
     require(y_true.shape == y_pred.shape[:-1], "metric", f"labels of shape {y_pred.shape[:-1]}", y_true.shape, fix)
     return y_true
+
+
+def _classes(y_true, y_pred) -> np.ndarray:
+    """The labels as places along y_pred's last axis.  Raises DataError for one that is none."""
+    labels = _labels(y_true, y_pred)
+    check_labels(labels.reshape(-1), y_pred.shape[-1])
+    return labels[..., None].astype(np.int64)
 
 
 def _log_probabilities(y_pred, from_logits: bool) -> np.ndarray:

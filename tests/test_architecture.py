@@ -34,7 +34,7 @@ MAY = {
     # NumPy: targets are checked before they go to a device
     "losses": ({"core", "errors", "labels", "ops", "weighting"}, ARRAYS),
     "optimizers": ({"attributes", "core", "errors", "notes"}, set()),
-    "metrics": ({"errors", "ops", "weighting"}, ARRAYS),
+    "metrics": ({"errors", "labels", "ops", "weighting"}, ARRAYS),
     "initializers": ({"errors"}, ARRAYS),
     "callbacks": ({"errors", "io", "notes"}, ARRAYS | LAZY),
     "data": ({"errors", "io", "labels", "notes"}, ARRAYS | LAZY),

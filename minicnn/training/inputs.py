@@ -25,7 +25,11 @@ def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
 
     any_size: other shapes with as many axes pass too; whether they fit is for the layers to say.
     """
-    x = x if isinstance(x, ImageFiles) else np.asarray(x)
+    try:
+        x = x if isinstance(x, ImageFiles) else np.asarray(x)
+    except ValueError:  # NumPy's words name neither the argument nor a way out
+        fix = "pass one array; batches come from an iterator, as in iter(batches)"
+        require(False, what, "an array of numbers", "samples of unlike shapes", fix)
     if x.dtype.kind not in "fiub":
         raise ArgumentTypeError(f"{what}: expected an array of numbers, received dtype {x.dtype}")
     require(x.ndim >= 1 and len(x) > 0, f"{model.name}: {what}", "at least one sample", "none", error=DataError)

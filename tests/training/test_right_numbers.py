@@ -828,3 +828,24 @@ def test_float64_models_weigh_in_float64():
     model.set_weights([[[1.0]], [0.0]])
     model.compile("sgd", "mse")
     assert model.evaluate([[0.0]], [1.0], sample_weight=[0.1], verbose=0) == 0.1
+
+
+@pytest.mark.parametrize(
+    ("use", "words"),
+    [
+        (lambda: losses.MeanSquaredError()([[0.0], [1.0]], [[1.0]]), "as many targets as outputs"),  # was .5
+        (lambda: losses.CategoricalCrossentropy()([[0.0, 1.0]] * 3, [[0.5, 0.5]] * 2), "as many targets as outputs"),
+        (lambda: losses.SparseCategoricalCrossentropy()([0, 1, 1], [[0.5, 0.5]] * 2), "as many targets as outputs"),
+        (lambda: metrics.categorical_accuracy([[0, 1, 0]] * 2, [[0, 1]] * 2), r"y_pred's shape \(2, 2\)"),  # was 1
+        (lambda: metrics.categorical_accuracy([[0, 1]] * 3, [[0, 1]] * 2), r"y_pred's shape \(2, 2\)"),
+        (lambda: metrics.top_k_categorical_accuracy([[0, 1, 0]] * 2, [[0, 1]] * 2, 1), r"y_pred's shape \(2, 2\)"),
+        (lambda: metrics.categorical_crossentropy([[0, 1]], [[0.1, 0.9]] * 2), r"y_pred's shape \(2, 2\)"),  # was .1
+        (lambda: metrics.sparse_categorical_crossentropy([7], [[0.5, 0.5]]), "whole numbers from 0 to 1, received 7"),
+        (lambda: metrics.sparse_top_k_categorical_accuracy([-1], [[0.1, 0.9]], 1), "from 0 to 1, received -1"),  # was 1
+        (lambda: metrics.sparse_top_k_categorical_accuracy([0.7], [[0.9, 0.1]], 1), "from 0 to 1, received 0.7"),
+        (lambda: net().predict([(X[:3], Y[:3])], verbose=0), "x: expected an array of numbers, received samples of"),
+    ],
+)  # fmt: skip
+def test_what_does_not_belong_together_is_refused(use, words):
+    with pytest.raises(errors.MinicnnError, match=words):
+        use()
