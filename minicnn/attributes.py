@@ -24,6 +24,8 @@ class Guarded:
                 require(False, where, "a value that is read, not set", "an assignment", fix, error=ArgumentTypeError)
         elif fix and value is not None and value is not False:
             require(False, where, "None", repr(value), fix, error=ArgumentError)
+        elif name == "name":
+            require(isinstance(value, str), where, "a string", repr(value), error=ArgumentTypeError)
         elif name in cls.without_effect:
             note(f"{where} has no effect here")
         super().__setattr__(name, value)

@@ -18,7 +18,7 @@ class Permute(Layer):
         ok = sorted(self.dims) == list(range(1, len(self.dims) + 1))
         require(ok, "Permute: dims", f"each of 1 to {len(self.dims)} once", dims, error=ArgumentError)
 
-    def build(self, input_shape):
+    def follow(self, input_shape):
         n = len(self.dims)
         require(len(input_shape) == n, self.name, f"samples of {n} axes", input_shape)
         return tuple(input_shape[d - 1] for d in self.dims)
@@ -36,7 +36,7 @@ class RepeatVector(Layer):
         super().__init__(**kwargs)
         self.n = whole("RepeatVector: n", n)
 
-    def build(self, input_shape):
+    def follow(self, input_shape):
         require(len(input_shape) == 1, self.name, "vectors of shape (C,)", input_shape)
         return (self.n, *input_shape)
 

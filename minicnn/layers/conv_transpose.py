@@ -36,10 +36,16 @@ class Conv2DTranspose(Layer):
         self.bias_initializer = initializers.get(bias_initializer)
 
     def build(self, input_shape):
-        h, w, channels = image_shape(self.name, input_shape)
+        *_, channels = image_shape(self.name, input_shape)
         shape = (*self.kernel_size, self.filters, channels)
         self.kernel = self.add_weight("kernel", shape, self.kernel_initializer)
         self.bias = self.add_weight("bias", (self.filters,), self.bias_initializer) if self.use_bias else None
+        return self.follow(input_shape)
+
+    def follow(self, input_shape):
+        h, w, channels = image_shape(self.name, input_shape)
+        mine = self.kernel.shape[3]
+        require(channels == mine, self.name, f"images of {mine} channels", f"{channels} channels")
         return (*self.larger((h, w)), self.filters)
 
     def larger(self, size):

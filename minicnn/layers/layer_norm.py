@@ -40,6 +40,14 @@ class LayerNormalization(Layer):
         shape = tuple((None, *input_shape)[a] for a in sorted(axes))  # Keras's order: -1 comes before 1
         self.gamma = self.add_weight("gamma", shape, self.gamma_initializer) if self.scale else None
         self.beta = self.add_weight("beta", shape, self.beta_initializer) if self.center else None
+        self.wanted = tuple(input_shape[a - 1] for a in self.axes), rank
+        return input_shape
+
+    def follow(self, input_shape):
+        sizes, rank = self.wanted
+        require(len(input_shape) + 1 == rank, self.name, f"data of {rank} axes", len(input_shape) + 1)
+        received = tuple(input_shape[a - 1] for a in self.axes)
+        require(received == sizes, self.name, f"{sizes} entries along axes {self.axes}", received)
         return input_shape
 
     def call(self, x, *, training):

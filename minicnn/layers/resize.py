@@ -20,7 +20,7 @@ class UpSampling2D(Layer):
         self.size = pair("UpSampling2D: size", size)
         self.interpolation = choice("UpSampling2D: interpolation", interpolation, ("nearest", "bilinear"))
 
-    def build(self, input_shape):
+    def follow(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
         return (h * self.size[0], w * self.size[1], channels)
 
@@ -40,7 +40,7 @@ class Cropping2D(Layer):
         channels_last("Cropping2D", data_format)
         self.cropping = edges("Cropping2D: cropping", cropping)
 
-    def build(self, input_shape):
+    def follow(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
         size = h - sum(self.cropping[0]), w - sum(self.cropping[1])
         require(min(size) > 0, self.name, f"an image of more than {self.cropping} px", f"{h} x {w} px")
@@ -54,6 +54,7 @@ class Rescaling(Layer):
     """y = x scale + offset.  Any shape."""
 
     config = ("scale", "offset")
+    live = (*Layer.live, *config)
 
     def __init__(self, scale, offset=0.0, **kwargs):
         super().__init__(**kwargs)

@@ -44,6 +44,10 @@ class Savable(LayerStack):
 
         fix = "call build((None, H, W, C)), or fit it"
         require(self.built, f"save: {self.name}", "a built model", "one without weights", fix, error=NotBuiltError)
+        names = [layer.name for layer in self.layers]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        require(twice is None, f"save: {self.name}", "a name of its own for every layer", f"two of {twice!r}",
+                error=ArgumentError)  # fmt: skip
         document = {"class_name": "Sequential", "config": self.get_config(), "dtype": self.backend.dtype.name,
                     "compiled": _compiled(self), "training": _training(self)}  # fmt: skip
         if arguments.path("save", path).endswith(".keras"):

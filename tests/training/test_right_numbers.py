@@ -424,7 +424,11 @@ FOLLOWS = [
     lambda: layers.BatchNormalization(), lambda: layers.Dropout(0.0), lambda: layers.SpatialDropout2D(0.0),
     lambda: layers.AlphaDropout(0.0), lambda: layers.GaussianDropout(0.0), lambda: layers.Activation("tanh"),
     lambda: layers.Softmax(), lambda: layers.ReLU(), lambda: layers.LeakyReLU(), lambda: layers.ELU(),
-    lambda: layers.PReLU(shared_axes=[1, 2]),
+    lambda: layers.PReLU(shared_axes=[1, 2]), lambda: layers.Permute((2, 1, 3)), lambda: layers.Rescaling(2.0, 1.0),
+    lambda: layers.Conv2DTranspose(2, 3, 2, "same"), lambda: layers.Conv2DTranspose(1, (3, 2), (1, 3)),
+    lambda: layers.UpSampling2D(), lambda: layers.UpSampling2D((1, 2), interpolation="bilinear"),
+    lambda: layers.Cropping2D(1), lambda: layers.LayerNormalization(), lambda: layers.GaussianNoise(0.0),
+    lambda: layers.Lambda(lambda x: x * 2.0),
 ]  # fmt: skip
 
 
@@ -461,6 +465,12 @@ def test_the_numbers_of_the_report():
         (lambda: layers.ZeroPadding2D(), (1, 6, 6), "(H, W, C)"),
         (lambda: layers.SpatialDropout2D(0.5), (1, 6, 6), "(H, W, C)"),
         (lambda: layers.BatchNormalization(), (1, 2), "axes"),
+        (lambda: layers.Conv2DTranspose(1, 3), (1, 6, 6, 3), "2 channels"),
+        (lambda: layers.Permute((2, 1, 3)), (1, 6, 6), "3 axes"),
+        (lambda: layers.Cropping2D(2), (1, 4, 6, 2), "4 x 6 px"),
+        (lambda: layers.LayerNormalization(), (1, 6, 6, 3), "(2,) entries"),
+        (lambda: layers.LayerNormalization([1, 2]), (1, 6, 5, 2), "(6, 6) entries"),
+        (lambda: layers.UpSampling2D(), (1, 6, 6), "(H, W, C)"),
     ],
 )  # fmt: skip
 def test_layers_refuse_what_their_weights_do_not_fit(make, other, words):
@@ -849,3 +859,22 @@ def test_float64_models_weigh_in_float64():
 def test_what_does_not_belong_together_is_refused(use, words):
     with pytest.raises(errors.MinicnnError, match=words):
         use()
+
+
+def test_names_that_a_file_could_not_hold(tmp_path):
+    model = net()
+    model.layers[0].name = model.layers[1].name = "head"
+    with pytest.raises(errors.ArgumentError, match="a name of its own for every layer, received two of 'head'"):
+        model.save(tmp_path / "m.minicnn")
+    for thing in (model, model.layers[0], model.optimizer):
+        with pytest.raises(errors.ArgumentTypeError, match="name: expected a string, received 3"):
+            thing.name = 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_layer_is_tried_at_another_size():
+    """A new layer without a line above fails here."""
+    tried = {type(make()) for make in FOLLOWS}
+    elsewhere = {layers.Layer, layers.InputLayer, layers.RepeatVector}  # vectors alone
+    known = {c for n in layers.__all__ if isinstance(c := getattr(layers, n), type) and issubclass(c, layers.Layer)}
+    assert known - elsewhere == tried
