@@ -6,31 +6,39 @@ NumPy's scalars and arrays without axes are numbers like Python's; NaN and infin
 number. A value of another kind raises ArgumentTypeError (a TypeError), one out of range ArgumentError (a ValueError).
 """
 
+import contextlib
+import errno
+import functools
 import inspect
 import math
 import numbers
 import os
+import stat
+import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from .errors import ArgumentError, ArgumentTypeError, require
+import numpy as np
+
+from .errors import ArgumentError, ArgumentTypeError, MinicnnError, nearest, require, shown
 
 LARGEST_SEED = 2**64 - 1
-
-
-def shown(value: Any) -> str:
-    """`value` for a message: short, on one line, an array by its shape."""
-    if getattr(value, "shape", ()) != () and hasattr(value, "dtype"):
-        return f"an array of shape {tuple(value.shape)}"
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    text = " ".join(repr(value).split())
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def scalar(value: Any) -> Any:
     """The Python number or string behind a NumPy scalar or an array without axes; anything else as it is."""
     return value.item() if getattr(value, "shape", None) == () and hasattr(value, "item") else value
+
+
+def index(value: Any) -> int | None:
+    """The whole number that `value` is, NumPy's too; None if it is none. True is none, and 3.0 may be a slip."""
+    plain = scalar(value)
+    return int(plain) if isinstance(plain, numbers.Integral) and not isinstance(plain, bool) else None
+
+
+def items(value: Any) -> list | None:
+    """The items of a tuple, a list or an array of one axis; None for anything else."""
+    return list(value) if isinstance(value, (tuple, list)) or getattr(value, "ndim", 0) == 1 else None
 
 
 def accepts(function: Callable, *arguments: Any) -> bool:
@@ -78,12 +86,12 @@ def _interval(low, high, above, below) -> str:
 def whole(
     where: str, value: Any, *, low: int | None = 1, high: int | None = None, optional: bool = False
 ) -> int | None:
-    """A whole number, low <= value <= high, as an int; None if that is `optional`. 3.0 is none: it may be a slip."""
+    """A whole number, low <= value <= high, as an int; None if that is `optional`."""
     if value is None and optional:
         return None
     plain = scalar(value)
     kind = isinstance(plain, numbers.Real) and not isinstance(plain, bool)
-    found = int(plain) if kind and isinstance(plain, numbers.Integral) else None
+    found = index(value)
     if found is None or (low is not None and found < low) or (high is not None and found > high):
         expected = "a whole number" + ("" if low is None else f" of at least {low}")
         if high is not None:
@@ -121,7 +129,8 @@ def choice(where: str, value: Any, known: tuple, fix: str = "") -> Any:
     for one in known:
         if type(one) is type(plain) and one == plain:
             return one
-    names = [f'"{one}"' if isinstance(one, str) else repr(one) for one in known]
+    told = [one for one in known if one is not None] or known  # that None is the default goes without saying
+    names = [f'"{one}"' if isinstance(one, str) else repr(one) for one in told]
     expected = " or ".join([", ".join(names[:-1]), names[-1]] if names[:-1] else names)
     _refuse(where, expected, value, type(plain) in map(type, known), False, fix)
 
@@ -133,13 +142,51 @@ def listed(where: str, value: Any, of: str = "values") -> list:
     return list(value)
 
 
+def verbose(where: str, value: Any) -> int:
+    """How much is printed: 0, 1 or 2; "auto" is 1, and so is True in old notebooks."""
+    plain = 1 if isinstance(value, str) and value == "auto" else scalar(value)
+    if not (isinstance(plain, int) and 0 <= plain <= 2):
+        _refuse(where, '0, 1, 2 or "auto"', value, isinstance(plain, (numbers.Real, str)), False)
+    return int(plain)
+
+
 def function(where: str, value: Any, *, of: str = "", optional: bool = False) -> Callable | None:
     """Something that can be called; None if that is `optional`.  of: what it takes, for the message."""
     if value is None and optional:
         return None
     if not callable(value):
-        _refuse(where, f"a function{of and f' {of}'}", value, False, optional)
+        _refuse(where, f"a function{of and f' of {of}'}", value, False, optional)
     return value
+
+
+def instance(where: str, value: Any, of: type | tuple, expected: str, *, optional: bool = False) -> Any:
+    """`value`, if it is an instance of `of`; None if that is `optional`."""
+    if not (isinstance(value, of) or (value is None and optional)):
+        _refuse(where, expected, value, False, optional)
+    return value
+
+
+def wholes(where: str, value: Any, *, low: int = 1) -> tuple[int, ...]:
+    """A tuple, list or array of whole numbers of at least `low`, as a tuple of ints."""
+    found = items(value)
+    found = None if found is None else [index(one) for one in found]
+    if found is None or any(one is None or one < low for one in found):
+        _refuse(where, f"a tuple of whole numbers of at least {low}", value, found is not None, False)
+    return tuple(found)
+
+
+def array(where: str, value: Any, *, error: type = ArgumentTypeError) -> np.ndarray:
+    """`value` as an array of real numbers. Neither text nor objects, nor rows of unequal lengths."""
+    try:
+        found = np.asarray(value)
+    except (ValueError, TypeError, OverflowError):
+        found = None
+    if found is None or found.dtype.kind not in "buif":
+        received = shown(value) if found is None or (found.ndim == 0 and found is not value) else f"dtype {found.dtype}"
+        if found is None and isinstance(value, (list, tuple)):
+            received = "rows of unequal lengths"
+        require(False, where, "an array of numbers", received, error=error)
+    return found
 
 
 def path(where: str, value: Any) -> str:
@@ -160,3 +207,65 @@ def path(where: str, value: Any) -> str:
     except UnicodeEncodeError:
         _refuse(where, "a path of characters that file names can have", value, True, False)
     return expanded
+
+
+def writable(where: str, path: str) -> None:
+    """Raise ArgumentError unless a file can be written at `path`, whose folders may still have to be made.
+
+    Nothing is left behind: where the system can, the trial has no name in the folder at all.
+    """
+    try:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if stat.S_ISDIR(os.stat(path).st_mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        folder = os.path.dirname(os.path.abspath(path))
+        while not os.path.lexists(folder):
+            folder = os.path.dirname(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as cause:
+        received = f"{path!r} ({cause.strerror or cause})"
+        require(False, where, "the name of a file that can be written", received, "choose another", error=ArgumentError)
+
+
+def named(function: Callable) -> Callable:
+    """`function`, whose misspelt, missing or superfluous arguments raise an ArgumentTypeError that lists its own."""
+
+    @functools.wraps(function)
+    def checked(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            if isinstance(error, MinicnnError):
+                raise
+            problem = _misfit(function, args, kwargs)
+            if problem is None:  # a TypeError from inside
+                raise
+            raise problem from None
+
+    return checked
+
+
+def _misfit(function: Callable, args: tuple, kwargs: dict) -> ArgumentTypeError | None:
+    """Why the arguments cannot be bound, if they cannot."""
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as cause:
+        known = [name for name in signature.parameters if name not in ("self", "cls")]
+        wrong = [name for name in kwargs if name not in known]
+        *outer, own = function.__qualname__.split(".")
+        where = outer[-1] if own == "__init__" and outer else own
+        received, fix = (repr(wrong[0]), nearest(wrong[0], known)) if wrong else (str(cause), "")
+        expected = f"arguments of {', '.join(known)}" if known else "no arguments"
+        return ArgumentTypeError(f"{where}: expected {expected}, received {received}" + (f"; {fix}" if fix else ""))
+    return None
+
+
+class Named:
+    """Its subclasses' constructors are `named`."""
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls):
+            cls.__init__ = named(cls.__init__)

@@ -17,8 +17,8 @@ class ArgumentError(MinicnnError, ValueError):
     """A value outside its range, or an unknown name."""
 
 
-class ArgumentTypeError(MinicnnError, TypeError):
-    """A value of the wrong type."""
+class ArgumentTypeError(ArgumentError, TypeError):
+    """A value of the wrong type: a TypeError, and like any other value that cannot be used a ValueError."""
 
 
 class ShapeError(MinicnnError, ValueError):
@@ -89,6 +89,16 @@ class GradientError(MinicnnError, AssertionError):
     """A gradient that differs from its numeric check."""
 
 
+def shown(value: object) -> str:
+    """`value` for a message: short, on one line, an array by its shape."""
+    if getattr(value, "shape", ()) != () and hasattr(value, "dtype"):
+        return f"an array of shape {tuple(value.shape)}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
 def require(condition: bool, where: str, expected: str, received: object, fix: str = "", *, error=ShapeError) -> None:
     """Raise `error`: "where: expected ..., received ...; fix" unless `condition` holds."""
     if not condition:
@@ -104,5 +114,8 @@ def nearest(name: object, known: Iterable[str]) -> str:
 def one_of(where: str, name: object, known: Iterable[str]) -> str:
     """`name` if it is one of `known`; else an ArgumentError that lists them and suggests the nearest."""
     known = list(known)
-    require(name in known, where, "one of " + ", ".join(known), repr(name), nearest(name, known), error=ArgumentError)
-    return name
+    text = isinstance(name, str)
+    fix = nearest(name, known) if text else ""
+    error = ArgumentError if text else ArgumentTypeError
+    require(text and name in known, where, "one of " + ", ".join(known), shown(name), fix, error=error)
+    return known[known.index(name)]

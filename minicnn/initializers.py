@@ -14,17 +14,22 @@ import re
 
 import numpy as np
 
-from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, require
+from .arguments import Named, instance, named, number, shown, wholes
+from .arguments import function as checked_function
+from .arguments import seed as checked_seed
+from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, one_of, require
 
 # The standard deviation of N(0, 1) cut at +-2.
 _CUT_STD = 0.87962566103423978
 
 
+@named
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     """(fan_in, fan_out): how many inputs meet in one output, and how many outputs one input reaches.
 
     (n,) -> n, n;  (in, out) -> in, out;  (KH, KW, C, O) -> KH*KW*C, KH*KW*O.
     """
+    shape = wholes("fans: shape", shape, low=0)
     if len(shape) < 2:
         n = shape[0] if shape else 1
         return n, n
@@ -40,11 +45,13 @@ def _cut_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     return values
 
 
-class Initializer:
+class Initializer(Named):
     """Subclass it with `values(shape, rng)`; the arguments of __init__ become the config."""
 
     def __call__(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> np.ndarray:
-        return np.asarray(self.values(tuple(shape), rng), dtype=np.float64)
+        who = type(self).__name__
+        instance(f"{who}: rng", rng, np.random.Generator, "a numpy.random.Generator", optional=True)
+        return np.asarray(self.values(wholes(f"{who}: shape", shape, low=0), rng), dtype=np.float64)
 
     def values(self, shape: tuple[int, ...], rng: np.random.Generator | None) -> np.ndarray:
         raise NotImplementedError
@@ -75,7 +82,7 @@ class Constant(Initializer):
     """value"""
 
     def __init__(self, value: float = 0.0):
-        self.value = _number("Constant", "value", value)
+        self.value = number("Constant: value", value)
 
     def values(self, shape, rng):
         return np.full(shape, self.value)
@@ -85,7 +92,7 @@ class Identity(Initializer):
     """gain * I, for (in, out) alone."""
 
     def __init__(self, gain: float = 1.0):
-        self.gain = _number("Identity", "gain", gain)
+        self.gain = number("Identity: gain", gain)
 
     def values(self, shape, rng):
         require(len(shape) == 2, "Identity", "a shape of 2 axes", shape)
@@ -96,11 +103,7 @@ class RandomInitializer(Initializer):
     """Subclass it with `draw(shape, rng)`."""
 
     def __init__(self, seed: int | None = None):
-        whole = seed is None or (isinstance(seed, (int, np.integer)) and not isinstance(seed, bool))
-        who = type(self).__name__
-        require(whole, who, "seed to be an integer or None", repr(seed), error=ArgumentTypeError)
-        require(seed is None or 0 <= seed < 2**128, who, "0 <= seed < 2**128", seed, error=ArgumentError)
-        self.seed = None if seed is None else int(seed)
+        self.seed = checked_seed(f"{type(self).__name__}: seed", seed)
         self._drawn_seed: int | None = None
 
     def values(self, shape, rng):
@@ -119,7 +122,7 @@ class RandomNormal(RandomInitializer):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None):
         super().__init__(seed)
-        self.mean, self.stddev = _number("RandomNormal", "mean", mean), _std("RandomNormal", stddev)
+        self.mean, self.stddev = number("RandomNormal: mean", mean), number("RandomNormal: stddev", stddev, low=0)
 
     def draw(self, shape, rng):
         return self.mean + self.stddev * rng.standard_normal(shape)
@@ -130,7 +133,7 @@ class TruncatedNormal(RandomInitializer):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None):
         super().__init__(seed)
-        self.mean, self.stddev = _number("TruncatedNormal", "mean", mean), _std("TruncatedNormal", stddev)
+        self.mean, self.stddev = number("TruncatedNormal: mean", mean), number("TruncatedNormal: stddev", stddev, low=0)
 
     def draw(self, shape, rng):
         return self.mean + self.stddev * _cut_normal(rng, shape)
@@ -141,8 +144,8 @@ class RandomUniform(RandomInitializer):
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None):
         super().__init__(seed)
-        self.minval = _number("RandomUniform", "minval", minval)
-        self.maxval = _number("RandomUniform", "maxval", maxval)
+        self.minval = number("RandomUniform: minval", minval)
+        self.maxval = number("RandomUniform: maxval", maxval)
         ordered = self.minval <= self.maxval
         require(ordered, "RandomUniform", "minval <= maxval", f"{minval}, {maxval}", error=ArgumentError)
 
@@ -166,12 +169,11 @@ class VarianceScaling(RandomInitializer):
     ):
         super().__init__(seed)
         who = type(self).__name__
-        self.scale = _number(who, "scale", scale)
-        require(self.scale > 0, who, "scale > 0", scale, error=ArgumentError)
-        self.mode = _choice(who, "mode", mode, ("fan_in", "fan_out", "fan_avg"))
-        distribution = "truncated_normal" if distribution == "normal" else distribution
-        known = ("uniform", "truncated_normal", "untruncated_normal")
-        self.distribution = _choice(who, "distribution", distribution, known)
+        self.scale = number(f"{who}: scale", scale, above=0)
+        self.mode = one_of(f"{who}: mode", mode, ("fan_in", "fan_out", "fan_avg"))
+        known = ("uniform", "truncated_normal", "untruncated_normal", "normal")
+        distribution = one_of(f"{who}: distribution", distribution, known)
+        self.distribution = "truncated_normal" if distribution == "normal" else distribution
 
     def draw(self, shape, rng):
         fan_in, fan_out = fans(shape)
@@ -238,7 +240,7 @@ class Orthogonal(RandomInitializer):
 
     def __init__(self, gain: float = 1.0, seed: int | None = None):
         super().__init__(seed)
-        self.gain = _number("Orthogonal", "gain", gain)
+        self.gain = number("Orthogonal: gain", gain)
 
     def draw(self, shape, rng):
         require(len(shape) >= 2, "Orthogonal", "a shape of 2 or more axes", shape)
@@ -252,7 +254,7 @@ class Custom(Initializer):
     """A function of your own: f(shape), and f(shape, rng=...) if it has such an argument."""
 
     def __init__(self, function):
-        self.function = function
+        self.function = checked_function("Custom: function", function, of="a shape")
 
     def values(self, shape, rng):
         takes = inspect.signature(self.function).parameters
@@ -270,21 +272,6 @@ class Custom(Initializer):
         return f"Custom({self.function!r})"
 
 
-def _number(who: str, what: str, value) -> float:
-    ok = isinstance(value, (int, float, np.number)) and math.isfinite(value)
-    require(ok, who, f"{what} to be a finite number", repr(value), error=ArgumentError)
-    return float(value)
-
-
-def _std(who: str, value) -> float:
-    require(_number(who, "stddev", value) >= 0, who, "stddev >= 0", value, error=ArgumentError)
-    return float(value)
-
-
-def _choice(who: str, what: str, value, known: tuple[str, ...]) -> str:
-    expected = f"{what} to be one of " + ", ".join(known)
-    require(value in known, who, expected, repr(value), nearest(value, known), error=ArgumentError)
-    return value
 
 
 _CLASSES = (Zeros, Ones, Constant, Identity, RandomNormal, TruncatedNormal, RandomUniform, VarianceScaling,
@@ -298,15 +285,18 @@ _ALIASES = {c.__name__: c for c in _CLASSES} | {
 }
 
 
-def get(identifier) -> Initializer | None:
+def get(identifier, where: str = "initializer") -> Initializer | None:
     """An initializer from a name, a class, a {"class_name", "config"} dict, a function or an instance; None stays None.
+
+    where: what the errors call it.
 
     Raises: ArgumentError for an unknown name, ArgumentTypeError for anything else.
     """
     if identifier is None or isinstance(identifier, Initializer):
         return identifier
     if isinstance(identifier, dict):
-        cls, config = _named(identifier.get("class_name")), identifier.get("config") or {}
+        cls, config = _named(where, identifier.get("class_name")), identifier.get("config") or {}
+        instance(f"{where}: {cls.__name__}: config", config, dict, "a dict")
         known = inspect.signature(cls).parameters
         # Keras writes options that it does not use as null.
         config = {name: value for name, value in config.items() if name in known or value is not None}
@@ -315,18 +305,19 @@ def get(identifier) -> Initializer | None:
         require(not extra, cls.__name__, expected, ", ".join(extra), error=ArgumentTypeError)
         return cls(**config)
     if isinstance(identifier, str):
-        return _named(identifier)()
+        return _named(where, identifier)()
     if isinstance(identifier, type) and issubclass(identifier, Initializer):
         return identifier()
     expected = "a name, an Initializer or a function"
-    require(callable(identifier), "initializer", expected, repr(identifier), error=ArgumentTypeError)
+    ok = callable(identifier) and not isinstance(identifier, type)
+    require(ok, where, expected, shown(identifier), error=ArgumentTypeError)
     return Custom(identifier)
 
 
-def _named(name) -> type[Initializer]:
-    found = _ALIASES.get(name) or _NAMES.get(name)
+def _named(where: str, name) -> type[Initializer]:
+    found = (_ALIASES.get(name) or _NAMES.get(name)) if isinstance(name, str) else None
     expected = "one of " + ", ".join(_NAMES)
-    require(found is not None, "initializer", expected, repr(name), nearest(name, _NAMES), error=ArgumentError)
+    require(found is not None, where, expected, shown(name), nearest(name, _NAMES), error=ArgumentError)
     return found
 
 

@@ -4,29 +4,26 @@ Differs from Keras: a label outside 0 .. classes-1, a fraction or a NaN is an er
 sets the last column.
 """
 
-import numbers
-
 import numpy as np
 
-from .errors import ArgumentError, DataError, ShapeError, require
+from .arguments import array, named, whole
+from .errors import DataError, ShapeError, require
 
 MOST_CLASSES = 1 << 20  # when nobody says how many there are
 
 
+@named
 def to_categorical(y, num_classes: int | None = None) -> np.ndarray:
     """Whole numbers (...) or (..., 1) -> one-hot float64 (..., num_classes); None means the highest label + 1."""
-    y = np.asarray(y)
+    y = array("to_categorical: y", y, error=DataError)
     if y.ndim > 1 and y.shape[-1] == 1:
         y = y[..., 0]
-    require(
-        num_classes is None or (isinstance(num_classes, numbers.Integral) and num_classes >= 1),
-        "to_categorical", "num_classes of at least 1, or None", repr(num_classes), error=ArgumentError,
-    )  # fmt: skip
-    require(y.size > 0, "to_categorical", "at least one label", "none", error=DataError)
-    whole = _whole(y.reshape(-1), num_classes, "to_categorical")
-    classes = int(num_classes or whole.max() + 1)
-    out = np.zeros((len(whole), classes))
-    out[np.arange(len(whole)), whole] = 1
+    num_classes = whole("to_categorical: num_classes", num_classes, optional=True)
+    require(y.size > 0, "to_categorical: y", "at least one label", "none", error=DataError)
+    labels = _whole(y.reshape(-1), num_classes, "to_categorical: y")
+    classes = num_classes or int(labels.max()) + 1
+    out = np.zeros((len(labels), classes))
+    out[np.arange(len(labels)), labels] = 1
     return out.reshape(*y.shape, classes)
 
 

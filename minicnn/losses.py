@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .arguments import Named, array, choice, flag, number, shown, text
+from .arguments import function as checked_function
 from .core.tensor import Tensor
 from .errors import ArgumentError, ArgumentTypeError, DataError, ShapeError, one_of, require
 from .labels import check_labels
@@ -22,7 +24,7 @@ from .weighting import aligned, check_weights
 EPSILON = 1e-7  # Keras's fuzz factor: probabilities are clipped to [EPSILON, 1 - EPSILON]
 
 
-class Loss:
+class Loss(Named):
     """A loss.  `loss(y_true, y_pred, sample_weight=None)` -> a scalar.
 
     reduction  "sum_over_batch_size": sum of (value * weight) / number of values; "sum"; "mean_with_sample_weight":
@@ -33,13 +35,21 @@ class Loss:
     fused: Callable | None = None
 
     def __init__(self, reduction="sum_over_batch_size", name=None):
+        kind = type(self).__name__
         self.reduction = reduction
-        self.name = name or type(self).__name__
+        self.name = text(f"{kind}: name", name, optional=True) or kind
+
+    def _probabilities(self, from_logits, label_smoothing, axis) -> None:
+        """What the cross-entropies may be told."""
+        kind = type(self).__name__
+        self.from_logits = flag(f"{kind}: from_logits", from_logits)
+        self.label_smoothing = number(f"{kind}: label_smoothing", label_smoothing, low=0, high=1)
+        choice(f"{kind}: axis", axis, (-1,))
 
     def __setattr__(self, name: str, value) -> None:
         if name == "reduction":
             known = ("sum_over_batch_size", "sum", "mean_with_sample_weight", "none")
-            value = one_of(f"{type(self).__name__}: reduction", value or "none", known)
+            value = one_of(f"{type(self).__name__}: reduction", "none" if value is None else value, known)
         super().__setattr__(name, value)
 
     def values(self, t, y: Tensor, *, logits: bool = False) -> Tensor:
@@ -73,8 +83,11 @@ class Loss:
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         """From tensors a tensor; from NumPy arrays a NumPy scalar (or array, for reduction="none")."""
-        y = y_pred if isinstance(y_pred, Tensor) else Tensor(np.asarray(y_pred))
-        truth = y_true.numpy() if isinstance(y_true, Tensor) else y_true
+        y = y_pred if isinstance(y_pred, Tensor) else Tensor(array(f"{self.name}: y_pred", y_pred))
+        require(y.ndim > 0, f"{self.name}: y_pred", "an array of at least one axis", shown(y_pred))
+        truth = y_true.numpy() if isinstance(y_true, Tensor) else array(f"{self.name}: y_true", y_true)
+        rows, expected = truth.shape[:1] == y.shape[:1], f"as many rows as y_pred, {y.shape[0]}"
+        require(rows, f"{self.name}: y_true", expected, f"shape {truth.shape}")
         t = y.be.asarray(self.prepare(truth, y.shape[1:]), y.be.dtype)
         expected = "as many targets as outputs"
         require(y.ndim == 0 or len(t) == y.shape[0], self.name, expected, f"shapes {t.shape} and {y.shape}")
@@ -92,11 +105,8 @@ class CategoricalCrossentropy(Loss):
     fused = staticmethod(softmax)
 
     def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None):
-        super().__init__(reduction, name or "categorical_crossentropy")
-        ok = 0 <= label_smoothing <= 1
-        require(ok, self.name, "label_smoothing from 0 to 1", label_smoothing, error=ArgumentError)
-        require(axis == -1, f"{self.name}: axis", "-1", axis, error=ArgumentError)
-        self.from_logits, self.label_smoothing = bool(from_logits), float(label_smoothing)
+        super().__init__(reduction, "categorical_crossentropy" if name is None else name)
+        self._probabilities(from_logits, label_smoothing, axis)
 
     def prepare(self, y_true, output_shape):
         y = np.asarray(y_true)
@@ -126,8 +136,9 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     """-log p_y with class numbers y of shape (N,) or (N, 1)."""
 
     def __init__(self, from_logits=False, ignore_class=None, reduction="sum_over_batch_size", axis=-1, name=None):
-        super().__init__(from_logits, axis=axis, reduction=reduction, name=name or "sparse_categorical_crossentropy")
-        require(ignore_class is None, f"{self.name}: ignore_class", "None", ignore_class, error=ArgumentError)
+        name = "sparse_categorical_crossentropy" if name is None else name
+        super().__init__(from_logits, axis=axis, reduction=reduction, name=name)
+        choice("SparseCategoricalCrossentropy: ignore_class", ignore_class, (None,))
 
     def prepare(self, y_true, output_shape):
         y = np.asarray(y_true)
@@ -149,10 +160,8 @@ class BinaryCrossentropy(Loss):
     fused = staticmethod(sigmoid)
 
     def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size", name=None):
-        super().__init__(reduction, name or "binary_crossentropy")
-        ok = 0 <= label_smoothing <= 1
-        require(ok, self.name, "label_smoothing from 0 to 1", label_smoothing, error=ArgumentError)
-        self.from_logits, self.label_smoothing = bool(from_logits), float(label_smoothing)
+        super().__init__(reduction, "binary_crossentropy" if name is None else name)
+        self._probabilities(from_logits, label_smoothing, axis)
 
     def prepare(self, y_true, output_shape):
         return _checked(self.name, super().prepare(y_true, output_shape), probabilities=True)
@@ -170,7 +179,7 @@ class MeanSquaredError(Loss):
     """mean over the last axis of (y - t)^2."""
 
     def __init__(self, reduction="sum_over_batch_size", name=None):
-        super().__init__(reduction, name or "mean_squared_error")
+        super().__init__(reduction, "mean_squared_error" if name is None else name)
 
     def values(self, t, y, *, logits=False):
         e = y - t
@@ -181,7 +190,7 @@ class MeanAbsoluteError(Loss):
     """mean over the last axis of |y - t|."""
 
     def __init__(self, reduction="sum_over_batch_size", name=None):
-        super().__init__(reduction, name or "mean_absolute_error")
+        super().__init__(reduction, "mean_absolute_error" if name is None else name)
 
     def values(self, t, y, *, logits=False):
         return A.mean(A.absolute(y - t), axis=-1)
@@ -191,8 +200,8 @@ class FunctionLoss(Loss):
     """A user's function (y_true, y_pred) -> per-sample values, written with tensor arithmetic."""
 
     def __init__(self, function):
+        self.function = checked_function("FunctionLoss: function", function, of="(y_true, y_pred)")
         super().__init__(name=getattr(function, "__name__", type(function).__name__))
-        self.function = function
 
     def values(self, t, y, *, logits=False):
         values = self.function(Tensor(t, y.be), y)
@@ -220,10 +229,10 @@ def get(identifier) -> Loss:
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, Loss):
         return identifier()
-    if callable(identifier):
+    if callable(identifier) and not isinstance(identifier, type):
         return FunctionLoss(identifier)
-    if not isinstance(identifier, str):
-        raise ArgumentTypeError(f"loss: expected a name, a function or a Loss, received {identifier!r}")
+    known = isinstance(identifier, str)
+    require(known, "loss", "a name, a function or a Loss", shown(identifier), error=ArgumentTypeError)
     by_any_name = _BY_NAME | {c.__name__: c for c in set(_BY_NAME.values())}
     if identifier in by_any_name:
         return by_any_name[identifier]()

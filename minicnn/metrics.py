@@ -17,6 +17,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .arguments import Named, array, choice, flag, number, shown, text, whole
+from .arguments import function as checked_function
 from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, require
 from .labels import check_labels
 from .ops.activation import sigmoid, softmax
@@ -28,6 +30,7 @@ _EPSILON = 1e-7
 
 def binary_accuracy(y_true: np.ndarray, y_pred: np.ndarray, threshold: float = 0.5) -> np.ndarray:
     """1 where (p > threshold) = y, meant over the last axis."""
+    threshold = number("metric: threshold", threshold)
     y_true, y_pred = _same_rank(y_true, y_pred)
     return _over_last((y_pred > threshold) == y_true)
 
@@ -48,7 +51,7 @@ def accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
 
     Binary when y_pred's last axis is 1; sparse when y_true has fewer axes, or a last axis of 1; else categorical.
     """
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true, y_pred = _arrays(y_true, y_pred)
     if y_pred.shape[-1] == 1:
         return binary_accuracy(y_true, y_pred)
     if y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1:
@@ -64,8 +67,8 @@ def top_k_categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray, k: int = 
 
 def sparse_top_k_categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray, k: int = 5) -> np.ndarray:
     """1 where fewer than k scores are larger than that of the true class, for integer y. A NaN score is no score."""
-    y_pred = np.asarray(y_pred)
-    true_score = np.take_along_axis(y_pred, _classes(y_true, y_pred), axis=-1)
+    k, labels, y_pred = whole("metric: k", k), _classes(y_true, y_pred), np.asarray(y_pred)
+    true_score = np.take_along_axis(y_pred, labels, axis=-1)
     larger = y_pred > np.where(np.isnan(true_score), -np.inf, true_score)
     return _float64(larger.sum(axis=-1) < k)
 
@@ -86,6 +89,7 @@ def categorical_crossentropy(
     y_true: np.ndarray, y_pred: np.ndarray, from_logits: bool = False, label_smoothing: float = 0.0
 ) -> np.ndarray:
     """-sum y ln p over the classes, p scaled to sum 1 and kept in [1e-7, 1 - 1e-7]; y <- y(1 - s) + s/K first."""
+    label_smoothing = number("metric: label_smoothing", label_smoothing, low=0, high=1)
     y_true, y_pred = _same_rank(y_true, y_pred)
     y_true = y_true.astype(np.float64) * (1 - label_smoothing) + label_smoothing / y_true.shape[-1]
     return -(y_true * _log_probabilities(y_pred, from_logits)).sum(axis=-1)
@@ -93,7 +97,6 @@ def categorical_crossentropy(
 
 def sparse_categorical_crossentropy(y_true: np.ndarray, y_pred: np.ndarray, from_logits: bool = False) -> np.ndarray:
     """-ln p of the true class, for integer y (N,) or (N, 1)."""
-    y_pred = np.asarray(y_pred)
     labels = _classes(y_true, y_pred)
     return -np.take_along_axis(_log_probabilities(y_pred, from_logits), labels, axis=-1)[..., 0]
 
@@ -102,6 +105,8 @@ def binary_crossentropy(
     y_true: np.ndarray, y_pred: np.ndarray, from_logits: bool = False, label_smoothing: float = 0.0
 ) -> np.ndarray:
     """mean -(y ln p + (1 - y) ln(1 - p)) over the last axis; y <- y(1 - s) + s/2 first."""
+    label_smoothing = number("metric: label_smoothing", label_smoothing, low=0, high=1)
+    from_logits = flag("metric: from_logits", from_logits)
     y, p = _same_rank(y_true, y_pred)
     y, p = y * (1 - label_smoothing) + label_smoothing / 2, _floats(p)
     if from_logits:
@@ -127,9 +132,25 @@ def _floats(values) -> np.ndarray:
     return values if values.dtype.kind == "f" else values.astype(np.float64)
 
 
+def _arrays(y_true, y_pred) -> tuple[np.ndarray, np.ndarray]:
+    y_true, y_pred = array("metric: y_true", y_true), array("metric: y_pred", y_pred)
+    require(y_true.ndim > 0, "metric: y_true", "an array of at least one axis", shown(y_true))
+    require(y_pred.ndim > 0, "metric: y_pred", "an array of at least one axis", shown(y_pred))
+    return y_true, y_pred
+
+
+def _options(where: str, options: dict) -> dict:
+    """The options of the functions of this file, checked; those of others as they are."""
+    checks = {
+        "k": whole, "threshold": number, "from_logits": flag,
+        "label_smoothing": lambda where, value: number(where, value, low=0, high=1),
+    }  # fmt: skip
+    return {name: checks[name](where + name, value) if name in checks else value for name, value in options.items()}
+
+
 def _same_rank(y_true, y_pred) -> tuple[np.ndarray, np.ndarray]:
     """Both with the same axes: (N,) against (N, 1) gets a last axis of 1."""
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true, y_pred = _arrays(y_true, y_pred)
     if y_true.ndim + 1 == y_pred.ndim and y_pred.shape[-1] == 1:
         y_true = y_true[..., None]
     elif y_pred.ndim + 1 == y_true.ndim and y_true.shape[-1] == 1:
@@ -140,22 +161,23 @@ def _same_rank(y_true, y_pred) -> tuple[np.ndarray, np.ndarray]:
 
 def _labels(y_true, y_pred) -> np.ndarray:
     """y without a last axis of 1."""
-    y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+    y_true, y_pred = _arrays(y_true, y_pred)
     y_true = y_true[..., 0] if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1 else y_true
     fix = "one-hot labels go with the categorical metrics"
-    require(y_true.shape == y_pred.shape[:-1], "metric", f"labels of shape {y_pred.shape[:-1]}", y_true.shape, fix)
+    wanted = y_pred.shape[:-1]
+    require(y_true.shape == wanted, "metric: y_true", f"labels of shape {wanted}", y_true.shape, fix)
     return y_true
 
 
 def _classes(y_true, y_pred) -> np.ndarray:
     """The labels as places along y_pred's last axis.  Raises DataError for one that is none."""
     labels = _labels(y_true, y_pred)
-    check_labels(labels.reshape(-1), y_pred.shape[-1])
+    check_labels(labels.reshape(-1), np.shape(y_pred)[-1])
     return labels[..., None].astype(np.int64)
 
 
 def _log_probabilities(y_pred, from_logits: bool) -> np.ndarray:
-    p = _floats(y_pred)
+    from_logits, p = flag("metric: from_logits", from_logits), _floats(y_pred)
     if from_logits:
         p = p.astype(np.float64)
         p = p - p.max(axis=-1, keepdims=True)
@@ -163,14 +185,16 @@ def _log_probabilities(y_pred, from_logits: bool) -> np.ndarray:
     return np.log(np.clip(p / p.sum(axis=-1, keepdims=True), _EPSILON, 1 - _EPSILON).astype(np.float64))
 
 
-class Metric:
+class Metric(Named):
     """A number that builds up over batches: reset_state(), update_state(y_true, y_pred) for each, result().
 
     name: its key in logs. direction: "max" or "min" is better, None where nobody can tell.
     """
 
     def __init__(self, name: str, direction: str | None = None):
-        self.name, self.direction = name, direction
+        kind = type(self).__name__
+        self.name = text(f"{kind}: name", name)
+        self.direction = choice(f"{kind}: direction", direction, ("max", "min", None))
         self.reset_state()
 
     def reset_state(self) -> None:
@@ -215,8 +239,10 @@ class MeanMetricWrapper(Metric):
     """
 
     def __init__(self, fn: Callable, name: str | None = None, direction: str | None = None, **options):
-        self.fn, self.options = fn, options
-        super().__init__(name or fn.__name__, direction or _DIRECTIONS.get(fn))
+        self.fn = checked_function("MeanMetricWrapper: fn", fn, of="(y_true, y_pred)")
+        self.options = _options(f"{type(self).__name__}: ", options)
+        name = getattr(fn, "__name__", type(fn).__name__) if name is None else name
+        super().__init__(name, _DIRECTIONS.get(fn) if direction is None else direction)
 
     def reset_state(self):
         self.total = self.count = 0.0
@@ -227,7 +253,8 @@ class MeanMetricWrapper(Metric):
         return None if self.options.get("from_logits") else _FUSED.get(self.fn)
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        self._add(self.fn(y_true, y_pred, **self.options), len(y_pred), sample_weight)
+        n = len(_arrays(y_true, y_pred)[1])
+        self._add(self.fn(y_true, y_pred, **self.options), n, sample_weight)
 
     def update_from_logits(self, y_true, logits, sample_weight=None) -> None:
         """update_state, from the input of `fused`: as the loss that is computed from logits, not clipped."""
@@ -365,11 +392,12 @@ def get(identifier) -> Metric:
         found = (_NAMES | _SHORT | _ALIASES).get(identifier)
         expected, fix = "one of " + ", ".join(known), nearest(identifier, known)
         require(found is not None, "metric", expected, repr(identifier), fix, error=ArgumentError)
-        return found(name=identifier)
+        return found(name=str(identifier))
     if isinstance(identifier, type) and issubclass(identifier, Metric):
         return identifier()
     expected = "a name, a function (y_true, y_pred) or a Metric"
-    require(callable(identifier), "metric", expected, repr(identifier), error=ArgumentTypeError)
+    ok = callable(identifier) and not isinstance(identifier, type)
+    require(ok, "metric", expected, shown(identifier), error=ArgumentTypeError)
     return MeanMetricWrapper(identifier, getattr(identifier, "__name__", type(identifier).__name__))
 
 

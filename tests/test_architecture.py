@@ -52,7 +52,7 @@ MAY = {
     "__main__": ({"commands", "diagnosis", "errors"}, set()),
     "__init__": ({"_checkout", "errors"}, set()),
     "_checkout": (set(), set()),
-    "arguments": ({"errors"}, set()),
+    "arguments": ({"errors"}, ARRAYS),
 }  # fmt: skip
 for _part, (_parts, _) in MAY.items():  # the checks of arguments go with their errors
     _parts |= {"arguments"} if "errors" in _parts and _part != "arguments" else set()

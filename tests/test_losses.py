@@ -197,7 +197,7 @@ SPARSE, CATEGORICAL = "sparse_categorical_crossentropy", "categorical_crossentro
         (CATEGORICAL, np.eye(4)[:2], f"{CATEGORICAL}: expected one-hot targets of shape (N, 3), received (2, 4)"),
         (CATEGORICAL, [[1, 0, 0], [0, np.nan, 1]], f"{CATEGORICAL}: expected targets from 0 to 1, received nan in row 1; correct or remove that row"),
         (CATEGORICAL, [[1, 0, 0], [0, 2, 0]], f"{CATEGORICAL}: expected targets from 0 to 1, received 2 in row 1; correct or remove that row"),
-        (CATEGORICAL, [["a", "b", "c"]] * 2, f"{CATEGORICAL}: expected targets from 0 to 1, received an array of <U1"),
+        (CATEGORICAL, [["a", "b", "c"]] * 2, f"{CATEGORICAL}: y_true: expected an array of numbers, received dtype <U1"),
         (SPARSE, [1, 3], "y: expected whole numbers from 0 to 2, received 3 in row 1; correct that label or the number of classes"),
         (SPARSE, [-1, 2], "y: expected whole numbers from 0 to 2, received -1 in row 0; correct that label or the number of classes"),
         (SPARSE, [1, 1.5], "y: expected whole numbers from 0 to 2, received 1.5 in row 1; correct that label or the number of classes"),
@@ -219,9 +219,9 @@ def test_targets_are_checked(loss, y, message):
     [
         (lambda: L.get("categorical_crossentropie"), ValueError, 'did you mean "categorical_crossentropy"?'),
         (lambda: L.get(3), TypeError, "loss: expected a name, a function or a Loss, received 3"),
-        (lambda: L.CategoricalCrossentropy(label_smoothing=2), ValueError, "categorical_crossentropy: expected label_smoothing from 0 to 1, received 2"),
+        (lambda: L.CategoricalCrossentropy(label_smoothing=2), ValueError, "CategoricalCrossentropy: label_smoothing: expected a number from 0 to 1, received 2"),
         (lambda: L.MeanSquaredError("median"), ValueError, "MeanSquaredError: reduction: expected one of sum_over_batch_size, sum, mean_with_sample_weight, none, received 'median'"),
-        (lambda: L.CategoricalCrossentropy(axis=1), ValueError, "categorical_crossentropy: axis: expected -1, received 1"),
+        (lambda: L.CategoricalCrossentropy(axis=1), ValueError, "CategoricalCrossentropy: axis: expected -1, received 1"),
     ],
 )  # fmt: skip
 def test_errors(make, error, message):

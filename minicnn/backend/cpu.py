@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from ..arguments import whole
 from ..errors import ArgumentError, one_of, require
 from .base import Backend
 
@@ -20,10 +21,7 @@ class CPU(Backend):
 
     def __init__(self, kernel_set: str = "auto", dtype: str = "float32", threads: int | None = None):
         one_of("kernels", kernel_set, SETS)
-        require(
-            threads is None or (isinstance(threads, int) and threads >= 1),
-            "threads", "a whole number of at least 1, or None for all cores", repr(threads), error=ArgumentError,
-        )  # fmt: skip
+        threads = whole("threads", threads, optional=True)
         if kernel_set == "reference":  # the name that the CPU and the GPU share
             kernel_set = "numpy_ref"
         if kernel_set == "auto":

@@ -1,5 +1,6 @@
 """From what a user says (device="cpu", kernels="auto") to a backend."""
 
+from ..arguments import whole
 from ..errors import ArgumentError, DeviceError, one_of, require
 from ..notes import note
 from .base import Backend
@@ -27,7 +28,8 @@ def select(
                 "choose it where that is made", error=ArgumentError)  # fmt: skip
         return device
     one_of("device", device, DEVICES)
-    one_of("precision", precision or "float32", PRECISIONS)
+    whole("threads", threads, optional=True)
+    one_of("precision", "float32" if precision is None else precision, PRECISIONS)
     if device == "cpu":
         require(precision in (None, "float32"), "precision", "float32 on the CPU", repr(precision),
                 'use device="cuda", or leave precision out', error=ArgumentError)  # fmt: skip

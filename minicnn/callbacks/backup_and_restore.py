@@ -2,6 +2,7 @@
 
 import os
 
+from ..arguments import flag, index, path, shown
 from ..errors import ArgumentError, require
 from .base import Callback
 
@@ -26,9 +27,11 @@ class BackupAndRestore(Callback):
         delete_checkpoint: bool = True,
     ):
         super().__init__()
-        counted = isinstance(save_freq, int) and not isinstance(save_freq, bool) and save_freq > 0
-        expected = 'save_freq to be "epoch" or a positive number of steps'
-        require(save_freq == "epoch" or counted, type(self).__name__, expected, repr(save_freq), error=ArgumentError)
-        self.backup_dir, self.save_freq = os.fspath(backup_dir), save_freq
-        require(bool(self.backup_dir), type(self).__name__, "backup_dir to name a folder", "''", error=ArgumentError)
-        self.double_checkpoint, self.delete_checkpoint = bool(double_checkpoint), bool(delete_checkpoint)
+        where = "BackupAndRestore: "
+        self.save_freq = save_freq if isinstance(save_freq, str) else index(save_freq)
+        ok = self.save_freq == "epoch" or (isinstance(self.save_freq, int) and self.save_freq > 0)
+        expected = '"epoch" or a positive number of steps'
+        require(ok, where + "save_freq", expected, shown(save_freq), error=ArgumentError)
+        self.backup_dir = path(where + "backup_dir", backup_dir)
+        self.double_checkpoint = flag(where + "double_checkpoint", double_checkpoint)
+        self.delete_checkpoint = flag(where + "delete_checkpoint", delete_checkpoint)

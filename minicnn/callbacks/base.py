@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..arguments import Named
 from ..errors import MinicnnError, require
 
 Logs = dict[str, Any]
@@ -47,7 +48,7 @@ class LogsWhenRead(Mapping):
         return len(self._read())
 
 
-class Callback:
+class Callback(Named):
     """Subclass it and override the hooks of interest; `self.model` and `self.params` are there from the first one on.
 
     `params` holds verbose, epochs, steps. `logs` holds name -> float: at a batch's end the running means of the epoch

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
+from ..arguments import flag, instance, shown
 from ..errors import ArgumentTypeError, require
 from .base import Callback, LazyLogs, Logs, LogsWhenRead, read_logs
 from .history import History
@@ -56,10 +57,14 @@ class CallbackList(Callback):
         super().__init__()
         self.callbacks: list[Callback] = _flatten(callbacks)
         for one in self.callbacks:
-            what, fix = type(one).__name__, "subclass minicnn.callbacks.Callback"
+            fix = "subclass minicnn.callbacks.Callback"
             if isinstance(one, type):
                 what, fix = f"the class {one.__name__}", f"write {one.__name__}() to make one"
+            else:
+                what = shown(one)
             require(isinstance(one, Callback), "callbacks", "Callback instances", what, fix, error=ArgumentTypeError)
+        instance("CallbackList: params", params, dict, "a dict", optional=True)
+        add_history, add_progbar = flag("add_history", add_history), flag("add_progbar", add_progbar)
         self._given = list(self.callbacks)
         self.history = self._find_or_add(History, add_history)
         self.progress = self._find_or_add(ProgressBar, add_progbar)
@@ -77,7 +82,10 @@ class CallbackList(Callback):
         return found
 
     def check_monitor(self, names: Iterable[str]) -> None:
-        """Ask every callback that watches a metric whether `names`, all that logs will hold, has it."""
+        """Ask every callback that watches a metric or writes a file whether it can, before anything has changed.
+
+        names: all that logs will hold.
+        """
         names = list(names)
         # Only a callback written elsewhere, or one made of lambdas, can add names that nobody knows yet.
         ours = __name__.rpartition(".")[0]

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from .. import arguments
+from ..arguments import flag, path, shown, writable
+from ..errors import ArgumentError, ArgumentTypeError, require
 from ..io.files import complaints, open_log
 from ..notes import note
 from .base import Callback
@@ -34,9 +35,17 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: str | os.PathLike, separator: str = ",", append: bool = False):
         super().__init__()
-        self.filename, self.sep, self.append = arguments.path("CSVLogger", filename), separator, append
+        self.filename, self.append = path("CSVLogger: filename", filename), flag("CSVLogger: append", append)
+        ok = isinstance(separator, str) and len(separator) == 1 and separator not in '\r\n"'
+        error = ArgumentError if isinstance(separator, str) else ArgumentTypeError
+        expected = "one character other than a quote or a line end"
+        require(ok, "CSVLogger: separator", expected, shown(separator), error=error)
+        self.sep = separator
         self.keys: list[str] | None = None
         self._file, self._start, self._rows = None, 0, ""
+
+    def check_monitor(self, names, others=False):
+        writable("CSVLogger: filename", self.filename)
 
     def on_train_begin(self, logs=None):
         self.close()

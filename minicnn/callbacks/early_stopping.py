@@ -2,6 +2,8 @@
 
 import warnings
 
+from ..arguments import flag, number, whole
+from ..arguments import verbose as checked_verbose
 from .console import say
 from .monitor import Monitor
 
@@ -29,8 +31,11 @@ class EarlyStopping(Monitor):
         start_from_epoch: int = 0,
     ):
         super().__init__(monitor, mode, min_delta)
-        self.patience, self.verbose, self.baseline = patience, verbose, baseline
-        self.restore_best_weights, self.start_from_epoch = restore_best_weights, start_from_epoch
+        self.patience = whole(f"{self._who}: patience", patience, low=0)
+        self.verbose = checked_verbose(f"{self._who}: verbose", verbose)
+        self.baseline = number(f"{self._who}: baseline", baseline, optional=True)
+        self.restore_best_weights = flag(f"{self._who}: restore_best_weights", restore_best_weights)
+        self.start_from_epoch = whole(f"{self._who}: start_from_epoch", start_from_epoch, low=0)
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best_weights = None
 

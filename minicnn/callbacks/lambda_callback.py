@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from ..arguments import function as checked_function
 from ..errors import one_of
 from .base import Callback
 
@@ -39,5 +40,6 @@ class LambdaCallback(Callback):
         }
         for name, function in hooks.items():
             one_of("LambdaCallback", name, _HOOKS)
+            checked_function(f"LambdaCallback: {name}", function, optional=True)
             if function is not None:
                 setattr(self, name, function)

@@ -1,5 +1,6 @@
 """ModelCheckpoint: the model, or its weights, on disk after an epoch or every few batches."""
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -64,20 +65,45 @@ class ModelCheckpoint(Monitor):
         min_delta: float = 0.0,
     ):
         super().__init__(monitor, mode, min_delta)
-        self.best = initial_value_threshold
-        self.filepath = arguments.path("ModelCheckpoint: filepath", filepath)
-        self.verbose, self.save_freq = verbose, save_freq
-        self.save_best_only, self.save_weights_only = save_best_only, save_weights_only
+        where = f"{self._who}: "
+        self.best = arguments.number(where + "initial_value_threshold", initial_value_threshold, optional=True)
+        self.filepath = arguments.path(where + "filepath", filepath)
+        self.verbose = arguments.verbose(where + "verbose", verbose)
+        self.save_best_only = arguments.flag(where + "save_best_only", save_best_only)
+        self.save_weights_only = arguments.flag(where + "save_weights_only", save_weights_only)
         self._epoch = self._batches = 0
-        counted = isinstance(save_freq, int) and not isinstance(save_freq, bool) and save_freq > 0
-        expected = 'save_freq to be "epoch" or a positive number of batches'
-        require(save_freq == "epoch" or counted, self._who, expected, repr(save_freq), error=ArgumentError)
+        self.save_freq = save_freq if isinstance(save_freq, str) else arguments.index(save_freq)
+        ok = self.save_freq == "epoch" or (isinstance(self.save_freq, int) and self.save_freq > 0)
+        expected = '"epoch" or a positive number of batches'
+        require(ok, where + "save_freq", expected, arguments.shown(save_freq), error=ArgumentError)
         self._check_suffix()
+        self._placeholders = self._parsed()
+        known = {name: [1] if name in ("epoch", "batch") else [0.5, "x"] for name in self._placeholders}
+        for name, values in known.items():
+            self._check_format(name, *values)
+
+    def _parsed(self) -> dict[str, str]:
+        """What the file's name has in braces -> how it is written.  Raises ArgumentError for another form of them."""
+        where, expected = f"{self._who}: filepath", "placeholders like {epoch:02d} and {val_loss:.4f}"
         try:
-            fields = [field for _, field, _, _ in string.Formatter().parse(self.filepath) if field is not None]
+            fields = [part[1:] for part in string.Formatter().parse(self.filepath) if part[1] is not None]
         except ValueError as error:
-            raise ArgumentError(f"{self._who}: expected a format string, received {self.filepath!r}: {error}") from None
-        self._placeholders = [re.split(r"[.\[]", field)[0] for field in fields]
+            raise ArgumentError(f"{where}: expected {expected}, received {self.filepath!r} ({error})") from None
+        for name, spec, conversion in fields:
+            ok = re.fullmatch(r"[^.\[\d][^.\[]*", name) and not conversion and "{" not in spec
+            require(ok, where, expected, repr(self.filepath), error=ArgumentError)
+        return {name: spec for name, spec, _ in fields}
+
+    def _check_format(self, name: str, *values) -> None:
+        """Raise ArgumentError unless one of `values` can be written as the file's name asks for."""
+        spec = self._placeholders[name]
+        for value in values:
+            with contextlib.suppress(ValueError):
+                format(value, spec)
+                return
+        example = "{%s:%s}" % (name, "02d" if isinstance(values[0], int) else ".4f")  # noqa: UP031
+        expected = f"a format that suits {name}, as in {example}"
+        require(False, f"{self._who}: filepath", expected, "{%s:%s}" % (name, spec), error=ArgumentError)  # noqa: UP031
 
     def _check_suffix(self) -> None:
         stem = re.sub(r"(\.weights)?\.(h5|hdf5|keras|safetensors|minicnn|ckpt|npz)$", "", self.filepath)
@@ -94,8 +120,11 @@ class ModelCheckpoint(Monitor):
             raise MissingPackageError("Keras's files", "h5py")
 
     def on_train_begin(self, logs=None):
+        self._check_savable()
+
+    def _check_savable(self) -> None:
         if not self.save_weights_only and hasattr(self.model, "check_savable"):
-            self.model.check_savable(self.filepath)  # now, not after the first epoch
+            self.model.check_savable(self.filepath)
 
     def get_state(self):
         return {"best": self.best, "batches": self._batches}
@@ -117,6 +146,14 @@ class ModelCheckpoint(Monitor):
             fields = _Fields.fromkeys(["epoch"] + ["batch"] * per_batch + known)
             for name in self._placeholders:
                 fields[name]
+                self._check_format(name, 1 if name in ("epoch", "batch") else 0.5)
+        self._check_savable()
+        arguments.writable(f"{self._who}: filepath", self._example())
+
+    def _example(self) -> str:
+        """The path with 1 in place of every placeholder."""
+        parts = string.Formatter().parse(self.filepath)
+        return "".join(text + ("" if name is None else "1") for text, name, _, _ in parts)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._epoch = epoch

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable
 
+from .. import arguments
 from ..errors import ArgumentError, nearest, require
 from .base import Callback, Logs
 from .spelling import resolve
@@ -21,10 +22,12 @@ class Monitor(Callback):
 
     def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0):
         super().__init__()
-        if mode not in ("auto", "min", "max"):
+        self.monitor = arguments.text(f"{self._who}: monitor", monitor)
+        self.mode = arguments.text(f"{self._who}: mode", mode)
+        if self.mode not in ("auto", "min", "max"):
             warnings.warn(f"{self._who} mode {mode!r} is unknown, fallback to auto mode.", stacklevel=3)
-            mode = "auto"
-        self.monitor, self.mode, self.min_delta = monitor, mode, abs(min_delta)
+            self.mode = "auto"
+        self.min_delta = abs(arguments.number(f"{self._who}: min_delta", min_delta))
         self.best: float | None = None
 
     @property

@@ -5,7 +5,7 @@ import os
 import sys
 from time import perf_counter
 
-from ..errors import ArgumentError, require
+from .. import arguments
 from . import readout
 from .base import Callback, LazyLogs, read_logs
 from .console import say
@@ -42,7 +42,7 @@ class ProgressBar(Callback):
     def __init__(self, verbose: int | str = "auto"):
         super().__init__()
         self.verbose = self._checked(verbose)
-        self._is_set = verbose != "auto"
+        self._is_set = not isinstance(verbose, str)
         self.epochs, self.target = 1, None
         self._in_fit = self._running = False
         self._bar = None
@@ -50,9 +50,7 @@ class ProgressBar(Callback):
 
     @staticmethod
     def _checked(verbose) -> int:
-        known = verbose == "auto" or verbose in (0, 1, 2)
-        require(known, "verbose", '0, 1, 2 or "auto"', repr(verbose), error=ArgumentError)
-        return 1 if verbose == "auto" else int(verbose)
+        return arguments.verbose("verbose", verbose)
 
     def set_params(self, params):
         super().set_params(params)

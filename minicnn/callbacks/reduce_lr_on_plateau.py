@@ -4,7 +4,9 @@ import warnings
 
 import numpy as np
 
-from ..errors import ArgumentError, ArgumentTypeError, require
+from ..arguments import number, whole
+from ..arguments import verbose as checked_verbose
+from ..errors import ArgumentTypeError, require
 from ..notes import note
 from .console import say
 from .monitor import Monitor
@@ -40,9 +42,11 @@ class ReduceLROnPlateau(Monitor):
             min_delta = old.pop("epsilon")
         require(not old, self._who, "Keras's arguments", ", ".join(old), error=ArgumentTypeError)
         super().__init__(monitor, mode, min_delta)
-        require(0 <= factor < 1, self._who, "0 <= factor < 1", factor, error=ArgumentError)
-        self.factor, self.patience, self.cooldown, self.min_lr = factor, patience, cooldown, min_lr
-        self.verbose = verbose
+        self.factor = number(f"{self._who}: factor", factor, low=0, below=1)
+        self.patience = whole(f"{self._who}: patience", patience, low=0)
+        self.cooldown = whole(f"{self._who}: cooldown", cooldown, low=0)
+        self.min_lr = number(f"{self._who}: min_lr", min_lr, low=0)
+        self.verbose = checked_verbose(f"{self._who}: verbose", verbose)
         self.wait = self.cooldown_counter = 0
 
     def on_train_begin(self, logs=None):

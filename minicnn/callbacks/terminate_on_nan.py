@@ -2,6 +2,7 @@
 
 import math
 
+from ..arguments import flag
 from ..errors import NonFiniteError
 from .base import Callback
 from .console import say
@@ -19,7 +20,7 @@ class TerminateOnNaN(Callback):
 
     def __init__(self, raise_error: bool = False):
         super().__init__()
-        self.raise_error = raise_error
+        self.raise_error = flag("TerminateOnNaN: raise_error", raise_error)
 
     def on_batch_end(self, batch, logs=None):
         loss = (logs or {}).get("loss")

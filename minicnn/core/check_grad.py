@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from .. import arguments
 from ..backend.base import Backend
 from ..backend.cpu import CPU
-from ..errors import GradientError, require
+from ..errors import ArgumentTypeError, DataError, GradientError, require
 from .tensor import Tensor, no_grad
 
 
@@ -37,6 +38,17 @@ def check_grad(
     rtol   bound on |numeric - analytic| relative to the larger of the two and of |gradient| / sqrt(size), the length
            that a random direction sees: a direction that happens to be nearly orthogonal proves nothing
     """
+    where = "check_grad: "
+    arguments.function(where + "f", f, of="tensors")
+    arguments.instance(where + "backend", backend, Backend, "a Backend", optional=True)
+    arguments.instance(where + "rng", rng, np.random.Generator, "a numpy.random.Generator", optional=True)
+    rtol, step = arguments.number(where + "rtol", rtol, above=0), arguments.number(where + "step", step, above=0)
+    directions = arguments.whole(where + "directions", directions)
+    ok, expected = isinstance(args, (list, tuple)) and len(args) > 0, "a list of at least one array"
+    require(ok, where + "args", expected, arguments.shown(args), error=ArgumentTypeError)
+    args = [arguments.array(f"{where}args[{i}]", a) for i, a in enumerate(args)]
+    finite = all(np.isfinite(a).all() for a in args)
+    require(finite, where + "args", "finite numbers", "NaN or infinity", error=DataError)
     be = backend or CPU("numpy_ref", "float64")
     rng = rng or np.random.default_rng(0)
     name = getattr(f, "__name__", type(f).__name__)
@@ -44,6 +56,9 @@ def check_grad(
     kept = [a.copy() for a in args]
     tensors = [Tensor(a, be, requires_grad=True) for a in args]
     y = f(*tensors)
+    ok = isinstance(y, Tensor)
+    expected = "a function f that returns a Tensor"
+    require(ok, f"check_grad({name})", expected, arguments.shown(y), error=ArgumentTypeError)
     u = rng.standard_normal(y.shape)
     require(y.requires_grad, f"check_grad({name})", "an output that depends on the arguments through ops",
             "one that is not on the tape", error=GradientError)  # fmt: skip

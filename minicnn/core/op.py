@@ -12,6 +12,7 @@ Done here once for every op: finding the backend, checking gradients' shapes, un
 import functools
 from collections.abc import Callable
 
+from .. import arguments
 from ..errors import ArgumentTypeError, ShapeError
 from .tensor import Node, Tensor, is_recording
 
@@ -22,6 +23,7 @@ def op(function: Callable) -> Callable:
     Arguments may be tensors, arrays or numbers (constants), or None (absent). If y is a tuple, its first element is the
     output; the others are handed out as plain arrays, without gradients (batch_norm's statistics).
     """
+    arguments.function("op: function", function, of="(be, *arrays, **static)")
     name = function.__name__
 
     @functools.wraps(function)

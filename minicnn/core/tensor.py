@@ -12,6 +12,7 @@ import contextvars
 import heapq
 import itertools
 
+from .. import arguments
 from ..backend.base import Backend
 from ..backend.cpu import CPU
 from ..errors import ArgumentTypeError, MinicnnError, require
@@ -60,6 +61,10 @@ class Tensor:
     __array_priority__ = 100  # array + tensor asks the tensor first
 
     def __init__(self, data, be: Backend | None = None, requires_grad: bool = False):
+        arguments.instance("Tensor: be", be, Backend, "a Backend", optional=True)
+        if not isinstance(data, be.xp.ndarray if be is not None else ()):
+            data = arguments.array("Tensor: data", data)
+        requires_grad = arguments.flag("Tensor: requires_grad", requires_grad)
         if be is None:
             dtype = getattr(data, "dtype", None)
             be = CPU("numpy_ref", dtype if dtype is not None and dtype.kind == "f" else "float64")
@@ -96,6 +101,8 @@ class Tensor:
             require(self.data.size == 1, "backward", "a scalar, or the argument dy", f"shape {self.shape}")
             dy = self.be.xp.ones_like(self.data)
         else:
+            if not isinstance(dy, self.be.xp.ndarray):
+                dy = arguments.array("backward: dy", dy)
             dy = self.be.asarray(dy, self.be.dtype)
             require(dy.shape == self.shape, "backward", f"dy of shape {self.shape}", dy.shape)
         expected = "a tensor made by ops from one with requires_grad=True"
@@ -148,6 +155,9 @@ class Parameter(Tensor):
     __slots__ = ("apart", "grad_buffer", "path", "trainable")
 
     def __init__(self, data, be, path: str, trainable: bool = True):
+        arguments.instance("Parameter: be", be, Backend, "a Backend")
+        arguments.text("Parameter: path", path)
+        trainable = arguments.flag("Parameter: trainable", trainable)
         super().__init__(data, be, requires_grad=trainable)
         self.path, self.trainable, self.grad_buffer, self.apart = path, trainable, None, False
 
@@ -162,6 +172,8 @@ class Parameter(Tensor):
 
     def assign(self, value) -> None:
         """Copy an array of the same shape into the parameter."""
+        if not isinstance(value, self.be.xp.ndarray):
+            value = arguments.array(f"{self.path}: value", value)
         value = self.be.asarray(value, self.dtype)
         require(value.shape == self.shape, self.path, f"weights of shape {self.shape}", value.shape)
         self.data[...] = value

@@ -4,11 +4,12 @@ One bilinear warp of the whole batch does all of the geometry and `rescale`. Wha
 position in the batch) alone, so any batch can be made again, in any order, on any device.
 """
 
-import numbers
 import secrets
 
 import numpy as np
 
+from ..arguments import array, flag, instance, named, number, whole, wholes
+from ..arguments import seed as checked_seed
 from ..errors import ArgumentError, DataError, ShapeError, one_of, require
 from . import file_flow
 from .batches import check_images, check_lengths
@@ -40,6 +41,7 @@ class ImageDataGenerator:
     edge; channels last, bilinear and float32 only.
     """
 
+    @named
     def __init__(
         self, featurewise_center=False, samplewise_center=False, featurewise_std_normalization=False,
         samplewise_std_normalization=False, zca_whitening=False, zca_epsilon=1e-6, rotation_range=0,
@@ -48,9 +50,8 @@ class ImageDataGenerator:
         rescale=None, preprocessing_function=None, data_format=None, validation_split=0.0, interpolation_order=1,
         dtype=None, *, keras_compat=False,
     ):  # fmt: skip
-        self.featurewise_center = featurewise_center or featurewise_std_normalization or zca_whitening
-        self.featurewise_std_normalization = featurewise_std_normalization and not zca_whitening
-        self.samplewise_center = samplewise_center or samplewise_std_normalization
+        self.featurewise_center, self.samplewise_center = featurewise_center, samplewise_center
+        self.featurewise_std_normalization = featurewise_std_normalization
         self.samplewise_std_normalization = samplewise_std_normalization
         self.zca_whitening, self.zca_epsilon = zca_whitening, zca_epsilon
         self.rotation_range, self.shear_range = rotation_range, shear_range
@@ -62,10 +63,11 @@ class ImageDataGenerator:
         self.rescale, self.preprocessing_function = rescale, preprocessing_function
         self.validation_split, self.keras_compat = validation_split, keras_compat
         self.data_format, self.interpolation_order, self.dtype = data_format, interpolation_order, dtype
-        self.mean = self.std = self.zca_whitening_matrix = None  # set by fit
         check_options(self)
-        if isinstance(zoom_range, numbers.Real):
-            self.zoom_range = (1 - zoom_range, 1 + zoom_range)
+        self.featurewise_center |= self.featurewise_std_normalization or self.zca_whitening
+        self.featurewise_std_normalization &= not self.zca_whitening
+        self.samplewise_center |= self.samplewise_std_normalization
+        self.mean = self.std = self.zca_whitening_matrix = None  # set by fit
 
     def flow(self, x, y=None, batch_size=32, shuffle=True, sample_weight=None, seed=None, save_to_dir=None,
              save_prefix="", save_format="png", ignore_class_split=False, subset=None) -> Flow:  # fmt: skip
@@ -76,8 +78,13 @@ class ImageDataGenerator:
         save_to_dir, save_prefix, save_format   write every augmented picture there, for looking at
         """
         if subset is not None:
-            x, y, sample_weight = (None if rows is None else np.asarray(rows) for rows in (x, y, sample_weight))
-            one_of("flow subset", subset, ("training", "validation"))
+            one_of("flow: subset", subset, ("training", "validation"))
+            ignore_class_split = flag("flow: ignore_class_split", ignore_class_split)
+            given = {"x": x, "y": y, "sample_weight": sample_weight}
+            x, y, sample_weight = (
+                None if rows is None and name != "x" else array(f"flow: {name}", rows, error=DataError)
+                for name, rows in given.items()
+            )
             cut = int(check_lengths("flow", x=x, y=y, sample_weight=sample_weight) * self.validation_split)
             part = slice(None, cut) if subset == "validation" else slice(cut, None)
             if y is not None and not ignore_class_split:
@@ -142,11 +149,13 @@ class ImageDataGenerator:
 
     def fit(self, x, augment: bool = False, rounds: int = 1, seed: int | None = None) -> None:
         """Take the statistics of featurewise options and ZCA from x (N, H, W, C), or from `rounds` augmented copies."""
-        x = np.asarray(x)
-        require(x.ndim == 4 and len(x) > 0, "fit", "x of shape (N, H, W, C), N > 0", x.shape, error=ShapeError)
+        x = array("fit: x", x, error=DataError)
+        expected = "at least one image, shape (N, H, W, C)"
+        require(x.ndim == 4 and x.size > 0, "fit: x", expected, f"shape {x.shape}", error=ShapeError)
         check_images(x, "fit: x")
+        augment, rounds = flag("fit: augment", augment), whole("fit: rounds", rounds)
+        seed = checked_seed("fit: seed", seed)
         if augment:
-            require(rounds >= 1, "fit", "rounds of at least 1", rounds, error=ArgumentError)
             seed, on = secrets.randbits(32) if seed is None else seed, host()
             drawn = [self._draw(on, x, seed, step) for step in range(rounds)]
             x = np.concatenate([recolour(self._move(on, x, one), one) for one in drawn])
@@ -154,18 +163,31 @@ class ImageDataGenerator:
 
     def get_random_transform(self, img_shape: tuple[int, ...], seed: int | None = None) -> dict[str, float]:
         """The parameters of one image of img_shape (H, W, C), under Keras's names (see draws.draw)."""
-        drawn = self._draw(host(), np.empty((1, *img_shape)), secrets.randbits(32) if seed is None else seed, 0)
+        where = "get_random_transform"
+        shape, seed = wholes(f"{where}: img_shape", img_shape), checked_seed(f"{where}: seed", seed)
+        require(len(shape) == 3, f"{where}: img_shape", "whole numbers (H, W, C)", shape, error=ArgumentError)
+        drawn = self._draw(host(), np.empty((1, *shape)), secrets.randbits(32) if seed is None else seed, 0)
         return {name: values[0].item() for name, values in drawn.items()}
 
     def apply_transform(self, x: np.ndarray, transform_parameters: dict[str, float]) -> np.ndarray:
         """One image (H, W, C) -> float32 (H, W, C), moved and coloured; parameters that are left out do nothing."""
-        given = {name: value for name, value in transform_parameters.items() if value is not None}
+        where = "apply_transform: transform_parameters"
+        instance(where, transform_parameters, dict, "a dict from Keras's names to numbers")
+        known = (*NOTHING, "channel_shift_intensity", "brightness")
+        given = {}
+        for name, value in transform_parameters.items():
+            one_of(where, name, known)
+            if value is not None:
+                check = flag if name.startswith("flip") else number
+                given[name] = check(f"{where}: {name}", value)
+        x = _one_image("apply_transform: x", x)
         drawn = {name: np.array([value]) for name, value in (NOTHING | given).items()}
         return recolour(self._move(host(), x[None], drawn), drawn)[0]
 
     def random_transform(self, x: np.ndarray, seed: int | None = None) -> np.ndarray:
         """One image (H, W, C) -> float32 (H, W, C), moved and coloured at random, not standardised."""
-        return self.apply_transform(x, self.get_random_transform(x.shape, seed))
+        x = _one_image("random_transform: x", x)
+        return self.apply_transform(x, self.get_random_transform(x.shape, checked_seed("random_transform: seed", seed)))
 
     def _draw(self, on, images: np.ndarray, seed: int, step: int) -> Parameters:
         words = on.philox(WORDS * len(images), on.key(seed, step, STREAM)).reshape(-1, WORDS)
@@ -187,3 +209,11 @@ class ImageDataGenerator:
             self.channel_shift_range or self.brightness_range or self.preprocessing_function or self.samplewise_center
             or self.featurewise_center
         )  # fmt: skip
+
+
+def _one_image(where: str, x) -> np.ndarray:
+    x = array(where, x, error=DataError)
+    expected = "one image of shape (H, W, C)"
+    require(x.ndim == 3 and x.size > 0, where, expected, f"shape {x.shape}", error=ShapeError)
+    check_images(x, where)
+    return x

@@ -5,7 +5,8 @@ import numbers
 
 import numpy as np
 
-from ..errors import ArgumentError, DataError, require
+from ..arguments import flag, named, scalar, shown, whole
+from ..errors import ArgumentError, ArgumentTypeError, DataError, require
 from ..labels import check_labels, to_categorical
 
 __all__ = [
@@ -16,26 +17,31 @@ __all__ = [
 ROWS = 4096  # checked at once, so that the checks take little memory
 
 
+@named
 def train_test_split(x, y, test_size: float | int, seed: int | None, stratify: bool = False) -> tuple:
     """x_train, x_test, y_train, y_test: exactly the rows of scikit-learn's train_test_split(random_state=seed).
 
     test_size  a fraction in (0, 1), rounded up, or a number of rows;  stratify: keep each class's share
     """
-    from sklearn.model_selection import train_test_split as sklearn_split
-
-    n = check_lengths("train_test_split", x=x, y=y)
-    fraction = isinstance(test_size, numbers.Real) and not isinstance(test_size, numbers.Integral)
-    require(
-        isinstance(test_size, numbers.Real) and (0 < test_size < 1 if fraction else 0 < test_size < n),
-        "train_test_split", f"test_size in (0, 1), or a whole number from 1 to {n - 1}", repr(test_size),
-        error=ArgumentError,
-    )  # fmt: skip
+    where = "train_test_split"
+    for name, rows in {"x": x, "y": y}.items():
+        ok = hasattr(rows, "__len__") and not isinstance(rows, (str, bytes, dict, set))
+        require(ok, f"{where}: {name}", "an array of rows", shown(rows), error=ArgumentTypeError)
+    n, stratify = check_lengths(where, x=x, y=y), flag(f"{where}: stratify", stratify)
+    size = scalar(test_size)
+    number = isinstance(size, numbers.Real) and not isinstance(size, bool)
+    ok = number and (0 < size < n if isinstance(size, numbers.Integral) else 0 < size < 1)
+    expected = f"a fraction between 0 and 1, or a whole number from 1 to {n - 1}"
+    require(ok, f"{where}: test_size", expected, shown(test_size), error=ArgumentError)
+    seed = whole(f"{where}: seed", seed, low=0, high=2**32 - 1, optional=True)
     classes = None
     if stratify:
         classes = np.asarray(y)
         classes = classes.argmax(axis=-1) if classes.ndim > 1 and classes.shape[-1] > 1 else classes.reshape(-1)
+    from sklearn.model_selection import train_test_split as sklearn_split
+
     try:
-        return tuple(sklearn_split(x, y, test_size=test_size, random_state=seed, stratify=classes))
+        return tuple(sklearn_split(x, y, test_size=size, random_state=seed, stratify=classes))
     except ValueError as cause:
         raise ArgumentError(
             f'train_test_split: expected rows enough for both parts, received {n} and "{cause}"; change test_size'
@@ -45,8 +51,8 @@ def train_test_split(x, y, test_size: float | int, seed: int | None, stratify: b
 def validation_split(n: int, fraction: float) -> tuple[slice, slice]:
     """Rows to train on, [0, floor(n (1 - fraction))), and the last rows, to validate on; cut before any shuffling."""
     require(
-        isinstance(fraction, numbers.Real) and 0 < fraction < 1,
-        "validation_split", "a fraction between 0 and 1", repr(fraction), error=ArgumentError,
+        isinstance(scalar(fraction), numbers.Real) and 0 < fraction < 1,
+        "validation_split", "a fraction between 0 and 1", shown(fraction), error=ArgumentError,
     )  # fmt: skip
     cut = math.floor(n * (1.0 - fraction))
     require(
@@ -58,10 +64,7 @@ def validation_split(n: int, fraction: float) -> tuple[slice, slice]:
 
 def batch_slices(n: int, batch_size: int) -> list[slice]:
     """Consecutive slices of `batch_size` rows; the last one may be shorter."""
-    require(
-        isinstance(batch_size, numbers.Integral) and not isinstance(batch_size, bool) and batch_size >= 1,
-        "batch_size", "a whole number of at least 1", repr(batch_size), error=ArgumentError,
-    )  # fmt: skip
+    batch_size = whole("batch_size", batch_size)
     return [slice(start, min(start + batch_size, n)) for start in range(0, n, batch_size)]
 
 
@@ -71,7 +74,8 @@ def check_lengths(where: str, **arrays) -> int:
     for name, array in arrays.items():
         if array is not None:
             if np.ndim(array) == 0:  # the message is made only where it is needed: an array prints slowly
-                require(False, where, f"{name} with an axis of rows", f"the single value {array!r}")
+                require(False, where, f"{name} with an axis of rows", f"the single value {shown(array)}")
+            require(hasattr(array, "__len__"), where, f"{name} with rows", shown(array), error=ArgumentTypeError)
             lengths[name] = len(array)
     require(
         len(set(lengths.values())) == 1, where, f"{' and '.join(lengths)} with the same number of rows",

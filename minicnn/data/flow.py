@@ -1,12 +1,14 @@
 """Flow: images and labels as augmented batches, for `fit` or by hand."""
 
 import functools
+import math
 import os
 import secrets
 
 import numpy as np
 
-from ..arguments import path
+from ..arguments import array, flag, path, shown, whole
+from ..arguments import seed as checked_seed
 from ..errors import ArgumentError, DataError, MissingDataError, ShapeError, one_of, require
 from . import images
 from .batches import batch_slices, check_images, check_lengths
@@ -39,32 +41,34 @@ class Flow:
 
     def __init__(self, generator, x, y=None, batch_size=32, shuffle=True, sample_weight=None, seed=None,
                  save_to_dir=None, save_prefix="", save_format="png"):  # fmt: skip
-        x = x if isinstance(x, ImageFiles) else np.asarray(x)
+        x = x if isinstance(x, ImageFiles) else array("flow: x", x, error=DataError)
         require(
-            x.ndim == 4, "flow", "x of shape (N, H, W, C)", x.shape,
+            x.ndim == 4, "flow: x", "shape (N, H, W, C)", x.shape,
             "add the missing axis, as in x[..., None] or x.reshape(-1, 28, 28, 1)", error=ShapeError,
         )  # fmt: skip
+        y = None if y is None else array("flow: y", y, error=DataError)
+        if sample_weight is not None:
+            sample_weight = array("flow: sample_weight", sample_weight, error=DataError)
         self.n = check_lengths("flow", x=x, y=y, sample_weight=sample_weight)
-        require(self.n > 0, "flow", "at least one image", "none", error=DataError)
+        require(self.n > 0, "flow: x", "at least one image", "none", error=DataError)
+        require(math.prod(x.shape) > 0, "flow: x", "images of at least one pixel", f"shape {x.shape}")
         if not isinstance(x, ImageFiles):
             check_images(x, "flow: x")
             x = x if x.dtype in (np.uint8, np.float32) else x.astype(np.float32)
+        batch_size = whole("flow: batch_size", batch_size)
         self.image_data_generator = generator
         self.x = x
-        self.y = None if y is None else np.asarray(y)
-        self.sample_weight = None if sample_weight is None else np.asarray(sample_weight)
-        self.batch_size, self.shuffle = batch_size, shuffle
+        self.y, self.sample_weight = y, None if sample_weight is None else self._checked_weights(sample_weight)
+        self.batch_size, self.shuffle = batch_size, flag("flow: shuffle", shuffle)
         self.save_to_dir = None if save_to_dir is None else path("flow: save_to_dir", save_to_dir)
         ok = self.save_to_dir is None or os.path.isdir(self.save_to_dir)
         require(ok, "flow: save_to_dir", "a folder that is there", self.save_to_dir, error=MissingDataError)
+        ok = isinstance(save_prefix, str) and not set(save_prefix) & set("/\\\0")
+        require(ok, "flow: save_prefix", "the beginning of a file's name", shown(save_prefix), error=ArgumentError)
         self.save_prefix = save_prefix
         self.save_format = one_of("flow: save_format", save_format, ("png", "jpg", "jpeg"))
+        seed = checked_seed("flow: seed", seed)
         self.seed = secrets.randbits(32) if seed is None else seed
-        require(
-            isinstance(self.seed, (int, np.integer)) and 0 <= self.seed < 2**64,
-            "flow", "seed to be None or a whole number from 0 to 2^64 - 1", repr(seed), error=ArgumentError,
-        )  # fmt: skip
-        self.seed = int(self.seed)
         self.reset()
 
     @property
@@ -75,6 +79,11 @@ class Flow:
     def batch_size(self, value: int) -> None:
         self._slices, self._batch_size = batch_slices(self.n, value), value
         self._next = 0
+    def _checked_weights(self, weights: np.ndarray) -> np.ndarray:
+        require(weights.shape == (self.n,), "flow: sample_weight", f"shape ({self.n},)", weights.shape)
+        finite = bool(np.isfinite(weights).all())
+        require(finite, "flow: sample_weight", "finite numbers", "NaN or infinity", error=DataError)
+        return weights
 
     def __len__(self) -> int:
         return len(self._slices)

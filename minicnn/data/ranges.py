@@ -1,9 +1,10 @@
 """What the options of ImageDataGenerator may be; each check one sentence, before anything is drawn."""
 
+import functools
 import math
 import numbers
-from collections.abc import Sequence
 
+from .. import arguments
 from ..errors import ArgumentError, one_of, require
 
 WHERE = "ImageDataGenerator"
@@ -11,44 +12,69 @@ FILL_MODES = ("nearest", "constant", "reflect", "wrap")
 
 
 def check_options(options) -> None:
-    """Raises ArgumentError for the first option of an ImageDataGenerator outside its range."""
-    for name in ("rotation_range", "shear_range", "channel_shift_range", "zca_epsilon"):
-        value = getattr(options, name)
-        _check(_is_number(value) and value >= 0, name, "a number of at least 0", value)
-    for name in ("width_shift_range", "height_shift_range"):
-        value = getattr(options, name)
-        fits = value >= 0 if _is_number(value) else _is_sequence(value) and all(map(_is_number, value))
-        _check(fits, name, "a number of at least 0 or a sequence of numbers", value)
-    zoom = options.zoom_range
-    fits = 0 <= zoom < 1 if _is_number(zoom) else _is_pair(zoom) and min(zoom) > 0
-    _check(fits, "zoom_range", "a fraction in [0, 1) or two positive numbers", zoom)
-    if options.brightness_range is not None:
-        low_high = options.brightness_range
-        fits = _is_pair(low_high) and min(low_high) >= 0
-        _check(fits, "brightness_range", "None or two numbers of at least 0", low_high)
-    one_of(f"{WHERE} fill_mode", options.fill_mode, FILL_MODES)
-    _check(_is_number(options.cval), "cval", "a number", options.cval)
-    rescale, function = options.rescale, options.preprocessing_function
-    _check(rescale is None or _is_number(rescale), "rescale", "None or a number", rescale)
-    _check(function is None or callable(function), "preprocessing_function", "None or a function of an image", function)
-    share = options.validation_split
-    _check(_is_number(share) and 0 <= share < 1, "validation_split", "a fraction in [0, 1)", share)
-    _check(options.data_format in (None, "channels_last"), "data_format", '"channels_last"', options.data_format)
-    _check(options.interpolation_order == 1, "interpolation_order", "1, bilinear", options.interpolation_order)
-    _check(options.dtype in (None, "float32"), "dtype", '"float32"', options.dtype)
+    """Make the options of an ImageDataGenerator plain numbers; raises ArgumentError for the first outside its range."""
+
+    def set_all(names: str, check) -> None:
+        for name in names.split():
+            setattr(options, name, check(f"{WHERE}: {name}", getattr(options, name)))
+
+    set_all(
+        "featurewise_center samplewise_center featurewise_std_normalization samplewise_std_normalization "
+        "zca_whitening horizontal_flip vertical_flip keras_compat", arguments.flag,
+    )  # fmt: skip
+    not_negative = functools.partial(arguments.number, low=0)
+    set_all("zca_epsilon rotation_range shear_range channel_shift_range", not_negative)
+    set_all("width_shift_range height_shift_range", _shift)
+    set_all("zoom_range", _zoom)
+    set_all("brightness_range", _brightness)
+    options.fill_mode = one_of(f"{WHERE}: fill_mode", options.fill_mode, FILL_MODES)
+    set_all("cval", arguments.number)
+    set_all("rescale", functools.partial(arguments.number, optional=True))
+    set_all("preprocessing_function", functools.partial(arguments.function, of="an image", optional=True))
+    set_all("validation_split", functools.partial(arguments.number, low=0, below=1))
+    set_all("data_format", functools.partial(arguments.choice, known=("channels_last", None)))
+    set_all("interpolation_order", functools.partial(arguments.choice, known=(1,)))
+    name = getattr(options.dtype, "__name__", options.dtype)  # np.float32, too
+    arguments.choice(f"{WHERE}: dtype", name, ("float32", None))
 
 
-def _check(condition: bool, name: str, expected: str, received: object) -> None:
-    require(condition, WHERE, f"{name} to be {expected}", repr(received), error=ArgumentError)
+def _shift(where: str, value):
+    """A number, or a list of them: whole numbers mean px and stay whole."""
+    elements = arguments.items(value)
+    if elements is None:
+        whole = arguments.index(value)
+        return arguments.number(where, value, low=0) if whole is None or whole < 0 else whole
+    ok = len(elements) > 0 and all(_is_number(one) for one in elements)
+    require(ok, where, "a number of at least 0 or a sequence of numbers", arguments.shown(value), error=ArgumentError)
+    return [arguments.scalar(one) for one in elements]
+
+
+def _zoom(where: str, value) -> tuple[float, float]:
+    """(low, high); a number z is (1 - z, 1 + z)."""
+    if _is_number(value) and 0 <= value < 1:
+        z = arguments.scalar(value)
+        return 1 - z, 1 + z
+    found = _pair(value)
+    ok = found is not None and min(found) > 0
+    expected = "a fraction from 0 to below 1, or two positive numbers"
+    require(ok, where, expected, arguments.shown(value), error=ArgumentError)
+    return found
+
+
+def _brightness(where: str, value) -> tuple[float, float] | None:
+    found = _pair(value)
+    ok = value is None or (found is not None and min(found) >= 0)
+    expected = "two numbers of at least 0, or None"
+    require(ok, where, expected, arguments.shown(value), error=ArgumentError)
+    return found
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+    plain = arguments.scalar(value)
+    return isinstance(plain, numbers.Real) and not isinstance(plain, bool) and math.isfinite(plain)
 
 
-def _is_sequence(value: object) -> bool:
-    return isinstance(value, Sequence) and not isinstance(value, str) and len(value) > 0
-
-
-def _is_pair(value: object) -> bool:
-    return _is_sequence(value) and len(value) == 2 and all(map(_is_number, value))
+def _pair(value: object) -> tuple[float, float] | None:
+    found = arguments.items(value) or ()
+    ok = len(found) == 2 and all(map(_is_number, found))
+    return tuple(arguments.scalar(one) for one in found) if ok else None

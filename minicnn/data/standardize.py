@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..errors import NotBuiltError, require
+from ..arguments import array
+from ..errors import DataError, NotBuiltError, require
 
 EPSILON = 1e-6  # added to deviations, as Keras does
 
@@ -15,9 +16,12 @@ def standardize(options, x: np.ndarray) -> np.ndarray:
     Raises NotBuiltError if an option needs `fit` first.
     Differs from Keras: x is left alone, samplewise figures are each image's own, and want of `fit` is an error.
     """
+    x = array("standardize: x", x, error=DataError)
+    expected = "images of shape (N, H, W, C), or one (H, W, C)"
+    require(x.ndim in (3, 4), "standardize: x", expected, f"shape {x.shape}")
     batch = np.array(x, np.float32, ndmin=4)
     if options.preprocessing_function:
-        batch = np.stack([np.asarray(options.preprocessing_function(image), np.float32) for image in batch])
+        batch = np.stack([_preprocessed(options.preprocessing_function, image) for image in batch])
     if options.rescale:
         batch *= np.float32(options.rescale)
     if options.samplewise_center:
@@ -32,6 +36,14 @@ def standardize(options, x: np.ndarray) -> np.ndarray:
         matrix = _fitted(options.zca_whitening_matrix, "zca_whitening")
         batch = (batch.reshape(len(batch), -1) @ matrix).reshape(batch.shape)
     return batch if np.ndim(x) == 4 else batch[0]
+
+
+def _preprocessed(function, image: np.ndarray) -> np.ndarray:
+    """What a user's function makes of an image (H, W, C): another one of that shape."""
+    found = array("preprocessing_function's image", function(image), error=DataError)
+    same, expected = found.shape == image.shape, f"an image of shape {image.shape}"
+    require(same, "preprocessing_function", expected, f"shape {found.shape}", "return the image")
+    return found.astype(np.float32)
 
 
 def _fitted(value: np.ndarray | None, name: str) -> np.ndarray:

@@ -9,6 +9,7 @@ Only the first kind looks at the machine: every broken machine is a dict, and so
 
 from collections.abc import Callable
 
+from ..arguments import function
 from ..errors import one_of
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -28,6 +29,7 @@ def doctor(device: str = "auto", *, print_fn: Callable[[str], object] | None = p
     from . import advice, facts, text
 
     one_of("device", device, DEVICES)
+    function("doctor: print_fn", print_fn, of="a line", optional=True)
     found = facts.gather()
     found["problems"] = advice.problems(found)
     stopped = {problem["stops"] for problem in found["problems"]}

@@ -1,6 +1,7 @@
 """Activations as layers."""
 
 from .. import initializers
+from ..arguments import choice, index, items, number, shown
 from ..errors import ArgumentError, require
 from ..notes import note
 from ..ops import activation as ops
@@ -31,8 +32,7 @@ class Softmax(Layer):
 
     def __init__(self, axis=-1, **kwargs):
         super().__init__(**kwargs)
-        require(axis == -1, "Softmax: axis", "-1", axis, error=ArgumentError)
-        self.axis = axis
+        self.axis = choice("Softmax: axis", axis, (-1,))
 
     def preactivation(self, x, *, training):
         return x
@@ -48,11 +48,9 @@ class ReLU(Layer):
 
     def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
         super().__init__(**kwargs)
-        ok = max_value is None or max_value >= 0
-        require(ok, "ReLU: max_value", "None or at least 0", max_value, error=ArgumentError)
-        require(negative_slope >= 0, "ReLU: negative_slope", "at least 0", negative_slope, error=ArgumentError)
-        require(threshold >= 0, "ReLU: threshold", "at least 0", threshold, error=ArgumentError)
-        self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
+        self.max_value = number("ReLU: max_value", max_value, low=0, optional=True)
+        self.negative_slope = number("ReLU: negative_slope", negative_slope, low=0)
+        self.threshold = number("ReLU: threshold", threshold, low=0)
 
     def call(self, x, *, training):
         if (self.max_value, self.negative_slope, self.threshold) == (None, 0, 0):
@@ -68,12 +66,12 @@ class LeakyReLU(Layer):
     config = ("negative_slope",)
 
     def __init__(self, negative_slope=0.3, **kwargs):
-        if "alpha" in kwargs:
+        given = "alpha" if "alpha" in kwargs else "negative_slope"
+        if given in kwargs:
             negative_slope = kwargs.pop("alpha")
             note("LeakyReLU(alpha=...) is read as negative_slope=")
         super().__init__(**kwargs)
-        require(negative_slope >= 0, "LeakyReLU: negative_slope", "at least 0", negative_slope, error=ArgumentError)
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = number(f"LeakyReLU: {given}", negative_slope, low=0)
 
     def call(self, x, *, training):
         return ops.leaky_relu(x, negative_slope=self.negative_slope)
@@ -86,34 +84,46 @@ class ELU(Layer):
 
     def __init__(self, alpha=1.0, **kwargs):
         super().__init__(**kwargs)
-        self.alpha = float(alpha)
+        self.alpha = number("ELU: alpha", alpha)
 
     def call(self, x, *, training):
         return ops.elu(x, alpha=self.alpha)
 
 
 class PReLU(Layer):
-    """y = x where x > 0, else alpha x; alpha is learned, one per element, shared along `shared_axes` (1 = rows)."""
+    """y = x where x > 0, else alpha x; alpha is learned, one per element, shared along `shared_axes` (1 = rows).
+
+    A negative axis counts from the end as in Keras, whose files hold alpha in that shape: -1 is the last but one, and
+    no negative number means the channels.
+    """
 
     config = ("alpha_initializer", "shared_axes")
 
     def __init__(self, alpha_initializer="zeros", alpha_regularizer=None, alpha_constraint=None, shared_axes=None,
                  **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        require(alpha_regularizer is None and alpha_constraint is None, "PReLU", "no regularizer and no constraint",
-                "one", error=ArgumentError)  # fmt: skip
-        self.alpha_initializer = initializers.get(alpha_initializer)
-        self.shared_axes = (shared_axes,) if isinstance(shared_axes, int) else tuple(shared_axes or ())
+        choice("PReLU: alpha_regularizer", alpha_regularizer, (None,))
+        choice("PReLU: alpha_constraint", alpha_constraint, (None,))
+        self.alpha_initializer = initializers.get(alpha_initializer, "PReLU: alpha_initializer")
+        axes = () if shared_axes is None else items(shared_axes)
+        axes = [index(axis) for axis in ((shared_axes,) if axes is None else axes)]
+        ok, expected = all(axes), "axes other than the batch's"
+        require(ok, "PReLU: shared_axes", expected, shown(shared_axes), error=ArgumentError)
+        self.shared_axes = tuple(axes)
 
     def build(self, input_shape):
-        ok = all(isinstance(a, int) and 1 <= a <= len(input_shape) for a in self.shared_axes)
-        expected = f"axes from 1 to {len(input_shape)}"
+        rank = len(input_shape)
+        ok = all(1 - rank <= axis <= rank for axis in self.shared_axes)
+        expected = f"axes from 1 to {rank}" + (f", or from {1 - rank} to -1" if rank > 1 else "")
         require(ok, f"{self.name}: shared_axes", expected, self.shared_axes, error=ArgumentError)
         self.alpha = self.add_weight("alpha", self._shared(input_shape), self.alpha_initializer)
         return input_shape
 
     def _shared(self, input_shape):
-        return tuple(1 if i in self.shared_axes else n for i, n in enumerate(input_shape, start=1))
+        shape = list(input_shape)
+        for axis in self.shared_axes:
+            shape[axis - 1] = 1
+        return tuple(shape)
 
     def follow(self, input_shape):
         fits, wanted = self._shared(input_shape) == self.alpha.shape, f"samples that share slopes {self.alpha.shape}"

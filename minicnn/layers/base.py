@@ -2,11 +2,12 @@
 
 import collections
 import itertools
+import numbers
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
-from .. import initializers
+from .. import arguments, initializers
 from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.streams import Streams
@@ -24,7 +25,7 @@ _CONSTRUCTOR = "give it to the constructor of a new layer"
 _MISSING = "it does not exist here; write a layer of your own"
 
 
-class Layer(Guarded):
+class Layer(arguments.Named, Guarded):
     """A step of a network, with weights or without.
 
     name         unique in a model; None counts up per class: conv2d, conv2d_1, ...
@@ -50,15 +51,19 @@ class Layer(Guarded):
         kind = type(self).__name__
         for old in set(unknown) & {"dtype", "input_dim"}:
             value = unknown.pop(old)
-            if old == "input_dim":
-                input_shape = (value,)
+            if old == "dtype":
+                check_dtype(kind, value)
+            elif value is not None:
+                input_shape = (arguments.whole(f"{kind}: input_dim", value),)
         if unknown:
             names = ", ".join(map(repr, unknown))
             raise ArgumentTypeError(f"{kind}: expected arguments of the layer, received {names}")
-        require(name is None or isinstance(name, str), kind, "name to be a string", repr(name), error=ArgumentError)
+        arguments.text(f"{kind}: name", name, optional=True)
+        ok = name is None or "/" not in name  # which divides layer and weight in files
+        require(ok, f"{kind}: name", "a name without /", repr(name), error=ArgumentError)
         self.name = name or auto_name(kind)
         self.named = name is not None
-        self.input_shape = None if input_shape is None else positive_ints(f"{kind}: input_shape", input_shape)
+        self.input_shape = None if input_shape is None else arguments.wholes(f"{kind}: input_shape", input_shape)
         self.output_shape: Shape | None = None
         self.built = False
         self.params: list[Parameter] = []
@@ -128,7 +133,7 @@ class Layer(Guarded):
         values = None if self.source is None else self.source(name, shape)
         if values is None:
             rng = self.streams.generator(self.index << 8 | len(self.params))
-            values = initializers.get(initializer)(shape, rng)
+            values = initializers.get("glorot_uniform" if initializer is None else initializer)(shape, rng)
         param = Parameter(self.be.asarray(values, self.be.dtype), self.be, f"{self.name}/{name}", trainable)
         param.requires_grad = trainable and self.trainable
         self.params.append(param)
@@ -140,7 +145,7 @@ class Layer(Guarded):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
+        self._trainable = arguments.flag(f"{self.name}: trainable", value)
         for p in self.params:
             p.requires_grad = self._trainable and p.trainable
 
@@ -178,6 +183,7 @@ class Layer(Guarded):
     @classmethod
     def from_config(cls, config: dict) -> "Layer":
         """The layer that get_config described, without its weights."""
+        arguments.instance(f"{cls.__name__}.from_config: config", config, dict, "a dict")
         return cls(**config)
 
     def __repr__(self):
@@ -186,9 +192,15 @@ class Layer(Guarded):
 
 def assign_all(where: str, params: list[Parameter], values) -> None:
     """Copy `values` into `params`, after checking that their number and every shape agree."""
+    ok = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping))
+    expected = f"{len(params)} weight arrays"
+    require(ok, where, expected, arguments.shown(values), error=ArgumentTypeError)
     values = list(values)
     fix = "" if params else "build the model first: give it an Input"
-    require(len(values) == len(params), where, f"{len(params)} weight arrays", len(values), fix, error=WeightsError)
+    require(len(values) == len(params), where, expected, len(values), fix, error=WeightsError)
+    for param, value in zip(params, values, strict=True):
+        if not isinstance(value, type(param.data)):
+            arguments.array(f"{where}: values of {param.path}", value)
     values = [_fitting(where, param, value) for param, value in zip(params, values, strict=True)]
     for param, value in zip(params, values, strict=True):
         require(value.shape == param.shape, f"{where}: {param.path}", f"weights of shape {param.shape}", value.shape,
@@ -224,44 +236,47 @@ def get_activation(where: str, identifier) -> Callable[[Tensor], Tensor]:
     """An activation by name, None (linear), or any function of a tensor."""
     if identifier is None:
         return activations.linear
-    if callable(identifier):
-        return identifier
-    return activations.BY_NAME[one_of(f"{where}: activation", identifier, activations.BY_NAME)]
+    if callable(identifier) and not (isinstance(identifier, type) and not issubclass(identifier, Layer)):
+        return identifier() if isinstance(identifier, type) else identifier
+    where = f"{where}: activation"
+    expected = "a name, a function of a tensor, or None"
+    return activations.BY_NAME[one_of(where, arguments.instance(where, identifier, str, expected), activations.BY_NAME)]
 
 
-def positive_int(where: str, value) -> int:
-    ok = hasattr(value, "__index__") and not isinstance(value, bool) and int(value) > 0
-    require(ok, where, "a whole number of at least 1", repr(value), error=ArgumentError)
-    return int(value)
-
-
-def positive_ints(where: str, value) -> Shape:
-    try:
-        return tuple(positive_int(where, v) for v in value)
-    except TypeError:
-        raise ArgumentError(f"{where}: expected a tuple of whole numbers of at least 1, received {value!r}") from None
+positive_int, positive_ints = arguments.whole, arguments.wholes
 
 
 def pair(where: str, value) -> tuple[int, int]:
     """(rows, columns) from one number for both, or two."""
-    if hasattr(value, "__len__"):
-        require(len(value) == 2, where, "one or two whole numbers", repr(value), error=ArgumentError)
-        return positive_ints(where, value)
-    return (positive_int(where, value),) * 2
+    if isinstance(arguments.scalar(value), numbers.Number):
+        return (arguments.whole(where, value),) * 2
+    expected = "a whole number of at least 1, or two of them"
+    found = [arguments.index(one) for one in arguments.items(value) or ()]
+    ok = len(found) == 2 and all(one is not None and one > 0 for one in found)
+    require(ok, where, expected, arguments.shown(value), error=ArgumentError)
+    return tuple(found)
+
+
+def check_dtype(where: str, value) -> None:
+    """The device decides in what type a layer computes; a file or a notebook may name it."""
+    name = getattr(value, "__name__", value)
+    ok = name is None or (isinstance(name, str) and name in ("float32", "float64"))
+    fix = "leave it out: the model's device decides"
+    require(ok, f"{where}: dtype", '"float32" or None', arguments.shown(value), fix, error=ArgumentError)
 
 
 def padding_name(where: str, value) -> str:
     """ "valid" or "same"; old notebooks' "Same" works with a note."""
     lower = value.lower() if isinstance(value, str) else value
-    require(lower in ("valid", "same"), f"{where}: padding", '"valid" or "same"', repr(value), error=ArgumentError)
+    lower = arguments.choice(f"{where}: padding", lower, ("valid", "same"))
     if lower != value:
         note(f'padding="{value}" is read as "{lower}"')
     return lower
 
 
 def channels_last(where: str, data_format) -> None:
-    require(data_format in (None, "channels_last"), f"{where}: data_format", '"channels_last"', repr(data_format),
-            "transpose the images to (N, H, W, C)", error=ArgumentError)  # fmt: skip
+    fix = "transpose the images to (N, H, W, C)"
+    arguments.choice(f"{where}: data_format", data_format, ("channels_last", None), fix)
 
 
 def image_shape(where: str, shape: Shape) -> Shape:

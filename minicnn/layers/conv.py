@@ -1,11 +1,12 @@
 """The convolution layer. Its arithmetic, forward and backward, is minicnn/ops/conv.py."""
 
 from .. import initializers
+from ..arguments import choice, flag, shown, whole
 from ..errors import ArgumentError, one_of, require
 from ..ops.activation import relu
 from ..ops.conv import conv2d
 from ..ops.geometry import output_size, resolve_pads
-from .base import Layer, channels_last, get_activation, image_shape, padding_name, pair, positive_int
+from .base import Layer, channels_last, get_activation, image_shape, padding_name, pair
 
 
 class Conv2D(Layer):
@@ -25,18 +26,18 @@ class Conv2D(Layer):
                  groups=1, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
                  bias_initializer="zeros", *, algorithm="auto", **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        self.filters = positive_int("Conv2D: filters", filters)
+        self.filters = whole("Conv2D: filters", filters)
         self.kernel_size = pair("Conv2D: kernel_size", kernel_size)
         self.strides = pair("Conv2D: strides", strides)
         self.padding = padding_name("Conv2D", padding)
         channels_last("Conv2D", data_format)
-        require(pair("Conv2D: dilation_rate", dilation_rate) == (1, 1), "Conv2D: dilation_rate", "1", dilation_rate,
-                error=ArgumentError)  # fmt: skip
-        require(groups == 1, "Conv2D: groups", "1", groups, error=ArgumentError)
+        dense = pair("Conv2D: dilation_rate", dilation_rate) == (1, 1)
+        require(dense, "Conv2D: dilation_rate", "1", shown(dilation_rate), error=ArgumentError)
+        choice("Conv2D: groups", groups, (1,))
         self.activation = get_activation("Conv2D", activation)
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
+        self.use_bias = flag("Conv2D: use_bias", use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer, "Conv2D: kernel_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, "Conv2D: bias_initializer")
         self.algorithm = one_of("Conv2D: algorithm", algorithm, ("auto", "im2col", "winograd"))
         require(
             algorithm != "winograd" or (self.strides == (1, 1) and self.kernel_size in ((2, 2), (3, 3), (5, 5))),

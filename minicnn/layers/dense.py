@@ -1,10 +1,11 @@
 """The dense layer."""
 
 from .. import initializers
+from ..arguments import flag, whole
 from ..errors import require
 from ..ops.activation import relu
 from ..ops.dense import dense
-from .base import Layer, get_activation, positive_int
+from .base import Layer, get_activation
 
 
 class Dense(Layer):
@@ -18,11 +19,11 @@ class Dense(Layer):
     def __init__(self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
                  bias_initializer="zeros", **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        self.units = positive_int("Dense: units", units)
+        self.units = whole("Dense: units", units)
         self.activation = get_activation("Dense", activation)
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
+        self.use_bias = flag("Dense: use_bias", use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer, "Dense: kernel_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, "Dense: bias_initializer")
 
     def build(self, input_shape):
         require(len(input_shape) >= 1, self.name, "samples of at least one axis", input_shape)

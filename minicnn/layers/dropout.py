@@ -1,7 +1,8 @@
 """Dropout layers: noise in training, identities at inference."""
 
+from ..arguments import choice, number
+from ..arguments import seed as checked_seed
 from ..backend.streams import DROPOUT
-from ..errors import ArgumentError, require
 from ..ops.dropout import alpha_dropout, dropout, gaussian_dropout, spatial_dropout
 from .base import Layer, channels_last, image_shape
 
@@ -20,12 +21,8 @@ class Noise(Layer):
     def __init__(self, rate, seed=None, **kwargs):
         super().__init__(**kwargs)
         kind = type(self).__name__
-        ok = isinstance(rate, (int, float)) and (0 <= rate < 1 or (rate == 1 and self.to_nothing))
-        expected = "a number from 0 to 1" if self.to_nothing else "a number from 0, below 1"
-        require(ok, f"{kind}: rate", expected, repr(rate), error=ArgumentError)
-        ok = seed is None or (hasattr(seed, "__index__") and 0 <= int(seed) < 2**64)
-        require(ok, f"{kind}: seed", "a whole number from 0 to 2^64 - 1, or None", repr(seed), error=ArgumentError)
-        self.rate, self.seed = float(rate), None if seed is None else int(seed)
+        self.rate = number(f"{kind}: rate", rate, low=0, **({"high": 1} if self.to_nothing else {"below": 1}))
+        self.seed = checked_seed(f"{kind}: seed", seed)
 
     def call(self, x, *, training):
         if not training or self.rate == 0:
@@ -92,4 +89,4 @@ class GaussianDropout(Noise):
 
 
 def _no_noise_shape(kind: str, noise_shape) -> None:
-    require(noise_shape is None, f"{kind}: noise_shape", "None", noise_shape, error=ArgumentError)
+    choice(f"{kind}: noise_shape", noise_shape, (None,))

@@ -1,6 +1,7 @@
 """Batch normalisation. Its arithmetic is minicnn/ops/norm.py."""
 
 from .. import initializers
+from ..arguments import flag, number, whole
 from ..errors import ArgumentError, require
 from ..ops.norm import batch_norm, batch_norm_fixed
 from .base import Layer
@@ -21,17 +22,18 @@ class BatchNormalization(Layer):
                  gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones",
                  **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        ok = isinstance(axis, int) and axis != 0
-        require(ok, "BatchNormalization: axis", "one axis other than the batch's", axis, error=ArgumentError)
-        ok = 0 <= momentum <= 1
-        require(ok, "BatchNormalization: momentum", "a number from 0 to 1", momentum, error=ArgumentError)
-        require(epsilon > 0, "BatchNormalization: epsilon", "a number above 0", epsilon, error=ArgumentError)
-        self.axis, self.momentum, self.epsilon = axis, float(momentum), float(epsilon)
-        self.center, self.scale = bool(center), bool(scale)
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
-        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        kind = "BatchNormalization"
+        self.axis = whole(f"{kind}: axis", axis, low=None)
+        require(self.axis != 0, f"{kind}: axis", "one axis other than the batch's", axis, error=ArgumentError)
+        self.momentum = number(f"{kind}: momentum", momentum, low=0, high=1)
+        self.epsilon = number(f"{kind}: epsilon", epsilon, above=0)
+        self.center, self.scale = flag(f"{kind}: center", center), flag(f"{kind}: scale", scale)
+        self.beta_initializer = initializers.get(beta_initializer, f"{kind}: beta_initializer")
+        self.gamma_initializer = initializers.get(gamma_initializer, f"{kind}: gamma_initializer")
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer, f"{kind}: moving_mean_initializer")
+        self.moving_variance_initializer = initializers.get(
+            moving_variance_initializer, f"{kind}: moving_variance_initializer"
+        )
         self.batch_stats = ()  # of the latest training call, until `moved`
 
     def build(self, input_shape):

@@ -1,5 +1,6 @@
 """Pooling layers."""
 
+from ..arguments import flag
 from ..ops.geometry import output_size, resolve_pads
 from ..ops.pool import average_pool, max_pool
 from ..ops.shape import reshape
@@ -55,7 +56,7 @@ class _GlobalPooling2D(Layer):
     def __init__(self, data_format=None, keepdims=False, **kwargs):
         super().__init__(**kwargs)
         channels_last(type(self).__name__, data_format)
-        self.keepdims = bool(keepdims)
+        self.keepdims = flag(f"{type(self).__name__}: keepdims", keepdims)
 
     def follow(self, input_shape):
         *_, channels = image_shape(self.name, input_shape)

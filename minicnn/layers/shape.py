@@ -2,9 +2,10 @@
 
 import math
 
-from ..errors import ArgumentError, require
+from ..arguments import index, items, named, shown, text, whole, wholes
+from ..errors import ArgumentError, ArgumentTypeError, require
 from ..ops.shape import flatten, reshape, zero_pad
-from .base import Layer, channels_last, image_shape
+from .base import Layer, channels_last, check_dtype, image_shape
 
 
 class InputLayer(Layer):
@@ -14,17 +15,32 @@ class InputLayer(Layer):
 
     def __init__(self, shape=None, batch_size=None, *, name=None, dtype=None, batch_shape=None, input_shape=None,
                  trainable=True):  # fmt: skip
-        shape = shape if shape is not None else input_shape if batch_shape is None else batch_shape[1:]
-        require(shape is not None, "Input", "shape=(H, W, C)", "none", error=ArgumentError)
-        super().__init__(name=name or "input_layer", trainable=trainable, input_shape=shape)
+        check_dtype("Input", dtype)
+        whole("Input: batch_size", batch_size, optional=True)
+        if batch_shape is not None:
+            batch_shape = _batch_shape(batch_shape)
+        shape = shape if shape is not None else input_shape if batch_shape is None else batch_shape
+        require(shape is not None, "Input", "shape=(H, W, C)", "None", error=ArgumentError)
+        name = text("Input: name", name, optional=True)
+        super().__init__(name=name or "input_layer", trainable=trainable, input_shape=wholes("Input: shape", shape))
 
     def call(self, x, *, training):
         return x
 
 
+def _batch_shape(given) -> tuple[int, ...]:
+    """The sizes after the batch's, which may be None."""
+    where = "Input: batch_shape"
+    ok = isinstance(given, (tuple, list)) and len(given) > 0
+    require(ok, where, "a tuple (None, H, W, C)", shown(given), error=ArgumentTypeError)
+    whole(f"{where}[0]", given[0], optional=True)
+    return wholes(where, given[1:])
+
+
+@named
 def Input(shape=None, batch_size=None, dtype=None, *, name=None, batch_shape=None) -> InputLayer:
     """The first entry of a Sequential: the shape of one sample, e.g. Input((28, 28, 1))."""
-    return InputLayer(shape, batch_size, name=name, batch_shape=batch_shape)
+    return InputLayer(shape, batch_size, name=name, dtype=dtype, batch_shape=batch_shape)
 
 
 class Flatten(Layer):
@@ -48,7 +64,11 @@ class Reshape(Layer):
 
     def __init__(self, target_shape, **kwargs):
         super().__init__(**kwargs)
-        self.target_shape = tuple(target_shape)
+        sizes = [index(n) for n in items(target_shape) or (None,)]
+        ok = all(n is not None and (n == -1 or n >= 1) for n in sizes) and sizes.count(-1) <= 1
+        expected = "whole numbers of at least 1, of which one may be -1"
+        require(ok, "Reshape: target_shape", expected, shown(target_shape), error=ArgumentError)
+        self.target_shape = tuple(sizes)
 
     def follow(self, input_shape):
         size, known = math.prod(input_shape), math.prod(n for n in self.target_shape if n != -1)
@@ -69,11 +89,7 @@ class ZeroPadding2D(Layer):
     def __init__(self, padding=(1, 1), data_format=None, **kwargs):
         super().__init__(**kwargs)
         channels_last("ZeroPadding2D", data_format)
-        rows, columns = (padding, padding) if isinstance(padding, int) else padding
-        sides = [(side, side) if isinstance(side, int) else tuple(side) for side in (rows, columns)]
-        ok = all(len(side) == 2 and all(isinstance(n, int) and n >= 0 for n in side) for side in sides)
-        require(ok, "ZeroPadding2D: padding", "whole numbers of at least 0", padding, error=ArgumentError)
-        self.padding = tuple(sides)
+        self.padding = _margins(padding)
 
     def follow(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
@@ -82,3 +98,15 @@ class ZeroPadding2D(Layer):
     def call(self, x, *, training):
         return zero_pad(x, pads=self.padding)
 
+
+def _margins(padding) -> tuple[tuple[int, int], ...]:
+    """((top, bottom), (left, right)) from one number, from (rows, columns), or as it is."""
+
+    def two(value):
+        return [value, value] if index(value) is not None else items(value) or []
+
+    sides = [[index(n) for n in two(side)] for side in two(padding)]
+    ok = len(sides) == 2 and all(len(side) == 2 and None not in side and min(side) >= 0 for side in sides)
+    expected = "whole numbers of at least 0"
+    require(ok, "ZeroPadding2D: padding", expected, shown(padding), error=ArgumentError)
+    return tuple(map(tuple, sides))

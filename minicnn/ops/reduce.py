@@ -2,14 +2,17 @@
 
 import math
 
+from ..arguments import index, items
 from ..core.op import op
-from ..errors import require
+from ..errors import require, shown
 
 
 def axes_of(axis, ndim: int) -> tuple[int, ...]:
     """`axis` as a tuple of axes from 0."""
-    axes = range(ndim) if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
-    require(all(-ndim <= a < ndim for a in axes), "axis", f"axes of {ndim}", axis)
+    given = range(ndim) if axis is None else items(axis) or [axis]
+    axes = [index(a) for a in given]
+    ok = all(a is not None and -ndim <= a < ndim for a in axes)
+    require(ok, "axis", f"axes of {ndim}", shown(axis))
     return tuple(a % ndim for a in axes)
 
 

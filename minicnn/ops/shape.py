@@ -2,15 +2,20 @@
 
 import math
 
+from ..arguments import index, items
 from ..core.op import op
-from ..errors import require
+from ..errors import require, shown
 
 
 @op
 def reshape(be, x, *, shape):
     """The same elements in another shape; one axis may be -1."""
-    before = x.shape
-    return x.reshape(shape), lambda dy, needs: (dy.reshape(before),)
+    before, sizes = x.shape, [index(n) for n in items(shape) or [shape]]
+    ok = all(n is not None and n >= -1 for n in sizes) and sizes.count(-1) <= 1
+    known = math.prod(n for n in sizes if n is not None and n != -1)
+    ok = ok and (x.size == known if -1 not in sizes else known > 0 and x.size % known == 0)
+    require(ok, "reshape: shape", f"a shape of {x.size} elements", shown(shape))
+    return x.reshape(sizes), lambda dy, needs: (dy.reshape(before),)
 
 
 @op

@@ -1,6 +1,7 @@
 """Optimizers, under Keras's names: one algorithm, one class, one file."""
 
-from ..errors import ArgumentTypeError, one_of
+from ..arguments import instance
+from ..errors import one_of
 from . import schedules
 from .adadelta import Adadelta
 from .adagrad import Adagrad
@@ -24,6 +25,5 @@ def get(identifier: str | Optimizer | type[Optimizer]) -> Optimizer:
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
         return identifier()
-    if not isinstance(identifier, str):
-        raise ArgumentTypeError(f"optimizer: expected a name or an Optimizer, received {identifier!r}")
+    instance("optimizer", identifier, str, "a name or an Optimizer")
     return _BY_NAME[one_of("optimizer", identifier.lower(), _BY_NAME)]()

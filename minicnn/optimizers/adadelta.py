@@ -1,5 +1,6 @@
 """Adadelta."""
 
+from ..arguments import number
 from .base import Optimizer, fraction
 
 
@@ -15,7 +16,7 @@ class Adadelta(Optimizer):
 
     def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
-        self.rho, self.epsilon = fraction("Adadelta: rho", rho), float(epsilon)
+        self.rho, self.epsilon = fraction("Adadelta: rho", rho), number("Adadelta: epsilon", epsilon, low=0)
 
     def kernel_args(self, lr, t):
         return {"lr": lr, "rho": self.rho, "eps": self.epsilon}

@@ -1,6 +1,6 @@
 """Adagrad."""
 
-from ..errors import ArgumentError, require
+from ..arguments import number
 from .base import Optimizer
 
 
@@ -13,10 +13,9 @@ class Adagrad(Optimizer):
 
     def __init__(self, learning_rate=0.001, initial_accumulator_value=0.1, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
-        require(initial_accumulator_value >= 0, "Adagrad: initial_accumulator_value", "at least 0",
-                initial_accumulator_value, error=ArgumentError)  # fmt: skip
-        self.initial_accumulator_value = self.start = float(initial_accumulator_value)
-        self.epsilon = float(epsilon)
+        where = "Adagrad: initial_accumulator_value"
+        self.initial_accumulator_value = self.start = number(where, initial_accumulator_value, low=0)
+        self.epsilon = number("Adagrad: epsilon", epsilon, low=0)
 
     def kernel_args(self, lr, t):
         return {"lr": lr, "eps": self.epsilon}

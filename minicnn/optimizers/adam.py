@@ -2,6 +2,7 @@
 
 import math
 
+from ..arguments import flag, number
 from .base import Optimizer, fraction
 
 
@@ -19,7 +20,8 @@ class Adam(Optimizer):
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.beta_1, self.beta_2 = fraction("Adam: beta_1", beta_1), fraction("Adam: beta_2", beta_2)
-        self.epsilon, self.amsgrad = 1e-7 if epsilon is None else float(epsilon), bool(amsgrad)
+        self.epsilon = 1e-7 if epsilon is None else number("Adam: epsilon", epsilon, low=0)
+        self.amsgrad = flag("Adam: amsgrad", amsgrad)
         self.slots = ("m", "v", "vhat") if self.amsgrad else ("m", "v")
 
     def kernel_args(self, lr, t):

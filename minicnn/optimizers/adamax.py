@@ -1,5 +1,6 @@
 """Adamax."""
 
+from ..arguments import number
 from .base import Optimizer, fraction
 
 
@@ -16,7 +17,7 @@ class Adamax(Optimizer):
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.beta_1, self.beta_2 = fraction("Adamax: beta_1", beta_1), fraction("Adamax: beta_2", beta_2)
-        self.epsilon = float(epsilon)
+        self.epsilon = number("Adamax: epsilon", epsilon, low=0)
 
     def kernel_args(self, lr, t):
         rate = lr / (1 - self.beta_1**t)

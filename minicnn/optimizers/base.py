@@ -13,7 +13,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, ClassVar, NamedTuple
 
-from ..arguments import accepts
+from ..arguments import Named, accepts, number, shown, text
 from ..attributes import Guarded
 from ..core.tensor import Parameter
 from ..errors import ArgumentError, ArgumentTypeError, require
@@ -32,7 +32,7 @@ class _Run(NamedTuple):
     owner: Parameter | None
 
 
-class Optimizer(Guarded):
+class Optimizer(Named, Guarded):
     """Common step, in Keras's order: clip, decay the weights, update.
 
     learning_rate    a number >= 0, or a schedule: a function of the step from 0, or of nothing, read at every step
@@ -58,7 +58,9 @@ class Optimizer(Guarded):
             note(f"{kind}(lr=...) is read as learning_rate=")
         if "decay" in old:
             fix = "pass a schedule as learning_rate, e.g. lambda step: 1e-3 / (1 + 1e-4 * step)"
-            require(not old.pop("decay"), f"{kind}: decay", "0", "another value", fix, error=ArgumentError)
+            decay = old.pop("decay")
+            nothing = decay is None or number(f"{kind}: decay", decay) == 0
+            require(nothing, f"{kind}: decay", "0", shown(decay), fix, error=ArgumentError)
             note(f"{kind}(decay=0.0) is ignored")
         if old:
             names = ", ".join(map(repr, old))
@@ -68,12 +70,11 @@ class Optimizer(Guarded):
         given = [c for c in (clipnorm, clipvalue, global_clipnorm) if c is not None]
         expected = "at most one of clipnorm, clipvalue, global_clipnorm"
         require(len(given) <= 1, kind, expected, f"{len(given)} of them", error=ArgumentError)
-        require(all(c > 0 for c in given), f"{kind}: clipping", "a bound above 0", given, error=ArgumentError)
-        require(weight_decay is None or weight_decay >= 0, f"{kind}: weight_decay", "at least 0", weight_decay,
-                error=ArgumentError)  # fmt: skip
-        self.weight_decay, self.clipnorm, self.clipvalue = weight_decay, clipnorm, clipvalue
-        self.global_clipnorm = global_clipnorm
-        self.name = name or kind.lower()
+        self.weight_decay = number(f"{kind}: weight_decay", weight_decay, low=0, optional=True)
+        self.clipnorm = number(f"{kind}: clipnorm", clipnorm, above=0, optional=True)
+        self.clipvalue = number(f"{kind}: clipvalue", clipvalue, above=0, optional=True)
+        self.global_clipnorm = number(f"{kind}: global_clipnorm", global_clipnorm, above=0, optional=True)
+        self.name = text(f"{kind}: name", name, optional=True) or kind.lower()
         self.iterations = 0
         self.params: list[Parameter] = []
         self._views: list = []  # their data, as `build` placed it
@@ -114,21 +115,22 @@ class Optimizer(Guarded):
     def _rate_at(self, iterations: int) -> float:
         if self.schedule is None:
             return self._rate
-        return float(self.schedule(iterations) if self._counts else self.schedule())
+        where = f"{type(self).__name__}: learning_rate of the schedule at step {iterations}"
+        return number(where, self.schedule(iterations) if self._counts else self.schedule(), low=0)
 
     @learning_rate.setter
     def learning_rate(self, rate) -> None:
         where = f"{type(self).__name__}: learning_rate"
-        if callable(rate):
+        if callable(rate) and not isinstance(rate, type):
             self.schedule, self._counts = rate, accepts(rate, 0)
             ok, fix = self._counts or accepts(rate), "write it as lambda step: ..."
-            require(ok, where, "a function of the step, or of nothing", repr(rate), fix, error=ArgumentTypeError)
+            require(ok, where, "a function of the step, or of nothing", shown(rate), fix, error=ArgumentTypeError)
             return
-        number = isinstance(rate, (int, float)) or hasattr(rate, "__float__")
-        require(number, where, "a number or a schedule", repr(rate), error=ArgumentTypeError)
-        require(math.isfinite(rate) and rate >= 0, where, "a finite number of at least 0", rate, error=ArgumentError)
+        if isinstance(rate, (str, bytes)) or rate is None:
+            require(False, where, "a number or a schedule", shown(rate), error=ArgumentTypeError)
+        found = number(where, rate, low=0)
         require(self.schedule is None, where, "no assignment while a schedule sets it", rate, error=ArgumentTypeError)
-        self._rate = float(rate)
+        self._rate = found
 
     lr = learning_rate  # Keras 2
 
@@ -273,5 +275,4 @@ class Optimizer(Guarded):
 
 def fraction(where: str, value) -> float:
     """A number from 0 up to, but not including, 1: a decay rate of a moving average."""
-    require(0 <= value < 1, where, "a number from 0 to below 1", value, error=ArgumentError)
-    return float(value)
+    return number(where, value, low=0, below=1)

@@ -1,5 +1,6 @@
 """Nadam."""
 
+from ..arguments import number
 from .base import Optimizer, fraction
 
 
@@ -17,7 +18,7 @@ class Nadam(Optimizer):
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.beta_1, self.beta_2 = fraction("Nadam: beta_1", beta_1), fraction("Nadam: beta_2", beta_2)
-        self.epsilon = float(epsilon)
+        self.epsilon = number("Nadam: epsilon", epsilon, low=0)
         self._products = [1.0]  # U_0, U_1, ...: a function of t alone, remembered
 
     def _mu(self, t):

@@ -1,5 +1,6 @@
 """RMSprop."""
 
+from ..arguments import flag, number
 from .base import Optimizer, fraction
 
 
@@ -16,7 +17,7 @@ class RMSprop(Optimizer):
     def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.rho, self.momentum = fraction("RMSprop: rho", rho), fraction("RMSprop: momentum", momentum)
-        self.epsilon, self.centered = float(epsilon), bool(centered)
+        self.epsilon, self.centered = number("RMSprop: epsilon", epsilon, low=0), flag("RMSprop: centered", centered)
         self.slots = ("v", *(("m",) if self.momentum else ()), *(("a",) if self.centered else ()))
 
     def kernel_args(self, lr, t):

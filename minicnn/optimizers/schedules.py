@@ -10,7 +10,7 @@ Differs from Keras: computed in double precision.
 
 import math
 
-from ..arguments import flag, listed, number
+from ..arguments import Named, flag, listed, number, text
 from ..errors import ArgumentError, require
 
 __all__ = [
@@ -19,7 +19,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class LearningRateSchedule:
+class LearningRateSchedule(Named):
     """A function of the step that an optimizer takes as learning_rate.  Derive from it and write `__call__(step)`."""
 
     def __call__(self, step: int) -> float:
@@ -46,7 +46,7 @@ class ExponentialDecay(LearningRateSchedule):
         self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
         self.decay_steps = number(f"{where}: decay_steps", decay_steps, above=0)
         self.decay_rate = number(f"{where}: decay_rate", decay_rate, low=0)
-        self.staircase, self.name = flag(f"{where}: staircase", staircase), name
+        self.staircase, self.name = flag(f"{where}: staircase", staircase), text(f"{where}: name", name)
 
     def __call__(self, step):
         return self.initial_learning_rate * self.decay_rate ** _periods(step, self.decay_steps, self.staircase)
@@ -63,7 +63,7 @@ class InverseTimeDecay(LearningRateSchedule):
         self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
         self.decay_steps = number(f"{where}: decay_steps", decay_steps, above=0)
         self.decay_rate = number(f"{where}: decay_rate", decay_rate, low=0)
-        self.staircase, self.name = flag(f"{where}: staircase", staircase), name
+        self.staircase, self.name = flag(f"{where}: staircase", staircase), text(f"{where}: name", name)
 
     def __call__(self, step):
         return self.initial_learning_rate / (1 + self.decay_rate * _periods(step, self.decay_steps, self.staircase))
@@ -81,7 +81,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
                 error=ArgumentError)  # fmt: skip
         rising = self.boundaries == sorted(set(self.boundaries))
         require(rising, f"{where}: boundaries", "rising numbers", self.boundaries, error=ArgumentError)
-        self.name = name
+        self.name = text(f"{where}: name", name)
 
     def __call__(self, step):
         return self.values[sum(step > b for b in self.boundaries)]
@@ -100,7 +100,7 @@ class PolynomialDecay(LearningRateSchedule):
         self.decay_steps = number(f"{where}: decay_steps", decay_steps, above=0)
         self.end_learning_rate = number(f"{where}: end_learning_rate", end_learning_rate, low=0)
         self.power = number(f"{where}: power", power)
-        self.cycle, self.name = flag(f"{where}: cycle", cycle), name
+        self.cycle, self.name = flag(f"{where}: cycle", cycle), text(f"{where}: name", name)
 
     def __call__(self, step):
         whole = self.decay_steps
@@ -121,7 +121,7 @@ class CosineDecay(LearningRateSchedule):
         where = type(self).__name__
         self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
         self.decay_steps = number(f"{where}: decay_steps", decay_steps, above=0)
-        self.alpha, self.name = number(f"{where}: alpha", alpha), name
+        self.alpha, self.name = number(f"{where}: alpha", alpha), text(f"{where}: name", name)
         self.warmup_target = None if warmup_target is None else number(f"{where}: warmup_target", warmup_target, low=0)
         self.warmup_steps = number(f"{where}: warmup_steps", warmup_steps, low=0)
 
@@ -143,7 +143,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         self.first_decay_steps = number(f"{where}: first_decay_steps", first_decay_steps, above=0)
         self.t_mul = number(f"{where}: t_mul", t_mul, low=1)
         self.m_mul, self.alpha = number(f"{where}: m_mul", m_mul, low=0), number(f"{where}: alpha", alpha)
-        self.name = name
+        self.name = text(f"{where}: name", name)
 
     def __call__(self, step):
         period, begin, length = 0, 0.0, self.first_decay_steps

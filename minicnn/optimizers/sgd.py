@@ -1,5 +1,6 @@
 """Stochastic gradient descent."""
 
+from ..arguments import flag
 from .base import Optimizer, fraction
 
 
@@ -14,7 +15,7 @@ class SGD(Optimizer):
 
     def __init__(self, learning_rate=0.01, momentum=0.0, nesterov=False, **kwargs):
         super().__init__(learning_rate, **kwargs)
-        self.momentum, self.nesterov = fraction("SGD: momentum", momentum), bool(nesterov)
+        self.momentum, self.nesterov = fraction("SGD: momentum", momentum), flag("SGD: nesterov", nesterov)
         self.slots = ("m",) if self.momentum else ()
 
     def kernel_args(self, lr, t):

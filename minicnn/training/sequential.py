@@ -1,9 +1,10 @@
 """Sequential: a list of layers that can be compiled, fitted, evaluated and asked for predictions, as in Keras."""
 
+from .. import arguments
 from ..backend.base import Backend
 from ..backend.select import select
 from ..backend.streams import Streams
-from ..errors import ArgumentError, one_of, require
+from ..errors import ArgumentTypeError, one_of, require
 from ..layers.base import auto_name
 from .keras2 import OldNames
 from .saving import Savable
@@ -29,12 +30,15 @@ class Sequential(OldNames, Savable, Trainer):
         self, layers=None, name=None, *, seed=None, device: str | Backend = "cpu", kernels="auto", threads=None,
         precision=None, graph=True, nan_check="epoch",
     ):  # fmt: skip
-        ok = seed is None or (hasattr(seed, "__index__") and 0 <= int(seed) < 2**64)
-        require(ok, "seed", "a whole number from 0 to 2^64 - 1, or None", repr(seed), error=ArgumentError)
+        seed = arguments.seed("seed", seed)
+        listed = () if layers is None else layers
+        ok = isinstance(listed, (list, tuple)) or hasattr(listed, "__next__")
+        expected = "a list, of which each is a layer"
+        require(ok, "Sequential: layers", expected, arguments.shown(layers), error=ArgumentTypeError)
         self.backend = select(device, kernels, threads, precision)
-        self.graph, self.nan_check = bool(graph), one_of("nan_check", nan_check, ("epoch", "step"))
-        self.streams = Streams(None if seed is None else int(seed))
-        self.name = name or auto_name("Sequential")
+        self.graph, self.nan_check = arguments.flag("graph", graph), one_of("nan_check", nan_check, ("epoch", "step"))
+        self.streams = Streams(seed)
+        self.name = arguments.text("Sequential: name", name, optional=True) or auto_name("Sequential")
         self.layers = []
         self.input_shape = None
         self.optimizer = None
@@ -45,5 +49,5 @@ class Sequential(OldNames, Savable, Trainer):
         self.stop_training = self.fitting = False
         self.underway = self.checkpoint_failure = None
         self.runs = set()
-        for layer in layers or ():
+        for layer in listed:
             self.add(layer)

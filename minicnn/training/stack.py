@@ -5,13 +5,14 @@ from typing import ClassVar
 
 import numpy as np
 
+from .. import arguments
 from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.streams import Streams
 from ..core.tensor import Parameter, Tensor, no_grad
-from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, NotBuiltError, require
+from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, NotBuiltError, nearest, require
 from ..layers import InputLayer, Layer
-from ..layers.base import assign_all, positive_int, positive_ints, snake_case
+from ..layers.base import assign_all, snake_case
 from ..notes import note
 from . import blocks
 from .inputs import check_x
@@ -61,7 +62,7 @@ class LayerStack(Guarded):
             raise ArgumentTypeError(
                 f"add: expected a layer, received the class {layer.__name__}; write {layer.__name__}(...)"
             )
-        require(isinstance(layer, Layer), "add", "a layer", repr(layer), error=ArgumentTypeError)
+        require(isinstance(layer, Layer), "add", "a layer", arguments.shown(layer), error=ArgumentTypeError)
         if isinstance(layer, InputLayer):
             first = self.input_shape is None and not self.layers
             require(first, "add", "Input as the first entry", "a second or late one", error=ArgumentError)
@@ -99,7 +100,7 @@ class LayerStack(Guarded):
         require(self.layers, f"{self.name}", "at least one layer", "none", error=NotBuiltError)
         if self.built:
             return
-        shape = self.input_shape if input_shape is None else positive_ints("build: input_shape", tuple(input_shape)[1:])
+        shape = self.input_shape if input_shape is None else _of_one(input_shape)
         require(shape is not None, f"{self.name}: build", "input_shape=(None, H, W, C)", "none", error=NotBuiltError)
         new = [layer for layer in self.layers if not layer.built]
         try:
@@ -157,23 +158,27 @@ class LayerStack(Guarded):
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its number."""
+        require(self.layers, "get_layer", "a model with layers", "an empty one", error=NotBuiltError)
         if index is not None:
-            return self.layers[index]
+            n = len(self.layers)
+            return self.layers[arguments.whole("get_layer: index", index, low=-n, high=n - 1)]
         for layer in self.layers:
-            if layer.name == name:
+            if isinstance(name, str) and layer.name == name:
                 return layer
-        raise ArgumentError(
-            f"get_layer: expected one of {', '.join(layer.name for layer in self.layers)}, received {name!r}"
-        )
+        names = [layer.name for layer in self.layers]
+        fix = nearest(name, names) if isinstance(name, str) else ""
+        require(False, "get_layer", "one of " + ", ".join(names), arguments.shown(name), fix, error=ArgumentError)
 
     def plan(self, batch_size: int = 32) -> Plan:
         """Which algorithm each convolution and dense layer will use, with its tile, memory and arithmetic."""
         require(self.built, self.name, "a built model", "none", "call build((None, H, W, C))", error=NotBuiltError)
-        return plan(self, positive_int("plan: batch_size", batch_size))
+        return plan(self, arguments.whole("plan: batch_size", batch_size))
 
     def summary(self, line_length: int | None = None, print_fn=None, show_trainable: bool = False) -> "_Printed":
         """Print Keras's table of layers, shapes and parameter counts."""
-        text = table(self, line_length, show_trainable)
+        line_length = arguments.whole("summary: line_length", line_length, optional=True)
+        arguments.function("summary: print_fn", print_fn, of="a string", optional=True)
+        text = table(self, line_length, arguments.flag("summary: show_trainable", show_trainable))
         print_fn(text) if print_fn else print(readable(text, sys.stdout))
         return _Printed()
 
@@ -233,6 +238,15 @@ class LayerStack(Guarded):
         """End a step: moving averages move, the next one draws other random numbers."""
         self.move_averages()
         self.streams.step += 1
+
+
+def _of_one(input_shape) -> tuple[int, ...]:
+    """The sizes of one sample, from a batch's (None, H, W, C)."""
+    given = arguments.items(input_shape)
+    ok = given and (given[0] is None or arguments.index(given[0]) is not None)
+    expected = "a tuple (None, H, W, C)"
+    require(ok, "build: input_shape", expected, arguments.shown(input_shape), error=ArgumentTypeError)
+    return arguments.wholes("build: input_shape", given[1:])
 
 
 class _Printed:

@@ -137,7 +137,7 @@ def test_a_placeholder_missing_at_run_time_is_named():
 
 @pytest.mark.parametrize("freq", ["batch", 0, -1, 1.5, True])
 def test_save_freq_is_epoch_or_a_count(freq):
-    with pytest.raises(ArgumentError, match='expected save_freq to be "epoch" or a positive number of batches'):
+    with pytest.raises(ArgumentError, match='save_freq: expected "epoch" or a positive number of batches'):
         ModelCheckpoint("m.minicnn", save_freq=freq)
 
 

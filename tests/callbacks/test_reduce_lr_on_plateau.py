@@ -99,7 +99,7 @@ def test_the_message(capsys):
 
 @pytest.mark.parametrize("factor", [1.0, 2, -0.1])
 def test_factor_must_reduce(factor):
-    with pytest.raises(ArgumentError, match=r"^ReduceLROnPlateau: expected 0 <= factor < 1, received"):
+    with pytest.raises(ArgumentError, match=r"^ReduceLROnPlateau: factor: expected a number from 0 to below 1"):
         ReduceLROnPlateau(factor=factor)
 
 

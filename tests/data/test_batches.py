@@ -33,7 +33,8 @@ def test_one_hot_labels_are_stratified_by_class():
 
 @pytest.mark.parametrize("size", [0.0, 1.0, -0.1, 0, 10, np.nan, "half", None])
 def test_test_size(size):
-    says = f"train_test_split: expected test_size in (0, 1), or a whole number from 1 to 9, received {size!r}"
+    where = "train_test_split: test_size"
+    says = f"{where}: expected a fraction between 0 and 1, or a whole number from 1 to 9, received {size!r}"
     with pytest.raises(ArgumentError, match=exactly(says)):
         batches.train_test_split(np.zeros(10), np.zeros(10), size, 0)
 
@@ -189,13 +190,13 @@ def test_to_categorical_takes_lists_and_whole_floats():
 def test_to_categorical_errors():
     cases = (([0, -1], None, "-1"), ([0, 3], 3, "3"), ([0, 0.5], 2, "0.5"), ([0, np.nan], 2, "nan"))
     for bad, classes, received in cases:
-        with pytest.raises(DataError, match=f"to_categorical: expected whole numbers .* received {received} in row 1"):
+        with pytest.raises(DataError, match=f"to_categorical: y: expected whole .* received {received} in row 1"):
             batches.to_categorical(bad, classes)
     with pytest.raises(DataError, match=r"expected whole numbers from 0 to 1048575, received 1e\+30 in row 0"):
         batches.to_categorical([1e30])
-    with pytest.raises(DataError, match=exactly("to_categorical: expected at least one label, received none")):
+    with pytest.raises(DataError, match=exactly("to_categorical: y: expected at least one label, received none")):
         batches.to_categorical([])
     for classes in (0, -1, 2.5, "10"):
-        says = f"to_categorical: expected num_classes of at least 1, or None, received {classes!r}"
+        says = f"to_categorical: num_classes: expected a whole number of at least 1, or None, received {classes!r}"
         with pytest.raises(MinicnnError, match=exactly(says)):
             batches.to_categorical([0], classes)

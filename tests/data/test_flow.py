@@ -114,17 +114,17 @@ def test_subsets(x):
     assert values(validation[0][0]) == [0, 1]  # the first rows, as in Keras
     assert values(training[0][0]) == list(range(2, N))
     assert flow(x.tolist(), list(y), generator=generator, subset="validation").n == 2
-    with pytest.raises(ArgumentError, match=r'flow subset: expected one of .*, received .*"training"'):
+    with pytest.raises(ArgumentError, match=r'flow: subset: expected one of .*, received .*"training"'):
         flow(x, y, generator=generator, subset="train")
     with pytest.raises(DataError, match=r"expected the same classes in both subsets, received others; shuffle x and y"):
         flow(x, np.arange(N), generator=generator, subset="training")
-    with pytest.raises(DataError, match=r"flow: expected at least one image, received none"):
+    with pytest.raises(DataError, match=r"flow: x: expected at least one image, received none"):
         flow(x, generator=ImageDataGenerator(), subset="validation")
 
 
 def test_errors(x):
     says = (
-        "flow: expected x of shape (N, H, W, C), received (10, 4, 5); add the missing axis, as in x[..., None] or "
+        "flow: x: expected shape (N, H, W, C), received (10, 4, 5); add the missing axis, as in x[..., None] or "
         "x.reshape(-1, 28, 28, 1)"
     )
     with pytest.raises(ShapeError, match=exactly(says)):
@@ -139,6 +139,6 @@ def test_errors(x):
         flow(np.where(x == 6, np.nan, x))
     for seed in (-1, 2**64, 1.5, "a"):
         with pytest.raises(ArgumentError, match=exactly(
-            f"flow: expected seed to be None or a whole number from 0 to 2^64 - 1, received {seed!r}"
+            f"flow: seed: expected a whole number from 0 to 2^64 - 1, or None, received {seed!r}"
         )):  # fmt: skip
             flow(x, seed=seed)

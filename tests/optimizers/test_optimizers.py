@@ -456,13 +456,13 @@ def test_count_params(oracle):
         (lambda: O.Adam(beta_1=1), ValueError, "Adam: beta_1: expected a number from 0 to below 1, received 1"),
         (lambda: O.SGD(momentum=-1), ValueError, "SGD: momentum: expected a number from 0 to below 1, received -1"),
         (lambda: O.SGD(clipnorm=1, clipvalue=1), ValueError, "SGD: expected at most one of clipnorm, clipvalue, global_clipnorm, received 2 of them"),
-        (lambda: O.SGD(clipnorm=0), ValueError, "SGD: clipping: expected a bound above 0, received [0]"),
-        (lambda: O.SGD(weight_decay=-1), ValueError, "SGD: weight_decay: expected at least 0, received -1"),
-        (lambda: O.SGD(decay=1e-6), ValueError, "SGD: decay: expected 0, received another value; pass a schedule as learning_rate, e.g. lambda step: 1e-3 / (1 + 1e-4 * step)"),
+        (lambda: O.SGD(clipnorm=0), ValueError, "SGD: clipnorm: expected a finite number above 0, or None, received 0"),
+        (lambda: O.SGD(weight_decay=-1), ValueError, "SGD: weight_decay: expected a finite number of at least 0, or None, received -1"),
+        (lambda: O.SGD(decay=1e-6), ValueError, "SGD: decay: expected 0, received 1e-06; pass a schedule as learning_rate, e.g. lambda step: 1e-3 / (1 + 1e-4 * step)"),
         (lambda: O.SGD(rate=1), TypeError, "SGD: expected arguments of the optimizer, received 'rate'"),
         (lambda: O.get("addam"), ValueError, """optimizer: expected one of adadelta, adagrad, adam, adamw, adamax, nadam, rmsprop, sgd, received 'addam'; did you mean "adam"?"""),
         (lambda: O.get(3), TypeError, "optimizer: expected a name or an Optimizer, received 3"),
-        (lambda: O.Adagrad(initial_accumulator_value=-1), ValueError, "Adagrad: initial_accumulator_value: expected at least 0, received -1"),
+        (lambda: O.Adagrad(initial_accumulator_value=-1), ValueError, "Adagrad: initial_accumulator_value: expected a finite number of at least 0, received -1"),
     ],
 )  # fmt: skip
 def test_errors(make, error, message):

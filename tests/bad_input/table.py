@@ -1,0 +1,1659 @@
+"""Every public callable, every argument: argument -> its kind. test_table.py turns each kind into rows.
+
+A path names a callable below minicnn; `given` completes a call whose other arguments must be right. What is not here
+stands in PROTOCOL with the reason.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import minicnn
+from minicnn import callbacks, layers, losses, metrics, optimizers
+from minicnn.backend.cpu import CPU
+
+from . import kinds as K
+from .kinds import IMAGES, INF, LABELS, NAN, ODD, ONE_HOT, Kind, bad
+
+SPARSE = "sparse_categorical_crossentropy"
+
+
+def made_model(kernels: str = "numpy_ref"):
+    """A compiled model with everything that has a state. numpy_ref: a row that slips through compiles nothing."""
+    model = minicnn.Sequential(
+        [
+            layers.Conv2D(2, 3, input_shape=(6, 6, 1), name="conv"),
+            layers.BatchNormalization(),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ],
+        seed=1,
+        threads=1,
+        kernels=kernels,
+        name="small",
+    )
+    model.compile("adam", SPARSE, metrics=["accuracy"])
+    model.train_on_batch(IMAGES, LABELS)
+    return model
+
+
+class Call(NamedTuple):
+    arguments: dict[str, Kind]
+    given: dict[str, Any] = {}  # noqa: RUF012  (read only)
+    subject: str = ""  # the name of what a method is called on, in test_table.SUBJECTS
+
+
+TABLE: dict[str, Call] = {}
+
+
+def entry(_paths: str, _given: dict | None = None, _subject: str = "", /, **arguments: Kind) -> None:
+    for one in _paths.split():
+        assert one not in TABLE, one
+        TABLE[one] = Call(arguments, _given or {}, _subject)
+
+
+# layers ---------------------------------------------------------------------------------------------------------------
+
+LAST = Kind(("channels_last",), ("channels_first", "x", 3, NAN, [], ODD, np.ones(2)), '"channels_last"')
+ACTIVATION = Kind(
+    ("relu", np.str_("relu")), ("rleu", "", 3, NAN, True, [], ["relu"], {}, ODD, np.ones(2)), "activation"
+)
+INITIALIZER = Kind(
+    ("zeros", minicnn.initializers.Zeros, {"class_name": "Zeros", "config": {}}),
+    (
+        bad("zeroes", "one of", "zeroes"),
+        bad("", "one of"),
+        3,
+        NAN,
+        True,
+        [],
+        ODD,
+        np.ones(2),
+        bad({}, "one of"),
+        bad({"class_name": "Zeros", "config": 3}, "config"),
+        bad({"class_name": "Constant", "config": {"value": NAN}}, "value", "nan"),
+        bad({"class_name": ["Zeros"]}, "one of"),
+        bad(int, "int"),
+    ),
+    "a name, an Initializer or a function",
+)
+PADDING = Kind(
+    ("same", np.str_("same")), ("full", "", 3, NAN, None, [], ["same"], ODD, np.ones(2)), '"valid" or "same"'
+)
+FLOAT32 = Kind(("float32",), ("float16", "x", 3, ODD, np.ones(2)), "float32")
+NOTHING = Kind((None,), (3, "x", [], ODD, np.ones(2)), "None")
+LAYER = {
+    "name": K.NAME.but("a/b", words=""),
+    "trainable": K.FLAG,
+    "input_shape": K.optional(K.SHAPE),
+    "dtype": FLOAT32,
+    "input_dim": K.optional(K.POSITIVE),
+    "unknown": Kind((), (bad(3, "arguments of the layer"),)),
+}
+
+
+def layer(path: str, **arguments: Kind) -> None:
+    entry(path, **arguments, **{"kwargs": LAYER["unknown"]})
+
+
+entry("layers.Layer", **LAYER)
+layer(
+    "layers.Conv2D",
+    filters=K.POSITIVE,
+    kernel_size=K.SIZE,
+    strides=K.SIZE,
+    padding=PADDING,
+    data_format=LAST,
+    dilation_rate=Kind(((1, 1), 1, np.int64(1), [1, 1]), (2, (1, 2), *K.SIZE.bad), "1"),
+    groups=Kind((1, np.int64(1)), (2, 0, "1", NAN, None, [], ODD, np.ones(2)), "1"),
+    activation=ACTIVATION,
+    use_bias=K.FLAG,
+    kernel_initializer=INITIALIZER,
+    bias_initializer=INITIALIZER,
+    algorithm=K.one_of("im2col", "auto", "winograd"),
+)
+layer(
+    "layers.Dense",
+    units=K.POSITIVE,
+    activation=ACTIVATION,
+    use_bias=K.FLAG,
+    kernel_initializer=INITIALIZER,
+    bias_initializer=INITIALIZER,
+)
+layer(
+    "layers.BatchNormalization",
+    axis=Kind((-1, np.int64(-1), np.array(-1)), (0, *K.NO_WHOLE), "axis"),
+    momentum=K.RATE,
+    epsilon=K.ABOVE_0,
+    center=K.FLAG,
+    scale=K.FLAG,
+    beta_initializer=INITIALIZER,
+    gamma_initializer=INITIALIZER,
+    moving_mean_initializer=INITIALIZER,
+    moving_variance_initializer=INITIALIZER,
+)
+layer(
+    "layers.MaxPooling2D layers.AveragePooling2D",
+    pool_size=K.SIZE,
+    strides=K.optional(K.SIZE),
+    padding=PADDING,
+    data_format=LAST,
+)
+layer("layers.GlobalMaxPooling2D layers.GlobalAveragePooling2D", data_format=LAST, keepdims=K.FLAG)
+layer("layers.Dropout", rate=K.RATE, noise_shape=NOTHING, seed=K.SEED)
+layer("layers.AlphaDropout", rate=K.BELOW_1, noise_shape=NOTHING, seed=K.SEED)
+layer("layers.GaussianDropout", rate=K.BELOW_1, seed=K.SEED)
+layer("layers.SpatialDropout2D", rate=K.RATE, data_format=LAST, seed=K.SEED)
+layer("layers.Flatten", data_format=LAST)
+layer(
+    "layers.Reshape",
+    target_shape=Kind(
+        ((6, -1), [6, -1], (np.int64(6), -1), np.array([6, -1])),
+        (
+            3,
+            "ab",
+            NAN,
+            None,
+            True,
+            {},
+            ODD,
+            (0, 2),
+            (-2, 2),
+            (-1, -1),
+            (1.5, 2),
+            (NAN, 2),
+            ("6", 2),
+            (None, 2),
+            (True, 2),
+            ((1, 2), 3),
+        ),
+        "whole numbers of at least 1",
+    ),
+)
+layer(
+    "layers.ZeroPadding2D",
+    padding=Kind(
+        (((2, 2), (2, 2)), 2, np.int64(2), (2, 2), [2, (2, np.int64(2))], np.array([2, 2])),
+        (
+            -1,
+            1.5,
+            NAN,
+            "2",
+            "ab",
+            True,
+            None,
+            {},
+            ODD,
+            (),
+            (1,),
+            (1, 2, 3),
+            (1, -1),
+            (1, 1.5),
+            ((1, 2), (1, 2, 3)),
+            ((1, "a"), 2),
+            (None, 1),
+            np.ones(2),
+        ),
+        "whole numbers of at least 0",
+    ),
+    data_format=LAST,
+)
+layer("layers.Activation", activation=ACTIVATION)
+layer("layers.Softmax", axis=Kind((-1, np.int64(-1)), (1, 0, "x", NAN, None, [], ODD, np.ones(2)), "-1"))
+layer("layers.ReLU", max_value=K.optional(K.AT_LEAST_0), negative_slope=K.AT_LEAST_0, threshold=K.AT_LEAST_0)
+layer("layers.LeakyReLU", negative_slope=K.AT_LEAST_0, alpha=K.AT_LEAST_0)
+layer("layers.ELU", alpha=K.FINITE)
+layer(
+    "layers.PReLU",
+    alpha_initializer=INITIALIZER,
+    alpha_regularizer=NOTHING,
+    alpha_constraint=NOTHING,
+    shared_axes=Kind(
+        ((1,), 1, np.int64(1), [1], np.array([1]), np.array(1)),
+        (0, (0,), 1.5, NAN, "1", "ab", (1.5,), ("a",), (None,), (True,), {}, ODD, True),
+        "axes",
+    ),
+)
+INPUT = {
+    "shape": K.SHAPE,
+    "batch_size": K.optional(K.POSITIVE),
+    "dtype": FLOAT32,
+    "name": K.NAME,
+    "batch_shape": K.optional(
+        Kind(
+            ((None, 6, 6, 1), [None, 6, 6, 1], (8, 6, 6, 1)),
+            (3, "661", NAN, True, {}, ODD, (), (None, 0, 1), (None, 1.5), np.ones(3), ("a", 6, 6, 1), (0, 6, 6, 1)),
+            "",
+        )
+    ),
+}
+entry("Input", **INPUT)
+entry("layers.InputLayer", {"shape": (6, 6, 1)}, **INPUT | {"input_shape": K.optional(K.SHAPE), "trainable": K.FLAG})
+entry("layers.Layer.__call__", None, "layer", x=Kind((), (None, 3, "x", IMAGES, [], ODD), "a Tensor"), training=K.FLAG)
+WEIGHTS = (
+    bad([1], "4 weight arrays"),
+    bad([], "weight arrays"),
+    bad(3, "weight arrays"),
+    bad(None, "weight arrays"),
+    bad("abcd", "weight arrays"),
+    bad(NAN, "weight arrays"),
+    bad({}, "weight arrays"),
+)
+entry(
+    "layers.Layer.set_weights",
+    None,
+    "layer",
+    values=Kind(
+        (),
+        (
+            bad([1], "2 weight arrays", "received 1"),
+            bad([], "2 weight arrays"),
+            bad(3, "weight arrays", "3"),
+            bad(None, "weight arrays", "None"),
+            bad({}, "weight arrays"),
+            bad("ab", "numbers"),
+            bad([np.ones((3, 3, 1, 2)), np.ones(3)], "bias", "(2,)", "(3,)"),
+            bad([np.ones((3, 3, 1, 2)), ["a", "b"]], "bias"),
+            bad([np.ones((3, 3, 1, 2)), [1, [2]]], "bias"),
+            bad([np.ones((3, 3, 1, 2)), None], "bias"),
+            bad(iter([1, 2]), "kernel"),
+        ),
+    ),
+)
+entry(
+    "layers.Layer.from_config",
+    None,
+    "Dense",
+    config=Kind((), (None, 3, "x", [], ODD, bad({}, "units"), bad({"unit": 3}, "unit")), "a dict"),
+)
+
+# optimizers -----------------------------------------------------------------------------------------------------------
+
+LEARNING_RATE = Kind(K.AT_LEAST_0.good, K.AT_LEAST_0.bad, "number").but(
+    bad(lambda a, b, c: 1.0, "a function of the step")
+)
+LEARNING_RATE = LEARNING_RATE._replace(bad=tuple(b for b in LEARNING_RATE.bad if b is not int))
+BOUND = K.optional(K.ABOVE_0)
+OPTIMIZER = {
+    "learning_rate": LEARNING_RATE,
+    "weight_decay": K.optional(K.AT_LEAST_0),
+    "clipnorm": BOUND,
+    "clipvalue": BOUND,
+    "global_clipnorm": BOUND,
+    "name": K.NAME,
+    "lr": LEARNING_RATE._replace(called="learning_rate"),
+    "decay": Kind((0, 0.0, np.float32(0), None), (0.1, -1, NAN, "0", ODD, [], np.ones(2)), "expected"),
+    "old": Kind((), (bad(3, "arguments of the optimizer"),)),
+}
+
+
+def optimizer(path: str, **arguments: Kind) -> None:
+    common = {name: kind for name, kind in OPTIMIZER.items() if name != "old"}
+    entry(path, **common | arguments | {"kwargs": OPTIMIZER["old"]})
+
+
+entry("optimizers.Optimizer", **OPTIMIZER)
+optimizer("optimizers.SGD", momentum=K.BELOW_1, nesterov=K.FLAG)
+optimizer("optimizers.Adadelta", rho=K.BELOW_1, epsilon=K.AT_LEAST_0)
+optimizer("optimizers.Adagrad", initial_accumulator_value=K.AT_LEAST_0, epsilon=K.AT_LEAST_0)
+optimizer(
+    "optimizers.Adam optimizers.AdamW",
+    beta_1=K.BELOW_1,
+    beta_2=K.BELOW_1,
+    epsilon=K.optional(K.AT_LEAST_0),
+    amsgrad=K.FLAG,
+)
+optimizer("optimizers.Adamax optimizers.Nadam", beta_1=K.BELOW_1, beta_2=K.BELOW_1, epsilon=K.AT_LEAST_0)
+optimizer("optimizers.RMSprop", rho=K.BELOW_1, momentum=K.BELOW_1, epsilon=K.AT_LEAST_0, centered=K.FLAG)
+
+
+def identifier(called: str, *wrong_names: str, words: str) -> Kind:
+    return Kind(
+        (),
+        (*(bad(name, "one of", repr(name)) for name in wrong_names), 3, NAN, [], {}, ODD, np.ones(2), int),
+        words,
+        called,
+    )
+
+
+OPTIMIZERS = identifier("optimizer", "addam", "", words="a name or an Optimizer")
+LOSSES = identifier("loss", "mze", "", words="a name, a function or a Loss")
+METRICS = identifier("metric", "acuracy", "", words="a name, a function (y_true, y_pred) or a Metric")
+entry("optimizers.get", identifier=OPTIMIZERS.but(None))
+entry("losses.get", identifier=LOSSES.but(None))
+entry("metrics.get", identifier=METRICS.but(None))
+entry("initializers.get", where=Kind(), identifier=INITIALIZER._replace(called="expected"))
+
+# initializers ---------------------------------------------------------------------------------------------------------
+
+FANS = Kind(
+    ((3, 4), [3, 4], (np.int64(3), 4), np.array([3, 4])),
+    ("ab", NAN, None, True, {}, ODD, (-1, 2), (1.5, 2), (NAN,), ("6",), (None,), (True,), ((1, 2), 3)),
+    "whole numbers of at least 0",
+)
+entry("initializers.fans", shape=FANS)
+entry(
+    "initializers.Initializer.__call__",
+    None,
+    "initializer",
+    shape=FANS,
+    rng=Kind((), (3, "x", [], ODD, NAN, np.random), "Generator"),
+)
+entry("initializers.Constant", value=K.FINITE)
+entry("initializers.Identity", gain=K.FINITE)
+entry("initializers.RandomInitializer", seed=K.SEED)
+entry("initializers.RandomNormal initializers.TruncatedNormal", mean=K.FINITE, stddev=K.AT_LEAST_0, seed=K.SEED)
+entry(
+    "initializers.RandomUniform",
+    {"minval": -10.0, "maxval": 10.0},
+    minval=K.FINITE.but(bad(11, "11")),
+    maxval=K.FINITE.but(bad(-11, "-11")),
+    seed=K.SEED,
+)
+entry(
+    "initializers.VarianceScaling",
+    scale=K.ABOVE_0,
+    mode=K.one_of("fan_in", "fan_out", "fan_avg"),
+    distribution=K.one_of("uniform", "truncated_normal", "untruncated_normal"),
+    seed=K.SEED,
+)
+entry(
+    "initializers.GlorotUniform initializers.GlorotNormal initializers.HeUniform "
+    "initializers.HeNormal initializers.LecunUniform initializers.LecunNormal",
+    seed=K.SEED,
+)
+entry("initializers.Orthogonal", gain=K.FINITE, seed=K.SEED)
+entry("initializers.Custom", function=K.FUNCTION)
+
+# losses and metrics ---------------------------------------------------------------------------------------------------
+
+REDUCTION = K.one_of("sum", "none", "sum_over_batch_size")
+REDUCTION = K.optional(REDUCTION)
+AXIS = Kind((-1, np.int64(-1)), (1, 0, "x", NAN, None, [], ODD, np.ones(2)), "-1")
+entry("losses.Loss losses.MeanSquaredError losses.MeanAbsoluteError", reduction=REDUCTION, name=K.NAME)
+entry(
+    "losses.CategoricalCrossentropy losses.BinaryCrossentropy",
+    from_logits=K.FLAG,
+    label_smoothing=K.RATE,
+    axis=AXIS,
+    reduction=REDUCTION,
+    name=K.NAME,
+)
+entry(
+    "losses.SparseCategoricalCrossentropy",
+    from_logits=K.FLAG,
+    ignore_class=NOTHING,
+    axis=AXIS,
+    reduction=REDUCTION,
+    name=K.NAME,
+)
+entry("losses.FunctionLoss", function=K.FUNCTION)
+P = np.full((8, 3), 1 / 3)
+TRUE = Kind(
+    (),
+    (
+        *K.no_arrays(),
+        bad(None, "None"),
+        bad(ONE_HOT[:, :2], "(8, 2)"),
+        bad(K.spoiled(ONE_HOT), "nan", "row 3"),
+        bad(3, ""),
+        bad([], ""),
+    ),
+    called="categorical_crossentropy",
+)
+PREDICTED = Kind((), (*K.no_arrays(), bad(None, "None"), bad(3, "3"), bad([], "")))
+entry(
+    "losses.Loss.__call__",
+    {"y_true": ONE_HOT, "y_pred": P},
+    "loss",
+    y_true=TRUE,
+    y_pred=PREDICTED,
+    sample_weight=Kind((), (*K.no_arrays(), bad(np.ones(3), "(3,)"), bad(K.spoiled(np.ones(8)), "finite"))),
+)
+M = {
+    "y_true": Kind(
+        (), (*K.no_arrays(), bad(None, "None"), bad(np.ones((8, 7)), "(8, 7)"), bad(3, "")), called="metric"
+    ),
+    "y_pred": Kind((), (*K.no_arrays(), bad(None, "None"), bad(np.ones((7, 3)), "7"), bad(3, "")), called="metric"),
+}
+BOTH, SPARSE_BOTH = {"y_true": ONE_HOT, "y_pred": P}, {"y_true": LABELS, "y_pred": P}
+entry(
+    "metrics.categorical_accuracy metrics.mean_squared_error metrics.mean_absolute_error metrics.equality "
+    "metrics.accuracy",
+    BOTH,
+    **M,
+)
+entry("metrics.binary_accuracy", BOTH, **M, threshold=K.FINITE)
+entry("metrics.sparse_categorical_accuracy", SPARSE_BOTH, **M)
+entry("metrics.top_k_categorical_accuracy", BOTH, **M, k=K.POSITIVE)
+entry("metrics.sparse_top_k_categorical_accuracy", SPARSE_BOTH, **M, k=K.POSITIVE)
+entry(
+    "metrics.categorical_crossentropy metrics.binary_crossentropy",
+    BOTH,
+    **M,
+    from_logits=K.FLAG,
+    label_smoothing=K.RATE,
+)
+entry("metrics.sparse_categorical_crossentropy", SPARSE_BOTH, **M, from_logits=K.FLAG)
+METRIC = {"name": K.TEXT, "direction": K.optional(K.one_of("max", "min"))}
+entry(
+    "metrics.MeanMetricWrapper",
+    {"fn": metrics.accuracy},
+    fn=K.FUNCTION,
+    name=K.NAME,
+    direction=METRIC["direction"],
+    options=Kind(),
+)
+entry(
+    "metrics.Accuracy metrics.CategoricalAccuracy metrics.SparseCategoricalAccuracy metrics.MeanSquaredError "
+    "metrics.MeanAbsoluteError metrics.RootMeanSquaredError",
+    name=K.NAME,
+)
+entry("metrics.BinaryAccuracy", name=K.NAME, threshold=K.FINITE)
+entry("metrics.TopKCategoricalAccuracy metrics.SparseTopKCategoricalAccuracy", k=K.POSITIVE, name=K.NAME)
+entry(
+    "metrics.CategoricalCrossentropy metrics.BinaryCrossentropy",
+    name=K.NAME,
+    from_logits=K.FLAG,
+    label_smoothing=K.RATE,
+)
+entry("metrics.SparseCategoricalCrossentropy", name=K.NAME, from_logits=K.FLAG)
+entry(
+    "metrics.MeanMetricWrapper.update_state",
+    BOTH,
+    "metric",
+    **M,
+    sample_weight=Kind((), (*K.no_arrays(), bad(np.ones(3), "(3,)"), bad(K.spoiled(np.ones(8)), "finite"))),
+)
+entry(
+    "to_categorical",
+    {"y": LABELS},
+    y=Kind(
+        (),
+        (
+            *K.no_arrays(),
+            bad(None, "None"),
+            bad([], "at least one label"),
+            bad([-1], "-1", "row 0"),
+            bad([0.5], "0.5"),
+            bad([NAN], "nan"),
+            bad([1, INF], "inf", "row 1"),
+            bad([2**40], "row 0"),
+        ),
+    ),
+    num_classes=K.optional(K.POSITIVE),
+)
+
+# callbacks ------------------------------------------------------------------------------------------------------------
+
+VERBOSE = Kind((1, np.int64(1), True, 1.0)[:3], (-1, 3, "1", "x", NAN, [], ODD, np.ones(2), 1.5), "0, 1")
+PATIENCE = FROM_0 = K.FROM_0
+MONITOR = {
+    "monitor": K.TEXT,
+    "mode": Kind(("min", np.str_("min")), ("", 3, NAN, None, [], ODD, np.ones(2)), "a string"),
+    "min_delta": K.FINITE,
+    "verbose": VERBOSE,
+}
+entry(
+    "callbacks.EarlyStopping",
+    **MONITOR,
+    patience=PATIENCE,
+    baseline=K.optional(K.FINITE),
+    restore_best_weights=K.FLAG,
+    start_from_epoch=FROM_0,
+)
+entry(
+    "callbacks.ReduceLROnPlateau",
+    **MONITOR,
+    factor=K.BELOW_1,
+    patience=PATIENCE,
+    cooldown=FROM_0,
+    min_lr=K.AT_LEAST_0,
+    epsilon=K.FINITE._replace(called="min_delta"),
+    old=Kind((), (bad(3, "Keras's arguments"),)),
+)
+CHECKPOINT = Kind(
+    (),
+    (
+        *K.PATH.bad,
+        bad("x.h5", "x.h5"),
+        bad("x", "filepath to end"),
+        bad("{.minicnn", "filepath", "{"),
+        bad("{loss:d}.minicnn", "loss", "d"),
+        bad("{epoch:d.2}.minicnn", "epoch"),
+        bad("{epoch:.3q}.minicnn", "epoch"),
+        bad("{epoch!z}.minicnn", "filepath"),
+        bad("{}.minicnn", "filepath"),
+        bad("{0}.minicnn", "filepath"),
+        bad("{epoch.real.x}.minicnn", "filepath"),
+        bad("{epoch[0]}.minicnn", "filepath"),
+        bad("{epoch:{loss}}.minicnn", "filepath"),
+    ),
+    "a path",
+)
+entry(
+    "callbacks.ModelCheckpoint",
+    {"filepath": "x.minicnn"},
+    **MONITOR,
+    filepath=CHECKPOINT,
+    save_best_only=K.FLAG,
+    save_weights_only=K.FLAG._replace(good=()),
+    save_freq=Kind(
+        (2, np.int64(2)),
+        (0, -1, 1.5, NAN, "epochs", "", None, True, [], ODD, np.ones(2)),
+        '"epoch" or a positive number',
+    ),
+    initial_value_threshold=K.optional(K.FINITE),
+)
+entry(
+    "callbacks.CSVLogger",
+    {"filename": "x.csv"},
+    filename=K.PATH,
+    separator=Kind((";",), ("ab", "", "\n", "\r", '"', 3, None, NAN, [], b",", ODD), "one character"),
+    append=K.FLAG,
+)
+entry(
+    "callbacks.LearningRateScheduler",
+    {"schedule": lambda epoch: 0.1},
+    schedule=K.FUNCTION.but(bad(lambda a, b, c: 1.0, "epoch", "lr")),
+    verbose=VERBOSE,
+)
+entry("callbacks.TerminateOnNaN", raise_error=K.FLAG)
+entry("callbacks.ProgressBar", verbose=VERBOSE)
+HOOK = K.optional(K.FUNCTION)
+entry(
+    "callbacks.LambdaCallback",
+    on_epoch_begin=HOOK,
+    on_epoch_end=HOOK,
+    on_train_begin=HOOK,
+    on_train_end=HOOK,
+    on_train_batch_begin=HOOK,
+    on_train_batch_end=HOOK,
+    on_test_begin=HOOK,
+    hooks=Kind((), (bad(print, "one of"),)),
+)
+CALLBACKS = Kind(
+    (),
+    (
+        3,
+        "x",
+        NAN,
+        bad([3], "3"),
+        bad(["x"], "'x'"),
+        {},
+        ODD,
+        bad((None, 3), "3"),
+        callbacks.EarlyStopping,
+        bad([callbacks.History], "the class History"),
+    ),
+    "Callback instances",
+)
+entry(
+    "callbacks.CallbackList",
+    callbacks=CALLBACKS,
+    model=Kind(),
+    params=Kind((), (3, "x", [], ODD), "a dict"),
+    add_history=K.FLAG,
+    add_progbar=K.FLAG,
+)
+
+# data -----------------------------------------------------------------------------------------------------------------
+
+SHIFT = Kind(
+    (0.5, np.float32(0.5), np.float64(0.5), np.array(0.5)),
+    (-1, NAN, INF, "a", None, True, {}, ODD, [], ["a"], [NAN], [1, None], (True,), np.ones((2, 2))),
+    "number",
+)
+NUMBER_0 = K.AT_LEAST_0
+PAIR = ((1, 2, 3), (1,), (), ("a", "b"), (1, NAN), (1, None), "ab", {}, ODD, NAN, np.ones((2, 2)))
+entry(
+    "data.ImageDataGenerator",
+    featurewise_center=K.FLAG,
+    samplewise_center=K.FLAG,
+    featurewise_std_normalization=K.FLAG,
+    samplewise_std_normalization=K.FLAG,
+    zca_whitening=K.FLAG,
+    zca_epsilon=NUMBER_0,
+    rotation_range=NUMBER_0,
+    width_shift_range=SHIFT,
+    height_shift_range=SHIFT,
+    brightness_range=K.optional(
+        Kind(((0.5, 1.5), [0.5, 1.5], np.array([0.5, 1.5])), (*PAIR, 3, (-1, 1)), "two numbers")
+    ),
+    shear_range=NUMBER_0,
+    zoom_range=Kind(
+        ((0.5, 1.5), 0.5, np.float32(0.5), [0.5, 1.5], np.array(0.5)),
+        (*PAIR, -0.1, 1, "a", None, True, (0, 1)),
+        "two positive numbers",
+    ),
+    channel_shift_range=NUMBER_0,
+    fill_mode=K.one_of("nearest", "constant", "reflect", "wrap"),
+    cval=K.real(0.5, words="a finite number"),
+    horizontal_flip=K.FLAG,
+    vertical_flip=K.FLAG,
+    rescale=K.optional(K.real(0.5, words="a finite number")),
+    preprocessing_function=HOOK,
+    data_format=LAST,
+    validation_split=K.real(0.5, -0.1, 1, words="a number from 0 to below 1"),
+    interpolation_order=Kind((1, np.int64(1)), (0, 2, "1", NAN, None, [], ODD, np.ones(2)), "1"),
+    dtype=FLOAT32,
+    keras_compat=K.FLAG,
+    misspelt=Kind((), (bad(3, "misspelt", "arguments of"),)),
+)
+FLOW_X = Kind(
+    (),
+    (
+        *K.no_arrays(),
+        bad(None, "None"),
+        bad(3, "shape"),
+        bad(IMAGES[0], "(6, 6, 1)"),
+        bad(IMAGES[:0], "at least one"),
+        bad(K.spoiled(IMAGES), "nan", "row 3"),
+        bad(IMAGES[:, :0], "(8, 0, 6, 1)"),
+    ),
+)
+LENGTH = bad(np.ones(3), "3", "same number of rows")
+ROWS = (
+    LENGTH,
+    bad(3, "3"),
+    bad("abcdefgh", "numbers"),
+    bad(K.RAGGED, ""),
+    bad(np.full(8, "a"), "numbers"),
+    bad(ODD, ""),
+    bad(np.full(8, None), "numbers"),
+)
+WEIGHT_ROWS = (*ROWS, bad(K.spoiled(np.ones(8)), "finite"), bad(np.ones((8, 2)), "(8, 2)"))
+entry(
+    "data.ImageDataGenerator.flow",
+    {"x": IMAGES},
+    "generator",
+    save_to_dir=K.optional(K.PATH).but(bad("/nowhere", "/nowhere")),
+    save_prefix=Kind((), (3, None, NAN, ODD, "a/b"), "the beginning"),
+    save_format=K.one_of("png", "jpg", "jpeg")._replace(good=()),
+    ignore_class_split=K.FLAG._replace(good=()),
+    x=FLOW_X,
+    y=Kind((), ROWS),
+    batch_size=K.POSITIVE,
+    shuffle=K.FLAG,
+    sample_weight=Kind((), WEIGHT_ROWS),
+    seed=K.SEED,
+    subset=K.optional(K.one_of("training", "validation")),
+)
+entry(
+    "data.ImageDataGenerator.fit",
+    {"x": IMAGES, "augment": True},
+    "generator",
+    x=FLOW_X,
+    augment=K.FLAG,
+    rounds=K.POSITIVE,
+    seed=K.SEED,
+)
+ONE_IMAGE = Kind(
+    (),
+    (
+        *K.no_arrays(),
+        bad(None, "None"),
+        bad(3, "shape"),
+        bad(IMAGES, "shape"),
+        bad(IMAGES[0, :0], "shape"),
+        bad(K.spoiled(IMAGES[0]), "finite"),
+    ),
+)
+entry(
+    "data.ImageDataGenerator.standardize",
+    {"x": IMAGES},
+    "generator",
+    x=Kind((), (*K.no_arrays(), bad(None, "None"), bad(3, "shape"), bad(IMAGES[0, 0, 0], "shape"))),
+)
+entry(
+    "data.ImageDataGenerator.get_random_transform",
+    {"img_shape": (6, 6, 1)},
+    "generator",
+    img_shape=K.SHAPE.but((6, 6)),
+    seed=K.SEED,
+)
+entry("data.ImageDataGenerator.random_transform", {"x": IMAGES[0]}, "generator", x=ONE_IMAGE, seed=K.SEED)
+entry(
+    "data.ImageDataGenerator.apply_transform",
+    {"x": IMAGES[0], "transform_parameters": {"theta": 3.0}},
+    "generator",
+    x=ONE_IMAGE,
+    transform_parameters=Kind(
+        (),
+        (
+            3,
+            "x",
+            [],
+            None,
+            ODD,
+            bad({"thta": 3}, "thta"),
+            bad({"theta": NAN}, "theta", "nan"),
+            bad({"theta": "a"}, "theta"),
+            bad({"zx": [1]}, "zx"),
+            bad({3: 3}, "3"),
+        ),
+        "a dict",
+    ),
+)
+entry(
+    "data.train_test_split",
+    {"x": IMAGES, "y": LABELS, "test_size": 2, "seed": 0},
+    x=Kind(
+        (),
+        (bad(None, "None"), bad(3, "3"), bad(IMAGES[:3], "3"), bad(ODD, "odd"), bad({}, "{}"), bad("abcdefgh", "abc")),
+    ),
+    y=Kind((), (bad(None, "None"), bad(3, "3"), bad(LABELS[:3], "3"), bad(ODD, "odd"), bad("abcdefgh", "abc"))),
+    test_size=Kind(
+        (2, np.int64(2)), (0, -1, 8, 1.0, 0.0, 1.5, NAN, INF, "2", None, True, [], ODD, np.ones(2)), "test_size"
+    ),
+    seed=Kind((3, np.int64(3)), (-1, 2**32, 1.5, NAN, "a", True, [], ODD, np.ones(2)), "from 0 to"),
+    stratify=K.FLAG,
+)
+entry("data.digits.split", seed=Kind((), (-1, 2**32, 1.5, NAN, "a", True, [], ODD, np.ones(2)), "from 0 to"))
+FOLDER = K.PATH.but(bad("/nowhere/at/all", "/nowhere/at/all"))
+FILE = FOLDER.but(bad("/", "/"))
+entry(
+    "data.kaggle_digits.load_data data.kaggle_digits.find data.mnist.load_idx",
+    {"folder": "/nowhere"},
+    folder=FOLDER,
+    digests=Kind((), (bad(3, "digests"), bad("x", "digests"), bad([], "digests"), bad({"x": 3}, "digests"))),
+)
+TABLE["data.kaggle_digits.load_data"].arguments  # noqa: B018
+entry("data.kaggle_digits.available", folder=K.PATH)
+entry(
+    "data.kaggle_digits.read_csv", {"path": "/nowhere", "labelled": True}, path=FILE, labelled=K.FLAG._replace(good=())
+)
+entry(
+    "data.mnist.load_data",
+    path=K.optional(FOLDER),
+    mirrors=Kind(
+        (),
+        (
+            bad(3, "mirrors"),
+            bad("https://x/", "mirrors"),
+            bad([3], "mirrors"),
+            bad([], "mirrors"),
+            bad([None], "mirrors"),
+        ),
+    ),
+)
+entry("data.mnist.read_idx", path=FILE)
+for _path in ("data.kaggle_digits.load_data", "data.kaggle_digits.find"):
+    TABLE[_path] = Call({"folder": FOLDER})
+
+# io -------------------------------------------------------------------------------------------------------------------
+
+entry("io.atomic_write", path=K.PATH, text=K.FLAG._replace(good=()))
+entry("io.check_folder", {"path": ".", "where": "x"}, path=K.PATH, where=Kind())
+MODEL = Kind((), (3, "x", None, [], ODD), "a model")
+entry(
+    "io.save_weights",
+    {"model": "model", "path": "x.safetensors"},
+    "uses model",
+    model=MODEL,
+    path=K.PATH.but(bad("x", "x")),
+    overwrite=K.FLAG._replace(good=()),
+)
+entry(
+    "io.load_weights",
+    {"model": "model", "path": "x.safetensors"},
+    "uses model",
+    model=MODEL,
+    path=K.PATH.but(bad("x", "x"), bad("/nowhere.safetensors", "/nowhere")),
+)
+entry("io.weights.read", path=FILE)
+entry("io.weights.checked", path=K.PATH)
+entry(
+    "io.history.write",
+    {"path": "x.csv", "history": {"loss": [1.0]}},
+    path=K.PATH,
+    history=Kind(
+        (),
+        (
+            3,
+            "x",
+            [],
+            None,
+            ODD,
+            bad({"loss": 3}, "loss"),
+            bad({"loss": ["a"]}, "loss", "'a'"),
+            bad({"loss": [1.0], "accuracy": []}, "accuracy"),
+            bad({"loss": "ab"}, "loss"),
+        ),
+        "a History",
+    ),
+)
+entry("io.history.read", path=FILE)
+entry(
+    "io.submission.write",
+    {"path": "x.csv", "labels": LABELS},
+    path=K.PATH,
+    labels=Kind(
+        (),
+        (
+            *K.no_arrays(),
+            bad(None, "None"),
+            bad([], "labels"),
+            bad([10], "10"),
+            bad([0.5], "integer"),
+            bad(ONE_HOT, "(8, 3)"),
+            bad(3, ""),
+        ),
+    ),
+)
+entry("io.submission.check", {"path": "/nowhere", "rows": 3}, path=FILE, rows=K.FROM_0._replace(good=()))
+
+# reports --------------------------------------------------------------------------------------------------------------
+
+CLASSES = Kind(
+    (),
+    (
+        *K.no_arrays(),
+        bad(None, "None"),
+        bad(3, "shape"),
+        bad([-1], "-1"),
+        bad([0.5], "0.5"),
+        bad([NAN], "nan"),
+        bad(np.ones((2, 2, 2)), "shape"),
+    ),
+)
+LENGTHS = bad(LABELS[:3], "3")
+CLASS = K.POSITIVE._replace(good=())
+TITLE = K.TEXT._replace(good=(), bad=(3, NAN, None, [], ODD))
+HISTORY = Kind(
+    (),
+    (3, "x", [], None, ODD, bad({"loss": 3}, "loss"), bad({"loss": ["a"]}, "loss"), bad({"loss": "ab"}, "loss")),
+    "a History",
+)
+Y2 = {"y": LABELS, "prediction": LABELS}
+entry(
+    "reports.confusion.table",
+    Y2,
+    y=CLASSES.but(LENGTHS),
+    prediction=CLASSES.but(LENGTHS),
+    classes=CLASS,
+    normalise=K.FLAG._replace(good=()),
+)
+entry(
+    "reports.confusion.where",
+    {"y": LABELS, "predicted": LABELS, "label": 1, "prediction": 1},
+    y=CLASSES.but(LENGTHS),
+    predicted=CLASSES.but(LENGTHS),
+    label=K.FROM_0._replace(good=()),
+    prediction=K.FROM_0._replace(good=()),
+)
+entry(
+    "reports.confusion.draw",
+    {"table": "table"},
+    "uses table",
+    table=Kind((), (3, "x", None, [], ODD, np.ones(3), np.ones((2, 3))), "table"),
+    title=TITLE,
+)
+entry("reports.curves.best", history=HISTORY, name=K.TEXT._replace(good=()))
+entry("reports.curves.draw", {"history": {"loss": [1.0]}}, history=HISTORY, title=TITLE)
+entry(
+    "reports.features.draw_filters",
+    {"filters": np.ones((3, 3, 1, 2))},
+    filters=Kind(
+        (),
+        (
+            *K.no_arrays(),
+            bad(None, "None"),
+            bad(3, "shape"),
+            bad(np.ones(3), "shape"),
+            bad(np.ones((3, 3, 1, 0)), ""),
+            bad(np.full((3, 3, 1, 2), NAN), "finite"),
+        ),
+    ),
+    channel=Kind((), (-1, 1, 1.5, NAN, "0", None, True, [], ODD), "0"),
+    columns=CLASS,
+    title=TITLE,
+)
+entry(
+    "reports.features.draw_maps",
+    {"maps": IMAGES[0]},
+    maps=Kind(
+        (),
+        (*K.no_arrays(), bad(None, "None"), bad(3, "shape"), bad(IMAGES, "shape"), bad(K.spoiled(IMAGES[0]), "finite")),
+    ),
+    image=Kind((), (*K.no_arrays(), bad(3, "shape"), bad(IMAGES, "shape"))),
+    columns=CLASS,
+    title=TITLE,
+)
+entry("reports.features.kernel_of", filters=Kind((), (*K.no_arrays(), bad(None, "None"), bad(3, "shape"))))
+entry("reports.labels.count", {"y": LABELS}, y=CLASSES, classes=CLASS)
+entry(
+    "reports.labels.draw",
+    {"counts": [3, 4]},
+    counts=Kind(
+        (),
+        (
+            *K.no_arrays(),
+            bad(None, "None"),
+            bad(3, "shape"),
+            bad(np.ones((2, 2)), "shape"),
+            bad([NAN], "finite"),
+            bad([], "at least one"),
+        ),
+    ),
+    title=TITLE,
+)
+entry("reports.machine.version", name=K.TEXT._replace(good=()))
+entry("reports.per_class.table", Y2, y=CLASSES.but(LENGTHS), prediction=CLASSES.but(LENGTHS), classes=CLASS)
+entry("reports.picture_format", path=K.PATH.but(bad("x.gif", "x.gif"), bad("x", "x")))
+PICTURE = Kind(
+    (),
+    (
+        *K.no_arrays(),
+        bad(None, "None"),
+        bad(3, "shape"),
+        bad(IMAGES[0], "shape"),
+        bad(np.ones((2, 3)), "shape"),
+        bad(IMAGES[:0], "at least one"),
+        bad(K.spoiled(IMAGES), "finite"),
+    ),
+)
+PICTURE = PICTURE._replace(
+    bad=tuple(b for b in PICTURE.bad if not (isinstance(b.value, np.ndarray) and b.value.shape == (6, 6, 1)))
+)
+TITLES = Kind((), (3, None, NAN, ODD), "titles")
+entry("reports.samples.one_of_each", y=CLASSES)
+entry("reports.samples.draw", {"x": IMAGES}, x=PICTURE, titles=TITLES, columns=CLASS, title=TITLE)
+entry("reports.samples.draw_augmented", {"before": IMAGES}, before=PICTURE, after=Kind(), titles=TITLES, title=TITLE)
+entry(
+    "reports.save",
+    {"figure": "figure", "path": "x.png"},
+    "uses figure",
+    figure=Kind((), (3, "x", None, ODD), "figure"),
+    path=K.PATH.but(bad("x.gif", "x.gif")),
+)
+entry(
+    "reports.worst.find",
+    {"y": LABELS, "probabilities": P},
+    y=CLASSES.but(LENGTHS, bad([7] * 8, "7")),
+    probabilities=Kind(
+        (),
+        (
+            *K.no_arrays(),
+            bad(None, "None"),
+            bad(3, "shape"),
+            bad(LABELS, "shape"),
+            bad(P[:3], "3"),
+            bad(K.spoiled(P), "finite"),
+        ),
+    ),
+    count=K.FROM_0._replace(good=()),
+)
+entry(
+    "reports.worst.draw",
+    {"x": IMAGES, "errors": []},
+    x=PICTURE,
+    errors=Kind((), (3, "x", None, [3], ODD), "errors"),
+    title=TITLE,
+)
+
+# models ---------------------------------------------------------------------------------------------------------------
+
+ONE_DEVICE = K.one_of("cpu", "auto", "cuda", words="one of")
+DEVICE = {
+    "device": ONE_DEVICE._replace(good=("cpu", np.str_("cpu"))),
+    "kernels": K.one_of("numpy_ref", "auto", "numba_cpu"),
+    "threads": K.optional(K.POSITIVE),
+    "precision": K.optional(K.one_of("float32", "tf32", "3xtf32", "bf16").but("tf32", words="")),
+}
+entry(
+    "Sequential",
+    layers=Kind(
+        (),
+        (3, NAN, ODD, True, [3], ["x"], [None], [layers.Dense], layers.Dense(3, name="lonely"), "ab", {"a": 3}),
+        "a layer",
+    ),
+    name=K.NAME,
+    seed=K.SEED,
+    **DEVICE,
+    graph=K.FLAG,
+    nan_check=K.one_of("epoch", "step"),
+)
+entry(
+    "load_model",
+    {"path": "/nowhere/x.minicnn"},
+    path=K.PATH.but(bad("x", "x"), bad("/nowhere/x.minicnn", "/nowhere")),
+    custom_objects=Kind((), (3, "x", [], ODD, bad({3: 3}, "3")), "a dict"),
+    compile=K.FLAG._replace(good=()),
+    **{name: kind._replace(good=()) for name, kind in DEVICE.items()},
+)
+entry(
+    "model_from_json",
+    {"text": '{"format": 1, "config": {"name": "a", "input_shape": [3], "layers": []}}'},
+    text=Kind((), (3, None, ODD, [], b"{}", bad("x", "JSON"), bad("{}", "format"), bad("[]", "")), "JSON"),
+    custom_objects=Kind((), (3, "x", [], ODD), "a dict"),
+    seed=K.SEED,
+    device=DEVICE["device"],
+    kernels=DEVICE["kernels"],
+    threads=DEVICE["threads"],
+)
+OPTIONAL_METRICS = Kind(
+    (), (*(b for b in METRICS.bad if not isinstance(b, (list, dict))), [3], ["acuracy"], [None], {"a": 3}), ""
+)
+entry(
+    "Sequential.compile",
+    {"optimizer": "sgd", "loss": SPARSE},
+    "model",
+    optimizer=OPTIMIZERS.but(None),
+    loss=LOSSES,
+    metrics=OPTIONAL_METRICS,
+    weighted_metrics=OPTIONAL_METRICS,
+    unknown=Kind((), (bad(3, "compile"),)),
+)
+
+
+class Ends:
+    """A sequence whose length promises more than its iterator gives."""
+
+    def __init__(self, items, length):
+        self.items, self.length = items, length
+
+    def __len__(self):
+        return self.length
+
+    def __iter__(self):
+        return iter(self.items)
+
+
+class Shaped:
+    """Pretends to be an array."""
+
+    shape, ndim, dtype = (8, 6, 6, 1), 4, np.dtype("float32")
+
+    def __repr__(self):
+        return "<shaped>"
+
+
+IMAGE_ROWS = (
+    *K.no_arrays(),
+    bad(IMAGES[:0], "at least one sample", "none"),
+    bad(IMAGES[0], "(6, 6, 1)"),
+    bad(IMAGES[:, :5], "(8, 5, 6, 1)"),
+    bad(K.spoiled(IMAGES), "nan", "row 3"),
+    bad(K.spoiled(IMAGES, INF), "inf", "row 3"),
+    bad(np.float32(1), ""),
+    bad(3, ""),
+    bad(True, ""),
+    bad(NAN, ""),
+    bad(None, "None"),
+    bad(Shaped(), ""),
+    bad([], "none"),
+)
+TARGET_ROWS = (
+    *K.no_arrays(),
+    bad(LABELS[:3], "8", "3"),
+    bad(LABELS.reshape(2, 4), "2"),
+    bad(3, ""),
+    bad(NAN, ""),
+    bad([], "0"),
+    bad(K.spoiled(LABELS), "nan", "row 3"),
+    bad(K.spoiled(LABELS, 3), "3.0", "row 3"),
+    bad(ONE_HOT, "one-hot"),
+    bad(np.ones((8, 2)), "(8, 2)"),
+    bad(True, ""),
+    bad(Shaped(), ""),
+)
+WEIGHT = Kind(
+    (),
+    (
+        *K.no_arrays(),
+        bad(np.ones(3), "3"),
+        bad(np.ones((8, 2)), "(8, 2)"),
+        bad(3, ""),
+        bad(K.spoiled(np.ones(8)), "finite"),
+        bad(K.spoiled(np.ones(8), -INF), "finite"),
+    ),
+)
+CLASS_WEIGHT = Kind(
+    (),
+    (
+        3,
+        "balanced",
+        [1, 2, 3],
+        NAN,
+        ODD,
+        np.ones(3),
+        bad({"0": 1.0}, "'0'"),
+        bad({10: 1.0}, "10"),
+        bad({-1: 1.0}, "-1"),
+        bad({0.5: 1.0}, "0.5"),
+        bad({None: 1.0}, "None"),
+        bad({0: NAN}, "nan"),
+        bad({0: None}, "None"),
+        bad({0: "1"}, "'1'"),
+        bad({0: INF}, "inf"),
+        bad({0: -1.0}, "-1"),
+        bad({True: 1.0}, "True"),
+        bad({0: [1]}, "[1]"),
+        bad({NAN: 1}, "nan"),
+    ),
+    "a dict",
+)
+FIT = {"x": IMAGES, "y": LABELS, "verbose": 0}
+COUNT = K.optional(K.POSITIVE)._replace(good=())
+RUN_VERBOSE = VERBOSE._replace(good=())
+VALIDATION = Kind(
+    (),
+    (
+        3,
+        "abc",
+        NAN,
+        True,
+        ODD,
+        IMAGES,
+        bad((IMAGES,), ""),
+        bad((), ""),
+        bad((IMAGES, LABELS, None, 3), ""),
+        bad({}, ""),
+        bad((IMAGES, LABELS[:3]), "3"),
+        bad((IMAGES[:, :5], LABELS), "(8, 5, 6, 1)"),
+        bad((K.spoiled(IMAGES), LABELS), "nan"),
+        bad((IMAGES, K.spoiled(LABELS)), "nan"),
+        bad((IMAGES, None), "None"),
+        bad((None, LABELS), "None"),
+        bad((3, 4), ""),
+        bad((IMAGES, LABELS, np.ones(3)), "3"),
+        bad((IMAGES, LABELS, K.spoiled(np.ones(8))), "finite"),
+        bad(["a", "b"], ""),
+        bad([(IMAGES,)] * 3, ""),
+        bad([3, 4, 5], ""),
+        bad([(IMAGES, ONE_HOT)], "one-hot"),
+        bad(iter([]), "none"),
+        bad(b"abc", ""),
+        bad({1, 2}, ""),
+        bad([(IMAGES[:, :5], LABELS)] * 3, "(8, 5, 6, 1)"),
+        bad([None] * 4, ""),
+        bad((IMAGES, ONE_HOT), "one-hot"),
+    ),
+    "(x, y) or batches",
+)
+entry(
+    "Sequential.fit",
+    FIT,
+    "model",
+    checkpoint=K.optional(Kind((), (3, NAN, ODD, [], True), "a folder or CheckpointOptions")),
+    x=Kind((), IMAGE_ROWS),
+    y=Kind((), (*TARGET_ROWS, bad(None, "None"))),
+    batch_size=COUNT,
+    epochs=K.POSITIVE._replace(good=()),
+    verbose=RUN_VERBOSE,
+    callbacks=CALLBACKS,
+    validation_split=K.real(0.5, -0.1, 1, words="a fraction")._replace(good=()),
+    validation_data=VALIDATION,
+    shuffle=K.FLAG._replace(good=()),
+    class_weight=CLASS_WEIGHT,
+    sample_weight=WEIGHT,
+    initial_epoch=K.FROM_0._replace(good=()),
+    steps_per_epoch=COUNT,
+    validation_steps=COUNT,
+    validation_batch_size=COUNT,
+    validation_freq=Kind((), K.POSITIVE.bad, "a whole number"),
+)
+entry(
+    "Sequential.evaluate",
+    FIT,
+    "model",
+    x=Kind((), IMAGE_ROWS),
+    y=Kind((), (*TARGET_ROWS, bad(None, "None"))),
+    batch_size=COUNT,
+    verbose=RUN_VERBOSE,
+    sample_weight=WEIGHT,
+    steps=COUNT,
+    callbacks=CALLBACKS,
+    return_dict=K.FLAG._replace(good=()),
+)
+entry(
+    "Sequential.predict",
+    {"x": IMAGES, "verbose": 0},
+    "model",
+    x=Kind(
+        (),
+        (
+            *IMAGE_ROWS,
+            bad(iter([]), "none"),
+            bad(iter([3]), ""),
+            bad(iter(["ab"]), ""),
+            bad(iter([(IMAGES, LABELS), (IMAGES[:, :5], LABELS)]), "(8, 5, 6, 1)"),
+            bad(iter([None]), ""),
+            bad(iter([()]), ""),
+        ),
+    ),
+    batch_size=COUNT,
+    verbose=RUN_VERBOSE,
+    steps=COUNT,
+    callbacks=CALLBACKS,
+)
+BATCH = {"x": IMAGES, "y": LABELS}
+entry(
+    "Sequential.train_on_batch",
+    BATCH,
+    "model",
+    x=Kind((), IMAGE_ROWS),
+    y=Kind((), (*TARGET_ROWS, bad(None, "None"))),
+    sample_weight=WEIGHT,
+    class_weight=CLASS_WEIGHT,
+    return_dict=K.FLAG._replace(good=()),
+)
+entry(
+    "Sequential.test_on_batch",
+    BATCH,
+    "model",
+    x=Kind((), IMAGE_ROWS),
+    y=Kind((), (*TARGET_ROWS, bad(None, "None"))),
+    sample_weight=WEIGHT,
+    return_dict=K.FLAG._replace(good=()),
+)
+ONLY_X = {"x": Kind((), IMAGE_ROWS)}
+entry("Sequential.predict_on_batch Sequential.activations", {"x": IMAGES}, "model", **ONLY_X)
+entry(
+    "Sequential.predict_classes Sequential.predict_proba",
+    {"x": IMAGES},
+    "model",
+    **ONLY_X,
+    batch_size=COUNT,
+    verbose=RUN_VERBOSE,
+)
+entry("Sequential.__call__", {"x": IMAGES}, "model", **ONLY_X, training=K.FLAG._replace(good=()))
+BATCHES = Kind(
+    (),
+    (
+        bad(3, ""),
+        bad("abc", ""),
+        bad([], ""),
+        bad([3], ""),
+        bad([(IMAGES,)], ""),
+        bad([(IMAGES, ONE_HOT)], "one-hot"),
+        bad(None, "None"),
+        bad(iter([]), ""),
+        bad([IMAGES], ""),
+    ),
+)
+entry(
+    "Sequential.fit_generator",
+    {"generator": [(IMAGES, LABELS)], "verbose": 0},
+    "model",
+    generator=BATCHES,
+    steps_per_epoch=COUNT,
+    epochs=K.POSITIVE._replace(good=()),
+    verbose=RUN_VERBOSE,
+    callbacks=CALLBACKS,
+    kwargs=Kind((), (bad(3, "kwargs"),)),
+)
+entry(
+    "Sequential.evaluate_generator",
+    {"generator": [(IMAGES, LABELS)]},
+    "model",
+    generator=BATCHES,
+    steps=COUNT,
+    kwargs=Kind((), (bad(3, "kwargs"),)),
+)
+entry(
+    "Sequential.save",
+    {"path": "x.minicnn"},
+    "model",
+    path=K.PATH.but(bad("x", "x"), bad("x.h5", "x.h5")),
+    overwrite=K.FLAG._replace(good=()),
+)
+entry("Sequential.check_savable", None, "model", path=K.PATH)
+entry(
+    "Sequential.save_weights",
+    {"path": "x.safetensors"},
+    "model",
+    path=K.PATH.but(bad("x", "x")),
+    overwrite=K.FLAG._replace(good=()),
+)
+entry(
+    "Sequential.load_weights",
+    {"path": "x.safetensors"},
+    "model",
+    path=K.PATH.but(bad("x", "x"), bad("/no.safetensors", "/no")),
+)
+entry(
+    "Sequential.from_config",
+    {"config": {}},
+    "model class",
+    config=Kind((), (3, None, "x", [], ODD), "description"),
+    custom_objects=Kind((), (3, "x", [], ODD), "a dict"),
+    options=Kind((), (bad(3, "options"),)),
+)
+entry("Sequential.to_json", None, "model", kwargs=Kind((), (bad(3, "kwargs"),)))
+entry("Sequential.metric_direction", None, "model", name=Kind())
+entry(
+    "Sequential.add",
+    None,
+    "model",
+    layer=Kind(
+        (),
+        (
+            3,
+            None,
+            "x",
+            ODD,
+            [],
+            layers.Dense,
+            bad(layers.Input((3,)), "Input"),
+            bad(layers.Dense(3, name="conv"), "conv"),
+        ),
+        "a layer",
+    ),
+)
+entry(
+    "Sequential.build",
+    None,
+    "unbuilt",
+    input_shape=Kind(
+        (),
+        (
+            3,
+            "abc",
+            NAN,
+            True,
+            {},
+            ODD,
+            (),
+            (None,),
+            (None, 0, 6, 1),
+            (None, 1.5, 6, 1),
+            (None, "6", 6, 1),
+            (None, None, 6, 1),
+            np.ones(4),
+        ),
+        "input_shape",
+    )._replace(words=""),
+)
+entry(
+    "Sequential.set_weights",
+    None,
+    "model",
+    values=Kind(
+        (),
+        (
+            bad([1], "8 weight arrays"),
+            bad(3, "weight arrays"),
+            bad(None, "weight arrays"),
+            bad({}, "weight arrays"),
+            bad("a" * 8, "numbers"),
+            bad([[1, [2]]] * 8, "kernel"),
+        ),
+    ),
+)
+entry(
+    "Sequential.get_layer",
+    None,
+    "model",
+    name=Kind((), (bad("cnv", "conv"), bad(3, "conv"), bad(None, "conv"), bad([], "conv"), bad(NAN, "conv"))),
+    index=Kind((), (4, -5, 1.5, NAN, "0", [], ODD, True), "from -4 to 3"),
+)
+entry("Sequential.plan", None, "model", batch_size=K.POSITIVE._replace(good=()))
+entry(
+    "Sequential.summary",
+    None,
+    "model",
+    line_length=K.optional(K.POSITIVE)._replace(good=()),
+    print_fn=HOOK._replace(good=()),
+    show_trainable=K.FLAG._replace(good=()),
+)
+entry("doctor", device=ONE_DEVICE._replace(good=()), print_fn=HOOK._replace(good=()))
+SUM = {"f": lambda x: (x * x).sum(), "args": [np.ones(3)]}
+entry(
+    "check_grad",
+    SUM,
+    f=K.FUNCTION.but(bad(lambda x: 3, "Tensor")),
+    args=Kind(
+        (),
+        (
+            3,
+            None,
+            "ab",
+            ODD,
+            bad([], "args"),
+            bad(["a"], "args", "numbers"),
+            bad([K.RAGGED], "args"),
+            bad([None], "args"),
+            bad([[NAN]], "args"),
+        ),
+        "args",
+    ),
+    backend=Kind((), (3, "cpu", ODD), "a Backend"),
+    rng=Kind((), (3, "x", ODD, np.random), "Generator"),
+    rtol=K.ABOVE_0._replace(good=()),
+    step=K.ABOVE_0._replace(good=()),
+    directions=K.POSITIVE._replace(good=()),
+)
+entry("op", function=K.FUNCTION)
+TENSOR_DATA = Kind((), (*K.no_arrays(), bad(None, "None")))
+entry(
+    "Tensor",
+    {"data": [1.0]},
+    data=TENSOR_DATA,
+    be=Kind((), (3, "cpu", ODD), "a Backend"),
+    requires_grad=K.FLAG._replace(good=()),
+)
+entry(
+    "Parameter",
+    {"data": [1.0], "be": CPU("numpy_ref"), "path": "a/b"},
+    data=TENSOR_DATA,
+    be=Kind((), (3, "cpu", None, ODD), "a Backend"),
+    path=K.TEXT._replace(good=()),
+    trainable=K.FLAG._replace(good=()),
+)
+entry(
+    "Parameter.assign",
+    {"value": np.ones(2)},
+    "parameter",
+    value=Kind((), (*K.no_arrays(), bad(None, "None"), bad(np.ones(3), "(3,)"))),
+)
+entry("Tensor.backward", None, "tensor", dy=Kind((), (*K.no_arrays(), bad(np.ones(3), "(3,)"))))
+entry(
+    "Tensor.sum Tensor.mean",
+    None,
+    "tensor",
+    axis=Kind((), (5, -5, 1.5, NAN, "a", [None], ODD, (0, 5)), "axis"),
+    keepdims=K.FLAG._replace(good=()),
+)
+entry(
+    "Tensor.reshape",
+    None,
+    "tensor",
+    shape=Kind((), ((3, 5), ("a",), (1.5,), (None,), (NAN,), (-2,), (-1, -1)), "shape"),
+)
+
+# recipes --------------------------------------------------------------------------------------------------------------
+
+LIB = Kind((), (3, None, "minicnn", ODD), "minicnn or keras")
+entry("recipes.Recipe.build", {"lib": minicnn}, "recipe", lib=LIB, options=Kind((), (bad(3, "options"),)))
+entry("recipes.Recipe.make_optimizer", {"lib": minicnn}, "recipe", lib=LIB)
+entry("recipes.Recipe.steps_per_epoch", {"rows": 3}, "recipe", rows=K.POSITIVE._replace(good=()))
+
+_ = (losses, metrics, optimizers)
+
+
+# schedules, checkpoints, pictures in files ----------------------------------------------------------------------------
+
+STEPS = K.ABOVE_0
+RATE0 = K.AT_LEAST_0
+S = "optimizers.schedules."
+entry(
+    f"{S}ExponentialDecay {S}InverseTimeDecay",
+    initial_learning_rate=RATE0,
+    decay_steps=STEPS,
+    decay_rate=RATE0,
+    staircase=K.FLAG,
+    name=K.TEXT,
+)
+entry(
+    f"{S}PolynomialDecay",
+    initial_learning_rate=RATE0,
+    decay_steps=STEPS,
+    end_learning_rate=RATE0,
+    power=K.FINITE,
+    cycle=K.FLAG,
+    name=K.TEXT,
+)
+entry(
+    f"{S}CosineDecay",
+    initial_learning_rate=RATE0,
+    decay_steps=STEPS,
+    alpha=K.FINITE,
+    name=K.TEXT,
+    warmup_target=K.optional(RATE0),
+    warmup_steps=RATE0,
+)
+entry(
+    f"{S}CosineDecayRestarts",
+    initial_learning_rate=RATE0,
+    first_decay_steps=STEPS,
+    t_mul=K.real(2, 0.5, words="of at least 1"),
+    m_mul=RATE0,
+    alpha=K.FINITE,
+    name=K.TEXT,
+)
+NUMBERS = Kind(
+    (), (3, None, "ab", NAN, ODD, {}, bad([NAN, 1], "nan"), bad(["a", 1], "'a'"), bad([None, 1], "None")), ""
+)
+entry(
+    f"{S}PiecewiseConstantDecay",
+    {"boundaries": [1, 2], "values": [0.3, 0.2, 0.1]},
+    name=K.TEXT,
+    boundaries=NUMBERS.but(bad([2, 1], "[2, 1]"), bad([1], "")),
+    values=NUMBERS.but(bad([1], ""), bad([1, 2, -1], "-1")),
+)
+BY = Kind((), (3, NAN, ODD, True, [], np.ones(2)), "")
+PICTURE_KINDS = {
+    "target_size": Kind((), (3, "ab", NAN, (1,), (0, 2), (1.5, 2), None, ODD), "target_size")._replace(words=""),
+    "color_mode": K.one_of("rgb", "rgba", "grayscale")._replace(good=()),
+    "classes": K.optional(Kind((), (3, ODD, [3]), "")),
+    "class_mode": Kind((), ("x", 3, NAN, [], ODD), ""),
+    "batch_size": K.POSITIVE._replace(good=()),
+    "shuffle": K.FLAG._replace(good=()),
+    "seed": K.SEED._replace(good=()),
+    "save_to_dir": K.optional(K.PATH),
+    "save_prefix": Kind((), (3, None, NAN, ODD, "a/b"), ""),
+    "save_format": K.one_of("png", "jpg", "jpeg")._replace(good=()),
+    "subset": Kind((), ("x", 3, NAN, [], ODD), ""),
+    "interpolation": K.one_of("nearest", "bilinear")._replace(good=()),
+    "keep_aspect_ratio": K.FLAG._replace(good=()),
+}
+entry(
+    "data.ImageDataGenerator.flow_from_directory",
+    {"directory": "/nowhere"},
+    "generator",
+    **PICTURE_KINDS,
+    directory=FOLDER,
+    follow_links=K.FLAG._replace(good=()),
+)
+entry(
+    "data.ImageDataGenerator.flow_from_dataframe",
+    {"dataframe": "table"},
+    "uses table",
+    **PICTURE_KINDS,
+    dataframe=Kind((), (3, None, "x", [], ODD), "DataFrame"),
+    directory=K.optional(K.PATH),
+    x_col=BY,
+    y_col=BY,
+    weight_col=BY,
+    validate_filenames=K.FLAG._replace(good=()),
+)
+entry(
+    "data.array_to_img",
+    {"x": IMAGES[0]},
+    x=Kind(
+        (),
+        (*K.no_arrays(), bad(None, "None"), bad(3, "shape"), bad(IMAGES, "shape"), bad(K.spoiled(IMAGES[0]), "finite")),
+    ),
+    data_format=LAST,
+    scale=K.FLAG._replace(good=()),
+    dtype=FLOAT32,
+)
+entry(
+    "data.img_to_array",
+    {"img": IMAGES[0]},
+    img=Kind((), (*K.no_arrays(), bad(None, "None"), bad(3, "shape"))),
+    data_format=LAST,
+    dtype=FLOAT32,
+)
+entry(
+    "data.load_img",
+    {"path": "/nowhere.png"},
+    path=K.PATH,
+    color_mode=PICTURE_KINDS["color_mode"],
+    target_size=K.optional(PICTURE_KINDS["target_size"]),
+    interpolation=PICTURE_KINDS["interpolation"],
+    keep_aspect_ratio=K.FLAG._replace(good=()),
+    grayscale=K.optional(K.FLAG),
+)
+entry(
+    "data.save_img",
+    {"path": "x.png", "x": IMAGES[0]},
+    path=K.PATH,
+    x=Kind((), (*K.no_arrays(), bad(None, "None"))),
+    data_format=LAST,
+    file_format=Kind((), ("gif2", 3, ODD), "file_format"),
+    scale=K.FLAG._replace(good=()),
+    kwargs=Kind(),
+)
+FREQ = Kind((), (0, -1, 1.5, NAN, "epochs", "", None, True, [], ODD, np.ones(2)), '"epoch" or a positive number')
+entry(
+    "callbacks.BackupAndRestore",
+    {"backup_dir": "x"},
+    backup_dir=K.PATH,
+    save_freq=FREQ,
+    double_checkpoint=K.FLAG,
+    delete_checkpoint=K.FLAG,
+)
+entry(
+    "CheckpointOptions",
+    {"folder": "x"},
+    folder=K.PATH,
+    save_every=K.optional(K.AT_LEAST_0),
+    save_steps=K.optional(K.POSITIVE),
+    keep=K.POSITIVE,
+    best=K.NAME,
+    resume=K.FLAG,
+    stop_when=K.optional(K.FUNCTION),
+    delete_at_end=K.FLAG,
+)
+
+# further layers -------------------------------------------------------------------------------------------------------
+
+layer(
+    "layers.Conv2DTranspose",
+    filters=K.POSITIVE,
+    kernel_size=K.SIZE,
+    strides=K.SIZE,
+    padding=PADDING,
+    output_padding=K.optional(Kind((), ("a", NAN, -1, 1.5, ODD, (1,)), "")),
+    data_format=LAST,
+    dilation_rate=Kind((), (2,), "1"),
+    activation=ACTIVATION,
+    use_bias=K.FLAG,
+    kernel_initializer=INITIALIZER,
+    bias_initializer=INITIALIZER,
+)
+layer(
+    "layers.Cropping2D",
+    cropping=Kind((), (-1, 1.5, NAN, "2", "ab", True, None, {}, ODD, (), (1,), (1, -1)), ""),
+    data_format=LAST,
+)
+layer("layers.GaussianNoise", stddev=K.AT_LEAST_0, seed=K.SEED)
+layer(
+    "layers.Lambda", function=K.FUNCTION, output_shape=Kind(), mask=Kind(), arguments=Kind((), (3, "x", [1], ODD), "")
+)
+layer(
+    "layers.LayerNormalization",
+    axis=Kind((), ("a", NAN, 1.5, None, ODD), "axis"),
+    epsilon=K.ABOVE_0,
+    center=K.FLAG,
+    scale=K.FLAG,
+    beta_initializer=INITIALIZER,
+    gamma_initializer=INITIALIZER,
+)
+layer("layers.Permute", dims=Kind((), (3, "ab", NAN, None, (0, 1), (1, 1), (1.5, 2), ODD), "dims")._replace(words=""))
+layer("layers.RepeatVector", n=K.POSITIVE)
+layer("layers.Rescaling", scale=K.FINITE, offset=K.FINITE)
+layer("layers.UpSampling2D", size=K.SIZE, data_format=LAST, interpolation=K.one_of("nearest", "bilinear"))
