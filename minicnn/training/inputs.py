@@ -57,6 +57,7 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
     No more than `steps` batches. A flow begins at its first row, in the order of its rows, whatever has been drawn
     from it, with the draws of its present epoch; then its next epoch begins.
     """
+    x = in_batches(x)
     if hasattr(x, "shape") or isinstance(x, (list, tuple)) or not hasattr(x, "__iter__"):
         x = check_x(model, x, "x")
         count = passes("predict", steps, -(-len(x) // batch_size))
@@ -70,6 +71,30 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
             parts.append(check_x(model, batch[0] if isinstance(batch, (tuple, list)) else batch, "x"))
     require(parts, "predict", "batches", "an iterable without any", error=DataError)
     return np.concatenate(parts), list(itertools.accumulate(map(len, parts)))
+
+
+class Indexed:
+    """Batches x[0] to x[len(x) - 1] of an object that has no other way through it, as a Sequence of Keras.
+
+    After each pass its on_epoch_end is called, if it has one.
+    """
+
+    def __init__(self, x):
+        self.x = x
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __iter__(self):
+        for i in range(len(self.x)):
+            yield self.x[i]
+        getattr(self.x, "on_epoch_end", lambda: None)()
+
+
+def in_batches(x):
+    """x, or the way through it, if it is a sequence of batches and no array, list or iterable."""
+    array = hasattr(x, "shape") or hasattr(x, "__array__") or hasattr(x, "__iter__")
+    return Indexed(x) if not array and hasattr(x, "__len__") and hasattr(x, "__getitem__") else x
 
 
 def passes(where: str, steps: int | None, there: int) -> int:
@@ -290,6 +315,7 @@ class Batches:
 
 def source(model, x, y, batch_size, sample_weight=None, class_weight=None, what="x", where="fit"):
     """The source for what a user passed as x (and y) to the method `where`."""
+    x = in_batches(x) if y is None else x
     batched = isinstance(x, Flow) or (y is None and not hasattr(x, "shape") and hasattr(x, "__iter__"))
     ok = not batched or sample_weight is None
     require(ok, where, "batches that hold their own sample weights", "sample_weight too", error=ArgumentError)

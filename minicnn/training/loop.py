@@ -16,6 +16,7 @@ from .memory import with_memory
 TILE = 448
 TILE_BYTES = 1 << 26
 PENDING = 1 << 18  # bytes of outputs and truth that may wait for the metrics
+_MEASURED: dict[int, object] = {}  # id of each metric that a running pass counts with
 FILLED_TILE = 32  # where the last tile has to be filled up with zeros, which are computed too
 
 
@@ -174,8 +175,9 @@ def _test(model, logs, y, y_true, t, w) -> None:
 class RunningLogs:
     """The means that are reported: of the loss, weighted by batch size, and of every metric.  `with` ends their pass.
 
-    The first pass uses the metrics as they were compiled; one that begins before it has ended, in a callback or in
-    another thread, has metrics of its own, so that neither counts the other's batches.
+    The first pass uses the metrics as they were compiled; one that begins before it has ended, in a callback, in
+    another thread, of another model that shares them, has metrics of its own, so that neither counts the other's
+    batches. So has the second of two places in which compile was given one metric.
 
     Metrics see the batches one by one, but those that may wait not before somebody asks for the result, or enough of
     them do. Right after a step, when the caches hold nothing but images, Python is slow: without this and the outputs'
@@ -183,10 +185,8 @@ class RunningLogs:
     """
 
     def __init__(self, model):
-        self.model, self.metrics, self.weighted = model, list(model.metrics), list(model.weighted_metrics)
-        self.names = model.metrics_names[1:]
-        if vars(model).setdefault("_measured", self) is not self:  # in one step: threads
-            self.metrics, self.weighted = ([m.apart() for m in given] for given in (self.metrics, self.weighted))
+        self.model, self.names, self._claimed = model, model.metrics_names[1:], []
+        self.metrics, self.weighted = ([*map(self._own, given)] for given in (model.metrics, model.weighted_metrics))
         self.total, self.count, self.step = 0.0, 0, 0
         self.pending, self.pending_bytes = collections.deque(), 0
         for metric in (*self.metrics, *self.weighted):
@@ -197,8 +197,17 @@ class RunningLogs:
         return self
 
     def __exit__(self, *error):
-        if vars(self.model).get("_measured") is self:
-            del self.model._measured
+        for metric in self._claimed:
+            del _MEASURED[id(metric)]
+        self._claimed = []
+
+    def _own(self, metric):
+        """The metric, for this pass alone; or one apart, where a pass counts with it already."""
+        mark = object()
+        if _MEASURED.setdefault(id(metric), mark) is not mark:  # in one step: threads
+            return metric.apart()
+        self._claimed.append(metric)
+        return metric
 
     def add(self, loss: float, y_true, last: Tensor, w, wait: bool = False) -> None:
         """One batch: its loss, the truth, the model's last tensor (see `outputs`), weights or None; it may wait.

@@ -11,7 +11,7 @@ from ..notes import note
 from . import captured, loop
 from .checkpoint import checkpoints
 from .identity import of_epoch
-from .inputs import Arrays, Augmented, Batches, all_x, passes, source
+from .inputs import Arrays, Augmented, Batches, all_x, in_batches, passes, source
 from .stack import LayerStack
 from .underway import Now, Underway
 
@@ -239,6 +239,7 @@ class Trainer(LayerStack):
             return Arrays(
                 self, data[0], data[1], batch_size or 32, data[2] if len(data) == 3 else None, what="validation x"
             )
+        data = in_batches(data)
         ok = hasattr(data, "__iter__") and not hasattr(data, "shape")
         require(ok, "fit: validation_data", "(x, y) or batches", type(data).__name__, error=ArgumentTypeError)
         return source(self, data, None, None, what="validation x")

@@ -5,6 +5,7 @@ import pytest
 
 from minicnn import Sequential, Tensor, callbacks, errors, layers, losses, metrics, optimizers
 from minicnn.data import ImageDataGenerator
+from minicnn.training import loop
 
 rng = np.random.default_rng(0)
 X, Y = rng.random((70, 8, 8, 1)).astype("f4"), rng.integers(0, 10, 70)
@@ -878,3 +879,66 @@ def test_every_layer_is_tried_at_another_size():
     elsewhere = {layers.Layer, layers.InputLayer, layers.RepeatVector}  # vectors alone
     known = {c for n in layers.__all__ if isinstance(c := getattr(layers, n), type) and issubclass(c, layers.Layer)}
     assert known - elsewhere == tried
+
+
+def test_one_metric_in_two_places():
+    metric = metrics.SparseCategoricalAccuracy()
+    model, other = net(metrics=[metric], weighted_metrics=[metric]), net(metrics=[metric])
+    _, plain, weighted = model.evaluate(X, Y, sample_weight=W, verbose=0)
+    right = model.predict(X, verbose=0).argmax(1) == Y
+    assert (plain, weighted) == (close(9 / 70), close((right * W).sum() / W.sum()))
+    look = callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: other.evaluate(X[:5], Y[:5], verbose=0))
+    history = model.fit(X, Y, batch_size=10, verbose=0, callbacks=[look]).history
+    assert history["sparse_categorical_accuracy"] == [close(9 / 70)]
+
+
+def test_threads_count_for_themselves():
+    import threading
+
+    model, found = net(metrics=["accuracy"]), []
+    expected = model.evaluate(X, Y, batch_size=5, verbose=0)
+    threads = [threading.Thread(target=lambda: found.append(model.evaluate(X, Y, batch_size=5, verbose=0)))
+               for _ in range(8)]  # fmt: skip
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [expected] * 8
+
+
+@pytest.mark.parametrize("hook", ["on_train_batch_end", "on_test_batch_end", "on_epoch_begin"])
+def test_a_pass_that_fails_gives_its_metrics_back(hook):
+    model = net(metrics=["accuracy"])
+
+    def fail(*args, logs=None):
+        raise KeyError
+
+    one = callbacks.Callback()
+    setattr(one, hook, fail)
+    with pytest.raises(KeyError):
+        model.fit(X, Y, validation_data=(X, Y), verbose=0, callbacks=[one])
+    assert not loop._MEASURED
+    assert not model.fitting
+
+
+def test_sequences_of_batches():
+    """Keras's Sequence: a length and batches by number, with no end of their own."""
+
+    class Batches:
+        ended = 0
+
+        def __len__(self):
+            return 7
+
+        def __getitem__(self, i):
+            return X[10 * i : 10 * i + 10], Y[10 * i : 10 * i + 10]
+
+        def on_epoch_end(self):
+            self.ended += 1
+
+    model, data = net(), Batches()
+    assert model.evaluate(data, verbose=0) == close(loss_of(slice(None)))
+    np.testing.assert_array_equal(model.predict(data, verbose=0), model.predict(X, verbose=0))
+    history = model.fit(data, epochs=2, validation_data=data, validation_steps=1, verbose=0).history
+    assert history["loss"] == [close(loss_of(slice(None)))] * 2
+    assert history["val_loss"] == [close(loss_of(slice(10)))] * 2
