@@ -328,6 +328,19 @@ def test_frozen_batch_norm_uses_its_averages(oracle, rng):
     assert layer.moving_mean.numpy().tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("axis", [-1, [1, -1]])
+def test_layer_norm_by_its_formula(oracle, rng, axis):
+    x = 3 * rng.standard_normal((4, 5, 6, 2)) + 1
+    axes = (3,) if axis == -1 else (1, 3)
+    layer = attached(layers.LayerNormalization(axis, epsilon=0.01), oracle, x.shape[1:])
+    gamma, beta = (rng.standard_normal(w.shape) for w in layer.weights)
+    layer.set_weights([gamma, beta])
+    shape = [n if i in axes else 1 for i, n in enumerate(x.shape)]
+    mean, var = x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True)
+    expected = gamma.reshape(shape) * (x - mean) / np.sqrt(var + 0.01) + beta.reshape(shape)
+    np.testing.assert_allclose(layer(Tensor(x, oracle)).numpy(), expected, rtol=1e-12)
+
+
 def test_dropout_trains_and_rests(oracle):
     layer = attached(layers.Dropout(0.5), oracle, (1000,))
     x = Tensor(np.ones((1, 1000)), oracle)

@@ -477,3 +477,10 @@ def test_a_refused_rate_changes_nothing():
     with pytest.raises(ValueError, match="learning_rate"):
         optimizer.learning_rate = -1
     assert optimizer.learning_rate == 0.5
+
+
+@pytest.mark.parametrize("make", [lambda r: optimizers.Adam(beta_1=r), lambda r: optimizers.RMSprop(rho=r)])
+def test_a_decay_rate_is_below_1(make):
+    make(0.999)
+    with pytest.raises(errors.ArgumentError, match="expected a number from 0 to below 1, received 1"):
+        make(1.0)

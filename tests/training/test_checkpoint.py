@@ -621,6 +621,16 @@ def test_the_best_epoch_is_kept(tmp_path):
     assert best.epochs_done == 1 + int(np.argmin(history["val_loss"]))
 
 
+def test_what_is_better_than_the_last_epoch_is_not_the_best(tmp_path):
+    class Losses(callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["val_loss"] = (3.0, 1.0, 5.0, 4.0)[epoch]
+
+    run(tmp_path, epochs=4, more=[Losses()])
+    best = minicnn.load_model(tmp_path / "ck" / "run_0001" / "best.minicnn", kernels="numpy_ref")
+    assert best.epochs_done == 2
+
+
 def test_a_file_system_without_links_gets_a_copy(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EPERM, "no links")
