@@ -89,8 +89,6 @@ class Loss(Named):
         rows, expected = truth.shape[:1] == y.shape[:1], f"as many rows as y_pred, {y.shape[0]}"
         require(rows, f"{self.name}: y_true", expected, f"shape {truth.shape}")
         t = y.be.asarray(self.prepare(truth, y.shape[1:]), y.be.dtype)
-        expected = "as many targets as outputs"
-        require(y.ndim == 0 or len(t) == y.shape[0], self.name, expected, f"shapes {t.shape} and {y.shape}")
         w = None if sample_weight is None else y.be.asarray(check_weights(sample_weight), y.be.dtype)
         loss = self.reduce(self.values(t, y), w)
         return loss if isinstance(y_pred, Tensor) else loss.numpy()[()]

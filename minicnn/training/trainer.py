@@ -113,8 +113,10 @@ class Trainer(LayerStack):
         not stop training: see checkpoint_failure. An iterable x has to give the same batches again.
 
         x is an array (with y), an ImageDataGenerator's flow, or an iterable of batches (with steps_per_epoch if it is
-        endless). Everything is checked before anything changes. Raises NonFiniteError at the first batch whose loss is
-        not finite; Ctrl-C leaves the model as it was after the last whole step, and is raised on.
+        endless). steps_per_epoch below a whole pass: the next epoch goes on in the pass, whose rows come in one order;
+        above it: the rows come in a new order once all have been seen (in Keras the epoch ends there). Everything is
+        checked before anything changes. Raises NonFiniteError at the first batch whose loss is not finite; Ctrl-C
+        leaves the model as it was after the last whole step, and is raised on.
         """
         self._ready("fit")
         positive_int("fit: epochs", epochs)

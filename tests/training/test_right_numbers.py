@@ -844,9 +844,9 @@ def test_float64_models_weigh_in_float64():
 @pytest.mark.parametrize(
     ("use", "words"),
     [
-        (lambda: losses.MeanSquaredError()([[0.0], [1.0]], [[1.0]]), "as many targets as outputs"),  # was .5
-        (lambda: losses.CategoricalCrossentropy()([[0.0, 1.0]] * 3, [[0.5, 0.5]] * 2), "as many targets as outputs"),
-        (lambda: losses.SparseCategoricalCrossentropy()([0, 1, 1], [[0.5, 0.5]] * 2), "as many targets as outputs"),
+        (lambda: losses.MeanSquaredError()([[0.0], [1.0]], [[1.0]]), "as many rows as y_pred"),  # was .5
+        (lambda: losses.CategoricalCrossentropy()([[0.0, 1.0]] * 3, [[0.5, 0.5]] * 2), "as many rows as y_pred"),
+        (lambda: losses.SparseCategoricalCrossentropy()([0, 1, 1], [[0.5, 0.5]] * 2), "as many rows as y_pred"),
         (lambda: metrics.categorical_accuracy([[0, 1, 0]] * 2, [[0, 1]] * 2), r"y_pred's shape \(2, 2\)"),  # was 1
         (lambda: metrics.categorical_accuracy([[0, 1]] * 3, [[0, 1]] * 2), r"y_pred's shape \(2, 2\)"),
         (lambda: metrics.top_k_categorical_accuracy([[0, 1, 0]] * 2, [[0, 1]] * 2, 1), r"y_pred's shape \(2, 2\)"),
