@@ -40,6 +40,7 @@ When a skipped test is a failure
 """
 
 import os
+import re
 import zlib
 
 import numpy as np
@@ -77,6 +78,14 @@ def pytest_cmdline_main(config) -> None:
         return
     if option.numprocesses is None and option.dist == "no" and cores() > 1:
         option.numprocesses = min(cores(), PROCESSES)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items) -> None:
+    """Names without addresses: all processes have to agree on them, and a test's random numbers follow from its own."""
+    for item in items:
+        if " at 0x" in item.nodeid:
+            item._nodeid = re.sub(r" at 0x[0-9a-f]+", "", item.nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
