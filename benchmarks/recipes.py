@@ -90,6 +90,7 @@ def train(name: str, seed: int, options: argparse.Namespace) -> dict | None:
         program, out = ROOT / "examples" / "train_recipe.py", folder
     python = options.python if options.keras else sys.executable
     command = [python, str(program), name, f"--seed={seed}", f"--out={out}"]
+    command += [] if options.keras else ["--fresh"]  # what is measured is a whole run
     for flag in ("epochs",) if options.keras else ("threads", "epochs"):
         if getattr(options, flag):
             command.append(f"--{flag}={getattr(options, flag)}")

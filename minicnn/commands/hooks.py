@@ -1,4 +1,4 @@
-"""What happens beside training: a signal stops it in good order, a watch takes each epoch's time."""
+"""What happens beside training: a signal or a time limit stops it in good order, a watch takes each epoch's time."""
 
 import os
 import signal
@@ -9,7 +9,10 @@ from minicnn.callbacks import Callback
 
 
 class StopOnSignal(Callback):
-    """The first Ctrl-C or SIGTERM ends training after the batch at hand; a second one, or one before it, aborts."""
+    """The first Ctrl-C or SIGTERM ends training after the batch at hand; a second one, or one before it, aborts.
+
+    `number` is what fit's stop_when has to look at.
+    """
 
     number = 0  # of the signal
     training = False
@@ -30,12 +33,61 @@ class StopOnSignal(Callback):
         again, self.number = self.number, number
         if again or not self.training:
             raise KeyboardInterrupt
-        self.model.stop_training = True
-        os.write(2, b"\nStopping; the outputs are written first. Ctrl-C aborts at once.\n")
+        os.write(2, b"\nStopping; a checkpoint and the outputs are written first. Ctrl-C aborts at once.\n")
+
+
+class TimeLimit(Callback):
+    """`reached`: whether what is left of `limit` s, which began with this object, is needed to write the outputs.
+
+    images: how many go through the network then, each taken to cost what it costs in training, which is more.
+    """
+
+    PICTURES = 20.0  # s for everything else that is written
+
+    def __init__(self, limit: float | None):
+        super().__init__()
+        self.limit, self.began = limit, time.monotonic()
+        self.images, self.batch_size, self.steps, self.first = 0, 1, 0, 0.0
+        self.stopped = False
+
+    def on_train_begin(self, logs=None):
+        self.steps = 0
+
+    def reached(self) -> bool:
+        """Asked after every step."""
+        if self.limit is None:
+            return False
+        now, self.steps = time.monotonic(), self.steps + 1
+        if self.steps == 1:
+            self.first = now  # it compiles, and says nothing about the others
+        each = (now - self.first) / max(self.steps - 1, 1) / self.batch_size
+        needed = min(self.PICTURES, self.limit / 4) + each * self.images
+        self.stopped = self.stopped or now - self.began + needed >= self.limit
+        return self.stopped
 
 
 class Stopwatch(Callback):
-    """`epochs`: seconds of each one, its validation included; `training`: of all."""
+    """`epochs`: seconds of each one, its validation included; `training`: of all, the time between two calls left out.
+
+    quiet: say where a checkpoint goes on, which a progress bar would.
+    """
+
+    def __init__(self, quiet: bool = False):
+        super().__init__()
+        self.quiet = quiet
+        self.epochs, self.training, self.began = [], 0.0, 0.0
+
+    def get_state(self):
+        return {"epochs": self.epochs, "training": self.training, "spent": time.perf_counter() - self.began}
+
+    def set_state(self, state):
+        self.epochs, self.training = list(state["epochs"]), state["training"]
+        self.began = time.perf_counter() - state["spent"]
+        epoch, step = self.params["resumed"]
+        if self.quiet:
+            done = f"finished: {epoch} epochs are done, nothing is left to train"
+            print(done if self.params["finished"] else f"resumed at epoch {epoch + 1}, step {step} of "
+                  f"{self.params['steps']}", flush=True)  # fmt: skip
 
     def on_train_begin(self, logs=None):
         self.epochs, self.training, self.began = [], 0.0, time.perf_counter()

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import re
 from pathlib import Path
 
 from minicnn.errors import ArgumentError, one_of, require
@@ -35,14 +36,28 @@ def parser(prog: str, description: str, name: str | None = None) -> Parser:
     p.add_argument("--out", type=Path, metavar="DIR", help="default runs/NAME")
     p.add_argument("--limit", type=int, metavar="N", help="a rehearsal: train on the first N rows only")
     p.add_argument("--quiet", action="store_true", help="no progress while training")
+    p.add_argument("--fresh", action="store_true", help="begin anew where the same command would go on")
+    limit = "stop in good time before, with everything written; the same command goes on: 8h, 45m, 1h30m, 600s"
+    p.add_argument("--time-limit", metavar="TIME", help=limit)
+    p.add_argument("--patience", type=int, metavar="N", help="stop after N epochs without a better val_loss")
+    p.add_argument("--best", action="store_true", help="keep the best epoch's model too, as best.minicnn")
     return p
+
+
+def seconds(text: str) -> float:
+    """ "8h", "45m", "1h30m", "600s", "600" -> s."""
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s?)?", text.strip().lower())
+    total = sum(int(n or 0) * unit for n, unit in zip(found.groups(), (3600, 60, 1), strict=True)) if found else 0
+    require(total > 0, "--time-limit", "a time like 8h, 45m, 1h30m or 600s", repr(text), error=ArgumentError)
+    return float(total)
 
 
 def check(args: argparse.Namespace) -> tuple[Recipe, dict]:
     """The recipe with the epochs and batch size that were asked for, and its network's options."""
-    for flag, least in {"epochs": 1, "batch_size": 1, "limit": 10, "threads": 1}.items():
+    for flag, least in {"epochs": 1, "batch_size": 1, "limit": 10, "threads": 1, "patience": 1}.items():
         value, name = getattr(args, flag), "--" + flag.replace("_", "-")
         require(value is None or value >= least, name, f"a number of at least {least}", value, error=ArgumentError)
+    args.seconds = None if args.time_limit is None else seconds(args.time_limit)
     recipe = BY_NAME[one_of("recipe", args.name, BY_NAME)]
     options = dict(recipe.options)
     for text in args.option:
@@ -55,6 +70,9 @@ def check(args: argparse.Namespace) -> tuple[Recipe, dict]:
             options[name] = type(published)(value)
         except ValueError:
             raise ArgumentError(f"{where}: expected a value like {published}, received {value!r}") from None
+    watches = not (args.patience or args.best) or recipe.held_out
+    require(bool(watches), "--patience, --best", f"held-out images, which {recipe.name} has none of", "them",
+            error=ArgumentError)  # fmt: skip
     args.out = args.out or Path("runs", recipe.name)
     check_folder(args.out, "--out")
     given = {"epochs": args.epochs, "batch_size": args.batch_size}

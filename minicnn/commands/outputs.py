@@ -57,7 +57,7 @@ def record(path: Path, args: argparse.Namespace, recipe: Recipe, options: dict, 
     """Write summary.json: what ran, on what, and everything that came out. Fractions 0..1, seconds, bytes."""
     machine, published = reports.machine.describe(), BY_NAME[recipe.name]
     machine["versions"]["minicnn"] = minicnn.__version__
-    whole = not (args.embedded or args.limit) and recipe == published and options == published.options
+    whole = not (args.embedded or args.limit or args.patience) and recipe == published and options == published.options
     facts = {
         "recipe": recipe.name, "seed": model.seed, "options": options, "epochs": recipe.epochs,
         "batch_size": recipe.batch_size, "as_published": whole, "data": "embedded" if args.embedded else recipe.data,

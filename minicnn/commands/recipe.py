@@ -10,8 +10,11 @@ by line as in the published table; this program does what it says.
 
 Data: --data, else for Kaggle's systems $MINICNN_DATA/kaggle, then ./data, each with train.csv and test.csv, plain or
 .gz; for MNIST's $MINICNN_DATA/mnist, else the cache folder, into which the four files are downloaded.
-Ctrl-C or SIGTERM stops after the batch at hand and still writes everything.
-Exit codes: 0; 2 bad input or a missing device; 130 after Ctrl-C, 143 after SIGTERM.
+A checkpoint is written every minute and after every epoch, in OUT/checkpoints: killed at any moment, the same command
+goes on where it was and ends with the same bytes; --fresh begins anew. Ctrl-C, SIGTERM or --time-limit stop after the
+batch at hand, with a checkpoint and everything else written.
+Exit codes: 0; 2 bad input or a missing device; 3 a checkpoint could not be written; 130 after Ctrl-C, 143 after
+SIGTERM.
 """
 
 import argparse
@@ -30,11 +33,12 @@ from minicnn.recipes import Recipe
 
 from . import outputs
 from .digits import load, one_hot, scaled
-from .hooks import StopOnSignal, Stopwatch
+from .hooks import StopOnSignal, Stopwatch, TimeLimit
 from .options import check, parser
 
 
-def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out: Path, stop: StopOnSignal) -> float:
+def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out: Path, stop: StopOnSignal,
+        limit: TimeLimit) -> float:  # fmt: skip
     """Train one network and write its outputs; the figure that is held beside the published one."""
     started = time.perf_counter()
 
@@ -59,18 +63,33 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     outputs.announce(args, recipe, model, data, steps)
 
     # 3. Training. ReduceLROnPlateau comes first, because it logs the learning rate.
-    watch, said = Stopwatch(), 0 if args.quiet else 1
-    plateau = [minicnn.callbacks.ReduceLROnPlateau(**recipe.plateau, verbose=said)] if recipe.plateau else []
+    watch, said, lib = Stopwatch(args.quiet), 0 if args.quiet else 1, minicnn.callbacks
+    hooks = [lib.ReduceLROnPlateau(**recipe.plateau, verbose=said)] if recipe.plateau else []
+    hooks += [lib.EarlyStopping(patience=args.patience, restore_best_weights=True)] if args.patience else []
+    hooks += [lib.ModelCheckpoint(out / "best.minicnn", save_best_only=True)] if args.best else []
+    held = 0 if data.x_held is None else len(data.x_held)
+    limit.images, limit.batch_size = len(data.x_test) + len(data.judged[0]) + 2 * held, recipe.batch_size
+    kept = minicnn.CheckpointOptions(
+        out / "checkpoints", resume=not args.fresh, stop_when=lambda: bool(stop.number) or limit.reached()
+    )
     trained = model.fit(**fed, epochs=recipe.epochs, steps_per_epoch=steps, validation_data=held_out,
-                        callbacks=[*plateau, stop, watch], verbose=said)  # fmt: skip
+                        callbacks=[*hooks, stop, limit, watch], verbose=said, checkpoint=kept)  # fmt: skip
+    args.unsaved = args.unsaved or model.checkpoint_failure
+    stopped = f"by {signal.Signals(stop.number).name}" if stop.number else f"by --time-limit {args.time_limit}"
+    stopped = stopped if stop.number or limit.stopped else ""
 
     # 4. The results, weights first: they took the longest.
     model.save_weights(out / "weights.safetensors")
     history.write(out / "history.csv", trained)
     written, figures = ["history.csv", "weights.safetensors"], {}
     if held_out:
-        figures = {f"last {name}": values[-1] for name, values in trained.history.items() if name.startswith("val_")}
-        figures["best epoch"], figures["best val_accuracy"] = reports.curves.best(trained)
+        last = {name: values[-1] for name, values in trained.history.items()}
+        if model.underway:  # stopped in mid-epoch
+            tested = model.evaluate(*held_out, verbose=0, return_dict=True)
+            last = {f"val_{name}": value for name, value in tested.items()}
+        figures = {f"last {name}": value for name, value in last.items() if name.startswith("val_")}
+        now = len(trained.epoch) + 1, last["val_accuracy"]
+        figures["best epoch"], figures["best val_accuracy"] = reports.curves.best(trained) or now
     if data.y_test is None:
         submission.write(out / "submission.csv", model.predict(scaled(data.x_test), verbose=0).argmax(axis=1))
         submission.check(out / "submission.csv", rows=len(data.x_test))
@@ -85,12 +104,13 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     seconds = {"epochs": watch.epochs, "training": watch.training, "all": time.perf_counter() - started}
     if args.records:
         results = {"value": figures[recipe.figure], "figures": figures, "history": trained.history,
-                   "seconds": seconds, "stopped": bool(stop.number)}  # fmt: skip
+                   "seconds": seconds, "stopped": bool(stopped)}  # fmt: skip
         outputs.record(out / "summary.json", args, recipe, options, model, data, **results)
         written.append("summary.json")
 
-    if stop.number:
-        print(f"stopped   by {signal.Signals(stop.number).name} in epoch {len(trained.epoch)} of {recipe.epochs}")
+    if stopped and model.underway:
+        place = f"in epoch {len(trained.epoch) + 1} of {recipe.epochs}, step {model.underway.step} of {steps}"
+        print(f"stopped   {stopped} {place}; the same command goes on")
     if held_out:
         best = f"best {figures['best val_accuracy']:.4f} in epoch {figures['best epoch']}"
         print(f"result    validation accuracy {figures['last val_accuracy']:.4f}, {best}")
@@ -105,26 +125,32 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
 
 def execute(args: argparse.Namespace) -> int:
     """Run every seed; the exit code."""
+    limit = TimeLimit(None)
+    args.unsaved = None
     with StopOnSignal() as stop:
         try:
             recipe, options = check(args)
-            values = []
+            limit.limit, values = args.seconds, []
             for seed in args.seed:
                 out = args.out / f"seed_{seed}" if len(args.seed) > 1 else args.out
-                values.append(run(args, recipe, options, seed, out, stop))
-                if stop.number:
+                values.append(run(args, recipe, options, seed, out, stop, limit))
+                if stop.number or limit.stopped:
                     break
             if len(values) > 1:
                 each = ", ".join(f"{value:.4f}" for value in values)
                 print(f"mean      {recipe.figure} {np.mean(values):.4f} of {len(values)} seeds: {each}")
         except KeyboardInterrupt:
-            state = f"outputs in {args.out} may be missing" if stop.training else "nothing had been learnt yet"
+            state = "nothing had been learnt yet"
+            if stop.training:
+                state = f"outputs in {args.out} may be missing; the same command goes on from the last checkpoint"
             print(f"{args.prog}: aborted, {state}", file=sys.stderr)
             return 128 + (stop.number or signal.SIGINT)
         except (MinicnnError, OSError) as error:
-            print(f"{args.prog}: {error}", file=sys.stderr)
+            print(f"{args.prog}: {error}".replace("say resume=False", "say --fresh"), file=sys.stderr)
             return 2
-    return 128 + stop.number if stop.number else 0
+    if args.unsaved:
+        print(f"{args.prog}: a checkpoint could not be written: {args.unsaved}", file=sys.stderr)
+    return 128 + stop.number if stop.number else 3 if args.unsaved else 0
 
 
 def main(argv: list[str] | None = None, prog: str = "minicnn recipe") -> int:

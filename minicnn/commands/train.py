@@ -5,8 +5,11 @@
 
 Data: --data, else $MINICNN_DATA/kaggle, else ./data, each with train.csv and test.csv, plain or .gz; else the 1,797
 digits that come with scikit-learn (10 epochs, batch 32).
-Ctrl-C or SIGTERM stops after the batch at hand and still writes everything.
-Exit codes: 0; 2 bad input or a missing device; 130 after Ctrl-C, 143 after SIGTERM.
+A checkpoint is written every minute and after every epoch, in OUT/checkpoints: killed at any moment, the same command
+goes on where it was and ends with the same bytes; --fresh begins anew. Ctrl-C, SIGTERM or --time-limit stop after the
+batch at hand, with a checkpoint and everything else written.
+Exit codes: 0; 2 bad input or a missing device; 3 a checkpoint could not be written; 130 after Ctrl-C, 143 after
+SIGTERM.
 
 What happens stands in recipe.py, for this recipe and the four others. In a checkout,
 `python examples/train_kaggle.py` is the same program.

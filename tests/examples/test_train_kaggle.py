@@ -6,13 +6,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import minicnn
-from minicnn.commands import digits, recipe, train
+from minicnn.commands import digits, options, recipe, train
 from minicnn.io import history, submission, weights
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "train_kaggle.py"
@@ -21,14 +23,14 @@ OUTPUTS = ["confusion.png", "curves.png", "history.csv", "label_counts.png", "sa
 TINY = ["--epochs", "1", "--kernels", "numpy_ref", "--quiet"]  # no compilation: quick in a fresh environment
 
 
-def start(*arguments, **options):
+def start(*arguments, **how):
     command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how)
 
 
 def written(folder):
-    """The outputs in `folder`, each looked at."""
-    assert sorted(path.name for path in folder.iterdir()) == OUTPUTS
+    """The outputs in `folder`, each looked at; and the run's checkpoints."""
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["checkpoints", *OUTPUTS])
     for name in OUTPUTS:
         if name.endswith(".png"):
             assert (folder / name).read_bytes().startswith(b"\x89PNG")
@@ -177,6 +179,84 @@ def test_a_full_disk_is_one_line_too(capsys, kaggle, monkeypatch):
     assert line == "minicnn train: [Errno 28] No space left on device"
 
 
+def outputs(folder):
+    return {name: (folder / name).read_bytes() for name in OUTPUTS}
+
+
+def test_killed_it_goes_on_and_finished_it_says_so(capsys, kaggle, tmp_path, monkeypatch):
+    """The README's promise: SIGKILL during training, the same command again, the same bytes."""
+    command = ["--data", str(kaggle), "--epochs", "3", "--kernels", "numpy_ref", "--batch-size", "20", "--threads", "1"]
+    process = start(*command, "--out", "out")
+    while process.poll() is None and not list((tmp_path / "out").rglob("epoch_00001*")):
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert not (tmp_path / "out" / "submission.csv").exists()
+    assert train.main([*command, "--out", "whole"]) == 0
+    capsys.readouterr()
+    assert train.main([*command, "--out", "out"]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^Epoch 1/3 - 3/3 - .*\nresumed at epoch [23], step \d of 3$", out, re.MULTILINE), out
+    expected = outputs(tmp_path / "whole")
+    assert outputs(tmp_path / "out") == expected
+    (tmp_path / "out" / "submission.csv").unlink()
+    monkeypatch.setattr(minicnn.reports, "save", lambda *_: None)
+    assert train.main([*command, "--out", "out", "--quiet"]) == 0
+    assert "finished: 3 epochs are done, nothing is left to train" in capsys.readouterr().out
+    assert outputs(tmp_path / "out") == expected
+
+
+def test_other_arguments_are_refused_and_fresh_begins_anew(capsys, kaggle, monkeypatch):
+    monkeypatch.setattr(minicnn.reports, "save", lambda *_: None)
+    command = [*TINY, "--data", str(kaggle), "--out", "out"]
+    assert train.main([*command, "--limit", "20"]) == 0
+    capsys.readouterr()
+    line = refused(capsys, *command, "--limit", "21")
+    assert line.startswith("minicnn train: fit: checkpoint out/checkpoints: expected the arguments of the run that it")
+    assert "x: (18, 28, 28, 1) uint8" in line
+    assert line.endswith("choose another folder, or say --fresh to begin anew")
+    assert train.main([*command, "--limit", "21", "--fresh"]) == 0
+    assert sorted(path.name for path in Path("out", "checkpoints").iterdir()) == ["lock", "run_0001", "run_0002"]
+
+
+def test_a_time_limit_stops_with_everything_written(capsys, kaggle, monkeypatch, tmp_path):
+    monkeypatch.setattr(minicnn.reports, "save", lambda *_: None)
+    clock = iter(range(1000))  # a step takes a second
+    monkeypatch.setattr("minicnn.commands.hooks.time",
+                        SimpleNamespace(monotonic=lambda: next(clock), perf_counter=time.perf_counter))  # fmt: skip
+    command = [*TINY[2:], "--epochs", "9", "--data", str(kaggle), "--batch-size", "20", "--out", "out"]
+    assert train.main([*command, "--time-limit", "12s"]) == 0
+    out = capsys.readouterr().out
+    assert "stopped   by --time-limit 12s in epoch 3 of 9, step 2 of 3; the same command goes on" in out
+    assert submission.check(tmp_path / "out" / "submission.csv", 12) is None
+    assert len(history.read(tmp_path / "out" / "history.csv")["epoch"]) == 2
+
+
+@pytest.mark.parametrize("text", ["8", "x", "-1h", "0s", "1.5h", ""])
+def test_a_time_limit_is_a_time(capsys, text):
+    if text == "8":
+        assert options.seconds(text) == 8
+        return
+    line = refused(capsys, *TINY, f"--time-limit={text}")
+    assert line == f"minicnn train: --time-limit: expected a time like 8h, 45m, 1h30m or 600s, received {text!r}"
+
+
+def test_times():
+    assert [options.seconds(t) for t in ("8h", "45m", "1h30m", "600s", "1H1M1S")] == [28800, 2700, 5400, 600, 3661]
+
+
+def test_checkpoints_that_could_not_be_written_are_said_by_the_exit_code(capsys, kaggle, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(minicnn.reports, "save", lambda *_: None)
+    monkeypatch.setattr("minicnn.io.model_file.write", full)
+    with pytest.warns(UserWarning, match="training goes on"):
+        assert train.main([*TINY, "--data", str(kaggle), "--out", "out"]) == 3
+    assert re.match(r"minicnn train: a checkpoint could not be written: .*\.minicnn: No space left on device$",
+                    capsys.readouterr().err.splitlines()[-1])  # fmt: skip
+
+
 def in_training(process):
     """Wait until the first epoch is over: its line is printed at once, also into a pipe."""
     for line in process.stdout:
@@ -195,11 +275,12 @@ def test_a_signal_keeps_what_was_learnt(kaggle, tmp_path, number, code):
     process.send_signal(number)
     out, err = process.communicate(timeout=600)
     assert process.returncode == code
-    assert err.strip() == "Stopping; the outputs are written first. Ctrl-C aborts at once."
+    assert err.strip() == "Stopping; a checkpoint and the outputs are written first. Ctrl-C aborts at once."
     epochs = len(written(tmp_path / "out")["loss"])
     assert 1 <= epochs < 1000
-    assert f"stopped   by {number.name} in epoch {epochs} of 1000" in out
+    assert f"stopped   by {number.name} in epoch {epochs + 1} of 1000, step 1 of 1; the same command goes on" in out
     submission.check(tmp_path / "out" / "submission.csv", 12)
+    assert next((tmp_path / "out" / "checkpoints").rglob(f"epoch_{epochs:05d}_step_0000001.minicnn"))
 
 
 @pytest.mark.slow
@@ -212,7 +293,9 @@ def test_a_second_ctrl_c_aborts_at_once(kaggle, tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=600)
     assert process.returncode == 130
-    assert err.splitlines()[-1] == "train_kaggle: aborted, outputs in out may be missing"
+    assert err.splitlines()[-1] == (
+        "train_kaggle: aborted, outputs in out may be missing; the same command goes on from the last checkpoint"
+    )
     assert not [path for path in (tmp_path / "out").iterdir() if path.suffix == ".tmp"]
 
 
@@ -230,5 +313,6 @@ def test_help(capsys):
         train.main(["--help"])
     assert stopped.value.code == 0
     text = capsys.readouterr().out
-    for name in ("data", "device", "epochs", "batch-size", "seed", "out", "kernels", "limit", "quiet"):
+    for name in ("data", "device", "epochs", "batch-size", "seed", "out", "kernels", "limit", "quiet", "fresh",
+                 "time-limit", "patience", "best"):  # fmt: skip
         assert f"--{name}" in text
