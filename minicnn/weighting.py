@@ -2,16 +2,13 @@
 
 import numpy as np
 
+from .arguments import array
 from .errors import DataError, require
 
 
 def check_weights(sample_weight) -> np.ndarray:
     """As float64.  Raises DataError for what is no number, not finite, or beyond float32."""
-    try:
-        weights = np.asarray(sample_weight)
-    except ValueError:
-        weights = np.empty(0, object)
-    require(weights.dtype.kind in "buif", "sample_weight", "numbers", f"an array of {weights.dtype}", error=DataError)
+    weights = array("sample_weight", sample_weight, error=DataError)
     weights = weights.astype(np.float64)
     require(bool(np.isfinite(weights).all()), "sample_weight", "finite numbers", "NaN or infinity", error=DataError)
     return weights

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import arguments
+from ..arguments import flag
 from ..errors import ArgumentError, DataError, WeightsError, require
 from . import container, keras_files
 from .container import description, digest, listed
@@ -27,7 +28,7 @@ def save_weights(model: Any, path: str | os.PathLike, overwrite: bool = True) ->
     without weights or with two of one name.
     Differs from Keras: overwrite=False does not ask on the terminal.
     """
-    path = checked(path)
+    path, overwrite = checked(path), flag("save_weights: overwrite", overwrite)
     free = overwrite or not os.path.exists(path)
     require(free, "save_weights", "a new file name", repr(path), "say overwrite=True", error=ArgumentError)
     if path.endswith(KERAS):

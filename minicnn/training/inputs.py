@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .. import arguments
 from ..backend.streams import SHUFFLE
 from ..data.batches import check_images, check_lengths, check_range
 from ..data.flow import Flow
@@ -25,13 +26,14 @@ def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
 
     any_size: other shapes with as many axes pass too; whether they fit is for the layers to say.
     """
+    given = x
     try:
         x = x if isinstance(x, ImageFiles) else np.asarray(x)
     except ValueError:  # NumPy's words name neither the argument nor a way out
         fix = "pass one array; batches come from an iterator, as in iter(batches)"
         require(False, what, "an array of numbers", "samples of unlike shapes", fix)
-    if x.dtype.kind not in "fiub":
-        raise ArgumentTypeError(f"{what}: expected an array of numbers, received dtype {x.dtype}")
+    if not isinstance(x, ImageFiles):
+        x = arguments.array(what, given)
     require(x.ndim >= 1 and len(x) > 0, f"{model.name}: {what}", "at least one sample", "none", error=DataError)
     if not isinstance(x, ImageFiles):
         check_images(x, what, model.backend.dtype)
@@ -69,7 +71,9 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
     for batch in itertools.islice(x, steps):
         with _named(len(parts) + 1):
             parts.append(check_x(model, batch[0] if isinstance(batch, (tuple, list)) else batch, "x"))
-    require(parts, "predict", "batches", "an iterable without any", error=DataError)
+    require(parts, "predict", "batches of x", "an iterable without any: none", error=DataError)
+    if steps is not None and len(parts) < steps and not isinstance(x, Flow):
+        ended("predict", len(parts), None, steps)
     return np.concatenate(parts), list(itertools.accumulate(map(len, parts)))
 
 
@@ -104,6 +108,17 @@ def passes(where: str, steps: int | None, there: int) -> int:
     return there if steps is None else min(steps, there)
 
 
+def ended(where: str, batches: int, epoch: int | None, steps: int | None) -> None:
+    """Raise DataError: an iterable has no more batches, and more are wanted."""
+    wanted = "batches for another epoch" if steps is None else f"{steps} batches"
+    place = "" if epoch is None else f", in epoch {epoch + 1}"
+    fix = "give fewer steps, or an iterable that begins again"
+    if epoch is not None:
+        fix = "give fewer epochs or steps, or an iterable that begins again; the steps made so far have been trained"
+    received = f"an iterable that ended after {batches} batches{place}"
+    require(False, f"{where}: x", wanted, received, fix, error=DataError)
+
+
 @contextlib.contextmanager
 def _named(batch: int):
     """Errors inside name a row of this batch, counted from 1."""
@@ -125,8 +140,7 @@ def sample_weights(y: np.ndarray, sample_weight, class_weight, where: str, outpu
         fix = "give sample_weight, of shape (N, T) for T timesteps"
         require(len(output_shape) == 1, "class_weight", "one class per sample", f"outputs {output_shape}", fix,
                 error=ArgumentError)  # fmt: skip
-        require(hasattr(class_weight, "get"), "class_weight", "a dict from class number to weight", repr(class_weight),
-                error=ArgumentTypeError)  # fmt: skip
+        class_weight = _by_class(class_weight, max(output_shape[-1], 2))
         classes = y.argmax(axis=-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(-1).astype(np.int64)
         return np.array([float(class_weight.get(int(c), 1.0)) for c in classes])
     if sample_weight is None:
@@ -141,13 +155,26 @@ def sample_weights(y: np.ndarray, sample_weight, class_weight, where: str, outpu
     return sample_weight
 
 
+def _by_class(class_weight, classes: int) -> dict[int, float]:
+    """class_weight as class number -> weight; every key is one of 0 .. classes-1, every weight a number."""
+    where = "class_weight"
+    arguments.instance(where, class_weight, dict, "a dict from class number to weight")
+    for key, value in class_weight.items():
+        number = arguments.index(key)
+        ok = number is not None and 0 <= number < classes
+        expected = f"class numbers from 0 to {classes - 1} as keys"
+        require(ok, where, expected, arguments.shown(key), error=ArgumentError)
+        arguments.number(f"{where} of class {number}", value, low=0)
+    return {int(key): float(value) for key, value in class_weight.items()}
+
+
 class Arrays:
     """x and y in memory.  Batches of rows in an order that the model's seed and epoch fix; the last may be smaller."""
 
     def __init__(self, model, x, y, batch_size: int, sample_weight=None, class_weight=None, what: str = "x",
                  where: str = "fit"):  # fmt: skip
         require(y is not None, where, "targets y", "None", error=ArgumentTypeError)
-        self.x, self.y, self.batch_size = check_x(model, x, what), np.asarray(y), batch_size
+        self.x, self.y, self.batch_size = check_x(model, x, what), arguments.array("y", y), batch_size
         check_lengths(where if what == "x" else "validation_data", x=self.x, y=self.y, sample_weight=sample_weight)
         self.targets = check_range(model.loss.prepare(self.y, model.output_shape), "y", model.backend.dtype)
         self.weights = sample_weights(self.y, sample_weight, class_weight, where, model.output_shape)
@@ -298,6 +325,8 @@ class Batches:
                 again = done == 0 or (steps is not None and epoch is not None)
                 item = next(self.iterator, None) if again else None
             if item is None:
+                if self.drawn and (done == 0 or steps is not None):
+                    ended(self.where, self.drawn, epoch, steps)
                 require(done > 0, self.where, "batches (x, y)", "an iterable without any", error=DataError)
                 return
             batch = self._batch(item, done + 1)

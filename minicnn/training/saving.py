@@ -6,6 +6,7 @@ import os
 import numpy as np
 
 from .. import arguments
+from ..arguments import flag
 from ..errors import ArgumentError, NotBuiltError, require
 from . import plain
 from .stack import LayerStack
@@ -29,7 +30,7 @@ class Savable(LayerStack):
         """
         from ..io import keras_files, model_file
 
-        path = model_file.checked(path, "save")
+        path, overwrite = model_file.checked(path, "save"), flag("save: overwrite", overwrite)
         free = overwrite or not os.path.exists(path)
         require(free, "save", "a new file name", repr(path), "say overwrite=True", error=ArgumentError)
         document = self.check_savable(path)

@@ -200,6 +200,7 @@ class LayerStack(Guarded):
 
         Samples may have another size than the model was built for, as long as every layer's weights allow it.
         """
+        training = arguments.flag(f"{self.name}: training", training)
         if isinstance(x, Tensor):
             self.ensure_built(x)
             y = self._at_any_size(x, training)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .. import arguments as checked
 from .. import losses, metrics, optimizers
 from ..callbacks import CallbackList
 from ..data.batches import validation_split as split_rows
@@ -11,7 +12,7 @@ from ..notes import note
 from . import captured, loop
 from .checkpoint import checkpoints
 from .identity import of_epoch
-from .inputs import Arrays, Augmented, Batches, all_x, in_batches, passes, source
+from .inputs import Arrays, Augmented, Batches, all_x, check_x, in_batches, passes, source
 from .stack import LayerStack
 from .underway import Now, Underway
 
@@ -120,6 +121,11 @@ class Trainer(LayerStack):
         """
         self._ready("fit")
         positive_int("fit: epochs", epochs)
+        checked.whole("fit: initial_epoch", initial_epoch, low=0)
+        shuffle = checked.flag("fit: shuffle", shuffle)
+        chatty = checked.verbose("fit: verbose", verbose)
+        if not isinstance(checked.scalar(validation_split), float):  # whose range is checked with the rows
+            checked.number("fit: validation_split: a fraction", validation_split, low=0, below=1)
         for name, value in {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch,
                             "validation_steps": validation_steps, "validation_batch_size": validation_batch_size,
                             "validation_freq": validation_freq}.items():  # fmt: skip
@@ -135,9 +141,10 @@ class Trainer(LayerStack):
             validation_steps = _steps("validation", held_out, validation_steps)
         steps = steps_per_epoch or train.steps
         names = self.metrics_names + [f"val_{n}" for n in self.metrics_names if held_out] + ["learning_rate"]
-        params = {"verbose": 1 if verbose == "auto" else int(verbose), "epochs": epochs, "steps": steps}
-        hooks = CallbackList(callbacks, add_history=True, add_progbar=verbose != 0, model=self, params=params)
+        params = {"verbose": chatty, "epochs": epochs, "steps": steps}
+        hooks = CallbackList(callbacks, add_history=True, add_progbar=chatty != 0, model=self, params=params)
         hooks.check_monitor(names)
+        self.optimizer.learning_rate  # noqa: B018 (a schedule that returns no rate is told here)
         around = self.fitting, self.stop_training, self.history, self.underway  # of a fit whose callback calls this one
         if self.fitting:
             self.underway = None
@@ -241,9 +248,14 @@ class Trainer(LayerStack):
             return Arrays(
                 self, data[0], data[1], batch_size or 32, data[2] if len(data) == 3 else None, what="validation x"
             )
+        ok = hasattr(data, "__iter__") and not hasattr(data, "shape") and not isinstance(data, (str, bytes, dict, set))
+        received = type(data).__name__ if hasattr(data, "shape") else checked.shown(data)
+        require(ok, "fit: validation_data", "(x, y) or batches", received, error=ArgumentTypeError)
+        if isinstance(data, (tuple, list)):
+            ok = len(data) > 0 and all(isinstance(one, (tuple, list)) for one in data)
+            received, fix = f"{len(data)} of something else", "give x and y, or an iterable of (x, y)"
+            require(ok, "fit: validation_data", "(x, y) or batches", received, fix, error=ArgumentTypeError)
         data = in_batches(data)
-        ok = hasattr(data, "__iter__") and not hasattr(data, "shape")
-        require(ok, "fit: validation_data", "(x, y) or batches", type(data).__name__, error=ArgumentTypeError)
         return source(self, data, None, None, what="validation x")
 
     def _test(self, data, steps, hooks) -> dict[str, float]:
@@ -261,6 +273,8 @@ class Trainer(LayerStack):
                  return_dict=False):  # fmt: skip
         """Loss and metrics on data: the loss alone, [loss, metrics...], or a dict."""
         self._ready("evaluate")
+        return_dict = checked.flag("evaluate: return_dict", return_dict)
+        checked.verbose("evaluate: verbose", verbose)
         for name, value in {"batch_size": batch_size, "steps": steps}.items():
             if value is not None:
                 positive_int(f"evaluate: {name}", value)
@@ -303,13 +317,17 @@ class Trainer(LayerStack):
         return out
 
     def _hooks(self, callbacks, verbose, steps) -> CallbackList:
-        params = {"verbose": 1 if verbose == "auto" else int(verbose), "epochs": 1, "steps": steps}
-        return CallbackList(callbacks, add_progbar=verbose != 0, model=self, params=params)
+        chatty = checked.verbose("verbose", verbose)
+        params = {"verbose": chatty, "epochs": 1, "steps": steps}
+        return CallbackList(callbacks, add_progbar=chatty != 0, model=self, params=params)
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One step on one batch: the loss alone, [loss, metrics...], or a dict."""
         self._ready("train_on_batch")
+        return_dict = checked.flag("train_on_batch: return_dict", return_dict)
+        x = check_x(self, x, "x")
         batch = Arrays(self, x, y, len(x), sample_weight, class_weight, where="train_on_batch")
+        self.optimizer.learning_rate  # noqa: B018 (a schedule that returns no rate is told here)
         self.prepare_optimizer()
         with loop.RunningLogs(self) as logs, self.backend.running():
             ((xb, yb, t, w),) = batch.batches(self.backend, self.streams, False, 1)
@@ -325,10 +343,13 @@ class Trainer(LayerStack):
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Loss and metrics on one batch."""
+        x = check_x(self, x, "x")
+        require(y is not None, "test_on_batch", "targets y", "None", error=ArgumentTypeError)
         return self.evaluate(x, y, batch_size=len(x), verbose=0, sample_weight=sample_weight, return_dict=return_dict)
 
     def predict_on_batch(self, x) -> np.ndarray:
         """Outputs for one batch."""
+        x = check_x(self, x, "x")
         return self.predict(x, batch_size=len(x), verbose=0)
 
 
