@@ -64,6 +64,10 @@ class NonFiniteError(MinicnnError, ArithmeticError):
         self.loss = loss
 
 
+class BusyError(MinicnnError, RuntimeError):
+    """A model that another thread is training."""
+
+
 class NotBuiltError(MinicnnError, ValueError):
     """A model that has no weights yet, or was not compiled."""
 

@@ -92,9 +92,11 @@ def _fresh(size: int) -> tuple[np.ndarray, int]:
     raw, start = _allocated(size)
     if size <= KEPT:
         while _pooled() + size > KEPT:
-            several = [buffers for buffers in list(_buffers.values()) if buffers]
-            buffers = several[_asked.fresh % len(several)]
-            buffers.pop(_asked.fresh // len(several) % len(buffers))
+            several = [(buffers, *buffers) for buffers in list(_buffers.values()) if buffers]  # copies: other threads
+            if not several:
+                break
+            buffers, *members = several[_asked.fresh % len(several)]
+            _drop(buffers, members[_asked.fresh // len(several) % len(members)])
         _buffers.setdefault(size, []).append((raw, start))
     return raw, start
 

@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import os
+import threading
 
 import numpy as np
 
@@ -60,9 +61,7 @@ class CPU(Backend):
             finally:
                 numba.set_num_threads(before)
         elif self.threads is not None and importlib.util.find_spec("threadpoolctl"):
-            import threadpoolctl
-
-            with threadpoolctl.threadpool_limits(self.threads):
+            with _limited(self.threads):
                 yield
         else:
             yield
@@ -81,3 +80,33 @@ class CPU(Backend):
 
     def describe(self) -> str:
         return f"CPU, kernel set {self.kernels}, {self.dtype.name}, {self.thread_count()} threads"
+
+
+_limits: list = []  # of BLAS's threads, by whoever is running
+_lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _limited(threads: int):
+    """BLAS on so many threads. The limit is the process's: who comes first sets it, who leaves last takes it back."""
+    import threadpoolctl
+
+    with _lock:
+        _limits.append(None if _limits else threadpoolctl.threadpool_limits(threads))
+    try:
+        yield
+    finally:
+        with _lock:
+            limit = _limits.pop()
+            if limit is not None:
+                limit.restore_original_limits()
+
+
+def _forked() -> None:
+    """In the child, right after a fork: threads that are not here may have held the lock, or been running."""
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -27,10 +27,11 @@ def train_step(model, x, t, w, way=None) -> tuple[float, Tensor]:
     way: model.way(training=True), where it is known already.
     Raises NonFiniteError before anything has changed: weights, moving averages, optimizer and counters stay.
     """
-    value, y, learns = with_memory(model, len(x), lambda: _gradients(model, x, t, w, way))
-    if learns:
-        model.optimizer.apply()
-    model.commit()
+    with model.guard.changing():
+        value, y, learns = with_memory(model, len(x), lambda: _gradients(model, x, t, w, way))
+        if learns:
+            model.optimizer.apply()
+        model.commit()
     return value, Tensor.of(y.data, y.be, None)  # without the tape, which would keep every layer's output
 
 
@@ -108,15 +109,18 @@ def infer(model, x: np.ndarray, *, logits: bool):
     Where the backend's products depend on the number of rows (BLAS), the last tile is filled up with zeros; there an
     image's place within its tile may still show in the last bits.
     """
-    be, steps = model.backend, inference.steps(model, logits=logits)
+    be, version = model.backend, None
     size = tile_size(model) if be.rows_independent else FILLED_TILE
-    with no_grad():
-        for start in range(0, len(x), size):
-            tile = be.asarray(x[start : start + size], be.dtype)
-            n = len(tile)
-            if n < size and not be.rows_independent:
-                tile = be.xp.concatenate([tile, be.xp.zeros((size - n, *tile.shape[1:]), be.dtype)])
-            yield slice(start, start + n), with_memory(model, n, partial(_through, steps, tile))[:n]
+    for start in range(0, len(x), size):
+        tile = be.asarray(x[start : start + size], be.dtype)
+        n = len(tile)
+        if n < size and not be.rows_independent:
+            tile = be.xp.concatenate([tile, be.xp.zeros((size - n, *tile.shape[1:]), be.dtype)])
+        with no_grad(), model.guard:
+            if version != model.guard.version:  # another thread has trained: what was computed from weights is old
+                steps, version = inference.steps(model, logits=logits), model.guard.version
+            y = with_memory(model, n, partial(_through, steps, tile))[:n]
+        yield slice(start, start + n), y
 
 
 def tile_size(model) -> int:

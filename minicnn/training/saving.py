@@ -9,6 +9,7 @@ from .. import arguments
 from ..arguments import flag
 from ..errors import ArgumentError, NotBuiltError, require
 from . import plain
+from .guard import changes, reads
 from .stack import LayerStack
 
 FORMAT = 1  # of the architecture as JSON
@@ -17,6 +18,7 @@ FORMAT = 1  # of the architecture as JSON
 class Savable(LayerStack):
     """save, save_weights, load_weights, to_json, get_config, from_config."""
 
+    @reads
     def save(self, path, overwrite: bool = True) -> None:
         """Write the whole model to one file: architecture, weights, optimizer, loss, metrics, training state.
 
@@ -56,12 +58,14 @@ class Savable(LayerStack):
             keras_config.from_document(document)
         return document
 
+    @reads
     def save_weights(self, path, overwrite: bool = True) -> None:
         """Write the weights alone: "name.safetensors", or "name.weights.h5" for Keras."""
         from ..io.weights import save_weights
 
         save_weights(self, path, overwrite=overwrite)
 
+    @changes
     def load_weights(self, path) -> None:
         """Read weights that save_weights, or Keras's, wrote; numbers, shapes and types must agree."""
         from ..io.weights import load_weights

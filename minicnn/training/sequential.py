@@ -6,6 +6,7 @@ from ..backend.select import select
 from ..backend.streams import Streams
 from ..errors import ArgumentTypeError, one_of, require
 from ..layers.base import auto_name
+from .guard import Guard
 from .keras2 import OldNames
 from .saving import Savable
 from .trainer import Trainer
@@ -36,6 +37,7 @@ class Sequential(OldNames, Savable, Trainer):
         expected = "a list, of which each is a layer"
         require(ok, "Sequential: layers", expected, arguments.shown(layers), error=ArgumentTypeError)
         self.backend = select(device, kernels, threads, precision)
+        self.guard = Guard()
         self.graph, self.nan_check = arguments.flag("graph", graph), one_of("nan_check", nan_check, ("epoch", "step"))
         self.streams = Streams(seed)
         self.name = arguments.text("Sequential: name", name, optional=True) or auto_name("Sequential")

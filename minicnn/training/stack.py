@@ -15,6 +15,7 @@ from ..layers import InputLayer, Layer
 from ..layers.base import assign_all, snake_case
 from ..notes import note
 from . import blocks
+from .guard import Guard, changes, reads, rebuilds
 from .inputs import check_x
 from .plan import Plan, plan
 from .summary import readable, table
@@ -41,6 +42,7 @@ class LayerStack(Guarded):
 
     backend: Backend
     streams: Streams
+    guard: Guard
     name: str
     layers: list[Layer]
     input_shape: tuple[int, ...] | None
@@ -56,6 +58,7 @@ class LayerStack(Guarded):
         expected = "a model without steps of its own"
         require(not own, cls.__name__, expected, ", ".join(own), _STEPS, error=ArgumentTypeError)
 
+    @rebuilds
     def add(self, layer: Layer) -> None:
         """Append a layer; once the input's shape is known its weights are made at once."""
         if isinstance(layer, type) and issubclass(layer, Layer):
@@ -76,6 +79,7 @@ class LayerStack(Guarded):
         self.input_shape = first
         self.layers.append(layer)
 
+    @rebuilds
     def pop(self) -> Layer:
         """Remove the last layer and return it."""
         require(self.layers, "pop", "at least one layer", "none", error=NotBuiltError)
@@ -95,6 +99,7 @@ class LayerStack(Guarded):
         for p in layer.params:  # names in files do not depend on what else the process has built
             p.path = f"{prefix}/{p.path.rpartition('/')[2]}"
 
+    @changes
     def build(self, input_shape=None) -> None:
         """Make all weights for batches of input_shape (None, H, W, C)."""
         require(self.layers, f"{self.name}", "at least one layer", "none", error=NotBuiltError)
@@ -116,7 +121,9 @@ class LayerStack(Guarded):
 
     def ensure_built(self, x) -> None:
         """Build for the shape of x where no shape has been given."""
-        if not self.built:
+        if self.built:
+            return
+        with self.guard:  # the thread that comes second finds it built
             self.build((self.input_shape and (None, *self.input_shape)) or x.shape)
 
     @property
@@ -148,10 +155,12 @@ class LayerStack(Guarded):
         require(self.built, self.name, "a built model", "none", "call build((None, H, W, C))", error=NotBuiltError)
         return sum(layer.count_params() for layer in self.layers)
 
+    @reads
     def get_weights(self) -> list[np.ndarray]:
         """Copies of all weights."""
         return [p.numpy().copy() for p in self.weights]
 
+    @changes
     def set_weights(self, values) -> None:
         """Replace all weights: every shape is checked before any weight changes."""
         assign_all(self.name, self.weights, values)
@@ -205,10 +214,11 @@ class LayerStack(Guarded):
             self.ensure_built(x)
             y = self._at_any_size(x, training)
         else:
-            with no_grad():
+            with no_grad(), self.guard:
                 y = self._at_any_size(Tensor(check_x(self, x, "x", any_size=True), self.backend), training).numpy()
         if training:
-            self.commit()
+            with self.guard.changing():
+                self.commit()
         return y
 
     def _at_any_size(self, x: Tensor, training: bool) -> Tensor:
@@ -221,6 +231,7 @@ class LayerStack(Guarded):
             x = layer.call(x, training=training)
         return x
 
+    @reads
     def activations(self, x) -> dict[str, np.ndarray]:
         """The output of every layer for images x at inference: layer name -> (N, *its output_shape)."""
         found = {}

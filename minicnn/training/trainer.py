@@ -11,8 +11,9 @@ from ..layers.base import positive_int
 from ..notes import note
 from . import captured, loop
 from .checkpoint import checkpoints
+from .guard import changes, rebuilds, trains
 from .identity import of_epoch
-from .inputs import Arrays, Augmented, Batches, all_x, check_x, in_batches, passes, source
+from .inputs import Arrays, Augmented, Batches, all_x, in_batches, passes, source
 from .stack import LayerStack
 from .underway import Now, Underway
 
@@ -29,6 +30,7 @@ class Trainer(LayerStack):
     graph: bool
     nan_check: str
 
+    @rebuilds
     def compile(self, optimizer="rmsprop", loss=None, metrics=None, weighted_metrics=None, **unknown) -> None:
         """Choose how to learn: an optimizer, a loss and metrics, each by name, function or instance.
 
@@ -97,6 +99,7 @@ class Trainer(LayerStack):
             error=NotBuiltError,
         )
 
+    @trains
     def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
             validation_data=None, shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0,
             steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1, *,
@@ -117,7 +120,8 @@ class Trainer(LayerStack):
         endless). steps_per_epoch below a whole pass: the next epoch goes on in the pass, whose rows come in one order;
         above it: the rows come in a new order once all have been seen (in Keras the epoch ends there). Everything is
         checked before anything changes. Raises NonFiniteError at the first batch whose loss is not finite; Ctrl-C
-        leaves the model as it was after the last whole step, and is raised on.
+        leaves the model as it was after the last whole step, and is raised on. BusyError: another thread
+        is in fit. Meanwhile other threads may predict, evaluate and save: see guard.py.
         """
         self._ready("fit")
         positive_int("fit: epochs", epochs)
@@ -186,7 +190,8 @@ class Trainer(LayerStack):
                         if device is None:
                             loop.train_epoch(self, train, steps, shuffle, logs, hooks, epoch, kept)
                         else:
-                            device.epoch(logs, hooks, shuffle, epoch, kept)
+                            with self.guard:
+                                device.epoch(logs, hooks, shuffle, epoch, kept)
                         if kept is not None and kept.ending:
                             break
                         epoch_logs = logs.result()
@@ -321,6 +326,7 @@ class Trainer(LayerStack):
         params = {"verbose": chatty, "epochs": 1, "steps": steps}
         return CallbackList(callbacks, add_progbar=chatty != 0, model=self, params=params)
 
+    @changes
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One step on one batch: the loss alone, [loss, metrics...], or a dict."""
         self._ready("train_on_batch")

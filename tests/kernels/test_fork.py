@@ -126,8 +126,10 @@ def layers():
 
 @pytest.mark.parametrize(
     ("first", "work", "inputs"),
-    [("predict(x)", "predict", "parts"), ("fit(x)", "fit", "parts"), ("predict(x)", "augment", "[1, 2]"),
-     ("predict(x)", "nested", "parts")],
+    [
+        ("predict(x)", "predict", "parts"), pytest.param("fit(x)", "fit", "parts", marks=pytest.mark.slow),
+        ("predict(x)", "augment", "[1, 2]"), pytest.param("predict(x)", "nested", "parts", marks=pytest.mark.slow),
+    ],
     ids=["predict", "fit", "augment", "grandchildren"],
 )  # fmt: skip
 def test_pool_of_forked_processes(first, work, inputs, tmp_path):
@@ -140,7 +142,7 @@ def test_pool_of_other_processes(way, tmp_path):
     run(tmp_path, POOL.format(way=way, first="predict(x)", work="predict", inputs="parts"))
 
 
-@pytest.mark.parametrize("program", [FUTURES, BY_HAND, BEFORE, USERS], ids=["futures", "by hand", "before", "users"])
+@pytest.mark.parametrize("program", [BY_HAND, USERS], ids=["by hand", "users"])
 def test_other_forks(program, tmp_path):
     run(tmp_path, program)
 
