@@ -35,6 +35,7 @@ from typing import Any, NamedTuple
 
 SECONDS, MEMORY = 5.0, 128 << 20  # CPU seconds of one input; bytes by which the process may grow in one
 LONGEST = 1 << 15  # bytes of an input
+LIFE = 7200  # s until a worker that does not end is killed
 SMALL = 1 << 18  # weights that a description may ask for in here: the real limit is reached, only later
 VALUES = [
     None, True, False, 0, 1, -1, 2, 3, 7, 100, 10**7, 2**31, 2**53, 2**63, 2**64, 10**400, 0.5, -0.5, 1e308, 5e-324, "",
@@ -449,7 +450,10 @@ def fuzz(name: str, out: Path, minutes: float, seeds: Path) -> dict:
         command = [sys.executable, __file__, "--worker", name, "--out", str(out), "--cpu-seconds", str(slice_s)]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         with open(out / "log.txt", "ab") as log:
-            code = subprocess.run(command, check=False, stderr=log).returncode
+            try:
+                code = subprocess.run(command, check=False, stderr=log, timeout=LIFE).returncode
+            except subprocess.TimeoutExpired:  # killed: it waited for something that never came
+                code = "hung"
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         used += after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         if code:

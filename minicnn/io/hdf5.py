@@ -7,7 +7,9 @@ Source: Keras 3, saving/saving_lib.py and optimizers/*.py.
 
 import contextlib
 import functools
+import io
 import math
+import mmap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any
@@ -45,9 +47,43 @@ def order(optimizer: str, slots: Iterable[str], count: int) -> list[tuple[str, i
     return [(slot, i) for turn in present for i in range(count) for slot in turn]
 
 
+def _endless(data: bytes | mmap.mmap) -> str:
+    """What in a file would keep the HDF5 library busy without end, or "": a heap whose list of free places is a circle.
+
+    It follows such a list without looking back, and takes memory for each place.  Source: HDF5 File Format
+    Specification 3.0, II.A (superblock) and III.D (local heaps).
+    """
+    version = data[8] if len(data) > 16 and data[:8] == b"\x89HDF\r\n\x1a\n" else None
+    if version is None:
+        return ""  # which the library says
+    widths, base = (data[13:15], 24 + 4 * version) if version < 2 else (data[9:11], 12)
+    if widths != b"\x08\x08" or data[base : base + 8] != bytes(8):
+        return "one whose addresses are not as h5py writes them"
+    at = data.find(b"HEAP")
+    while at >= 0:
+        if len(data) - at >= 32:
+            size, free, start = (int.from_bytes(data[at + i : at + i + 8], "little") for i in (8, 16, 24))
+            places = size // 16  # at most
+            while free != 1 and free + 16 <= size and start + size <= len(data):
+                if places <= 0:
+                    return f"one that goes round in a circle at byte {start + free}"
+                places -= 1
+                free = int.from_bytes(data[start + free : start + free + 8], "little")
+        at = data.find(b"HEAP", at + 4)
+    return ""
+
+
 @contextlib.contextmanager
 def weights(file: IO[bytes], size: int, where: str) -> Iterator["Weights"]:
     package = h5py()
+    with contextlib.ExitStack() as stack:
+        if isinstance(file, io.BytesIO) or not size:
+            whole = file.read()
+        else:
+            whole = stack.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+        problem = _endless(whole)
+    file.seek(0)
+    require(not problem, where, "a sound HDF5 file", problem, "copy it again", error=DataError)
     try:
         opened = package.File(file, "r")
     except (OSError, ValueError, RuntimeError) as cause:

@@ -158,3 +158,26 @@ def test_a_file_for_which_there_is_no_memory(tmp_path):
         except OSError:
             pytest.skip("no files of that size here")
     refused(lambda: weights.read(path), match=r"x\.safetensors: expected .*")
+
+
+def test_a_heap_whose_list_of_free_places_is_a_circle(tmp_path):
+    """Found by fuzzing: the HDF5 library follows it for ever, and takes gigabytes on the way."""
+    model = mc.Sequential([nn.Input((2,)), nn.Dense(1)], kernels="numpy_ref")
+    path = tmp_path / "m.weights.h5"
+    model.save_weights(path)
+    data, at, circles = bytearray(path.read_bytes()), 0, 0
+    while (at := data.find(b"HEAP", at + 1)) >= 0:
+        free, start = struct.unpack("<QQ", data[at + 16 : at + 32])
+        if free != 1:
+            data[start + free : start + free + 8] = struct.pack("<Q", free)
+            circles += 1
+    assert circles > 0
+    path.write_bytes(data)
+    refused(lambda: model.load_weights(path), match="goes round in a circle at byte")
+    model.save(tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as old:
+        config = old.read("config.json")
+    with zipfile.ZipFile(tmp_path / "n.keras", "w") as new:
+        new.writestr("config.json", config)
+        new.writestr("model.weights.h5", bytes(data))
+    refused(lambda: mc.load_model(tmp_path / "n.keras"), match="goes round in a circle at byte")
