@@ -13,7 +13,7 @@ from . import captured, loop
 from .checkpoint import checkpoints
 from .guard import changes, rebuilds, trains
 from .identity import of_epoch
-from .inputs import Arrays, Augmented, Batches, all_x, in_batches, passes, source
+from .inputs import Arrays, Augmented, Batches, all_x, check_x, in_batches, passes, source
 from .stack import LayerStack
 from .underway import Now, Underway
 
