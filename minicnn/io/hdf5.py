@@ -74,7 +74,8 @@ def _endless(data: bytes | mmap.mmap) -> str:
 
 
 @contextlib.contextmanager
-def weights(file: IO[bytes], size: int, where: str) -> Iterator["Weights"]:
+def weights(file: IO[bytes], size: int, where: str, cls: type | None = None) -> Iterator["Weights"]:
+    """The open file as Weights, or as `cls`, which is derived from it."""
     package = h5py()
     with contextlib.ExitStack() as stack:
         if isinstance(file, io.BytesIO) or not size:
@@ -91,10 +92,10 @@ def weights(file: IO[bytes], size: int, where: str) -> Iterator["Weights"]:
             f"{where}: expected an HDF5 file, received {size} bytes that are none ({str(cause)[:80]}); copy it again"
         ) from None
     with opened:
-        yield Weights(opened, size, where)
+        yield (cls or Weights)(opened, size, where)
 
 
-def _sound(method: Callable) -> Callable:
+def sound(method: Callable) -> Callable:
     """A method of Weights that turns what h5py says about a damaged file into a DataError."""
 
     @functools.wraps(method)
@@ -120,14 +121,14 @@ class Weights:
         self.file, self.left, self.where = file, size, where
         self.package = h5py()
 
-    @_sound
+    @sound
     def weight(self, group: str, i: int, shape: tuple, dtype: Any, label: str) -> np.ndarray:
         """Weight i of a layer's group as an array of this shape and type.  Raises WeightsError, DataError."""
         difference = self.difference(group, i, shape, dtype, label)
         require(difference is None, self.where, "weights of the model", difference, error=WeightsError)
         return self._read(self._dataset(f"layers/{group}/vars/{i}"), label)
 
-    @_sound
+    @sound
     def difference(self, group: str, i: int, shape: tuple, dtype: Any, label: str) -> str | None:
         """None, or what the model wants and what the file has."""
         found = self._dataset(f"layers/{group}/vars/{i}")
@@ -135,7 +136,7 @@ class Weights:
         theirs = "none" if found is None else f"{found.shape} {found.dtype.name}"
         return None if ours == theirs else f"{label}: model {ours}, file {theirs} (layers/{group}/vars/{i})"
 
-    @_sound
+    @sound
     def others(self, read: Counter[str]) -> list[str]:
         """What the file holds of layers besides so many variables of each group."""
         return [
@@ -148,11 +149,11 @@ class Weights:
         others = self.others(read)
         require(not others, self.where, "weights that all belong to the model", listed(others), error=WeightsError)
 
-    @_sound
+    @sound
     def count(self) -> int:
         return sum(self._variables().values())
 
-    @_sound
+    @sound
     def optimizer(
         self, kind: str, slots: tuple[str, ...], shapes: list[tuple], dtype: Any, scheduled: bool
     ) -> dict | None:

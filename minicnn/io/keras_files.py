@@ -85,12 +85,12 @@ def _weights_bytes(layers: list[Any], state: dict | None, optimizer: dict | None
         file.create_group("vars")
         if state is not None and optimizer is not None:
             target = file.create_group("optimizer/vars")
-            for i, value in enumerate(_optimizer_values(state, optimizer)):
+            for i, value in enumerate(optimizer_values(state, optimizer)):
                 target.create_dataset(str(i), data=value)
     return buffer.getvalue()
 
 
-def _optimizer_values(state: dict, optimizer: dict) -> list:
+def optimizer_values(state: dict, optimizer: dict) -> list:
     kind, config, slots = optimizer["class_name"], optimizer["config"], state["slots"]
     values = [np.int32(state["iterations"])]
     if not isinstance(config["learning_rate"], dict):  # the rate of a schedule is no variable

@@ -27,6 +27,7 @@ from .files import atomic_write
 
 FORMAT = 1
 SUFFIX, KERAS = ".minicnn", ".keras"
+LEGACY = (".h5", ".hdf5", ".hdf")  # Keras 2's: legacy_h5.py
 
 
 def write(path: str | os.PathLike, document: dict, arrays: dict[str, np.ndarray]) -> None:
@@ -66,12 +67,13 @@ def _canonical(document: dict) -> str:
 
 
 def checked(path: str | os.PathLike, where: str) -> str:
-    """`path` as a string if it ends in .minicnn or .keras; else an ArgumentError that says what to use."""
+    """`path` as a string if it ends in .minicnn, .keras or .h5; else an ArgumentError that says what to use."""
     path = arguments.path(where, path)
     stem = re.sub(r"(\.weights)?\.[A-Za-z]\w*$", "", path)
     fix = f'use "{stem}{SUFFIX}"'
     if path.endswith((".safetensors", ".weights.h5")):
         fix += ", or save_weights and load_weights for weights alone"
-    expected = f"a file name that ends in {SUFFIX}, or in {KERAS} for Keras"
-    require(path.endswith((SUFFIX, KERAS)), where, expected, repr(path), fix, error=ArgumentError)
+    expected = f"a file name that ends in {SUFFIX}, or in {KERAS} or .h5 for Keras"
+    ok = path.endswith((SUFFIX, KERAS, *LEGACY)) and not path.endswith(".weights.h5")
+    require(ok, where, expected, repr(path), fix, error=ArgumentError)
     return path

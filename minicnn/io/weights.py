@@ -1,7 +1,7 @@
 """The weights of a model, alone, in one safetensors file.
 
 Names are "layer/weight", such as "conv2d/kernel". Our metadata is {"format": 1, "sha256": "..."}, with the digest of
-container.py. `load_weights` also reads Keras's .weights.h5: see keras_files.py.
+container.py. `load_weights` also reads Keras's .weights.h5 (keras_files.py) and Keras 2's .h5 (legacy_h5.py).
 """
 
 import os
@@ -13,7 +13,7 @@ import numpy as np
 from .. import arguments
 from ..arguments import flag
 from ..errors import ArgumentError, DataError, WeightsError, require
-from . import container, keras_files
+from . import container, keras_files, legacy_h5
 from .container import description, digest, listed
 from .files import atomic_write
 
@@ -33,6 +33,8 @@ def save_weights(model: Any, path: str | os.PathLike, overwrite: bool = True) ->
     require(free, "save_weights", "a new file name", repr(path), "say overwrite=True", error=ArgumentError)
     if path.endswith(KERAS):
         return keras_files.save_weights(model, path)
+    if path.endswith(legacy_h5.ENDINGS):
+        return legacy_h5.save_weights(model, path)
     arrays = {weight.path: np.ascontiguousarray(weight.numpy()) for weight in model.weights}
     where = f"save_weights {path}"
     require(len(arrays) > 0, where, "a model with weights", "none", "build it: give it an Input", error=WeightsError)
@@ -54,6 +56,8 @@ def load_weights(model: Any, path: str | os.PathLike) -> None:
     path = checked(path)
     if path.endswith(KERAS):
         return keras_files.load_weights(model, path)
+    if path.endswith(legacy_h5.ENDINGS):
+        return legacy_h5.load_weights(model, path)
     arrays = read(path)
     have = {weight.path: description(weight.numpy()) for weight in model.weights}
     found = {name: description(array) for name, array in arrays.items()}
@@ -90,9 +94,9 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
 def checked(path: str | os.PathLike) -> str:
     """`path` as a string if its suffix is one of ours; else an ArgumentError that says which to use."""
     path = arguments.path("weights", path)
-    expected = f"a file name that ends in {SUFFIX}, or in {KERAS} for Keras"
+    expected = f"a file name that ends in {SUFFIX}, or in {KERAS} or .h5 for Keras"
     stem = re.sub(r"(\.weights)?\.[A-Za-z]\w*$", "", path)
     whole = ', or save(...) and minicnn.load_model for a whole model' if path.endswith((".minicnn", ".keras")) else ""
-    ok = path.endswith((SUFFIX, KERAS))
+    ok = path.endswith((SUFFIX, KERAS, *legacy_h5.ENDINGS))
     require(ok, "weights", expected, repr(path), f'use "{stem}{SUFFIX}"{whole}', error=ArgumentError)
     return path

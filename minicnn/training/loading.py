@@ -8,7 +8,7 @@ import numpy as np
 
 from ..backend.cpu import CPU
 from ..errors import DataError, MinicnnError, WeightsError, require
-from ..io import keras_config, keras_files, model_file, strict_json
+from ..io import keras_config, keras_files, legacy_h5, model_file, strict_json
 from ..layers import Input, Layer
 from ..notes import note
 from . import saving
@@ -24,7 +24,7 @@ JSON_LIMIT = 10_000_000  # characters
 def load_model(
     path, custom_objects=None, compile: bool = True, *, device="cpu", kernels="auto", threads=None, precision=None
 ):
-    """The model of a .minicnn file, or of a .keras file of a Sequential made of layers that minicnn has.
+    """The model of a .minicnn file, or of a .keras or .h5 file of a Sequential made of layers that minicnn has.
 
     custom_objects  {"name": class or function} for layers, losses, metrics, schedules of your own
     compile         False: without optimizer, loss and metrics, for predictions alone
@@ -34,7 +34,8 @@ def load_model(
     path = model_file.checked(path, "load_model")
     restorer = Restorer(f"load_model {path}", custom_objects)
     options = {"device": device, "kernels": kernels, "threads": threads, "precision": precision}
-    load = _load_keras if path.endswith(model_file.KERAS) else _load_minicnn
+    legacy = path.endswith(legacy_h5.ENDINGS)
+    load = _load_legacy if legacy else _load_keras if path.endswith(model_file.KERAS) else _load_minicnn
     return load(path, restorer, compile, options)
 
 
@@ -112,6 +113,31 @@ def _load_keras(path: str, restorer: Restorer, compile: bool, options: dict):
 
         model = build(document["config"], restorer, source, dtype=document["dtype"], **options)
         file.check_rest(read)
+        if compile:
+            compile_model(model, document["compiled"], restorer)
+            if model.optimizer is not None and model.trainable_weights:
+                _keras_state(model, file)
+    return model
+
+
+def _load_legacy(path: str, restorer: Restorer, compile: bool, options: dict):
+    where = restorer.where
+    with legacy_h5.open_file(path, where, whole=True) as file:
+        document = keras_config.to_document(file.config, where, strict=compile)
+        restorer.check_custom([document.get("config"), document.get("compiled")])
+        left, taken = list(file.layers), {}
+
+        def source(layer: Layer, name: str, shape: tuple, dtype: np.dtype):
+            if layer not in taken:
+                theirs = left.pop(0) if left else ("no layer", [])
+                taken[layer] = [f"{theirs[0]}/{i}" for i in range(len(theirs[1]))], list(theirs[1])
+            names, arrays = taken[layer]
+            label = names.pop(0) if names else "none"
+            return _take({label: arrays.pop(0)} if arrays else {}, label, shape, dtype, f"{where}: {layer.name}/{name}")
+
+        model = build(document["config"], restorer, source, dtype=document["dtype"], **options)
+        over = [name for names, _ in taken.values() for name in names] + [name for name, _ in left]
+        require(not over, where, "weights that all belong to the model", ", ".join(over[:4]), error=WeightsError)
         if compile:
             compile_model(model, document["compiled"], restorer)
             if model.optimizer is not None and model.trainable_weights:

@@ -25,25 +25,28 @@ class Savable(LayerStack):
         path       "name.minicnn": a fit after load_model goes on with the same bytes as without the detour, also
                    where it was saved in the middle of an epoch (ModelCheckpoint's save_freq=N): the first epoch of a
                    fit over the same rows, batches and order then does the steps that were left of it;
-                   "name.keras": for Keras 3, without custom classes and functions (needs h5py)
+                   "name.keras": for Keras 3, without custom classes and functions (needs h5py);
+                   "name.h5", "name.hdf5": the same for Keras 2 as well
         overwrite  False: a file that exists is an error
         Raises ArgumentError for another suffix and for what cannot be found again by name (a lambda); NotBuiltError.
         Differs from Keras: overwrite=False does not ask on the terminal; an unbuilt model is an error.
         """
-        from ..io import keras_files, model_file
+        from ..io import keras_files, legacy_h5, model_file
 
         path, overwrite = model_file.checked(path, "save"), flag("save: overwrite", overwrite)
         free = overwrite or not os.path.exists(path)
         require(free, "save", "a new file name", repr(path), "say overwrite=True", error=ArgumentError)
         document = self.check_savable(path)
-        if path.endswith(model_file.KERAS):
+        if path.endswith(legacy_h5.ENDINGS):
+            legacy_h5.save_model(path, document, self.layers, self.optimizer and _keras_optimizer(self))
+        elif path.endswith(model_file.KERAS):
             keras_files.save_model(path, document, self.layers, self.optimizer and _keras_optimizer(self))
         else:
             model_file.write(path, document, arrays(self))
 
     def check_savable(self, path) -> dict:
         """The document that save(path) would write.  Raises what save would raise, and writes nothing."""
-        from ..io import hdf5, keras_config
+        from ..io import hdf5, keras_config, legacy_h5
 
         fix = "call build((None, H, W, C)), or fit it"
         require(self.built, f"save: {self.name}", "a built model", "one without weights", fix, error=NotBuiltError)
@@ -53,7 +56,7 @@ class Savable(LayerStack):
                 error=ArgumentError)  # fmt: skip
         document = {"class_name": "Sequential", "config": self.get_config(), "dtype": self.backend.dtype.name,
                     "compiled": _compiled(self), "training": _training(self)}  # fmt: skip
-        if arguments.path("save", path).endswith(".keras"):
+        if arguments.path("save", path).endswith((".keras", *legacy_h5.ENDINGS)):
             hdf5.h5py()
             keras_config.from_document(document)
         return document

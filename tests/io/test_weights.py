@@ -90,12 +90,12 @@ WHOLE = ", or save(...) and minicnn.load_model for a whole model"
 
 @pytest.mark.parametrize(
     ("name", "use", "more"),
-    [("w.h5", "w", ""), ("w.keras", "w", WHOLE), ("w.minicnn", "w", WHOLE), ("w", "w", ""), ("w.pkl", "w", ""),
+    [("w.keras", "w", WHOLE), ("w.minicnn", "w", WHOLE), ("w", "w", ""), ("w.pkl", "w", ""),
      ("w.weights", "w", ""), ("epoch-0.5", "epoch-0.5", "")],
 )  # fmt: skip
 def test_suffix(tmp_path, saved, name, use, more):
     message = (
-        "weights: expected a file name that ends in .safetensors, or in .weights.h5 for Keras, received "
+        "weights: expected a file name that ends in .safetensors, or in .weights.h5 or .h5 for Keras, received "
         f"'{name}'; use \"{use}.safetensors\"{more}"
     )
     for function in (save_weights, load_weights):

@@ -403,7 +403,7 @@ def test_what_could_not_be_found_again_is_refused(tmp_path, change, message):
 @pytest.mark.parametrize(
     ("name", "use", "more"),
     [
-        ("model", "model", ""), ("model.h5", "model", ""), ("model.hdf5", "model", ""), ("model.pkl", "model", ""),
+        ("model", "model", ""), ("model.pkl", "model", ""),
         ("a.b/model", "a.b/model", ""), ("v0.5", "v0.5", ""),
         ("model.safetensors", "model", ", or save_weights and load_weights for weights alone"),
         ("model.weights.h5", "model", ", or save_weights and load_weights for weights alone"),
@@ -415,7 +415,7 @@ def test_other_suffixes_are_told_what_to_use(tmp_path, name, use, more, monkeypa
         with pytest.raises(ArgumentError) as caught:
             call(name)
         assert str(caught.value) == (
-            f"{where}: expected a file name that ends in .minicnn, or in .keras for Keras, received '{name}'; "
+            f"{where}: expected a file name that ends in .minicnn, or in .keras or .h5 for Keras, received '{name}'; "
             f'use "{use}.minicnn"{more}'
         )
     assert os.listdir(tmp_path) == []
