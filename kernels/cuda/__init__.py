@@ -6,7 +6,9 @@ A host function takes a launcher first, then the contract's arguments. `bind(lau
       kernels.load("cuda")             the current GPU, strict float32; ImportError without CuPy
 
 No GPU has run these files yet. What is known comes from the compilers (every variant builds for sm_90 without register
-spills, one of each file for sm_80) and from the tests' emulation, which holds the same files to the contract on a CPU.
+spills, one of each file for sm_80; instruction counts are held by tests/cuda/test_sass.py), from the tests' emulation,
+which holds the same files to the contract on a CPU, and from a time model, benchmarks/gpu_model.py, which is an
+estimate. So a GPU checks each kernel for itself before it is trusted: selfcheck.py.
 """
 
 from functools import cache, partial

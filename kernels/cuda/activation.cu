@@ -9,19 +9,20 @@
 #include "columns.cuh"
 
 // y = max(x, 0); NaN stays NaN.
-extern "C" __global__ void relu(const float* x, float* y, int n) {
+extern "C" __global__ void relu(const float* __restrict__ x, float* __restrict__ y, int n) {
     int i = element();
     if (i < n) y[i] = rectify(x[i]);
 }
 
 // dx = dy where y > 0, else 0. Not a product: 0 times infinity is NaN.
-extern "C" __global__ void relu_grad(const float* dy, const float* y, float* dx, int n) {
+extern "C" __global__ void relu_grad(
+    const float* __restrict__ dy, const float* __restrict__ y, float* __restrict__ dx, int n) {
     int i = element();
     if (i < n) dx[i] = y[i] > 0 ? dy[i] : 0.f;
 }
 
 // y = erf(x), for gelu. C libraries own the short name.
-extern "C" __global__ void error_function(const float* x, float* y, int n) {
+extern "C" __global__ void error_function(const float* __restrict__ x, float* __restrict__ y, int n) {
     int i = element();
     if (i < n) y[i] = erff(x[i]);
 }
@@ -29,7 +30,8 @@ extern "C" __global__ void error_function(const float* x, float* y, int n) {
 // Bias gradients -----------------------------------------------------------------------------------------------------
 
 // parts (gridDim.y, C): sums of dy over the rows of each block.
-extern "C" __global__ void bias_parts(const float* dy, float* parts, int rows, int C, int lanes) {
+extern "C" __global__ void bias_parts(
+    const float* __restrict__ dy, float* __restrict__ parts, int rows, int C, int lanes) {
     __shared__ float shared[BLOCK];
     Share share(rows, C, 1, lanes);
     float sum = 0;
@@ -39,8 +41,9 @@ extern "C" __global__ void bias_parts(const float* dy, float* parts, int rows, i
 }
 
 // The same for dx = scale dy where y > 0, else 0, which it also writes.
-extern "C" __global__ void relu_bias_parts(const float* dy, const float* y, float* dx, float* parts, int rows,
-                                          int C, int lanes, float scale) {
+extern "C" __global__ void relu_bias_parts(
+    const float* __restrict__ dy, const float* __restrict__ y, float* __restrict__ dx, float* __restrict__ parts, int
+    rows, int C, int lanes, float scale) {
     __shared__ float shared[BLOCK];
     Share share(rows, C, 1, lanes);
     float sum = 0;
@@ -55,7 +58,7 @@ extern "C" __global__ void relu_bias_parts(const float* dy, const float* y, floa
 }
 
 // Stage 2 of all sums: total[s][c] = the sum over k of parts[s][k][c], one warp per channel; s = blockIdx.y.
-extern "C" __global__ void add_parts(const float* parts, float* total, int count, int C) {
+extern "C" __global__ void add_parts(const float* __restrict__ parts, float* __restrict__ total, int count, int C) {
     int lane, c = warp_and_lane(lane);
     if (c >= C) return;  // the whole warp
     parts += (long long)blockIdx.y * count * C;

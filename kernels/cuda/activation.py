@@ -6,7 +6,7 @@ import numpy as np
 
 from .launch import THREADS, blocks
 
-PARTS = 128  # at most: shares of the rows in stage 1, about one per multiprocessor of a large GPU
+PARTS = 528  # at most: shares of the rows in stage 1, four blocks per multiprocessor of a large GPU
 
 
 def geometry(rows, c, b):

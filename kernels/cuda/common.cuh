@@ -52,10 +52,15 @@ __device__ __forceinline__ float rectify(float x) { return x < 0 ? 0.f : x; }
 
 #ifdef __CUDACC__  // the GPU's own instructions; for the CPU the emulation defines the same functions
 
-// x rounded to TF32 (10 bits of mantissa), to nearest, ties away from zero.
+// x rounded to TF32 (10 bits of mantissa), to nearest: ties to even where one instruction does it (sm_90 and later),
+// else away from zero, which is four instructions there and one before.
 __device__ __forceinline__ unsigned to_tf32(float x) {
     unsigned word;
+#if __CUDA_ARCH__ >= 900
+    asm("cvt.rn.tf32.f32 %0, %1;" : "=r"(word) : "f"(x));
+#else
     asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(word) : "f"(x));
+#endif
     return word;
 }
 

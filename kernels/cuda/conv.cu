@@ -157,50 +157,53 @@ __device__ __forceinline__ void weight_grad(unsigned* shared, const float* x, co
 #define GEOMETRY N, H, W, C, KH, KW, O, OH, OW, SH, SW, top, left
 
 extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 2) conv2d_64(
-    const float* x, const float* w, const float* bias, const float* scale, const float* shift, float* y, int N, int
-    H, int W, int C, int KH, int KW, int O, int OH, int OW, int SH, int SW, int top, int left, int relu) {
+    const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ bias, const float* __restrict__
+    scale, const float* __restrict__ shift, float* __restrict__ y, int N, int H, int W, int C, int KH, int KW, int O,
+    int OH, int OW, int SH, int SW, int top, int left, int relu) {
     __shared__ __align__(16) unsigned shared[GEMM_WORDS<true, false, TILE_M<64>, 64>];
     forward<64>(shared, x, w, y, GEOMETRY, {bias, scale, shift, relu});
 }
 
 extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 2) conv2d_32(
-    const float* x, const float* w, const float* bias, const float* scale, const float* shift, float* y, int N, int
-    H, int W, int C, int KH, int KW, int O, int OH, int OW, int SH, int SW, int top, int left, int relu) {
+    const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ bias, const float* __restrict__
+    scale, const float* __restrict__ shift, float* __restrict__ y, int N, int H, int W, int C, int KH, int KW, int O,
+    int OH, int OW, int SH, int SW, int top, int left, int relu) {
     __shared__ __align__(16) unsigned shared[GEMM_WORDS<true, false, TILE_M<32>, 32>];
     forward<32>(shared, x, w, y, GEOMETRY, {bias, scale, shift, relu});
 }
 
 extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 2) conv2d_input_grad_64(
-    const float* dy, const float* w, float* dx, int N, int H, int W, int C, int KH, int KW, int O, int OH, int OW,
-    int SH, int SW, int top, int left) {
+    const float* __restrict__ dy, const float* __restrict__ w, float* __restrict__ dx, int N, int H, int W, int C, int
+    KH, int KW, int O, int OH, int OW, int SH, int SW, int top, int left) {
     __shared__ __align__(16) unsigned shared[GEMM_WORDS<true, true, TILE_M<64>, 64>];
     input_grad<64>(shared, dy, w, dx, GEOMETRY);
 }
 
 extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 2) conv2d_input_grad_32(
-    const float* dy, const float* w, float* dx, int N, int H, int W, int C, int KH, int KW, int O, int OH, int OW,
-    int SH, int SW, int top, int left) {
+    const float* __restrict__ dy, const float* __restrict__ w, float* __restrict__ dx, int N, int H, int W, int C, int
+    KH, int KW, int O, int OH, int OW, int SH, int SW, int top, int left) {
     __shared__ __align__(16) unsigned shared[GEMM_WORDS<true, true, TILE_M<32>, 32>];
     input_grad<32>(shared, dy, w, dx, GEOMETRY);
 }
 
 extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 2) conv2d_weight_grad_64(
-    const float* x, const float* dy, float* dw, int N, int H, int W, int C, int KH, int KW, int O, int OH, int OW,
-    int SH, int SW, int top, int left) {
+    const float* __restrict__ x, const float* __restrict__ dy, float* __restrict__ dw, int N, int H, int W, int C, int
+    KH, int KW, int O, int OH, int OW, int SH, int SW, int top, int left) {
     __shared__ __align__(16) unsigned shared[GEMM_WORDS<false, false, 128, 64>];
     weight_grad<64>(shared, x, dy, dw, GEOMETRY);
 }
 
 extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 2) conv2d_weight_grad_32(
-    const float* x, const float* dy, float* dw, int N, int H, int W, int C, int KH, int KW, int O, int OH, int OW,
-    int SH, int SW, int top, int left) {
+    const float* __restrict__ x, const float* __restrict__ dy, float* __restrict__ dw, int N, int H, int W, int C, int
+    KH, int KW, int O, int OH, int OW, int SH, int SW, int top, int left) {
     __shared__ __align__(16) unsigned shared[GEMM_WORDS<false, false, 128, 32>];
     weight_grad<32>(shared, x, dy, dw, GEOMETRY);
 }
 
 // Adds the parts of a split sum.
-extern "C" __global__ void conv_add(const float* parts, const float* bias, const float* scale, const float* shift,
-                                    float* y, int count, int size, int O, int relu) {
+extern "C" __global__ void conv_add(
+    const float* __restrict__ parts, const float* __restrict__ bias, const float* __restrict__ scale, const float*
+    __restrict__ shift, float* __restrict__ y, int count, int size, int O, int relu) {
     __shared__ float shared[32 * ADD_WARPS];
     gemm_add(shared, parts, y, count, size, O, {bias, scale, shift, relu});
 }

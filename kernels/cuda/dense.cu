@@ -35,34 +35,35 @@ __device__ __forceinline__ void weight_grad(unsigned* shared, const float* x, co
 }
 
 extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 2) dense_64(
-    const float* x, const float* w, const float* bias, const float* scale, const float* shift, float* y, int N, int
-    I, int O, int relu) {
+    const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ bias, const float* __restrict__
+    scale, const float* __restrict__ shift, float* __restrict__ y, int N, int I, int O, int relu) {
     __shared__ __align__(16) unsigned shared[GEMM_WORDS<true, false, 128, 64>];
     forward<64>(shared, x, w, y, N, I, O, {bias, scale, shift, relu});
 }
 
 extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 2) dense_32(
-    const float* x, const float* w, const float* bias, const float* scale, const float* shift, float* y, int N, int
-    I, int O, int relu) {
+    const float* __restrict__ x, const float* __restrict__ w, const float* __restrict__ bias, const float* __restrict__
+    scale, const float* __restrict__ shift, float* __restrict__ y, int N, int I, int O, int relu) {
     __shared__ __align__(16) unsigned shared[GEMM_WORDS<true, false, 128, 32>];
     forward<32>(shared, x, w, y, N, I, O, {bias, scale, shift, relu});
 }
 
 extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 2) dense_input_grad(
-    const float* dy, const float* w, float* dx, int N, int I, int O) {
+    const float* __restrict__ dy, const float* __restrict__ w, float* __restrict__ dx, int N, int I, int O) {
     __shared__ __align__(16) unsigned shared[GEMM_WORDS<true, true, 128, 64>];
     input_grad<64>(shared, dy, w, dx, N, I, O);
 }
 
 extern "C" __global__ void __launch_bounds__(GEMM_THREADS, 2) dense_weight_grad(
-    const float* x, const float* dy, float* dw, int N, int I, int O) {
+    const float* __restrict__ x, const float* __restrict__ dy, float* __restrict__ dw, int N, int I, int O) {
     __shared__ __align__(16) unsigned shared[GEMM_WORDS<false, false, 128, 64>];
     weight_grad<64>(shared, x, dy, dw, N, I, O);
 }
 
 // Adds the parts of a split sum.
-extern "C" __global__ void dense_add(const float* parts, const float* bias, const float* scale, const float* shift,
-                                     float* y, int count, int size, int O, int relu) {
+extern "C" __global__ void dense_add(
+    const float* __restrict__ parts, const float* __restrict__ bias, const float* __restrict__ scale, const float*
+    __restrict__ shift, float* __restrict__ y, int count, int size, int O, int relu) {
     __shared__ float shared[32 * ADD_WARPS];
     gemm_add(shared, parts, y, count, size, O, {bias, scale, shift, relu});
 }

@@ -10,8 +10,11 @@ WAVE = 264  # blocks that a split launch aims at, two per multiprocessor of a la
 
 
 def split(tiles, k):
-    """Into how many parts a sum of k products is split when there are `tiles` tiles: at least 128 products each."""
-    return max(1, min(blocks(WAVE, max(1, tiles)), k // 128))
+    """Into how many parts a sum of k products is split when there are `tiles` tiles: at least 128 products each.
+
+    Never more blocks than a wave: with one more, one multiprocessor would have three while the others wait.
+    """
+    return max(1, min(WAVE // max(1, tiles), k // 128))
 
 
 def product(gpu, stem, kernel, arrays, sizes, shape, tile_n, parts, *numbers, finish=NOTHING, tall=False):

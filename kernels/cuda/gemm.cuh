@@ -108,11 +108,19 @@ struct Operand {
     const Source& source;
     unsigned* shared;
     float held[EACH][CHUNK];
+    decltype(source.row(0)) rows[ALONG_K ? EACH : 1];  // where a thread's rows lie: the same for every slice
 
-    __device__ __forceinline__ Operand(const Source& source, unsigned* shared) : source(source), shared(shared) {}
+    __device__ __forceinline__ Operand(const Source& source, unsigned* shared, int r0)
+        : source(source), shared(shared) {
+        int side = threadIdx.x % ACROSS, place = threadIdx.x / ACROSS;
+        if constexpr (ALONG_K) {
+#pragma unroll
+            for (int i = 0; i < EACH; ++i) rows[i] = source.row(r0 + place + i * APART);
+        } else rows[0] = source.row(r0 + side * V);
+    }
 
-    // The slice from row `r0` and k `k0` on, from memory into registers.
-    __device__ __forceinline__ void fetch(int r0, int k0, int end) {
+    // The slice from k `k0` on, from memory into registers.
+    __device__ __forceinline__ void fetch(int k0, int end) {
         int side = threadIdx.x % ACROSS, place = threadIdx.x / ACROSS;
         if constexpr (ALONG_K) {
 #pragma unroll
@@ -120,16 +128,15 @@ struct Operand {
                 int k = k0 + side * CHUNK + u;
                 auto column = source.column(k < end ? k : 0x7fffffff);
 #pragma unroll
-                for (int i = 0; i < EACH; ++i) source.load(source.row(r0 + place + i * APART), column, held[i] + u);
+                for (int i = 0; i < EACH; ++i) source.load(rows[i], column, held[i] + u);
             }
         } else {
-            auto row = source.row(r0 + side * V);
 #pragma unroll
             for (int i = 0; i < EACH; ++i)
 #pragma unroll
                 for (int e = 0; e < PAIR; ++e) {
                     int k = k0 + (place + i * APART) * PAIR + e;
-                    source.load(row, source.column(k < end ? k : 0x7fffffff), held[i] + e * V);
+                    source.load(rows[0], source.column(k < end ? k : 0x7fffffff), held[i] + e * V);
                 }
         }
     }
@@ -178,9 +185,9 @@ __device__ __forceinline__ void split_word(unsigned word, unsigned& high, unsign
 template <int TILE_M, int TILE_N, class A, class B>
 __device__ __forceinline__ void gemm(const A& a_source, const B& b_source, unsigned* shared, float* y, int M, int N,
                                      int K, const Epilogue& finish) {
-    Operand<A, TILE_M> a(a_source, shared);
-    Operand<B, TILE_N> b(b_source, shared + 2 * Operand<A, TILE_M>::SLICE);
     int m0 = blockIdx.x * TILE_M, n0 = blockIdx.y * TILE_N;
+    Operand<A, TILE_M> a(a_source, shared, m0);
+    Operand<B, TILE_N> b(b_source, shared + 2 * Operand<A, TILE_M>::SLICE, n0);
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
 
     int steps = (K + STEP - 1) / STEP, parts = gridDim.z, part = blockIdx.z;
@@ -196,8 +203,8 @@ __device__ __forceinline__ void gemm(const A& a_source, const B& b_source, unsig
         for (int j = 0; j < 4; ++j) acc[i][j] = 0;
 
     if (first < last) {
-        a.fetch(m0, first * STEP, K);
-        b.fetch(n0, first * STEP, K);
+        a.fetch(first * STEP, K);
+        b.fetch(first * STEP, K);
         a.store(0);
         b.store(0);
     }
@@ -206,8 +213,8 @@ __device__ __forceinline__ void gemm(const A& a_source, const B& b_source, unsig
         int buffer = (step - first) % 2;
         bool more = step + 1 < last;
         if (more) {
-            a.fetch(m0, (step + 1) * STEP, K);
-            b.fetch(n0, (step + 1) * STEP, K);
+            a.fetch((step + 1) * STEP, K);
+            b.fetch((step + 1) * STEP, K);
         }
         if constexpr (MODE == FLOAT32) {
 #pragma unroll 4

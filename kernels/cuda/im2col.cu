@@ -12,8 +12,9 @@
 #include "common.cuh"
 
 // cols (N OH OW, KH KW C), `size` elements.
-extern "C" __global__ void im2col(const float* x, float* cols, int size, int H, int W, int C, int OH, int OW, int KH,
-                                  int KW, int SH, int SW, int top, int left) {
+extern "C" __global__ void im2col(
+    const float* __restrict__ x, float* __restrict__ cols, int size, int H, int W, int C, int OH, int OW, int KH, int
+    KW, int SH, int SW, int top, int left) {
     int k = element();
     if (k >= size) return;
     int rest = k, c = rest % C;
@@ -30,8 +31,9 @@ extern "C" __global__ void im2col(const float* x, float* cols, int size, int H, 
 }
 
 // x (N, H, W, C), `size` elements.
-extern "C" __global__ void col2im(const float* cols, float* x, int size, int H, int W, int C, int OH, int OW, int KH,
-                                  int KW, int SH, int SW, int top, int left) {
+extern "C" __global__ void col2im(
+    const float* __restrict__ cols, float* __restrict__ x, int size, int H, int W, int C, int OH, int OW, int KH, int
+    KW, int SH, int SW, int top, int left) {
     int k = element();
     if (k >= size) return;
     int rest = k, c = rest % C;

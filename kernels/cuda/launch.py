@@ -34,7 +34,8 @@ PRECISIONS = ("float32", "tf32", "bf16", "3xtf32")
 
 float32  as they are, on the FFMA units (strict; the numbers of a CPU but for the order of the sum, for multiplications
          and additions contracted to one rounding, and for subnormals, see NVRTC_OPTIONS)
-tf32     rounded to 10 bits of mantissa, on the tensor cores: relative error about 5e-4 per product
+tf32     rounded to 10 bits of mantissa, on the tensor cores: relative error about 5e-4 per product (ties to even from
+         sm_90 on, before away from zero: last bits differ between such devices)
 bf16     rounded to 7 bits of mantissa, on the tensor cores: about 4e-3 per product
 3xtf32   each as the sum of two TF32 numbers, three products on the tensor cores: about 1e-6
 """

@@ -14,7 +14,7 @@ __device__ __forceinline__ float row_max(const float* z, int K, int lane) {
 }
 
 // p = exp(z - max z) / sum exp(z - max z)
-extern "C" __global__ void softmax(const float* z, float* p, int N, int K) {
+extern "C" __global__ void softmax(const float* __restrict__ z, float* __restrict__ p, int N, int K) {
     int lane, n = warp_and_lane(lane);
     if (n >= N) return;  // the whole warp
     z += n * K, p += n * K;
@@ -25,7 +25,9 @@ extern "C" __global__ void softmax(const float* z, float* p, int N, int K) {
 }
 
 // loss = - sum t log softmax(z), dz = softmax(z) sum t - t
-extern "C" __global__ void softmax_cross_entropy(const float* z, const float* t, float* loss, float* dz, int N, int K) {
+extern "C" __global__ void softmax_cross_entropy(
+    const float* __restrict__ z, const float* __restrict__ t, float* __restrict__ loss, float* __restrict__ dz, int N,
+    int K) {
     int lane, n = warp_and_lane(lane);
     if (n >= N) return;
     z += n * K, t += n * K, dz += n * K;

@@ -40,7 +40,8 @@ struct Moments {
 };
 
 // parts (4, gridDim.y, C): the moments of the rows of each block, one plane per member.
-extern "C" __global__ void moment_parts(const float* x, float* parts, int rows, int C, int B, int lanes) {
+extern "C" __global__ void moment_parts(
+    const float* __restrict__ x, float* __restrict__ parts, int rows, int C, int B, int lanes) {
     __shared__ Moments shared[BLOCK];
     Share share(rows, C, B, lanes);
     Moments mine = {0, 0, 0, 0};
@@ -74,7 +75,8 @@ extern "C" __global__ void moment_parts(const float* x, float* parts, int rows, 
 }
 
 // mean and population variance of each channel, one warp per channel. Of no rows: 0 / 0.
-extern "C" __global__ void merge_moments(const float* parts, float* mean, float* var, int count, int C) {
+extern "C" __global__ void merge_moments(
+    const float* __restrict__ parts, float* __restrict__ mean, float* __restrict__ var, int count, int C) {
     int lane, c = warp_and_lane(lane);
     if (c >= C) return;
     Moments all = {0, 0, 0, 0};
@@ -93,8 +95,9 @@ extern "C" __global__ void merge_moments(const float* parts, float* mean, float*
 // The map and its gradient -------------------------------------------------------------------------------------------
 
 // y = gamma (x - mean) / sqrt(var + eps) + beta
-extern "C" __global__ void batch_norm(const float* x, const float* mean, const float* var, const float* gamma,
-                                      const float* beta, float* y, int size, int C, int B, float eps) {
+extern "C" __global__ void batch_norm(
+    const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__ var, const float*
+    __restrict__ gamma, const float* __restrict__ beta, float* __restrict__ y, int size, int C, int B, float eps) {
     int i = element();
     if (i >= size) return;
     int c = i / B % C;
@@ -102,8 +105,9 @@ extern "C" __global__ void batch_norm(const float* x, const float* mean, const f
 }
 
 // parts (2, gridDim.y, C): sums of dy and of dy xhat.
-extern "C" __global__ void norm_grad_parts(const float* dy, const float* x, const float* mean, const float* var,
-                                          float* parts, int rows, int C, int B, int lanes, float eps) {
+extern "C" __global__ void norm_grad_parts(
+    const float* __restrict__ dy, const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__
+    var, float* __restrict__ parts, int rows, int C, int B, int lanes, float eps) {
     __shared__ float shared[BLOCK];
     Share share(rows, C, B, lanes);
     float sum = 0, product = 0;
@@ -132,18 +136,20 @@ __device__ __forceinline__ float norm_grad(float dy, float x, int c, const float
 }
 
 // dx = gamma / sqrt(var + eps) (dy - dbeta / m - xhat dgamma / m)
-extern "C" __global__ void batch_norm_grad(const float* dy, const float* x, const float* mean, const float* var,
-                                           const float* gamma, const float* dgamma, const float* dbeta, float* dx,
-                                           int size, int C, int B, float inverse_m, float eps) {
+extern "C" __global__ void batch_norm_grad(
+    const float* __restrict__ dy, const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__
+    var, const float* __restrict__ gamma, const float* __restrict__ dgamma, const float* __restrict__ dbeta, float*
+    __restrict__ dx, int size, int C, int B, float inverse_m, float eps) {
     int i = element();
     if (i >= size) return;
     dx[i] = norm_grad(dy[i], x[i], i / B % C, mean, var, gamma, dgamma, dbeta, inverse_m, eps);
 }
 
 // The same for a ReLU's output x, channels last: dx before that ReLU, 0 where x <= 0, and parts of its column sums.
-extern "C" __global__ void norm_relu_parts(const float* dy, const float* x, const float* mean, const float* var,
-                                          const float* gamma, const float* dgamma, const float* dbeta, float* dx,
-                                          float* parts, int rows, int C, int lanes, float inverse_m, float eps) {
+extern "C" __global__ void norm_relu_parts(
+    const float* __restrict__ dy, const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__
+    var, const float* __restrict__ gamma, const float* __restrict__ dgamma, const float* __restrict__ dbeta, float*
+    __restrict__ dx, float* __restrict__ parts, int rows, int C, int lanes, float inverse_m, float eps) {
     __shared__ float shared[BLOCK];
     Share share(rows, C, 1, lanes);
     float sum = 0;
@@ -161,20 +167,22 @@ extern "C" __global__ void norm_relu_parts(const float* dy, const float* x, cons
 // The same before a max pooling of windows of at most 255 cells: dy, argmax (N, OH, OW, C) are the pooling's ---------
 
 // parts (2, gridDim.y, C): sums over `rows` outputs of dy scale and of that times the winner's xhat.
-extern "C" __global__ void pool_norm_parts(const float* dy, const unsigned char* argmax, const float* x,
-                                           const float* mean, const float* var, float* parts, int rows, int C,
-                                           int lanes, int H, int W, int OH, int OW, int KH, int KW, int SH, int SW,
-                                           int top, int left, float scale, float eps) {
+extern "C" __global__ void pool_norm_parts(
+    const float* __restrict__ dy, const unsigned char* __restrict__ argmax, const float* __restrict__ x, const float*
+    __restrict__ mean, const float* __restrict__ var, float* __restrict__ parts, int rows, int C, int lanes, int H, int
+    W, int OH, int OW, int KH, int KW, int SH, int SW, int top, int left, float scale, float eps) {
     __shared__ float shared[BLOCK];
     Share share(rows, C, 1, lanes);
     float sum = 0, product = 0;
     if (share.first < share.last) {
         float center = mean[share.c], inv_std = 1.f / sqrtf(var[share.c] + eps);
+        Places places(OH, OW);
+        Divisor by_KW(KW);
         for (int r = share.first; r < share.last; r += share.step) {
-            int i = share.at(r), cell = argmax[i];
+            int i = share.at(r), cell = argmax[i], q;
             if (cell >= KH * KW) continue;  // dropped
-            Place at(i, OH, OW, C);
-            int h = at.h * SH - top + cell / KW, w = at.w * SW - left + cell % KW;
+            Place at = places(r, share.c);
+            int h = at.h * SH - top + by_KW.divide(cell, q), w = at.w * SW - left + q;
             float flows = dy[i] * scale;
             sum += flows;
             product += flows * ((x[((at.n * H + h) * W + w) * C + at.c] - center) * inv_std);
@@ -188,19 +196,21 @@ extern "C" __global__ void pool_norm_parts(const float* dy, const unsigned char*
 }
 
 // dx before the ReLU whose output x is, and parts of its column sums, over `rows` pixels of x.
-extern "C" __global__ void pool_norm_relu_parts(const float* dy, const unsigned char* argmax, const float* x,
-                                                const float* mean, const float* var, const float* gamma,
-                                                const float* dgamma, const float* dbeta, float* dx, float* parts,
-                                                int rows, int C, int lanes, int H, int W, int OH, int OW, int KH,
-                                                int KW, int SH, int SW, int top, int left, float scale,
-                                                float inverse_m, float eps) {
+extern "C" __global__ void pool_norm_relu_parts(
+    const float* __restrict__ dy, const unsigned char* __restrict__ argmax, const float* __restrict__ x, const float*
+    __restrict__ mean, const float* __restrict__ var, const float* __restrict__ gamma, const float* __restrict__ dgamma,
+    const float* __restrict__ dbeta, float* __restrict__ dx, float* __restrict__ parts, int rows, int C, int lanes, int
+    H, int W, int OH, int OW, int KH, int KW, int SH, int SW, int top, int left, float scale, float inverse_m, float
+    eps) {
     __shared__ float shared[BLOCK];
     Share share(rows, C, 1, lanes);
+    Places places(H, W);
+    Divisor by_SH(SH), by_SW(SW);
     float sum = 0;
     for (int r = share.first; r < share.last; r += share.step) {
         int i = share.at(r);
         float arrives = 0;
-        for_each_window(Place(i, H, W, C), C, OH, OW, KH, KW, SH, SW, top, left, [&](int from, int cell) {
+        for_each_window(places(r, share.c), C, OH, OW, KH, KW, by_SH, by_SW, top, left, [&](int from, int cell) {
             if (argmax[from] == cell) arrives += dy[from] * scale;
         });
         float flows = norm_grad(arrives, x[i], share.c, mean, var, gamma, dgamma, dbeta, inverse_m, eps);

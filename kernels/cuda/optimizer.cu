@@ -11,8 +11,9 @@
 __device__ __forceinline__ float toward(float v, float g, float rest) { return v + rest * (g - v); }
 
 // m null: p -= lr g. Else m = momentum m - lr g, and p += momentum m - lr g (nesterov) or m.  live: lr
-extern "C" __global__ void sgd_step(float* p, const float* g, float* m, int n, float lr, float momentum, int nesterov,
-                                    const float* live) {
+extern "C" __global__ void sgd_step(
+    float* __restrict__ p, const float* __restrict__ g, float* __restrict__ m, int n, float lr, float momentum, int
+    nesterov, const float* __restrict__ live) {
     int i = element();
     if (i >= n) return;
     float step = (live ? *live : lr) * g[i];
@@ -26,8 +27,9 @@ extern "C" __global__ void sgd_step(float* p, const float* g, float* m, int n, f
 }
 
 // rest = 1 - rho. a null: not centred; m null: no momentum.  live: lr
-extern "C" __global__ void rmsprop_step(float* p, const float* g, float* v, float* m, float* a, int n, float lr,
-                                        float rest, float momentum, float eps, const float* live) {
+extern "C" __global__ void rmsprop_step(
+    float* __restrict__ p, const float* __restrict__ g, float* __restrict__ v, float* __restrict__ m, float*
+    __restrict__ a, int n, float lr, float rest, float momentum, float eps, const float* __restrict__ live) {
     int i = element();
     if (i >= n) return;
     float square = v[i] = toward(v[i], g[i] * g[i], rest);
@@ -42,8 +44,9 @@ extern "C" __global__ void rmsprop_step(float* p, const float* g, float* v, floa
 }
 
 // rest_1 = 1 - beta_1, rest_2 = 1 - beta_2. vhat null: not AMSGrad.  live: rate
-extern "C" __global__ void adam_step(float* p, const float* g, float* m, float* v, float* vhat, int n, float rate,
-                                     float rest_1, float rest_2, float eps, const float* live) {
+extern "C" __global__ void adam_step(
+    float* __restrict__ p, const float* __restrict__ g, float* __restrict__ m, float* __restrict__ v, float*
+    __restrict__ vhat, int n, float rate, float rest_1, float rest_2, float eps, const float* __restrict__ live) {
     int i = element();
     if (i >= n) return;
     float first = m[i] = toward(m[i], g[i], rest_1);
@@ -53,8 +56,9 @@ extern "C" __global__ void adam_step(float* p, const float* g, float* m, float* 
 }
 
 // live: lr
-extern "C" __global__ void adagrad_step(float* p, const float* g, float* a, int n, float lr, float eps,
-                                        const float* live) {
+extern "C" __global__ void adagrad_step(
+    float* __restrict__ p, const float* __restrict__ g, float* __restrict__ a, int n, float lr, float eps, const float*
+    __restrict__ live) {
     int i = element();
     if (i >= n) return;
     float sum = a[i] += g[i] * g[i];
@@ -62,8 +66,9 @@ extern "C" __global__ void adagrad_step(float* p, const float* g, float* a, int 
 }
 
 // live: lr
-extern "C" __global__ void adadelta_step(float* p, const float* g, float* a, float* d, int n, float lr, float rest,
-                                         float eps, const float* live) {
+extern "C" __global__ void adadelta_step(
+    float* __restrict__ p, const float* __restrict__ g, float* __restrict__ a, float* __restrict__ d, int n, float lr,
+    float rest, float eps, const float* __restrict__ live) {
     int i = element();
     if (i >= n) return;
     float average = a[i] = toward(a[i], g[i] * g[i], rest);
@@ -73,8 +78,9 @@ extern "C" __global__ void adadelta_step(float* p, const float* g, float* a, flo
 }
 
 // live: rate
-extern "C" __global__ void adamax_step(float* p, const float* g, float* m, float* u, int n, float rate, float rest_1,
-                                       float beta_2, float eps, const float* live) {
+extern "C" __global__ void adamax_step(
+    float* __restrict__ p, const float* __restrict__ g, float* __restrict__ m, float* __restrict__ u, int n, float rate,
+    float rest_1, float beta_2, float eps, const float* __restrict__ live) {
     int i = element();
     if (i >= n) return;
     float first = m[i] = toward(m[i], g[i], rest_1);
@@ -84,9 +90,10 @@ extern "C" __global__ void adamax_step(float* p, const float* g, float* m, float
 }
 
 // live: lr, m_scale, g_scale, v_scale
-extern "C" __global__ void nadam_step(float* p, const float* g, float* m, float* v, int n, float lr, float m_scale,
-                                      float g_scale, float v_scale, float rest_1, float rest_2, float eps,
-                                      const float* live) {
+extern "C" __global__ void nadam_step(
+    float* __restrict__ p, const float* __restrict__ g, float* __restrict__ m, float* __restrict__ v, int n, float lr,
+    float m_scale, float g_scale, float v_scale, float rest_1, float rest_2, float eps, const float* __restrict__ live)
+    {
     int i = element();
     if (i >= n) return;
     if (live) lr = live[0], m_scale = live[1], g_scale = live[2], v_scale = live[3];

@@ -60,22 +60,22 @@ __device__ __forceinline__ void max_pool(const float* x, float* y, Index* argmax
 }
 
 // One byte per output for windows of at most 255 cells.
-extern "C" __global__ void max_pool_small(const float* x, float* y, unsigned char* argmax, int size, int H, int W,
-                                          int C, int OH, int OW, int KH, int KW, int SH, int SW, int top, int left,
-                                          unsigned long long threshold, float scale, unsigned seed_low,
-                                          unsigned seed_high, unsigned step, unsigned stream, const unsigned* live,
-                                          const float* mean, const float* var, const float* gamma, const float* beta,
-                                          float eps) {
+extern "C" __global__ void max_pool_small(
+    const float* __restrict__ x, float* __restrict__ y, unsigned char* __restrict__ argmax, int size, int H, int W, int
+    C, int OH, int OW, int KH, int KW, int SH, int SW, int top, int left, unsigned long long threshold, float scale,
+    unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream, const unsigned* __restrict__ live, const
+    float* __restrict__ mean, const float* __restrict__ var, const float* __restrict__ gamma, const float* __restrict__
+    beta, float eps) {
     max_pool(x, y, argmax, size, H, W, C, OH, OW, KH, KW, SH, SW, top, left, threshold, scale, seed_low, seed_high,
              step, stream, live, mean, var, gamma, beta, eps);
 }
 
-extern "C" __global__ void max_pool_large(const float* x, float* y, int* argmax, int size, int H, int W, int C, int OH,
-                                          int OW, int KH, int KW, int SH, int SW, int top, int left,
-                                          unsigned long long threshold, float scale, unsigned seed_low,
-                                          unsigned seed_high, unsigned step, unsigned stream, const unsigned* live,
-                                          const float* mean, const float* var, const float* gamma, const float* beta,
-                                          float eps) {
+extern "C" __global__ void max_pool_large(
+    const float* __restrict__ x, float* __restrict__ y, int* __restrict__ argmax, int size, int H, int W, int C, int OH,
+    int OW, int KH, int KW, int SH, int SW, int top, int left, unsigned long long threshold, float scale, unsigned
+    seed_low, unsigned seed_high, unsigned step, unsigned stream, const unsigned* __restrict__ live, const float*
+    __restrict__ mean, const float* __restrict__ var, const float* __restrict__ gamma, const float* __restrict__ beta,
+    float eps) {
     max_pool(x, y, argmax, size, H, W, C, OH, OW, KH, KW, SH, SW, top, left, threshold, scale, seed_low, seed_high,
              step, stream, live, mean, var, gamma, beta, eps);
 }
@@ -87,21 +87,21 @@ __device__ __forceinline__ void max_pool_grad(const float* dy, const Index* argm
     int k = element();
     if (k >= size) return;
     float sum = 0;
-    for_each_window(Place(k, H, W, C), C, OH, OW, KH, KW, SH, SW, top, left, [&](int from, int cell) {
+    for_each_window(Place(k, H, W, C), C, OH, OW, KH, KW, Plain{SH}, Plain{SW}, top, left, [&](int from, int cell) {
         if (argmax[from] == cell) sum += dy[from] * scale;
     });
     dx[k] = sum;
 }
 
-extern "C" __global__ void max_pool_grad_small(const float* dy, const unsigned char* argmax, float* dx, int size, int H,
-                                               int W, int C, int OH, int OW, int KH, int KW, int SH, int SW, int top,
-                                               int left, float scale) {
+extern "C" __global__ void max_pool_grad_small(
+    const float* __restrict__ dy, const unsigned char* __restrict__ argmax, float* __restrict__ dx, int size, int H, int
+    W, int C, int OH, int OW, int KH, int KW, int SH, int SW, int top, int left, float scale) {
     max_pool_grad(dy, argmax, dx, size, H, W, C, OH, OW, KH, KW, SH, SW, top, left, scale);
 }
 
-extern "C" __global__ void max_pool_grad_large(const float* dy, const int* argmax, float* dx, int size, int H, int W,
-                                               int C, int OH, int OW, int KH, int KW, int SH, int SW, int top, int left,
-                                               float scale) {
+extern "C" __global__ void max_pool_grad_large(
+    const float* __restrict__ dy, const int* __restrict__ argmax, float* __restrict__ dx, int size, int H, int W, int C,
+    int OH, int OW, int KH, int KW, int SH, int SW, int top, int left, float scale) {
     max_pool_grad(dy, argmax, dx, size, H, W, C, OH, OW, KH, KW, SH, SW, top, left, scale);
 }
 
@@ -112,8 +112,9 @@ __device__ __forceinline__ int inside(int first, int K, int size) {
 }
 
 // y = the mean over the window's cells inside the image.
-extern "C" __global__ void average_pool(const float* x, float* y, int size, int H, int W, int C, int OH, int OW, int KH,
-                                        int KW, int SH, int SW, int top, int left) {
+extern "C" __global__ void average_pool(
+    const float* __restrict__ x, float* __restrict__ y, int size, int H, int W, int C, int OH, int OW, int KH, int KW,
+    int SH, int SW, int top, int left) {
     int i = element();
     if (i >= size) return;
     Place at(i, OH, OW, C);
@@ -126,12 +127,13 @@ extern "C" __global__ void average_pool(const float* x, float* y, int size, int 
     y[i] = sum / (float)(inside(row, KH, H) * inside(column, KW, W));
 }
 
-extern "C" __global__ void average_pool_grad(const float* dy, float* dx, int size, int H, int W, int C, int OH, int OW,
-                                             int KH, int KW, int SH, int SW, int top, int left) {
+extern "C" __global__ void average_pool_grad(
+    const float* __restrict__ dy, float* __restrict__ dx, int size, int H, int W, int C, int OH, int OW, int KH, int KW,
+    int SH, int SW, int top, int left) {
     int k = element();
     if (k >= size) return;
     float sum = 0;
-    for_each_window(Place(k, H, W, C), C, OH, OW, KH, KW, SH, SW, top, left, [&](int from, int) {
+    for_each_window(Place(k, H, W, C), C, OH, OW, KH, KW, Plain{SH}, Plain{SW}, top, left, [&](int from, int) {
         Place window(from, OH, OW, C);
         int cells = inside(window.h * SH - top, KH, H) * inside(window.w * SW - left, KW, W);
         sum += dy[from] / (float)cells;

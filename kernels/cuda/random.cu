@@ -9,8 +9,9 @@
 
 // words[i], i < n. seed_low and seed_high are the halves of the 64-bit seed. `live`, where not null, holds the step in
 // device memory: a captured graph counts it there.
-extern "C" __global__ void philox(unsigned* words, int n, unsigned seed_low, unsigned seed_high, unsigned step,
-                                  unsigned stream, const unsigned* live) {
+extern "C" __global__ void philox(
+    unsigned* __restrict__ words, int n, unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream, const
+    unsigned* __restrict__ live) {
     int b = element();
     if (b >= (n + 3) / 4) return;
     uint4 four = philox_block(b, live ? *live : step, stream, seed_low, seed_high);
@@ -20,9 +21,9 @@ extern "C" __global__ void philox(unsigned* words, int n, unsigned seed_low, uns
 }
 
 // y = x * scale where its word is at least `threshold` (up to 2^32), else 0.
-extern "C" __global__ void dropout(const float* x, float* y, int n, unsigned long long threshold, float scale,
-                                   unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream,
-                                   const unsigned* live) {
+extern "C" __global__ void dropout(
+    const float* __restrict__ x, float* __restrict__ y, int n, unsigned long long threshold, float scale, unsigned
+    seed_low, unsigned seed_high, unsigned step, unsigned stream, const unsigned* __restrict__ live) {
     int b = element();
     if (b >= (n + 3) / 4) return;
     uint4 four = philox_block(b, live ? *live : step, stream, seed_low, seed_high);

@@ -16,8 +16,9 @@
 constexpr int NEXT = 0, NOW = 1, DONE = 2, BAD = 3;
 
 // One block. rates (steps, R), rate (R,).
-extern "C" __global__ void begin_step(int* progress, const unsigned* counters, const int* starts, const float* rates, int R,
-                                   unsigned* counter, int* start, float* rate) {
+extern "C" __global__ void begin_step(
+    int* __restrict__ progress, const unsigned* __restrict__ counters, const int* __restrict__ starts, const float*
+    __restrict__ rates, int R, unsigned* __restrict__ counter, int* __restrict__ start, float* __restrict__ rate) {
     int k = progress[NEXT];
     __syncthreads();  // all have read it
     for (int i = threadIdx.x; i < R; i += blockDim.x) rate[i] = rates[k * R + i];
@@ -36,13 +37,15 @@ __device__ __forceinline__ void gather(const T* rows, const int* order, const in
 }
 
 // y (N, width): the rows order[start], order[start + 1], .. of `rows`; size = N width.
-extern "C" __global__ void gather_floats(const float* rows, const int* order, const int* start, float* y, int size,
-                                         int width) {
+extern "C" __global__ void gather_floats(
+    const float* __restrict__ rows, const int* __restrict__ order, const int* __restrict__ start, float* __restrict__ y,
+    int size, int width) {
     gather(rows, order, start, y, size, width);
 }
 
-extern "C" __global__ void gather_bytes(const unsigned char* rows, const int* order, const int* start, float* y,
-                                        int size, int width) {
+extern "C" __global__ void gather_bytes(
+    const unsigned char* __restrict__ rows, const int* __restrict__ order, const int* __restrict__ start, float*
+    __restrict__ y, int size, int width) {
     gather(rows, order, start, y, size, width);
 }
 
@@ -56,8 +59,10 @@ __device__ __forceinline__ int greatest(const float* row, int K) {
 
 // One block of 256. losses[now] = loss; right[now] = how many rows of outputs (N, K) are greatest where answers[row]
 // says. outputs null: nobody asks.
-extern "C" __global__ void end_step(int* progress, const float* loss, const float* outputs, const int* answers,
-                                  const int* order, const int* start, int N, int K, float* losses, int* right) {
+extern "C" __global__ void end_step(
+    int* __restrict__ progress, const float* __restrict__ loss, const float* __restrict__ outputs, const int*
+    __restrict__ answers, const int* __restrict__ order, const int* __restrict__ start, int N, int K, float*
+    __restrict__ losses, int* __restrict__ right) {
     __shared__ float sums[8];
     float count = 0;  // exact up to 2^24
     if (outputs)
@@ -85,13 +90,14 @@ struct Pair {
 
 // to = to momentum + from rest, where `from` is null 0 rest. With a momentum of 0 nobody looks what `to` held.
 extern "C" __global__ void blend_pairs(
-    float* to_0, const float* from_0, int n_0, float* to_1, const float* from_1, int n_1,
-    float* to_2, const float* from_2, int n_2, float* to_3, const float* from_3, int n_3,
-    float* to_4, const float* from_4, int n_4, float* to_5, const float* from_5, int n_5,
-    float* to_6, const float* from_6, int n_6, float* to_7, const float* from_7, int n_7,
-    float* to_8, const float* from_8, int n_8, float* to_9, const float* from_9, int n_9,
-    float* to_10, const float* from_10, int n_10, float* to_11, const float* from_11, int n_11,
-    float momentum, float rest) {
+    float* __restrict__ to_0, const float* __restrict__ from_0, int n_0, float* __restrict__ to_1, const float*
+    __restrict__ from_1, int n_1, float* __restrict__ to_2, const float* __restrict__ from_2, int n_2, float*
+    __restrict__ to_3, const float* __restrict__ from_3, int n_3, float* __restrict__ to_4, const float* __restrict__
+    from_4, int n_4, float* __restrict__ to_5, const float* __restrict__ from_5, int n_5, float* __restrict__ to_6,
+    const float* __restrict__ from_6, int n_6, float* __restrict__ to_7, const float* __restrict__ from_7, int n_7,
+    float* __restrict__ to_8, const float* __restrict__ from_8, int n_8, float* __restrict__ to_9, const float*
+    __restrict__ from_9, int n_9, float* __restrict__ to_10, const float* __restrict__ from_10, int n_10, float*
+    __restrict__ to_11, const float* __restrict__ from_11, int n_11, float momentum, float rest) {
     const Pair pairs[] = {
         {to_0, from_0, n_0}, {to_1, from_1, n_1}, {to_2, from_2, n_2}, {to_3, from_3, n_3},
         {to_4, from_4, n_4}, {to_5, from_5, n_5}, {to_6, from_6, n_6}, {to_7, from_7, n_7},

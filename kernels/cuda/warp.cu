@@ -54,14 +54,15 @@ __device__ __forceinline__ void affine_warp(const Pixel* images, const double* m
 
 // fill_mode: 0 nearest, 1 constant, 2 reflect, 3 wrap. Where `order` is not null, batch image n is number
 // order[start + n] of `images`, under matrix start + n: a whole data set, and one epoch's matrices (see step.cu).
-extern "C" __global__ void affine_warp_bytes(const unsigned char* images, const double* matrices, float* y, int size,
-                                             int H, int W, int C, int fill_mode, float cval, float scale,
-                                             const int* order, const int* start) {
+extern "C" __global__ void affine_warp_bytes(
+    const unsigned char* __restrict__ images, const double* __restrict__ matrices, float* __restrict__ y, int size, int
+    H, int W, int C, int fill_mode, float cval, float scale, const int* __restrict__ order, const int* __restrict__
+    start) {
     affine_warp(images, matrices, y, size, {H, W, C, fill_mode, cval}, scale, order, start);
 }
 
-extern "C" __global__ void affine_warp_floats(const float* images, const double* matrices, float* y, int size, int H,
-                                              int W, int C, int fill_mode, float cval, float scale,
-                                              const int* order, const int* start) {
+extern "C" __global__ void affine_warp_floats(
+    const float* __restrict__ images, const double* __restrict__ matrices, float* __restrict__ y, int size, int H, int
+    W, int C, int fill_mode, float cval, float scale, const int* __restrict__ order, const int* __restrict__ start) {
     affine_warp(images, matrices, y, size, {H, W, C, fill_mode, cval}, scale, order, start);
 }

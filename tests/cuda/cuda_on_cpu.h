@@ -325,8 +325,9 @@ static inline float __uint_as_float(unsigned x) { return emulation::bits_to_floa
 
 // The instructions that common.cuh writes in PTX ----------------------------------------------------------------------
 
-static inline unsigned to_tf32(float x) {  // cvt.rna: to nearest, ties away from zero; 10 bits of mantissa stay
-    return std::isnan(x) ? 0x7fffffffu : (emulation::float_to_bits(x) + 0x1000u) & ~0x1fffu;
+static inline unsigned to_tf32(float x) {  // cvt.rn, as on sm_90: to nearest, ties to even; 10 bits of mantissa stay
+    unsigned bits = emulation::float_to_bits(x);
+    return std::isnan(x) ? 0x7fffffffu : (bits + 0xfffu + (bits >> 13 & 1)) & ~0x1fffu;
 }
 
 static inline unsigned to_bf16x2(float low, float high) { return emulation::bf16(high) << 16 | emulation::bf16(low); }

@@ -25,6 +25,11 @@ def library():
 
 def compile(text: str, options: tuple[str, ...]) -> tuple[bool, str]:
     """Whether the program compiles, and the compiler's log."""
+    return build(text, options)[:2]
+
+
+def build(text: str, options: tuple[str, ...]) -> tuple[bool, str, bytes]:
+    """Whether the program compiles, the compiler's log, and the machine code for an architecture sm_*."""
     nvrtc, program, size = library(), ctypes.c_void_p(), ctypes.c_size_t()
     code = nvrtc.nvrtcCreateProgram(ctypes.byref(program), text.encode(), b"kernels.cu", 0, None, None)
     assert code == 0, f"nvrtcCreateProgram: {code}"
@@ -34,6 +39,11 @@ def compile(text: str, options: tuple[str, ...]) -> tuple[bool, str]:
         nvrtc.nvrtcGetProgramLogSize(program, ctypes.byref(size))
         log = ctypes.create_string_buffer(size.value)
         nvrtc.nvrtcGetProgramLog(program, log)
-        return code == 0, log.value.decode()
+        cubin = b""
+        if code == 0 and nvrtc.nvrtcGetCUBINSize(program, ctypes.byref(size)) == 0:
+            memory = ctypes.create_string_buffer(size.value)
+            nvrtc.nvrtcGetCUBIN(program, memory)
+            cubin = memory.raw
+        return code == 0, log.value.decode(), cubin
     finally:
         nvrtc.nvrtcDestroyProgram(ctypes.byref(program))

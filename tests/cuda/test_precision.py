@@ -13,8 +13,9 @@ from tests.cuda import emulation
 
 
 def to_tf32(x):
-    """To 10 bits of mantissa, ties away from zero."""
-    return ((x.view(np.uint32) + 0x1000) & ~np.uint32(0x1FFF)).view(np.float32)
+    """To 10 bits of mantissa, ties to even, as sm_90 does it."""
+    bits = x.view(np.uint32)
+    return ((bits + 0xFFF + (bits >> 13 & 1)) & ~np.uint32(0x1FFF)).view(np.float32)
 
 
 def to_bf16(x):
