@@ -13,14 +13,18 @@ workers/gpu_jax.py (an epoch as one jitted scan), workers/gpu_keras.py (fit, on 
 of its own, after ours has ended its turn. TF32 is compared with TF32, float32 with float32. Of a peer that is not
 installed or finds no GPU, a line says so.
 
-Per kernel: device events around every launch of one eager step. Bytes count every array of a launch once; the roofline
-is the greater of bytes / --bandwidth (measured, if not given) and, for products, operations / --peak. On a small batch
-an event costs about as much as a small kernel: the table says where time goes, the step time how much it is.
+Per kernel: every launch of one step, captured 50 times in a graph of its own, so that no host's work lies between its
+events. Bytes count every array of a launch once; the roofline is the greater of bytes / --bandwidth (measured, if not
+given) and, for products, operations / --peak. The arrays of a launch are then in the cache, as in a step most are.
+
+By default one batch, three precisions and the three fastest peers: nine processes, ten minutes. What was found is
+written after every line.
 """
 
 import argparse
 import contextlib
 import json
+import os
 import re
 import statistics
 import subprocess
@@ -42,7 +46,9 @@ PEERS = {  # name: (script, way)
     "torch-compile-graphs": ("gpu_torch.py", "compile-graphs"), "torch-graph": ("gpu_torch.py", "graph"),
     "jax": ("gpu_jax.py", "jit"), "keras-jax": ("gpu_keras.py", "jax"), "keras-torch": ("gpu_keras.py", "torch"),
 }  # fmt: skip
-LIMIT = 900  # s for one peer
+FASTEST = ["torch-compile-graphs", "torch-graph", "jax"]
+LIMIT = 240  # s for one peer
+REPEATS = 50  # of a launch that is timed by itself
 
 
 def spread(seconds: list[float]) -> dict:
@@ -73,6 +79,20 @@ class RealDevice:
     def seconds(self, begin, end):
         end.synchronize()
         return self.cupy.cuda.get_elapsed_time(begin, end) / 1000
+
+    def alone(self, start, launch) -> float:
+        """Seconds of one launch: the least of five graphs of REPEATS each, divided."""
+        stream, best = self.cupy.cuda.Stream(non_blocking=True), float("inf")
+        with stream:
+            stream.begin_capture()
+            for _ in range(REPEATS):
+                start(*launch)
+            graph = stream.end_capture()
+            for _ in range(6):  # the first one warms up
+                begin = self.mark()
+                graph.launch(stream)
+                best = min(best, self.seconds(begin, self.mark()))
+        return best / REPEATS
 
     def bandwidth(self) -> float:
         """Bytes per second that a copy of 256 MB reads and writes."""
@@ -106,6 +126,11 @@ class Rehearsal:
 
     def seconds(self, begin, end):
         return end - begin
+
+    def alone(self, start, launch):
+        begin = self.mark()
+        start(*launch)
+        return self.seconds(begin, self.mark())
 
     def bandwidth(self):
         return 1e9
@@ -159,30 +184,31 @@ def kernels(device, batch, precision, bandwidth, peak) -> list[dict]:
     model.fit(x, y, batch_size=batch, epochs=2, verbose=0)
     launcher, start, seen = model.backend.launcher, model.backend.launcher.start, []
 
-    def timed(stem, options, kernel, grid, block, args):
-        begin = device.mark()
-        start(stem, options, kernel, grid, block, args)
-        end, size = device.mark(), sum(a.nbytes for a in args if getattr(a, "shape", ()))
-        seen.append((kernel, begin, end, size))
+    def keep(*launch):
+        start(*launch)
+        seen.append(launch)  # its arrays stay alive with it
 
-    launcher.start = timed
-    repeats = 1 if device.emulated else 10
-    model.fit(x, y, batch_size=batch, epochs=repeats, verbose=0)
+    launcher.start = keep
+    model.fit(x, y, batch_size=batch, epochs=1, verbose=0)
+    launcher.start = start
     found = defaultdict(lambda: [0, 0.0, 0])
-    for kernel, begin, end, size in seen:
+    for launch in seen:
+        kernel, args = launch[2], launch[5]
+        if kernel in ("begin_step", "end_step"):  # they count steps, and would run out of their tables
+            continue
         entry = found[re.sub(r"_(32|64)$", "", kernel)]
         entry[0] += 1
-        entry[1] += device.seconds(begin, end)
-        entry[2] += size
+        entry[1] += device.alone(start, launch)
+        entry[2] += sum(a.nbytes for a in args if getattr(a, "shape", ()))
     operations = defaultdict(int)
     for row in model.plan(batch):
         stem = "conv2d" if row.layer.startswith("conv2d") else "dense"
         operations[stem if row.kernel == "forward" else f"{stem}_{row.kernel}"] += row.flops
     table = []
     for kernel, (launches, seconds, size) in sorted(found.items(), key=lambda item: -item[1][1]):
-        seconds, size, flops = seconds / repeats, size / repeats, operations.get(kernel, 0)
+        flops = operations.get(kernel, 0)
         floor = max(size / bandwidth, flops / peak if peak else 0)
-        table.append({"kernel": kernel, "launches": launches / repeats, "seconds": seconds, "bytes": size,
+        table.append({"kernel": kernel, "launches": launches, "seconds": seconds, "bytes": size,
                       "operations": flops, "of the roofline": floor / seconds if seconds else None})  # fmt: skip
     return table
 
@@ -191,7 +217,8 @@ def peer(name, python, batch, precision, steps, samples) -> dict:
     script, way = PEERS[name]
     command = [python, str(ROOT / "benchmarks" / "workers" / script), "--way", way, "--batch", batch, "--precision",
                precision, "--steps", steps, "--samples", samples]  # fmt: skip
-    env = machine.ENVIRONMENT | {"PYTHONPATH": str(ROOT)}
+    paths = os.pathsep.join(filter(None, (str(ROOT), machine.ENVIRONMENT.get("PYTHONPATH"))))
+    env = machine.ENVIRONMENT | {"PYTHONPATH": paths}
     try:
         run = subprocess.run([*map(str, command)], env=env, capture_output=True, text=True, timeout=LIMIT)
     except subprocess.TimeoutExpired:
@@ -232,9 +259,9 @@ def find_device(emulated: bool):
 
 def main(argv=None) -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--batches", type=int, nargs="+", default=[86, 256, 1024])
-    p.add_argument("--precisions", nargs="+", choices=OURS, default=list(OURS))
-    p.add_argument("--peers", nargs="*", choices=PEERS, default=list(PEERS))
+    p.add_argument("--batches", type=int, nargs="+", default=[86])
+    p.add_argument("--precisions", nargs="+", choices=OURS, default=["tf32", "float32", "bf16"])
+    p.add_argument("--peers", nargs="*", choices=PEERS, default=FASTEST)
     p.add_argument("--python", default=sys.executable, help="the peers' environment: torch, jax, keras, for CUDA")
     p.add_argument("--steps", type=int, default=100)
     p.add_argument("--samples", type=int, default=9)
@@ -253,29 +280,35 @@ def main(argv=None) -> None:
     found = {"device": device.name, "emulated": device.emulated, "versions": versions, "commit": machine.commit(),
              "machine": machine.describe(), "steps": args.steps, "bandwidth": bandwidth, "peak": args.peak,
              "ours": [], "peers": [], "kernels": {}, "whole run": {}}  # fmt: skip
-    with contextlib.suppress(KeyboardInterrupt):  # what there is, is written
-        measure(device, args, found)
-    if args.out:
-        machine.write_json(args.out, found)
+
+    def save():
+        if args.out:
+            machine.write_json(args.out, found)
+
+    with contextlib.suppress(KeyboardInterrupt):
+        measure(device, args, found, save)
 
 
-def measure(device, args, found) -> None:
+def measure(device, args, found, save) -> None:
     print(f"{device.name}; copies at {found['bandwidth'] / 1e9:,.0f} GB/s\n")
     for batch in args.batches:
         for precision in args.precisions:
             for graph in (True, False):
                 how = {"batch": batch, "precision": precision, "graph": graph}
                 found["ours"].append(how | ours(device, batch, precision, graph, args.steps, args.samples))
+                save()
                 say(f"minicnn {'graph' if graph else 'eager'}", how, found["ours"][-1])
             for name in args.peers:
                 if precision == "3xtf32":  # nobody else has it
                     continue
                 how = {"peer": name, "batch": batch, "precision": precision}
                 found["peers"].append(how | peer(name, args.python, batch, precision, args.steps, args.samples))
+                save()
                 say(name, how, found["peers"][-1])
     for precision in args.precisions:
         batch = args.batches[0]
         table = found["kernels"][precision] = kernels(device, batch, precision, found["bandwidth"], args.peak)
+        save()
         print(f"\nbatch {batch}, {precision}, eager, every kernel\n")
         for row in table:
             share = "" if row["of the roofline"] is None else f"{row['of the roofline']:7.0%} of the roofline"
@@ -283,6 +316,7 @@ def measure(device, args, found) -> None:
             print(f"{row['kernel']:28}{times} {row['bytes'] / 1e6:9.2f} MB {share}")
         if args.data:
             result = found["whole run"][precision] = whole_run(device, args.data, precision, args.epochs)
+            save()
             last = f"{result['val_accuracy'][-1]:.4f} at the end"
             print(f"\n{args.epochs} epochs, {precision}: {result['training']:.1f} s, .99 after")
             print(f"{result['seconds to 0.99']} s, validation accuracy {last}")

@@ -27,7 +27,7 @@ def parser(prog: str, description: str, name: str | None = None) -> Parser:
     p.add_argument("--device", choices=["cpu", "cuda", "auto"], default="cpu")
     precision = "of the GPU's matrix products: float32 (default) or 3xtf32 (exact), tf32 or bf16 (fast)"
     p.add_argument("--precision", choices=["float32", "3xtf32", "tf32", "bf16"], help=precision)
-    p.add_argument("--kernels", choices=["auto", "numba_cpu", "numpy_ref"], default="auto")
+    p.add_argument("--kernels", choices=["auto", "numba_cpu", "numpy_ref", "cuda", "reference"], default="auto")
     p.add_argument("--threads", type=int, metavar="N", help="at most so many on the CPU; default: all cores")
     p.add_argument("--epochs", type=int, help="default: as published")
     p.add_argument("--batch-size", type=int, help="default: as published")

@@ -39,7 +39,8 @@ def test_the_rehearsal(tmp_path):
     assert [(row["graph"], row["precision"]) for row in found["ours"]] == [(True, "tf32"), (False, "tf32")]
     assert found["ours"][0]["last loss"] == found["ours"][1]["last loss"]
     table = {row["kernel"]: row for row in found["kernels"]["tf32"]}
-    assert {"conv2d", "conv2d_weight_grad", "dense", "adam_step", "end_step"} <= set(table)
+    assert {"conv2d", "conv2d_weight_grad", "dense", "adam_step"} <= set(table)
+    assert not {"begin_step", "end_step"} & set(table)  # run again, they would leave their tables
     assert table["conv2d"]["operations"] == 2 * 4 * 26 * 26 * 9 * 4
     assert all(row["seconds"] > 0 for row in table.values())
 
@@ -70,3 +71,47 @@ def test_keras_without_a_gpu_says_so_and_runs_on_the_cpu(way, library):
     assert set(answer["versions"]) == {"keras", way}
     assert len(answer["seconds"]) == 2
     assert min(answer["seconds"]) > 0
+
+
+def gpu_module():
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    try:
+        import gpu
+
+        return gpu
+    finally:
+        sys.path.pop(0)
+
+
+def test_a_peer_keeps_its_pythonpath_and_has_less_than_a_calls_time(monkeypatch):
+    gpu, seen = gpu_module(), {}
+
+    def ran(command, env, timeout, **how):
+        seen.update(path=env["PYTHONPATH"], timeout=timeout)
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setitem(gpu.machine.ENVIRONMENT, "PYTHONPATH", "/elsewhere")
+    monkeypatch.setattr(gpu.subprocess, "run", ran)
+    assert gpu.peer("jax", "python", 86, "tf32", 2, 1) == {"failed": f"took more than {gpu.LIMIT} s"}
+    assert seen["path"].split(os.pathsep) == [str(ROOT), "/elsewhere"]
+    assert seen["timeout"] < 600
+
+
+def test_what_was_found_is_written_before_the_end(monkeypatch, tmp_path):
+    gpu, out = gpu_module(), tmp_path / "gpu.json"
+    left = []
+
+    def ours(*how):
+        left.append(json.loads(out.read_text())["ours"] if out.exists() else [])
+        return {"step": {"median": 1, "least": 1, "greatest": 1}}
+
+    def kernels(*how):
+        raise KeyboardInterrupt  # as --out was written at the end, all was lost with a kill
+
+    monkeypatch.setattr(gpu, "find_device", lambda emulated: type("D", (), {
+        "name": "none", "emulated": True, "versions": {}, "bandwidth": staticmethod(lambda: 1.0)}))  # fmt: skip
+    monkeypatch.setattr(gpu, "ours", ours)
+    monkeypatch.setattr(gpu, "kernels", kernels)
+    gpu.main(["--out", str(out), "--peers", "--precisions", "tf32"])
+    assert [len(found) for found in left] == [0, 1]
+    assert len(json.loads(out.read_text())["ours"]) == 2
