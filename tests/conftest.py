@@ -40,7 +40,6 @@ When a skipped test is a failure
 """
 
 import os
-import re
 import zlib
 
 import numpy as np
@@ -80,12 +79,11 @@ def pytest_cmdline_main(config) -> None:
         option.numprocesses = min(cores(), PROCESSES)
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items) -> None:
-    """Names without addresses: all processes have to agree on them, and a test's random numbers follow from its own."""
-    for item in items:
-        if " at 0x" in item.nodeid:
-            item._nodeid = re.sub(r" at 0x[0-9a-f]+", "", item.nodeid)
+    """Refuse names with addresses: all processes have to agree on them, and random numbers follow from them."""
+    unstable = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if unstable:
+        raise pytest.UsageError(f"expected a name that is the same in every run, received {unstable[0]}; give it an id")
 
 
 @pytest.hookimpl(optionalhook=True)

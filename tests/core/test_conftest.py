@@ -137,14 +137,14 @@ def test_sections_say_what_is_tested_and_how_far_it_is(pytester, monkeypatch, pr
     assert [line.rpartition(" %")[0].rpartition(" ")[2] for line in ends] in (["66", "100"], ["33", "100"])
 
 
-def test_a_name_holds_no_address(pytester):
+def test_a_name_with_an_address_is_refused(pytester):
     pytester.makeconftest("from tests.conftest import pytest_collection_modifyitems  # noqa")
     pytester.makepyfile(
         "import pytest\ndef f(): pass\n@pytest.mark.parametrize('f', [f], ids=str)\ndef test_it(f): assert f is None\n"
     )
-    result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-n", "2")
-    result.assert_outcomes(failed=1)
-    assert [line for line in result.outlines if line.startswith("FAILED") and "test_it[<function f>]" in line]
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*expected a name that is the same in every run, received *test_it*; give it an id"])
 
 
 def test_every_section_says_what_it_is_about():

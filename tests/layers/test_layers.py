@@ -25,7 +25,7 @@ def distinct(rng, shape):
 
 
 def make(cls, *args, shape=IMAGE, out=IMAGE, x=smooth, weights=(), **kwargs):
-    text = ", ".join([*map(repr, args), *(f"{k}={v!r}" for k, v in kwargs.items())])
+    text = ", ".join([*(getattr(a, "__name__", repr(a)) for a in args), *(f"{k}={v!r}" for k, v in kwargs.items())])
     return pytest.param(lambda: cls(*args, **kwargs), shape, out, x, weights, id=f"{cls.__name__}({text})")
 
 
