@@ -37,6 +37,7 @@ def parser(prog: str, description: str, name: str | None = None) -> Parser:
     p.add_argument("--limit", type=int, metavar="N", help="a rehearsal: train on the first N rows only")
     p.add_argument("--quiet", action="store_true", help="no progress while training")
     p.add_argument("--fresh", action="store_true", help="begin anew where the same command would go on")
+    p.add_argument("--save-every", type=float, default=60.0, metavar="S", help="seconds between checkpoints (60)")
     limit = "stop in good time before, with everything written; the same command goes on: 8h, 45m, 1h30m, 600s"
     p.add_argument("--time-limit", metavar="TIME", help=limit)
     p.add_argument("--patience", type=int, metavar="N", help="stop after N epochs without a better val_loss")

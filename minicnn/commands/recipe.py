@@ -70,8 +70,9 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     held = 0 if data.x_held is None else len(data.x_held)
     limit.images, limit.batch_size = len(data.x_test) + len(data.judged[0]) + 2 * held, recipe.batch_size
     kept = minicnn.CheckpointOptions(
-        out / "checkpoints", resume=not args.fresh, stop_when=lambda: bool(stop.number) or limit.reached()
-    )
+        out / "checkpoints", save_every=args.save_every, resume=not args.fresh,
+        stop_when=lambda: bool(stop.number) or limit.reached(),
+    )  # fmt: skip
     trained = model.fit(**fed, epochs=recipe.epochs, steps_per_epoch=steps, validation_data=held_out,
                         callbacks=[*hooks, stop, limit, watch], verbose=said, checkpoint=kept)  # fmt: skip
     args.unsaved = args.unsaved or model.checkpoint_failure
