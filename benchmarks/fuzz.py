@@ -434,8 +434,8 @@ def work(name: str, out: Path, seconds: float) -> None:
     corpus = out / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
     resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + 60,) * 2)  # libFuzzer's own time-outs are wall clock
-    options = [f"-max_len={LONGEST}", "-timeout=0", "-report_slow_units=9999", "-rss_limit_mb=4096", "-print_final_stats=0", "-verbosity=0",
-               f"-artifact_prefix={out / 'finds'}/", "-len_control=0"]  # fmt: skip
+    options = [f"-max_len={LONGEST}", "-timeout=0", "-report_slow_units=9999", "-rss_limit_mb=4096", "-verbosity=0",
+               "-print_final_stats=0", f"-artifact_prefix={out / 'finds'}/", "-len_control=0"]  # fmt: skip
     atheris.Setup([sys.argv[0], *options, str(corpus)], one, custom_mutator=mutated)
     atheris.Fuzz()
 
