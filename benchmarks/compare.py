@@ -63,8 +63,8 @@ def arguments():
         "(default: $MINICNN_PEERS_PYTHON, else this one)")  # fmt: skip
     add("--out", type=Path, default=OUT, help="JSON (%(default)s)")
     add("--reuse", action="store_true", help="measure nothing, read --out")
-    add("--write-readme", nargs="?", type=Path, const=ROOT / "README.md", metavar="FILE",
-        help=f"write the tables between {report.BEGIN} and {report.END}")  # fmt: skip
+    add("--write-readme", nargs="?", type=Path, const=ROOT / "docs" / "benchmarks.md", metavar="FILE",
+        help=f"write the tables of docs/benchmarks.md between {report.BEGIN} and {report.END}")  # fmt: skip
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.steps = 2, 5

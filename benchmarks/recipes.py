@@ -1,14 +1,15 @@
-"""The five documented systems over several seeds, each run by examples/train_recipe.py: figures, README table.
+"""The five documented systems over several seeds, each run by examples/train_recipe.py: figures, tables.
 
     python benchmarks/recipes.py --seed 0 1 2                        all five; hours
     python benchmarks/recipes.py valid_conv lenet_16_36 --threads 1  two of them, on one thread each
     python benchmarks/recipes.py kaggle_bn --keras --python PEERS/bin/python   Keras on the same recipe and seeds
     python benchmarks/recipes.py --table                             only the table, from the runs that are there
 
-Every run's summary is kept in benchmarks/results/recipes.json as soon as it ends, and the table between README.md's
-markers is written anew. A run that the file has for this commit, recipe, seed, epochs and threads is not done again,
-unless --again: interrupt it, and start it again later. Keras's runs are kept in results/recipes_keras.json, and count
-whatever the commit: they do not depend on minicnn. Exit code 1: a run failed, or a floor was missed.
+Every run's summary is kept in benchmarks/results/recipes.json as soon as it ends, and the tables between the markers of
+docs/benchmarks.md and README.md are written anew. A run that the file has for this commit, recipe, seed, epochs and
+threads is not done again, unless --again: interrupt it, and start it again later. Keras's runs are kept in
+results/recipes_keras.json, and count whatever the commit: they do not depend on minicnn. Exit code 1: a run failed, or
+a floor was missed.
 """
 
 import argparse
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 RESULTS = ROOT / "benchmarks" / "results" / "recipes.json"
 KERAS = RESULTS.with_name("recipes_keras.json")
-README = ROOT / "README.md"
+PAGE, README = ROOT / "docs" / "benchmarks.md", ROOT / "README.md"
 BEGIN, END = "<!-- recipes:begin -->", "<!-- recipes:end -->"
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS")  # what Keras on TensorFlow obeys
 
@@ -102,14 +103,10 @@ def train(name: str, seed: int, options: argparse.Namespace) -> dict | None:
 
 
 def table(runs: list[dict]) -> str:
-    """The README's rows: complete runs on the published data, the newest of each seed; then where they ran."""
+    """The page's rows: complete runs on the published data, the newest of each seed; then where they ran."""
     lines, places = [], {}
-    for name in GOALS:
-        of_name = [run for run in runs if run["recipe"] == name and run["as_published"]]
-        newest = {run["seed"]: run for run in sorted(of_name, key=lambda run: run["date"])}
-        found = [newest[seed] for seed in sorted(newest)]
-        if found:
-            lines.append(row(name, found))
+    for name, found in complete(runs):
+        lines.append(row(name, found))
         for run in found:
             about, settings = run["machine"], run["machine"]["settings"].items()
             place = f"{about['cpu']}, {about['cores']} cores; {run['device']}"
@@ -120,6 +117,30 @@ def table(runs: list[dict]) -> str:
     head = "| recipe | published | our figure | mean | each seed | floor (aim) | Keras here | s per epoch; min in all |"
     notes = [f"Measured on {place}: {', '.join(which)}." for place, which in places.items()]
     return "\n".join([head, "|---|---|---|---|---|---|---|---|", *lines, "", *notes])
+
+
+def complete(runs: list[dict]) -> list[tuple[str, list[dict]]]:
+    """(recipe, its runs on the published data, the newest of each seed) of every recipe that has some."""
+    found = []
+    for name in GOALS:
+        of_name = [run for run in runs if run["recipe"] == name and run["as_published"]]
+        newest = {run["seed"]: run for run in sorted(of_name, key=lambda run: run["date"])}
+        if newest:
+            found.append((name, [newest[seed] for seed in sorted(newest)]))
+    return found
+
+
+def short_table(runs: list[dict]) -> str:
+    """The README's rows: published, ours, minutes."""
+    from minicnn.recipes import BY_NAME
+
+    lines = ["| recipe | published | minicnn, mean of the seeds | minutes, on 2 cores |", "|---|---|---|---|"]
+    for name, found in complete(runs):
+        mean = sum(run["value"] for run in found) / len(found)
+        minutes = sorted(run["seconds"]["all"] / 60 for run in found)[len(found) // 2]
+        ours = f"{found[0]['figure']} **{short(mean)}** ({len(found)} seeds)"
+        lines.append(f"| `{name}` | {BY_NAME[name].headline} | {ours} | {minutes:.1f} |")
+    return "\n".join(lines)
 
 
 def row(name: str, found: list[dict]) -> str:
@@ -147,18 +168,18 @@ def short(value: float) -> str:
     return f"{value:.4f}".lstrip("0")
 
 
-def write_readme(text: str) -> None:
-    """Between the markers, atomically."""
-    readme = README.read_text("utf-8")
-    before, begin, rest = readme.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        print(f"README.md has no lines {BEGIN} and {END}: the table goes between them", file=sys.stderr)
-        return
+def write_tables(runs: list[dict]) -> None:
+    """Between the markers of both pages, atomically."""
     from minicnn.io import atomic_write
 
-    with atomic_write(README, text=True) as file:
-        file.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    for page, text in ((PAGE, table(runs)), (README, short_table(runs))):
+        before, begin, rest = page.read_text("utf-8").partition(BEGIN)
+        _, end, after = rest.partition(END)
+        if not (begin and end):
+            print(f"{page.name} has no lines {BEGIN} and {END}: the table goes between them", file=sys.stderr)
+            continue
+        with atomic_write(page, text=True) as file:
+            file.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 def main() -> int:
@@ -182,9 +203,9 @@ def main() -> int:
         failed |= run is None
         if run is not None:
             keep(run, results)
-            write_readme(table(read()))
+            write_tables(read())
     text = table(read())
-    write_readme(text)
+    write_tables(read())
     print(f"\n{text}")
     return int(failed or "missed" in text)
 
