@@ -40,6 +40,7 @@ When a skipped test is a failure
 """
 
 import os
+import signal
 import zlib
 
 import numpy as np
@@ -104,6 +105,8 @@ def pytest_xdist_make_scheduler(config, log):
 
 
 def pytest_configure(config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # started in the background by a script: tests' own
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # processes would inherit it, and never stop
     if config.get_verbosity() <= 0 and not config.option.collectonly and not hasattr(config, "workerinput"):
         config.pluginmanager.register(Sections(config), "sections")
 

@@ -1,5 +1,6 @@
 """The policy on skipped tests: a skip that should not happen is a failure."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -145,6 +146,21 @@ def test_a_name_with_an_address_is_refused(pytester):
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*expected a name that is the same in every run, received *test_it*; give it an id"])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_reaches_processes_of_a_suite_in_the_background(pytester, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    pytester.makeconftest("from tests.conftest import pytest_configure  # noqa")
+    pytester.makepyfile(
+        "import signal, subprocess, sys\n"
+        "def test_it():\n"
+        "    code = 'import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)'\n"
+        "    assert subprocess.run([sys.executable, '-c', code], capture_output=True, text=True).stdout == 'True\\n'\n"
+    )
+    ignoring = "import os, sys, signal as s; s.signal(s.SIGINT, s.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    result = pytester.run(sys.executable, "-c", ignoring, sys.executable, "-m", "pytest", "-p", "no:cacheprovider")
+    assert result.ret == 0
 
 
 def test_every_section_says_what_it_is_about():
