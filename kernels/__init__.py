@@ -6,9 +6,9 @@
 import importlib
 from collections.abc import Callable
 
-from .contract import KERNELS, Key
+from .contract import FUSED, KERNELS, Key
 
-__all__ = ["KERNELS", "SETS", "Key", "load", "plan_conv2d", "table"]
+__all__ = ["FUSED", "KERNELS", "SETS", "Key", "load", "plan_conv2d", "table"]
 
 SETS = ("numpy_ref", "numba_cpu", "cuda")
 
@@ -18,16 +18,19 @@ def load(name: str) -> dict[str, Callable]:
     if name not in SETS:
         raise ValueError(f"kernels: expected one of {SETS}, received {name!r}")
     module = importlib.import_module(f"{__name__}.{name}")
-    return {kernel: getattr(module, kernel) for kernel in KERNELS if hasattr(module, kernel)}
+    return {kernel: getattr(module, kernel) for kernel in (*KERNELS, *FUSED) if hasattr(module, kernel)}
 
 
-def plan_conv2d(name: str, x_shape, w_shape, strides, pads, algorithm: str = "auto"):
-    """What the set `name` will do for a convolution and its two gradients; None: it has one way only."""
+def plan_conv2d(name: str, x_shape, w_shape, strides, pads, algorithm: str = "auto", pool=None):
+    """What the set `name` will do for a convolution and its two gradients; None: it has one way only.
+
+    pool: max_pool's arguments, for conv2d_max_pool and its gradients.
+    """
     decide = getattr(importlib.import_module(f"{__name__}.{name}"), "plan_conv2d", None)
-    return None if decide is None else decide(x_shape, w_shape, strides, pads, algorithm)
+    return None if decide is None else decide(x_shape, w_shape, strides, pads, algorithm, pool)
 
 
 def table(name: str) -> dict[str, str]:
-    """Which set serves each kernel when `name` is chosen: its own, or `numpy_ref` where it has none."""
+    """Which set serves each kernel when `name` is chosen: its own, or `numpy_ref` where it has none; and its FUSED."""
     own = load(name)
-    return {kernel: name if kernel in own else "numpy_ref" for kernel in KERNELS}
+    return {kernel: name if kernel in own else "numpy_ref" for kernel in (*KERNELS, *own)}

@@ -45,23 +45,6 @@ class KernelSet(Protocol):
         An image's result does not depend on the other images of its batch.
         """
 
-    def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None):
-        """max_pool(conv2d(x, w, b, ...), **pool, rate, key), without the array in between.
-
-        pool: max_pool's window, strides and pads, a dictionary.
-        affine (scale, shift): as conv2d's, or one number for each row of the images, (OH, 1, 1) both.
-        x (N, H, W, C), w (KH, KW, C, O), the rest as conv2d's -> y, argmax (N, PH, PW, O) as max_pool's.
-        """
-
-    def conv2d_max_pool_grad(
-        dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)
-    ):
-        """Gradients of conv2d_max_pool with a ReLU and no affine; y and argmax are its results.
-
-        dy, argmax, y (N, PH, PW, O), x (N, H, W, C), w (KH, KW, C, O) -> dx, dw and db, the bias's: what
-        conv2d_input_grad, conv2d_weight_grad make of max_pool_grad(y=y).  needs: whether dx, dw are wanted, else None.
-        """
-
     def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
         """dx[n,h,w,c] = sum of dy[n,i,j,o] * w[p,q,c,o] over every (i,j,p,q,o) that read x[n,h,w,c].
 
@@ -145,29 +128,6 @@ class KernelSet(Protocol):
         fourth result is its bias gradient: -> dx, dgamma, dbeta, db (C,).
         """
 
-    def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
-        """max_pool(batch_norm(x), rate, key), without the array in between: the end of a convolution block.
-
-        x (N, H, W, C), normalised along its last axis, the rest (C,), or for axis=1 along its rows, the rest (H,)
-        -> y, argmax (N, OH, OW, C) as max_pool's.
-        """
-
-    def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
-        """Gradients of batch_norm_max_pool, for a ReLU's output x with its own mean and variance.
-
-        dy, argmax (N, OH, OW, C), x (N, H, W, C) -> dx (N, H, W, C) before the ReLU, dgamma, dbeta (C,), or (H,) for
-        axis=1, as of batch_norm_grad(max_pool_grad(dy)); db (C,), the sum of dx per channel: a bias's before the ReLU.
-        """
-
-    def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto",
-                                      argmax=None, pool=None, axis=-1, rate=0.0):  # fmt: skip
-        """Gradients of batch_norm(z), z = relu(conv2d(x, w, b)) with its own mean and variance, where nobody needs dx.
-
-        dy, z (N, OH, OW, O), mean, var, gamma (O,), x (N, H, W, C) -> dw of w_shape (KH, KW, C, O), db, the bias's,
-        dgamma, dbeta (O,): what conv2d_weight_grad makes of batch_norm_grad(relu=True), without the array in between.
-        pool (max_pool's window, strides and pads), argmax, axis, rate: the same of batch_norm_max_pool(z).
-        """
-
     # loss ------------------------------------------------------------------------------------------------------------
 
     def softmax(z):
@@ -234,4 +194,53 @@ class KernelSet(Protocol):
         """m, v as Adam's;  p -= lr (m_scale m + g_scale g) / (sqrt(v_scale v) + eps)."""
 
 
+class Fused(Protocol):
+    """Kernels that a set may have: each does what several of the others do, with fewer passes over memory.
+
+    Who runs a program looks for them: minicnn/ops/block.py says which chain of ops becomes which. `numpy_ref` has none:
+    the chain is their definition.
+    """
+
+    def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None):
+        """max_pool(conv2d(x, w, b, ...), **pool, rate, key), without the array in between.
+
+        pool: max_pool's window, strides and pads, a dictionary.
+        affine (scale, shift): as conv2d's, or one number for each row of the images, (OH, 1, 1) both.
+        x (N, H, W, C), w (KH, KW, C, O), the rest as conv2d's -> y, argmax (N, PH, PW, O) as max_pool's.
+        """
+
+    def conv2d_max_pool_grad(
+        dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)
+    ):
+        """Gradients of conv2d_max_pool with a ReLU and no affine; y and argmax are its results.
+
+        dy, argmax, y (N, PH, PW, O), x (N, H, W, C), w (KH, KW, C, O) -> dx, dw and db, the bias's: what
+        conv2d_input_grad, conv2d_weight_grad make of max_pool_grad(y=y).  needs: whether dx, dw are wanted, else None.
+        """
+
+    def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
+        """max_pool(batch_norm(x), rate, key), without the array in between: the end of a convolution block.
+
+        x (N, H, W, C), normalised along its last axis, the rest (C,), or for axis=1 along its rows, the rest (H,)
+        -> y, argmax (N, OH, OW, C) as max_pool's.
+        """
+
+    def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
+        """Gradients of batch_norm_max_pool, for a ReLU's output x with its own mean and variance.
+
+        dy, argmax (N, OH, OW, C), x (N, H, W, C) -> dx (N, H, W, C) before the ReLU, dgamma, dbeta (C,), or (H,) for
+        axis=1, as of batch_norm_grad(max_pool_grad(dy)); db (C,), the sum of dx per channel: a bias's before the ReLU.
+        """
+
+    def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto",
+                                      argmax=None, pool=None, axis=-1, rate=0.0):  # fmt: skip
+        """Gradients of batch_norm(z), z = relu(conv2d(x, w, b)) with its own mean and variance, where nobody needs dx.
+
+        dy, z (N, OH, OW, O), mean, var, gamma (O,), x (N, H, W, C) -> dw of w_shape (KH, KW, C, O), db, the bias's,
+        dgamma, dbeta (O,): what conv2d_weight_grad makes of batch_norm_grad(relu=True), without the array in between.
+        pool (max_pool's window, strides and pads), argmax, axis, rate: the same of batch_norm_max_pool(z).
+        """
+
+
 KERNELS = tuple(name for name in vars(KernelSet) if not name.startswith("_"))
+FUSED = tuple(name for name in vars(Fused) if not name.startswith("_"))

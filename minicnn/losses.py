@@ -52,6 +52,12 @@ class Loss(Named):
             value = one_of(f"{type(self).__name__}: reduction", "none" if value is None else value, known)
         super().__setattr__(name, value)
 
+    @property
+    def traced(self) -> bool:
+        """Whether `values` and `reduce` call nothing but ops, the same whatever the numbers are: core/program.py."""
+        ours = type(self).__module__ == __name__ and type(self) is not FunctionLoss
+        return ours and self.reduction != "mean_with_sample_weight" and not {"values", "reduce"} & vars(self).keys()
+
     def values(self, t, y: Tensor, *, logits: bool = False) -> Tensor:
         """Per-sample losses from targets t (an array on y's backend) and outputs (or logits) y."""
         raise NotImplementedError

@@ -18,8 +18,7 @@ from .launch import CuPyLauncher, Launcher
 
 KERNELS = {
     "activation": ("bias_grad", "relu", "relu_bias_grad", "relu_grad"),
-    "conv": ("batch_norm_conv2d_weight_grad", "conv2d", "conv2d_input_grad", "conv2d_max_pool", "conv2d_max_pool_grad",
-             "conv2d_weight_grad"),
+    "conv": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
     "dense": ("dense", "dense_input_grad", "dense_weight_grad"),
     "loss": ("softmax", "softmax_cross_entropy"),
     "norm": ("batch_norm", "batch_norm_grad", "batch_norm_max_pool", "batch_norm_max_pool_grad", "batch_norm_stats"),

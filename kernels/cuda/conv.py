@@ -3,14 +3,11 @@
 algorithm: "im2col" runs the readable kernels, always in the set's precision; "auto" and "winograd" the implicit GEMMs.
 """
 
-import math
-
 import numpy as np
 
 from .dense import TILE_M, dense, dense_input_grad, dense_weight_grad, product, split, tile
 from .launch import THREADS, blocks
-from .norm import batch_norm, batch_norm_grad, batch_norm_max_pool_grad, batch_norm_stats
-from .pool import max_pool, max_pool_grad
+from .norm import batch_norm_stats
 
 
 def _geometry(x_shape, w_shape, strides, pads):
@@ -46,30 +43,6 @@ def conv2d(gpu, x, w, b, *, strides, pads, relu=False, affine=None, stats=False,
     return (y, *moments) if stats else y
 
 
-def conv2d_max_pool(gpu, x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0,
-                    key=None):  # fmt: skip
-    by_row = affine is not None and affine[0].ndim == 3
-    z = conv2d(gpu, x, w, b, strides=strides, pads=pads, relu=relu, affine=None if by_row else affine,
-               algorithm=algorithm)  # fmt: skip
-    if by_row:  # as the batch norm of a mean of 0 and a variance of 1
-        scale, shift = (part.reshape(-1) for part in affine)
-        none = gpu.xp.zeros(len(scale), np.float32)
-        rows = z.reshape(len(z), len(scale), -1)
-        z = batch_norm(gpu, rows, none, none + 1, scale, shift, eps=0.0).reshape(z.shape)
-    return max_pool(gpu, z, **pool, rate=rate, key=key)
-
-
-def conv2d_max_pool_grad(
-    gpu, dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)
-):
-    oh, ow = _geometry(x.shape, w.shape, strides, pads)[7:9]
-    dz, db = max_pool_grad(gpu, dy, argmax, (len(x), oh, ow, w.shape[3]), **pool, rate=rate, y=y)
-    how = {"strides": strides, "pads": pads, "algorithm": algorithm}
-    dx = conv2d_input_grad(gpu, dz, w, x.shape, **how) if needs[0] else None
-    dw = conv2d_weight_grad(gpu, x, dz, w.shape, **how) if needs[1] else None
-    return dx, dw, db
-
-
 def conv2d_input_grad(gpu, dy, w, x_shape, *, strides, pads, algorithm="auto"):
     geometry = _geometry(x_shape, w.shape, strides, pads)
     n, height, width, c, _, _, o = geometry[:7]
@@ -92,16 +65,3 @@ def conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="auto"):
     shape = kh * kw * c, o
     dw = product(gpu, "conv", f"conv2d_weight_grad_{tile(o)}", (x, dy), (c, o), shape, tile(o), parts, *geometry)
     return dw.reshape(w_shape)
-
-
-def batch_norm_conv2d_weight_grad(gpu, dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto",
-                                  argmax=None, pool=None, axis=-1, rate=0.0):  # fmt: skip
-    if pool is None:
-        rows = math.prod(z.shape[:3]), z.shape[3], 1
-        given = dy.reshape(rows), z.reshape(rows), mean, var, gamma
-        dz, dgamma, dbeta, db = batch_norm_grad(gpu, *given, eps=eps, batch_stats=True, relu=True)
-    else:
-        given, how = (dy, argmax, z, mean, var, gamma), {**pool, "axis": axis, "rate": rate}
-        dz, dgamma, dbeta, db = batch_norm_max_pool_grad(gpu, *given, eps=eps, **how)
-    how = {"strides": strides, "pads": pads, "algorithm": algorithm}
-    return conv2d_weight_grad(gpu, x, dz.reshape(z.shape), w_shape, **how), db, dgamma, dbeta

@@ -13,6 +13,8 @@ each other in memory. Two habits of the other files start here:
 The number of blocks follows from the shape alone, so results do not depend on the number of threads.
 """
 
+from functools import lru_cache
+
 import numpy as np
 
 from .jit import inner
@@ -22,6 +24,7 @@ from .tasks import parallel, parallel_for
 WIDE = 256  # floats: 16 vectors, long enough to hide the overhead of a loop, short enough for the L1 cache
 
 
+@lru_cache(4096)
 def block_count(size: int) -> int:
     """How many blocks `size` floats are worked on in: one below 32 KB, where a second thread only costs."""
     return max(1, min(64, size // 4096))

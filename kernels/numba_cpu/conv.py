@@ -326,6 +326,12 @@ def least_bands(images, shares):
 
 
 def integers(strides, pads):
+    """Strides and pads as Python's numbers in tuples."""
+    return _integers(tuple(strides), tuple(map(tuple, pads)))
+
+
+@lru_cache(512)
+def _integers(strides, pads):
     return (int(strides[0]), int(strides[1])), tuple((int(before), int(after)) for before, after in pads)
 
 

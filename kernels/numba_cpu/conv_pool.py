@@ -122,7 +122,7 @@ def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop):
     return True
 
 
-def _even(shape):
+def even(shape):
     """The shape without an odd last row or column."""
     n, height, width, channels = shape
     return n, height // 2 * 2, width // 2 * 2, channels
@@ -138,7 +138,7 @@ def _pool_of(z, rows, pool, rate, key):
 
 def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None):
     strides, pads = integers(strides, pads)
-    n, oh, ow, filters = shape = _even(output_shape(x.shape, w.shape, strides, pads))
+    n, oh, ow, filters = shape = even(output_shape(x.shape, w.shape, strides, pads))
     by_row = affine is not None and affine[0].ndim == 3
     by_filter, rows = (None, affine) if by_row else (affine, None)
     if not pool2x2.fits(**pool) or 0 in shape:
@@ -164,9 +164,9 @@ def _weight_grad_alone(dy, argmax, y, x, shape, w, strides, pads, rate):
 def conv2d_max_pool_grad(dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)):
     strides, pads = integers(strides, pads)
     shape = output_shape(x.shape, w.shape, strides, pads)
-    even = _even(shape)
-    if pool2x2.fits(**pool) and 0 not in (*even, x.size):
-        shape = even  # nothing flows to an odd last row or column
+    whole = even(shape)
+    if pool2x2.fits(**pool) and 0 not in (*whole, x.size):
+        shape = whole  # nothing flows to an odd last row or column
         chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], shape[3], "weight_grad")
         if needs == (False, True) and chosen == "im2col":
             return None, *_weight_grad_alone(dy, argmax, y, x, shape, w, strides, pads, rate)

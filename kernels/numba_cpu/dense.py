@@ -178,7 +178,7 @@ def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, affine=None
     seed = np.zeros(whole_vectors(filters), np.float32)
     if bias is not None:
         seed[:filters] = bias
-    a, b = (memory.flat(array) for array in (a, b))  # another type would recompile
+    a, b = memory.flat(a), memory.flat(b)  # another type would recompile
     tables = _tables(row_block, a_row, filters, k_step, o_step, deepest)
     panels, sums = memory.scratch((threads, DEPTH * WIDTH, OWN), (threads, ROW_BLOCK * WIDTH, OWN))
     _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, seed, floor, *affine_vectors(affine),

@@ -79,7 +79,10 @@ def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
     dtype, size = _measured(shape, dtype)
     if not size:
         return np.empty(shape, dtype)
-    raw, start = _first(_buffers.get(size, ()), IDLE) or _fresh(size)
+    for raw, start in _buffers.get(size, ()):  # `_first`, without a call in every kernel
+        if getrefcount(raw) == IDLE:
+            return np.ndarray(shape, dtype, raw, start)
+    raw, start = _fresh(size)
     return np.ndarray(shape, dtype, raw, start)
 
 
@@ -146,7 +149,10 @@ def scratch(*sizes: tuple) -> list[np.ndarray]:
         _scratch.append(found)
     _room = room
     raw, start = found
-    return [np.ndarray(shape, FLOAT, raw, start + first) for shape, first in layout]
+    arrays = []
+    for shape, first in layout:  # no list comprehension: that is another call
+        arrays.append(np.ndarray(shape, FLOAT, raw, start + first))
+    return arrays
 
 
 def _line(floats: int) -> int:

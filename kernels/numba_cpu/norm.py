@@ -20,6 +20,7 @@ Source: Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm 
 """
 
 import math
+from functools import lru_cache
 
 import numpy as np
 
@@ -370,6 +371,7 @@ def grad_sums(dy, x, mean):
     return sums.reshape(2, -1, channels)
 
 
+@lru_cache(512)
 def _width(row: int) -> int:
     """The floats of a few rows of `row` floats that are whole pairs, or of one where not much is left over."""
     few = row < 2 * PAIR or (row < PIECE // 4 and row % LANES == 0)

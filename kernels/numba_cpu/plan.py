@@ -73,13 +73,19 @@ def choose(algorithm: str, out_size, window, strides, channels: int, filters: in
     return "winograd" if transformed * MARGIN < direct else "im2col"
 
 
-def plan_conv2d(x_shape, w_shape, strides, pads, algorithm="auto") -> ConvPlan:
-    """What the three kernels of a convolution will do.  x_shape (N, H, W, C), w_shape (KH, KW, C, O)."""
-    from . import conv  # which asks `choose` and is asked here for the memory it takes
+def plan_conv2d(x_shape, w_shape, strides, pads, algorithm="auto", pool=None) -> ConvPlan:
+    """What the three kernels of a convolution will do.  x_shape (N, H, W, C), w_shape (KH, KW, C, O).
+
+    pool: as conv2d_max_pool's; 2x2 windows side by side leave out an odd last row or column, and so does it.
+    """
+    from . import conv, conv_pool, pool2x2  # which ask `choose` and are asked here for the memory they take
 
     (n, height, width, channels), (kh, kw, _, filters) = x_shape, w_shape
     strides, pads = conv.integers(strides, pads)
     y_shape = conv.output_shape(x_shape, w_shape, strides, pads)
+    even = conv_pool.even(y_shape)
+    if pool is not None and pool2x2.fits(**pool) and 0 not in even:
+        y_shape = even
     steps, threads = [], numba.get_num_threads()
     for kernel, out_size, c, o in (
         ("forward", y_shape[1:3], channels, filters),

@@ -88,7 +88,8 @@ def blocks(size: Size) -> int:
 
 def along(axis, *values):
     """A batch norm's values as the functions below take them: (C,) each, or (H, 1) for a number per row, axis=1."""
-    return tuple(flat(value).reshape(-1, 1) if axis == 1 else flat(value) for value in values)
+    flats = tuple(map(flat, values))
+    return tuple(value.reshape(-1, 1) for value in flats) if axis == 1 else flats
 
 
 def of_row(values, row):

@@ -118,7 +118,7 @@ def _dropout(x, y, blocks, threshold, scale, step, stream, k0, k1):
 def state(key):
     """A key as the last arguments of the functions above."""
     words = key.step, key.stream, key.seed & 0xFFFFFFFF, key.seed >> 32
-    return tuple(np.uint64(word) for word in words)
+    return tuple(map(np.uint64, words))
 
 
 def philox(n, key):

@@ -33,6 +33,7 @@ them would stall, as a core waits for about two dozen lines at most.
 """
 
 import inspect
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import NamedTuple
 
@@ -336,6 +337,7 @@ def transpose_block(typingctx, y, j, y_step, x, i, x_step):
     return types.void(floats, integer, integer, floats, integer, integer), codegen
 
 
+@lru_cache(4096)
 def whole_vectors(filters: int) -> int:
     """`filters` rounded up to whole vectors: the length of a line of packed panels, and of a bias."""
     return -(-filters // LANES) * LANES

@@ -103,6 +103,7 @@ def variant(size, taps: int, kernel: str) -> Variant:
     return best
 
 
+@lru_cache(512)
 def reached(dy_size, taps: int, pads, x_size):
     """(H, W): the rows and columns of x, from the first, that a convolution with gradient dy looked at.
 

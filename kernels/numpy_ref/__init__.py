@@ -3,11 +3,8 @@
 from .activation import relu as relu
 from .activation import relu_bias_grad as relu_bias_grad
 from .activation import relu_grad as relu_grad
-from .conv import batch_norm_conv2d_weight_grad as batch_norm_conv2d_weight_grad
 from .conv import conv2d as conv2d
 from .conv import conv2d_input_grad as conv2d_input_grad
-from .conv import conv2d_max_pool as conv2d_max_pool
-from .conv import conv2d_max_pool_grad as conv2d_max_pool_grad
 from .conv import conv2d_weight_grad as conv2d_weight_grad
 from .dense import bias_grad as bias_grad
 from .dense import dense as dense
@@ -17,8 +14,6 @@ from .loss import softmax as softmax
 from .loss import softmax_cross_entropy as softmax_cross_entropy
 from .norm import batch_norm as batch_norm
 from .norm import batch_norm_grad as batch_norm_grad
-from .norm import batch_norm_max_pool as batch_norm_max_pool
-from .norm import batch_norm_max_pool_grad as batch_norm_max_pool_grad
 from .norm import batch_norm_stats as batch_norm_stats
 from .optimizer import adadelta_step as adadelta_step
 from .optimizer import adagrad_step as adagrad_step

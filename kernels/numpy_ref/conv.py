@@ -19,8 +19,7 @@ Source: Chellapilla, Puri & Simard 2006, "High performance convolutional neural 
 """
 
 from .namespace import namespace
-from .norm import batch_norm_grad, batch_norm_max_pool_grad, batch_norm_stats
-from .pool import max_pool, max_pool_grad
+from .norm import batch_norm_stats
 
 
 def im2col(x, window, strides, pads):
@@ -66,22 +65,6 @@ def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algo
     return (y, *moments) if stats else y
 
 
-def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None):
-    z = conv2d(x, w, b, strides=strides, pads=pads, relu=relu, algorithm=algorithm)
-    if affine is not None:
-        z *= affine[0]
-        z += affine[1]
-    return max_pool(z, **pool, rate=rate, key=key)
-
-
-def conv2d_max_pool_grad(dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)):
-    z_shape = len(x), *_out_size(x, w, strides, pads), w.shape[3]
-    dz, db = max_pool_grad(dy, argmax, z_shape, **pool, rate=rate, y=y)
-    dx = conv2d_input_grad(dz, w, x.shape, strides=strides, pads=pads) if needs[0] else None
-    dw = conv2d_weight_grad(x, dz, w.shape, strides=strides, pads=pads) if needs[1] else None
-    return dx, dw, db
-
-
 def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
     kh, kw, _, filters = w.shape
     dcols = dy.reshape(-1, filters) @ w.reshape(-1, filters).T  # (N*OH*OW, KH*KW*C)
@@ -91,14 +74,3 @@ def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
 def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
     cols = im2col(x, w_shape[:2], strides, pads)
     return (cols.T @ dy.reshape(-1, dy.shape[3])).reshape(w_shape)  # (KH*KW*C, N*OH*OW) (N*OH*OW, O)
-
-
-def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto",
-                                  argmax=None, pool=None, axis=-1, rate=0.0):  # fmt: skip
-    if pool is None:
-        dy, rows = (part.reshape(-1, z.shape[3], 1) for part in (dy, z))
-        dz, dgamma, dbeta, db = batch_norm_grad(dy, rows, mean, var, gamma, eps=eps, batch_stats=True, relu=True)
-    else:
-        given, how = (dy, argmax, z, mean, var, gamma), {**pool, "axis": axis, "rate": rate}
-        dz, dgamma, dbeta, db = batch_norm_max_pool_grad(*given, eps=eps, **how)
-    return conv2d_weight_grad(x, dz.reshape(z.shape), w_shape, strides=strides, pads=pads), db, dgamma, dbeta

@@ -10,7 +10,6 @@ Source: Ioffe & Szegedy 2015, "Batch normalization", section 3.
 
 from .activation import relu_bias_grad
 from .namespace import namespace
-from .pool import max_pool, max_pool_grad
 
 
 def batch_norm_stats(x):
@@ -38,22 +37,3 @@ def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
         dx, db = relu_bias_grad(dx[..., 0], x[..., 0])
         return dx[..., None], dgamma, dbeta, db
     return dx, dgamma, dbeta
-
-
-def _as_acb(x, axis):
-    """Images (N, H, W, C) as (A, C, 1), or for axis=1 as (N, H, W*C)."""
-    n, h, w, c = x.shape
-    return x.reshape(n, h, w * c) if axis == 1 else x.reshape(n * h * w, c, 1)
-
-
-def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
-    y = batch_norm(_as_acb(x, axis), mean, var, gamma, beta, eps=eps).reshape(x.shape)
-    return max_pool(y, window=window, strides=strides, pads=pads, rate=rate, key=key)
-
-
-def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
-    dy = max_pool_grad(dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
-    given = _as_acb(dy, axis), _as_acb(x, axis), mean, var, gamma
-    dx, dgamma, dbeta = batch_norm_grad(*given, eps=eps, batch_stats=True)
-    dx, db = relu_bias_grad(dx.reshape(x.shape), x)
-    return dx, dgamma, dbeta, db

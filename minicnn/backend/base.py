@@ -14,6 +14,7 @@ class Backend:
     xp       the array module, NumPy's interface
     dtype    the float type that parameters and activations have
     kernels  the name of the chosen kernel set; `table()` tells which set serves each kernel
+    fused    which of the fused kernels of kernels.FUSED the set has
     rows_independent  whether a row of a product is the same bytes whatever the other rows are (BLAS: no)
     """
 
@@ -28,8 +29,10 @@ class Backend:
         self.kernels = kernel_set
         self.dtype = self.xp.dtype(dtype)
         self.threads = threads
-        for kernel, function in {**kernels.load("numpy_ref"), **(own or kernels.load(kernel_set))}.items():
+        own = own or kernels.load(kernel_set)
+        for kernel, function in {**kernels.load("numpy_ref"), **own}.items():
             setattr(self, kernel, function)
+        self.fused = frozenset(kernels.FUSED) & own.keys()
 
     key = staticmethod(kernels.Key)
 
@@ -37,9 +40,12 @@ class Backend:
         """Which kernel set serves each kernel."""
         return kernels.table(self.kernels)
 
-    def plan_conv2d(self, x_shape, w_shape, strides, pads, algorithm: str = "auto"):
-        """What the kernel set will do for a convolution and its two gradients; None: it has one way only."""
-        return kernels.plan_conv2d(self.kernels, x_shape, w_shape, strides, pads, algorithm)
+    def plan_conv2d(self, x_shape, w_shape, strides, pads, algorithm: str = "auto", pool=None):
+        """What the kernel set will do for a convolution and its two gradients; None: it has one way only.
+
+        pool: max_pool's arguments, where the convolution and a pooling right behind it are one kernel.
+        """
+        return kernels.plan_conv2d(self.kernels, x_shape, w_shape, strides, pads, algorithm, pool)
 
     def asarray(self, array, dtype=None):
         """`array` on this device, C-contiguous; floats of any width become `self.dtype` unless `dtype` is given."""

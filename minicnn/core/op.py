@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from .. import arguments
 from ..errors import ArgumentTypeError, ShapeError
-from .tensor import Node, Tensor, is_recording
+from .program import tracing
+from .tensor import Node, Tensor, constant, is_recording, unbroadcast
 
 
 def op(function: Callable) -> Callable:
@@ -36,7 +37,10 @@ def op(function: Callable) -> Callable:
             if t.be is not be and (t.be.name, t.dtype) != (be.name, be.dtype):
                 here, there = be.describe(), t.be.describe()
                 raise ArgumentTypeError(f"{name}: expected all tensors on {here}, received one on {there}")
-        arrays = [a.data if isinstance(a, Tensor) else _constant(be, a) for a in args]
+        trace = tracing()
+        if trace is not None:
+            return trace.call(function, args, static)
+        arrays = [a.data if isinstance(a, Tensor) else constant(be, a) for a in args]
         y, vjp = function(be, *arrays, **static)
         y, *aside = y if isinstance(y, tuple) else (y,)
         tracked = is_recording() and any([t.requires_grad for t in tensors])
@@ -44,12 +48,8 @@ def op(function: Callable) -> Callable:
         out = Tensor.of(be.asarray(y), be, node)  # asarray: kernels want C order and one float type
         return (out, *aside) if aside else out
 
+    apply.is_op = True  # pure by contract: a layer that calls it can be traced
     return apply
-
-
-def _constant(be, a):
-    """An argument that is no tensor, as an op sees it. A plain number takes the float type: it must widen nothing."""
-    return a if a is None else be.asarray(a, be.dtype if isinstance(a, (int, float)) else None)
 
 
 def _checked(name, be, vjp, arrays):
@@ -65,16 +65,3 @@ def _checked(name, be, vjp, arrays):
         ]
 
     return checked
-
-
-def unbroadcast(name, gradient, shape):
-    """Sum a gradient over the axes along which its argument was repeated: (N, K) -> (1, K), (K,) or ()."""
-    if gradient is None:
-        raise ShapeError(f"{name}: expected a gradient of shape {shape}, received None; return it from vjp")
-    if gradient.shape == shape:
-        return gradient
-    extra = gradient.ndim - len(shape)
-    if extra < 0 or any(n not in (1, g) for n, g in zip(shape, gradient.shape[extra:], strict=True)):
-        raise ShapeError(f"{name}: expected a gradient of shape {shape}, received {gradient.shape}")
-    repeated = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1)
-    return gradient.sum(axis=repeated, keepdims=True).reshape(shape)

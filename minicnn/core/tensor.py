@@ -15,7 +15,7 @@ import itertools
 from .. import arguments
 from ..backend.base import Backend
 from ..backend.cpu import CPU
-from ..errors import ArgumentTypeError, MinicnnError, require
+from ..errors import ArgumentTypeError, MinicnnError, ShapeError, require
 
 _recording = contextvars.ContextVar("recording", default=True)
 _serial = itertools.count()
@@ -145,11 +145,29 @@ class Tensor:
         raise ArgumentTypeError("Tensor: expected a decision on numbers, received a tensor; use .numpy()")
 
 
+def constant(be, a):
+    """An argument that is no tensor, as an op sees it. A plain number takes the float type: it must widen nothing."""
+    return a if a is None else be.asarray(a, be.dtype if isinstance(a, (int, float)) else None)
+
+
+def unbroadcast(name, gradient, shape):
+    """Sum a gradient over the axes along which its argument was repeated: (N, K) -> (1, K), (K,) or ()."""
+    if gradient is None:
+        raise ShapeError(f"{name}: expected a gradient of shape {shape}, received None; return it from vjp")
+    if gradient.shape == shape:
+        return gradient
+    extra = gradient.ndim - len(shape)
+    if extra < 0 or any(n not in (1, g) for n, g in zip(shape, gradient.shape[extra:], strict=True)):
+        raise ShapeError(f"{name}: expected a gradient of shape {shape}, received {gradient.shape}")
+    repeated = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1)
+    return gradient.sum(axis=repeated, keepdims=True).reshape(shape)
+
+
 class Parameter(Tensor):
     """A named tensor that a layer owns and an optimizer changes in place.
 
-    `path` is "layer/name". `grad_buffer`, set by the optimizer, is a slice of one flat buffer: gradients land there,
-    except where the optimizer takes them from wherever they are (`apart`).
+    `path` is "layer/name". `grad_buffer`, set by the optimizer, is a slice of one flat buffer: the optimizer copies
+    gradients there, except those that it takes from wherever they are (`apart`).
     """
 
     __slots__ = ("apart", "grad_buffer", "path", "trainable")
@@ -160,15 +178,6 @@ class Parameter(Tensor):
         trainable = arguments.flag("Parameter: trainable", trainable)
         super().__init__(data, be, requires_grad=trainable)
         self.path, self.trainable, self.grad_buffer, self.apart = path, trainable, None, False
-
-    def receive(self, gradient) -> None:
-        if self.grad_buffer is None or self.apart or self.be.copy is not None:  # taken, or copied, in apply
-            super().receive(gradient)
-        elif self.grad is None:
-            self.grad_buffer[...] = gradient
-            self.grad = self.grad_buffer
-        else:
-            self.grad += gradient
 
     def assign(self, value) -> None:
         """Copy an array of the same shape into the parameter."""

@@ -18,6 +18,8 @@ from ..ops import activation as activations
 
 Shape = tuple[int, ...]  # without the batch axis
 
+OWN = {"call", "preactivation", "key", "op"}  # what an instance may have of its own, and then is not as its class
+
 _counts: collections.defaultdict[str, itertools.count] = collections.defaultdict(itertools.count)
 
 
@@ -44,6 +46,8 @@ class Layer(arguments.Named, Guarded):
     } | {f"{what}_{how}": _MISSING for how in ("regularizer", "constraint")
          for what in ("activity", "kernel", "bias", "gamma", "beta", "alpha")}  # fmt: skip
     kind = property(lambda self: snake_case(type(self).__name__))  # its class in automatic names and in Keras's files
+    # Does `call` nothing but call ops, the same ones whatever the numbers are? None: of our own classes yes, else no.
+    traceable: bool | None = None
     # Where a model that is loaded takes its weights from: (name, shape) -> values, or None for initial ones.
     source: Callable[[str, Shape], object] | None = None
 
@@ -108,6 +112,17 @@ class Layer(arguments.Named, Guarded):
         return []
 
     # given -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def traced(self) -> bool:
+        """Whether `call` may be written down once and run from then on as a list of ops: see core/program.py.
+
+        True of our own layers with activations that are ops, and of a class that says `traceable = True` itself.
+        """
+        said, ours = vars(type(self)).get("traceable"), type(self).__module__.startswith(__name__.rpartition(".")[0])
+        activation = getattr(self, "activation", activations.linear)
+        pure = activation is activations.linear or getattr(activation, "is_op", False)
+        return pure and not OWN & vars(self).keys() and (ours if said is None else said)
 
     def attach(self, be: Backend, streams: Streams, index: int, input_shape: Shape) -> Shape:
         """Place the layer on a backend as number `index` of a model and build it for samples of `input_shape`."""

@@ -16,6 +16,7 @@ class Lambda(Layer):
 
     config = ("function", "arguments")
     live = (*Layer.live, *config)
+    traceable = False
 
     def __init__(self, function, output_shape=None, mask=None, arguments=None, **kwargs):
         super().__init__(**kwargs)

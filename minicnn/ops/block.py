@@ -1,4 +1,4 @@
-"""A convolution block as one op: the arithmetic of its layers one by one, with fewer passes over memory.
+"""What rules make of chains of ops: the arithmetic of the ops one by one, with fewer passes over memory.
 
       conv2d -> ReLU -> batch norm -> max pool -> dropout          the last three, or some of them
 
@@ -12,12 +12,18 @@ What is computed is the chain of ops/conv.py, norm.py, pool.py and dropout.py; m
       kept       x, w, a byte per pooled pixel, and z = relu(conv2d(x)) for a batch norm: no normalised image, no mask
 """
 
-from ..core.op import op
-from ..errors import ArgumentError, require
-from .conv import check
+from functools import partial
+
+from ..core.fuse import Rule
+from .activation import relu
+from .conv import conv2d
+from .dense import dense
+from .dropout import dropout
+from .norm import batch_norm, batch_norm_fixed
+from .pool import max_pool
+from .shape import zero_pad
 
 
-@op
 def conv_block(
     be, x, w, b, gamma, beta, *, strides, pads, algorithm="auto", eps=1e-3, axis=-1, pool=None, rate=0.0, key=None
 ):
@@ -27,11 +33,8 @@ def conv_block(
     axis=1, with a pooling only: the batch norm is along the rows of the images, gamma, beta, mean and var are (OH,).
     pool: the window, strides and pads of max_pool, or None: no pooling, and then no dropout; rate, key: of the dropout.
     -> y (N, OH, OW, O), smaller by the pooling; aside: mean and var of the ReLU's output, (O,) or (OH,), or None, None.
-    Raises ShapeError as conv2d does, ArgumentError for another axis.
+    Shapes are not checked: the ops that a rule has replaced were, when they were written down.
     """
-    check(x, w, strides, pads)
-    ok = axis == -1 or (axis == 1 and pool is not None)
-    require(ok, "conv_block: axis", "-1, or 1 before a pooling", axis, error=ArgumentError)
     normed, how = gamma is not None, {"strides": strides, "pads": pads, "algorithm": algorithm}
     ending = None if pool is None else {**pool, "rate": rate}
     mean = var = None
@@ -44,11 +47,14 @@ def conv_block(
         y, argmax = be.batch_norm_max_pool(z, mean, var, gamma, beta, eps=eps, axis=axis, **ending, key=key)
     elif normed:
         y = be.batch_norm(_as_acb(z), mean, var, gamma, beta, eps=eps).reshape(z.shape)
+    elif "conv2d_max_pool" not in be.fused:
+        z_shape = (z := be.conv2d(x, w, b, **how, relu=True)).shape
+        y, argmax = be.max_pool(z, **ending, key=key)
     else:
         y, argmax = be.conv2d_max_pool(x, w, b, **how, relu=True, pool=pool, rate=rate, key=key)
 
     def vjp(dy, needs):
-        if normed and needs[1] and not needs[0]:  # a first layer
+        if normed and needs[1] and not needs[0] and "batch_norm_conv2d_weight_grad" in be.fused:  # a first layer
             given = dy, z, mean, var, gamma, x, w.shape
             pooled = {"argmax": argmax, "pool": pool, "axis": axis, "rate": rate} if pool else {}
             return None, *be.batch_norm_conv2d_weight_grad(*given, eps=eps, **how, **pooled)
@@ -59,13 +65,15 @@ def conv_block(
             given = _as_acb(dy), _as_acb(z), mean, var, gamma
             dz, dgamma, dbeta, db = be.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
             dz = dz.reshape(z.shape)
+        elif "conv2d_max_pool_grad" not in be.fused:
+            dz, db = be.max_pool_grad(dy, argmax, z_shape, **pool, rate=rate, y=y)
         else:
             wanted = bool(needs[0]), bool(needs[1])
             dx, dw, db = be.conv2d_max_pool_grad(dy, argmax, y, x, w, **how, pool=pool, rate=rate, needs=wanted)
             return dx, dw, db, None, None
         dx = be.conv2d_input_grad(dz, w, x.shape, **how) if needs[0] else None
         dw = be.conv2d_weight_grad(x, dz, w.shape, **how) if needs[1] else None
-        return dx, dw, db, dgamma, dbeta
+        return dx, dw, db, dgamma if normed else None, dbeta if normed else None
 
     return (y, mean, var), vjp
 
@@ -73,3 +81,105 @@ def conv_block(
 def _as_acb(images):
     """(N, H, W, C) as (A, C, 1), a view."""
     return images.reshape(-1, images.shape[3], 1)
+
+
+# without gradients ----------------------------------------------------------------------------------------------------
+
+
+def conv2d_folded(be, x, w, b, gamma, beta, mean, var, *, strides, pads, relu=False, algorithm="auto", axis=-1, eps=0.0,
+                  pool=None):  # fmt: skip
+    """y = max_pool(batch_norm_fixed(max(conv2d(x, w, b), 0))), the batch norm as the affine map that it is:
+
+        y = scale max(x w + b, 0) + shift       scale = gamma / sqrt(var + eps),  shift = beta - mean scale
+
+    relu, gamma (None) and pool (None) may be absent; axis=1, with a pooling only: along the rows of the images.
+    scale and shift are a few hundred numbers: computed anew in every call, they cannot be out of date.
+    """
+    how = {"strides": strides, "pads": pads, "relu": relu, "algorithm": algorithm}
+    how["affine"] = _affine(be, gamma, beta, mean, var, eps, (-1,) if axis == -1 else (-1, 1, 1))
+    return (be.conv2d(x, w, b, **how) if pool is None else be.conv2d_max_pool(x, w, b, **how, pool=pool)[0]), None
+
+
+def dense_folded(be, x, w, b, gamma, beta, mean, var, *, relu=False, eps=0.0):
+    """y = batch_norm_fixed(max(dense(x, w, b), 0)), folded as in conv2d_folded; relu and gamma may be absent."""
+    y = be.dense(x.reshape(-1, x.shape[-1]), w, b, relu=relu, affine=_affine(be, gamma, beta, mean, var, eps, (-1,)))
+    return y.reshape(*x.shape[:-1], y.shape[-1]), None
+
+
+def _affine(be, gamma, beta, mean, var, eps, shape):
+    if gamma is None:
+        return None
+    scale = gamma / be.xp.sqrt(var + eps)
+    return tuple(be.asarray(vector, be.dtype).reshape(shape) for vector in (scale, beta - mean * scale))
+
+
+# rules ----------------------------------------------------------------------------------------------------------------
+
+OPS = {f.__name__: f.__wrapped__ for f in
+       (zero_pad, conv2d, dense, relu, batch_norm, batch_norm_fixed, max_pool, dropout)}  # fmt: skip
+IMAGE_AXES = {-1: -1, 3: -1, 1: 1, -3: 1}  # a batch norm's axis -> the kernels': along the channels, along the rows
+
+
+def _product(found, name: str):
+    """Of a chain around a product: (inputs, arguments, needs, shapes), its zeros and its ReLU taken in."""
+    node = found[name]
+    (first, *others), how = node.inputs, node.static | {"relu": node.static.get("relu", False) or "relu" in found}
+    needs, shapes = node.needs, node.shapes
+    if zeros := found.get("zero_pad"):
+        pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(zeros.static["pads"], how["pads"], strict=True))
+        first, how, needs, shapes = zeros.inputs[0], how | {"pads": pads}, (zeros.needs[0], *needs[1:]), (
+            zeros.shapes[0], *shapes[1:])  # fmt: skip
+    return (first, *others), how, needs, shapes
+
+
+def _to_block(found, fused):
+    """A convolution with a ReLU, and what follows, as training runs it."""
+    (inputs, how, needs, shapes), last = _product(found, "conv2d"), list(found.values())[-1]
+    norm, pool, drop = (found.get(name) for name in ("batch_norm", "max_pool", "dropout"))
+    axis = IMAGE_AXES.get(norm.static["axis"]) if norm else -1
+    if not how["relu"] or axis is None or (axis == 1 and not pool) or (drop and (not pool or drop.static["rate"] == 1)):
+        return None
+    if not (norm or pool):
+        return last._replace(op=OPS["conv2d"], inputs=inputs, static=how, needs=needs, shapes=shapes)
+    needed = {"batch_norm_max_pool", "batch_norm_max_pool_grad"} if norm and pool else set()
+    if not fused or not needed <= fused:
+        return None
+    del how["relu"]
+    more = (norm.inputs[1:], norm.needs[1:], norm.shapes[1:]) if norm else ((0, 0), (False, False), (None, None))
+    how |= {"axis": axis, "eps": norm.static["eps"] if norm else None, "pool": dict(pool.static) if pool else None}
+    how |= drop.static if drop else {}
+    outputs = last.outputs[0], *(norm.outputs[1:] if norm else (0, 0))
+    inputs, needs, shapes = (a + b for a, b in zip((inputs, needs, shapes), more, strict=True))
+    block = {"inputs": inputs, "static": how, "needs": needs, "shapes": shapes, "outputs": outputs}
+    return last._replace(op=conv_block, layer=found["conv2d"].layer, **block)
+
+
+def _to_folded(op, name, found, fused):
+    """A product and the affine map that a batch norm at rest is."""
+    (inputs, how, needs, shapes), last = _product(found, name), list(found.values())[-1]
+    norm, pool, product = found.get("batch_norm_fixed"), found.get("max_pool"), found[name]
+    axes = IMAGE_AXES if name == "conv2d" else {-1: -1, len(product.shape) - 1: -1}
+    axis = axes.get(norm.static["axis"]) if norm else -1
+    if axis is None or (axis == 1 and not pool) or (pool and "conv2d_max_pool" not in fused):
+        return None
+    how |= {"eps": norm.static["eps"]} if norm else {}
+    if name == "conv2d":
+        how |= {"axis": axis, "pool": dict(pool.static) if pool else None}
+    more = (norm.inputs[1:], norm.needs[1:], norm.shapes[1:]) if norm else ((0,) * 4, (False,) * 4, (None,) * 4)
+    inputs, needs, shapes = (a + b for a, b in zip((inputs, needs, shapes), more, strict=True))
+    merged = {"inputs": inputs, "static": how, "needs": needs, "shapes": shapes, "outputs": last.outputs}
+    return last._replace(op=op, layer=product.layer, **merged)
+
+
+def _to_dense(found, fused):
+    inputs, how, needs, shapes = _product(found, "dense")
+    return found["relu"]._replace(op=OPS["dense"], inputs=inputs, static=how, needs=needs, shapes=shapes)
+
+
+RULES = (
+    Rule("zero_pad? conv2d relu? batch_norm? max_pool? dropout?", OPS, _to_block, training=True),
+    Rule("dense relu", OPS, _to_dense, training=True),
+    Rule("zero_pad? conv2d relu? batch_norm_fixed? max_pool?", OPS, partial(_to_folded, conv2d_folded, "conv2d"),
+         inference=True, least=1),
+    Rule("dense relu? batch_norm_fixed?", OPS, partial(_to_folded, dense_folded, "dense"), inference=True, least=1),
+)  # fmt: skip

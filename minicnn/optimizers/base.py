@@ -215,19 +215,22 @@ class Optimizer(Named, Guarded):
 
     def _gather(self) -> list:
         """The gradient of every run, and out of the parameters: in the flat buffer, except those that stay apart."""
+        clips = self.clipnorm or self.clipvalue or self.global_clipnorm
         if self.be.copy is not None:
             self.be.copy([(p.grad_buffer, None if p.grad is None else self.be.asarray(p.grad)) for p in self.params])
-        clips = self.clipnorm or self.clipvalue or self.global_clipnorm
-        gradients = [None if run.owner is None else run.owner.grad for run in self._runs]
-        for run, g in zip(self._runs, gradients, strict=True):
-            if clips and g is not None:
-                run.grad[...] = g.reshape(-1)
+        else:
+            for p in self.params:
+                if p.grad is None:
+                    p.grad_buffer[...] = 0  # no path from the loss to this parameter
+                elif clips or not p.apart:
+                    p.grad_buffer[...] = p.grad
+        gradients = []
+        for run in self._runs:
+            g = None if clips or run.owner is None else run.owner.grad
+            gradients.append(run.grad if g is None else self.be.asarray(g, self.be.dtype).reshape(-1))
         for p in self.params:
-            if p.grad is None and self.be.copy is None:
-                p.grad_buffer[...] = 0  # no path from the loss to this parameter
             p.grad = None
-        pairs = zip(self._runs, gradients, strict=True)
-        return [run.grad if clips or g is None else self.be.asarray(g, self.be.dtype).reshape(-1) for run, g in pairs]
+        return gradients
 
     def _clip(self, on_device: bool = False) -> None:
         """on_device: without the host, which else takes the roots, in double."""

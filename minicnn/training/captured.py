@@ -150,24 +150,25 @@ class Captured:
 
     def _step(self, n: int) -> None:
         """One step on n images: loop.train_step, without a question to the host."""
-        model, tables = self.model, self.tables
+        model, tables, program = self.model, self.tables, self._program(n)
         tables.begin()
         x, t = self._images(n), tables.gather(self.targets, n)
         w = None if self.weights is None else tables.gather(self.weights, n)
+        arrays = (x, t) if w is None else (x, t, w)
         with model.streams.counted_at(tables.counter):
-            y = model.forward(Tensor(x, self.be), training=True, logits=model.fused)
-            loss = model.loss.reduce(model.loss.values(t, y, logits=model.fused), w)
-            if loss.requires_grad and model.trainable:
-                for p in model.optimizer.params:
-                    p.grad = None
-                loss.backward(tables.one)
-                model.optimizer.apply(tables.rate)
-        model.move_averages()
+            values, _ = loop.gradients(model, program, arrays, tables.counter, one=tables.one)
+            loop.update(model, program, values, tables.rate)
         outputs = None
         if self.answers is not None:
             with no_grad():
-                outputs = (model.layers[-1].activation(y) if model.fused else y).data
-        tables.end(loss.data, outputs, self.answers)
+                last = Tensor.of(values[program.last], self.be, None)
+                outputs = (model.layers[-1].activation(last) if model.fused else last).data
+        tables.end(values[program.loss], outputs, self.answers)
+
+    def _program(self, n: int):
+        """The step on n images; it is written down at the first call, which no recording should hold."""
+        given = self.images, self.targets, self.weights
+        return self.model.programs.training(*(None if a is None else (n, *a.shape[1:]) for a in given))
 
     def _images(self, n: int):
         if not self.augmented:
@@ -191,10 +192,11 @@ class Captured:
     def _forget_old_recordings(self) -> None:
         """Recordings hold a network and an optimizer as they were: begin anew where a callback has changed them."""
         optimizer = self.model.optimizer
+        self.model.programs.refresh()
         settings = {key: value for key, value in optimizer.get_config().items() if key != "learning_rate"}
         described = (
-            [(id(layer), layer.get_config()) for layer in self.model.layers],
-            [(id(p), id(p.data), p.requires_grad) for p in self.model.weights],
+            self.model.programs.described,
+            [id(p.data) for p in self.model.weights],
             (id(optimizer), id(optimizer.flat), settings),
         )
         if described != self.described:
@@ -271,8 +273,9 @@ class Captured:
         loss = float(self.be.to_numpy(self.tables.losses)[bad])
         start = sum(turn.sizes[:bad])
         x = self.source.images(self.be, self.model.streams, turn.order[start : start + turn.sizes[bad]])
+        cause = loop.first_non_finite(self.model, self._program(len(x)), x)
         where = f"fit: stopped at epoch {epoch + 1}, batch {bad + 1}"
-        raise NonFiniteError(f"{where}: loss is {loss}: {loop.first_non_finite(self.model, x)}", loss)
+        raise NonFiniteError(f"{where}: loss is {loss}: {cause}", loss)
 
 
 def _classes(y: np.ndarray) -> np.ndarray:

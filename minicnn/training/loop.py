@@ -8,7 +8,6 @@ import numpy as np
 
 from ..core.tensor import Tensor, no_grad
 from ..errors import NonFiniteError
-from . import inference
 from .memory import with_memory
 
 # Images that go through the network together at inference, whatever the batch size: so many that what a kernel does
@@ -20,34 +19,58 @@ _MEASURED: dict[int, object] = {}  # id of each metric that a running pass count
 FILLED_TILE = 32  # where the last tile has to be filled up with zeros, which are computed too
 
 
-def train_step(model, x, t, w, way=None) -> tuple[float, Tensor]:
+def train_step(model, x, t, w) -> tuple[float, Tensor]:
     """Forward, loss, backward, update.  x, t, w on the model's backend -> the loss and what `outputs` takes, both from
     before the update.
 
-    way: model.way(training=True), where it is known already.
     Raises NonFiniteError before anything has changed: weights, moving averages, optimizer and counters stay.
     """
+    arrays = (x, t) if w is None else (x, t, w)
     with model.guard.changing():
-        value, y, learns = with_memory(model, len(x), lambda: _gradients(model, x, t, w, way))
-        if learns:
-            model.optimizer.apply()
-        model.commit()
-    return value, Tensor.of(y.data, y.be, None)  # without the tape, which would keep every layer's output
+        program = model.programs.training(*(a.shape for a in arrays))
+        step = partial(gradients, model, program, arrays, model.streams.step, checked)
+        values, loss = with_memory(model, len(x), step)
+        update(model, program, values)
+        model.streams.step += 1
+    return loss, Tensor.of(values[program.last], model.backend, None)
 
 
-def _gradients(model, x, t, w, way) -> tuple[float, Tensor, bool]:
-    """The loss, the last tensor, and whether the parameters now hold gradients.  Changes nothing else."""
-    y = model.forward(Tensor(x, model.backend), training=True, logits=model.fused, way=way)
-    loss = model.loss.reduce(model.loss.values(t, y, logits=model.fused), w)
-    value = float(loss.numpy())
+def checked(model, program, arrays, loss) -> float:
+    """The loss on the host.  Raises NonFiniteError."""
+    value = float(loss)
     if not math.isfinite(value):
-        raise NonFiniteError(f"loss is {value}: {first_non_finite(model, x)}", value)
-    learns = loss.requires_grad and model.trainable
-    if learns:
+        raise NonFiniteError(f"loss is {value}: {first_non_finite(model, program, arrays[0])}", value)
+    return value
+
+
+def gradients(model, program, arrays, step, check=None, one=None) -> tuple[list, float | None]:
+    """Forward and backward: the program's values, and the parameters hold gradients.  Changes nothing else.
+
+    check: looks at the loss before backward, as `checked` does; one: the backward's 1 where the device has it ready.
+    """
+    be = model.backend
+    values, vjps = program.forward(be, arrays, step)
+    loss = values[program.loss]
+    value = None if check is None else check(model, program, arrays, loss)
+    if program.learns:
         for p in model.optimizer.params:
             p.grad = None  # what an interrupted step, or a user's own backward, may have left
-        loss.backward()
-    return value, y, learns
+        program.backward(be, vjps, be.xp.ones_like(loss) if one is None else one)
+    return values, value
+
+
+def update(model, program, values, live=None) -> None:
+    """The step's end: weights and moving averages move.  live: the step's numbers on the device, see Optimizer.apply.
+
+    Between backward and here is the place where several ranks sum their gradients: `model.sum_gradients`, if there is
+    one, gets the optimizer's parameters, whose `grad` are this rank's and to be replaced: two may share an array.
+    """
+    if program.learns:
+        if model.sum_gradients is not None:
+            model.sum_gradients(model.optimizer.params)
+        model.optimizer.apply(live)
+    averages = [(p.data, values[slot], momentum) for p, slot, momentum in program.averages]
+    model.backend.follow(averages + [moved for layer in program.taped for moved in layer.moved()])
 
 
 def outputs(model, y: Tensor) -> np.ndarray:
@@ -56,7 +79,7 @@ def outputs(model, y: Tensor) -> np.ndarray:
         return (model.layers[-1].activation(y) if model.fused else y).numpy()
 
 
-def first_non_finite(model, x) -> str:
+def first_non_finite(model, program, x) -> str:
     """Run the step again, with the same random decisions, up to the first layer whose output is not finite."""
     be = model.backend
     if not bool(be.xp.isfinite(x).all()):
@@ -65,11 +88,8 @@ def first_non_finite(model, x) -> str:
         if not bool(be.xp.isfinite(p.data).all()):
             return f"weight {p.path} is not finite; lower the learning rate"
     with no_grad():
-        y = Tensor(x, be)
-        for layer in model.layers:
-            last = layer is model.layers[-1] and model.fused
-            y = layer.preactivation(y, training=True) if last else layer.call(y, training=True)
-            if not bool(be.xp.isfinite(y.data).all()):
+        for layer, y in program.walk(be, x, model.streams.step):
+            if not bool(be.xp.isfinite(y).all()):
                 name = f"{layer.name} ({type(layer).__name__})"
                 return f"the first layer whose output is not finite is {name}; lower the learning rate"
     return "every layer's output is finite; the loss itself overflowed"
@@ -80,15 +100,16 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
     batch.  kept: the run's checkpoints, or None.
     """
     watched = callbacks.acts_on_batches  # by somebody who may look at metrics, or change layers, at any batch
-    way = None if watched else model.way(training=True)
+    model.programs.refresh()
     for step, (x, y, t, w) in enumerate(
         source.batches(model.backend, model.streams, shuffle, steps, logs.step, epoch), logs.step
     ):
         callbacks.on_train_batch_begin(step)
         if watched:
             model.prepare_optimizer()  # for what is trainable now
+            model.programs.refresh()
         try:
-            loss, last = train_step(model, x, t, w, way)
+            loss, last = train_step(model, x, t, w)
         except NonFiniteError as error:
             if not callbacks.judges_loss:
                 where = f"fit: stopped at epoch {epoch + 1}, batch {step + 1}"
@@ -109,7 +130,7 @@ def infer(model, x: np.ndarray, *, logits: bool):
     Where the backend's products depend on the number of rows (BLAS), the last tile is filled up with zeros; there an
     image's place within its tile may still show in the last bits.
     """
-    be, version = model.backend, None
+    be = model.backend
     size = tile_size(model) if be.rows_independent else FILLED_TILE
     for start in range(0, len(x), size):
         tile = be.asarray(x[start : start + size], be.dtype)
@@ -117,22 +138,17 @@ def infer(model, x: np.ndarray, *, logits: bool):
         if n < size and not be.rows_independent:
             tile = be.xp.concatenate([tile, be.xp.zeros((size - n, *tile.shape[1:]), be.dtype)])
         with no_grad(), model.guard:
-            if version != model.guard.version:  # another thread has trained: what was computed from weights is old
-                steps, version = inference.steps(model, logits=logits), model.guard.version
-            y = with_memory(model, n, partial(_through, steps, tile))[:n]
-        yield slice(start, start + n), y
+            if not start:
+                model.programs.refresh()
+            program = model.programs.prediction(tile.shape, logits)
+            y = with_memory(model, n, partial(program.forward, be, (tile,), model.streams.step))[0][program.last]
+        yield slice(start, start + n), y[:n]
 
 
 def tile_size(model) -> int:
     """Images of a tile."""
     largest = max(math.prod(shape) for shape in (model.input_shape, *(layer.output_shape for layer in model.layers)))
     return max(min(TILE, TILE_BYTES // (largest * model.backend.dtype.itemsize)), 1)
-
-
-def _through(steps, x):
-    for step in steps:
-        x = step(x)
-    return x
 
 
 def evaluate(model, source, steps: int, logs, callbacks) -> None:

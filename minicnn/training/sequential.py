@@ -9,6 +9,7 @@ from ..layers.base import auto_name
 from .guard import Guard
 from .keras2 import OldNames
 from .saving import Savable
+from .traced import Programs
 from .trainer import Trainer
 
 
@@ -42,6 +43,7 @@ class Sequential(OldNames, Savable, Trainer):
         self.streams = Streams(seed)
         self.name = arguments.text("Sequential: name", name, optional=True) or auto_name("Sequential")
         self.layers = []
+        self.programs = Programs(self)
         self.input_shape = None
         self.optimizer = None
         self.loss = None

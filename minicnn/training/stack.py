@@ -1,6 +1,7 @@
 """The layers of a model and their weights: adding, building, naming, counting, and the way of x through all of them."""
 
 import sys
+from functools import partial
 from typing import ClassVar
 
 import numpy as np
@@ -9,16 +10,17 @@ from .. import arguments
 from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.streams import Streams
+from ..core.program import tracing
 from ..core.tensor import Parameter, Tensor, no_grad
 from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, NotBuiltError, nearest, require
 from ..layers import InputLayer, Layer
 from ..layers.base import assign_all, snake_case
 from ..notes import note
-from . import blocks
 from .guard import Guard, changes, reads, rebuilds
 from .inputs import check_x
 from .plan import Plan, plan
 from .summary import readable, table
+from .traced import Programs
 
 _FLOATS = 'give Sequential device=CPU("numpy_ref", "float64") of minicnn.backend.cpu'
 _STEPS = "write the loop in Python: forward with model(Tensor(x), training=True), loss.backward(), optimizer.apply()"
@@ -46,6 +48,7 @@ class LayerStack(Guarded):
     name: str
     layers: list[Layer]
     input_shape: tuple[int, ...] | None
+    programs: Programs
     _trainable = True
 
     seed = property(lambda self: self.streams.seed)
@@ -191,18 +194,21 @@ class LayerStack(Guarded):
         print_fn(text) if print_fn else print(readable(text, sys.stdout))
         return _Printed()
 
-    def way(self, training: bool) -> list[blocks.Step]:
-        """What `forward` does to x one after the other, as the layers are now; without the last layer."""
-        return list(blocks.steps(self.layers[:-1], training))
+    def forward(self, x: Tensor, *, training: bool, logits: bool = False) -> Tensor:
+        """x through all layers.  logits: stop before the last layer's activation.
 
-    def forward(
-        self, x: Tensor, *, training: bool, logits: bool = False, way: list[blocks.Step] | None = None
-    ) -> Tensor:
-        """x through all layers.  logits: stop before the last layer's activation.  way: `self.way`, found before."""
-        for step in self.way(training) if way is None else way:
-            x = step(x)
-        last = self.layers[-1]
-        return last.preactivation(x, training=training) if logits else last.call(x, training=training)
+        The one walk over the layers: on the tape, or written down as a program while a trace is on.
+        """
+        trace = tracing()
+        expected = f"samples of {len(self.input_shape)} axes, like {self.input_shape}"
+        require(x.ndim == len(self.input_shape) + 1, f"{self.name}: x", expected, x.shape[1:])
+        for layer in self.layers:
+            if trace is None and x.shape[1:] != layer.input_shape:
+                layer.follow(x.shape[1:])
+            call = layer.preactivation if logits and layer is self.layers[-1] else layer.call
+            call = partial(call, training=training)
+            x = call(x) if trace is None else trace.through(layer, call, (x,), (x.shape[0], *layer.output_shape))
+        return x
 
     def __call__(self, x, training: bool = False):
         """Outputs for a batch: a Tensor for a Tensor, a NumPy array for anything else.
@@ -212,35 +218,24 @@ class LayerStack(Guarded):
         training = arguments.flag(f"{self.name}: training", training)
         if isinstance(x, Tensor):
             self.ensure_built(x)
-            y = self._at_any_size(x, training)
+            y = self.forward(x, training=training)
         else:
             with no_grad(), self.guard:
-                y = self._at_any_size(Tensor(check_x(self, x, "x", any_size=True), self.backend), training).numpy()
+                x = Tensor(check_x(self, x, "x", any_size=True), self.backend)
+                y = self.forward(x, training=training).numpy()
         if training:
             with self.guard.changing():
                 self.commit()
         return y
 
-    def _at_any_size(self, x: Tensor, training: bool) -> Tensor:
-        if x.shape[1:] == self.input_shape:
-            return self.forward(x, training=training)
-        expected = f"samples of {len(self.input_shape)} axes, like {self.input_shape}"
-        require(x.ndim == len(self.input_shape) + 1, f"{self.name}: x", expected, x.shape[1:])
-        for layer in self.layers:
-            layer.follow(x.shape[1:])
-            x = layer.call(x, training=training)
-        return x
-
     @reads
     def activations(self, x) -> dict[str, np.ndarray]:
         """The output of every layer for images x at inference: layer name -> (N, *its output_shape)."""
-        found = {}
+        x = self.backend.asarray(check_x(self, x, "x"), self.backend.dtype)
+        self.programs.refresh()
         with no_grad(), self.backend.running():
-            y = Tensor(check_x(self, x, "x"), self.backend)
-            for layer in self.layers:
-                y = layer.call(y, training=False)
-                found[layer.name] = y.numpy().copy()
-        return found
+            walk = self.programs.prediction(x.shape, False).walk(self.backend, x, self.streams.step)
+            return {layer.name: self.backend.to_numpy(y).copy() for layer, y in walk}
 
     def move_averages(self) -> None:
         """All layers' moving averages take over what the latest training call has left."""

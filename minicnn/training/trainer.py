@@ -1,5 +1,7 @@
 """What a model does with data: compile, fit, evaluate, predict, and single batches. The steps are in loop.py."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from .. import arguments as checked
@@ -29,6 +31,7 @@ class Trainer(LayerStack):
     fitting: bool  # whether a fit is running
     graph: bool
     nan_check: str
+    sum_gradients: Callable | None = None  # of several ranks, between backward and update: see loop.update
 
     @rebuilds
     def compile(self, optimizer="rmsprop", loss=None, metrics=None, weighted_metrics=None, **unknown) -> None:
@@ -336,6 +339,7 @@ class Trainer(LayerStack):
         self.optimizer.learning_rate  # noqa: B018 (a schedule that returns no rate is told here)
         self.prepare_optimizer()
         with loop.RunningLogs(self) as logs, self.backend.running():
+            self.programs.refresh()
             ((xb, yb, t, w),) = batch.batches(self.backend, self.streams, False, 1)
             loss, last = loop.train_step(self, xb, t, w)
             logs.add(loss, yb, last, w)

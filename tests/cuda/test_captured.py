@@ -12,6 +12,7 @@ import pytest
 import minicnn
 from minicnn import callbacks, data, layers, losses, optimizers, recipes
 from minicnn.backend.cpu import CPU
+from minicnn.core.program import Program
 from minicnn.errors import NonFiniteError
 from minicnn.training import captured
 from minicnn.training.inputs import source
@@ -118,8 +119,8 @@ def test_recorded_from_python_and_by_the_host_are_the_same_bytes(gpu, rng, notes
 def test_a_recording_is_replayed(gpu, rng, monkeypatch):
     """After the first step and the first smaller batch nothing of the model runs in Python any more."""
     calls = []
-    forward = Sequential.forward
-    monkeypatch.setattr(Sequential, "forward", lambda *a, **how: calls.append(1) or forward(*a, **how))
+    forward = Program.forward
+    monkeypatch.setattr(Program, "forward", lambda *a, **how: calls.append(1) or forward(*a, **how))
     trained(gpu(), *images(rng), epochs=6)
     assert len(calls) == 4  # two sizes: once each from Python, once each recorded
 
@@ -402,6 +403,7 @@ def test_a_step_of_network_a_is_few_launches(gpu):
         steps._step(n)
         nodes.append(len(device_array.tape))
 
+    steps._program(n)
     device.record(body)
     assert nodes[0] <= 78
 

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from minicnn import kernels
-from minicnn.kernels import KERNELS, Key
-from minicnn.kernels.contract import ALGORITHMS, KernelSet
+from minicnn.kernels import FUSED, KERNELS, Key
+from minicnn.kernels.contract import ALGORITHMS, Fused, KernelSet
 from tests import reference
 from tests.cuda import emulation
 
@@ -69,6 +69,20 @@ GPU = [set_of("cuda", "float32", pytest.mark.gpu)] if importlib.util.find_spec("
 FAST = [set_of("numba_cpu", "float32"), set_of(EMULATED, "float32"), *GPU]
 SETS = [set_of("numpy_ref", "float64"), set_of("numpy_ref", "float32", pytest.mark.slow), *FAST]
 EVERY_TYPE = [set_of("numpy_ref", "float64"), set_of("numpy_ref", "float32"), *FAST]
+
+HAVE = {"numba_cpu": FUSED, EMULATED: (of_norm := ("batch_norm_max_pool", "batch_norm_max_pool_grad")), "cuda": of_norm}
+
+
+def having(kernel):
+    """The sets that have a kernel: all, unless it is one of the fused ones, which a set may lack."""
+    return [set_ for set_ in SETS if kernel in KERNELS or kernel in HAVE.get(set_.values[0][0], ())]
+
+
+def by_having(kernels_):
+    """Parameters ks, kernel: each of these with every set that has it."""
+    cases = [pytest.param(set_.values[0], kernel, marks=set_.marks, id=f"{set_.id}-{kernel}")
+             for kernel in kernels_ for set_ in having(kernel)]  # fmt: skip
+    return pytest.mark.parametrize(("ks", "kernel"), cases, indirect=["ks"])
 
 
 def in_float64(value):
@@ -169,8 +183,9 @@ def test_the_contract_is_held_on_a_device():
 
 
 def test_every_kernel_has_the_contracts_signature(ks):
+    contract = {**vars(KernelSet), **vars(Fused)}
     for name, function in ks.own.items():
-        expected = [(p.name, p.kind, p.default) for p in inspect.signature(vars(KernelSet)[name]).parameters.values()]
+        expected = [(p.name, p.kind, p.default) for p in inspect.signature(contract[name]).parameters.values()]
         received = [(p.name, p.kind, p.default) for p in inspect.signature(function).parameters.values()]
         assert received == expected, name
 
@@ -178,7 +193,7 @@ def test_every_kernel_has_the_contracts_signature(ks):
 @pytest.mark.parametrize("name", ["numpy_ref", "numba_cpu"])
 def test_every_kernel_of_a_cpu_set_is_its_own(name):
     table = kernels.table(name)
-    assert set(table) == set(KERNELS)
+    assert set(table) == {*KERNELS, *HAVE.get(name, ())}
     assert {kernel: origin for kernel, origin in table.items() if origin != name} == {}
     for kernel, function in kernels.load(name).items():
         assert function.__module__.startswith(f"minicnn.kernels.{name}."), kernel
@@ -231,22 +246,16 @@ def can(algorithm, case):
     return algorithm != "winograd" or (case[1] in ((2, 2), (3, 3), (5, 5)) and case[3] == (1, 1))
 
 
-def by_every_way(cases, geometry=lambda case: case, *, composed=None):
+def by_every_way(cases, geometry=lambda case: case, *, kernel="conv2d"):
     """Parameters ks, case, algorithm: every set with each algorithm that it has, and has for that case.
 
-    geometry: the convolution's part of a case.  composed: the cases that say enough of a set that puts this kernel
-    together from others, which all but numba_cpu do; the rest of them is slow there
+    geometry: the convolution's part of a case.  kernel: which the set must have
     """
-    ways = []
-    for set_ in SETS:
-        name = set_.values[0][0]
-        for algorithm in WAYS[name]:
-            for case in cases:
-                slow = composed is not None and name != "numba_cpu" and case not in composed
-                marks = (*set_.marks, *([pytest.mark.slow] if slow else []))
-                if can(algorithm, geometry(case)):
-                    ways.append(pytest.param(*set_.values, case, algorithm, marks=marks,
-                                             id=f"{set_.id}-{case}-{algorithm}"))  # fmt: skip
+    ways = [
+        pytest.param(*set_.values, case, algorithm, marks=set_.marks, id=f"{set_.id}-{case}-{algorithm}")
+        for set_ in having(kernel) for algorithm in WAYS[set_.values[0][0]] for case in cases
+        if can(algorithm, geometry(case))
+    ]  # fmt: skip
     return pytest.mark.parametrize(("ks", "case", "algorithm"), ways, indirect=["ks"])
 
 
@@ -275,7 +284,9 @@ def outcomes(ks, rng, case, pool, algorithm):
     x, w, b, dy, how = conv_arrays(ks, rng, case)
     given, one = {**how, "algorithm": algorithm}, ks.cast(np.ones(case[2]))
     z = ks.run("conv2d", x, w, b, **how, relu=True)
-    pooled, argmax = ks.run("conv2d_max_pool", x, w, b, **how, pool=pool, relu=True)
+    pooled, argmax = ks.run("max_pool", z, **pool)
+    if "conv2d_max_pool" in ks.own:
+        pooled, argmax = ks.run("conv2d_max_pool", x, w, b, **how, pool=pool, relu=True)
     dp = ks.cast(rng.standard_normal(pooled.shape))
     normed = dy, z, one, one, one, x, w.shape
     calls = {
@@ -290,6 +301,8 @@ def outcomes(ks, rng, case, pool, algorithm):
     }
     found = {}
     for name, (args, more) in calls.items():
+        if name.split()[0] not in ks.own:
+            continue
         outs = ks.run(name.split()[0], *args, **given, **more)
         found[name] = [out if out is None else out.tobytes() for out in (outs if isinstance(outs, tuple) else (outs,))]
     return found
@@ -369,7 +382,7 @@ POOLED = [  # a case of conv2d, and the pooling after it
     (((2, 3, 2, 3), (3, 3), 4, (1, 1), ((1, 1), (0, 1))), {**HALVES, "pads": ((0, 1), (0, 1))}),
 ]  # fmt: skip
 
-BY_EVERY_WAY = by_every_way(POOLED, lambda case: case[0])
+BY_EVERY_WAY = by_every_way(POOLED, lambda case: case[0], kernel="conv2d_max_pool")
 
 
 @BY_EVERY_WAY
@@ -396,7 +409,7 @@ def even(case):
     return not any(size % 2 for size in reference.out_size((height, width), window, strides, pads))
 
 
-@by_every_way([c for c in POOLED if even(c[0])], lambda case: case[0])
+@by_every_way([c for c in POOLED if even(c[0])], lambda case: case[0], kernel="conv2d_max_pool")
 def test_conv2d_max_pool_is_max_pool_of_conv2d(ks, rng, case, algorithm):
     """To the bit, ties, NaN and dropout included, where both compute the same pixels: of an even number of them."""
     case, pool = case
@@ -667,6 +680,7 @@ def along(axis, x):
 HALVES_OF_ONE = [(shape, *HALVES.values()) for shape in ((1, 5, 6, 1), (3, 2, 3, 1), (2, 6, 5, 33), (1, 3, 3, 48))]
 
 
+@pytest.mark.parametrize("ks", having("batch_norm_max_pool"), indirect=True)
 @pytest.mark.parametrize("rate", [0.0, 0.25])
 @pytest.mark.parametrize("axis", [-1, 1])
 @pytest.mark.parametrize("case", [*(case for case in POOLS if case[1] != (15, 17)), *HALVES_OF_ONE], ids=str)
@@ -687,6 +701,7 @@ def test_batch_norm_max_pool(ks, rng, case, axis, rate):
     check_before_relu(ks, "batch_norm_max_pool_grad", results, x, given, how)
 
 
+@pytest.mark.parametrize("ks", having("batch_norm_max_pool"), indirect=True)
 @pytest.mark.parametrize("axis", [-1, 1])
 def test_batch_norm_max_pool_passes_on_nan(ks, axis):
     x = ks.cast(np.ones((1, 4, 4, 17)))
@@ -714,7 +729,7 @@ NORMED = [  # a case of conv2d; more than a few pixels, or the batch norm leaves
 ]  # fmt: skip
 
 
-@by_every_way(NORMED)
+@by_every_way(NORMED, kernel="batch_norm_conv2d_weight_grad")
 def test_batch_norm_conv2d_weight_grad(ks, rng, case, algorithm):
     x, w, b, dy, how = conv_arrays(ks, rng, case)
     filters = case[2]
@@ -735,7 +750,7 @@ def test_batch_norm_conv2d_weight_grad(ks, rng, case, algorithm):
 @pytest.mark.parametrize("axis", [-1, 1])
 @pytest.mark.parametrize("rate", [0.0, 0.25])
 @pytest.mark.parametrize("window", [2, 3])
-@by_every_way(NORMED[-6:], composed=NORMED[-4:-2])
+@by_every_way(NORMED[-6:], kernel="batch_norm_conv2d_weight_grad")
 def test_batch_norm_conv2d_weight_grad_behind_a_pooling(ks, rng, case, algorithm, window, rate, axis):
     x, w, b, _, how = conv_arrays(ks, rng, case)
     z = ks.run("conv2d", x, w, b, **how, relu=True)
@@ -755,6 +770,7 @@ def test_batch_norm_conv2d_weight_grad_behind_a_pooling(ks, rng, case, algorithm
     assert np.abs(found - db).max() <= 1e-5 * np.abs(in_float64(dz)).sum(axis=(0, 1, 2)).max()
 
 
+@pytest.mark.parametrize("ks", having("batch_norm_conv2d_weight_grad"), indirect=True)
 def test_batch_norm_conv2d_weight_grad_of_nothing(ks, rng):
     x, w, _, dy, how = conv_arrays(ks, rng, CONVS[1])
     one = ks.cast(np.ones(17))
@@ -1047,7 +1063,7 @@ def test_layer_sizes_agree_with_the_definition(ks, rng, kernel):
         ks.compare("optimizer" if kernel.endswith("_step") else kernel, actual, exact)
 
 
-@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("kernel", [*KERNELS, *FUSED])
 def test_same_bits_again_and_for_any_number_of_threads(rng, kernel):
     ks = Kernels("numba_cpu", "float32")
     if numba.config.NUMBA_NUM_THREADS < 2:
@@ -1106,7 +1122,7 @@ FIRST_ONLY = {"conv2d", "conv2d_input_grad", "conv2d_max_pool", "dense", "dense_
               "batch_norm_max_pool"}  # fmt: skip
 
 
-@pytest.mark.parametrize("kernel", sorted(EMPTY))
+@by_having(sorted(EMPTY))
 def test_an_empty_batch_gives_an_empty_result(ks, rng, kernel):
     args, kwargs = layer_case(ks, rng, kernel)
     batched = 1 if kernel in FIRST_ONLY else len(args)  # how many arrays have a batch axis
@@ -1133,7 +1149,7 @@ POISONED = ["conv2d", "conv2d_max_pool", "dense", "bias_grad", "relu", "average_
             "batch_norm_conv2d_weight_grad"]  # fmt: skip
 
 
-@pytest.mark.parametrize("kernel", POISONED)
+@by_having(POISONED)
 def test_nan_comes_out_where_it_went_in(ks, rng, kernel):
     args, kwargs = a_case(ks, rng, kernel)
     clean = results(ks, kernel, args, kwargs)

@@ -84,36 +84,6 @@ def relu_convolution(static):
     return case
 
 
-def blocks():
-    """conv_block with each ending, at points away from the kinks of its ReLU and its pool."""
-    pools = [
-        {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0))},
-        {"window": (3, 2), "strides": (2, 1), "pads": ((1, 0), (0, 1))},
-    ]
-    for norm, pool, rate in ((True, None, 0), (True, pools[0], 0), (False, pools[0], 0.25), (True, pools[1], 0.25)):
-        yield block_case(norm, pool, {"rate": rate, "key": Key(7, 3, 1)} if rate else {})
-    for pool, rate in ((pools[0], 0), (pools[0], 0.25), (pools[1], 0)):
-        yield block_case(True, pool, {"rate": rate, "key": Key(7, 3, 1)} if rate else {}, axis=1)
-
-
-def block_case(norm, pool, drop, axis=-1):
-    static = {"strides": (1, 1), "pads": ((1, 1), (1, 0)), "pool": pool, "eps": 0.1, "axis": axis, **drop}
-
-    def case(rng):
-        while True:
-            x, w, b = (rng.standard_normal(s) for s in ((2, 4, 4, 2), (3, 3, 2, 2), (2,)))
-            gamma, beta = rng.standard_normal((2, 2 if axis == -1 else 4)) if norm else (None, None)
-            z = ops.conv.conv2d.__wrapped__(ops.Tensor(x).be, x, w, b, strides=(1, 1), pads=static["pads"])[0]
-            levels = np.sort(np.unique(np.maximum(z, 0)))  # zeros tie in a window, and stay equal while no z crosses 0
-            if np.abs(z).min() > 0.01 and np.diff(levels).min() > 0.002 and (z < 0).any():
-                break
-        learned = [x, w, b, gamma, beta][: 5 if norm else 3]
-        rest = () if norm else (None, None)
-        return lambda *tensors: ops.block.conv_block(*tensors, *rest, **static)[0], learned
-
-    return case
-
-
 def relu_dense(rng):
     while True:
         x, w, b = (rng.standard_normal(s) for s in ((3, 5), (5, 4), (4,)))
@@ -186,7 +156,6 @@ CASES = {
     ops.resize.repeat_pixels: [call(ops.resize.repeat_pixels, normal(2, 3, 4, 2), size=(2, 3))],
     ops.resize.crop: [call(ops.resize.crop, normal(2, 5, 4, 2), edges=((1, 2), (0, 3)))],
     ops.resize.bilinear: [call(ops.resize.bilinear, normal(2, 3, 4, 2), size=s) for s in ((6, 4), (2, 9), (1, 1))],
-    ops.block.conv_block: list(blocks()),
     D.dense: [
         call(D.dense, normal(3, 5), normal(5, 4), normal(4)), call(D.dense, normal(2, 3, 5), normal(5, 4), normal(4)),
         with_constant(D.dense, normal(3, 5), normal(5, 4), lambda rng: None), relu_dense,

@@ -302,18 +302,6 @@ def test_shape_errors(call, message):
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize(
-    ("axis", "pool"), [(1, None), (2, {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0),) * 2})]
-)
-def test_conv_block_axis(axis, pool):
-    one = np.ones(4)
-    with pytest.raises(ArgumentError, match=f"^conv_block: axis: expected -1, or 1 before a pooling, received {axis}$"):
-        ops.block.conv_block(
-            Tensor(np.ones((2, 4, 4, 1))), np.ones((1, 1, 1, 4)), None, one, one, strides=(1, 1),
-            pads=((0, 0), (0, 0)), axis=axis, pool=pool,
-        )  # fmt: skip
-
-
 @pytest.mark.parametrize("rate", [-0.1, 1.1, math.nan])
 def test_dropout_rate(rate):
     for f, most in (("dropout", " to 1"), ("spatial_dropout", " to 1"), ("alpha_dropout", ", below 1"),

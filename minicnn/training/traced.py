@@ -1,0 +1,94 @@
+"""The programs of a model: its step and its prediction, each written down for a batch size and run from then on.
+
+A program holds the network as it was. `described` is all that it was made from; where a callback or a user has changed
+any of it (frozen a layer, set a rate, replaced a `call`), the programs are made anew.
+"""
+
+from ..core.program import Program, Trace
+from ..core.tensor import Tensor, no_grad
+from ..layers.base import OWN
+from ..ops.block import RULES
+
+MOST = 64  # programs that are kept, the latest: of a few KiB each
+
+
+class Programs:
+    """Programs by what they are for.  They know a model's layers and follow its weights wherever those are."""
+
+    def __init__(self, model):
+        self.model, self.made, self.described = model, {}, None
+
+    def __getstate__(self) -> dict:
+        return {"model": self.model, "made": {}, "described": None}  # a copy of a model writes down its own
+
+    def refresh(self) -> None:
+        """Forget the programs of a network that has changed."""
+        found = described(self.model)
+        if found != self.described:
+            self.made, self.described = {}, found
+
+    def training(self, x_shape, t_shape, w_shape=None) -> Program:
+        """The step on batches of such shapes: forward, loss, and what backward needs."""
+        return self._kept(("step", x_shape, t_shape, w_shape), self._step)
+
+    def prediction(self, x_shape, logits: bool) -> Program:
+        """The outputs, or the last layer's logits, without gradients."""
+        return self._kept(("prediction", x_shape, logits), self._prediction)
+
+    def outline(self, x_shape) -> Program:
+        """The step without its loss, which a model that is not compiled has none of: to be looked at, not to be run."""
+        return self._kept(("outline", x_shape), self._outline)
+
+    def _kept(self, key, make) -> Program:
+        made = self.made  # another thread may forget them
+        program = made.get(key)
+        if program is None:
+            for oldest in list(made)[: len(made) - MOST + 1]:
+                made.pop(oldest, None)
+            program = made[key] = make(*key[1:])
+        return program
+
+    def _step(self, x_shape, t_shape, w_shape) -> Program:
+        model, loss = self.model, self.model.loss
+        with Trace(model.backend, model.weights) as trace:
+            x, t = trace.input(x_shape), trace.input(t_shape)
+            w = None if w_shape is None else trace.input(w_shape)
+            y = model.forward(x, training=True, logits=model.fused)
+
+            def reduced(y, t, w):
+                return loss.reduce(loss.values(t, y, logits=model.fused), w)
+
+            def on_arrays(y, t, w):
+                return reduced(y, t.data, None if w is None else w.data)
+
+            value = reduced(y, t, w) if loss.traced else trace.on_tape(on_arrays, (y, t, w), ())
+            averages = [moved for layer in model.layers if layer not in trace.taped for moved in layer.moved()]
+            return self._program(trace, (x, t) if w is None else (x, t, w), y, value, averages)
+
+    def _outline(self, x_shape) -> Program:
+        with Trace(self.model.backend, self.model.weights) as trace:
+            x = trace.input(x_shape)
+            y = self.model.forward(x, training=True)
+            for layer in self.model.layers:
+                layer.moved()  # nothing has happened
+            return self._program(trace, (x,), y, y)
+
+    def _prediction(self, x_shape, logits) -> Program:
+        with no_grad(), Trace(self.model.backend, self.model.weights) as trace:
+            x = trace.input(x_shape)
+            return self._program(trace, (x,), self.model.forward(x, training=False, logits=logits))
+
+    def _program(self, trace, inputs, last: Tensor, loss=None, averages=()) -> Program:
+        model = self.model
+        return Program(trace, inputs, last, loss, averages, model.trainable, RULES, model.backend.fused)
+
+
+def described(model) -> tuple:
+    """What a program is made from, besides shapes.  Arrays are not compared: programs follow their parameters."""
+    layers = [
+        (id(layer), layer.trainable, layer.traced, [getattr(layer, key) for key in layer.config],
+         {name: value for name, value in vars(layer).items() if name in OWN})
+        for layer in model.layers
+    ]  # fmt: skip
+    loss = model.loss and (id(model.loss), dict(vars(model.loss)), model.fused)
+    return layers, [(id(p), p.requires_grad) for p in model.weights], loss, model.trainable
