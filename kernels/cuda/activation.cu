@@ -29,20 +29,21 @@ extern "C" __global__ void error_function(const float* __restrict__ x, float* __
 
 // Bias gradients -----------------------------------------------------------------------------------------------------
 
-// parts (gridDim.y, C): sums of dy over the rows of each block.
+// total (C,): sums of dy; parts (gridDim.y, C): of the rows of each block.
 extern "C" __global__ void bias_parts(
-    const float* __restrict__ dy, float* __restrict__ parts, int rows, int C, int lanes) {
+    const float* __restrict__ dy, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows, int C, int lanes) {
     __shared__ float shared[BLOCK];
     Share share(rows, C, 1, lanes);
     float sum = 0;
     for (int r = share.first; r < share.last; r += share.step) sum += dy[share.at(r)];
     sum = block_sum(shared, sum, share);
     if (share.writes()) parts[share.part()] = sum;
+    add_parts(shared, share, parts, total, 1, arrived);
 }
 
 // The same for dx = scale dy where y > 0, else 0, which it also writes.
 extern "C" __global__ void relu_bias_parts(
-    const float* __restrict__ dy, const float* __restrict__ y, float* __restrict__ dx, float* __restrict__ parts, int
+    const float* __restrict__ dy, const float* __restrict__ y, float* __restrict__ dx, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int
     rows, int C, int lanes, float scale) {
     __shared__ float shared[BLOCK];
     Share share(rows, C, 1, lanes);
@@ -55,16 +56,5 @@ extern "C" __global__ void relu_bias_parts(
     }
     sum = block_sum(shared, sum, share);
     if (share.writes()) parts[share.part()] = sum;
-}
-
-// Stage 2 of all sums: total[s][c] = the sum over k of parts[s][k][c], one warp per channel; s = blockIdx.y.
-extern "C" __global__ void add_parts(const float* __restrict__ parts, float* __restrict__ total, int count, int C) {
-    int lane, c = warp_and_lane(lane);
-    if (c >= C) return;  // the whole warp
-    parts += (long long)blockIdx.y * count * C;
-    total += blockIdx.y * C;
-    float sum = 0;
-    for (int k = lane; k < count; k += 32) sum += parts[k * C + c];
-    sum = warp_sum(sum);
-    if (lane == 0) total[c] = sum;
+    add_parts(shared, share, parts, total, 1, arrived);
 }

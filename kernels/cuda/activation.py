@@ -16,12 +16,10 @@ def geometry(rows, c, b):
     return lanes, (blocks(c, lanes), count), count
 
 
-def add(gpu, parts):
-    """Stage 2, in one launch: parts (S, count, C) or (count, C) -> the sums over the parts, (S, C) or (C,)."""
-    *sums, count, c = parts.shape
-    total = gpu.xp.empty((*sums, c), np.float32)
-    gpu("activation", "add_parts", (blocks(32 * c), math.prod(sums)), THREADS, parts, total, count, c)
-    return total
+def sums(gpu, grid, planes, count, c):
+    """parts, total, arrived: what a kernel of columns.cuh writes its sums to, in two stages; total (planes, C)."""
+    empty = gpu.xp.empty
+    return empty((planes, count, c), np.float32), empty((planes, c), np.float32), gpu.arrived(grid[0])
 
 
 def _rows(shape):
@@ -50,9 +48,9 @@ def erf(gpu, x):
 def bias_grad(gpu, dy):
     rows, c = _rows(dy.shape)
     lanes, grid, count = geometry(rows, c, 1)
-    parts = gpu.xp.empty((count, c), np.float32)
-    gpu("activation", "bias_parts", grid, THREADS, dy, parts, rows, c, lanes)
-    return add(gpu, parts)
+    to = sums(gpu, grid, 1, count, c)
+    gpu("activation", "bias_parts", grid, THREADS, dy, *to, rows, c, lanes)
+    return to[1][0]
 
 
 def relu_bias_grad(gpu, dy, y):
@@ -63,6 +61,6 @@ def scaled_relu_bias_grad(gpu, dy, y, scale):
     """relu_bias_grad of scale * dy."""
     rows, c = _rows(dy.shape)
     lanes, grid, count = geometry(rows, c, 1)
-    dx, parts = gpu.xp.empty_like(dy), gpu.xp.empty((count, c), np.float32)
-    gpu("activation", "relu_bias_parts", grid, THREADS, dy, y, dx, parts, rows, c, lanes, scale)
-    return dx, add(gpu, parts)
+    dx, to = gpu.xp.empty_like(dy), sums(gpu, grid, 1, count, c)
+    gpu("activation", "relu_bias_parts", grid, THREADS, dy, y, dx, *to, rows, c, lanes, scale)
+    return dx, to[1][0]

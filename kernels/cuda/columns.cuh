@@ -1,11 +1,11 @@
-// Sums over all axes of an array but one, in two stages.
+// Sums over all axes of an array but one, in two stages of one launch.
 //
 //      x as rows of channels (B = 1)                       stage 1: a block sums its share of the rows
 //         c ->  0 1 2 .. 31 | 32 ..                                 thread (c, l) rows l, l + L, l + 2L, ..
 //      rows     . . .    .  |                                       then a tree over l in shared memory
 //        |      . . .    .  |  block (0, 0), (1, 0) ..               -> parts[block][c]
 //        v      ------------+
-//               . . .    .  |  block (0, 1) ..             stage 2: one warp per channel: lane l parts l, l + 32, ..
+//               . . .    .  |  block (0, 1) ..             stage 2: the column's last block to end adds its parts
 //
 // With B > 1 a block has one channel, and its threads lie along the rows (a, b), so that reads are neighbours again.
 //
@@ -46,4 +46,31 @@ __device__ __forceinline__ float block_sum(float* shared, float v, const Share& 
         __syncthreads();
     }
     return shared[threadIdx.x];
+}
+
+// Whether this block is the last of its column, blockIdx.x, to come here: it then sees what the others wrote before.
+// arrived: a zero per column, and zero again afterwards. Launches that share it have to follow each other.
+// Source: NVIDIA, CUDA C++ Programming Guide, "Memory fence functions", whose example this is.
+__device__ __forceinline__ bool last_block(unsigned* arrived) {
+    __shared__ int last;
+    __threadfence();
+    __syncthreads();
+    if (threadIdx.x == 0) last = atomicInc(arrived + blockIdx.x, gridDim.y - 1) == gridDim.y - 1;
+    __syncthreads();
+    __threadfence();
+    return last;
+}
+
+// Stage 2: total[s][c] = the sum over k of parts[s][k][c], in the same order whichever block is the last.
+__device__ __forceinline__ void add_parts(float* shared, const Share& share, const float* parts, float* total,
+                                          int planes, unsigned* arrived) {
+    if (!last_block(arrived)) return;
+    int count = gridDim.y;
+    for (int s = 0; s < planes; ++s) {
+        float sum = 0;
+        if (share.c < share.C)
+            for (int k = share.y; k < count; k += share.step) sum += __ldcg(parts + (s * count + k) * share.C + share.c);
+        sum = block_sum(shared, sum, share);
+        if (share.writes()) total[s * share.C + share.c] = sum;
+    }
 }

@@ -14,7 +14,7 @@ def split(tiles, k):
 
     Never more blocks than a wave: with one more, one multiprocessor would have three while the others wait.
     """
-    return max(1, min(WAVE // max(1, tiles), k // 128))
+    return max(1, min(WAVE // max(1, tiles), k // 128)) if k >= 512 else 1  # a launch more costs more than it saves
 
 
 def product(gpu, stem, kernel, arrays, sizes, shape, tile_n, parts, *numbers, finish=NOTHING, tall=False):

@@ -133,6 +133,7 @@ class Launcher:
         self.xp, self.precision = xp, precision
         self.modules = {}
         self.recording = False
+        self.arrivals = []  # of `arrived`: all of them, since recordings go on using them
 
     def __call__(self, stem, kernel, grid, block, *args, options=()):
         """Run `kernel` of `stem`.cu over grid (x, y, z) blocks of `block` threads. An empty grid runs nothing."""
@@ -178,6 +179,12 @@ class Launcher:
         """Whether all start at a multiple of 16 bytes. New arrays do, slices may not."""
         return all(self.address(array) % 16 == 0 for array in arrays)
 
+    def arrived(self, columns: int = 4096):
+        """Zeros that the blocks of a launch count themselves in, and leave as zeros: columns.cuh, last_block."""
+        if not self.arrivals or self.arrivals[-1].size < columns:
+            self.arrivals.append(self.xp.zeros(max(columns, 4096), np.uint32))
+        return self.arrivals[-1]
+
     def module(self, stem, options):
         """The compiled file, compiled on first use."""
         if (stem, options) not in self.modules:
@@ -194,6 +201,7 @@ class Launcher:
         body must have run before, so that all it needs is compiled. Its arrays stay where they are as long as the
         function lives. What needs the host in between (reading a number, sending an array) raises.
         """
+        self.arrived()  # not in the memory of a recording
         self.recording = True
         try:
             return self._record(body)

@@ -1,9 +1,9 @@
 // Batch normalisation of x (A, C, B): moments, the map, and its gradients, each sum in the two stages of columns.cuh.
 //
-//      forward    moment_parts --> merge_moments --> batch_norm           x read twice, y written once
-//      backward   norm_grad_parts --> add_parts --> batch_norm_grad       dy and x read twice, dx written once
+//      forward    moment_parts --> batch_norm           x read twice, y written once
+//      backward   norm_grad_parts --> batch_norm_grad   dy and x read twice, dx written once
 //
-//      after max pooling  pool_norm_parts --> add_parts --> pool_norm_relu_parts
+//      after max pooling  pool_norm_parts --> pool_norm_relu_parts
 //                         the pool's gradient is looked up where it is used and never in memory
 //
 // Why it is fast: every pass takes along all that can be summed or written in it; after a ReLU the gradient's last pass
@@ -39,9 +39,25 @@ struct Moments {
     }
 };
 
-// parts (4, gridDim.y, C): the moments of the rows of each block, one plane per member.
+// Those of all threads of a channel, in thread (c, 0).
+__device__ __forceinline__ Moments block_merge(Moments* shared, Moments mine, const Share& share) {
+    shared[threadIdx.x] = mine;
+    __syncthreads();
+    for (int half = share.step / 2; half; half /= 2) {
+        if (share.y < half) {
+            mine.merge(shared[threadIdx.x + half * share.channels]);
+            shared[threadIdx.x] = mine;
+        }
+        __syncthreads();
+    }
+    return mine;
+}
+
+// mean and population variance of each channel; parts (4, gridDim.y, C): the moments of the rows of each block, one
+// plane per member. Of no rows: 0 / 0.
 extern "C" __global__ void moment_parts(
-    const float* __restrict__ x, float* __restrict__ parts, int rows, int C, int B, int lanes) {
+    const float* __restrict__ x, float* __restrict__ parts, float* __restrict__ mean, float* __restrict__ var,
+    unsigned* __restrict__ arrived, int rows, int C, int B, int lanes) {
     __shared__ Moments shared[BLOCK];
     Share share(rows, C, B, lanes);
     Moments mine = {0, 0, 0, 0};
@@ -57,39 +73,26 @@ extern "C" __global__ void moment_parts(
         mine = {n, 0, 0, m2 < 0 ? 0 : m2};  // below 0 by rounding only; a NaN stays
         mine.set_mean(shift, sum / n);
     }
-    shared[threadIdx.x] = mine;
-    __syncthreads();
-    for (int half = share.step / 2; half; half /= 2) {
-        if (share.y < half) {
-            mine.merge(shared[threadIdx.x + half * lanes]);
-            shared[threadIdx.x] = mine;
-        }
-        __syncthreads();
+    mine = block_merge(shared, mine, share);
+    int count = gridDim.y, plane = count * C;
+    if (share.writes()) {
+        int at = share.part();
+        parts[at] = mine.n;
+        parts[at + plane] = mine.mean;
+        parts[at + 2 * plane] = mine.rest;
+        parts[at + 3 * plane] = mine.m2;
     }
-    if (!share.writes()) return;
-    int plane = gridDim.y * C, at = share.part();
-    parts[at] = mine.n;
-    parts[at + plane] = mine.mean;
-    parts[at + 2 * plane] = mine.rest;
-    parts[at + 3 * plane] = mine.m2;
-}
-
-// mean and population variance of each channel, one warp per channel. Of no rows: 0 / 0.
-extern "C" __global__ void merge_moments(
-    const float* __restrict__ parts, float* __restrict__ mean, float* __restrict__ var, int count, int C) {
-    int lane, c = warp_and_lane(lane);
-    if (c >= C) return;
+    if (!last_block(arrived)) return;
     Moments all = {0, 0, 0, 0};
-    for (int k = lane; k < count; k += 32) {
-        int plane = count * C, at = k * C + c;
-        all.merge({parts[at], parts[at + plane], parts[at + 2 * plane], parts[at + 3 * plane]});
-    }
-    for (int step = 16; step; step /= 2)
-        all.merge({__shfl_down_sync(ALL, all.n, step), __shfl_down_sync(ALL, all.mean, step),
-                   __shfl_down_sync(ALL, all.rest, step), __shfl_down_sync(ALL, all.m2, step)});
-    if (lane) return;
-    mean[c] = all.n > 0 ? all.mean + all.rest : all.m2 / all.n;
-    var[c] = all.m2 / all.n;
+    if (share.c < C)
+        for (int k = share.y; k < count; k += share.step) {
+            const float* part = parts + k * C + share.c;
+            all.merge({__ldcg(part), __ldcg(part + plane), __ldcg(part + 2 * plane), __ldcg(part + 3 * plane)});
+        }
+    all = block_merge(shared, all, share);
+    if (!share.writes()) return;
+    mean[share.c] = all.n > 0 ? all.mean + all.rest : all.m2 / all.n;
+    var[share.c] = all.m2 / all.n;
 }
 
 // The map and its gradient -------------------------------------------------------------------------------------------
@@ -107,7 +110,7 @@ extern "C" __global__ void batch_norm(
 // parts (2, gridDim.y, C): sums of dy and of dy xhat.
 extern "C" __global__ void norm_grad_parts(
     const float* __restrict__ dy, const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__
-    var, float* __restrict__ parts, int rows, int C, int B, int lanes, float eps) {
+    var, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows, int C, int B, int lanes, float eps) {
     __shared__ float shared[BLOCK];
     Share share(rows, C, B, lanes);
     float sum = 0, product = 0;
@@ -121,9 +124,11 @@ extern "C" __global__ void norm_grad_parts(
     }
     sum = block_sum(shared, sum, share);
     product = block_sum(shared, product, share);
-    if (!share.writes()) return;
-    parts[share.part()] = sum;
-    parts[gridDim.y * C + share.part()] = product;
+    if (share.writes()) {
+        parts[share.part()] = sum;
+        parts[gridDim.y * C + share.part()] = product;
+    }
+    add_parts(shared, share, parts, total, 2, arrived);
 }
 
 // dx of one element, with 1/m = 0 where mean and var are constants.
@@ -149,7 +154,7 @@ extern "C" __global__ void batch_norm_grad(
 extern "C" __global__ void norm_relu_parts(
     const float* __restrict__ dy, const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__
     var, const float* __restrict__ gamma, const float* __restrict__ dgamma, const float* __restrict__ dbeta, float*
-    __restrict__ dx, float* __restrict__ parts, int rows, int C, int lanes, float inverse_m, float eps) {
+    __restrict__ dx, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows, int C, int lanes, float inverse_m, float eps) {
     __shared__ float shared[BLOCK];
     Share share(rows, C, 1, lanes);
     float sum = 0;
@@ -162,6 +167,7 @@ extern "C" __global__ void norm_relu_parts(
     }
     sum = block_sum(shared, sum, share);
     if (share.writes()) parts[share.part()] = sum;
+    add_parts(shared, share, parts, total, 1, arrived);
 }
 
 // The same before a max pooling of windows of at most 255 cells: dy, argmax (N, OH, OW, C) are the pooling's ---------
@@ -169,7 +175,7 @@ extern "C" __global__ void norm_relu_parts(
 // parts (2, gridDim.y, C): sums over `rows` outputs of dy scale and of that times the winner's xhat.
 extern "C" __global__ void pool_norm_parts(
     const float* __restrict__ dy, const unsigned char* __restrict__ argmax, const float* __restrict__ x, const float*
-    __restrict__ mean, const float* __restrict__ var, float* __restrict__ parts, int rows, int C, int lanes, int H, int
+    __restrict__ mean, const float* __restrict__ var, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows, int C, int lanes, int H, int
     W, int OH, int OW, int KH, int KW, int SH, int SW, int top, int left, float scale, float eps) {
     __shared__ float shared[BLOCK];
     Share share(rows, C, 1, lanes);
@@ -190,16 +196,18 @@ extern "C" __global__ void pool_norm_parts(
     }
     sum = block_sum(shared, sum, share);
     product = block_sum(shared, product, share);
-    if (!share.writes()) return;
-    parts[share.part()] = sum;
-    parts[gridDim.y * C + share.part()] = product;
+    if (share.writes()) {
+        parts[share.part()] = sum;
+        parts[gridDim.y * C + share.part()] = product;
+    }
+    add_parts(shared, share, parts, total, 2, arrived);
 }
 
 // dx before the ReLU whose output x is, and parts of its column sums, over `rows` pixels of x.
 extern "C" __global__ void pool_norm_relu_parts(
     const float* __restrict__ dy, const unsigned char* __restrict__ argmax, const float* __restrict__ x, const float*
     __restrict__ mean, const float* __restrict__ var, const float* __restrict__ gamma, const float* __restrict__ dgamma,
-    const float* __restrict__ dbeta, float* __restrict__ dx, float* __restrict__ parts, int rows, int C, int lanes, int
+    const float* __restrict__ dbeta, float* __restrict__ dx, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows, int C, int lanes, int
     H, int W, int OH, int OW, int KH, int KW, int SH, int SW, int top, int left, float scale, float inverse_m, float
     eps) {
     __shared__ float shared[BLOCK];
@@ -220,4 +228,5 @@ extern "C" __global__ void pool_norm_relu_parts(
     }
     sum = block_sum(shared, sum, share);
     if (share.writes()) parts[share.part()] = sum;
+    add_parts(shared, share, parts, total, 1, arrived);
 }

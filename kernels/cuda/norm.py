@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from . import pool
-from .activation import add, geometry, relu_bias_grad
+from .activation import geometry, relu_bias_grad, sums
 from .launch import THREADS, blocks
 
 
@@ -14,8 +14,7 @@ def batch_norm_stats(gpu, x):
     lanes, grid, count = geometry(a * b, c, b)
     parts = xp.empty((4, count, c), np.float32)
     mean, var = xp.empty(c, np.float32), xp.empty(c, np.float32)
-    gpu("norm", "moment_parts", grid, THREADS, x, parts, a * b, c, b, lanes)
-    gpu("norm", "merge_moments", blocks(32 * c), THREADS, parts, mean, var, count, c)
+    gpu("norm", "moment_parts", grid, THREADS, x, parts, mean, var, gpu.arrived(grid[0]), a * b, c, b, lanes)
     return mean, var
 
 
@@ -29,18 +28,17 @@ def batch_norm(gpu, x, mean, var, gamma, beta, *, eps):
 def batch_norm_grad(gpu, dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
     (a, c, b), xp = x.shape, gpu.xp
     lanes, grid, count = geometry(a * b, c, b)
-    parts = xp.empty((2, count, c), np.float32)
-    gpu("norm", "norm_grad_parts", grid, THREADS, dy, x, mean, var, parts, a * b, c, b, lanes, eps)
-    sums = add(gpu, parts)
-    dbeta, dgamma = sums[0], sums[1]
+    to = sums(gpu, grid, 2, count, c)
+    gpu("norm", "norm_grad_parts", grid, THREADS, dy, x, mean, var, *to, a * b, c, b, lanes, eps)
+    dbeta, dgamma = to[1][0], to[1][1]
     dx, inverse_m = xp.empty_like(x), 1 / (a * b) if batch_stats and a * b else 0.0
     known = dy, x, mean, var, gamma, dgamma, dbeta, dx
     if not relu:
         gpu("norm", "batch_norm_grad", blocks(x.size), THREADS, *known, x.size, c, b, inverse_m, eps)
         return dx, dgamma, dbeta
-    parts = xp.empty((count, c), np.float32)
-    gpu("norm", "norm_relu_parts", grid, THREADS, *known, parts, a, c, lanes, inverse_m, eps)
-    return dx, dgamma, dbeta, add(gpu, parts)
+    to = sums(gpu, grid, 1, count, c)
+    gpu("norm", "norm_relu_parts", grid, THREADS, *known, *to, a, c, lanes, inverse_m, eps)
+    return dx, dgamma, dbeta, to[1][0]
 
 
 def _as_acb(x):
@@ -69,19 +67,18 @@ def batch_norm_max_pool_grad(gpu, dy, argmax, x, mean, var, gamma, *, eps, windo
         dx, dgamma, dbeta = batch_norm_grad(gpu, *given, eps=eps, batch_stats=True)
         dx, db = relu_bias_grad(gpu, dx.reshape(x.shape), x)
         return dx, dgamma, dbeta, db
-    c, empty = x.shape[3], gpu.xp.empty
+    c = x.shape[3]
     numbers = *x.shape[1:3], *dy.shape[1:3], *window, *strides, pads[0][0], pads[1][0], 1 / (1 - rate)
     rows = math.prod(dy.shape[:3])
     lanes, grid, count = geometry(rows, c, 1)
-    parts = empty((2, count, c), np.float32)
+    to = sums(gpu, grid, 2, count, c)
     known = dy, argmax, x, mean, var
-    gpu("norm", "pool_norm_parts", grid, THREADS, *known, parts, rows, c, lanes, *numbers, eps)
-    sums = add(gpu, parts)
-    dbeta, dgamma = sums[0], sums[1]
+    gpu("norm", "pool_norm_parts", grid, THREADS, *known, *to, rows, c, lanes, *numbers, eps)
+    dbeta, dgamma = to[1][0], to[1][1]
     rows = math.prod(x.shape[:3])
     lanes, grid, count = geometry(rows, c, 1)
-    dx, parts = gpu.xp.empty_like(x), empty((count, c), np.float32)
-    known = *known, gamma, dgamma, dbeta, dx, parts
+    dx, to = gpu.xp.empty_like(x), sums(gpu, grid, 1, count, c)
+    known = *known, gamma, dgamma, dbeta, dx, *to
     numbers = *numbers, 1 / rows if rows else 0.0, eps
     gpu("norm", "pool_norm_relu_parts", grid, THREADS, *known, rows, c, lanes, *numbers)
-    return dx, dgamma, dbeta, add(gpu, parts)
+    return dx, dgamma, dbeta, to[1][0]

@@ -80,7 +80,7 @@ extern "C" __global__ void end_step(
     progress[DONE] = now + 1;
 }
 
-// Up to twelve pairs of arrays in one launch, their blocks one pair behind the other: a graph pays for launches -------
+// Up to 24 pairs of arrays in one launch, their blocks one pair behind the other: a graph pays for launches -------
 
 struct Pair {
     float* to;
@@ -90,23 +90,31 @@ struct Pair {
 
 // to = to momentum + from rest, where `from` is null 0 rest. With a momentum of 0 nobody looks what `to` held.
 extern "C" __global__ void blend_pairs(
-    float* __restrict__ to_0, const float* __restrict__ from_0, int n_0, float* __restrict__ to_1, const float*
-    __restrict__ from_1, int n_1, float* __restrict__ to_2, const float* __restrict__ from_2, int n_2, float*
-    __restrict__ to_3, const float* __restrict__ from_3, int n_3, float* __restrict__ to_4, const float* __restrict__
-    from_4, int n_4, float* __restrict__ to_5, const float* __restrict__ from_5, int n_5, float* __restrict__ to_6,
-    const float* __restrict__ from_6, int n_6, float* __restrict__ to_7, const float* __restrict__ from_7, int n_7,
-    float* __restrict__ to_8, const float* __restrict__ from_8, int n_8, float* __restrict__ to_9, const float*
-    __restrict__ from_9, int n_9, float* __restrict__ to_10, const float* __restrict__ from_10, int n_10, float*
-    __restrict__ to_11, const float* __restrict__ from_11, int n_11, float momentum, float rest) {
+    float* __restrict__ to_0, const float* __restrict__ from_0, int n_0, float* __restrict__ to_1, const float* __restrict__ from_1, int n_1,
+    float* __restrict__ to_2, const float* __restrict__ from_2, int n_2, float* __restrict__ to_3, const float* __restrict__ from_3, int n_3,
+    float* __restrict__ to_4, const float* __restrict__ from_4, int n_4, float* __restrict__ to_5, const float* __restrict__ from_5, int n_5,
+    float* __restrict__ to_6, const float* __restrict__ from_6, int n_6, float* __restrict__ to_7, const float* __restrict__ from_7, int n_7,
+    float* __restrict__ to_8, const float* __restrict__ from_8, int n_8, float* __restrict__ to_9, const float* __restrict__ from_9, int n_9,
+    float* __restrict__ to_10, const float* __restrict__ from_10, int n_10, float* __restrict__ to_11, const float* __restrict__ from_11, int n_11,
+    float* __restrict__ to_12, const float* __restrict__ from_12, int n_12, float* __restrict__ to_13, const float* __restrict__ from_13, int n_13,
+    float* __restrict__ to_14, const float* __restrict__ from_14, int n_14, float* __restrict__ to_15, const float* __restrict__ from_15, int n_15,
+    float* __restrict__ to_16, const float* __restrict__ from_16, int n_16, float* __restrict__ to_17, const float* __restrict__ from_17, int n_17,
+    float* __restrict__ to_18, const float* __restrict__ from_18, int n_18, float* __restrict__ to_19, const float* __restrict__ from_19, int n_19,
+    float* __restrict__ to_20, const float* __restrict__ from_20, int n_20, float* __restrict__ to_21, const float* __restrict__ from_21, int n_21,
+    float* __restrict__ to_22, const float* __restrict__ from_22, int n_22, float* __restrict__ to_23, const float* __restrict__ from_23, int n_23,
+    float momentum, float rest) {
     const Pair pairs[] = {
         {to_0, from_0, n_0}, {to_1, from_1, n_1}, {to_2, from_2, n_2}, {to_3, from_3, n_3},
         {to_4, from_4, n_4}, {to_5, from_5, n_5}, {to_6, from_6, n_6}, {to_7, from_7, n_7},
         {to_8, from_8, n_8}, {to_9, from_9, n_9}, {to_10, from_10, n_10}, {to_11, from_11, n_11},
+        {to_12, from_12, n_12}, {to_13, from_13, n_13}, {to_14, from_14, n_14}, {to_15, from_15, n_15},
+        {to_16, from_16, n_16}, {to_17, from_17, n_17}, {to_18, from_18, n_18}, {to_19, from_19, n_19},
+        {to_20, from_20, n_20}, {to_21, from_21, n_21}, {to_22, from_22, n_22}, {to_23, from_23, n_23},
     };
     Pair pair = {};
     int block = blockIdx.x, i = 0;
 #pragma unroll
-    for (int k = 0; k < 12; ++k) {
+    for (int k = 0; k < 24; ++k) {
         int own = (pairs[k].n + blockDim.x - 1) / blockDim.x;
         if (block >= 0 && block < own) pair = pairs[k], i = block * blockDim.x + threadIdx.x;
         block -= own;

@@ -10,7 +10,7 @@ from .launch import MOST, THREADS, blocks
 from .warp import FILL_MODES
 
 NEXT, NOW, DONE, BAD = range(4)  # places in `progress`
-PAIRS = 12  # arrays that one launch of blend_pairs takes
+PAIRS = 24  # arrays that one launch of blend_pairs takes
 
 
 class Epoch:

@@ -319,6 +319,13 @@ static inline unsigned __ballot_sync(unsigned mask, int predicate) {
     return all;
 }
 
+static inline void __threadfence() {}  // blocks run one after the other, threads switch at barriers only
+static inline unsigned atomicInc(unsigned* address, unsigned last) {
+    unsigned old = *address;
+    *address = old >= last ? 0 : old + 1;
+    return old;
+}
+static inline float __ldcg(const float* from) { return *from; }
 static inline unsigned __umulhi(unsigned a, unsigned b) { return (unsigned)((unsigned long long)a * b >> 32); }
 static inline unsigned __float_as_uint(float x) { return emulation::float_to_bits(x); }
 static inline float __uint_as_float(unsigned x) { return emulation::bits_to_float(x); }

@@ -120,7 +120,7 @@ def test_wrong_numbers(plant, file, old, new, kernels):
 
 def test_a_launch_that_fails(notes):
     launcher = gpu(Refusing)
-    launcher.refused = ("merge_moments",)
+    launcher.refused = ("moment_parts",)
     wrong = trusted(launcher)
     reason = "does not run: CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access"
     assert wrong == {"batch_norm_stats": reason}
