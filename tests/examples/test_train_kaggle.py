@@ -184,9 +184,14 @@ def outputs(folder):
 
 
 def test_killed_it_goes_on_and_finished_it_says_so(capsys, kaggle, tmp_path, monkeypatch):
-    """The README's promise: SIGKILL during training, the same command again, the same bytes."""
+    """The README's promise, by its own command: SIGKILL during training, the same again, the same bytes."""
+    section = (SCRIPT.parents[1] / "README.md").read_text("utf-8").partition("## Killed at any moment\n\n")[2]
+    section = section.partition("\n## ")[0].rstrip().splitlines()
+    assert len([line for line in section if line]) <= 5
+    python, *words = section[0].partition("#")[0].split()
+    assert (python, words[:3], words[-2:]) == ("python", ["-m", "minicnn", "train"], ["--out", "runs/mine"])
     command = ["--data", str(kaggle), "--epochs", "3", "--kernels", "numpy_ref", "--batch-size", "20", "--threads", "1"]
-    process = start(*command, "--out", "out")
+    process = subprocess.Popen([sys.executable, *words[:-1], "out", *command], stdout=subprocess.PIPE)
     while process.poll() is None and not list((tmp_path / "out").rglob("epoch_00001*")):
         time.sleep(0.01)
     process.kill()
