@@ -66,13 +66,14 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
         stops = [min((i + 1) * batch_size, len(x)) for i in range(count)]
         return x[: stops[-1]], stops
     if isinstance(x, Flow):
-        x = x.in_order(passes("predict", steps, len(x)))
+        steps = passes("predict", steps, len(x))
+        x = x.in_order(steps)
     parts = []
     for batch in itertools.islice(x, steps):
         with _named(len(parts) + 1):
             parts.append(check_x(model, batch[0] if isinstance(batch, (tuple, list)) else batch, "x"))
     require(parts, "predict", "batches of x", "an iterable without any: none", error=DataError)
-    if steps is not None and len(parts) < steps and not isinstance(x, Flow):
+    if steps is not None and len(parts) < steps:
         ended("predict", len(parts), None, steps)
     return np.concatenate(parts), list(itertools.accumulate(map(len, parts)))
 

@@ -256,6 +256,7 @@ class Trainer(LayerStack):
             return Arrays(
                 self, data[0], data[1], batch_size or 32, data[2] if len(data) == 3 else None, what="validation x"
             )
+        data = in_batches(data)
         ok = hasattr(data, "__iter__") and not hasattr(data, "shape") and not isinstance(data, (str, bytes, dict, set))
         received = type(data).__name__ if hasattr(data, "shape") else checked.shown(data)
         require(ok, "fit: validation_data", "(x, y) or batches", received, error=ArgumentTypeError)
@@ -263,7 +264,6 @@ class Trainer(LayerStack):
             ok = len(data) > 0 and all(isinstance(one, (tuple, list)) for one in data)
             received, fix = f"{len(data)} of something else", "give x and y, or an iterable of (x, y)"
             require(ok, "fit: validation_data", "(x, y) or batches", received, fix, error=ArgumentTypeError)
-        data = in_batches(data)
         return source(self, data, None, None, what="validation x")
 
     def _test(self, data, steps, hooks) -> dict[str, float]:
