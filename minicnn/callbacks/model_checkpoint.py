@@ -41,6 +41,8 @@ class ModelCheckpoint(Monitor):
 
     The end of the name decides: .minicnn or .keras is the whole model, .safetensors or .weights.h5 the weights alone.
     Parent folders are made. save_freq: "epoch", or a number of batches, counted across epochs.
+    A whole model that was saved in mid-epoch knows its place there: after load_model, a fit over the same rows in the
+    same batches first does the steps that were left, fit(initial_epoch=e) where e epochs were done (model.epochs_done).
     initial_value_threshold: the best so far. `best` is kept from one fit to the next. A missing monitor with
     save_best_only warns, and saves. Callbacks that change the learning rate belong before this one.
 

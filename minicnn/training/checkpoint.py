@@ -18,6 +18,7 @@ and their arrays as run/NAME. Everything else of a run, its random numbers inclu
 """
 
 import contextlib
+import errno
 import os
 import secrets
 import signal
@@ -197,7 +198,8 @@ class Checkpoints:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.lock = Lock(self.folder / "lock", self.where)
         except OSError as cause:
-            if cause.errno in files.PASSING:  # a full disk may be emptied while training goes on
+            # A full disk may be emptied while training goes on; from one that is read-only a run may still go on.
+            if cause.errno in (*files.PASSING, errno.EROFS):
                 self._failed(self.folder, cause)
                 return
             raise ArgumentError(
@@ -292,7 +294,8 @@ class Checkpoints:
 
     def begin(self) -> dict:
         """Training begins, after on_train_begin. The logs of the latest epoch, of which a run that has ended speaks."""
-        tree.flatten(self._states(), "fit: checkpoint")  # what cannot be kept is said now
+        metrics = [one.get_state() for one in (*self.model.metrics, *self.model.weighted_metrics)]
+        tree.flatten(self._states() | {"metrics": metrics}, "fit: checkpoint")  # what cannot be kept is said now
         self.model.checkpoint_failure = self.failure
         if threading.current_thread() is threading.main_thread():
             defaults = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: signal.SIG_DFL}

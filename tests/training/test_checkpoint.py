@@ -364,6 +364,22 @@ def test_training_goes_on_where_the_disk_does_not(tmp_path, undisturbed, number,
     assert (left, model.checkpoint_failure) == (undisturbed, None)
 
 
+def test_a_read_only_disk_lets_a_run_go_on_from_it(tmp_path, undisturbed, monkeypatch):
+    with pytest.raises(Stop):
+        run(tmp_path, STEPS + 3)
+
+    def refuse(*_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(checkpoint, "Lock", refuse)
+    monkeypatch.setattr(model_file, "write", refuse)
+    model = small(kernels="numpy_ref")
+    monkeypatch.setattr(model, "save", lambda path: None)  # the best file is another test's
+    with pytest.warns(UserWarning, match=rf"checkpoint {tmp_path}/ck could not be written \(Read-only file system\)"):
+        assert run(tmp_path, model=model)[1][:4] == undisturbed[:4]
+    assert "Read-only file system" in model.checkpoint_failure
+
+
 def test_a_folder_that_is_none_is_refused_before_training(tmp_path):
     (tmp_path / "file").write_text("")
     model = small(kernels="numpy_ref")
@@ -563,6 +579,31 @@ def test_a_state_that_no_file_can_hold_is_refused_before_training(tmp_path):
     model = small(kernels="numpy_ref")
     with pytest.raises(ArgumentTypeError, match=r"\['callbacks'\]\['0'\]\['seen'\]: expected numbers, strings"):
         model.fit(X, Y, verbose=0, callbacks=[Odd()], checkpoint=tmp_path)
+    assert model.steps_done == 0
+
+
+def test_a_metric_whose_state_no_file_can_hold_is_refused_before_training(tmp_path):
+    class Odd(minicnn.metrics.Metric):
+        def __init__(self):
+            self.seen = set()
+            super().__init__("odd")
+
+        def get_config(self):
+            return {}
+
+        def reset_state(self):
+            self.seen = set()
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            pass
+
+        def result(self):
+            return 0.0
+
+    model = small(kernels="numpy_ref")
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=[Odd()])
+    with pytest.raises(ArgumentTypeError, match=r"\['metrics'\]\['0'\]\['seen'\]: expected numbers, strings"):
+        model.fit(X, Y, verbose=0, checkpoint=tmp_path)
     assert model.steps_done == 0
 
 
