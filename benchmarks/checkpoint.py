@@ -8,6 +8,7 @@ time of one write over the 60 s between two. Images are scikit-learn's digits, r
 """
 
 import argparse
+import itertools
 import statistics
 import sys
 import tempfile
@@ -19,9 +20,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import minicnn
-from minicnn.training import checkpoint
 
 TARGET = 0.01  # of training time
+FEW = 20  # steps, with a checkpoint after each and without
 
 
 def main() -> int:
@@ -39,25 +40,26 @@ def main() -> int:
     model = recipe.build(minicnn, seed=0, device=options.device)
     model.compile(recipe.make_optimizer(minicnn), "categorical_crossentropy", metrics=["accuracy"])
     print(f"{model.backend.describe()}; {options.rows:,} images, {len(flow)} steps", flush=True)
-    writes, write = [], checkpoint.Checkpoints.write
-
-    def timed(*args, **how):
-        began = time.perf_counter()
-        try:
-            return write(*args, **how)
-        finally:
-            writes.append(time.perf_counter() - began)
-
-    checkpoint.Checkpoints.write = timed
-    plain, kept = [], []
+    plain, kept, writes = [], [], []
     with tempfile.TemporaryDirectory() as folder:
         model.fit(flow, epochs=1, steps_per_epoch=3, verbose=0)  # compiles
-        for number in range(options.rounds):
-            for times, where in ((plain, None), (kept, Path(folder, str(number)))):
-                began = time.perf_counter()
-                model.fit(flow, epochs=1, verbose=0, checkpoint=where)
-                times.append(time.perf_counter() - began)
-                print(f"{'without' if where is None else 'with   '}  {times[-1]:.2f} s", flush=True)
+
+        numbers = itertools.count()
+
+        def seconds(every=None, **how):
+            """A fit, with checkpoints at a new place unless `every` (seconds between two) is None."""
+            place = Path(folder, str(next(numbers)))
+            kept = None if every is None else minicnn.CheckpointOptions(place, save_every=every)
+            began = time.perf_counter()
+            model.fit(flow, epochs=1, verbose=0, checkpoint=kept, **how)
+            return time.perf_counter() - began
+
+        for _ in range(options.rounds):
+            plain.append(seconds())
+            kept.append(seconds(60.0))
+            few, all_of_them = (seconds(every, steps_per_epoch=FEW) for every in (1e9, 0.0))
+            writes.append((all_of_them - few) / FEW)
+            print(f"without {plain[-1]:.2f} s, with {kept[-1]:.2f} s, a checkpoint {writes[-1] * 1e3:.0f} ms", flush=True)
         size = max(path.stat().st_size for path in Path(folder).rglob("*.minicnn"))
     epoch, one = statistics.median(plain), statistics.median(writes)
     print(f"an epoch {epoch:.2f} s, with checkpoints {statistics.median(kept):.2f} s (medians; the digest of the data, "
