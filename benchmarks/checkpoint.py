@@ -59,7 +59,7 @@ def main() -> int:
             kept.append(seconds(60.0))
             few, all_of_them = (seconds(every, steps_per_epoch=FEW) for every in (1e9, 0.0))
             writes.append((all_of_them - few) / FEW)
-            print(f"without {plain[-1]:.2f} s, with {kept[-1]:.2f} s, a checkpoint {writes[-1] * 1e3:.0f} ms", flush=True)
+            print(f"without {plain[-1]:.2f} s, with {kept[-1]:.2f} s, one {writes[-1] * 1e3:.0f} ms", flush=True)
         size = max(path.stat().st_size for path in Path(folder).rglob("*.minicnn"))
     epoch, one = statistics.median(plain), statistics.median(writes)
     print(f"an epoch {epoch:.2f} s, with checkpoints {statistics.median(kept):.2f} s (medians; the digest of the data, "
