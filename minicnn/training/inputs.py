@@ -66,8 +66,7 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
         stops = [min((i + 1) * batch_size, len(x)) for i in range(count)]
         return x[: stops[-1]], stops
     if isinstance(x, Flow):
-        steps = passes("predict", steps, len(x))
-        x = x.in_order(steps)
+        x, steps = x.in_order(passes("predict", steps, len(x))), None  # which ends by itself
     parts = []
     for batch in itertools.islice(x, steps):
         with _named(len(parts) + 1):
