@@ -3,6 +3,8 @@
     python benchmarks/gpu_model.py                       batch 86, 256, 1024 in tf32: totals, and by kind of kernel
     python benchmarks/gpu_model.py --batches 86 --every  every launch
     python benchmarks/gpu_model.py --patch               also with the image patch in shared memory, not written yet
+    python benchmarks/gpu_model.py --bf16                also with activations and their gradients stored in bf16,
+                                                         not written: half their bytes, the same instructions
 
 The launches are recorded from a training step on the tests' emulated device (none is run); instructions and registers
 are read from NVRTC's machine code (cuobjdump, nvdisasm), and where these are missing from the table below.
@@ -14,7 +16,10 @@ a matrix product
       issue      instructions of the fullest multiprocessor's blocks / 4 schedulers / IPC; IPC 1 .. .45 (one warp per
                  scheduler), .65 (two), .75 (more)
 and a pass over columns
-      chain      iterations of a thread x cycles from one to the next: CHAIN below, least .. greatest
+      chain      iterations of a thread x cycles from one to the next, least .. greatest: CHAIN below, guessed once,
+                 times COUNTED, the share of instructions that a mend has left
+On the same guesses the code before these mends (no rows of addresses, no __restrict__, 128 parts, 78 nodes) came to 422
+to 716 us at batch 86.
 No device has confirmed it. What it is good for is which of two designs is faster, and where the time should go.
 """
 
@@ -32,12 +37,15 @@ from tests.cuda.counting import launches
 CLOCK, BANDWIDTH, CACHE, TENSOR, SMS = 1.755e9, 4.3e12, 5.5e12, 494e12 * 0.63, 132
 NODE = 1.3, 2.5  # us
 IPC = {1: 0.45, 2: 0.65}
-CHAIN = {  # cycles from one row of a thread to its next, if all goes well, and if not
-    "norm_relu_parts": (90, 160), "pool_norm_relu_parts": (540, 920), "pool_norm_parts": (450, 800),
-    "norm_grad_parts": (90, 160), "moment_parts": (80, 140), "relu_bias_parts": (60, 110), "bias_parts": (60, 110),
+CHAIN = {  # cycles from one row of a thread to its next, if all goes well, and if not: guesses, one set for all code
+    "norm_relu_parts": (480, 800), "pool_norm_relu_parts": (1000, 1700), "pool_norm_parts": (500, 900),
+    "norm_grad_parts": (90, 160), "moment_parts": (80, 140), "relu_bias_parts": (120, 220), "bias_parts": (120, 220),
+}  # fmt: skip
+COUNTED = {  # what __restrict__ made of them: instructions per row by now, of those when CHAIN was guessed
+    "norm_relu_parts": 64 / 205, "pool_norm_relu_parts": 410 / 763,
 }  # fmt: skip
 LOOP = {  # instructions of a product's loop (python -m tests.cuda.sass conv dense), and of the rest that a warp runs
-    ("conv2d_32", "44"): (289, 2000), ("conv2d_32", "14"): (573, 2000), ("conv2d_64", "44"): (245, 2000),
+    ("conv2d_32", "44"): (289, 2200), ("conv2d_32", "14"): (573, 2500), ("conv2d_64", "44"): (245, 2000),
     ("conv2d_input_grad_32", "44"): (426, 1100), ("conv2d_input_grad_64", "44"): (317, 900),
     ("conv2d_weight_grad_32", "44"): (291, 700), ("conv2d_weight_grad_32", "14"): (736, 1000),
     ("conv2d_weight_grad_64", "44"): (337, 800), ("dense_64", "44"): (236, 600), ("dense_32", "11"): (315, 600),
@@ -60,6 +68,13 @@ def product(kernel, arrays):
     return (*last[-2:], first[0] if kernel.startswith("dense_weight") else first[1])
 
 
+def stored(array, batch: int) -> int:
+    """Bytes of an array if activations and their gradients, float32 arrays with a row per image or pixel, are bf16."""
+    rows = array.shape[0]
+    of_images = array.ndim > 1 and (rows == batch or rows % (49 * batch) == 0)
+    return array.nbytes // 2 if of_images and array.dtype == "float32" else array.nbytes
+
+
 def loops(kernel, stem, options):
     """Instructions of a product's loop, and of the rest that a warp runs."""
     variant = "".join(option[-1] for option in options[1:])
@@ -68,12 +83,15 @@ def loops(kernel, stem, options):
     return LOOP[kernel, variant]
 
 
-def estimate(node, patch=False):
-    """(kernel, grid, roofline, least, greatest, why) of a node, in us; patch: conv2d and its input gradient so."""
+def estimate(node, patch=False, bf16_of=None):
+    """(kernel, grid, roofline, least, greatest, why) of a node, in us.
+
+    patch: conv2d and its input gradient so;  bf16_of: a batch size, whose activations are stored in bf16.
+    """
     if not isinstance(node, tuple):
         return "CuPy", None, 0.1, NODE[0], 3.0, "an expression of arrays"
     kernel, grid, options, stem, arrays = node
-    size, n = sum(a.nbytes for a in arrays), math.prod(grid)
+    size, n = sum(stored(a, bf16_of) if bf16_of else a.nbytes for a in arrays), math.prod(grid)
     if options and not kernel.endswith("_add"):
         m, columns, k = product(kernel, arrays)
         loop, rest = loops(kernel, stem, options)
@@ -94,8 +112,9 @@ def estimate(node, patch=False):
         rows_of_block = 256 // min(32, 1 << (max(x.shape[-1], x.shape[-2]) - 1).bit_length())
         turns = math.ceil(math.ceil(rows / grid[1]) / max(1, rows_of_block))
         waves = math.ceil(n / (SMS * 5))
-        least = max(least, waves * (turns * CHAIN[kernel][0] + 1500) / CLOCK * 1e6)
-        greatest = max(greatest, least, waves * (turns * CHAIN[kernel][1] + 3500) / CLOCK * 1e6)
+        short, long = (cycles * COUNTED.get(kernel, 1) for cycles in CHAIN[kernel])
+        least = max(least, waves * (turns * short + 1500) / CLOCK * 1e6)
+        greatest = max(greatest, least, waves * (turns * long + 3500) / CLOCK * 1e6)
         why = f"{turns} rows of a thread, {n} blocks"
     return kernel, grid, roof, least, greatest, why
 
@@ -103,11 +122,12 @@ def estimate(node, patch=False):
 GONE = {"moment_parts", "merge_moments", "norm_grad_parts", "pool_norm_parts", "batch_norm"}
 
 
-def predict(batch: int, precision: str = "tf32", patch: bool = False) -> list:
+def predict(batch: int, precision: str = "tf32", patch: bool = False, bf16: bool = False) -> list:
     """Every node's estimate.
 
     patch: statistics come out of the convolutions' epilogues, their map goes into the next one's patch, gradient sums
     into the input gradient's epilogue: the passes GONE of the four convolutions are left out.
+    bf16: activations and their gradients are stored in bf16.
     """
     nodes = launches(batch, precision)
     if patch:
@@ -117,7 +137,7 @@ def predict(batch: int, precision: str = "tf32", patch: bool = False) -> list:
             if not big:
                 kept.append(node)
         nodes = kept
-    return [estimate(node, patch) for node in nodes]
+    return [estimate(node, patch, batch if bf16 else None) for node in nodes]
 
 
 def total(rows) -> tuple[int, float, float, float]:
@@ -133,23 +153,29 @@ def kind(kernel: str) -> str:
     return "dense products" if kernel.startswith("dense") else "all others"
 
 
+NAMES = {"patch": "image patch", "bf16": "bf16 storage"}
+
+
 def main(argv=None) -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--batches", type=int, nargs="+", default=[86, 256, 1024])
     p.add_argument("--every", action="store_true", help="every launch on a line")
     p.add_argument("--patch", action="store_true", help="also the design with the image patch in shared memory")
+    p.add_argument("--bf16", action="store_true", help="also with activations stored in bf16")
     args = p.parse_args(argv)
+    designs = [{}, *([{"patch": True}] if args.patch else []), *([{"bf16": True}] if args.bf16 else []),
+               *([{"patch": True, "bf16": True}] if args.patch and args.bf16 else [])]  # fmt: skip
     print("ESTIMATES for an H200, tf32, us per step; no device has run this")
     for batch in args.batches:
-        for patch in (False, True)[: 1 + args.patch]:
-            rows = predict(batch, patch=patch)
+        for design in designs:
+            rows = predict(batch, **design)
             if args.every:
                 for kernel, grid, roof, least, greatest, why in rows:
                     print(f"{kernel:24} {grid or ''!s:16} {roof:7.1f} {least:7.1f} {greatest:7.1f}  {why}")
             groups = defaultdict(list)
             for row in rows:
                 groups[kind(row[0])].append(row)
-            print(f"batch {batch}{', image patch' if patch else ''}")
+            print(", ".join([f"batch {batch}", *(NAMES[name] for name in design)]))
             for name, some in (*sorted(groups.items()), ("all", rows)):
                 nodes, roof, least, greatest = total(some)
                 print(f"  {name:22} {nodes:3} nodes  roofline {roof:6.0f}  estimate {least:6.0f} to {greatest:6.0f}")

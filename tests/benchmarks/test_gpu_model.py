@@ -3,6 +3,7 @@
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,20 @@ def test_network_a_in_tf32(model):
     patched = model.total(model.predict(86, patch=True))
     assert patched[0] < nodes
     assert patched[2] < least
+    half = model.total(model.predict(86, bf16=True))
+    assert half[0] == nodes
+    assert roofline / 2 < half[1] < roofline
+    assert half[2] <= least
+
+
+def test_what_bf16_storage_halves(model):
+    batch, zeros = 86, np.zeros
+    halved = [(86, 28, 28, 32), (86 * 784, 32), (86 * 784, 32, 1), (86 * 49, 64), (86, 256)]
+    kept = [(5, 5, 32, 32), (3136, 256), (86,), (264, 800, 32)]
+    for shape in halved + kept:
+        full = zeros(shape, "float32")
+        assert model.stored(full, batch) == full.nbytes // (1 + (shape in halved)), shape
+    assert model.stored(zeros((86, 28, 28, 1), "uint8"), batch) == 86 * 784
 
 
 NODES = 59  # of which 4 are CuPy's own; the goal is 48
