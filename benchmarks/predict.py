@@ -2,7 +2,6 @@
 
     python benchmarks/predict.py                          who is installed, batches of 1 to 1,000
     python benchmarks/predict.py --old /tmp/old-checkout  another checkout of minicnn takes turns with this one
-    python benchmarks/compare.py --prediction             the same rows, into results/compare.json
 
 Every contestant is a process of its own that holds the same network in float32; of one channel, images are the same
 bytes in either layout. They take turns, batch size by batch size, so that a slow minute hits all; a sample is the mean

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minicnn.kernels import KERNELS, cuda
+from minicnn.kernels import FUSED, KERNELS, cuda
 from minicnn.kernels.cuda import launch
 from minicnn.kernels.cuda.launch import FOLDER, PRECISIONS, STEMS, VARIANTS, Launcher, Parameter, signatures, source
 from tests.kernels.test_contract import Kernels, a_case
@@ -60,12 +60,14 @@ def test_no_kernel_is_overlooked(stem):
 def test_every_kernel_is_launched_by_the_contract_and_fits_its_declaration(rng):
     """The signature check: every call of the host code is converted as its kernel declares it, without running."""
     ks = Kernels("numpy_ref", "float32")  # for its casts
-    for kernel in KERNELS:
+    fused = [kernel for kernel in FUSED if kernel in cuda.bind(Recorder("float32"))]
+    cases = [(kernel, {}) for kernel in (*KERNELS, *fused)] + [("batch_norm_grad", {"relu": True})]
+    for kernel, more in cases:
         for precision in PRECISIONS if kernel.startswith(("conv", "dense")) else ("float32",):
             gpu = Recorder(precision)
             ks.own = cuda.bind(gpu)
             args, kwargs = a_case(ks, rng, kernel)
-            ks.own[kernel](*args, **kwargs)
+            ks.own[kernel](*args, **kwargs | more)
             assert gpu.launches, kernel
             EVERY.update(launched[:2] for launched in gpu.launches)
     everything = {(stem, kernel) for stem in STEMS for kernel in signatures(stem)}

@@ -66,8 +66,8 @@ def test_here(capsys):
     said = capsys.readouterr().out
     assert found["works"] is True
     assert found["minicnn"]["version"] == minicnn.__version__
-    assert found["kernels"]["table"] == dict.fromkeys(kernels.KERNELS, "numba_cpu")
-    assert f"numba_cpu serves all {len(kernels.KERNELS)}\n" in said
+    assert found["kernels"]["table"] == dict.fromkeys((*kernels.KERNELS, *kernels.FUSED), "numba_cpu")
+    assert f"numba_cpu serves all {len(found['kernels']['table'])}\n" in said
     assert found["numba"]["threads"] >= 1
     assert found["numba"]["tile"].split(",")[0] in ("AVX512", "AVX2", "NEON", "GENERIC")
     assert found["numba"]["cache"]["writable"] is True
