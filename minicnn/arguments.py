@@ -13,16 +13,18 @@ import inspect
 import math
 import numbers
 import os
+import re
 import stat
 import tempfile
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 
-from .errors import ArgumentError, ArgumentTypeError, MinicnnError, nearest, require, shown
+from .errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, require, shown
 
 LARGEST_SEED = 2**64 - 1
+AnyFunction = TypeVar("AnyFunction", bound=Callable)
 
 
 def scalar(value: Any) -> Any:
@@ -114,12 +116,13 @@ def flag(where: str, value: Any) -> bool:
     return bool(plain)
 
 
-def text(where: str, value: Any, *, optional: bool = False) -> str | None:
-    """A string that is not empty; None if that is `optional`."""
+def text(where: str, value: Any, *, empty: bool = False, optional: bool = False) -> str | None:
+    """A string that is not empty, unless it may be; None if that is `optional`."""
     if value is None and optional:
         return None
-    if not isinstance(value, str) or not value:
-        _refuse(where, "a string that is not empty", value, isinstance(value, str), optional)
+    if not isinstance(value, str) or not (value or empty):
+        expected = "a string" + ("" if empty else " that is not empty")
+        _refuse(where, expected, value, isinstance(value, str), optional)
     return str(value)
 
 
@@ -175,8 +178,11 @@ def wholes(where: str, value: Any, *, low: int = 1) -> tuple[int, ...]:
     return tuple(found)
 
 
-def array(where: str, value: Any, *, error: type = ArgumentTypeError) -> np.ndarray:
-    """`value` as an array of real numbers. Neither text nor objects, nor rows of unequal lengths."""
+def array(where: str, value: Any, *, finite: bool = False, error: type = ArgumentTypeError) -> np.ndarray:
+    """`value` as an array of real numbers. Neither text nor objects, nor rows of unequal lengths.
+
+    finite: nor NaN or infinity, which raise a DataError
+    """
     try:
         found = np.asarray(value)
     except (ValueError, TypeError, OverflowError):
@@ -186,6 +192,9 @@ def array(where: str, value: Any, *, error: type = ArgumentTypeError) -> np.ndar
         if found is None and isinstance(value, (list, tuple)):
             received = "rows of unequal lengths"
         require(False, where, "an array of numbers", received, error=error)
+    if finite and found.dtype.kind == "f" and not np.isfinite(found).all():
+        place = tuple(map(int, np.argwhere(~np.isfinite(found))[0]))
+        require(False, where, "finite numbers", f"{found[place]} at {place}", error=DataError)
     return found
 
 
@@ -228,6 +237,44 @@ def writable(where: str, path: str) -> None:
         require(False, where, "the name of a file that can be written", received, "choose another", error=ArgumentError)
 
 
+@contextlib.contextmanager
+def within(where: str) -> Iterator[None]:
+    """What a MinicnnError from within says begins with `where`: an argument that other code looks at, by its name."""
+    try:
+        yield
+    except MinicnnError as error:
+        error.args = (f"{where}: {error.args[0] if error.args else ''}", *error.args[1:])
+        raise
+
+
+def checked(_where: str, /, **checks: Callable[[str, Any], Any]) -> Callable[[AnyFunction], AnyFunction]:
+    """A `named` function whose arguments are checked before it begins: argument -> check(where, value) -> plain value.
+
+    @checked("samples.draw", columns=whole, title=text)
+    def draw(x, columns=8, title=""): ...
+    """
+
+    def decorate(function):
+        signature = inspect.signature(function)
+        defaults = {name: parameter.default for name, parameter in signature.parameters.items()}
+
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            try:
+                bound = signature.bind(*args, **kwargs)
+            except TypeError:
+                raise _misfit(function, args, kwargs) from None
+            given = bound.arguments
+            for name, check in checks.items():
+                if name in given and given[name] is not defaults[name]:
+                    given[name] = check(f"{_where}: {name}", given[name])
+            return function(*bound.args, **bound.kwargs)
+
+        return call
+
+    return decorate
+
+
 def named(function: Callable) -> Callable:
     """`function`, whose misspelt, missing or superfluous arguments raise an ArgumentTypeError that lists its own."""
 
@@ -252,11 +299,13 @@ def _misfit(function: Callable, args: tuple, kwargs: dict) -> ArgumentTypeError 
     try:
         signature.bind(*args, **kwargs)
     except TypeError as cause:
-        known = [name for name in signature.parameters if name not in ("self", "cls")]
-        wrong = [name for name in kwargs if name not in known]
+        parameters = {name: p.kind for name, p in signature.parameters.items() if name not in ("self", "cls")}
+        known = [name for name, kind in parameters.items() if kind is not inspect.Parameter.VAR_KEYWORD]
+        wrong = [name for name in kwargs if name not in known and len(known) == len(parameters)]
         *outer, own = function.__qualname__.split(".")
         where = outer[-1] if own == "__init__" and outer else own
         received, fix = (repr(wrong[0]), nearest(wrong[0], known)) if wrong else (str(cause), "")
+        received = re.sub("^missing a required (keyword-only )?argument: ", "no ", received)
         expected = f"arguments of {', '.join(known)}" if known else "no arguments"
         return ArgumentTypeError(f"{where}: expected {expected}, received {received}" + (f"; {fix}" if fix else ""))
     return None

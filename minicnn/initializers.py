@@ -14,7 +14,7 @@ import re
 
 import numpy as np
 
-from .arguments import Named, instance, named, number, shown, wholes
+from .arguments import Named, instance, named, number, shown, wholes, within
 from .arguments import function as checked_function
 from .arguments import seed as checked_seed
 from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, one_of, require
@@ -272,8 +272,6 @@ class Custom(Initializer):
         return f"Custom({self.function!r})"
 
 
-
-
 _CLASSES = (Zeros, Ones, Constant, Identity, RandomNormal, TruncatedNormal, RandomUniform, VarianceScaling,
             GlorotUniform, GlorotNormal, HeUniform, HeNormal, LecunUniform, LecunNormal, Orthogonal)  # fmt: skip
 _NAMES = {re.sub(r"(?<=[a-z])(?=[A-Z])", "_", c.__name__).lower(): c for c in _CLASSES}
@@ -303,7 +301,8 @@ def get(identifier, where: str = "initializer") -> Initializer | None:
         extra = [name for name in config if name not in known]
         expected = f"a config of {', '.join(known)}"
         require(not extra, cls.__name__, expected, ", ".join(extra), error=ArgumentTypeError)
-        return cls(**config)
+        with within(where):
+            return cls(**config)
     if isinstance(identifier, str):
         return _named(where, identifier)()
     if isinstance(identifier, type) and issubclass(identifier, Initializer):

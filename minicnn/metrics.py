@@ -17,9 +17,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .arguments import Named, array, choice, flag, number, shown, text, whole
+from .arguments import Named, array, flag, number, shown, text, whole
 from .arguments import function as checked_function
-from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, require
+from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, one_of, require
 from .labels import check_labels
 from .ops.activation import sigmoid, softmax
 from .weighting import aligned, check_weights
@@ -194,7 +194,7 @@ class Metric(Named):
     def __init__(self, name: str, direction: str | None = None):
         kind = type(self).__name__
         self.name = text(f"{kind}: name", name)
-        self.direction = choice(f"{kind}: direction", direction, ("max", "min", None))
+        self.direction = None if direction is None else one_of(f"{kind}: direction", direction, ("max", "min"))
         self.reset_state()
 
     def reset_state(self) -> None:

@@ -12,6 +12,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .arguments import shown, whole
+from .errors import ArgumentTypeError, require
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -56,18 +59,25 @@ class Recipe:
 
     def build(self, lib: Any, **options: Any) -> Any:
         """The network in `lib`, minicnn or keras. What is no option of the recipe goes to lib.Sequential: seed=, ..."""
+        _library(f"{self.name}.build: lib", lib, "Sequential")
         chosen = {name: options.pop(name, published) for name, published in self.options.items()}
         layers = [lib.Input((28, 28, 1)), *self.layers(lib.layers, **chosen)]
         return lib.Sequential(layers, **{"name": self.name, **options})
 
     def make_optimizer(self, lib: Any) -> Any:
         """A new optimizer of `lib`, as published."""
-        name, arguments = self.optimizer
-        return getattr(lib.optimizers, name)(**arguments)
+        _library(f"{self.name}.make_optimizer: lib", lib, "optimizers")
+        name, settings = self.optimizer
+        return getattr(lib.optimizers, name)(**settings)
 
     def steps_per_epoch(self, rows: int) -> int:
         """Batches in an epoch over so many training rows."""
+        rows = whole(f"{self.name}.steps_per_epoch: rows", rows)
         return rows // self.batch_size if self.whole_only else -(-rows // self.batch_size)
+
+
+def _library(where: str, lib: Any, what: str) -> None:
+    require(hasattr(lib, what), where, "the module minicnn or keras", shown(lib), error=ArgumentTypeError)
 
 
 AUGMENTATION = {"rotation_range": 10, "zoom_range": 0.1, "width_shift_range": 0.1, "height_shift_range": 0.1}

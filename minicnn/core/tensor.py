@@ -48,6 +48,12 @@ class Node:
         return self.serial > other.serial
 
 
+def _numbers(where: str, value, be: Backend | None):
+    """`value`, if it is an array of numbers on the backend; else as one of NumPy's."""
+    there = be is not None and isinstance(value, be.xp.ndarray) and value.dtype.kind in "buif"
+    return value if there else arguments.array(where, value)
+
+
 class Tensor:
     """An array on a backend that can stand on the tape.
 
@@ -62,8 +68,7 @@ class Tensor:
 
     def __init__(self, data, be: Backend | None = None, requires_grad: bool = False):
         arguments.instance("Tensor: be", be, Backend, "a Backend", optional=True)
-        if not isinstance(data, be.xp.ndarray if be is not None else ()):
-            data = arguments.array("Tensor: data", data)
+        data = _numbers("Tensor: data", data, be)
         requires_grad = arguments.flag("Tensor: requires_grad", requires_grad)
         if be is None:
             dtype = getattr(data, "dtype", None)
@@ -101,8 +106,7 @@ class Tensor:
             require(self.data.size == 1, "backward", "a scalar, or the argument dy", f"shape {self.shape}")
             dy = self.be.xp.ones_like(self.data)
         else:
-            if not isinstance(dy, self.be.xp.ndarray):
-                dy = arguments.array("backward: dy", dy)
+            dy = _numbers("backward: dy", dy, self.be)
             dy = self.be.asarray(dy, self.be.dtype)
             require(dy.shape == self.shape, "backward", f"dy of shape {self.shape}", dy.shape)
         expected = "a tensor made by ops from one with requires_grad=True"
@@ -181,8 +185,7 @@ class Parameter(Tensor):
 
     def assign(self, value) -> None:
         """Copy an array of the same shape into the parameter."""
-        if not isinstance(value, self.be.xp.ndarray):
-            value = arguments.array(f"{self.path}: value", value)
-        value = self.be.asarray(value, self.dtype)
-        require(value.shape == self.shape, self.path, f"weights of shape {self.shape}", value.shape)
+        where = f"{self.path}: value"
+        value = self.be.asarray(_numbers(where, value, self.be), self.dtype)
+        require(value.shape == self.shape, where, f"weights of shape {self.shape}", value.shape)
         self.data[...] = value

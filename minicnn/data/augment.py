@@ -8,14 +8,14 @@ import secrets
 
 import numpy as np
 
-from ..arguments import array, flag, instance, named, number, whole, wholes
+from ..arguments import array, checked, flag, instance, named, number, whole, wholes
 from ..arguments import seed as checked_seed
 from ..errors import ArgumentError, DataError, ShapeError, one_of, require
 from . import file_flow
 from .batches import check_images, check_lengths
 from .draws import NOTHING, STREAM, WORDS, Parameters, draw, matrices, recolour
 from .file_flow import FileFlow
-from .flow import Flow, host
+from .flow import Flow, host, part
 from .ranges import check_options
 from .standardize import fit_statistics, standardize
 
@@ -69,6 +69,7 @@ class ImageDataGenerator:
         self.samplewise_center |= self.samplewise_std_normalization
         self.mean = self.std = self.zca_whitening_matrix = None  # set by fit
 
+    @checked("flow", ignore_class_split=flag, subset=part)
     def flow(self, x, y=None, batch_size=32, shuffle=True, sample_weight=None, seed=None, save_to_dir=None,
              save_prefix="", save_format="png", ignore_class_split=False, subset=None) -> Flow:  # fmt: skip
         """Augmented batches of x (N, H, W, C).
@@ -78,21 +79,20 @@ class ImageDataGenerator:
         save_to_dir, save_prefix, save_format   write every augmented picture there, for looking at
         """
         if subset is not None:
-            one_of("flow: subset", subset, ("training", "validation"))
-            ignore_class_split = flag("flow: ignore_class_split", ignore_class_split)
             given = {"x": x, "y": y, "sample_weight": sample_weight}
             x, y, sample_weight = (
                 None if rows is None and name != "x" else array(f"flow: {name}", rows, error=DataError)
                 for name, rows in given.items()
             )
             cut = int(check_lengths("flow", x=x, y=y, sample_weight=sample_weight) * self.validation_split)
-            part = slice(None, cut) if subset == "validation" else slice(cut, None)
+            rows_of = slice(None, cut) if subset == "validation" else slice(cut, None)
             if y is not None and not ignore_class_split:
                 same = np.array_equal(np.unique(y[:cut]), np.unique(y[cut:]))
                 require(same, "flow", "the same classes in both subsets", "others", "shuffle x and y", error=DataError)
-            x, y, sample_weight = (None if rows is None else rows[part] for rows in (x, y, sample_weight))
+            x, y, sample_weight = (None if rows is None else rows[rows_of] for rows in (x, y, sample_weight))
         return Flow(self, x, y, batch_size, shuffle, sample_weight, seed, save_to_dir, save_prefix, save_format)
 
+    @checked("flow_from_directory", **file_flow.CHECKS, class_mode=file_flow.folder_mode, follow_links=flag)
     def flow_from_directory(
         self, directory, target_size=(256, 256), color_mode="rgb", classes=None, class_mode="categorical",
         batch_size=32, shuffle=True, seed=None, save_to_dir=None, save_prefix="", save_format="png",
@@ -113,6 +113,7 @@ class ImageDataGenerator:
                    "keep_aspect_ratio": keep_aspect_ratio}  # fmt: skip
         return file_flow.from_directory(self, directory, classes, class_mode, follow_links, subset, options)
 
+    @checked("flow_from_dataframe", **file_flow.CHECKS, class_mode=file_flow.table_mode, validate_filenames=flag)
     def flow_from_dataframe(
         self, dataframe, directory=None, x_col="filename", y_col="class", weight_col=None, target_size=(256, 256),
         color_mode="rgb", classes=None, class_mode="categorical", batch_size=32, shuffle=True, seed=None,

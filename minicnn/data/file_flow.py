@@ -8,18 +8,49 @@ decoded pictures are kept, as bytes, while they fit into 1 GiB.
 """
 
 import os
+from collections.abc import Hashable
 
 import numpy as np
 
-from ..arguments import choice, flag, listed, path, shown
-from ..errors import ArgumentError, ArgumentTypeError, DataError, MissingDataError, one_of, require
+from .. import arguments
+from ..arguments import choice, flag, listed, path, shown, whole
+from ..errors import ArgumentError, ArgumentTypeError, DataError, MissingDataError, require
 from ..notes import note
 from . import images
-from .flow import Flow
+from .flow import SAVE_FORMAT, Flow, part, prefix
 from .image_files import ImageFiles
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
 BY_CLASS = ("categorical", "binary", "sparse")
+
+
+def folder_mode(where: str, value) -> str | None:
+    """class_mode of flow_from_directory."""
+    return choice(where, value, (*BY_CLASS, "input", None))
+
+
+def table_mode(where: str, value) -> str | None:
+    """class_mode of flow_from_dataframe."""
+    mode = choice(where, value, (*BY_CLASS, "input", "raw", "multi_output", None))
+    fix = 'use "raw" with a list as y_col'
+    require(mode != "multi_output", where, "one target", '"multi_output"', fix, error=ArgumentError)
+    return mode
+
+
+def _names(where: str, value) -> list[str] | None:
+    """Names of classes; None stands for all."""
+    found = None if value is None else listed(where, value, "names of classes")
+    ok = found is None or all(isinstance(name, str) for name in found)
+    require(ok, where, "a list of names of classes", shown(value), error=ArgumentTypeError)
+    return found
+
+
+CHECKS = {
+    "target_size": images.size, "color_mode": images.KNOWN_MODE, "classes": _names, "batch_size": whole,
+    "shuffle": flag, "seed": arguments.seed, "save_prefix": prefix, "save_format": SAVE_FORMAT, "subset": part,
+    "save_to_dir": lambda where, value: None if value is None else path(where, value),
+    "interpolation": images.KNOWN_INTERPOLATION, "keep_aspect_ratio": flag,
+}  # fmt: skip
 
 
 class FileFlow(Flow):
@@ -35,8 +66,7 @@ class FileFlow(Flow):
         self.filepaths = [os.path.join(directory, name) for name in filenames]
         self.samples, self.num_classes, self.class_mode = len(filenames), len(self.class_indices), options["class_mode"]
         self.classes = self.labels = labels
-        self.target_size = images.size("target_size", options["target_size"])
-        self.color_mode = one_of("color_mode", options["color_mode"], images.MODES)
+        self.target_size, self.color_mode = options["target_size"], options["color_mode"]
         self.image_shape = (*self.target_size, images.CHANNELS[self.color_mode])
         x = ImageFiles(self.filepaths, self.target_size, self.color_mode, options["interpolation"],
                        options["keep_aspect_ratio"])  # fmt: skip
@@ -69,18 +99,16 @@ def from_directory(generator, directory, classes, class_mode, follow_links, subs
     """The pictures in `directory`: one folder per class, searched to any depth, in the order of the names."""
     where = "flow_from_directory"
     directory = path(f"{where}: directory", directory)
-    require(os.path.isdir(directory), where, "a folder with one folder per class", directory, error=MissingDataError)
-    choice(f"{where}: class_mode", class_mode, (*BY_CLASS, "input", None))
-    names = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
-    if classes is not None:
-        names = listed(f"{where}: classes", classes, "folders' names") or names
-    part = _part(where, generator, subset)
+    expected = "a folder with one folder per class"
+    require(os.path.isdir(directory), f"{where}: directory", expected, directory, error=MissingDataError)
+    names = classes or sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
+    share = _share(generator, subset)
     filenames, numbers = [], []
     for number, name in enumerate(names):
-        ok = isinstance(name, str) and name not in ("", "..") and not os.path.isabs(name)
+        ok = name not in ("", "..") and not os.path.isabs(name)
         require(ok, f"{where}: classes", "names of folders in the directory", shown(name), error=ArgumentError)
-        found = _pictures(os.path.join(directory, name), flag(f"{where}: follow_links", follow_links))
-        found = [os.path.join(name, f) for f in found[part(len(found))]]
+        found = _pictures(os.path.join(directory, name), follow_links)
+        found = [os.path.join(name, f) for f in found[share(len(found))]]
         filenames += found
         numbers += [number] * len(found)
     expected = f"files that end in {', '.join(ENDINGS)} in folders of {directory}"
@@ -96,21 +124,19 @@ def from_dataframe(
     """The pictures that column x_col names, with what y_col says of them."""
     where = "flow_from_dataframe"
     columns = getattr(dataframe, "columns", None)
-    require(columns is not None, where, "a pandas DataFrame", shown(dataframe), error=ArgumentTypeError)
-    choice(f"{where}: class_mode", class_mode, (*BY_CLASS, "input", "raw", "multi_output", None))
-    require(class_mode != "multi_output", f"{where}: class_mode", "one target", '"multi_output"',
-            'use "raw" with a list as y_col', error=ArgumentError)  # fmt: skip
+    expected = "a pandas DataFrame"
+    require(columns is not None, f"{where}: dataframe", expected, shown(dataframe), error=ArgumentTypeError)
     directory = "" if directory is None else path(f"{where}: directory", directory)
-    wanted = [x_col, *([weight_col] if weight_col is not None else [])]
+    _columns(f"{where}: x_col", [x_col], x_col, columns)
+    if weight_col is not None:
+        _columns(f"{where}: weight_col", [weight_col], weight_col, columns)
     if class_mode not in ("input", None):
-        wanted += list(y_col) if isinstance(y_col, (list, tuple)) else [y_col]
-    missing = [name for name in wanted if name not in columns]
-    require(not missing, where, f"columns {', '.join(map(str, columns))}", ", ".join(map(repr, missing)),
-            error=ArgumentError)  # fmt: skip
+        several = class_mode == "raw" and isinstance(y_col, (list, tuple))
+        _columns(f"{where}: y_col", list(y_col) if several else [y_col], y_col, columns)
     rows = dataframe
     strings = [isinstance(name, str) for name in rows[x_col]]
     require(all(strings), f"{where}: {x_col}", "names of files", "other values", error=ArgumentTypeError)
-    if flag(f"{where}: validate_filenames", validate_filenames):
+    if validate_filenames:
         good = np.array([_is_picture(os.path.join(directory, name)) for name in rows[x_col]], bool)
         if not good.all():
             first = rows[x_col].iloc[int(good.argmin())]
@@ -120,7 +146,7 @@ def from_dataframe(
     if class_mode in BY_CLASS:
         rows, names = _with_classes(where, rows, y_col, classes, class_mode)
         indices = dict(zip(names, range(len(names)), strict=True))
-    rows = rows.iloc[_part(where, generator, subset)(len(rows))]
+    rows = rows.iloc[_share(generator, subset)(len(rows))]
     require(len(rows) > 0, where, f"rows that name pictures in {directory or 'the present folder'}", "none",
             error=DataError)  # fmt: skip
     labels = None
@@ -132,7 +158,10 @@ def from_dataframe(
     kind = "validated" if validate_filenames else "non-validated"
     of = "" if indices is None else f" belonging to {len(indices)} classes"
     print(f"Found {len(rows)} {kind} image filenames{of}.")
-    weights = None if weight_col is None else rows[weight_col].to_numpy(np.float32)
+    try:
+        weights = None if weight_col is None else rows[weight_col].to_numpy(np.float32)
+    except (ValueError, TypeError):
+        raise DataError(f"{where}: weight_col: expected a column of numbers, received other values") from None
     return FileFlow(generator, directory, rows[x_col].tolist(), labels, indices, options, weights)
 
 
@@ -144,7 +173,7 @@ def _with_classes(where: str, rows, y_col, classes, class_mode: str):
     received = next((shown(v) for v, good in zip(rows[y_col], ok, strict=True) if not good), "")
     require(all(ok), f"{where}: {y_col}", "names of classes, as strings", received, fix, error=ArgumentTypeError)
     if classes:
-        names = list(dict.fromkeys(listed(f"{where}: classes", classes, "names")))
+        names = list(dict.fromkeys(classes))
         known = set(names)
         kept = [[one for one in v if one in known] if isinstance(v, (list, tuple)) else v if v in known else []
                 for v in rows[y_col]]  # fmt: skip
@@ -156,9 +185,14 @@ def _with_classes(where: str, rows, y_col, classes, class_mode: str):
     return rows, names
 
 
-def _part(where: str, generator, subset):
+def _columns(where: str, names: list, given, columns) -> None:
+    """Raise ArgumentError unless there is a name, and each names a column."""
+    ok = len(names) > 0 and all(isinstance(name, Hashable) and name in columns for name in names)
+    require(ok, where, f"one of the columns {', '.join(map(str, columns))}", shown(given), error=ArgumentError)
+
+
+def _share(generator, subset):
     """A function from a number of files to the slice of them that is `subset`."""
-    choice(f"{where}: subset", subset, ("training", "validation", None))
     share = generator.validation_split
     if subset is None:
         return lambda n: slice(None)

@@ -17,6 +17,21 @@ from .image_files import ImageFiles
 SHUFFLE = 1 << 16  # minicnn.backend.streams: SHUFFLE << 16, held together by a test
 
 
+SAVE_FORMAT = functools.partial(one_of, known=("png", "jpg", "jpeg"))
+
+
+def prefix(where: str, value: str) -> str:
+    """The beginning of a file's name, in no other folder."""
+    ok = isinstance(value, str) and not set(value) & set("/\\\0")
+    require(ok, where, "the beginning of a file's name", shown(value), error=ArgumentError)
+    return value
+
+
+def part(where: str, value: str | None) -> str | None:
+    """A `subset`."""
+    return None if value is None else one_of(where, value, ("training", "validation"))
+
+
 @functools.cache
 def host():
     """The CPU backend on which parameters are drawn, and batches that are iterated by hand are made."""
@@ -63,10 +78,8 @@ class Flow:
         self.save_to_dir = None if save_to_dir is None else path("flow: save_to_dir", save_to_dir)
         ok = self.save_to_dir is None or os.path.isdir(self.save_to_dir)
         require(ok, "flow: save_to_dir", "a folder that is there", self.save_to_dir, error=MissingDataError)
-        ok = isinstance(save_prefix, str) and not set(save_prefix) & set("/\\\0")
-        require(ok, "flow: save_prefix", "the beginning of a file's name", shown(save_prefix), error=ArgumentError)
-        self.save_prefix = save_prefix
-        self.save_format = one_of("flow: save_format", save_format, ("png", "jpg", "jpeg"))
+        self.save_prefix = prefix("flow: save_prefix", save_prefix)
+        self.save_format = SAVE_FORMAT("flow: save_format", save_format)
         seed = checked_seed("flow: seed", seed)
         self.seed = secrets.randbits(32) if seed is None else seed
         self.reset()
@@ -79,6 +92,7 @@ class Flow:
     def batch_size(self, value: int) -> None:
         self._slices, self._batch_size = batch_slices(self.n, value), value
         self._next = 0
+
     def _checked_weights(self, weights: np.ndarray) -> np.ndarray:
         require(weights.shape == (self.n,), "flow: sample_weight", f"shape ({self.n},)", weights.shape)
         finite = bool(np.isfinite(weights).all())

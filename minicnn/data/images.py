@@ -4,13 +4,16 @@ Source: Keras 3.15, utils/image_utils.py.
 Differs from Keras: a file that cannot be read raises DataError with its name.
 """
 
+import functools
 import io
 import os
+from collections.abc import Callable
 
 import numpy as np
 
-from ..arguments import listed, shown, whole
-from ..errors import ArgumentError, ArgumentTypeError, DataError, MissingDataError, one_of, require
+from .. import arguments
+from ..arguments import array, checked, flag, shown, text, wholes
+from ..errors import ArgumentError, DataError, MissingDataError, one_of, require
 from ..notes import note
 
 MODES = {"rgb": "RGB", "rgba": "RGBA", "grayscale": "L"}
@@ -19,6 +22,35 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I")
 
 
+def size(where: str, value) -> tuple[int, int]:
+    """(height, width) in px."""
+    both = wholes(where, value)
+    require(len(both) == 2, where, "(height, width)", shown(value), error=ArgumentError)
+    return both
+
+
+def _dtype(where: str, value) -> np.dtype | None:
+    """A NumPy dtype of numbers, or None."""
+    try:
+        found = None if value is None or np.ndim(value) > 0 else np.dtype(value)
+    except TypeError:
+        found = None
+    ok = value is None or (found is not None and found.kind in "buif")
+    require(ok, where, "a dtype of numbers, as float32 or uint8", shown(value), error=ArgumentError)
+    return found
+
+
+def _optional(check: Callable) -> Callable:
+    return lambda where, value: None if value is None else check(where, value)
+
+
+KNOWN_MODE = functools.partial(one_of, known=MODES)
+KNOWN_INTERPOLATION = functools.partial(one_of, known=INTERPOLATIONS)
+DATA_FORMAT = _optional(functools.partial(one_of, known=("channels_last", "channels_first")))
+
+
+@checked("load_img", color_mode=KNOWN_MODE, target_size=_optional(size), interpolation=KNOWN_INTERPOLATION,
+         keep_aspect_ratio=flag, grayscale=_optional(flag))  # fmt: skip
 def load_img(path, color_mode="rgb", target_size=None, interpolation="nearest", keep_aspect_ratio=False, *,
              grayscale=None):  # fmt: skip
     """A picture as a Pillow image, converted and brought to target_size.
@@ -36,40 +68,39 @@ def load_img(path, color_mode="rgb", target_size=None, interpolation="nearest", 
     if grayscale is not None:
         note("load_img(grayscale=True) is read as color_mode")
         color_mode = "grayscale" if grayscale else color_mode
-    one_of("load_img: color_mode", color_mode, MODES)
-    one_of("load_img: interpolation", interpolation, INTERPOLATIONS)
-    wanted = None if target_size is None else size("load_img: target_size", target_size)
     opened = hasattr(path, "read")
-    ok = opened or isinstance(path, (str, bytes, os.PathLike))
-    require(ok, "load_img", "the name of a file, or an open one", repr(path), error=ArgumentTypeError)
-    name = getattr(path, "name", "an open file") if opened else os.fsdecode(path)
+    if not opened:
+        path = arguments.path("load_img: path", os.fsdecode(path) if isinstance(path, bytes) else path)
+    name = getattr(path, "name", "an open file") if opened else path
     try:
         image = Image.open(path if opened else io.BytesIO(_bytes(name)))
         image = _converted(image, color_mode)  # decodes: what is damaged shows here
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as cause:
+    except (UnidentifiedImageError, OSError, SyntaxError, TypeError, ValueError, Image.DecompressionBombError) as cause:
         if isinstance(cause, MissingDataError):
             raise
         raise DataError(f"load_img: expected a picture, received {name}: {_first_line(cause)}") from None
-    if wanted is None or image.size == wanted[::-1]:
+    if target_size is None or image.size == target_size[::-1]:
         return image
     resample = getattr(Image.Resampling, interpolation.upper())
-    box = _middle(image.size, wanted) if keep_aspect_ratio else None
-    return image.resize(wanted[::-1], resample, box=box)
+    box = _middle(image.size, target_size) if keep_aspect_ratio else None
+    return image.resize(target_size[::-1], resample, box=box)
 
 
+@checked("img_to_array", data_format=DATA_FORMAT, dtype=_dtype)
 def img_to_array(img, data_format=None, dtype=None) -> np.ndarray:
     """A Pillow image, or an array of 2 or 3 axes, as an array (H, W, C), float32 if nothing else is said.
 
     data_format  "channels_first": (C, H, W)
     """
-    first = _channels_first("img_to_array", data_format)
-    x = np.asarray(img, dtype=dtype or "float32")
-    require(x.ndim in (2, 3), "img_to_array", "a picture of shape (H, W) or (H, W, C)", x.shape)
+    first = data_format == "channels_first"
+    x = array("img_to_array: img", img).astype(dtype or "float32", copy=False)
+    require(x.ndim in (2, 3), "img_to_array: img", "a picture of shape (H, W) or (H, W, C)", f"shape {x.shape}")
     if x.ndim == 2:
         return x[None] if first else x[..., None]
     return np.ascontiguousarray(x.transpose(2, 0, 1)) if first and hasattr(img, "mode") else x
 
 
+@checked("array_to_img", data_format=DATA_FORMAT, scale=flag, dtype=_dtype)
 def array_to_img(x, data_format=None, scale=True, dtype=None):
     """An array (H, W, C), C = 1, 3 or 4, as a Pillow image; scale: its values are stretched to 0 .. 255.
 
@@ -77,11 +108,11 @@ def array_to_img(x, data_format=None, scale=True, dtype=None):
     """
     from PIL import Image
 
-    first = _channels_first("array_to_img", data_format)
-    x = np.asarray(x, dtype=dtype or "float32")
-    require(x.ndim == 3, "array_to_img", "a picture of shape (H, W, C)", x.shape)
-    x = x.transpose(1, 2, 0) if first else x
-    require(x.shape[2] in (1, 3, 4), "array_to_img", "1, 3 or 4 channels", x.shape[2])
+    where = "array_to_img: x"
+    x = array(where, x, finite=True).astype(dtype or "float32", copy=False)
+    require(x.ndim == 3 and x.size > 0, where, "a picture of shape (H, W, C)", f"shape {x.shape}")
+    x = x.transpose(1, 2, 0) if data_format == "channels_first" else x
+    require(x.shape[2] in (1, 3, 4), where, "1, 3 or 4 channels", x.shape[2])
     if scale:
         x = x - np.min(x)
         top = np.max(x)
@@ -93,7 +124,15 @@ def array_to_img(x, data_format=None, scale=True, dtype=None):
 
 
 def save_img(path, x, data_format=None, file_format=None, scale=True, **kwargs) -> None:
-    """Write an array (H, W, C) as a picture; file_format None: by the name's ending; **kwargs go to Pillow's save."""
+    """Write an array (H, W, C) as a picture; file_format None: by the name's ending; **kwargs go to Pillow's save.
+
+    path  a file's name, or an open binary file
+    """
+    if not hasattr(path, "write"):
+        path = arguments.path("save_img: path", path)
+    if file_format is not None:
+        where, known = "save_img: file_format", _formats()
+        one_of(where, text(where, file_format).upper(), (*known, "JPG"))
     img = array_to_img(x, data_format, scale)
     jpeg = str(file_format or os.path.splitext(str(path))[1]).lower().lstrip(".") in ("jpg", "jpeg")
     if img.mode == "RGBA" and jpeg:
@@ -129,16 +168,12 @@ def _bytes(name: str) -> bytes:
         raise MissingDataError(f"load_img: expected a picture at {name}, received no such file") from None
 
 
-def size(where: str, value) -> tuple[int, int]:
-    """(height, width) in px."""
-    both = listed(where, value, "two numbers, height and width")
-    require(len(both) == 2, where, "(height, width)", shown(value), error=ArgumentError)
-    return whole(where, both[0]), whole(where, both[1])
+def _formats() -> list[str]:
+    """The formats that Pillow writes."""
+    from PIL import Image
 
-
-def _channels_first(where: str, data_format) -> bool:
-    known = ("channels_last", "channels_first")
-    return one_of(f"{where}: data_format", data_format or "channels_last", known) == "channels_first"
+    Image.init()
+    return sorted(Image.SAVE)
 
 
 def _first_line(cause: BaseException) -> str:

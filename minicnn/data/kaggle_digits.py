@@ -33,7 +33,7 @@ def load_data(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
 
 def find(folder: str | os.PathLike) -> tuple[Path, Path]:
     """The paths of train.csv and test.csv in `folder`; a plain file is preferred to .gz.  Raises MissingDataError."""
-    folder, found = Path(arguments.path("kaggle_digits", folder)), []
+    folder, found = Path(arguments.path("kaggle_digits: folder", folder)), []
     for name in ("train.csv", "test.csv"):
         paths = (folder / file for file in (name, name + ".gz"))
         path = next(filter(os.path.exists, paths), None)
@@ -59,7 +59,7 @@ def read_csv(path: str | os.PathLike, labelled: bool) -> tuple[np.ndarray, np.nd
 
     Columns may come in any order.  Raises DataError with the row (from 1, and the file's line) or the column.
     """
-    path = Path(arguments.path("read_csv", path))
+    path, labelled = Path(arguments.path("read_csv: path", path)), arguments.flag("read_csv: labelled", labelled)
     with open_csv(path) as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         names = [f"kaggle{FORMAT}-{digest}-{'train' if labelled else 'test'}-{part}.npy" for part in ("x", "y")]

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from .. import arguments
-from ..errors import DataError, MissingDataError
+from ..errors import ArgumentError, ArgumentTypeError, DataError, MissingDataError, require
 from ..io.files import instead_of_folder
 from . import cache
 from .download import Limits, fetch
@@ -31,6 +31,22 @@ MOST_BYTES = 20_000_000  # the largest .gz has 9,912,422
 Split = tuple[np.ndarray, np.ndarray]
 
 
+def _mirrors(where: str, value) -> list[str]:
+    found = arguments.listed(where, value, "addresses")
+    ok = len(found) > 0 and all(isinstance(one, str) and "://" in one and one.endswith("/") for one in found)
+    expected = "at least one address that ends in /, as https://.../"
+    require(ok, where, expected, arguments.shown(value), error=ArgumentError)
+    return found
+
+
+def _digests(where: str, value) -> dict[str, str] | None:
+    ok = value is None or (isinstance(value, dict) and all(isinstance(value.get(name), str) for name in FILES))
+    expected = f"None, or a dict from each of {', '.join(FILES)} to its sha256"
+    require(ok, where, expected, arguments.shown(value), error=ArgumentTypeError)
+    return value
+
+
+@arguments.checked("mnist.load_data", mirrors=_mirrors)
 def load_data(path: str | os.PathLike | None = None, *, mirrors: Sequence[str] = MIRRORS) -> tuple[Split, Split]:
     """(x_train uint8 (60000, 28, 28), y_train uint8 (60000,)), (x_test (10000, 28, 28), y_test (10000,)).
 
@@ -52,12 +68,13 @@ def load_data(path: str | os.PathLike | None = None, *, mirrors: Sequence[str] =
         return _downloaded(Path(folder), mirrors)
 
 
+@arguments.checked("load_idx", digests=_digests)
 def load_idx(folder: str | os.PathLike, *, digests: dict[str, str] | None = None) -> tuple[Split, Split]:
     """The four files of `folder` as they are: (x_train, y_train), (x_test, y_test); uint8.
 
     digests  file name -> sha256 of the uncompressed bytes, checked if given (without, any data set in MNIST's format)
     """
-    folder, arrays = Path(arguments.path("load_idx", folder)), []
+    folder, arrays = Path(arguments.path("load_idx: folder", folder)), []
     for name in FILES:
         path = _file(folder, name)
         if path is None:

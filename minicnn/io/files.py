@@ -117,8 +117,8 @@ class _Counted(io.RawIOBase):
 PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT)
 
 
-@contextlib.contextmanager
-def atomic_write(path: str | os.PathLike, *, text: bool = False) -> Iterator[IO]:
+@arguments.checked("write", path=arguments.path, text=arguments.flag)
+def atomic_write(path: str | os.PathLike, *, text: bool = False) -> contextlib.AbstractContextManager[IO]:
     """Open a temporary file beside `path`; when the block ends well, it takes the name `path` in one step.
 
     Bytes, or with `text` UTF-8 and LF line ends. Parent folders are made, a link is followed, "~" is the home folder.
@@ -131,7 +131,11 @@ def atomic_write(path: str | os.PathLike, *, text: bool = False) -> Iterator[IO]
     Raises ArgumentError or ArgumentTypeError for what is no path, or names something else than a file; FileError, which
     is an OSError: the system's reason, the bytes wanted, and that the old file is untouched.
     """
-    given = arguments.path("write", path)
+    return _written(path, text)
+
+
+@contextlib.contextmanager
+def _written(given: str, text: bool) -> Iterator[IO]:
     target = os.path.realpath(given)  # through a link: the file it points to is replaced, not the link
     old, raw = None, None
     with complaints(given, target, lambda: raw.wanted if raw else 0, lambda: old is not None):

@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..errors import DataError, require
+from .. import arguments
+from ..errors import ArgumentTypeError, DataError, require
 from .files import atomic_write, opened
 from .submission import shown
 
@@ -20,7 +21,7 @@ def write(path: str | os.PathLike, history: Any) -> None:
 
     Raises DataError when the columns differ in length.
     """
-    values: Mapping[str, Sequence[float]] = getattr(history, "history", history)
+    values = columns_of(history, f"history {path}: history")
     epochs = max((len(column) for column in values.values()), default=0)
     for name, column in values.items():
         require(
@@ -34,6 +35,18 @@ def write(path: str | os.PathLike, history: Any) -> None:
         for row, number in enumerate(numbers):
             measured = (repr(float(values[name][row])) if name in values else MISSING for name in COLUMNS[1:])
             rows.writerow([number, *measured])
+
+
+def columns_of(history: Any, where: str) -> Mapping[str, Sequence[float]]:
+    """Name -> one number per epoch, which may be NaN, of a History or its dict."""
+    columns = getattr(history, "history", history)
+    received = arguments.shown(history)
+    require(isinstance(columns, Mapping), where, "a History, or its dict", received, error=ArgumentTypeError)
+    found = {name: arguments.array(f"{where}[{name!r}]", values, error=DataError) for name, values in columns.items()}
+    for name, values in found.items():
+        expected = "one number per epoch"
+        require(values.ndim == 1, f"{where}[{name!r}]", expected, f"shape {values.shape}", error=DataError)
+    return {name: values.tolist() for name, values in found.items()}
 
 
 def read(path: str | os.PathLike) -> dict[str, list[float]]:

@@ -1,14 +1,15 @@
 """The competition's submission file: one line per test image.
 
-    ImageId,Label
-    1,2
-    2,0
+ImageId,Label
+1,2
+2,0
 """
 
 import os
 
 import numpy as np
 
+from ..arguments import array, whole
 from ..errors import DataError, require
 from .files import atomic_write, opened
 
@@ -23,8 +24,7 @@ def write(path: str | os.PathLike, labels: np.ndarray) -> None:
 
     Raises DataError for probabilities, other labels or none at all; nothing is written then.
     """
-    labels = np.asarray(labels)
-    where = f"submission {path}"
+    where, labels = f"submission {path}", array(f"submission {path}: labels", labels, error=DataError)
     require(
         labels.ndim == 1 and labels.size > 0, where, "labels of shape (N,), one per image", f"shape {labels.shape}",
         "take probabilities.argmax(axis=1)" if labels.ndim == 2 else "", error=DataError,
@@ -42,7 +42,7 @@ def check(path: str | os.PathLike, rows: int) -> None:
 
     Raises MissingDataError without the file, DataError with the first line that is wrong.
     """
-    where = f"submission {path}"
+    where, rows = f"submission {path}", whole("submission: rows", rows, low=0)
     with opened(path, where, missing=f"none; {FIX}") as file:
         size, most = os.fstat(file.fileno()).st_size, 1_000 + LINE * rows
         require(size <= most, where, f"{rows} rows", f"{size:,} bytes, more than they can take", FIX, error=DataError)

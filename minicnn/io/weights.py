@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import arguments
 from ..arguments import flag
-from ..errors import ArgumentError, DataError, WeightsError, require
+from ..errors import ArgumentError, ArgumentTypeError, DataError, WeightsError, require
 from . import container, keras_files, legacy_h5
 from .container import description, digest, listed
 from .files import atomic_write
@@ -21,6 +21,12 @@ FORMAT = 1
 SUFFIX, KERAS = ".safetensors", ".weights.h5"
 
 
+def _model(where: str, value: Any) -> Any:
+    require(hasattr(value, "weights"), where, "a model", arguments.shown(value), error=ArgumentTypeError)
+    return value
+
+
+@arguments.checked("save_weights", model=_model, overwrite=flag)
 def save_weights(model: Any, path: str | os.PathLike, overwrite: bool = True) -> None:
     """Write every weight of `model`, and the digest of all of them, atomically.
 
@@ -28,7 +34,7 @@ def save_weights(model: Any, path: str | os.PathLike, overwrite: bool = True) ->
     without weights or with two of one name.
     Differs from Keras: overwrite=False does not ask on the terminal.
     """
-    path, overwrite = checked(path), flag("save_weights: overwrite", overwrite)
+    path = checked(path)
     free = overwrite or not os.path.exists(path)
     require(free, "save_weights", "a new file name", repr(path), "say overwrite=True", error=ArgumentError)
     if path.endswith(KERAS):
@@ -47,6 +53,7 @@ def save_weights(model: Any, path: str | os.PathLike, overwrite: bool = True) ->
         file.write(data)
 
 
+@arguments.checked("load_weights", model=_model)
 def load_weights(model: Any, path: str | os.PathLike) -> None:
     """Read weights into `model`. Names, shapes, types and the digest are checked before the first one is changed.
 
@@ -80,9 +87,7 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     where = f"weights {path}"
     note, arrays = container.unpack(path, where)
     version = note.get("format")
-    require(
-        "model" not in note, where, "weights alone", "a whole model", "use minicnn.load_model", error=DataError
-    )
+    require("model" not in note, where, "weights alone", "a whole model", "use minicnn.load_model", error=DataError)
     require(
         version == FORMAT, where, f"minicnn weights of format {FORMAT}", f"format {version}" if version else "none",
         "use a newer minicnn" if isinstance(version, int) else "write it with minicnn.io.save_weights", error=DataError,
@@ -93,10 +98,10 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 def checked(path: str | os.PathLike) -> str:
     """`path` as a string if its suffix is one of ours; else an ArgumentError that says which to use."""
-    path = arguments.path("weights", path)
+    path = arguments.path("weights: path", path)
     expected = f"a file name that ends in {SUFFIX}, or in {KERAS} or .h5 for Keras"
     stem = re.sub(r"(\.weights)?\.[A-Za-z]\w*$", "", path)
     whole = ', or save(...) and minicnn.load_model for a whole model' if path.endswith((".minicnn", ".keras")) else ""
     ok = path.endswith((SUFFIX, KERAS, *legacy_h5.ENDINGS))
-    require(ok, "weights", expected, repr(path), f'use "{stem}{SUFFIX}"{whole}', error=ArgumentError)
+    require(ok, "weights: path", expected, repr(path), f'use "{stem}{SUFFIX}"{whole}', error=ArgumentError)
     return path

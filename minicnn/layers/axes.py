@@ -1,6 +1,6 @@
 """Layers that exchange or repeat axes."""
 
-from ..arguments import listed, whole
+from ..arguments import whole, wholes
 from ..errors import ArgumentError, require
 from ..ops.join import tile
 from ..ops.shape import reshape, transpose
@@ -14,7 +14,7 @@ class Permute(Layer):
 
     def __init__(self, dims, **kwargs):
         super().__init__(**kwargs)
-        self.dims = tuple(whole("Permute: dims", d) for d in listed("Permute: dims", dims, "axes"))
+        self.dims = wholes("Permute: dims", dims)
         ok = sorted(self.dims) == list(range(1, len(self.dims) + 1))
         require(ok, "Permute: dims", f"each of 1 to {len(self.dims)} once", dims, error=ArgumentError)
 

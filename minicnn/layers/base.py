@@ -133,8 +133,10 @@ class Layer(arguments.Named, Guarded):
         return self.output_shape
 
     def __call__(self, x: Tensor, *, training: bool = False) -> Tensor:
-        if not isinstance(x, Tensor):
-            raise ArgumentTypeError(f"{self.name}: expected a Tensor, received {type(x).__name__}; wrap it: Tensor(x)")
+        training = arguments.flag(f"{self.name}: training", training)
+        received = arguments.shown(x)
+        require(isinstance(x, Tensor), f"{self.name}: x", "a Tensor", received, "wrap it: Tensor(x)",
+                error=ArgumentTypeError)  # fmt: skip
         if not self.built:
             self.attach(x.be, Streams(), 0, x.shape[1:])
         if x.shape[1:] != self.input_shape:
@@ -199,7 +201,8 @@ class Layer(arguments.Named, Guarded):
     def from_config(cls, config: dict) -> "Layer":
         """The layer that get_config described, without its weights."""
         arguments.instance(f"{cls.__name__}.from_config: config", config, dict, "a dict")
-        return cls(**config)
+        with arguments.within("config"):
+            return cls(**config)
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name}: {self.input_shape} -> {self.output_shape}>"
@@ -208,17 +211,17 @@ class Layer(arguments.Named, Guarded):
 def assign_all(where: str, params: list[Parameter], values) -> None:
     """Copy `values` into `params`, after checking that their number and every shape agree."""
     ok = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping))
-    expected = f"{len(params)} weight arrays"
+    where, expected = f"{where}: values", f"{len(params)} weight arrays"
     require(ok, where, expected, arguments.shown(values), error=ArgumentTypeError)
     values = list(values)
     fix = "" if params else "build the model first: give it an Input"
     require(len(values) == len(params), where, expected, len(values), fix, error=WeightsError)
     for param, value in zip(params, values, strict=True):
         if not isinstance(value, type(param.data)):
-            arguments.array(f"{where}: values of {param.path}", value)
+            arguments.array(f"{where} of {param.path}", value)
     values = [_fitting(where, param, value) for param, value in zip(params, values, strict=True)]
     for param, value in zip(params, values, strict=True):
-        require(value.shape == param.shape, f"{where}: {param.path}", f"weights of shape {param.shape}", value.shape,
+        require(value.shape == param.shape, f"{where} of {param.path}", f"weights of shape {param.shape}", value.shape,
                 error=WeightsError)  # fmt: skip
     for param, value in zip(params, values, strict=True):
         param.assign(value)
@@ -231,7 +234,7 @@ def _fitting(where: str, param: Parameter, value):
         xp = param.be.xp
         largest = float(xp.where(xp.isfinite(value), xp.abs(value), 0).max(initial=0))
         ok, expected = largest <= float(xp.finfo(param.dtype).max), f"numbers within {param.dtype.name}"
-        require(ok, f"{where}: {param.path}", expected, f"up to {largest:.3g}", error=WeightsError)
+        require(ok, f"{where} of {param.path}", expected, f"up to {largest:.3g}", error=WeightsError)
     return param.be.asarray(value)
 
 

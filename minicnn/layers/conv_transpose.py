@@ -32,8 +32,8 @@ class Conv2DTranspose(Layer):
         ok = pair(f"{where}: dilation_rate", dilation_rate) == (1, 1)
         require(ok, f"{where}: dilation_rate", "1", dilation_rate, error=ArgumentError)
         self.activation, self.use_bias = get_activation(where, activation), flag(f"{where}: use_bias", use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_initializer = initializers.get(kernel_initializer, f"{where}: kernel_initializer")
+        self.bias_initializer = initializers.get(bias_initializer, f"{where}: bias_initializer")
 
     def build(self, input_shape):
         *_, channels = image_shape(self.name, input_shape)

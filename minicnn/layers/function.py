@@ -1,6 +1,7 @@
 """A layer that is a function."""
 
 from ..arguments import function as callable_argument
+from ..arguments import instance
 from ..core.tensor import Tensor, no_grad
 from ..errors import ArgumentTypeError
 from .base import Layer
@@ -21,7 +22,8 @@ class Lambda(Layer):
     def __init__(self, function, output_shape=None, mask=None, arguments=None, **kwargs):
         super().__init__(**kwargs)
         self.function = callable_argument("Lambda: function", function, of="of a tensor")
-        self.arguments = dict(arguments or {})
+        kind = "a dict of the function's arguments"
+        self.arguments = dict(instance("Lambda: arguments", arguments, dict, kind, optional=True) or {})
 
     def build(self, input_shape):
         with no_grad():

@@ -28,8 +28,8 @@ class LayerNormalization(Layer):
         self.axis = axes[0] if len(axes) == 1 else axes
         self.epsilon = number(f"{where}: epsilon", epsilon, above=0)
         self.center, self.scale = flag(f"{where}: center", center), flag(f"{where}: scale", scale)
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_initializer = initializers.get(beta_initializer, f"{where}: beta_initializer")
+        self.gamma_initializer = initializers.get(gamma_initializer, f"{where}: gamma_initializer")
 
     def build(self, input_shape):
         rank = len(input_shape) + 1

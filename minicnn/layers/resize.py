@@ -1,7 +1,7 @@
 """Layers that change the size of images, or the scale of their pixels, and learn nothing."""
 
-from ..arguments import choice, number, shown, whole
-from ..errors import ArgumentError, require
+from ..arguments import index, items, number, shown
+from ..errors import ArgumentError, one_of, require
 from ..ops.resize import bilinear, crop, repeat_pixels
 from .base import Layer, channels_last, image_shape, pair
 
@@ -18,7 +18,7 @@ class UpSampling2D(Layer):
         super().__init__(**kwargs)
         channels_last("UpSampling2D", data_format)
         self.size = pair("UpSampling2D: size", size)
-        self.interpolation = choice("UpSampling2D: interpolation", interpolation, ("nearest", "bilinear"))
+        self.interpolation = one_of("UpSampling2D: interpolation", interpolation, ("nearest", "bilinear"))
 
     def follow(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
@@ -66,8 +66,10 @@ class Rescaling(Layer):
 
 def edges(where: str, value) -> tuple:
     """((top, bottom), (left, right)) px from one number, two, or two pairs."""
-    sides = (value, value) if not hasattr(value, "__len__") else tuple(value)
-    require(len(sides) == 2, where, "one number, two, or two pairs", shown(value), error=ArgumentError)
-    both = [(side, side) if not hasattr(side, "__len__") else tuple(side) for side in sides]
-    require(all(len(b) == 2 for b in both), where, "one number, two, or two pairs", shown(value), error=ArgumentError)
-    return tuple(tuple(whole(where, n, low=0) for n in b) for b in both)
+    expected = "whole numbers of at least 0: one, two, or two pairs"
+    both = [items(side) or [side] * 2 for side in items(value) or [value] * 2]
+    ok = len(both) == 2 and all(len(side) == 2 for side in both)
+    found = tuple(tuple(index(n) for n in side) for side in both)
+    ok = ok and all(n is not None and n >= 0 for side in found for n in side)
+    require(ok, where, expected, shown(value), error=ArgumentError)
+    return found

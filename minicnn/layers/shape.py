@@ -20,8 +20,10 @@ class InputLayer(Layer):
         if batch_shape is not None:
             batch_shape = _batch_shape(batch_shape)
         shape = shape if shape is not None else input_shape if batch_shape is None else batch_shape
-        require(shape is not None, "Input", "shape=(H, W, C)", "None", error=ArgumentError)
         name = text("Input: name", name, optional=True)
+        if input_shape is not None:  # of files; where shape is given, too, it says nothing new
+            input_shape = wholes("Input: input_shape", input_shape)
+        require(shape is not None, "Input: shape", "whole numbers (H, W, C)", "None", error=ArgumentError)
         super().__init__(name=name or "input_layer", trainable=trainable, input_shape=wholes("Input: shape", shape))
 
     def call(self, x, *, training):
@@ -32,9 +34,11 @@ def _batch_shape(given) -> tuple[int, ...]:
     """The sizes after the batch's, which may be None."""
     where = "Input: batch_shape"
     ok = isinstance(given, (tuple, list)) and len(given) > 0
+    sizes = [index(one) for one in given] if ok else []
+    ok = ok and all(one is not None and one > 0 for one in sizes[1:])
+    ok = ok and (given[0] is None or (sizes[0] is not None and sizes[0] > 0))
     require(ok, where, "a tuple (None, H, W, C)", shown(given), error=ArgumentTypeError)
-    whole(f"{where}[0]", given[0], optional=True)
-    return wholes(where, given[1:])
+    return tuple(sizes[1:])
 
 
 @named

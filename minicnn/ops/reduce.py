@@ -2,7 +2,7 @@
 
 import math
 
-from ..arguments import index, items
+from ..arguments import flag, index, items
 from ..core.op import op
 from ..errors import require, shown
 
@@ -23,7 +23,7 @@ def _kept(shape, axes):
 @op
 def total(be, x, *, axis=None, keepdims=False):
     """y = sum of x over `axis`;  dx = dy, repeated."""
-    shape, axes = x.shape, axes_of(axis, x.ndim)
+    shape, axes, keepdims = x.shape, axes_of(axis, x.ndim), flag("sum: keepdims", keepdims)
     y = be.xp.asarray(x.sum(axis=axes, keepdims=keepdims))
     return y, lambda dy, needs: (be.xp.broadcast_to(dy.reshape(_kept(shape, axes)), shape),)
 
@@ -31,7 +31,7 @@ def total(be, x, *, axis=None, keepdims=False):
 @op
 def mean(be, x, *, axis=None, keepdims=False):
     """y = mean of x over `axis`;  dx = dy / count, repeated."""
-    shape, axes = x.shape, axes_of(axis, x.ndim)
+    shape, axes, keepdims = x.shape, axes_of(axis, x.ndim), flag("mean: keepdims", keepdims)
     count = math.prod(shape[i] for i in axes)
     y = be.xp.asarray(x.mean(axis=axes, keepdims=keepdims))
     return y, lambda dy, needs: (be.xp.broadcast_to(dy.reshape(_kept(shape, axes)) / count, shape),)
@@ -97,6 +97,7 @@ def logsumexp(be, x, *, axis=None, keepdims=False):
 @op
 def cumulative_sum(be, x, *, axis=-1):
     """y_i = x_0 + ... + x_i along `axis`;  dx_i = dy_i + ... + dy_last."""
+
     def vjp(dy, needs):
         return (be.xp.flip(be.xp.cumsum(be.xp.flip(dy, axis), axis=axis), axis),)
 

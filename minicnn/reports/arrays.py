@@ -2,7 +2,10 @@
 
 import numpy as np
 
+from ..arguments import array
 from ..errors import DataError, require
+
+MOST = 1 << 16  # classes: what is counted class by class takes memory for each
 
 
 def classes_of(y: np.ndarray, where: str) -> np.ndarray:
@@ -10,14 +13,15 @@ def classes_of(y: np.ndarray, where: str) -> np.ndarray:
 
     Raises DataError for another shape, for fractions and for negative numbers.
     """
-    y = np.asarray(y)
-    if y.ndim == 2:
+    y = array(where, y, error=DataError)
+    if y.ndim == 2 and y.shape[1]:
         y = y[:, 0] if y.shape[1] == 1 else y.argmax(axis=1)
     require(y.ndim == 1, where, "labels of shape (N,) or (N, classes)", f"shape {y.shape}", error=DataError)
-    whole = y.astype(np.int64) if y.dtype.kind in "iufb" else None
-    require(whole is not None, where, "numbers as labels", y.dtype, error=DataError)
-    for row in np.flatnonzero((whole != y) | (whole < 0))[:1]:
-        require(False, where, "whole numbers from 0 as labels", f"{y[row]} in row {row}", error=DataError)
+    with np.errstate(invalid="ignore"):
+        whole = y.astype(np.int64)
+    for row in np.flatnonzero((whole != y) | (whole < 0) | (whole >= MOST))[:1]:
+        expected = f"whole numbers from 0 to {MOST - 1} as labels"
+        require(False, where, expected, f"{y[row]} in row {row}", error=DataError)
     return whole
 
 
@@ -31,13 +35,14 @@ def same_length(where: str, **arrays: np.ndarray) -> None:
 def fractions_of(x: np.ndarray, where: str) -> np.ndarray:
     """Images as fractions 0..1, (N, H, W) or (N, H, W, 3), from uint8 or floats, 0..255 or 0..1, with any usual axes.
 
-    Raises DataError for another shape.
+    Raises DataError for another shape, for no image at all, and for what is no finite number.
     """
-    x = np.asarray(x)
+    x = array(where, x, finite=True, error=DataError)
     if x.ndim == 4 and x.shape[3] == 1:
         x = x[..., 0]
     good = x.ndim == 3 or (x.ndim == 4 and x.shape[3] == 3)
     require(good, where, "images of shape (N, H, W) or (N, H, W, 1 or 3)", f"shape {x.shape}", error=DataError)
+    require(x.size > 0, where, "at least one image", f"none: shape {x.shape}", error=DataError)
     if x.dtype == np.uint8 or (x.size and x.max() > 2):  # not 1: a rescaled white pixel may be 1.0000001
         x = x / 255
     return np.clip(x, 0, 1)

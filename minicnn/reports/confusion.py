@@ -3,10 +3,13 @@
 Rows are labels, columns are predictions: table.loc[5, 3] counts the fives that were predicted as three.
 """
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..arguments import array, checked, flag, shown, text, whole
+from ..errors import ArgumentError, ArgumentTypeError, DataError, require
 from .arrays import classes_of, same_length
 
 if TYPE_CHECKING:
@@ -14,6 +17,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+LARGEST = 4096  # classes of a table: 128 MiB
+
+
+@checked("confusion.table", classes=whole, normalise=flag)
 def table(y: np.ndarray, prediction: np.ndarray, classes: int = 10, *, normalise: bool = False) -> "pandas.DataFrame":
     """Labels and predictions, each (N,) or (N, K), -> counts (classes, classes); `normalise`: fractions of each row.
 
@@ -24,6 +31,7 @@ def table(y: np.ndarray, prediction: np.ndarray, classes: int = 10, *, normalise
     y, prediction = classes_of(y, "confusion.table: y"), classes_of(prediction, "confusion.table: prediction")
     same_length("confusion.table", y=y, prediction=prediction)
     size = max(classes, *(int(a.max(initial=-1)) + 1 for a in (y, prediction)))
+    require(size <= LARGEST, "confusion.table: classes", f"at most {LARGEST}", size, error=ArgumentError)
     counts = np.bincount(y * size + prediction, minlength=size * size).reshape(size, size)
     if normalise:
         counts = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -31,6 +39,7 @@ def table(y: np.ndarray, prediction: np.ndarray, classes: int = 10, *, normalise
     return pandas.DataFrame(counts, names.rename("label"), names.rename("prediction"))
 
 
+@checked("confusion.where", label=functools.partial(whole, low=0), prediction=functools.partial(whole, low=0))
 def where(y: np.ndarray, predicted: np.ndarray, *, label: int, prediction: int) -> np.ndarray:
     """The indices of the images with this label and this prediction: where(y, p, label=5, prediction=3)."""
     y, predicted = classes_of(y, "confusion.where: y"), classes_of(predicted, "confusion.where: predicted")
@@ -38,6 +47,7 @@ def where(y: np.ndarray, predicted: np.ndarray, *, label: int, prediction: int) 
     return np.flatnonzero((y == label) & (predicted == prediction))
 
 
+@checked("confusion.draw", title=functools.partial(text, empty=True))
 def draw(table: "pandas.DataFrame", title: str = "Confusion matrix") -> "Figure":
     """A table (counts or fractions) with its numbers: right answers in blue, mistakes in orange on their own scale.
 
@@ -47,8 +57,11 @@ def draw(table: "pandas.DataFrame", title: str = "Confusion matrix") -> "Figure"
 
     from .figure import BLUE, FAINT, INK, MUTED, ORANGE, picture
 
-    values = table.to_numpy()
+    where, expected = "confusion.draw: table", "a square table, as confusion.table returns it"
+    require(hasattr(table, "to_numpy"), where, expected, shown(table), error=ArgumentTypeError)
+    values = array(where, table.to_numpy(), finite=True)
     size = len(values)
+    require(values.shape == (size, size) and size > 0, where, expected, f"shape {values.shape}", error=DataError)
     counts = values.dtype.kind in "iu"
     right = np.eye(size, dtype=bool)
     with picture(0.62 * size + 1.3, 0.56 * size + 1.5) as figure:

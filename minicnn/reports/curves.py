@@ -1,29 +1,35 @@
 """What fit reported, epoch by epoch: accuracy and loss, training against validation, above the learning rate."""
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from ..arguments import checked, text
+from ..io.history import columns_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
+@checked("curves.best", name=text)
 def best(history: Any, name: str = "val_accuracy") -> tuple[int, float] | None:
     """(epoch, value) of the highest `name`, epochs counted from 1, the first of equals; None if there is none.
 
     history is a History, or its dict name -> one value per epoch.
     """
-    values = columns_of(history).get(name, [])
+    values = columns_of(history, "curves.best: history").get(name, [])
     return max(enumerate(values, 1), key=lambda pair: pair[1], default=None)
 
 
+@checked("curves.draw", title=functools.partial(text, empty=True))
 def draw(history: Any, title: str = "Learning curves") -> "Figure":
     """A History, or its dict, as curves; a curve that was not measured is left out, and so is a rate nobody changed."""
     from matplotlib.ticker import MaxNLocator
 
     from .figure import BLUE, INK, MUTED, ORANGE, picture
 
-    values = columns_of(history)
+    values = columns_of(history, "curves.draw: history")
     epochs = max((len(column) for column in values.values()), default=0)
     rates = values.get("learning_rate")
     with picture(8, 7.6 if rates else 6.2) as figure:
@@ -40,7 +46,7 @@ def draw(history: Any, title: str = "Learning curves") -> "Figure":
                     axes.plot(numbers, values[key], color=colour, marker=dots, markersize=4, label=label)
         if panels[0].lines:
             figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2)
-        top = best(history)
+        top = best(values)
         if top:
             panels[0].plot(*top, marker="o", markersize=11, markerfacecolor="none", markeredgecolor=INK, linewidth=0)
             text = f"best validation accuracy: {top[1]:.4f} in epoch {top[0]}"
@@ -70,7 +76,3 @@ def draw_rates(axes: "Axes", rates: Sequence[float]) -> None:
         axes.set_yticks(different, [f"{rate:g}" for rate in different])
         axes.yaxis.set_minor_locator(NullLocator())
     axes.set_ylim(different[0] / 1.6, different[-1] * 1.6)
-
-
-def columns_of(history: Any) -> Mapping[str, Sequence[float]]:
-    return getattr(history, "history", history)

@@ -9,10 +9,12 @@
 All tiles of a picture share one scale, so that a filter that finds nothing is white. Source: Zeiler & Fergus 2014.
 """
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arguments import array, checked, text, whole
 from ..errors import ArgumentError, DataError, require
 from .arrays import fractions_of
 
@@ -27,12 +29,17 @@ def kernel_of(filters: Any) -> np.ndarray:
         ok, fix = bool(weights), "give its model an Input, or call build"
         require(ok, where, "a built layer with a kernel", "a layer without weights", fix, error=ArgumentError)
         filters = weights[0]
-    kernel = np.asarray(filters)
+    where = "features: filters"
+    kernel = array(where, filters, finite=True, error=DataError)
     expected = "a kernel of shape (KH, KW, C, filters)"
-    require(kernel.ndim == 4, "features.draw_filters", expected, f"shape {kernel.shape}", error=DataError)
+    require(kernel.ndim == 4 and kernel.size, where, expected, f"shape {kernel.shape}", error=DataError)
     return kernel
 
 
+_title = functools.partial(text, empty=True)
+
+
+@checked("features.draw_filters", columns=whole, title=_title)
 def draw_filters(filters: Any, *, channel: int = 0, columns: int = 8, title: str = "") -> "Figure":
     """The kernel of a Conv2D, or an array (KH, KW, C, O): one tile per filter, for one input channel.
 
@@ -41,25 +48,31 @@ def draw_filters(filters: Any, *, channel: int = 0, columns: int = 8, title: str
     """
     kernel = kernel_of(filters)
     channels, count = kernel.shape[2:]
-    known = 0 <= channel < channels
-    require(known, "features.draw_filters: channel", f"0 to {channels - 1}", channel, error=ArgumentError)
+    channel = whole("features.draw_filters: channel", channel, low=0, high=channels - 1)
     if not title:
         of = f", input channel {channel} of {channels}" if channels > 1 else ""
         title = f"{count} filters, {kernel.shape[0]} x {kernel.shape[1]}{of}"
     return _grid(np.moveaxis(kernel[:, :, channel], -1, 0), None, columns, title, "weight")
 
 
+@checked("features.draw_maps", columns=whole, title=_title)
 def draw_maps(maps: np.ndarray, image: np.ndarray | None = None, *, columns: int = 8, title: str = "") -> "Figure":
     """A layer's response (H, W, C) to one image, one tile per filter; `image` (H, W[, C]) is drawn in front.
 
     White is 0, orange positive, blue negative. Raises DataError for another shape.
     """
-    maps = np.asarray(maps)
+    where = "features.draw_maps: maps"
+    maps = array(where, maps, finite=True, error=DataError)
     maps = maps[0] if maps.ndim == 4 and len(maps) == 1 else maps
     expected = "the response to one image, (H, W, C)"
-    require(maps.ndim == 3, "features.draw_maps", expected, f"shape {maps.shape}", "take [0]", error=DataError)
+    require(maps.ndim == 3 and maps.size, where, expected, f"shape {maps.shape}", "take [0]", error=DataError)
     title = title or f"{maps.shape[2]} responses, {maps.shape[0]} x {maps.shape[1]} px"
-    first = None if image is None else fractions_of(np.asarray(image)[None], "features.draw_maps: image")[0]
+    where, first = "features.draw_maps: image", None
+    if image is not None:
+        image = array(where, image, error=DataError)
+        expected = "an image of shape (H, W) or (H, W, 1 or 3)"
+        require(image.ndim in (2, 3), where, expected, f"shape {image.shape}", error=DataError)
+        first = fractions_of(image[None], where)[0]
     return _grid(np.moveaxis(maps, -1, 0), first, columns, title, "response")
 
 
@@ -69,7 +82,6 @@ def _grid(tiles: np.ndarray, image: np.ndarray | None, columns: int, title: str,
 
     from .figure import BLUE, FAINT, MUTED, ORANGE, picture, show_image
 
-    require(len(tiles) > 0, "features", "at least one filter", "none", error=DataError)
     columns = min(columns, len(tiles))
     rows = -(-len(tiles) // columns)
     bound, signed = float(np.abs(tiles).max()) or 1.0, tiles.min() < 0

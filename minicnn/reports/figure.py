@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .. import arguments
-from ..errors import one_of
+from ..errors import ArgumentTypeError, one_of, require
 from ..io.files import atomic_write
 
 # Okabe & Ito's blue and vermilion: told apart with every common colour blindness, and in grey.
@@ -64,12 +64,14 @@ def picture(width: float, height: float) -> Iterator[Picture]:
 
 
 def picture_format(path: str | os.PathLike) -> str:
-    path = arguments.path("picture", path)
+    path = arguments.path("picture: path", path)
     suffix = os.path.splitext(path)[1].lower()
-    return one_of(f"picture {path}: suffix", suffix, (".png", ".svg", ".pdf"))[1:]
+    return one_of(f"picture: path {path}: suffix", suffix, (".png", ".svg", ".pdf"))[1:]
 
 
 def save(figure: Figure, path: str | os.PathLike) -> None:
+    require(hasattr(figure, "savefig"), "reports.save: figure", "a figure, as every draw returns it",
+            arguments.shown(figure), error=ArgumentTypeError)  # fmt: skip
     kind = picture_format(path)
     with atomic_write(path) as file:
         figure.savefig(file, format=kind)

@@ -1,24 +1,32 @@
 """How often each digit occurs."""
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .arrays import classes_of
+from ..arguments import array, checked, text, whole
+from ..errors import DataError, require
+from .arrays import MOST, classes_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@checked("labels.count", classes=functools.partial(whole, high=MOST))
 def count(y: np.ndarray, classes: int = 10) -> np.ndarray:
     """Labels (N,) or one-hot rows (N, K) -> how many of each, (classes,). Raises DataError for what is no label."""
-    return np.bincount(classes_of(y, "labels.count"), minlength=classes)
+    return np.bincount(classes_of(y, "labels.count: y"), minlength=classes)
 
 
+@checked("labels.draw", title=functools.partial(text, empty=True))
 def draw(counts: np.ndarray, title: str = "Training images per digit") -> "Figure":
     """Counts (K,) as bars, each with its number, and their mean as a line."""
     from .figure import BLUE, INK, MUTED, picture
 
+    counts = array("labels.draw: counts", counts, finite=True, error=DataError)
+    ok, expected = counts.ndim == 1 and len(counts) > 0, "at least one number, of shape (K,)"
+    require(ok, "labels.draw: counts", expected, f"shape {counts.shape}", error=DataError)
     with picture(8, 4.5) as figure:
         axes = figure.add_subplot(title=title, xlabel="digit", ylabel="images")
         bars = axes.bar(range(len(counts)), counts, width=0.72, color=BLUE)

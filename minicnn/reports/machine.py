@@ -6,6 +6,8 @@ import platform
 import subprocess
 from pathlib import Path
 
+from ..arguments import text
+
 SOURCE = Path(__file__).resolve().parents[2]  # the checkout, if this is one
 LIBRARIES = ("numpy", "numba", "scikit-learn")
 STEERING = ("OPENBLAS_", "OMP_", "MKL_", "NUMBA_", "CUDA_")  # environment variables that choose kernels and threads
@@ -36,6 +38,7 @@ def cpu() -> str:
 
 def version(name: str) -> str | None:
     """The version of an installed package, None if it is not installed."""
+    name = text("machine.version: name", name)
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:

@@ -1,15 +1,18 @@
 """How well each digit is told apart."""
 
+import functools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .arrays import classes_of, same_length
+from ..arguments import checked, whole
+from .arrays import MOST, classes_of, same_length
 
 if TYPE_CHECKING:
     import pandas
 
 
+@checked("per_class.table", classes=functools.partial(whole, high=MOST))
 def table(y: np.ndarray, prediction: np.ndarray, classes: int = 10) -> "pandas.DataFrame":
     """One row per class: precision, recall, f1 (fractions 0..1) and images; y and prediction (N,) or (N, K).
 

@@ -1,11 +1,13 @@
 """Images as a network sees them: a grid with titles, and the same images before and after augmentation."""
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import ArgumentError, require
+from ..arguments import checked, listed, text, whole
+from ..errors import DataError, require
 from .arrays import classes_of, fractions_of
 
 if TYPE_CHECKING:
@@ -14,15 +16,18 @@ if TYPE_CHECKING:
 
 def one_of_each(y: np.ndarray) -> np.ndarray:
     """The index of the first image of every class that occurs, in the order of the classes."""
-    return np.unique(classes_of(y, "samples.one_of_each"), return_index=True)[1]
+    return np.unique(classes_of(y, "samples.one_of_each: y"), return_index=True)[1]
 
 
+_titles, _title = functools.partial(listed, of="titles"), functools.partial(text, empty=True)
+
+
+@checked("samples.draw", titles=_titles, columns=whole, title=_title)
 def draw(x: np.ndarray, titles: Sequence[object] = (), *, columns: int = 8, title: str = "Samples") -> "Figure":
     """Images (N, H, W[, C]) in rows of `columns`, each under its title. Raises DataError, ArgumentError."""
     from .figure import picture, show_image
 
-    images = fractions_of(x, "samples.draw")
-    require(len(images) > 0, "samples.draw", "at least one image", "none", error=ArgumentError)
+    images = fractions_of(x, "samples.draw: x")
     columns = min(columns, len(images))
     rows = -(-len(images) // columns)
     with picture(max(1.0 * columns, 4), (1.25 if len(titles) else 1.0) * rows + 0.5) as figure:
@@ -35,6 +40,7 @@ def draw(x: np.ndarray, titles: Sequence[object] = (), *, columns: int = 8, titl
     return figure
 
 
+@checked("samples.draw_augmented", titles=_titles, title=_title)
 def draw_augmented(
     before: np.ndarray,
     *after: np.ndarray,
@@ -44,9 +50,10 @@ def draw_augmented(
     """Images (N, H, W[, C]) above one or more augmented versions of themselves, column by column."""
     from .figure import MUTED, picture, show_image
 
-    bands = [fractions_of(x, "samples.draw_augmented") for x in (before, *after)]
-    columns = len(bands[0])
-    require(columns > 0, "samples.draw_augmented", "at least one image", "none", error=ArgumentError)
+    where = "samples.draw_augmented: "
+    bands = [fractions_of(x, f"{where}{'after' if number else 'before'}") for number, x in enumerate((before, *after))]
+    columns, most = len(bands[0]), max(map(len, bands))
+    require(most == columns, f"{where}after", f"at most as many images as before, {columns}", most, error=DataError)
     with picture(0.98 * columns + 1.2, 1.0 * len(bands) + 0.9) as figure:
         figure.suptitle(title, x=0.01, ha="left")
         for row, band in enumerate(bands):

@@ -1,10 +1,12 @@
 """The worst errors: where the network was surest of the wrong digit."""
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from ..arguments import array, checked, instance, listed, text, whole
 from ..errors import DataError, require
 from .arrays import classes_of, fractions_of, same_length
 
@@ -26,26 +28,27 @@ class WorstError(NamedTuple):
         return float(self.probabilities[self.prediction]) - float(self.probabilities[self.label])
 
 
+@checked("worst.find", count=functools.partial(whole, low=0))
 def find(y: np.ndarray, probabilities: np.ndarray, count: int = 6) -> list[WorstError]:
     """The `count` wrong predictions with the largest P(wrong) - P(true), largest first, equals by their index.
 
     y (N,) or (N, K), probabilities (N, K). Raises DataError when they do not fit together.
     """
-    probabilities = np.asarray(probabilities)
-    require(
-        probabilities.ndim == 2, "worst.find", "probabilities of shape (N, classes)", f"shape {probabilities.shape}",
-        error=DataError,
-    )  # fmt: skip
+    where = "worst.find: probabilities"
+    probabilities = array(where, probabilities, finite=True, error=DataError)
+    ok, expected = probabilities.ndim == 2 and probabilities.shape[1] > 0, "one row per image, of shape (N, classes)"
+    require(ok, where, expected, f"shape {probabilities.shape}", error=DataError)
     y = classes_of(y, "worst.find: y")
     same_length("worst.find", y=y, probabilities=probabilities)
     classes = probabilities.shape[1]
-    require(y.max(initial=0) < classes, "worst.find", f"labels below {classes}", y.max(initial=0), error=DataError)
+    require(y.max(initial=0) < classes, "worst.find: y", f"labels below {classes}", y.max(initial=0), error=DataError)
     predicted = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(predicted != y)
     errors = [WorstError(int(i), int(y[i]), int(predicted[i]), probabilities[i]) for i in wrong]
     return sorted(errors, key=lambda error: (-error.gap, error.index))[:count]
 
 
+@checked("worst.draw", title=functools.partial(text, empty=True))
 def draw(
     x: np.ndarray, errors: Sequence[WorstError], title: str = "Worst errors, with the probability of each digit"
 ) -> "Figure":
@@ -55,7 +58,11 @@ def draw(
     """
     from .figure import BLUE, FAINT, MUTED, ORANGE, picture, show_image
 
-    images = fractions_of(x, "worst.draw")
+    images, where = fractions_of(x, "worst.draw: x"), "worst.draw: errors"
+    errors = [instance(where, e, WorstError, "what find returned") for e in listed(where, errors, "what find returned")]
+    for error in errors:
+        ok, expected = 0 <= error.index < len(images), f"images among the {len(images)} of x"
+        require(ok, where, expected, f"image {error.index}", error=DataError)
     columns = min(max(len(errors), 2), 3)
     rows = max(-(-len(errors) // columns), 1)
     with picture(3.2 * columns, (2.75 if errors else 1) * rows + 0.5) as figure:

@@ -53,6 +53,9 @@ def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
     return x
 
 
+ONE = (list, tuple, str, bytes, dict, set, frozenset)  # iterables that are no batches for predict
+
+
 def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, list[int]]:
     """x, checked, as one array, and where its batches end: of an array, or of the batches of a flow or an iterable.
 
@@ -60,7 +63,7 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
     from it, with the draws of its present epoch; then its next epoch begins.
     """
     x = in_batches(x)
-    if hasattr(x, "shape") or isinstance(x, (list, tuple)) or not hasattr(x, "__iter__"):
+    if hasattr(x, "shape") or isinstance(x, ONE) or not hasattr(x, "__iter__"):
         x = check_x(model, x, "x")
         count = passes("predict", steps, -(-len(x) // batch_size))
         stops = [min((i + 1) * batch_size, len(x)) for i in range(count)]
@@ -70,7 +73,7 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
     parts = []
     for batch in itertools.islice(x, steps):
         with _named(len(parts) + 1):
-            parts.append(check_x(model, batch[0] if isinstance(batch, (tuple, list)) else batch, "x"))
+            parts.append(check_x(model, batch[0] if isinstance(batch, (tuple, list)) and batch else batch, "x"))
     require(parts, "predict", "batches of x", "an iterable without any: none", error=DataError)
     if steps is not None and len(parts) < steps:
         ended("predict", len(parts), None, steps)
@@ -175,6 +178,7 @@ class Arrays:
                  where: str = "fit"):  # fmt: skip
         require(y is not None, where, "targets y", "None", error=ArgumentTypeError)
         self.x, self.y, self.batch_size = check_x(model, x, what), arguments.array("y", y), batch_size
+        sample_weight = None if sample_weight is None else check_weights(sample_weight)
         check_lengths(where if what == "x" else "validation_data", x=self.x, y=self.y, sample_weight=sample_weight)
         self.targets = check_range(model.loss.prepare(self.y, model.output_shape), "y", model.backend.dtype)
         self.weights = sample_weights(self.y, sample_weight, class_weight, where, model.output_shape)
@@ -274,12 +278,16 @@ class Batches:
         self.kind = type(iterable).__name__
         self.iterator, self.drawn, self.seen = iter(()), 0, None
         if not model.built:
-            items = iter(iterable)
-            first = list(itertools.islice(items, 1))
-            require(first, where, "batches (x, y)", "an iterable without any", error=DataError)
-            self._batch(first[0], 1)
-            if items is iterable:  # a generator, which only goes on
-                self.iterable = itertools.chain(first, items)
+            self.look()
+
+    def look(self) -> None:
+        """Check the first batch, which stays the first."""
+        items = iter(self.iterable)
+        first = list(itertools.islice(items, 1))
+        require(first, self.where, "batches (x, y)", "an iterable without any", error=DataError)
+        self._batch(first[0], 1)
+        if items is self.iterable:  # a generator, which only goes on
+            self.iterable = itertools.chain(first, items)
 
     def _begin(self) -> None:
         self.iterator = iter(self.iterable)

@@ -6,7 +6,9 @@ from collections import Counter
 
 import numpy as np
 
+from ..arguments import flag
 from ..backend.cpu import CPU
+from ..backend.select import select
 from ..errors import DataError, MinicnnError, WeightsError, require
 from ..io import keras_config, keras_files, legacy_h5, model_file, strict_json
 from ..layers import Input, Layer
@@ -31,9 +33,9 @@ def load_model(
     device, kernels, threads, precision   as Sequential's
     Raises ArgumentError, MissingDataError, DataError, WeightsError; no code runs that custom_objects does not bring.
     """
-    path = model_file.checked(path, "load_model")
+    path, compile = model_file.checked(path, "load_model: path"), flag("load_model: compile", compile)
     restorer = Restorer(f"load_model {path}", custom_objects)
-    options = {"device": device, "kernels": kernels, "threads": threads, "precision": precision}
+    options = {"device": select(device, kernels, threads, precision)}
     legacy = path.endswith(legacy_h5.ENDINGS)
     load = _load_legacy if legacy else _load_keras if path.endswith(model_file.KERAS) else _load_minicnn
     return load(path, restorer, compile, options)
@@ -44,18 +46,21 @@ def model_from_json(text: str, custom_objects=None, *, seed=None, device="cpu", 
     restorer = Restorer("model_from_json", custom_objects)
     where = restorer.where
     ok = isinstance(text, str) and len(text) <= JSON_LIMIT
-    require(ok, where, f"at most {JSON_LIMIT:,} characters of JSON", f"{text!r:.40}", error=DataError)
+    expected = f"at most {JSON_LIMIT:,} characters of JSON"
+    require(ok, f"{where}: text", expected, f"{text!r:.40}", error=DataError)
     try:
         document = strict_json.parse(text)
     except ValueError as cause:
-        raise DataError(f"{where}: expected JSON, received text that is none ({cause})") from None
-    document = _object(document, where)
+        raise DataError(f"{where}: text: expected JSON, received text that is none ({cause})") from None
+    document = _object(document, f"{where}: text")
     if "module" in document:
         document = keras_config.to_document(document, where, strict=True)
     else:
         version = document.get("format")
         expected = f"an architecture of format {saving.FORMAT}"
-        require(version == saving.FORMAT, where, expected, f"{version!r:.20}", "use to_json", error=DataError)
+        require(
+            version == saving.FORMAT, f"{where}: text", expected, f"{version!r:.20}", "use to_json", error=DataError
+        )
     return build(document.get("config"), restorer, seed=seed, device=device, kernels=kernels, threads=threads)
 
 

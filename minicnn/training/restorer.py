@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from .. import layers, losses, metrics, optimizers
-from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, require
+from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, require, shown
 from . import plain
 
 
@@ -17,7 +17,9 @@ class Restorer:
 
     def __init__(self, where: str, custom: Mapping[str, Any] | None = None):
         ok = custom is None or isinstance(custom, Mapping)
-        require(ok, where, "custom_objects to be a dict", repr(custom), error=ArgumentTypeError)
+        ok = ok and all(isinstance(name, str) and callable(value) for name, value in (custom or {}).items())
+        expected = "a dict from names to classes and functions"
+        require(ok, f"{where}: custom_objects", expected, shown(custom), error=ArgumentTypeError)
         self.where, self.custom = where, dict(custom or {})
 
     def check_custom(self, document: Any) -> None:

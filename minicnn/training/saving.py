@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import arguments
 from ..arguments import flag
-from ..errors import ArgumentError, NotBuiltError, require
+from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
 from . import plain
 from .guard import changes, reads
 from .stack import LayerStack
@@ -33,7 +33,7 @@ class Savable(LayerStack):
         """
         from ..io import keras_files, legacy_h5, model_file
 
-        path, overwrite = model_file.checked(path, "save"), flag("save: overwrite", overwrite)
+        path, overwrite = model_file.checked(path, "save: path"), flag("save: overwrite", overwrite)
         free = overwrite or not os.path.exists(path)
         require(free, "save", "a new file name", repr(path), "say overwrite=True", error=ArgumentError)
         document = self.check_savable(path)
@@ -90,7 +90,12 @@ class Savable(LayerStack):
 
     def to_json(self, **kwargs) -> str:
         """The architecture as JSON, for model_from_json.  kwargs go to json.dumps: indent=2."""
-        return json.dumps({"class_name": "Sequential", "format": FORMAT, "config": self.get_config()}, **kwargs)
+        document = {"class_name": "Sequential", "format": FORMAT, "config": self.get_config()}
+        try:
+            return json.dumps(document, **kwargs)
+        except TypeError as cause:
+            expected = "arguments of json.dumps, as indent=2"
+            raise ArgumentTypeError(f"to_json: expected {expected}, received {arguments.shown(kwargs)}") from cause
 
 
 def weight_names(model) -> dict[int, str]:

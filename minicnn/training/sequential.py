@@ -28,6 +28,7 @@ class Sequential(OldNames, Savable, Trainer):
                "step": they are read after every step, which costs time
     """
 
+    @arguments.named
     def __init__(
         self, layers=None, name=None, *, seed=None, device: str | Backend = "cpu", kernels="auto", threads=None,
         precision=None, graph=True, nan_check="epoch",
@@ -54,4 +55,5 @@ class Sequential(OldNames, Savable, Trainer):
         self.underway = self.checkpoint_failure = None
         self.runs = set()
         for layer in listed:
-            self.add(layer)
+            with arguments.within("layers"):
+                self.add(layer)

@@ -71,7 +71,7 @@ class LayerStack(Guarded):
         require(isinstance(layer, Layer), "add", "a layer", arguments.shown(layer), error=ArgumentTypeError)
         if isinstance(layer, InputLayer):
             first = self.input_shape is None and not self.layers
-            require(first, "add", "Input as the first entry", "a second or late one", error=ArgumentError)
+            require(first, "add: layer", "Input as the first entry", "a second or late one", error=ArgumentError)
             self.input_shape = layer.input_shape
             return
         taken = any(layer is known or layer.name == known.name for known in self.layers)
@@ -179,7 +179,7 @@ class LayerStack(Guarded):
                 return layer
         names = [layer.name for layer in self.layers]
         fix = nearest(name, names) if isinstance(name, str) else ""
-        require(False, "get_layer", "one of " + ", ".join(names), arguments.shown(name), fix, error=ArgumentError)
+        require(False, "get_layer: name", "one of " + ", ".join(names), arguments.shown(name), fix, error=ArgumentError)
 
     def plan(self, batch_size: int = 32) -> Plan:
         """Which algorithm each convolution and dense layer will use, with its tile, memory and arithmetic."""
@@ -251,9 +251,11 @@ def _of_one(input_shape) -> tuple[int, ...]:
     """The sizes of one sample, from a batch's (None, H, W, C)."""
     given = arguments.items(input_shape)
     ok = given and (given[0] is None or arguments.index(given[0]) is not None)
-    expected = "a tuple (None, H, W, C)"
+    sizes = tuple(arguments.index(one) for one in given[1:]) if ok else ()
+    ok = ok and sizes and all(one is not None and one > 0 for one in sizes)
+    expected = "a tuple (None, H, W, C) of whole numbers of at least 1"
     require(ok, "build: input_shape", expected, arguments.shown(input_shape), error=ArgumentTypeError)
-    return arguments.wholes("build: input_shape", given[1:])
+    return sizes
 
 
 class _Printed:

@@ -7,10 +7,12 @@ import numpy as np
 from .. import arguments as checked
 from .. import losses, metrics, optimizers
 from ..callbacks import CallbackList
+from ..data.batches import check_lengths
 from ..data.batches import validation_split as split_rows
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
 from ..layers.base import positive_int
 from ..notes import note
+from ..weighting import check_weights
 from . import captured, loop
 from .checkpoint import checkpoints
 from .guard import changes, rebuilds, trains
@@ -33,6 +35,7 @@ class Trainer(LayerStack):
     nan_check: str
     sum_gradients: Callable | None = None  # of several ranks, between backward and update: see loop.update
 
+    @checked.named
     @rebuilds
     def compile(self, optimizer="rmsprop", loss=None, metrics=None, weighted_metrics=None, **unknown) -> None:
         """Choose how to learn: an optimizer, a loss and metrics, each by name, function or instance.
@@ -52,7 +55,7 @@ class Trainer(LayerStack):
                 f"compile: expected optimizer, loss, metrics, received {', '.join(map(repr, unknown))}"
             )
         optimizer, loss = optimizers.get(optimizer), _loss("compile: loss", loss)
-        metrics, weighted_metrics = _metrics(metrics), _metrics(weighted_metrics)
+        metrics, weighted_metrics = _metrics("metrics", metrics), _metrics("weighted_metrics", weighted_metrics)
         self.optimizer, self.loss, self.metrics, self.weighted_metrics = optimizer, loss, metrics, weighted_metrics
         self.underway = None  # its running means were of other metrics
 
@@ -102,6 +105,7 @@ class Trainer(LayerStack):
             error=NotBuiltError,
         )
 
+    @checked.named
     @trains
     def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
             validation_data=None, shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0,
@@ -135,15 +139,17 @@ class Trainer(LayerStack):
             checked.number("fit: validation_split: a fraction", validation_split, low=0, below=1)
         for name, value in {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch,
                             "validation_steps": validation_steps, "validation_batch_size": validation_batch_size,
-                            "validation_freq": validation_freq}.items():  # fmt: skip
+                            }.items():  # fmt: skip
             if value is not None:
                 positive_int(f"fit: {name}", value)
+        positive_int("fit: validation_freq", validation_freq)
         if validation_split:
             x, y, sample_weight, validation_data = _held_out(x, y, sample_weight, validation_split, validation_data)
         train = source(self, x, y, batch_size, sample_weight, class_weight)
-        held_out = (
-            None if validation_data is None else self._validation(validation_data, validation_batch_size or batch_size)
-        )
+        held_out = None
+        if validation_data is not None:
+            with checked.within("fit: validation_data"):
+                held_out = self._validation(validation_data, validation_batch_size or batch_size)
         if held_out is not None:
             validation_steps = _steps("validation", held_out, validation_steps)
         steps = steps_per_epoch or train.steps
@@ -258,13 +264,16 @@ class Trainer(LayerStack):
             )
         data = in_batches(data)
         ok = hasattr(data, "__iter__") and not hasattr(data, "shape") and not isinstance(data, (str, bytes, dict, set))
-        received = type(data).__name__ if hasattr(data, "shape") else checked.shown(data)
-        require(ok, "fit: validation_data", "(x, y) or batches", received, error=ArgumentTypeError)
+        require(ok, "validation", "(x, y) or batches", checked.shown(data), error=ArgumentTypeError)
         if isinstance(data, (tuple, list)):
             ok = len(data) > 0 and all(isinstance(one, (tuple, list)) for one in data)
             received, fix = f"{len(data)} of something else", "give x and y, or an iterable of (x, y)"
-            require(ok, "fit: validation_data", "(x, y) or batches", received, fix, error=ArgumentTypeError)
-        return source(self, data, None, None, what="validation x")
+            require(ok, "validation", "(x, y) or batches", received, fix, error=ArgumentTypeError)
+        data = in_batches(data)
+        found = source(self, data, None, None, what="validation x")
+        if isinstance(found, Batches):
+            found.look()
+        return found
 
     def _test(self, data, steps, hooks) -> dict[str, float]:
         with loop.RunningLogs(self) as logs:
@@ -277,6 +286,7 @@ class Trainer(LayerStack):
             hooks.on_test_end(found)
         return logs.result()
 
+    @checked.named
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
                  return_dict=False):  # fmt: skip
         """Loss and metrics on data: the loss alone, [loss, metrics...], or a dict."""
@@ -296,6 +306,7 @@ class Trainer(LayerStack):
             hooks.close()
         return self._report(logs, return_dict)
 
+    @checked.named
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None) -> np.ndarray:
         """Outputs for all of x, (N, *output_shape), or for its first `steps` batches.
 
@@ -329,6 +340,7 @@ class Trainer(LayerStack):
         params = {"verbose": chatty, "epochs": 1, "steps": steps}
         return CallbackList(callbacks, add_progbar=chatty != 0, model=self, params=params)
 
+    @checked.named
     @changes
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """One step on one batch: the loss alone, [loss, metrics...], or a dict."""
@@ -351,12 +363,14 @@ class Trainer(LayerStack):
         values = [logs[name] for name in self.metrics_names]
         return logs if return_dict else values if len(values) > 1 else values[0]
 
+    @checked.named
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
         """Loss and metrics on one batch."""
         x = check_x(self, x, "x")
         require(y is not None, "test_on_batch", "targets y", "None", error=ArgumentTypeError)
         return self.evaluate(x, y, batch_size=len(x), verbose=0, sample_weight=sample_weight, return_dict=return_dict)
 
+    @checked.named
     def predict_on_batch(self, x) -> np.ndarray:
         """Outputs for one batch."""
         x = check_x(self, x, "x")
@@ -375,9 +389,10 @@ def _loss(where: str, value) -> losses.Loss | None:
     return loss
 
 
-def _metrics(given) -> list:
+def _metrics(name: str, given) -> list:
     listed = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
-    return [metrics.get(m) for m in listed]
+    with checked.within(f"compile: {name}"):
+        return [metrics.get(m) for m in listed]
 
 
 def _held_out(x, y, sample_weight, fraction, validation_data):
@@ -385,12 +400,12 @@ def _held_out(x, y, sample_weight, fraction, validation_data):
     ok = validation_data is None and hasattr(x, "shape") and y is not None
     require(ok, "fit: validation_split", "arrays x and y and no validation_data", "something else", error=ArgumentError)
     train, held_out = split_rows(len(x), fraction)
-    y = np.asarray(y)
-    weights = (
-        (None, None)
-        if sample_weight is None
-        else (np.asarray(sample_weight)[train], np.asarray(sample_weight)[held_out])
-    )
+    y = checked.array("fit: y", y)
+    weights = None, None
+    if sample_weight is not None:
+        sample_weight = check_weights(sample_weight)
+        check_lengths("fit", x=x, y=y, sample_weight=sample_weight)
+        weights = sample_weight[train], sample_weight[held_out]
     return (
         x[train],
         y[train],

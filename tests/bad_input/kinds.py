@@ -30,6 +30,7 @@ class Bad(NamedTuple):
 
     value: Any
     says: tuple[str, ...]
+    itself: bool = False  # whether the words say what it is, so that the argument's name is not needed
 
 
 class Kind(NamedTuple):
@@ -46,12 +47,17 @@ class Kind(NamedTuple):
         """A bad value, and what its refusal has to hold."""
         argument = self.called or argument
         if isinstance(bad, Bad):
-            return bad.value, (argument, *bad.says)
+            return bad.value, bad.says if bad.itself else (argument, *bad.says)
         return bad, (argument, self.words, f"received {shown(bad)}")
 
 
 def bad(value, *says: str) -> Bad:
     return Bad(value, says)
+
+
+def place(path) -> Bad:
+    """A path at which something is wrong: the message begins with it."""
+    return Bad(path, (str(path),), True)
 
 
 def optional(kind: Kind) -> Kind:

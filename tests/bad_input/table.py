@@ -7,6 +7,7 @@ stands in PROTOCOL with the reason.
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas
 
 import minicnn
 from minicnn import callbacks, layers, losses, metrics, optimizers
@@ -229,7 +230,13 @@ INPUT = {
 }
 entry("Input", **INPUT)
 entry("layers.InputLayer", {"shape": (6, 6, 1)}, **INPUT | {"input_shape": K.optional(K.SHAPE), "trainable": K.FLAG})
-entry("layers.Layer.__call__", None, "layer", x=Kind((), (None, 3, "x", IMAGES, [], ODD), "a Tensor"), training=K.FLAG)
+entry(
+    "layers.Layer.__call__",
+    {"x": minicnn.Tensor(IMAGES)},
+    "layer",
+    x=Kind((), (None, 3, "x", IMAGES, [], ODD), "a Tensor"),
+    training=K.FLAG,
+)
 WEIGHTS = (
     bad([1], "4 weight arrays"),
     bad([], "weight arrays"),
@@ -251,7 +258,7 @@ entry(
             bad(3, "weight arrays", "3"),
             bad(None, "weight arrays", "None"),
             bad({}, "weight arrays"),
-            bad("ab", "numbers"),
+            bad("ab", "weight arrays"),
             bad([np.ones((3, 3, 1, 2)), np.ones(3)], "bias", "(2,)", "(3,)"),
             bad([np.ones((3, 3, 1, 2)), ["a", "b"]], "bias"),
             bad([np.ones((3, 3, 1, 2)), [1, [2]]], "bias"),
@@ -750,8 +757,8 @@ entry(
     stratify=K.FLAG,
 )
 entry("data.digits.split", seed=Kind((), (-1, 2**32, 1.5, NAN, "a", True, [], ODD, np.ones(2)), "from 0 to"))
-FOLDER = K.PATH.but(bad("/nowhere/at/all", "/nowhere/at/all"))
-FILE = FOLDER.but(bad("/", "/"))
+FOLDER = K.PATH.but(K.place("/nowhere/at/all"))
+FILE = FOLDER.but(K.place("/"))
 entry(
     "data.kaggle_digits.load_data data.kaggle_digits.find data.mnist.load_idx",
     {"folder": "/nowhere"},
@@ -783,7 +790,7 @@ for _path in ("data.kaggle_digits.load_data", "data.kaggle_digits.find"):
 
 # io -------------------------------------------------------------------------------------------------------------------
 
-entry("io.atomic_write", path=K.PATH, text=K.FLAG._replace(good=()))
+entry("io.atomic_write", {"path": "x"}, path=K.PATH, text=K.FLAG._replace(good=()))
 entry("io.check_folder", {"path": ".", "where": "x"}, path=K.PATH, where=Kind())
 MODEL = Kind((), (3, "x", None, [], ODD), "a model")
 entry(
@@ -799,7 +806,7 @@ entry(
     {"model": "model", "path": "x.safetensors"},
     "uses model",
     model=MODEL,
-    path=K.PATH.but(bad("x", "x"), bad("/nowhere.safetensors", "/nowhere")),
+    path=K.PATH.but(bad("x", "x"), K.place("/nowhere.safetensors")),
 )
 entry("io.weights.read", path=FILE)
 entry("io.weights.checked", path=K.PATH)
@@ -816,7 +823,7 @@ entry(
             None,
             ODD,
             bad({"loss": 3}, "loss"),
-            bad({"loss": ["a"]}, "loss", "'a'"),
+            bad({"loss": ["a"]}, "loss", "numbers"),
             bad({"loss": [1.0], "accuracy": []}, "accuracy"),
             bad({"loss": "ab"}, "loss"),
         ),
@@ -859,6 +866,7 @@ CLASSES = Kind(
 )
 LENGTHS = bad(LABELS[:3], "3")
 CLASS = K.POSITIVE._replace(good=())
+FEW = CLASS.but(2**40, words="a whole number from 1 to")
 TITLE = K.TEXT._replace(good=(), bad=(3, NAN, None, [], ODD))
 HISTORY = Kind(
     (),
@@ -889,7 +897,7 @@ entry(
     table=Kind((), (3, "x", None, [], ODD, np.ones(3), np.ones((2, 3))), "table"),
     title=TITLE,
 )
-entry("reports.curves.best", history=HISTORY, name=K.TEXT._replace(good=()))
+entry("reports.curves.best", {"history": {"loss": [1.0]}}, history=HISTORY, name=K.TEXT._replace(good=()))
 entry("reports.curves.draw", {"history": {"loss": [1.0]}}, history=HISTORY, title=TITLE)
 entry(
     "reports.features.draw_filters",
@@ -921,7 +929,7 @@ entry(
     title=TITLE,
 )
 entry("reports.features.kernel_of", filters=Kind((), (*K.no_arrays(), bad(None, "None"), bad(3, "shape"))))
-entry("reports.labels.count", {"y": LABELS}, y=CLASSES, classes=CLASS)
+entry("reports.labels.count", {"y": LABELS}, y=CLASSES, classes=FEW)
 entry(
     "reports.labels.draw",
     {"counts": [3, 4]},
@@ -939,7 +947,7 @@ entry(
     title=TITLE,
 )
 entry("reports.machine.version", name=K.TEXT._replace(good=()))
-entry("reports.per_class.table", Y2, y=CLASSES.but(LENGTHS), prediction=CLASSES.but(LENGTHS), classes=CLASS)
+entry("reports.per_class.table", Y2, y=CLASSES.but(LENGTHS), prediction=CLASSES.but(LENGTHS), classes=FEW)
 entry("reports.picture_format", path=K.PATH.but(bad("x.gif", "x.gif"), bad("x", "x")))
 PICTURE = Kind(
     (),
@@ -988,7 +996,7 @@ entry(
     "reports.worst.draw",
     {"x": IMAGES, "errors": []},
     x=PICTURE,
-    errors=Kind((), (3, "x", None, [3], ODD), "errors"),
+    errors=Kind((), (3, "x", None, bad([3], "3"), ODD), "errors"),
     title=TITLE,
 )
 
@@ -1005,7 +1013,19 @@ entry(
     "Sequential",
     layers=Kind(
         (),
-        (3, NAN, ODD, True, [3], ["x"], [None], [layers.Dense], layers.Dense(3, name="lonely"), "ab", {"a": 3}),
+        (
+            3,
+            NAN,
+            ODD,
+            True,
+            bad([3], "a layer", "3"),
+            bad(["x"], "a layer", "'x'"),
+            bad([None], "a layer", "None"),
+            bad([layers.Dense], "a layer", "Dense(...)"),
+            layers.Dense(3, name="lonely"),
+            "ab",
+            {"a": 3},
+        ),
         "a layer",
     ),
     name=K.NAME,
@@ -1017,7 +1037,7 @@ entry(
 entry(
     "load_model",
     {"path": "/nowhere/x.minicnn"},
-    path=K.PATH.but(bad("x", "x"), bad("/nowhere/x.minicnn", "/nowhere")),
+    path=K.PATH.but(bad("x", "x"), K.place("/nowhere/x.minicnn")),
     custom_objects=Kind((), (3, "x", [], ODD, bad({3: 3}, "3")), "a dict"),
     compile=K.FLAG._replace(good=()),
     **{name: kind._replace(good=()) for name, kind in DEVICE.items()},
@@ -1032,8 +1052,8 @@ entry(
     kernels=DEVICE["kernels"],
     threads=DEVICE["threads"],
 )
-OPTIONAL_METRICS = Kind(
-    (), (*(b for b in METRICS.bad if not isinstance(b, (list, dict))), [3], ["acuracy"], [None], {"a": 3}), ""
+OPTIONAL_METRICS = Kind((), (*(b for b in METRICS.bad if not isinstance(b, (list, dict))), {"a": 3}), "").but(
+    bad([3], "received 3"), bad(["acuracy"], "one of"), bad([None], "received None")
 )
 entry(
     "Sequential.compile",
@@ -1083,7 +1103,9 @@ IMAGE_ROWS = (
     bad(None, "None"),
     bad(Shaped(), ""),
     bad([], "none"),
+    bad([[1.0, 2.0], [3.0]], "numbers", "unlike shapes"),
 )
+IMAGE_ROWS = tuple(row for row in IMAGE_ROWS if row.value is not K.RAGGED)
 TARGET_ROWS = (
     *K.no_arrays(),
     bad(LABELS[:3], "8", "3"),
@@ -1163,10 +1185,10 @@ VALIDATION = Kind(
         bad([(IMAGES,)] * 3, ""),
         bad([3, 4, 5], ""),
         bad([(IMAGES, ONE_HOT)], "one-hot"),
-        bad(iter([]), "none"),
+        bad(iter([]), "without any"),
         bad(b"abc", ""),
         bad({1, 2}, ""),
-        bad([(IMAGES[:, :5], LABELS)] * 3, "(8, 5, 6, 1)"),
+        bad([(IMAGES[:, :5], LABELS)] * 3, "unlike shapes"),
         bad([None] * 4, ""),
         bad((IMAGES, ONE_HOT), "one-hot"),
     ),
@@ -1258,20 +1280,12 @@ entry(
     batch_size=COUNT,
     verbose=RUN_VERBOSE,
 )
-entry("Sequential.__call__", {"x": IMAGES}, "model", **ONLY_X, training=K.FLAG._replace(good=()))
-BATCHES = Kind(
-    (),
-    (
-        bad(3, ""),
-        bad("abc", ""),
-        bad([], ""),
-        bad([3], ""),
-        bad([(IMAGES,)], ""),
-        bad([(IMAGES, ONE_HOT)], "one-hot"),
-        bad(None, "None"),
-        bad(iter([]), ""),
-        bad([IMAGES], ""),
-    ),
+OTHER_SIZES = tuple(row for row in IMAGE_ROWS if getattr(row.value, "shape", ())[1:2] != (5,))  # a call follows them
+OTHER_SIZES = Kind((), (*OTHER_SIZES, K.Bad(IMAGES[:, :5], ("32 entries", "24"), True)))
+entry("Sequential.__call__", {"x": IMAGES}, "model", x=OTHER_SIZES, training=K.FLAG._replace(good=()))
+NOT_BATCHES = (3, "abc", [], [3], [(IMAGES,)], None, iter([]), [IMAGES])
+BATCHES = Kind(  # the messages are those of fit and evaluate, whose old names these are
+    (), (*(K.Bad(one, (": expected",), True) for one in NOT_BATCHES), K.Bad([(IMAGES, ONE_HOT)], ("one-hot",), True))
 )
 entry(
     "Sequential.fit_generator",
@@ -1282,7 +1296,7 @@ entry(
     epochs=K.POSITIVE._replace(good=()),
     verbose=RUN_VERBOSE,
     callbacks=CALLBACKS,
-    kwargs=Kind((), (bad(3, "kwargs"),)),
+    kwargs=Kind((), (bad(3, "arguments of"),)),
 )
 entry(
     "Sequential.evaluate_generator",
@@ -1290,7 +1304,7 @@ entry(
     "model",
     generator=BATCHES,
     steps=COUNT,
-    kwargs=Kind((), (bad(3, "kwargs"),)),
+    kwargs=Kind((), (bad(3, "arguments of"),)),
 )
 entry(
     "Sequential.save",
@@ -1311,17 +1325,17 @@ entry(
     "Sequential.load_weights",
     {"path": "x.safetensors"},
     "model",
-    path=K.PATH.but(bad("x", "x"), bad("/no.safetensors", "/no")),
+    path=K.PATH.but(bad("x", "x"), K.place("/no.safetensors")),
 )
 entry(
     "Sequential.from_config",
-    {"config": {}},
+    {"config": {"name": "a", "input_shape": [3], "layers": []}},
     "model class",
     config=Kind((), (3, None, "x", [], ODD), "description"),
     custom_objects=Kind((), (3, "x", [], ODD), "a dict"),
-    options=Kind((), (bad(3, "options"),)),
+    options=Kind((), (bad(3, "arguments of"),)),
 )
-entry("Sequential.to_json", None, "model", kwargs=Kind((), (bad(3, "kwargs"),)))
+entry("Sequential.to_json", None, "model", kwargs=Kind((), (bad(3, "arguments of"),)))
 entry("Sequential.metric_direction", None, "model", name=Kind())
 entry(
     "Sequential.add",
@@ -1377,7 +1391,7 @@ entry(
             bad(3, "weight arrays"),
             bad(None, "weight arrays"),
             bad({}, "weight arrays"),
-            bad("a" * 8, "numbers"),
+            bad("a" * 8, "weight arrays"),
             bad([[1, [2]]] * 8, "kernel"),
         ),
     ),
@@ -1466,7 +1480,7 @@ entry(
 # recipes --------------------------------------------------------------------------------------------------------------
 
 LIB = Kind((), (3, None, "minicnn", ODD), "minicnn or keras")
-entry("recipes.Recipe.build", {"lib": minicnn}, "recipe", lib=LIB, options=Kind((), (bad(3, "options"),)))
+entry("recipes.Recipe.build", {"lib": minicnn}, "recipe", lib=LIB, options=Kind((), (bad(3, "arguments of"),)))
 entry("recipes.Recipe.make_optimizer", {"lib": minicnn}, "recipe", lib=LIB)
 entry("recipes.Recipe.steps_per_epoch", {"rows": 3}, "recipe", rows=K.POSITIVE._replace(good=()))
 
@@ -1520,7 +1534,7 @@ entry(
     f"{S}PiecewiseConstantDecay",
     {"boundaries": [1, 2], "values": [0.3, 0.2, 0.1]},
     name=K.TEXT,
-    boundaries=NUMBERS.but(bad([2, 1], "[2, 1]"), bad([1], "")),
+    boundaries=NUMBERS.but(bad([2, 1], "[2.0, 1.0]"), bad([1], "")),
     values=NUMBERS.but(bad([1], ""), bad([1, 2, -1], "-1")),
 )
 BY = Kind((), (3, NAN, ODD, True, [], np.ones(2)), "")
@@ -1549,8 +1563,8 @@ entry(
 )
 entry(
     "data.ImageDataGenerator.flow_from_dataframe",
-    {"dataframe": "table"},
-    "uses table",
+    {"dataframe": pandas.DataFrame({"filename": ["a.png"], "class": ["a"]})},
+    "generator",
     **PICTURE_KINDS,
     dataframe=Kind((), (3, None, "x", [], ODD), "DataFrame"),
     directory=K.optional(K.PATH),
@@ -1559,6 +1573,8 @@ entry(
     weight_col=BY,
     validate_filenames=K.FLAG._replace(good=()),
 )
+IMAGE_FORMAT = Kind((), ("x", 3, NAN, [], ODD, np.ones(2)), "one of")  # pictures are turned round, not layers
+IMAGE_DTYPE = Kind((), ("x", "U3", "M8[s]", 3, ODD, np.ones(2), object), "a dtype of numbers")  # any, as in Keras
 entry(
     "data.array_to_img",
     {"x": IMAGES[0]},
@@ -1566,21 +1582,23 @@ entry(
         (),
         (*K.no_arrays(), bad(None, "None"), bad(3, "shape"), bad(IMAGES, "shape"), bad(K.spoiled(IMAGES[0]), "finite")),
     ),
-    data_format=LAST,
+    data_format=IMAGE_FORMAT,
     scale=K.FLAG._replace(good=()),
-    dtype=FLOAT32,
+    dtype=IMAGE_DTYPE,
 )
 entry(
     "data.img_to_array",
     {"img": IMAGES[0]},
     img=Kind((), (*K.no_arrays(), bad(None, "None"), bad(3, "shape"))),
-    data_format=LAST,
-    dtype=FLOAT32,
+    data_format=IMAGE_FORMAT,
+    dtype=IMAGE_DTYPE,
 )
 entry(
     "data.load_img",
     {"path": "/nowhere.png"},
-    path=K.PATH,
+    path=K.PATH._replace(
+        bad=tuple(b for b in K.PATH.bad if not isinstance(b, bytes))
+    ),  # bytes name a file, as in Keras
     color_mode=PICTURE_KINDS["color_mode"],
     target_size=K.optional(PICTURE_KINDS["target_size"]),
     interpolation=PICTURE_KINDS["interpolation"],
@@ -1592,8 +1610,8 @@ entry(
     {"path": "x.png", "x": IMAGES[0]},
     path=K.PATH,
     x=Kind((), (*K.no_arrays(), bad(None, "None"))),
-    data_format=LAST,
-    file_format=Kind((), ("gif2", 3, ODD), "file_format"),
+    data_format=IMAGE_FORMAT,
+    file_format=Kind((), (bad("gif2", "file_format", "'GIF2'"), 3, ODD), "file_format"),
     scale=K.FLAG._replace(good=()),
     kwargs=Kind(),
 )
@@ -1640,9 +1658,13 @@ layer(
     cropping=Kind((), (-1, 1.5, NAN, "2", "ab", True, None, {}, ODD, (), (1,), (1, -1)), ""),
     data_format=LAST,
 )
-layer("layers.GaussianNoise", stddev=K.AT_LEAST_0, seed=K.SEED)
+layer("layers.GaussianNoise", stddev=K.RATE, seed=K.SEED)  # to 1, as in Keras
 layer(
-    "layers.Lambda", function=K.FUNCTION, output_shape=Kind(), mask=Kind(), arguments=Kind((), (3, "x", [1], ODD), "")
+    "layers.Lambda",
+    function=K.FUNCTION._replace(good=(abs,)),
+    output_shape=Kind(),
+    mask=Kind(),
+    arguments=Kind((), (3, "x", [1], ODD), ""),
 )
 layer(
     "layers.LayerNormalization",
@@ -1653,7 +1675,12 @@ layer(
     beta_initializer=INITIALIZER,
     gamma_initializer=INITIALIZER,
 )
-layer("layers.Permute", dims=Kind((), (3, "ab", NAN, None, (0, 1), (1, 1), (1.5, 2), ODD), "dims")._replace(words=""))
+layer(
+    "layers.Permute",
+    dims=Kind(((1, 2), [1, 2], np.array([1, 2])), (3, "ab", NAN, None, (0, 1), (1, 1), (1.5, 2), ODD), "dims")._replace(
+        words=""
+    ),
+)
 layer("layers.RepeatVector", n=K.POSITIVE)
 layer("layers.Rescaling", scale=K.FINITE, offset=K.FINITE)
 layer("layers.UpSampling2D", size=K.SIZE, data_format=LAST, interpolation=K.one_of("nearest", "bilinear"))

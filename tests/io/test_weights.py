@@ -95,7 +95,7 @@ WHOLE = ", or save(...) and minicnn.load_model for a whole model"
 )  # fmt: skip
 def test_suffix(tmp_path, saved, name, use, more):
     message = (
-        "weights: expected a file name that ends in .safetensors, or in .weights.h5 or .h5 for Keras, received "
+        "weights: path: expected a file name that ends in .safetensors, or in .weights.h5 or .h5 for Keras, received "
         f"'{name}'; use \"{use}.safetensors\"{more}"
     )
     for function in (save_weights, load_weights):

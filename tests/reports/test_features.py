@@ -71,16 +71,18 @@ def test_a_dead_layer():
     ("draw", "error", "message"),
     [
         (lambda: features.draw_filters(np.zeros((5, 5))), DataError,
-         "features.draw_filters: expected a kernel of shape (KH, KW, C, filters), received shape (5, 5)"),
+         "features: filters: expected a kernel of shape (KH, KW, C, filters), received shape (5, 5)"),
         (lambda: features.draw_filters(layers.Conv2D(2, 3, name="conv")), ArgumentError,
          "features: conv: expected a built layer with a kernel, received a layer without weights; give its model an "
          "Input, or call build"),
         (lambda: features.draw_filters(np.zeros((3, 3, 2, 4)), channel=2), ArgumentError,
-         "features.draw_filters: channel: expected 0 to 1, received 2"),
+         "features.draw_filters: channel: expected a whole number from 0 to 1, received 2"),
         (lambda: features.draw_maps(np.zeros((2, 4, 4, 3))), DataError,
-         "features.draw_maps: expected the response to one image, (H, W, C), received shape (2, 4, 4, 3); take [0]"),
+         "features.draw_maps: maps: expected the response to one image, (H, W, C), received shape (2, 4, 4, 3); "
+         "take [0]"),
         (lambda: features.draw_maps(np.zeros((4, 4, 0))), DataError,
-         "features: expected at least one filter, received none"),
+         "features.draw_maps: maps: expected the response to one image, (H, W, C), received shape (4, 4, 0); "
+         "take [0]"),
     ],
 )  # fmt: skip
 def test_refused(draw, error, message):

@@ -19,15 +19,15 @@ def test_count(y):
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        ([0, 1.5], "expected whole numbers from 0 as labels, received 1.5 in row 1"),
-        ([0, 1, -1], "expected whole numbers from 0 as labels, received -1 in row 2"),
-        (["a"], "expected numbers as labels, received <U1"),
+        ([0, 1.5], "expected whole numbers from 0 to 65535 as labels, received 1.5 in row 1"),
+        ([0, 1, -1], "expected whole numbers from 0 to 65535 as labels, received -1 in row 2"),
+        (["a"], "expected an array of numbers, received dtype <U1"),
         (np.zeros((2, 2, 2)), "expected labels of shape (N,) or (N, classes), received shape (2, 2, 2)"),
         (np.nan, "expected labels of shape (N,) or (N, classes), received shape ()"),
     ],
 )
 def test_what_is_no_label(y, message):
-    with pytest.raises(DataError, match=re.escape(f"labels.count: {message}") + "$"):
+    with pytest.raises(DataError, match=re.escape(f"labels.count: y: {message}") + "$"):
         labels.count(y)
 
 

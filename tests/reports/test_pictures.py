@@ -91,16 +91,18 @@ def test_other_formats(tmp_path, suffix):
 
 def test_unknown_format(tmp_path):
     path = tmp_path / "picture.gif"
-    message = f"picture {path}: suffix: expected one of .png, .svg, .pdf, received '.gif'"
+    message = f"picture: path {path}: suffix: expected one of .png, .svg, .pdf, received '.gif'"
     with pytest.raises(ArgumentError, match=re.escape(message)):
         reports.save(labels.draw(labels.count(Y)), path)
 
 
 def test_what_is_no_image():
-    message = "samples.draw: expected images of shape (N, H, W) or (N, H, W, 1 or 3), received shape (3, 784)"
+    message = "samples.draw: x: expected images of shape (N, H, W) or (N, H, W, 1 or 3), received shape (3, 784)"
     with pytest.raises(DataError, match=re.escape(message) + "$"):
         samples.draw(np.zeros((3, 784)))
-    with pytest.raises(ArgumentError, match=r"samples.draw: expected at least one image, received none$"):
+    with pytest.raises(
+        DataError, match=r"samples.draw: x: expected at least one image, received none: shape \(0, 28, 28\)$"
+    ):
         samples.draw(np.zeros((0, 28, 28)))
 
 

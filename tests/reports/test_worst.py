@@ -45,9 +45,13 @@ def test_nothing_wrong():
 @pytest.mark.parametrize(
     ("y", "p", "message"),
     [
-        ([0, 1], np.array([0, 1]), "worst.find: expected probabilities of shape (N, classes), received shape (2,)"),
+        (
+            [0, 1],
+            np.array([0, 1]),
+            "worst.find: probabilities: expected one row per image, of shape (N, classes), received shape (2,)",
+        ),
         ([0, 1], np.eye(3), "worst.find: expected arrays of one length, received 2 y, 3 probabilities"),
-        ([0, 1, 3], np.eye(3), "worst.find: expected labels below 3, received 3"),
+        ([0, 1, 3], np.eye(3), "worst.find: y: expected labels below 3, received 3"),
     ],
 )
 def test_refuses(y, p, message):
