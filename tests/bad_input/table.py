@@ -1310,7 +1310,7 @@ entry(
     "Sequential.save",
     {"path": "x.minicnn"},
     "model",
-    path=K.PATH.but(bad("x", "x"), bad("x.h5", "x.h5")),
+    path=K.PATH.but(bad("x", "x")),
     overwrite=K.FLAG._replace(good=()),
 )
 entry("Sequential.check_savable", None, "model", path=K.PATH)
