@@ -12,6 +12,7 @@ import functools
 
 import numpy as np
 
+from ..arguments import whole
 from .batches import train_test_split
 
 SIDE, BOX, SMALL, DARKEST = 28, 20, 8, 16  # px of the field, of the box, of scikit-learn's images; their highest value
@@ -29,6 +30,7 @@ def load_data() -> tuple[np.ndarray, np.ndarray]:
 
 def split(seed: int = 2) -> tuple[Split, Split, Split]:
     """(x, y) to train on (1,437), held out (180) and for the test (180): stratified, by train_test_split."""
+    seed = whole("digits.split: seed", seed, low=0, high=2**32 - 1)
     x, y = _arrays()
     x_train, x_rest, y_train, y_rest = train_test_split(x, y, HELD_OUT + TEST, seed, stratify=True)
     x_held, x_test, y_held, y_test = train_test_split(x_rest, y_rest, TEST, seed, stratify=True)

@@ -201,8 +201,7 @@ class Layer(arguments.Named, Guarded):
     def from_config(cls, config: dict) -> "Layer":
         """The layer that get_config described, without its weights."""
         arguments.instance(f"{cls.__name__}.from_config: config", config, dict, "a dict")
-        with arguments.within("config"):
-            return cls(**config)
+        return cls(**config)
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name}: {self.input_shape} -> {self.output_shape}>"

@@ -21,11 +21,11 @@ def table(y: np.ndarray, prediction: np.ndarray, classes: int = 10) -> "pandas.D
 
     0 where the denominator is 0. Raises DataError when the lengths differ or a label is none.
     """
+    y, prediction = classes_of(y, "per_class.table: y"), classes_of(prediction, "per_class.table: prediction")
+    same_length("per_class.table", y=y, prediction=prediction)
     import pandas
     from sklearn.metrics import precision_recall_fscore_support
 
-    y, prediction = classes_of(y, "per_class.table: y"), classes_of(prediction, "per_class.table: prediction")
-    same_length("per_class.table", y=y, prediction=prediction)
     columns = precision_recall_fscore_support(y, prediction, labels=range(classes), zero_division=0)
     names = ("precision", "recall", "f1", "images")
     return pandas.DataFrame(dict(zip(names, columns, strict=True)), pandas.RangeIndex(classes, name="label"))

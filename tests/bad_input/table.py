@@ -271,7 +271,11 @@ entry(
     "layers.Layer.from_config",
     None,
     "Dense",
-    config=Kind((), (None, 3, "x", [], ODD, bad({}, "units"), bad({"unit": 3}, "unit")), "a dict"),
+    config=Kind(
+        (),
+        (None, 3, "x", [], ODD, K.Bad({}, ("Dense", "units"), True), K.Bad({"unit": 3}, ("Dense", "'unit'"), True)),
+        "a dict",
+    ),
 )
 
 # optimizers -----------------------------------------------------------------------------------------------------------

@@ -195,12 +195,17 @@ class Row:
 
     def __call__(self):
         call, thing = TABLE[self.path], resolve(self.path)
-        signature = inspect.signature(thing).parameters
-        kind = call.arguments[self.argument]
-        variadic = self.argument in signature and signature[self.argument].kind is inspect.Parameter.VAR_KEYWORD
+        kind, known = call.arguments[self.argument], signature(thing)
+        variadic = self.argument in known and known[self.argument].kind is inspect.Parameter.VAR_KEYWORD
         passed = "misspelt" if variadic else self.argument
         value, says = kind.says(passed, kind.bad[self.number])
         return bound(self.path), arguments(self.path, {passed: value}), says
+
+
+@functools.cache
+def signature(thing):
+    """Reading one takes longer than most refusals."""
+    return inspect.signature(thing).parameters
 
 
 def bound(path):
@@ -212,8 +217,10 @@ def bound(path):
 def arguments(path, more):
     """Arguments of a call that is right but for `more`."""
     call = TABLE[path]
-    given = {name: subject(value) if f"uses {value}" == call.subject else value for name, value in call.given.items()}
-    for name, p in inspect.signature(resolve(path)).parameters.items():
+    used = call.subject.removeprefix("uses ")
+    given = {name: subject(used) if isinstance(value, str) and value == used else value
+             for name, value in call.given.items()}  # fmt: skip
+    for name, p in signature(resolve(path)).items():
         required = p.default is p.empty and p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
         if required and name in call.arguments and name not in given and call.arguments[name].good:
             given[name] = call.arguments[name].good[0]
@@ -230,7 +237,7 @@ ROWS = [
 
 def spread(function, given):
     """Positional where the function has *args."""
-    for name, p in inspect.signature(function).parameters.items():
+    for name, p in signature(function).items():
         if p.kind is p.VAR_POSITIONAL and name in given:
             values = given.pop(name)
             return functools.partial(function, *values), given
@@ -246,7 +253,6 @@ def refusal(row):
         (model.optimizer, model.loss, model.metrics, model.layers.copy(), model.stop_training),
     )
     function, given = spread(function, dict(given))
-    shown = f"{row.path}({row.argument}={given.get(row.argument, given.get('misspelt'))!r:.60})"
     try:
         made = function(**given)
     except errors.MinicnnError as error:
@@ -269,7 +275,10 @@ def refusal(row):
     ):
         problem = f"{problem}: THE MODEL HAS CHANGED"
         del _made["model"]
-    return problem and f"{shown}: {problem}"
+    if problem:
+        value = f"{given.get(row.argument, given.get('misspelt'))!r:.60}"
+        return f"{row.path}({row.argument}={value}): {problem}"
+    return None
 
 
 @pytest.mark.parametrize("path", TABLE)
