@@ -301,7 +301,9 @@ def _misfit(function: Callable, args: tuple, kwargs: dict) -> ArgumentTypeError 
     except TypeError as cause:
         parameters = {name: p.kind for name, p in signature.parameters.items() if name not in ("self", "cls")}
         known = [name for name, kind in parameters.items() if kind is not inspect.Parameter.VAR_KEYWORD]
-        wrong = [name for name in kwargs if name not in known and len(known) == len(parameters)]
+        unknown = [name for name in kwargs if name not in known]
+        takes_more = len(known) < len(parameters)  # **kwargs: only what looks like a slip is one
+        wrong = [name for name in unknown if not takes_more or nearest(name, known)]
         *outer, own = function.__qualname__.split(".")
         where = outer[-1] if own == "__init__" and outer else own
         received, fix = (repr(wrong[0]), nearest(wrong[0], known)) if wrong else (str(cause), "")

@@ -411,7 +411,9 @@ def test_layers_build_themselves_on_first_call(rng):
     y = layer(Tensor(rng.standard_normal((2, 4)).astype(np.float32)))
     assert y.shape == (2, 3)
     assert layer.kernel.shape == (4, 3)
-    with pytest.raises(errors.ArgumentTypeError, match=r"expected a Tensor, received ndarray; wrap it: Tensor\(x\)"):
+    with pytest.raises(
+        errors.ArgumentTypeError, match=r"expected a Tensor, received an array of shape \(2, 4\); wrap it: Tensor\(x\)"
+    ):
         layer(np.ones((2, 4)))
 
 
@@ -425,9 +427,11 @@ def test_own_functions_as_activation_and_initializer(oracle):
 def test_set_weights_checks_all_before_any(oracle):
     layer = attached(layers.Dense(2, name="d"), oracle, (3,))
     before = layer.get_weights()
-    with pytest.raises(errors.WeightsError, match=r"^d: d/bias: expected weights of shape \(2,\), received \(3,\)$"):
+    with pytest.raises(
+        errors.WeightsError, match=r"^d: values of d/bias: expected weights of shape \(2,\), received \(3,\)$"
+    ):
         layer.set_weights([np.ones((3, 2)), np.ones(3)])
-    with pytest.raises(errors.WeightsError, match=r"^d: expected 2 weight arrays, received 1$"):
+    with pytest.raises(errors.WeightsError, match=r"^d: values: expected 2 weight arrays, received 1$"):
         layer.set_weights([np.ones((3, 2))])
     np.testing.assert_array_equal(layer.get_weights()[0], before[0])
     layer.set_weights([[[1, 2], [3, 4], [5, 6]], [7, 8]])  # lists do
@@ -460,7 +464,7 @@ WHOLE = "a whole number of at least 1"
         (lambda: L.Dense(1, name=3), ValueError, "Dense: name: expected a string that is not empty, or None, received 3"),
         (lambda: L.Dense(1, input_shape=(28, 0)), ValueError, "Dense: input_shape: expected a tuple of whole numbers of at least 1, received (28, 0)"),
         (lambda: L.Dense(1, input_shape=28), ValueError, "Dense: input_shape: expected a tuple of whole numbers of at least 1, received 28"),
-        (lambda: L.Input(), ValueError, "Input: expected shape=(H, W, C), received None"),
+        (lambda: L.Input(), ValueError, "Input: shape: expected whole numbers (H, W, C), received None"),
         (lambda: L.Input(784), ValueError, "Input: shape: expected a tuple of whole numbers of at least 1, received 784"),
         (lambda: L.Dropout(1.5), ValueError, "Dropout: rate: expected a number from 0 to 1, received 1.5"),
         (lambda: L.Dropout("x"), ValueError, "Dropout: rate: expected a number from 0 to 1, received 'x'"),
