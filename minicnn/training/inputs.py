@@ -179,7 +179,7 @@ class Arrays:
         require(y is not None, where, "targets y", "None", error=ArgumentTypeError)
         self.x, self.y, self.batch_size = check_x(model, x, what), arguments.array("y", y), batch_size
         sample_weight = None if sample_weight is None else check_weights(sample_weight)
-        check_lengths(where if what == "x" else "validation_data", x=self.x, y=self.y, sample_weight=sample_weight)
+        check_lengths(where if what == "x" else "arrays", x=self.x, y=self.y, sample_weight=sample_weight)
         self.targets = check_range(model.loss.prepare(self.y, model.output_shape), "y", model.backend.dtype)
         self.weights = sample_weights(self.y, sample_weight, class_weight, where, model.output_shape)
         if self.weights is not None:

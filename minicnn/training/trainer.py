@@ -148,8 +148,7 @@ class Trainer(LayerStack):
         train = source(self, x, y, batch_size, sample_weight, class_weight)
         held_out = None
         if validation_data is not None:
-            with checked.within("fit: validation_data"):
-                held_out = self._validation(validation_data, validation_batch_size or batch_size)
+            held_out = self._validation(validation_data, validation_batch_size or batch_size)
         if held_out is not None:
             validation_steps = _steps("validation", held_out, validation_steps)
         steps = steps_per_epoch or train.steps
@@ -258,21 +257,21 @@ class Trainer(LayerStack):
         return there
 
     def _validation(self, data, batch_size):
+        where, expected = "fit: validation_data", "(x, y) or batches"
         if isinstance(data, (tuple, list)) and len(data) in (2, 3):
-            return Arrays(
-                self, data[0], data[1], batch_size or 32, data[2] if len(data) == 3 else None, what="validation x"
-            )
-        data = in_batches(data)
+            weights = data[2] if len(data) == 3 else None
+            with checked.within(where):
+                return Arrays(self, data[0], data[1], batch_size or 32, weights, what="validation x")
         ok = hasattr(data, "__iter__") and not hasattr(data, "shape") and not isinstance(data, (str, bytes, dict, set))
-        require(ok, "validation", "(x, y) or batches", checked.shown(data), error=ArgumentTypeError)
+        require(ok, where, expected, checked.shown(data), error=ArgumentTypeError)
         if isinstance(data, (tuple, list)):
             ok = len(data) > 0 and all(isinstance(one, (tuple, list)) for one in data)
             received, fix = f"{len(data)} of something else", "give x and y, or an iterable of (x, y)"
-            require(ok, "validation", "(x, y) or batches", received, fix, error=ArgumentTypeError)
-        data = in_batches(data)
-        found = source(self, data, None, None, what="validation x")
-        if isinstance(found, Batches):
-            found.look()
+            require(ok, where, expected, received, fix, error=ArgumentTypeError)
+        with checked.within(where):
+            found = source(self, in_batches(data), None, None, what="validation x")
+            if isinstance(found, Batches):
+                found.look()
         return found
 
     def _test(self, data, steps, hooks) -> dict[str, float]:

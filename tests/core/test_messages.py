@@ -10,7 +10,7 @@ BUILTINS = {
     errors.DataError: ValueError, errors.MissingDataError: FileNotFoundError, errors.DeviceError: RuntimeError,
     errors.NonFiniteError: ArithmeticError, errors.NotBuiltError: ValueError, errors.WeightsError: ValueError,
     errors.GradientError: AssertionError, errors.DeviceMemoryError: MemoryError,
-    errors.UnsupportedError: NotImplementedError,
+    errors.UnsupportedError: NotImplementedError, errors.BusyError: RuntimeError, errors.FileError: OSError,
 }  # fmt: skip
 
 

@@ -225,7 +225,7 @@ def test_parameters_add_up_gradients_and_check_what_they_are_assigned(oracle):
     p = Parameter(np.array([1.0, 2.0]), oracle, "layer/p")
     (p * p + p).backward(np.ones(2))
     np.testing.assert_array_equal(p.grad, [3, 5])
-    with pytest.raises(ShapeError, match=r"layer/p: expected weights of shape \(2,\), received \(3,\)"):
+    with pytest.raises(ShapeError, match=r"layer/p: value: expected weights of shape \(2,\), received \(3,\)"):
         p.assign(np.ones(3))
 
 

@@ -37,8 +37,8 @@ REFUSED = [
     (lambda m: m.predict(X[:0]), "small: x: expected at least one sample, received none"),
     (lambda m: m.fit(X, Y[:-1]), "fit: expected x and y with the same number of rows, received x with 20, y with 19; give one of each for every image"),
     (lambda m: m.fit(X, Y, sample_weight=np.ones(3)), "fit: expected x and y and sample_weight with the same number of rows, received x with 20, y with 20, sample_weight with 3; give one of each for every image"),
-    (lambda m: m.fit(X, Y, validation_data=(X[:, :5], Y)), "small: validation x: expected shape (N, 6, 6, 1), received (20, 5, 6, 1); the model was built for that shape"),
-    (lambda m: m.fit(X, Y, validation_data=(X, Y[:3])), "validation_data: expected x and y with the same number of rows, received x with 20, y with 3; give one of each for every image"),
+    (lambda m: m.fit(X, Y, validation_data=(X[:, :5], Y)), "fit: validation_data: small: validation x: expected shape (N, 6, 6, 1), received (20, 5, 6, 1); the model was built for that shape"),
+    (lambda m: m.fit(X, Y, validation_data=(X, Y[:3])), "fit: validation_data: arrays: expected x and y with the same number of rows, received x with 20, y with 3; give one of each for every image"),
     # labels
     (lambda m: m.fit(X, labelled(3)), LABELS.format("3.0")),
     (lambda m: m.fit(X, labelled(-1, dtype=int)), LABELS.format("-1")),
@@ -52,7 +52,7 @@ REFUSED = [
     # pixels
     (lambda m: m.fit(spoiled(np.nan), Y), "x: expected finite pixels, received nan in row 3 at (1, 2, 0); correct or remove that row"),
     (lambda m: m.predict(spoiled(np.inf)), "x: expected finite pixels, received inf in row 3 at (1, 2, 0); correct or remove that row"),
-    (lambda m: m.fit(X, Y, validation_data=(spoiled(np.nan), Y)), "validation x: expected finite pixels, received nan in row 3 at (1, 2, 0); correct or remove that row"),
+    (lambda m: m.fit(X, Y, validation_data=(spoiled(np.nan), Y)), "fit: validation_data: validation x: expected finite pixels, received nan in row 3 at (1, 2, 0); correct or remove that row"),
     (lambda m: m.predict(np.full((2, 6, 6, 1), "a")), "x: expected an array of numbers, received dtype <U1"),
     (lambda m: m.fit(X.astype(object), Y), "x: expected an array of numbers, received dtype object"),
     # arguments
@@ -69,7 +69,7 @@ REFUSED = [
     (lambda m: m.fit(X, Y, class_weight="balanced"), "class_weight: expected a dict from class number to weight, received 'balanced'"),
     (lambda m: m.fit(X, Y, sample_weight=np.full(20, np.nan)), "sample_weight: expected finite numbers, received NaN or infinity"),
     (lambda m: m.fit([(X, Y)], sample_weight=np.ones(20)), "fit: expected batches that hold their own sample weights, received sample_weight too"),
-    (lambda m: m.fit(X, Y, validation_data=X), "fit: validation_data: expected (x, y) or batches, received ndarray"),
+    (lambda m: m.fit(X, Y, validation_data=X), "fit: validation_data: expected (x, y) or batches, received an array of shape (20, 6, 6, 1)"),
     (lambda m: m.fit([X]), "fit: expected batches (x, y) or (x, y, sample_weight), received ndarray"),
     (lambda m: m.evaluate([X]), "evaluate: expected batches (x, y) or (x, y, sample_weight), received ndarray"),
     (lambda m: m.evaluate([]), "evaluate: expected batches (x, y), received an iterable without any"),
