@@ -69,7 +69,7 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
         stops = [min((i + 1) * batch_size, len(x)) for i in range(count)]
         return x[: stops[-1]], stops
     if isinstance(x, Flow):
-        x, steps = x.in_order(passes("predict", steps, len(x))), None  # which ends by itself
+        x, steps = x.in_order(passes("predict", steps, len(x))), None
     parts = []
     for batch in itertools.islice(x, steps):
         with _named(len(parts) + 1):

@@ -17,7 +17,7 @@ class Restorer:
 
     def __init__(self, where: str, custom: Mapping[str, Any] | None = None):
         ok = custom is None or isinstance(custom, Mapping)
-        ok = ok and all(isinstance(name, str) and callable(value) for name, value in (custom or {}).items())
+        ok = ok and all(isinstance(name, str) for name in custom or ())
         expected = "a dict from names to classes and functions"
         require(ok, f"{where}: custom_objects", expected, shown(custom), error=ArgumentTypeError)
         self.where, self.custom = where, dict(custom or {})

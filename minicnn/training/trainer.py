@@ -262,6 +262,7 @@ class Trainer(LayerStack):
             weights = data[2] if len(data) == 3 else None
             with checked.within(where):
                 return Arrays(self, data[0], data[1], batch_size or 32, weights, what="validation x")
+        data = in_batches(data)
         ok = hasattr(data, "__iter__") and not hasattr(data, "shape") and not isinstance(data, (str, bytes, dict, set))
         require(ok, where, expected, checked.shown(data), error=ArgumentTypeError)
         if isinstance(data, (tuple, list)):
@@ -269,7 +270,7 @@ class Trainer(LayerStack):
             received, fix = f"{len(data)} of something else", "give x and y, or an iterable of (x, y)"
             require(ok, where, expected, received, fix, error=ArgumentTypeError)
         with checked.within(where):
-            found = source(self, in_batches(data), None, None, what="validation x")
+            found = source(self, data, None, None, what="validation x")
             if isinstance(found, Batches):
                 found.look()
         return found

@@ -71,8 +71,10 @@ def test_row_3_labels_that_are_none(call, label, shown):
     """Keras: accepted, and the loss is silently wrong."""
     y = Y.astype(float)
     y[7] = label
+    where = "fit: validation_data: y" if call == "validation_data" else "y"
     message = (
-        f"y: expected whole numbers from 0 to 9, received {shown} in row 7; correct that label or the number of classes"
+        f"{where}: expected whole numbers from 0 to 9, received {shown} in row 7; correct that label or the number of "
+        "classes"
     )
     uses = {
         "fit": lambda m: m.fit(X, y, verbose=0), "evaluate": lambda m: m.evaluate(X, y, verbose=0),

@@ -124,12 +124,12 @@ def test_a_part_of_a_model_shares_its_weights():
 @pytest.mark.parametrize(
     ("add", "error", "message"),
     [
-        (lambda m: m.add(Input((4,))), ValueError, "add: expected Input as the first entry, received a second or late one"),
+        (lambda m: m.add(Input((4,))), ValueError, "add: layer: expected Input as the first entry, received a second or late one"),
         (lambda m: m.add(layers.Dense), TypeError, "add: expected a layer, received the class Dense; write Dense(...)"),
         (lambda m: m.add("dense"), TypeError, "add: expected a layer, received 'dense'"),
         (lambda m: m.add(m.layers[0]), ValueError, "add: expected a name that no other layer has, received 'first'"),
         (lambda m: m.add(layers.Dense(1, name="first")), ValueError, "add: expected a name that no other layer has, received 'first'"),
-        (lambda m: m.get_layer("last"), ValueError, "get_layer: expected one of first, received 'last'"),
+        (lambda m: m.get_layer("last"), ValueError, "get_layer: name: expected one of first, received 'last'"),
     ],
 )  # fmt: skip
 def test_refused_layers(add, error, message):
