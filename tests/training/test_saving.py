@@ -415,8 +415,8 @@ def test_other_suffixes_are_told_what_to_use(tmp_path, name, use, more, monkeypa
         with pytest.raises(ArgumentError) as caught:
             call(name)
         assert str(caught.value) == (
-            f"{where}: path: expected a file name that ends in .minicnn, or in .keras or .h5 for Keras, received '{name}'; "
-            f'use "{use}.minicnn"{more}'
+            f"{where}: path: expected a file name that ends in .minicnn, or in .keras or .h5 for Keras, received "
+            f"'{name}'; use \"{use}.minicnn\"{more}"
         )
     assert os.listdir(tmp_path) == []
 
