@@ -45,7 +45,7 @@ MAY = {
                   "weighting"}, ARRAYS),
     # Names for what is elsewhere, found on first use.
     "keras": ({"core", "errors", "layers", "notes", "ops", "training"}, ARRAYS),
-    "recipes": (set(), set()),
+    "recipes": ({"errors"}, set()),
     "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),
     # Programs use the names that every user has, and like users they may build models.
     "commands": ({"callbacks", "data", "errors", "io", "minicnn", "recipes", "reports", "keras"}, ARRAYS),
