@@ -17,11 +17,12 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, require, shown
+
+if TYPE_CHECKING:
+    import numpy as np
 
 LARGEST_SEED = 2**64 - 1
 AnyFunction = TypeVar("AnyFunction", bound=Callable)
@@ -178,11 +179,13 @@ def wholes(where: str, value: Any, *, low: int = 1) -> tuple[int, ...]:
     return tuple(found)
 
 
-def array(where: str, value: Any, *, finite: bool = False, error: type = ArgumentTypeError) -> np.ndarray:
+def array(where: str, value: Any, *, finite: bool = False, error: type = ArgumentTypeError) -> "np.ndarray":
     """`value` as an array of real numbers. Neither text nor objects, nor rows of unequal lengths.
 
     finite: nor NaN or infinity, which raise a DataError
     """
+    import numpy as np  # late: doctor checks its arguments where NumPy is what is broken
+
     try:
         found = np.asarray(value)
     except (ValueError, TypeError, OverflowError):
