@@ -162,7 +162,7 @@ def kills_at_calls(job: Job):
     library = job.folder / "kill_at_call.so"
     subprocess.run(["cc", "-shared", "-fPIC", "-O1", "-o", library, SHIM, "-ldl"], check=True)
     shim = {"LD_PRELOAD": str(library), "KILL_FOLDER": "/checkpoints/"}
-    # The checkpoint at the end of the second epoch also gives the best one a second name and removes an old one.
+    # The checkpoint at the end of the third epoch also gives the best one a second name and removes an old one.
     more = ("--save-every", "1e9")
     out, log = job.next_folder("calls"), job.folder / "calls.txt"
     job.finish(out, *more, **shim, KILL_FROM="3", KILL_LOG=str(log))

@@ -49,8 +49,11 @@ def unpack(path: str | os.PathLike, where: str) -> tuple[dict, dict[str, np.ndar
         )  # fmt: skip
         try:
             header = strict_json.parse(file.read(declared))
-            note = strict_json.parse(header.get("__metadata__", {}).get("minicnn", "{}"))
+            text = header.get("__metadata__", {}).get("minicnn", "{}")
+            note = strict_json.parse(text)
             note.get("format")  # a note is an object
+            if json.dumps(note) != text:  # 1e-05 as 1E-05, a flipped bit: the same number, but not what was written
+                raise ValueError("its note is not as it was written")
             file.seek(0)
             arrays = load(file.read())
         except (SafetensorError, ValueError, AttributeError, TypeError, KeyError) as cause:
