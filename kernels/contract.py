@@ -36,11 +36,13 @@ class KernelSet(Protocol):
 
     # conv ------------------------------------------------------------------------------------------------------------
 
-    def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto"):
+    def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto", kept=None):
         """y[n,i,j,o] = b[o] + sum_{p,q,c} x[n, i*SH+p-top, j*SW+q-left, c] * w[p,q,c,o]; then max(y, 0) if `relu`.
 
         affine (scale, shift) or None: at last y = scale y + shift, a batch norm whose statistics stay as they are.
         stats: the result is (y, mean, var) with batch_norm_stats of this y (N*OH*OW, O, 1), as exact, but not its bits.
+        kept: a dictionary of the caller's, for calls with one w: a set may leave there what it has made of w alone, to
+        be taken again if w still holds the same numbers. It changes no result.
         x (N, H, W, C), w (KH, KW, C, O), b (O,) or None, scale and shift (O,) -> y (N, OH, OW, O); mean, var (O,).
         An image's result does not depend on the other images of its batch.
         """
@@ -201,10 +203,11 @@ class Fused(Protocol):
     the chain is their definition.
     """
 
-    def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None):
+    def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None,
+                        kept=None):  # fmt: skip
         """max_pool(conv2d(x, w, b, ...), **pool, rate, key), without the array in between.
 
-        pool: max_pool's window, strides and pads, a dictionary.
+        pool: max_pool's window, strides and pads, a dictionary.  kept: as conv2d's.
         affine (scale, shift): as conv2d's, or one number for each row of the images, (OH, 1, 1) both.
         x (N, H, W, C), w (KH, KW, C, O), the rest as conv2d's -> y, argmax (N, PH, PW, O) as max_pool's.
         """

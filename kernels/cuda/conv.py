@@ -27,7 +27,7 @@ def _unfold(gpu, kernel, array, shape, geometry):
     return result
 
 
-def conv2d(gpu, x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto"):
+def conv2d(gpu, x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto", kept=None):
     geometry = _geometry(x.shape, w.shape, strides, pads)
     n, _, _, c, kh, kw, o, oh, ow = geometry[:9]
     if algorithm == "im2col":

@@ -411,7 +411,7 @@ def _run(plan, scratch, x, w, flipped, b, relu, affine, y, stats=None):
     return y
 
 
-def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto"):
+def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto", kept=None):
     strides, pads = integers(strides, pads)
     shape, window = output_shape(x.shape, w.shape, strides, pads), w.shape[:2]
     chosen = choose(algorithm, shape[1:3], window, strides, x.shape[3], shape[3])
@@ -420,7 +420,7 @@ def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algo
     if y.size == 0:
         pass
     elif chosen == "winograd":
-        winograd.conv2d(x, w, b, y, pads=pads, relu=relu, affine=affine, stats=mean_var)
+        winograd.conv2d(x, w, b, y, pads=pads, relu=relu, affine=affine, stats=mean_var, kept=kept)
     else:
         threads = numba.get_num_threads()
         shares = max(SHARES) if stats else threads  # a band's statistics are summed in one: so not by threads

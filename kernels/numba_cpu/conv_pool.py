@@ -107,9 +107,10 @@ def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
     )  # fmt: skip
 
 
-def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop):
+def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop, kept):
     """Whether there is a way: odd tiles need whole images in a block."""
-    plan, vectors, u, per_thread, zeros, tables = winograd.prepared(x, w, False, pads, b, affine, shape, images=True)
+    made = winograd.prepared(x, w, False, pads, b, affine, shape, images=True, kept=kept)
+    plan, vectors, u, per_thread, zeros, tables = made
     v, xg, yg, count, block, u_line = plan
     per_image = yg.rows * yg.columns
     if v.tile % 2 and block % per_image:
@@ -136,21 +137,23 @@ def _pool_of(z, rows, pool, rate, key):
     return max_pool(z, **pool, rate=rate, key=key)
 
 
-def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None):
+def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None,
+                    kept=None):  # fmt: skip
     strides, pads = integers(strides, pads)
     n, oh, ow, filters = shape = even(output_shape(x.shape, w.shape, strides, pads))
     by_row = affine is not None and affine[0].ndim == 3
     by_filter, rows = (None, affine) if by_row else (affine, None)
     if not pool2x2.fits(**pool) or 0 in shape:
-        z = conv.conv2d(x, w, b, strides=strides, pads=pads, relu=relu, affine=by_filter, algorithm=algorithm)
+        how = {"strides": strides, "pads": pads, "algorithm": algorithm}
+        z = conv.conv2d(x, w, b, **how, relu=relu, affine=by_filter, kept=kept)
         return _pool_of(z, rows, pool, rate, key)
     chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], filters)
     y, argmax = (memory.empty((n, oh // 2, ow // 2, filters), kind) for kind in (np.float32, np.uint8))
     sent = y.reshape(-1), Pooling(argmax.reshape(-1), *_row_vectors(rows, shape[1])), dropping(rate, key)
     if chosen == "im2col":
         _im2col(x, w, b, shape, strides, pads, relu, by_filter, *sent)
-    elif not _winograd(x, w, b, shape, pads, relu, by_filter, *sent):
-        z = winograd.conv2d(x, w, b, memory.empty(shape), pads=pads, relu=relu, affine=by_filter)
+    elif not _winograd(x, w, b, shape, pads, relu, by_filter, *sent, kept):
+        z = winograd.conv2d(x, w, b, memory.empty(shape), pads=pads, relu=relu, affine=by_filter, kept=kept)
         return _pool_of(z, rows, pool, rate, key)
     return y, argmax
 

@@ -23,23 +23,33 @@ time of (64, 576) x (576, 3168). So the micro-kernel, while it multiplies, asks 
 piece of b, the next task's if need be, and for one of y where the results of the task's next tile will go.
 
 An affine (scale, shift) is applied to a task's results at its end, while they are in the cache.
-A sum is cut at the same k for every row and in every batch, so a sample's result does not depend on the others.
+A sum is cut at the same k for every row and in every batch, so a sample's result does not depend on the others. Of a
+few rows only, no tile would be full, and waiting for b is all there is: `_few_task` runs along its lines, and adds up
+the same numbers in the same order, so these are the same bits again.
 """
 
 from functools import lru_cache
 
 import numba
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
 
 from . import memory
+from .emit import F32
 from .jit import inner
 from .memory import OWN
-from .simd import LANES, LINE, ROWS, SHORT, WIDTH, narrow, pack, short_asking, tiles, whole_vectors, wide_asking
+from .simd import LANES, LINE, ROWS, SHORT, TILE, WIDTH, narrow, pack, short_asking, tiles, whole_vectors, wide_asking
 from .tasks import parallel, parallel_for
 
 DEPTH = 256
 ROW_BLOCK = 16 * ROWS  # rows of a task at most: bringing a panel near costs little against 16 tiles that use it
+FEW = 4  # rows that are multiplied without tiles
+SMALL = 1 << 15  # multiplications that are not worth waking a second thread
 BRINGING = 2  # the work of bringing a panel near, or turning it, in rows that are multiplied by it
+FMA = ir.FunctionType(F32, [F32] * 3)
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 
 
@@ -115,6 +125,56 @@ def _task(k, thread, a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, 
     )  # fmt: skip
 
 
+@intrinsic
+def _fma(typingctx, a, b, c):
+    """a b + c, rounded as the micro-kernel of simd.py rounds it."""
+
+    def codegen(context, builder, signature, arguments):
+        name = f"llvm.{'fma' if TILE.fma else 'fmuladd'}.f32"
+        return builder.call(cgutils.get_or_insert_function(builder.module, FMA, name), arguments)
+
+    return types.float32(types.float32, types.float32, types.float32), codegen
+
+
+@inner
+def _few_task(k, thread, a, b, depth, deepest, bias, floor, scale, shift, y, rows, filters, columns, sums):
+    """Some columns of y for a few rows of a: lines of b are read once, from left to right, and nothing is packed."""
+    o0 = k * columns
+    n, total = min(columns, filters - o0), sums[thread]
+    for first in range(0, max(depth, 1), deepest):  # of a piece of b the later rows find it in the cache
+        end = min(first + deepest, depth)
+        lowest = floor if end == depth else NO_FLOOR
+        for m in range(rows):
+            out = y[m * filters + o0 : m * filters + o0 + n]
+            for o in range(n):
+                total[o] = 0
+            i, a_i, b_i = first, m * depth + first, first * filters + o0
+            while i + 4 <= end:  # four lines at a time, in their order: a sum is read and written once for them
+                x0, x1, x2, x3 = a[a_i], a[a_i + 1], a[a_i + 2], a[a_i + 3]
+                w0, w1 = b[b_i : b_i + n], b[b_i + filters : b_i + filters + n]
+                w2, w3 = b[b_i + 2 * filters : b_i + 2 * filters + n], b[b_i + 3 * filters : b_i + 3 * filters + n]
+                for o in range(n):
+                    total[o] = _fma(x3, w3[o], _fma(x2, w2[o], _fma(x1, w1[o], _fma(x0, w0[o], total[o]))))
+                i, a_i, b_i = i + 4, a_i + 4, b_i + 4 * filters
+            while i < end:
+                line = b[b_i : b_i + n]
+                for o in range(n):
+                    total[o] = _fma(a[a_i], line[o], total[o])
+                i, a_i, b_i = i + 1, a_i + 1, b_i + filters
+            for o in range(n):
+                s = total[o] + (out[o] if first else bias[o0 + o])
+                out[o] = lowest if lowest > s else s
+    if len(scale):
+        for m in range(rows):
+            scale_and_shift(y, m * filters + o0, n, scale, shift, o0)
+
+
+@parallel
+def _few_rows(a, b, depth, deepest, bias, floor, scale, shift, y, rows, filters, columns, sums):
+    given = a, b, depth, deepest, bias, floor, scale, shift, y, rows, filters, columns, sums
+    parallel_for(_few_task, -(-filters // columns), given)
+
+
 @parallel
 def _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
             scale, shift, y, rows, filters, row_block, tables, panels, sums):  # fmt: skip
@@ -179,6 +239,13 @@ def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, affine=None
     if bias is not None:
         seed[:filters] = bias
     a, b = memory.flat(a), memory.flat(b)  # another type would recompile
+    if rows <= FEW and (a_row, a_step, k_step, o_step) == (depth, 1, filters, 1):
+        shares = 1 if rows * depth * filters < SMALL else threads
+        columns = -(-filters // (shares * LINE)) * LINE
+        (sums,) = memory.scratch((threads, columns, OWN))
+        _few_rows(a, b, depth, deepest, seed, floor, *affine_vectors(affine), y.reshape(-1), rows, filters, columns,
+                  sums)  # fmt: skip
+        return y
     tables = _tables(row_block, a_row, filters, k_step, o_step, deepest)
     panels, sums = memory.scratch((threads, DEPTH * WIDTH, OWN), (threads, ROW_BLOCK * WIDTH, OWN))
     _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, seed, floor, *affine_vectors(affine),

@@ -49,7 +49,7 @@ def _out_size(x, w, strides, pads):
     return [(x.shape[1 + a] + sum(pads[a]) - w.shape[a]) // strides[a] + 1 for a in (0, 1)]
 
 
-def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto"):
+def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto", kept=None):
     kh, kw, _, filters = w.shape
     oh, ow = _out_size(x, w, strides, pads)
     y = im2col(x, (kh, kw), strides, pads) @ w.reshape(-1, filters)  # (N*OH*OW, O)

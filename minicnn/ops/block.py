@@ -87,15 +87,16 @@ def _as_acb(images):
 
 
 def conv2d_folded(be, x, w, b, gamma, beta, mean, var, *, strides, pads, relu=False, algorithm="auto", axis=-1, eps=0.0,
-                  pool=None):  # fmt: skip
+                  pool=None, kept=None):  # fmt: skip
     """y = max_pool(batch_norm_fixed(max(conv2d(x, w, b), 0))), the batch norm as the affine map that it is:
 
         y = scale max(x w + b, 0) + shift       scale = gamma / sqrt(var + eps),  shift = beta - mean scale
 
     relu, gamma (None) and pool (None) may be absent; axis=1, with a pooling only: along the rows of the images.
-    scale and shift are a few hundred numbers: computed anew in every call, they cannot be out of date.
+    scale and shift are a few hundred numbers: computed anew in every call, they cannot be out of date. kept: as the
+    kernel's, for what it makes of w.
     """
-    how = {"strides": strides, "pads": pads, "relu": relu, "algorithm": algorithm}
+    how = {"strides": strides, "pads": pads, "relu": relu, "algorithm": algorithm, "kept": kept}
     how["affine"] = _affine(be, gamma, beta, mean, var, eps, (-1,) if axis == -1 else (-1, 1, 1))
     return (be.conv2d(x, w, b, **how) if pool is None else be.conv2d_max_pool(x, w, b, **how, pool=pool)[0]), None
 
@@ -164,7 +165,7 @@ def _to_folded(op, name, found, fused):
         return None
     how |= {"eps": norm.static["eps"]} if norm else {}
     if name == "conv2d":
-        how |= {"axis": axis, "pool": dict(pool.static) if pool else None}
+        how |= {"axis": axis, "pool": dict(pool.static) if pool else None, "kept": {}}
     more = (norm.inputs[1:], norm.needs[1:], norm.shapes[1:]) if norm else ((0,) * 4, (False,) * 4, (None,) * 4)
     inputs, needs, shapes = (a + b for a, b in zip((inputs, needs, shapes), more, strict=True))
     merged = {"inputs": inputs, "static": how, "needs": needs, "shapes": shapes, "outputs": last.outputs}

@@ -17,15 +17,16 @@ class Programs:
 
     def __init__(self, model):
         self.model, self.made, self.described = model, {}, None
+        self.kept: dict = {}  # a layer's id -> what kernels have made of its weights, for all programs
 
     def __getstate__(self) -> dict:
-        return {"model": self.model, "made": {}, "described": None}  # a copy of a model writes down its own
+        return {"model": self.model, "made": {}, "kept": {}, "described": None}  # a copy of a model writes down its own
 
     def refresh(self) -> None:
         """Forget the programs of a network that has changed."""
         found = described(self.model)
         if found != self.described:
-            self.made, self.described = {}, found
+            self.made, self.kept, self.described = {}, {}, found
 
     def training(self, x_shape, t_shape, w_shape=None) -> Program:
         """The step on batches of such shapes: forward, loss, and what backward needs."""
@@ -76,7 +77,11 @@ class Programs:
     def _prediction(self, x_shape, logits) -> Program:
         with no_grad(), Trace(self.model.backend, self.model.weights) as trace:
             x = trace.input(x_shape)
-            return self._program(trace, (x,), self.model.forward(x, training=False, logits=logits))
+            program = self._program(trace, (x,), self.model.forward(x, training=False, logits=logits))
+        for node in program.nodes:
+            if "kept" in node.static:
+                node.static["kept"] = self.kept.setdefault(node.inputs[1], {})
+        return program
 
     def _program(self, trace, inputs, last: Tensor, loss=None, averages=()) -> Program:
         model = self.model

@@ -504,6 +504,17 @@ def test_dense_affine(ks, rng, n, i, o, relu):
 SHAPES = [(1, 1), (5, 1), (7, 3), (2, 5, 6, 17), (1, 9, 8, 33), (3, 300), (11, 40, 3), (2, 40, 40, 16)]
 
 
+@pytest.mark.parametrize(("i", "o"), [(3136, 256), (600, 33), (1, 5), (257, 64), (7, 1), (255, 24)])
+def test_dense_gives_a_row_the_same_bits_in_any_batch(rng, i, o):
+    """Of a few rows too, which numba_cpu multiplies in another way."""
+    ks = Kernels("numba_cpu", "float32")
+    x, w, b, scale, shift = ks.cast(*(rng.standard_normal(s) for s in ((9, i), (i, o), o, o, o)))
+    for how in ({}, {"relu": True, "affine": (scale, shift)}):
+        whole = ks.run("dense", x, w, b, **how)
+        for n in (1, 2, 3, 4, 5):
+            np.testing.assert_array_equal(ks.run("dense", x[:n], w, b, **how), whole[:n])
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_bias_grad(ks, rng, shape):
     ks.check("bias_grad", ks.cast(rng.standard_normal(shape)))

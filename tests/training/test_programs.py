@@ -291,7 +291,7 @@ def network(backend):
     return Sequential(
         [
             minicnn.Input((9, 8, 2)),
-            nn.Conv2D(5, 3, padding="same", activation="relu"), nn.BatchNormalization(),
+            nn.Conv2D(5, 3, padding="same", activation="relu", algorithm="winograd"), nn.BatchNormalization(),
             nn.Conv2D(4, 3, activation="tanh"), nn.BatchNormalization(),
             nn.Conv2D(6, 1, strides=2, use_bias=False), nn.BatchNormalization(center=False),
             nn.Conv2D(3, 1, activation="relu"), nn.BatchNormalization(axis=1),
