@@ -168,7 +168,7 @@ def kills_at_calls(job: Job):
     job.finish(out, *more, **shim, KILL_FROM="3", KILL_LOG=str(log))
     calls = log.read_text().split()
     end = calls.index("open", calls.index("open") + 1) if calls.count("open") > 1 else len(calls)
-    for n in range(end + 1):
+    for n in range(min(end + 1, len(calls))):
         out = job.next_folder("calls")
         process = job.start(out, *more, **shim, KILL_FROM="3", KILL_AT=str(n))
         process.communicate(timeout=LIMIT)

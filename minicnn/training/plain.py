@@ -7,6 +7,7 @@
 What is ours stands in the tables of this file; nothing is ever imported by name.
 """
 
+import functools
 import inspect
 import math
 from collections.abc import Callable
@@ -129,6 +130,7 @@ def _entry(what: str, thing: Any, where: str) -> dict:
     return found if own else found | {"custom": True}
 
 
+@functools.cache  # a checkpoint asks for it of every layer
 def _named(cls: type) -> dict[str, inspect.Parameter]:
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return {n: p for n, p in inspect.signature(cls).parameters.items() if p.kind not in kinds}
