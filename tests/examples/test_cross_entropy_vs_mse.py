@@ -55,5 +55,5 @@ def test_bad_input_is_an_error_of_ours(example):
 
 def test_a_picture_without_a_format_is_refused_before_the_training(example, monkeypatch):
     monkeypatch.setattr(minicnn.Sequential, "fit", None)
-    with pytest.raises(minicnn.errors.ArgumentError, match=r"picture here: suffix: expected one of .png, .svg, .pdf"):
+    with pytest.raises(minicnn.errors.ArgumentError, match=r"path here: suffix: expected one of .png, .svg"):
         example.main(["--out", "here"])

@@ -200,7 +200,7 @@ LIST = "kaggle_bn, kaggle_rmsprop, zero_padding_bn, lenet_16_36, valid_conv"
          "--option axes=1: expected one of axis, activation, received 'axes'; did you mean \"axis\"?"),
         (["zero_padding_bn", "--option", "axis=x"], "--option axis=x: expected a value like 1, received 'x'"),
         (["zero_padding_bn", "--option", "axis=9", "--embedded"],
-         "batch_normalization*: axis: expected an axis of 4-dimensional data, received 9"),
+         "layers: batch_normalization*: axis: expected an axis of 4-dimensional data, received 9"),
         (["zero_padding_bn", "--option", "activation=sellu", "--embedded"],
          'Activation: activation: expected one of * received \'sellu\'; did you mean "selu"?'),
         (["kaggle_rmsprop", "--embedded", "--limit", "60"],
