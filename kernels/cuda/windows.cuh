@@ -4,7 +4,7 @@
 
 struct Place {  // n, row, column and channel of element i of an array (N, H, W, C)
     int n, h, w, c;
-    __device__ __forceinline__ Place() = default;
+    Place() = default;
     __device__ __forceinline__ Place(int i, int H, int W, int C) {
         c = i % C;
         w = (i /= C) % W;

@@ -254,7 +254,7 @@ def test_a_signal_ends_all_seeds_and_keeps_what_was_learnt(tmp_path):
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=600)
     assert process.returncode == 130
-    assert err.strip() == "Stopping; the outputs are written first. Ctrl-C aborts at once."
+    assert err.strip() == "Stopping; a checkpoint and the outputs are written first. Ctrl-C aborts at once."
     summary = json.loads((tmp_path / "out" / "seed_0" / "summary.json").read_text())
     done = len(summary["history"]["loss"])
     assert summary["stopped"]
