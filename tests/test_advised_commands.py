@@ -77,7 +77,7 @@ def wrong(command: Command) -> str | None:
     if program == "COMMAND":
         return None  # any of them
     if start in ("python -m minicnn", "minicnn"):
-        if program not in COMMANDS:
+        if program not in COMMANDS and program != "COMMAND":
             return f"no command {program}"
     elif not any((base / program).is_file() for base in (ROOT, (ROOT / place).parent)):
         return f"no file {program}"
