@@ -53,7 +53,7 @@ def load(recipe: Recipe, args: argparse.Namespace, seed: int) -> Digits:
     if args.embedded:
         (x, y), held, (x_test, y_test) = minicnn.data.digits.split(seed=2)
         parts = x[: args.limit], y[: args.limit], *(held if recipe.held_out else (None, None))
-        return Digits(*parts, x_test, None if recipe.data == "kaggle" else y_test)
+        return Digits(*parts, x_test, y_test)
     if recipe.data == "mnist":
         (x, y), (x_test, y_test) = minicnn.data.mnist.load_data(args.data)
         x, x_test = x[..., None], x_test[..., None]

@@ -23,24 +23,39 @@ def parser(prog: str, description: str, name: str | None = None) -> Parser:
         p.add_argument("--option", nargs="+", default=[], metavar="NAME=VALUE", help="of the network: axis=-1, ...")
         p.add_argument("--embedded", action="store_true", help="a rehearsal on the digits that scikit-learn carries")
     p.set_defaults(**{"name": name} if name else {}, prog=prog, records=name is None, note="")
-    p.add_argument("--data", type=Path, metavar="DIR", help="folder with the files, plain or .gz")
-    p.add_argument("--device", choices=["cpu", "cuda", "auto"], default="cpu")
+    where = "$MINICNN_DATA/kaggle, then ./data" if name else "under $MINICNN_DATA, then the usual places"
+    p.add_argument("--data", type=Path, metavar="DIR", help=f"folder with the files, plain or .gz; default {where}")
+    p.add_argument(
+        "--device",
+        choices=["cpu", "cuda", "auto"],
+        default="cpu",
+        help="what computes: cpu (default), cuda (an NVIDIA GPU), auto (the GPU if there is one)",
+    )
     precision = "of the GPU's matrix products: float32 (default) or 3xtf32 (exact), tf32 or bf16 (fast)"
     p.add_argument("--precision", choices=["float32", "3xtf32", "tf32", "bf16"], help=precision)
-    p.add_argument("--kernels", choices=["auto", "numba_cpu", "numpy_ref", "cuda", "reference"], default="auto")
+    p.add_argument(
+        "--kernels",
+        choices=["auto", "numba_cpu", "numpy_ref", "cuda", "reference"],
+        default="auto",
+        help="who computes: auto (default: the device's fast ones), numpy_ref or reference (to be read)",
+    )
     p.add_argument("--threads", type=int, metavar="N", help="at most so many on the CPU; default: all cores")
-    p.add_argument("--epochs", type=int, help="default: as published")
-    p.add_argument("--batch-size", type=int, help="default: as published")
-    seeds = "of weights, order, dropout, augmentation; not of a published split; several: one run each"
+    epochs = f"{BY_NAME[name].epochs}, as published; on scikit-learn's digits 10" if name else "as published"
+    p.add_argument("--epochs", type=int, metavar="N", help=f"default {epochs}")
+    batch = f"{BY_NAME[name].batch_size}, as published; on scikit-learn's digits 32" if name else "as published"
+    p.add_argument("--batch-size", type=int, metavar="N", help=f"images of a step; default {batch}")
+    seeds = "of weights, order, dropout, augmentation; not of a published split; several: one run each; default 0"
     p.add_argument("--seed", type=int, nargs="+", default=[0], metavar="N", help=seeds)
-    p.add_argument("--out", type=Path, metavar="DIR", help="default runs/NAME")
-    p.add_argument("--limit", type=int, metavar="N", help="a rehearsal: train on the first N rows only")
+    p.add_argument("--out", type=Path, metavar="DIR", help=f"default runs/{name or 'NAME'}")
+    p.add_argument("--limit", type=int, metavar="N", help="a rehearsal: train on the first N rows only; default all")
     p.add_argument("--quiet", action="store_true", help="no progress while training")
     p.add_argument("--fresh", action="store_true", help="begin anew where the same command would go on")
-    p.add_argument("--save-every", type=float, default=60.0, metavar="S", help="seconds between checkpoints (60)")
-    limit = "stop in good time before, with everything written; the same command goes on: 8h, 45m, 1h30m, 600s"
+    p.add_argument("--save-every", type=float, default=60.0, metavar="S", help="s between checkpoints; default 60")
+    limit = (
+        "8h, 45m, 1h30m, 600s: stop in good time before, with everything written; the same command goes on; no default"
+    )
     p.add_argument("--time-limit", metavar="TIME", help=limit)
-    p.add_argument("--patience", type=int, metavar="N", help="stop after N epochs without a better val_loss")
+    p.add_argument("--patience", type=int, metavar="N", help="stop after N epochs without a better val_loss (never)")
     p.add_argument("--best", action="store_true", help="keep the best epoch's model too, as best.minicnn")
     return p
 

@@ -3,6 +3,7 @@
 import argparse
 import datetime
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from minicnn.io import atomic_write
 from minicnn.recipes import BY_NAME, Recipe
 
 from .digits import Digits, place
+
+MANY = 10  # times the published epochs are worth a word
 
 
 def announce(args: argparse.Namespace, recipe: Recipe, model, data: Digits, steps: int) -> None:
@@ -27,11 +30,38 @@ def announce(args: argparse.Namespace, recipe: Recipe, model, data: Digits, step
     print(f"network   {model.name}, {model.count_params():,} parameters, {trainable:,} of them trainable")
     print(f"device    {model.backend.describe()}")
     print(f"training  epochs {recipe.epochs}, steps per epoch {steps}, batch {recipe.batch_size}, seed {model.seed}")
-    averages = [layer.momentum for layer in model.layers if hasattr(layer, "momentum")]
-    enough = max((round(10 / (1 - momentum)) for momentum in averages), default=0)
-    if recipe.epochs * steps < enough:
-        print(f"note      under about {enough:,} steps batch norm's averages, and so the validation, say little")
+    for text in notes(args, recipe, model, len(data.x_train), steps):
+        print(f"note      {text}")
     sys.stdout.flush()
+
+
+ENOUGH = 10  # times 1 / (1 - momentum): after so many steps batch norm's averages have forgotten what they began with
+
+
+def momentum_that_fits(published: float, steps: int) -> float:
+    """Of batch norm's moving averages, for a training of so many steps in all: a rehearsal has few."""
+    return min(published, max(0.5, round(1 - ENOUGH / steps, 2)))
+
+
+def notes(args: argparse.Namespace, recipe: Recipe, model, rows: int, steps: int) -> list[str]:
+    """What may surprise in what was asked for."""
+    said, total = [], recipe.epochs * steps
+    averages = [layer.momentum for layer in model.layers if hasattr(layer, "momentum")]
+    enough = max((round(ENOUGH / (1 - momentum)) for momentum in averages), default=0)
+    published = BY_NAME[recipe.name].options.get("momentum")
+    if averages and published and min(averages) < published and not args.embedded:
+        said.append(f"{total:,} steps in all are few: batch norm's momentum is {averages[0]} instead of {published}")
+    if total < enough:
+        said.append(f"under about {enough:,} steps batch norm's averages, and so the validation, say little")
+    if recipe.batch_size > rows:
+        said.append(f"--batch-size {recipe.batch_size:,} is more than the {rows:,} images: an epoch is one step")
+    cores = os.cpu_count() or 1
+    if args.threads and args.threads > cores:
+        said.append(f"--threads {args.threads:,} is more than the {cores} cores: so many are used")
+    if recipe.epochs > MANY * BY_NAME[recipe.name].epochs:
+        published = BY_NAME[recipe.name].epochs
+        said.append(f"--epochs {recipe.epochs:,}: published are {published}; Ctrl-C stops, with all outputs")
+    return said
 
 
 def draw(data: Digits, recipe: Recipe, generator, trained, probabilities: np.ndarray) -> dict:

@@ -32,7 +32,7 @@ from minicnn.io import history, submission
 from minicnn.recipes import Recipe
 
 from . import outputs
-from .digits import load, one_hot, scaled
+from .digits import GET, load, one_hot, place, scaled
 from .hooks import StopOnSignal, Stopwatch, TimeLimit
 from .options import check, parser
 
@@ -41,12 +41,12 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
         limit: TimeLimit) -> float:  # fmt: skip
     """Train one network and write its outputs; the figure that is held beside the published one."""
     started = time.perf_counter()
+    print(f"starting  {recipe.name} on {place(recipe, args)}: building the network, reading the images", flush=True)
 
     # 1. The network. Building it also finds out whether the device is there.
     placed = {"device": args.device, "kernels": args.kernels, "threads": args.threads,
               "precision": args.precision}  # fmt: skip
     model = recipe.build(minicnn, **options, seed=seed, **placed)
-    model.compile(optimizer=recipe.make_optimizer(minicnn), loss="categorical_crossentropy", metrics=["accuracy"])
 
     # 2. The data. What is augmented stays bytes: each batch is turned, zoomed, moved and divided by 255 in its turn.
     if args.note:
@@ -60,6 +60,12 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     held_out = None if data.x_held is None else (scaled(data.x_held), one_hot(data.y_held))
     steps, rows = recipe.steps_per_epoch(len(data.x_train)), len(data.x_train)
     require(steps > 0, recipe.name, f"at least one batch of {recipe.batch_size} images", rows, error=ArgumentError)
+    if "momentum" in options and not any(text.startswith("momentum=") for text in args.option):
+        fitting = outputs.momentum_that_fits(options["momentum"], recipe.epochs * steps)
+        if fitting != options["momentum"]:
+            options = options | {"momentum": fitting}
+            model = recipe.build(minicnn, **options, seed=seed, **placed)
+    model.compile(optimizer=recipe.make_optimizer(minicnn), loss="categorical_crossentropy", metrics=["accuracy"])
     outputs.announce(args, recipe, model, data, steps)
 
     # 3. Training. ReduceLROnPlateau comes first, because it logs the learning rate.
@@ -80,6 +86,7 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     stopped = stopped if stop.number or limit.stopped else ""
 
     # 4. The results, weights first: they took the longest.
+    print(f"writing   answers for {len(data.x_test):,} test images, and pictures", flush=True)
     model.save_weights(out / "weights.safetensors")
     history.write(out / "history.csv", trained)
     written, figures = ["history.csv", "weights.safetensors"], {}
@@ -110,8 +117,8 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
         written.append("summary.json")
 
     if stopped and model.underway:
-        place = f"in epoch {len(trained.epoch) + 1} of {recipe.epochs}, step {model.underway.step} of {steps}"
-        print(f"stopped   {stopped} {place}; the same command goes on")
+        where = f"in epoch {len(trained.epoch) + 1} of {recipe.epochs}, step {model.underway.step} of {steps}"
+        print(f"stopped   {stopped} {where}; the same command goes on")
     if held_out:
         best = f"best {figures['best val_accuracy']:.4f} in epoch {figures['best epoch']}"
         print(f"result    validation accuracy {figures['last val_accuracy']:.4f}, {best}")
@@ -120,7 +127,15 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     if args.records:
         print(f"published {recipe.headline}")
     print(f"time      {seconds['training']:.0f} s training, {seconds['all']:.0f} s in all")
-    print(f"outputs   in {out}: {', '.join(written)}", flush=True)
+    if data.y_test is None and "momentum" in options and options["momentum"] != recipe.options["momentum"]:
+        print(f"note      a rehearsal: {recipe.epochs * steps:,} steps, batch norm's momentum {options['momentum']} "
+              f"instead of the published {recipe.options['momentum']}")  # fmt: skip
+    print(f"outputs   in {out}: {', '.join(written)}")
+    if data.y_test is None:
+        print(f"next      upload {out / 'submission.csv'} at https://www.kaggle.com/c/digit-recognizer/submit")
+    elif args.embedded and recipe.data == "kaggle":
+        print(f"next      for a submission get the real images: {GET}")
+    sys.stdout.flush()
     return figures[recipe.figure]
 
 

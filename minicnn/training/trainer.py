@@ -6,7 +6,9 @@ import numpy as np
 
 from .. import arguments as checked
 from .. import losses, metrics, optimizers
+from ..backend import compiling
 from ..callbacks import CallbackList
+from ..callbacks.console import say
 from ..data.batches import check_lengths
 from ..data.batches import validation_split as split_rows
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
@@ -175,7 +177,7 @@ class Trainer(LayerStack):
             self.fitting, self.stop_training = True, False
             if kept is not None:
                 kept.restore_model()
-            with self.backend.running():
+            with self.backend.running(), compiling.told(say if chatty else None):
                 hooks.on_train_begin()
                 epoch_logs = {}
                 if kept is not None:

@@ -15,6 +15,7 @@ import pytest
 
 import minicnn
 from minicnn.commands import digits, options, recipe, train
+from minicnn.commands import outputs as said_and_written
 from minicnn.io import history, submission, weights
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "train_kaggle.py"
@@ -28,10 +29,10 @@ def start(*arguments, **how):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **how)
 
 
-def written(folder):
+def written(folder, names=OUTPUTS):
     """The outputs in `folder`, each looked at; and the run's checkpoints."""
-    assert sorted(path.name for path in folder.iterdir()) == sorted(["checkpoints", *OUTPUTS])
-    for name in OUTPUTS:
+    assert sorted(path.name for path in folder.iterdir()) == sorted(["checkpoints", *names])
+    for name in names:
         if name.endswith(".png"):
             assert (folder / name).read_bytes().startswith(b"\x89PNG")
     assert len(weights.read(folder / "weights.safetensors")) == 32
@@ -43,14 +44,19 @@ def test_the_command_on_kaggle_files(kaggle, tmp_path):
     process = start("--data", kaggle, "--epochs", 2, "--batch-size", 20, "--seed", 1)
     out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (0, "")
-    assert [line.split()[0] for line in out.splitlines()] == [
-        "data", "network", "device", "training", "note", "Epoch", "Epoch", "result", "time", "outputs",
+    lines = [line for line in out.splitlines() if not line.startswith("compil")]  # a cold cache has more to say
+    assert [line.split()[0] for line in lines] == [
+        "starting", "data", "network", "device", "training", "note", "note", "Epoch", "Epoch", "writing", "result",
+        "time", "note", "outputs", "next",
     ]  # fmt: skip
     assert f"data      {kaggle}: 54 training, 6 held-out, 12 test images" in out
     assert "network   kaggle_bn, 889,322 parameters, 888,426 of them trainable" in out
     assert "device    CPU, kernel set numba_cpu, float32, " in out
     assert "training  epochs 2, steps per epoch 3, batch 20, seed 1" in out
-    assert "note      under about 1,000 steps" in out
+    assert "note      6 steps in all are few: batch norm's momentum is 0.5 instead of 0.99\n" in out
+    assert "note      under about 20 steps" in out
+    assert "note      a rehearsal: 6 steps, batch norm's momentum 0.5 instead of the published 0.99\n" in out
+    assert out.splitlines()[-1].startswith("next      upload runs/kaggle_bn/submission.csv at https://www.kaggle.com/")
     assert "submission.csv (12 rows, checked)" in out
     folder = tmp_path / "runs" / "kaggle_bn"
     assert written(folder)["epoch"] == [0, 1]
@@ -61,7 +67,8 @@ def test_the_command_on_kaggle_files(kaggle, tmp_path):
 
 def test_embedded_digits_are_announced(tmp_path, capsys):
     assert train.main(["--epochs", "1", "--limit", "32", "--quiet", "--out", "out"]) == 0
-    first, second, *_ = capsys.readouterr().out.splitlines()
+    starting, first, second, *rest = capsys.readouterr().out.splitlines()
+    assert starting == "starting  kaggle_bn on embedded digits: building the network, reading the images"
     assert first == (
         "No Kaggle files found, so this trains on the 1,797 digits that come with scikit-learn, split 1,437 / 180 / "
         "180 (train, held out, test; stratified, seed 2), with batch 32, epochs 1 and batch-norm momentum 0.9; to get "
@@ -69,8 +76,36 @@ def test_embedded_digits_are_announced(tmp_path, capsys):
         "-d data"
     )
     assert second == "data      embedded digits (rehearsal): 32 training, 180 held-out, 180 test images"
-    written(tmp_path / "out")
-    submission.check(tmp_path / "out" / "submission.csv", 180)
+    written(tmp_path / "out", [name for name in OUTPUTS if name != "submission.csv"])  # nothing that Kaggle would take
+    assert any(re.match(r"result    test accuracy 0\.\d{4}, test loss \d", line) for line in rest)
+    assert "submission.csv" not in "".join(rest)
+    assert rest[-1].startswith("next      for a submission get the real images: kaggle competitions download")
+
+
+def test_a_rehearsal_on_few_steps_has_averages_that_fit():
+    fit = said_and_written.momentum_that_fits
+    assert [fit(0.99, steps) for steps in (1, 20, 64, 500, 1000, 13200)] == [0.5, 0.5, 0.84, 0.98, 0.99, 0.99]
+    assert fit(0.9, 13200) == 0.9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--batch-size", "100000"], "--batch-size 100,000 is more than the 54 images: an epoch is one step"),
+        (["--threads", "5000"], "--threads 5,000 is more than the "),
+        (["--epochs", "301"], "--epochs 301: published are 30; Ctrl-C stops, with all outputs"),
+    ],
+)  # fmt: skip
+def test_what_is_absurd_gets_a_note(arguments, text):
+    args = options.parser("x", "", "kaggle_bn").parse_args(arguments)
+    args.option, args.embedded = [], False
+    asked, _ = options.check(args)
+    model = asked.build(minicnn, momentum=0.9)
+    steps = asked.steps_per_epoch(54)
+    assert [said for said in said_and_written.notes(args, asked, model, 54, steps) if said.startswith(text)]
+    args = options.parser("x", "", "kaggle_bn").parse_args([])
+    args.option, args.embedded = [], False
+    assert said_and_written.notes(args, options.check(args)[0], asked.build(minicnn), 37800, 440) == []
 
 
 def test_the_search_order(kaggle, tmp_path, monkeypatch):
@@ -321,3 +356,12 @@ def test_help(capsys):
     for name in ("data", "device", "epochs", "batch-size", "seed", "out", "kernels", "limit", "quiet", "fresh",
                  "time-limit", "patience", "best"):  # fmt: skip
         assert f"--{name}" in text
+
+
+@pytest.mark.parametrize("name", [None, "kaggle_bn"])
+def test_every_flag_says_what_it_does_and_its_default(name):
+    for action in options.parser("x", "", name)._actions:
+        flag = action.option_strings[-1] if action.option_strings else action.dest
+        assert action.help, flag
+        if flag not in ("name", "--help") and action.nargs != 0:
+            assert re.search("default|never|of the network", action.help), flag
