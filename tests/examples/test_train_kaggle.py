@@ -44,7 +44,8 @@ def test_the_command_on_kaggle_files(kaggle, tmp_path):
     process = start("--data", kaggle, "--epochs", 2, "--batch-size", 20, "--seed", 1)
     out, err = process.communicate(timeout=600)
     assert (process.returncode, err) == (0, "")
-    lines = [line for line in out.splitlines() if not line.startswith("compil")]  # a cold cache has more to say
+    # A cold cache and a slow machine have more to say.
+    lines = [line for line in out.splitlines() if not line.startswith("compil") and " - ETA" not in line]
     assert [line.split()[0] for line in lines] == [
         "starting", "data", "network", "device", "training", "note", "note", "Epoch", "Epoch", "writing", "result",
         "time", "note", "outputs", "next",
