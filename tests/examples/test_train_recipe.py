@@ -260,7 +260,8 @@ def test_a_signal_ends_all_seeds_and_keeps_what_was_learnt(tmp_path):
     done = len(summary["history"]["loss"])
     assert summary["stopped"]
     assert done < 1000
-    assert f"stopped   by SIGINT in epoch {done} of 1000" in out
+    epoch = int(re.search(r"^stopped   by SIGINT in epoch (\d+) of 1000", out, re.MULTILINE).group(1))
+    assert epoch - done in (0, 1)  # the step at hand may be an epoch's last, or one of the next epoch
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["seed_0"]
 
 
