@@ -35,6 +35,7 @@ PARTS = ("random", "calls", "first", "signals", "kernels", "emulated")
 COMPARED = ("weights.safetensors", "best.minicnn", "history.csv", "submission.csv")
 BEGUN = "training  "  # the line that the job prints when it begins to train
 LIMIT = 900  # s for one process
+STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM)  # exit codes of a run that was asked to stop
 
 
 def arguments() -> argparse.Namespace:
@@ -132,29 +133,44 @@ def random_kills(job: Job, kills: int, draw: random.Random, name: str = "random"
     """Yield one result per kill: each is followed by the same command, which may be killed again."""
     done = 0
     while done < kills:
-        out, killed = job.next_folder(name), []
+        out, killed, stops = job.next_folder(name), [], 0
         while True:
-            process = job.start(out)
             wait = draw.uniform(0, job.seconds) if done + len(killed) < kills else None
-            try:
-                job.begun(process)
-                began = time.monotonic()
-                text, errors = process.communicate(timeout=LIMIT if wait is None else wait)
-                break
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.communicate()
-                if wait is None:
-                    raise RuntimeError(f"no end within {LIMIT} s") from None
+            code, text, errors, spent = killed_after(job, out, wait)
+            if code == -signal.SIGKILL and wait is not None:
                 killed.append(wait)
-        if process.returncode:
-            raise RuntimeError(errors)
-        if not killed:
-            job.seconds = time.monotonic() - began  # a shared machine is not always as fast
-        result = job.settle(out, f"SIGKILL after {', '.join(f'{w:.2f}' for w in killed)} s of training", place(text))
+            elif code in STOPPED:  # by somebody else on this machine: the same command goes on from that too
+                stops += 1
+            elif code:
+                raise RuntimeError(f"exit code {code}: {errors}")
+            else:
+                break
+        if not killed and not stops:
+            job.seconds = spent  # a shared machine is not always as fast
+        also = f", and {stops} signals from elsewhere" if stops else ""
+        moments = ", ".join(f"{moment:.2f}" for moment in killed)
+        result = job.settle(out, f"SIGKILL after {moments} s of training{also}", place(text))
         done += len(killed)
         for i, _ in enumerate(killed):
             yield result | {"what": f"{result['what']} ({i + 1} of {len(killed)})"}
+
+
+def killed_after(job: Job, out: Path, wait: float | None) -> tuple[int, str, str, float]:
+    """(exit code, what was printed, errors, s of training) of a process that is killed `wait` s after it began."""
+    process = job.start(out)
+    lines = iter(process.stdout.readline, "")
+    if not any(line.startswith(BEGUN) for line in lines):
+        text, errors = process.communicate()
+        return process.returncode, text, errors, 0.0
+    began = time.monotonic()
+    try:
+        text, errors = process.communicate(timeout=LIMIT if wait is None else wait)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        text, errors = process.communicate()
+        if wait is None:
+            raise RuntimeError(f"no end within {LIMIT} s") from None
+    return process.returncode, text, errors, time.monotonic() - began
 
 
 def kills_at_calls(job: Job):
