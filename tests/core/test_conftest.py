@@ -90,7 +90,9 @@ HOOKS = """pytest_cmdline_main, pytest_deselected, pytest_sessionfinish, pytest_
 )  # fmt: skip
 def test_plain_pytest_leaves_out_what_is_slow_and_says_so(pytester, processes, chosen, passed, said):
     pytester.makeini("[pytest]\nmarkers =\n  slow\n  parity\naddopts = -m 'not slow and not parity'\n")
-    pytester.makeconftest(f"from tests.conftest import ({HOOKS})  # noqa")
+    # The worker processes do not know where this checkout is.
+    root = str(Path(__file__).parents[2])
+    pytester.makeconftest(f"import sys\nsys.path.insert(0, {root!r})\nfrom tests.conftest import ({HOOKS})  # noqa")
     pytester.makepyfile(SLOW)
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider", "-n", str(processes), *chosen)
     result.assert_outcomes(passed=passed, deselected=0 if processes else 6 - passed)
