@@ -48,7 +48,7 @@ MAY = {
     "recipes": ({"errors"}, set()),
     "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),
     # Programs use the names that every user has, and like users they may build models.
-    "commands": ({"callbacks", "data", "errors", "io", "minicnn", "recipes", "reports", "keras"}, ARRAYS),
+    "commands": ({"backend", "callbacks", "data", "errors", "io", "minicnn", "recipes", "reports", "keras"}, ARRAYS),
     "__main__": ({"commands", "diagnosis", "errors"}, set()),
     "__init__": ({"_checkout", "errors"}, set()),
     "_checkout": (set(), set()),

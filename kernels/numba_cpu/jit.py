@@ -4,12 +4,28 @@ of what calls them. No fastmath: NaN must come out where it went in.
 
 import contextlib
 import hashlib
+import os
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from numba import njit, types
 
+from .parts import PartCompiler
+
+try:
+    import fcntl
+except ImportError:  # Windows: processes do not know of each other, and two may compile the same
+    fcntl = None
+
 STAMP = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
 TROUBLE: list[str] = []  # why compiled code could not be read from disk or kept there
+OUTER: list = []  # every function of `outer`
+BEFORE_THE_FIRST: list[Callable[[], object]] = []  # called, once, before this process compiles a kernel
+
+
+class Taken(Exception):
+    """Another process is compiling this kernel."""
 
 
 def outer(function):
@@ -23,12 +39,16 @@ def outer(function):
         compiled = njit(cache=True, **options)(function)
     except RuntimeError as cause:  # no folder can be written
         _lost(cause)
-        return njit(**options)(function)
+        compiled = njit(**options)(function)
+        OUTER.append(compiled)
+        return compiled
+    OUTER.append(compiled)
     cache = compiled._cache
     key_of, load, save = cache._index_key, cache.load_overload, cache.save_overload
     cache._index_key = lambda *what: (*key_of(*what), STAMP)
+    turn = _Turn(cache, function.__qualname__)
 
-    def load_overload(*what):
+    def found(*what):
         try:
             return load(*what)
         except Exception as cause:  # a damaged file: pickle raises almost anything
@@ -37,14 +57,71 @@ def outer(function):
                 cache.flush()  # so that the next run finds none
             return None
 
+    def load_overload(signature, target):
+        overload = found(signature, target)
+        if overload is None:
+            while BEFORE_THE_FIRST:
+                BEFORE_THE_FIRST.pop()()
+            if turn.take(signature):
+                overload = found(signature, target)  # by now
+                if overload is not None:
+                    turn.give()
+        return overload
+
     def save_overload(*what):
         try:
             save(*what)
         except Exception as cause:
             _lost(cause)
+        turn.give()
 
     cache.load_overload, cache.save_overload = load_overload, save_overload
     return compiled
+
+
+_FILES: dict[str, int] = {}  # folder: handle; a process that closes one of a file's handles loses all its locks
+
+
+class _Turn:
+    """While a process compiles a kernel, others wait for what it will find, instead of compiling the same.
+
+    One byte of a file in the cache's folder stands for the kernel, and is locked. The system takes the lock away from a
+    process that ends, however it ends. Where there is nothing to lock, nobody waits.
+    """
+
+    wait = True  # False: `Taken` is raised instead
+
+    def __init__(self, cache, name: str):
+        self.folder, self.name, self.at = cache.cache_path, name, None
+
+    def take(self, signature) -> bool:
+        """Wait for it; whether another process had it, so that there may be something on disk now."""
+        if fcntl is None:
+            return False
+        place = zlib.crc32(f"{STAMP} {self.name} {signature}".encode())
+        try:
+            if self.folder not in _FILES:
+                _FILES[self.folder] = os.open(Path(self.folder, "compiling.lock"), os.O_RDWR | os.O_CREAT, 0o666)
+            file = _FILES[self.folder]
+            try:
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+                waited = False
+            except (BlockingIOError, PermissionError):
+                if not self.wait:
+                    raise Taken(self.name) from None
+                fcntl.lockf(file, fcntl.LOCK_EX, 1, place)
+                waited = True
+        except OSError:
+            return False
+        self.at = file, place
+        return waited
+
+    def give(self) -> None:
+        if self.at:
+            file, place = self.at
+            self.at = None
+            with contextlib.suppress(OSError):
+                fcntl.lockf(file, fcntl.LOCK_UN, 1, place)
 
 
 def _lost(cause: Exception) -> None:
@@ -59,7 +136,8 @@ def inner(function=None, **options):
     """
     if function is None:
         return lambda function: inner(function, **options)
-    compiled = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, **options)(function)
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": PartCompiler, **options}
+    compiled = njit(error_model="numpy", **options)(function)
     of_types = compiled.get_call_template
 
     def get_call_template(arguments, keywords):

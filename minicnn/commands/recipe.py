@@ -18,6 +18,7 @@ SIGTERM.
 """
 
 import argparse
+import json
 import signal
 import sys
 import time
@@ -27,6 +28,7 @@ import numpy as np
 
 import minicnn
 from minicnn import reports
+from minicnn.backend import compiling
 from minicnn.errors import ArgumentError, MinicnnError, require
 from minicnn.io import history, submission
 from minicnn.recipes import Recipe
@@ -35,6 +37,19 @@ from . import outputs
 from .digits import GET, load, one_hot, place, scaled
 from .hooks import StopOnSignal, Stopwatch, TimeLimit
 from .options import check, parser
+
+
+def feed(recipe: Recipe, generator, x: np.ndarray, y: np.ndarray) -> dict:
+    """fit's arguments for these images: batches of a generator, where the recipe augments."""
+    if recipe.augmentation:
+        return {"x": generator.flow(x, one_hot(y), recipe.batch_size)}
+    return {"x": scaled(x), "y": one_hot(y), "batch_size": recipe.batch_size}
+
+
+def compiled(model, recipe: Recipe):
+    """The model, ready to be trained."""
+    model.compile(optimizer=recipe.make_optimizer(minicnn), loss="categorical_crossentropy", metrics=["accuracy"])
+    return model
 
 
 def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out: Path, stop: StopOnSignal,
@@ -53,10 +68,7 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
         print(args.note)
     data = load(recipe, args, seed)
     generator = minicnn.data.ImageDataGenerator(**recipe.augmentation, rescale=1 / 255)
-    if recipe.augmentation:
-        fed = {"x": generator.flow(data.x_train, one_hot(data.y_train), recipe.batch_size)}
-    else:
-        fed = {"x": scaled(data.x_train), "y": one_hot(data.y_train), "batch_size": recipe.batch_size}
+    fed = feed(recipe, generator, data.x_train, data.y_train)
     held_out = None if data.x_held is None else (scaled(data.x_held), one_hot(data.y_held))
     steps, rows = recipe.steps_per_epoch(len(data.x_train)), len(data.x_train)
     require(steps > 0, recipe.name, f"at least one batch of {recipe.batch_size} images", rows, error=ArgumentError)
@@ -65,7 +77,7 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
         if fitting != options["momentum"]:
             options = options | {"momentum": fitting}
             model = recipe.build(minicnn, **options, seed=seed, **placed)
-    model.compile(optimizer=recipe.make_optimizer(minicnn), loss="categorical_crossentropy", metrics=["accuracy"])
+    compiled(model, recipe)
     outputs.announce(args, recipe, model, data, steps)
 
     # 3. Training. ReduceLROnPlateau comes first, because it logs the learning rate.
@@ -79,8 +91,11 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
         out / "checkpoints", save_every=args.save_every, resume=not args.fresh,
         stop_when=lambda: bool(stop.number) or limit.reached(),
     )  # fmt: skip
-    trained = model.fit(**fed, epochs=recipe.epochs, steps_per_epoch=steps, validation_data=held_out,
-                        callbacks=[*hooks, stop, limit, watch], verbose=said, checkpoint=kept)  # fmt: skip
+    helpers = min(getattr(model.backend, "thread_count", lambda: 1)(), 4) - 1  # a GPU's kernels are compiled in threads
+    words = ["minicnn.commands.ahead", recipe.name, json.dumps(options), str(recipe.batch_size), str(args.threads or 0)]
+    with compiling.shared(lambda k, n: [*words, str(k), str(n)], helpers):
+        trained = model.fit(**fed, epochs=recipe.epochs, steps_per_epoch=steps, validation_data=held_out,
+                            callbacks=[*hooks, stop, limit, watch], verbose=said, checkpoint=kept)  # fmt: skip
     args.unsaved = args.unsaved or model.checkpoint_failure
     stopped = f"by {signal.Signals(stop.number).name}" if stop.number else f"by --time-limit {args.time_limit}"
     stopped = stopped if stop.number or limit.stopped else ""
