@@ -14,6 +14,7 @@ _MODULES = ("callbacks", "commands", "data", "initializers", "io", "keras", "ker
 _HOME = {
     "CheckpointOptions": "training.checkpoint",
     "Input": "layers",
+    "Model": "training.model",
     "Parameter": "core.tensor",
     "Sequential": "training.sequential",
     "Tensor": "ops",

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from .. import arguments
 from ..errors import ArgumentTypeError, ShapeError
 from .program import tracing
+from .symbol import Symbol, called
 from .tensor import Node, Tensor, constant, is_recording, unbroadcast
 
 
@@ -30,6 +31,8 @@ def op(function: Callable) -> Callable:
     @functools.wraps(function)
     def apply(*args, **static):
         tensors = [a for a in args if isinstance(a, Tensor)]
+        if any([type(a) is Symbol for a in args]):
+            return called(apply, args, static)
         if not tensors:
             raise ArgumentTypeError(f"{name}: expected at least one Tensor, received none; wrap the input: Tensor(x)")
         be = tensors[0].be

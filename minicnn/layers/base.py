@@ -1,6 +1,7 @@
 """What a layer is: `build(shape)` makes weights and returns the output shape, `call(x)` computes with ops."""
 
 import collections
+import copy
 import itertools
 import numbers
 import re
@@ -10,9 +11,11 @@ from typing import ClassVar
 from .. import arguments, initializers
 from ..attributes import Guarded
 from ..backend.base import Backend
+from ..backend.placeholder import Placeholder
 from ..backend.streams import Streams
+from ..core.symbol import Call, Symbol
 from ..core.tensor import Parameter, Tensor
-from ..errors import ArgumentError, ArgumentTypeError, WeightsError, one_of, require
+from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, WeightsError, one_of, require
 from ..notes import note
 from ..ops import activation as activations
 
@@ -75,6 +78,7 @@ class Layer(arguments.Named, Guarded):
         self.be: Backend | None = None
         self.streams: Streams | None = None
         self.index = 0
+        self.calls: list[Call] = []  # on symbols
 
     def __setattr__(self, name: str, value) -> None:
         if not type(self).__module__.startswith(__package__):  # a layer of yours calls its attributes what it likes
@@ -132,18 +136,53 @@ class Layer(arguments.Named, Guarded):
         self.input_shape, self.built = tuple(input_shape), True
         return self.output_shape
 
-    def __call__(self, x: Tensor, *, training: bool = False) -> Tensor:
-        training = arguments.flag(f"{self.name}: training", training)
-        received = arguments.shown(x)
-        require(isinstance(x, Tensor), f"{self.name}: x", "a Tensor", received, "wrap it: Tensor(x)",
-                error=ArgumentTypeError)  # fmt: skip
+    def __call__(self, x, *, training: bool | None = None):
+        """On a Tensor, or a list of them, at once; on a Symbol, or a list, a Symbol for Model(inputs, outputs)."""
+        training = None if training is None else arguments.flag(f"{self.name}: training", training)
+        symbols = on_symbols(x)
+        if symbols:
+            listed = isinstance(x, (list, tuple))
+            shapes = tuple(one.sample for one in symbols)
+            shape = self.shape_for(shapes if listed else shapes[0])
+            self.calls.append(Call(self, symbols, [shape], listed, training))
+            return self.calls[-1].outputs[0]
+        received, given = arguments.shown(x), x if isinstance(x, (list, tuple)) and len(x) else [x]
+        tensors = all(isinstance(one, Tensor) for one in given)
+        require(tensors, f"{self.name}: x", "a Tensor", received, "wrap it: Tensor(x)", error=ArgumentTypeError)
+        shape = tuple(one.shape[1:] for one in x) if given is x else x.shape[1:]
         if not self.built:
-            self.attach(x.be, Streams(), 0, x.shape[1:])
-        if x.shape[1:] != self.input_shape:
-            self.follow(x.shape[1:])
-        y = self.call(x, training=training)
+            self.attach(given[0].be, Streams(), 0, shape)
+        if shape != self.input_shape:
+            self.follow(shape)
+        y = self.call(x, training=bool(training))
         self.be.follow(self.moved())
         return y
+
+    def shape_for(self, input_shape) -> Shape:
+        """The shape of one output sample for samples of `input_shape`; a layer without weights yet stays without."""
+        if self.built:
+            return tuple(self.follow(input_shape)) if input_shape != self.input_shape else self.output_shape
+        tried, be = copy.copy(self), Placeholder()
+        tried.params = []
+        tried.source = lambda name, shape: be.like(shape)
+        return tried.attach(be, Streams(0), 0, input_shape)
+
+    @property
+    def output(self) -> Symbol:
+        """What its first call in a model gives: Model(model.inputs, layer.output) computes it."""
+        return self._first_call("output").outputs[0]
+
+    @property
+    def input(self):
+        """What its first call in a model was given: a Symbol, or a list."""
+        call = self._first_call("input")
+        return list(call.inputs) if call.listed else call.inputs[0] if call.inputs else call.outputs[0]
+
+    def _first_call(self, what: str) -> Call:
+        fix = "add it to a model whose input has a shape, or call it on an Input"
+        require(self.calls, f"{self.name}: {what}", "a layer of a model", "one that was never called", fix,
+                error=NotBuiltError)  # fmt: skip
+        return self.calls[0]
 
     def add_weight(self, name: str, shape: Shape, initializer, *, trainable: bool = True) -> Parameter:
         """A new weight; its initial values depend on the model's seed, the layer's number and the weight's."""
@@ -235,6 +274,13 @@ def _fitting(where: str, param: Parameter, value):
         ok, expected = largest <= float(xp.finfo(param.dtype).max), f"numbers within {param.dtype.name}"
         require(ok, f"{where} of {param.path}", expected, f"up to {largest:.3g}", error=WeightsError)
     return param.be.asarray(value)
+
+
+def on_symbols(x) -> tuple[Symbol, ...]:
+    """The symbols that x is or lists, () where it is something else.  An InputLayer stands for its own."""
+    given = x if isinstance(x, (list, tuple)) else [x]
+    found = tuple(getattr(one, "symbol", one) for one in given)
+    return found if any(isinstance(one, Symbol) for one in found) else ()
 
 
 def snake_case(kind: str) -> str:

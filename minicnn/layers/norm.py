@@ -34,7 +34,7 @@ class BatchNormalization(Layer):
         self.moving_variance_initializer = initializers.get(
             moving_variance_initializer, f"{kind}: moving_variance_initializer"
         )
-        self.batch_stats = ()  # of the latest training call, until `moved`
+        self.batch_stats = ()  # of the training calls since `moved`: several, where the layer is shared
 
     def build(self, input_shape):
         rank = len(input_shape) + 1
@@ -61,16 +61,18 @@ class BatchNormalization(Layer):
         return input_shape
 
     def call(self, x, *, training):
-        self.batch_stats = ()
         if not (training and self.trainable):
             return batch_norm_fixed(
                 x, self.gamma, self.beta, self.moving_mean.data, self.moving_variance.data,
                 axis=self.axis, eps=self.epsilon,
             )  # fmt: skip
-        y, *self.batch_stats = batch_norm(x, self.gamma, self.beta, axis=self.axis, eps=self.epsilon)
+        y, *batch = batch_norm(x, self.gamma, self.beta, axis=self.axis, eps=self.epsilon)
+        self.batch_stats = (*self.batch_stats, batch)
         return y
 
     def moved(self):
-        averages, batch = (self.moving_mean.data, self.moving_variance.data), self.batch_stats
+        if not self.batch_stats:
+            return []
+        averages, calls = (self.moving_mean.data, self.moving_variance.data), self.batch_stats
         self.batch_stats = ()
-        return [(a, b, self.momentum) for a, b in zip(averages, batch, strict=True)] if batch else []
+        return [(a, b, self.momentum) for batch in calls for a, b in zip(averages, batch, strict=True)]

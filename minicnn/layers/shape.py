@@ -3,6 +3,7 @@
 import math
 
 from ..arguments import index, items, named, shown, text, whole, wholes
+from ..core.symbol import Call, Symbol
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..ops.shape import flatten, reshape, zero_pad
 from .base import Layer, channels_last, check_dtype, image_shape
@@ -24,7 +25,14 @@ class InputLayer(Layer):
         if input_shape is not None:  # of files; where shape is given, too, it says nothing new
             input_shape = wholes("Input: input_shape", input_shape)
         require(shape is not None, "Input: shape", "whole numbers (H, W, C)", "None", error=ArgumentError)
-        super().__init__(name=name or "input_layer", trainable=trainable, input_shape=wholes("Input: shape", shape))
+        super().__init__(name=name, trainable=trainable, input_shape=wholes("Input: shape", shape))
+
+    @property
+    def symbol(self) -> Symbol:
+        """What it stands for in Model(inputs, outputs): always the same one."""
+        if not self.calls:
+            self.calls.append(Call(self, (), [self.input_shape]))
+        return self.calls[0].outputs[0]
 
     def call(self, x, *, training):
         return x
@@ -42,9 +50,12 @@ def _batch_shape(given) -> tuple[int, ...]:
 
 
 @named
-def Input(shape=None, batch_size=None, dtype=None, *, name=None, batch_shape=None) -> InputLayer:
-    """The first entry of a Sequential: the shape of one sample, e.g. Input((28, 28, 1))."""
-    return InputLayer(shape, batch_size, name=name, dtype=dtype, batch_shape=batch_shape)
+def Input(shape=None, batch_size=None, dtype=None, *, name=None, batch_shape=None) -> Symbol:
+    """What a model is given, by the shape of one sample: Input((28, 28, 1)).
+
+    The first entry of a Sequential; or what layers are called on, and then `inputs` of Model(inputs, outputs).
+    """
+    return InputLayer(shape, batch_size, name=name, dtype=dtype, batch_shape=batch_shape).symbol
 
 
 class Flatten(Layer):

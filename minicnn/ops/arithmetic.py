@@ -1,6 +1,7 @@
 """Arithmetic on tensors, with broadcasting; core/op.py sums gradients back to each argument's shape."""
 
 from ..core.op import op
+from ..core.symbol import Symbol
 from ..core.tensor import Tensor
 from ..errors import require
 from .join import part
@@ -115,18 +116,19 @@ def cos(be, x):
 
 
 # Operators live here, above the core, so that core/tensor.py needs to know no op.
-Tensor.__add__ = Tensor.__radd__ = lambda a, b: add(a, b)
-Tensor.__sub__ = lambda a, b: subtract(a, b)
-Tensor.__rsub__ = lambda a, b: subtract(b, a)
-Tensor.__mul__ = Tensor.__rmul__ = lambda a, b: multiply(a, b)
-Tensor.__truediv__ = lambda a, b: divide(a, b)
-Tensor.__rtruediv__ = lambda a, b: divide(b, a)
-Tensor.__pow__ = lambda x, exponent: power(x, exponent=exponent)
-Tensor.__neg__ = lambda x: negative(x)
-Tensor.__matmul__ = lambda a, b: matmul(a, b)
-Tensor.__rmatmul__ = lambda a, b: matmul(b, a)
-Tensor.sum = lambda x, axis=None, keepdims=False: total(x, axis=axis, keepdims=keepdims)
-Tensor.mean = lambda x, axis=None, keepdims=False: mean(x, axis=axis, keepdims=keepdims)
-Tensor.reshape = lambda x, *shape: reshape(x, shape=shape[0] if isinstance(shape[0], tuple) else shape)
-Tensor.__getitem__ = lambda x, key: part(x, key=key)
-Tensor.__abs__ = lambda x: absolute(x)
+for _kind in (Tensor, Symbol):
+    _kind.__add__ = _kind.__radd__ = lambda a, b: add(a, b)
+    _kind.__sub__ = lambda a, b: subtract(a, b)
+    _kind.__rsub__ = lambda a, b: subtract(b, a)
+    _kind.__mul__ = _kind.__rmul__ = lambda a, b: multiply(a, b)
+    _kind.__truediv__ = lambda a, b: divide(a, b)
+    _kind.__rtruediv__ = lambda a, b: divide(b, a)
+    _kind.__pow__ = lambda x, exponent: power(x, exponent=exponent)
+    _kind.__neg__ = lambda x: negative(x)
+    _kind.__matmul__ = lambda a, b: matmul(a, b)
+    _kind.__rmatmul__ = lambda a, b: matmul(b, a)
+    _kind.sum = lambda x, axis=None, keepdims=False: total(x, axis=axis, keepdims=keepdims)
+    _kind.mean = lambda x, axis=None, keepdims=False: mean(x, axis=axis, keepdims=keepdims)
+    _kind.reshape = lambda x, *shape: reshape(x, shape=shape[0] if isinstance(shape[0], tuple) else shape)
+    _kind.__getitem__ = lambda x, key: part(x, key=key)
+    _kind.__abs__ = lambda x: absolute(x)

@@ -54,3 +54,19 @@ def tile(be, x, *, repeats):
     require(len(repeats) == x.ndim, "tile", f"at most {x.ndim} repeats", repeats)
     split = tuple(n for both in zip(repeats, x.shape, strict=True) for n in both)
     return be.xp.tile(x, repeats), lambda dy, needs: (dy.reshape(split).sum(axis=tuple(range(0, 2 * x.ndim, 2))),)
+
+
+@op
+def batch_matmul(be, a, b):
+    """y_n = a_n b_n for every sample.  a (N, I, K), b (N, K, J) -> y (N, I, J);  da = dy b',  db = a' dy."""
+    ok = a.ndim == b.ndim == 3 and a.shape[::2] == b.shape[:2]
+    require(ok, "batch_matmul", f"b of shape ({a.shape[0]}, {a.shape[-1]}, J)", b.shape)
+
+    def product(u, v):
+        return be.xp.ascontiguousarray(be.xp.matmul(u, v))
+
+    def vjp(dy, needs):
+        return (product(dy, b.transpose(0, 2, 1)) if needs[0] else None,
+                product(a.transpose(0, 2, 1), dy) if needs[1] else None)  # fmt: skip
+
+    return product(a, b), vjp

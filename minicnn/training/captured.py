@@ -162,7 +162,7 @@ class Captured:
         if self.answers is not None:
             with no_grad():
                 last = Tensor.of(values[program.last], self.be, None)
-                outputs = (model.layers[-1].activation(last) if model.fused else last).data
+                outputs = (model.last_layers[0].activation(last) if model.fused else last).data
         tables.end(values[program.loss], outputs, self.answers)
 
     def _program(self, n: int):

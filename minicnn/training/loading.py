@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from ..arguments import flag
-from ..backend.cpu import CPU
+from ..backend.placeholder import Placeholder
 from ..backend.select import select
 from ..errors import DataError, MinicnnError, WeightsError, require
 from ..io import keras_config, keras_files, legacy_h5, model_file, strict_json
@@ -183,7 +183,7 @@ def build(config, restorer: Restorer, source=None, *, dtype=None, cls=Sequential
     require(dtype in (None, here), where, f"weights of type {here}", f"{dtype!r:.20}", fix, error=WeightsError)
     if source is None:  # shapes first: what asks for too much is refused before the first weight is made
         ours = itertools.takewhile(lambda entry: not (isinstance(entry, dict) and entry.get("custom")), entries)
-        counted = Sequential(name=name, device=_Shapes("numpy_ref"))
+        counted = Sequential(name=name, device=Placeholder())
         _add(counted, shape, list(ours), restorer, _Budget(where, placeholders=True))
     _add(model, shape, entries, restorer, source or _Budget(where))
     return model
@@ -208,13 +208,6 @@ def _add(model, shape, entries: list, restorer: Restorer, source) -> None:
             raise DataError(f"{where}: layer {number} ({type(layer).__name__}): {cause}") from None
         finally:
             layer.source = None
-
-
-class _Shapes(CPU):
-    """A backend for arrays of which nothing but the shape matters: it copies none."""
-
-    def asarray(self, array, dtype=None):
-        return array
 
 
 def compile_model(model, compiled, restorer: Restorer) -> None:

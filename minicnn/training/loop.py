@@ -76,7 +76,7 @@ def update(model, program, values, live=None) -> None:
 def outputs(model, y: Tensor) -> np.ndarray:
     """The model's outputs as NumPy, from its last tensor: logits where the loss is fused with the last activation."""
     with no_grad():
-        return (model.layers[-1].activation(y) if model.fused else y).numpy()
+        return (model.last_layers[0].activation(y) if model.fused else y).numpy()
 
 
 def first_non_finite(model, program, x) -> str:
@@ -147,7 +147,7 @@ def infer(model, x: np.ndarray, *, logits: bool):
 
 def tile_size(model) -> int:
     """Images of a tile."""
-    largest = max(math.prod(shape) for shape in (model.input_shape, *(layer.output_shape for layer in model.layers)))
+    largest = max(math.prod(shape) for shape in (model.input_shape, *(layer.output_shape for layer in model.leaves)))
     return max(min(TILE, TILE_BYTES // (largest * model.backend.dtype.itemsize)), 1)
 
 

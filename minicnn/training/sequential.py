@@ -3,17 +3,16 @@
 from .. import arguments
 from ..backend.base import Backend
 from ..backend.select import select
-from ..backend.streams import Streams
-from ..errors import ArgumentTypeError, one_of, require
-from ..layers.base import auto_name
-from .guard import Guard
-from .keras2 import OldNames
-from .saving import Savable
-from .traced import Programs
-from .trainer import Trainer
+from ..core.symbol import Call, Symbol
+from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, NotBuiltError, require
+from ..layers import InputLayer, Layer
+from .graph import Step
+from .guard import changes, rebuilds
+from .model import Model
+from .stack import LayerStack
 
 
-class Sequential(OldNames, Savable, Trainer):
+class Sequential(Model):
     """Layers one after the other.
 
     layers   the first entry may be Input(shape), or the first layer may say input_shape=; else the first data decide
@@ -33,27 +32,120 @@ class Sequential(OldNames, Savable, Trainer):
         self, layers=None, name=None, *, seed=None, device: str | Backend = "cpu", kernels="auto", threads=None,
         precision=None, graph=True, nan_check="epoch",
     ):  # fmt: skip
-        seed = arguments.seed("seed", seed)
         listed = () if layers is None else layers
         ok = isinstance(listed, (list, tuple)) or hasattr(listed, "__next__")
         expected = "a list, of which each is a layer"
         require(ok, "Sequential: layers", expected, arguments.shown(layers), error=ArgumentTypeError)
-        self.backend = select(device, kernels, threads, precision)
-        self.guard = Guard()
-        self.graph, self.nan_check = arguments.flag("graph", graph), one_of("nan_check", nan_check, ("epoch", "step"))
-        self.streams = Streams(seed)
-        self.name = arguments.text("Sequential: name", name, optional=True) or auto_name("Sequential")
-        self.layers = []
-        self.programs = Programs(self)
-        self.input_shape = None
-        self.optimizer = None
-        self.loss = None
-        self.metrics = []
-        self.weighted_metrics = []
-        self.history = None
-        self.stop_training = self.fitting = False
-        self.underway = self.checkpoint_failure = None
-        self.runs = set()
+        self._begin(name, seed, select(device, kernels, threads, precision), graph, nan_check)
+        self._entry, self._linked = None, []
         for layer in listed:
             with arguments.within("layers"):
                 self.add(layer)
+
+    class_name = "Sequential"
+    output_shape = property(lambda self: self.layers[-1].output_shape if self.layers else self.input_shape)
+    output_names = property(lambda self: [self.layers[-1].name])
+    input_names = property(lambda self: [self._entry.name] if self._entry else [])
+
+    @rebuilds
+    def add(self, layer: Layer) -> None:
+        """Append a layer; once the input's shape is known its weights are made at once."""
+        if isinstance(layer, Symbol) and not layer.call.inputs:
+            layer = layer.call.layer
+        if isinstance(layer, type) and issubclass(layer, Layer):
+            raise ArgumentTypeError(
+                f"add: expected a layer, received the class {layer.__name__}; write {layer.__name__}(...)"
+            )
+        ok = isinstance(layer, (Layer, LayerStack)) and layer is not self
+        require(ok, "add", "a layer", arguments.shown(layer), error=ArgumentTypeError)
+        if isinstance(layer, InputLayer):
+            first = self.input_shape is None and not self.layers
+            require(first, "add: layer", "Input as the first entry", "a second or late one", error=ArgumentError)
+            self.input_shape, self._entry = layer.input_shape, layer.symbol
+            return
+        taken = any(layer is known or layer.name == known.name for known in self.layers)
+        require(not taken, "add", "a name that no other layer has", repr(layer.name), error=ArgumentError)
+        one = not isinstance(layer.input_shape, list) and not isinstance(layer.output_shape, list)
+        require(one, "add", "a layer with one input and one output", f"{layer.name}, which has several",
+                "use Model(inputs, outputs)", error=ArgumentError)  # fmt: skip
+        first = layer.input_shape if not self.layers and self.input_shape is None else self.input_shape
+        if first is not None:
+            self._attach(layer, len(self.layers), self.output_shape if self.layers else first)
+        self.input_shape = first
+        self.layers.append(layer)
+        self._link()
+
+    @rebuilds
+    def pop(self) -> Layer:
+        """Remove the last layer and return it."""
+        require(self.layers, "pop", "at least one layer", "none", error=NotBuiltError)
+        if self._linked:
+            call = self._linked.pop()
+            call.layer.calls.remove(call)
+        return self.layers.pop()
+
+    @changes
+    def build(self, input_shape=None) -> None:
+        """Make all weights for batches of input_shape (None, H, W, C)."""
+        require(self.layers, f"{self.name}", "at least one layer", "none", error=NotBuiltError)
+        if self.built:
+            return
+        shape = self.input_shape if input_shape is None else _of_one(input_shape)
+        require(shape is not None, f"{self.name}: build", "input_shape=(None, H, W, C)", "none", error=NotBuiltError)
+        new = [layer for layer in self.layers if not layer.built]
+        try:
+            size = shape
+            for index, layer in enumerate(self.layers):
+                self._attach(layer, index, size)
+                size = layer.output_shape
+        except MinicnnError:
+            for layer in new:
+                layer.built = False  # half a network is none: the next shape starts afresh
+            raise
+        self.input_shape = shape
+        self._link()
+
+    def _link(self) -> None:
+        """Let a chain's layers know their place, so that they have an output: Model(model.inputs, layer.output)."""
+        if self.input_shape is None or any(layer.output_shape is None for layer in self.layers):
+            return
+        if self._entry is None:
+            self._entry = InputLayer(self.input_shape).symbol
+        for layer in self.layers[len(self._linked) :]:
+            x = self._linked[-1].outputs[0] if self._linked else self._entry
+            call = Call(layer, (x,), [layer.output_shape])
+            layer.calls.append(call)
+            self._linked.append(call)
+
+    @property
+    def inputs(self) -> list[Symbol]:
+        """Symbols of its inputs."""
+        require(self._entry is not None, f"{self.name}: inputs", "a built model", "none", "call build((None, H, W, C))",
+                error=NotBuiltError)  # fmt: skip
+        return [self._entry]
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        """Symbols of its outputs."""
+        return [self._linked[-1].outputs[0]] if self._linked else self.inputs
+
+    @property
+    def steps(self) -> list[Step]:
+        """The calls, in an order in which they can run: see graph.py."""
+        return [Step(layer, (i,)) for i, layer in enumerate(self.layers)]
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The numbers of the values that are outputs."""
+        return (len(self.layers),)
+
+
+def _of_one(input_shape) -> tuple[int, ...]:
+    """The sizes of one sample, from a batch's (None, H, W, C)."""
+    given = arguments.items(input_shape)
+    ok = given and (given[0] is None or arguments.index(given[0]) is not None)
+    sizes = tuple(arguments.index(one) for one in given[1:]) if ok else ()
+    ok = ok and sizes and all(one is not None and one > 0 for one in sizes)
+    expected = "a tuple (None, H, W, C) of whole numbers of at least 1"
+    require(ok, "build: input_shape", expected, arguments.shown(input_shape), error=ArgumentTypeError)
+    return sizes

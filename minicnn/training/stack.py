@@ -1,5 +1,6 @@
 """The layers of a model and their weights: adding, building, naming, counting, and the way of x through all of them."""
 
+import collections
 import sys
 from functools import partial
 from typing import ClassVar
@@ -11,12 +12,14 @@ from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.streams import Streams
 from ..core.program import tracing
+from ..core.symbol import Call, Symbol
 from ..core.tensor import Parameter, Tensor, no_grad
-from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, NotBuiltError, nearest, require
+from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, nearest, require
 from ..layers import InputLayer, Layer
-from ..layers.base import assign_all, snake_case
+from ..layers.base import Shape, assign_all, on_symbols
 from ..notes import note
-from .guard import Guard, changes, reads, rebuilds
+from .graph import Step
+from .guard import Guard, changes, reads
 from .inputs import check_x
 from .plan import Plan, plan
 from .summary import readable, table
@@ -24,16 +27,21 @@ from .traced import Programs
 
 _FLOATS = 'give Sequential device=CPU("numpy_ref", "float64") of minicnn.backend.cpu'
 _STEPS = "write the loop in Python: forward with model(Tensor(x), training=True), loss.backward(), optimizer.apply()"
+VISIT = 11  # bits of a layer's number, above which stands the how manieth call of it a step makes
 _HOOKS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics", "call")
 
 
 class LayerStack(Guarded):
-    """Layers one after the other.  Sequential's constructor sets the attributes that are declared here."""
+    """Layers and the way of x through them, `steps`; of a Sequential one after the other.
+
+    A model is a layer of another one where it is added or called: it has a layer's names (attach, follow, params, ...).
+    The constructors of Sequential and Model set the attributes that are declared here.
+    """
 
     refused: ClassVar[dict[str, str]] = dict.fromkeys(_HOOKS, _STEPS) | {
         "dtype": _FLOATS, "dtype_policy": _FLOATS, "compute_dtype": _FLOATS, "variable_dtype": _FLOATS,
-        "seed": "give it to the constructor", "built": "call build((None, H, W, C))", "inputs": "add layers",
-        "outputs": "add layers", "output_shape": "the layers decide it", "loss_weights": "scale the loss itself",
+        "seed": "give it to the constructor", "built": "call build((None, H, W, C))",
+        "output_shape": "the layers decide it",
         "weights": "use set_weights", "trainable_weights": "set a layer's trainable", "input_spec": "use Input",
         "non_trainable_weights": "set a layer's trainable", "activity_regularizer": "add its gradient in a layer",
     }  # fmt: skip
@@ -46,47 +54,26 @@ class LayerStack(Guarded):
     streams: Streams
     guard: Guard
     name: str
-    layers: list[Layer]
-    input_shape: tuple[int, ...] | None
+    layers: list
+    input_shape: tuple[int, ...] | list | None
     programs: Programs
+    first: int  # the number of its first layer, which another model may have given it
+    named: bool
+    calls: list[Call]  # of the model itself, as a layer
     _trainable = True
+    config: ClassVar[tuple[str, ...]] = ()
+
+    params = property(lambda self: self.weights)
 
     seed = property(lambda self: self.streams.seed)
     built = property(lambda self: bool(self.layers) and all(layer.built for layer in self.layers))
-    output_shape = property(lambda self: self.layers[-1].output_shape if self.layers else self.input_shape)
+    output_shape: Shape | list | None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         own = [name for name in _HOOKS if name in vars(cls)]
         expected = "a model without steps of its own"
         require(not own, cls.__name__, expected, ", ".join(own), _STEPS, error=ArgumentTypeError)
-
-    @rebuilds
-    def add(self, layer: Layer) -> None:
-        """Append a layer; once the input's shape is known its weights are made at once."""
-        if isinstance(layer, type) and issubclass(layer, Layer):
-            raise ArgumentTypeError(
-                f"add: expected a layer, received the class {layer.__name__}; write {layer.__name__}(...)"
-            )
-        require(isinstance(layer, Layer), "add", "a layer", arguments.shown(layer), error=ArgumentTypeError)
-        if isinstance(layer, InputLayer):
-            first = self.input_shape is None and not self.layers
-            require(first, "add: layer", "Input as the first entry", "a second or late one", error=ArgumentError)
-            self.input_shape = layer.input_shape
-            return
-        taken = any(layer is known or layer.name == known.name for known in self.layers)
-        require(not taken, "add", "a name that no other layer has", repr(layer.name), error=ArgumentError)
-        first = layer.input_shape if not self.layers and self.input_shape is None else self.input_shape
-        if first is not None:
-            self._attach(layer, len(self.layers), self.output_shape if self.layers else first)
-        self.input_shape = first
-        self.layers.append(layer)
-
-    @rebuilds
-    def pop(self) -> Layer:
-        """Remove the last layer and return it."""
-        require(self.layers, "pop", "at least one layer", "none", error=NotBuiltError)
-        return self.layers.pop()
 
     def _attach(self, layer: Layer, index: int, shape) -> None:
         if layer.built:  # by another model, whose weights it goes on sharing
@@ -95,32 +82,82 @@ class LayerStack(Guarded):
             require(layer.be.dtype == self.backend.dtype and layer.be.name == self.backend.name, f"add: {layer.name}",
                     f"a model on {layer.be.describe()}", self.backend.describe(), error=ArgumentError)  # fmt: skip
             return
-        layer.attach(self.backend, self.streams, index, shape)
-        kind = snake_case(type(layer).__name__)
-        before = sum(snake_case(type(known).__name__) == kind for known in self.layers[:index])
+        layer.attach(self.backend, self.streams, self.first + len(leaves(self.layers[:index])), shape)
+        if isinstance(layer, LayerStack):
+            return
+        kind = layer.kind
+        before = sum(known.kind == kind for known in self.layers[:index])
         prefix = layer.name if layer.named else f"{kind}_{before}" if before else kind
         for p in layer.params:  # names in files do not depend on what else the process has built
             p.path = f"{prefix}/{p.path.rpartition('/')[2]}"
 
-    @changes
-    def build(self, input_shape=None) -> None:
-        """Make all weights for batches of input_shape (None, H, W, C)."""
-        require(self.layers, f"{self.name}", "at least one layer", "none", error=NotBuiltError)
-        if self.built:
-            return
-        shape = self.input_shape if input_shape is None else _of_one(input_shape)
-        require(shape is not None, f"{self.name}: build", "input_shape=(None, H, W, C)", "none", error=NotBuiltError)
-        new = [layer for layer in self.layers if not layer.built]
-        try:
-            size = shape
-            for index, layer in enumerate(self.layers):
-                self._attach(layer, index, size)
-                size = layer.output_shape
-        except MinicnnError:
-            for layer in new:
-                layer.built = False  # half a network is none: the next shape starts afresh
-            raise
-        self.input_shape = shape
+    # a model as a layer ----------------------------------------------------------------------------------------------
+
+    def attach(self, be: Backend, streams: Streams, index: int, input_shape) -> Shape:
+        """Build a model without weights as part of another: on its backend, with its random streams."""
+        self.backend, self.streams, self.first = be, streams, index
+        self.build((None, *input_shape))
+        return self.output_shape
+
+    be = property(lambda self: self.backend)
+
+    def shapes_for(self, shapes: list[Shape]) -> list[Shape]:
+        """The outputs' shapes, of one sample, for inputs of these."""
+        values = list(shapes)
+        for step in self.steps:
+            given = tuple(values[i] for i in step.inputs)
+            if isinstance(step.layer, LayerStack):
+                values += step.layer.shapes_for(list(given))
+            else:
+                values.append(step.layer.shape_for(given if step.listed else given[0]))
+        return [values[end] for end in self.ends]
+
+    def shape_for(self, input_shape):
+        """The shape of its one output."""
+        listed = bool(input_shape) and isinstance(input_shape[0], tuple)
+        return self.shapes_for(list(input_shape) if listed else [input_shape])[0]
+
+    follow = shape_for
+
+    def moved(self) -> list[tuple]:
+        return [moved for layer in self.layers for moved in layer.moved()]
+
+    @property
+    def leaves(self) -> list[Layer]:
+        """Every layer once, in place of models among them their layers."""
+        return leaves(self.layers)
+
+    def _on_symbols(self, symbols: tuple[Symbol, ...], training):
+        """The outputs of a call on symbols: one, or a list."""
+        wanted = len(self.input_shape) if isinstance(self.input_shape, list) else 1
+        require(len(symbols) == wanted, f"{self.name}: inputs", f"{wanted} of them", len(symbols), error=ArgumentError)
+        shapes = self.shapes_for([one.sample for one in symbols])
+        self.calls.append(Call(self, symbols, shapes, len(symbols) > 1, training))
+        found = list(self.calls[-1].outputs)
+        return found if len(found) > 1 else found[0]
+
+    # symbols of its own ----------------------------------------------------------------------------------------------
+
+    @property
+    def input(self):
+        """The symbol of its input, or a list of them."""
+        return self.inputs[0] if len(self.inputs) == 1 else self.inputs
+
+    @property
+    def output(self):
+        """The symbol of its output, or a list of them."""
+        return self.outputs[0] if len(self.outputs) == 1 else self.outputs
+
+    @property
+    def last_layers(self) -> list[Layer | None]:
+        """The layer of each output; None where that is a model, or where somebody else reads the output too."""
+        count = len(self.input_shape) if isinstance(self.input_shape, list) else 1
+        read, ends, made = {i for step in self.steps for i in step.inputs}, self.ends, {}
+        for step in self.steps:
+            model = isinstance(step.layer, LayerStack)
+            made |= {} if model else {count: step.layer}
+            count += len(step.layer.ends) if model else 1
+        return [made.get(end) if end not in read and ends.count(end) == 1 else None for end in ends]
 
     def ensure_built(self, x) -> None:
         """Build for the shape of x where no shape has been given."""
@@ -143,20 +180,22 @@ class LayerStack(Guarded):
     @property
     def weights(self) -> list[Parameter]:
         """Layer by layer, trainable first: the order of get_weights, set_weights and files."""
-        return [p for layer in self.layers for p in layer.weights]
+        return _once(p for layer in self.layers for p in layer.weights)
 
     @property
     def trainable_weights(self) -> list[Parameter]:
-        return [p for layer in self.layers for p in layer.trainable_weights] if self.trainable else []
+        return _once(p for layer in self.layers for p in layer.trainable_weights) if self.trainable else []
 
     @property
     def non_trainable_weights(self) -> list[Parameter]:
-        return [p for layer in self.layers for p in layer.non_trainable_weights] if self.trainable else self.weights
+        if not self.trainable:
+            return self.weights
+        return _once(p for layer in self.layers for p in layer.non_trainable_weights)
 
     def count_params(self) -> int:
         """How many numbers the weights hold."""
         require(self.built, self.name, "a built model", "none", "call build((None, H, W, C))", error=NotBuiltError)
-        return sum(layer.count_params() for layer in self.layers)
+        return sum(p.data.size for p in self.weights)
 
     @reads
     def get_weights(self) -> list[np.ndarray]:
@@ -194,30 +233,51 @@ class LayerStack(Guarded):
         print_fn(text) if print_fn else print(readable(text, sys.stdout))
         return _Printed()
 
-    def forward(self, x: Tensor, *, training: bool, logits: bool = False) -> Tensor:
-        """x through all layers.  logits: stop before the last layer's activation.
+    def forward(self, x, *, training: bool, logits=False, visits=None):
+        """x, a tensor or one per input, through all layers: a tensor, or a list of one per output.
+
+        logits: stop before the last layer's activation; of several outputs, a flag for each.
+        visits: how often each layer has been called in this walk. A shared one draws other numbers every time.
 
         The one walk over the layers: on the tape, or written down as a program while a trace is on.
         """
-        trace = tracing()
-        expected = f"samples of {len(self.input_shape)} axes, like {self.input_shape}"
-        require(x.ndim == len(self.input_shape) + 1, f"{self.name}: x", expected, x.shape[1:])
-        for layer in self.layers:
-            if trace is None and x.shape[1:] != layer.input_shape:
-                layer.follow(x.shape[1:])
-            call = layer.preactivation if logits and layer is self.layers[-1] else layer.call
-            call = partial(call, training=training)
-            x = call(x) if trace is None else trace.through(layer, call, (x,), (x.shape[0], *layer.output_shape))
-        return x
+        if visits is None:
+            visits = collections.Counter()
+            self.moved()  # what a step that failed may have left
+        given = list(x) if isinstance(x, (list, tuple)) else [x]
+        shapes = self.input_shape if isinstance(self.input_shape, list) else [self.input_shape]
+        require(len(given) == len(shapes), f"{self.name}: x", f"{len(shapes)} inputs", len(given))
+        for one, shape in zip(given, shapes, strict=True):
+            expected = f"samples of {len(shape)} axes, like {shape}"
+            require(one.ndim == len(shape) + 1, f"{self.name}: x", expected, one.shape[1:])
+        flags = logits if isinstance(logits, (list, tuple)) else [logits] * len(self.ends)
+        raw = {end for end, flag in zip(self.ends, flags, strict=True) if flag}
+        values = given
+        for step in self.steps:
+            layer, tensors = step.layer, [values[i] for i in step.inputs]
+            how = training if step.training is None else step.training
+            if isinstance(layer, LayerStack):
+                y = layer.forward(tensors, training=how, visits=visits)
+                values += y if isinstance(y, list) else [y]
+            else:
+                call = layer.preactivation if len(values) in raw else layer.call
+                values.append(_call(layer, step, tensors, call, how, visits))
+        found = [values[end] for end in self.ends]
+        return found if len(found) > 1 else found[0]
 
     def __call__(self, x, training: bool = False):
         """Outputs for a batch: a Tensor for a Tensor, a NumPy array for anything else.
 
         Samples may have another size than the model was built for, as long as every layer's weights allow it.
         """
+        symbols = on_symbols(x)
+        if symbols:
+            return self._on_symbols(symbols, training or None)
         training = arguments.flag(f"{self.name}: training", training)
         if isinstance(x, Tensor):
             self.ensure_built(x)
+            y = self.forward(x, training=training)
+        elif isinstance(x, (list, tuple)) and len(x) and all(isinstance(one, Tensor) for one in x):
             y = self.forward(x, training=training)
         else:
             with no_grad(), self.guard:
@@ -239,7 +299,7 @@ class LayerStack(Guarded):
 
     def move_averages(self) -> None:
         """All layers' moving averages take over what the latest training call has left."""
-        self.backend.follow([moved for layer in self.layers for moved in layer.moved()])
+        self.backend.follow(self.moved())
 
     def commit(self) -> None:
         """End a step: moving averages move, the next one draws other random numbers."""
@@ -247,15 +307,39 @@ class LayerStack(Guarded):
         self.streams.step += 1
 
 
-def _of_one(input_shape) -> tuple[int, ...]:
-    """The sizes of one sample, from a batch's (None, H, W, C)."""
-    given = arguments.items(input_shape)
-    ok = given and (given[0] is None or arguments.index(given[0]) is not None)
-    sizes = tuple(arguments.index(one) for one in given[1:]) if ok else ()
-    ok = ok and sizes and all(one is not None and one > 0 for one in sizes)
-    expected = "a tuple (None, H, W, C) of whole numbers of at least 1"
-    require(ok, "build: input_shape", expected, arguments.shown(input_shape), error=ArgumentTypeError)
-    return sizes
+def leaves(layers) -> list[Layer]:
+    """Layers that compute something, each once, in place of models their layers."""
+    found: dict = {}
+    for layer in layers:
+        if not isinstance(layer, InputLayer):
+            found |= dict.fromkeys(leaves(layer.layers) if isinstance(layer, LayerStack) else [layer])
+    return list(found)
+
+
+def _once(parameters) -> list[Parameter]:
+    """Each parameter once: layers and models may be shared."""
+    return list({id(p): p for p in parameters}.values())
+
+
+def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool, visits) -> Tensor:
+    """One step of the walk, on a layer."""
+    trace, visit = tracing(), visits[layer]
+    visits[layer] += 1
+    shape = tuple(one.shape[1:] for one in tensors) if step.listed else tensors[0].shape[1:]
+
+    def listed(*tensors):
+        before, layer.index = layer.index, layer.index | visit << VISIT
+        try:
+            return call(list(tensors) if step.listed else tensors[0], training=training)
+        finally:
+            layer.index = before
+
+    run = listed if visit or step.listed else partial(call, training=training)
+    if trace is not None:
+        return trace.through(layer, run, tensors, (tensors[0].shape[0], *layer.shape_for(shape)))
+    if shape != layer.input_shape:
+        layer.follow(shape)
+    return run(*tensors)
 
 
 class _Printed:

@@ -63,14 +63,14 @@ class Programs:
                 return reduced(y, t.data, None if w is None else w.data)
 
             value = reduced(y, t, w) if loss.traced else trace.on_tape(on_arrays, (y, t, w), ())
-            averages = [moved for layer in model.layers if layer not in trace.taped for moved in layer.moved()]
+            averages = [moved for layer in model.leaves if layer not in trace.taped for moved in layer.moved()]
             return self._program(trace, (x, t) if w is None else (x, t, w), y, value, averages)
 
     def _outline(self, x_shape) -> Program:
         with Trace(self.model.backend, self.model.weights) as trace:
             x = trace.input(x_shape)
             y = self.model.forward(x, training=True)
-            for layer in self.model.layers:
+            for layer in self.model.leaves:
                 layer.moved()  # nothing has happened
             return self._program(trace, (x,), y, y)
 
@@ -93,7 +93,7 @@ def described(model) -> tuple:
     layers = [
         (id(layer), layer.trainable, layer.traced, [getattr(layer, key) for key in layer.config],
          {name: value for name, value in vars(layer).items() if name in OWN})
-        for layer in model.layers
+        for layer in model.leaves
     ]  # fmt: skip
     loss = model.loss and (id(model.loss), dict(vars(model.loss)), model.fused)
     return layers, [(id(p), p.requires_grad) for p in model.weights], loss, model.trainable

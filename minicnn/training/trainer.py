@@ -92,7 +92,7 @@ class Trainer(LayerStack):
     @property
     def fused(self) -> bool:
         """Whether the loss is computed from the logits of the last layer's own activation."""
-        last = getattr(self.layers[-1], "activation", None)
+        last = getattr(self.last_layers[0], "activation", None)
         return last is not None and last is self.loss.fused and not getattr(self.loss, "from_logits", False)
 
     def _ready(self, where: str) -> None:

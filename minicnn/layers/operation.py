@@ -1,0 +1,106 @@
+"""An op between layers: what arithmetic on symbols makes, x + y or 2 * x, as a layer without weights."""
+
+import numbers
+from collections.abc import Callable
+from typing import Any
+
+from .. import arguments
+from ..backend.placeholder import Placeholder
+from ..core import symbol
+from ..core.program import Trace
+from ..core.symbol import Call, Symbol
+from ..core.tensor import Tensor, no_grad
+from ..errors import ArgumentError, ArgumentTypeError, require
+from ..ops import activation, arithmetic, geometry, join, reduce, shape
+from .base import Layer, auto_name
+
+ROWS = 3  # of a batch that shapes are tried with: a number that hardly any other axis has
+OPS: dict[str, Callable] = {
+    name: function for module in (activation, arithmetic, geometry, join, reduce, shape)
+    for name, function in vars(module).items() if getattr(function, "is_op", False)
+}  # fmt: skip
+
+
+class Operation(Layer):
+    """y = op(*arguments, **static).
+
+    op         an op of minicnn's, by name
+    arguments  a number or an array as nested lists, or None where the next symbol goes
+    static     keyword arguments of the op
+    """
+
+    config = ("op", "arguments", "static")
+
+    def __init__(self, op, arguments=(None,), static=None, **kwargs):
+        name = kwargs.pop("name", None)
+        require(isinstance(op, str) and op in OPS, "Operation: op", "an op of minicnn's", repr(op)[:40],
+                error=ArgumentError)  # fmt: skip
+        super().__init__(name=name or auto_name(op), **kwargs)
+        self.named = name is not None
+        self.op, self.arguments = op, list(arguments)
+        self.static = {key: _static(value) for key, value in (static or {}).items()}
+
+    kind = property(lambda self: self.op)
+
+    def build(self, input_shape):
+        return self.follow(input_shape)
+
+    def follow(self, input_shape):
+        be = Placeholder()
+        shapes = input_shape if input_shape and isinstance(input_shape[0], tuple) else (input_shape,)
+        with no_grad(), Trace(be, ()) as trace:
+            y = self.call([trace.input((ROWS, *one)) for one in shapes], training=False)
+        expected = f"an op that keeps the {ROWS} samples apart"
+        require(y.shape[:1] == (ROWS,), f"{self.name}: {self.op}", expected, f"outputs of shape {y.shape}")
+        return y.shape[1:]
+
+    @property
+    def traced(self) -> bool:
+        return True
+
+    def call(self, x, *, training):
+        given = iter([x] if isinstance(x, Tensor) else x)
+        first = next(given)
+        operands, given = [], iter([first, *given])
+        for one in self.arguments:
+            operands.append(next(given) if one is None else one if isinstance(one, numbers.Number)
+                            else first.be.xp.asarray(first.be.asarray(arguments.array(self.name, one))))  # fmt: skip
+        static = {key: _slices(value) for key, value in self.static.items()}
+        return OPS[self.op](*operands, **static)
+
+
+def _static(value: Any) -> Any:
+    """An op's keyword argument as plain values: a slice as {"slice": [start, stop, step]}, ... as {"slice": "..."}."""
+    if isinstance(value, (tuple, list)):
+        return [_static(one) for one in value]
+    if isinstance(value, slice):
+        return {"slice": [value.start, value.stop, value.step]}
+    return {"slice": "..."} if value is Ellipsis else value
+
+
+def _slices(value: Any) -> Any:
+    """The way back."""
+    if isinstance(value, list):
+        return tuple(map(_slices, value))
+    if isinstance(value, dict):
+        return Ellipsis if value["slice"] == "..." else slice(*value["slice"])
+    return value
+
+
+def _operation(apply: Callable, args, static) -> Symbol:
+    name = apply.__name__
+    expected = "an op of minicnn's, or a Lambda layer"
+    require(OPS.get(name) is apply, name, expected, "an op of your own on a symbol", error=ArgumentTypeError)
+    symbols = tuple(a for a in args if isinstance(a, Symbol))
+    if name == "reshape":  # x.shape[0] of a symbol is None
+        static = static | {"shape": tuple(-1 if n is None else n for n in static["shape"])}
+    kept = [None if isinstance(a, Symbol) else a if isinstance(a, numbers.Number) else
+            arguments.array(name, a).tolist() for a in args]  # fmt: skip
+    layer = Operation(name, kept, static)
+    listed = len(symbols) > 1
+    shapes = tuple(one.sample for one in symbols)
+    layer.calls.append(Call(layer, symbols, [layer.shape_for(shapes if listed else shapes[0])], listed))
+    return layer.calls[0].outputs[0]
+
+
+symbol.operation = _operation

@@ -1,0 +1,116 @@
+"""Model: any graph of layers without a circle, with one or several inputs and outputs, as Keras's functional API."""
+
+from .. import arguments
+from ..backend.base import Backend
+from ..backend.select import select
+from ..backend.streams import Streams
+from ..core.symbol import Symbol
+from ..errors import one_of
+from ..layers import InputLayer
+from ..layers.base import auto_name, snake_case
+from .graph import graph, symbols_of
+from .guard import Guard
+from .keras2 import OldNames
+from .saving import Savable
+from .traced import Programs
+from .trainer import Trainer
+
+
+class Model(OldNames, Savable, Trainer):
+    """What leads from inputs to outputs, as a model.
+
+        x = Input((28, 28, 1))
+        y = Conv2D(8, 3, padding="same", activation="relu")(x)
+        y = Add()([y, Conv2D(8, 3, padding="same")(y)])                 or y + Conv2D(...)(y)
+        model = Model(x, Dense(10, activation="softmax")(Flatten()(y)))
+
+    inputs, outputs   a symbol, or a list or dict of them: what Input, and layers called on it, give
+    Layers, and whole models, may be called several times: their weights are shared. Model(m.inputs,
+    m.get_layer("conv2d").output) is a model of its own with the weights of m.
+    seed, device, kernels, threads, precision, graph, nan_check   as Sequential's; where layers have weights already,
+    seed and device are theirs.
+    """
+
+    @arguments.named
+    def __init__(
+        self, inputs=None, outputs=None, name=None, *, seed=None, device: str | Backend | None = None, kernels="auto",
+        threads=None, precision=None, graph=True, nan_check="epoch", trainable=True,
+    ):  # fmt: skip
+        self._from_graph(inputs, outputs, name, seed, device, kernels, threads, precision, graph, nan_check)
+        if not trainable:
+            self.trainable = False
+
+    def _from_graph(self, inputs, outputs, name, seed, device, kernels, threads, precision, record, nan_check):
+        self._inputs, self._outputs = symbols_of("inputs", inputs), symbols_of("outputs", outputs)
+        self._keys = [list(given) if isinstance(given, dict) else None for given in (inputs, outputs)]
+        self._graph = found = graph(self._inputs, self._outputs)
+        there = [layer for layer in found.layers if layer.built and not isinstance(layer, InputLayer)]
+        if device is None:
+            device = there[0].be if there else "cpu"
+        if seed is None and there and there[0].streams is not None:
+            seed = there[0].streams.seed
+        self._begin(name, seed, select(device, kernels, threads, precision), record, nan_check)
+        shapes = [one.sample for one in self._inputs]
+        self.input_shape = shapes if len(shapes) > 1 else shapes[0]
+        for index, layer in enumerate(found.layers):
+            if isinstance(layer, InputLayer):
+                if not layer.built:
+                    layer.attach(self.backend, self.streams, index, layer.input_shape)
+            else:
+                self.layers = found.layers[:index]
+                self._attach(layer, index, found.shapes[layer])
+        self.layers = found.layers
+
+    def _begin(self, name, seed, backend: Backend, record, nan_check) -> None:
+        """What every model begins with."""
+        kind = type(self).__name__
+        seed = arguments.seed("seed", seed)
+        self.backend = backend
+        self.guard = Guard()
+        self.graph, self.nan_check = arguments.flag("graph", record), one_of("nan_check", nan_check, ("epoch", "step"))
+        self.streams = Streams(seed)
+        self.name = arguments.text(f"{kind}: name", name, optional=True) or auto_name(self.class_name)
+        self.layers, self.named, self.first, self.calls = [], name is not None, 0, []
+        self.programs = Programs(self)
+        self.input_shape = None
+        self.optimizer = None
+        self.loss = None
+        self.metrics = []
+        self.weighted_metrics = []
+        self.history = None
+        self.stop_training = self.fitting = False
+        self.underway = self.checkpoint_failure = None
+        self.runs = set()
+
+    class_name = "Functional"  # in files and automatic names, as Keras's
+
+    kind = property(lambda self: snake_case(self.class_name))
+    steps = property(lambda self: self._graph.steps)
+    ends = property(lambda self: self._graph.ends)
+
+    @property
+    def inputs(self) -> list[Symbol]:
+        """Symbols of its inputs."""
+        return list(self._inputs)
+
+    @property
+    def outputs(self) -> list[Symbol]:
+        """Symbols of its outputs."""
+        return list(self._outputs)
+
+    @property
+    def output_shape(self):
+        """Of one sample: of its output, or a list."""
+        shapes = [one.sample for one in self._outputs]
+        return shapes if len(shapes) > 1 else shapes[0]
+
+    @property
+    def output_names(self) -> list[str]:
+        """The layers' names of its outputs, or the dict's keys."""
+        return self._keys[1] or [one.name for one in self._outputs]
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of its inputs, or the dict's keys."""
+        return self._keys[0] or [one.name for one in self._inputs]
+
