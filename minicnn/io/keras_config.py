@@ -42,6 +42,9 @@ LAYERS = {
     "LeakyReLU": ("negative_slope",),
     "ELU": ("alpha",),
     "PReLU": ("alpha_initializer", "shared_axes"),
+    **dict.fromkeys(("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"), ()),
+    "Concatenate": ("axis",),
+    "Dot": ("axes", "normalize"),
 }  # fmt: skip
 # Arguments that minicnn lacks, and the values that say that they are not used. None and False always do.
 UNUSED = {"data_format": ("channels_last",), "dilation_rate": (1, [1, 1]), "groups": (1,), "renorm_momentum": (0.99,)}

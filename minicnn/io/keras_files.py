@@ -45,6 +45,15 @@ def groups(layers: Iterable[Any]) -> list[str]:
     return names
 
 
+def placed(layers: Iterable[Any]) -> list[tuple[str, Any]]:
+    """(Keras's name, layer) of every layer, of those in models "functional/layers/conv2d"; each layer once."""
+    layers, found = list(layers), []
+    for name, layer in zip(groups(layers), layers, strict=True):
+        inner = getattr(layer, "layers", None)
+        found += [(name, layer)] if inner is None else [(f"{name}/layers/{n}", one) for n, one in placed(inner)]
+    return list({id(layer): (name, layer) for name, layer in reversed(found)}.values())[::-1]
+
+
 # writing --------------------------------------------------------------------------------------------------------------
 
 
@@ -77,7 +86,7 @@ def save_model(path: str, document: dict, layers: list[Any], state: dict | None)
 def _weights_bytes(layers: list[Any], state: dict | None, optimizer: dict | None) -> bytes:
     buffer = io.BytesIO()
     with hdf5.h5py().File(buffer, "w") as file:
-        for name, layer in zip(groups(layers), layers, strict=True):
+        for name, layer in placed(layers):
             target = file.create_group(f"layers/{name}/vars")
             target.attrs["name"] = layer.name
             for i, weight in enumerate(layer.weights):
@@ -108,7 +117,7 @@ def optimizer_values(state: dict, optimizer: dict) -> list:
 def load_weights(model: Any, path: str) -> None:
     """Read a .weights.h5 into a built model; everything is checked before the first weight changes."""
     with open_weights(path) as file:
-        wanted = [(name, i, weight) for name, layer in zip(groups(model.layers), model.layers, strict=True)
+        wanted = [(name, i, weight) for name, layer in placed(model.layers)
                   for i, weight in enumerate(layer.weights)]  # fmt: skip
         differences = [d for name, i, w in wanted if (d := file.difference(name, i, w.shape, w.dtype, w.path))]
         differences += file.others(Counter(name for name, _, _ in wanted))

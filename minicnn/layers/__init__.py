@@ -1,5 +1,6 @@
 """Layers, under Keras's names."""
 
+from . import operation  # noqa: F401  (arithmetic on symbols)
 from .activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from .axes import Permute, RepeatVector
 from .base import Layer
@@ -29,7 +30,6 @@ from .merge import (
     subtract,
 )
 from .norm import BatchNormalization
-from .operation import Operation
 from .pool import (
     AveragePooling2D,
     AvgPool2D,
@@ -82,7 +82,7 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
-    "Operation",
+
     "PReLU",
     "Permute",
     "ReLU",

@@ -154,6 +154,7 @@ class Layer(arguments.Named, Guarded):
             self.attach(given[0].be, Streams(), 0, shape)
         if shape != self.input_shape:
             self.follow(shape)
+        self.moved()  # of a call that nobody committed
         y = self.call(x, training=bool(training))
         self.be.follow(self.moved())
         return y

@@ -3,17 +3,20 @@
 import itertools
 import math
 from collections import Counter
+from typing import NamedTuple
 
 import numpy as np
 
 from ..arguments import flag
 from ..backend.placeholder import Placeholder
 from ..backend.select import select
+from ..backend.streams import Streams
 from ..errors import DataError, MinicnnError, WeightsError, require
 from ..io import keras_config, keras_files, legacy_h5, model_file, strict_json
-from ..layers import Input, Layer
+from ..layers import Input, InputLayer, Layer
 from ..notes import note
 from . import saving
+from .model import Model
 from .restorer import Restorer
 from .sequential import Sequential
 from .underway import Underway
@@ -71,12 +74,13 @@ def _load_minicnn(path: str, restorer: Restorer, compile: bool, options: dict):
     underway = document["training"].get("underway")
     underway = None if underway is None else Underway.of(underway, left, restorer.where)
 
-    def source(layer: Layer, name: str, shape: tuple, dtype: np.dtype):
-        return _take(left, f"weights/{layer.name}/{name}", shape, dtype, restorer.where)
+    def source(place: Place, layer: Layer, name: str, shape: tuple, dtype: np.dtype):
+        return _take(left, f"weights/{place.path}/{name}", shape, dtype, restorer.where)
 
     restorer.check_custom([document.get("config"), document.get("compiled") if compile else None])
     model = build(document.get("config"), restorer, source, dtype=document.get("dtype"), seed=state["seed"], **options)
     model.streams.step, model.streams.epoch = state["step"], state["epoch"]
+    _place_streams(model, document.get("streams"), restorer.where)
     names = saving.weight_names(model)
     weights = {names[id(p)]: p for p in model.weights}
     params = [weights.get(name) for name in state["parameters"]]
@@ -103,18 +107,39 @@ def _load_minicnn(path: str, restorer: Restorer, compile: bool, options: dict):
     return model
 
 
+def _place_streams(model, given, where: str) -> None:
+    """Give every layer the seed and the number that it had: models in models may bring their own."""
+    if given is None:
+        return
+    here, own = saving.streams(model), {model.seed: model.streams}
+    limits = (2**64, 1 << 11)
+    ok = isinstance(given, dict) and given.keys() == here.keys() and all(
+        isinstance(both, list) and len(both) == 2 and
+        all(type(n) is int and 0 <= n < most for n, most in zip(both, limits, strict=True))
+        for both in given.values()
+    )  # fmt: skip
+    require(ok, where, "streams: a seed and a number of every layer", f"{given!r:.80}", error=DataError)
+
+    def place(model, path):
+        for layer in model.layers:
+            if hasattr(layer, "layers"):
+                place(layer, f"{path}{layer.name}/")
+            elif path + layer.name in given:
+                seed, layer.index = given[path + layer.name]
+                layer.streams = own.setdefault(seed, Streams(seed))
+
+    place(model, "")
+
+
 def _load_keras(path: str, restorer: Restorer, compile: bool, options: dict):
     with keras_files.open_model(path) as file:
         document = keras_config.to_document(file.config, restorer.where, strict=compile)
         restorer.check_custom([document.get("config"), document.get("compiled")])
-        seen: dict[Layer, None] = {}  # layers with weights, in order
         read: Counter[str] = Counter()
 
-        def source(layer: Layer, name: str, shape: tuple, dtype: np.dtype):
-            seen.setdefault(layer)
-            group = keras_files.groups(seen)[-1]
-            read[group] += 1
-            return file.weight(group, read[group] - 1, shape, dtype, f"{layer.name}/{name}")
+        def source(place: Place, layer: Layer, name: str, shape: tuple, dtype: np.dtype):
+            read[place.group] += 1
+            return file.weight(place.group, read[place.group] - 1, shape, dtype, f"{layer.name}/{name}")
 
         model = build(document["config"], restorer, source, dtype=document["dtype"], **options)
         file.check_rest(read)
@@ -132,7 +157,7 @@ def _load_legacy(path: str, restorer: Restorer, compile: bool, options: dict):
         restorer.check_custom([document.get("config"), document.get("compiled")])
         left, taken = list(file.layers), {}
 
-        def source(layer: Layer, name: str, shape: tuple, dtype: np.dtype):
+        def source(place: Place, layer: Layer, name: str, shape: tuple, dtype: np.dtype):
             if layer not in taken:
                 theirs = left.pop(0) if left else ("no layer", [])
                 taken[layer] = [f"{theirs[0]}/{i}" for i in range(len(theirs[1]))], list(theirs[1])
@@ -163,8 +188,15 @@ def _keras_state(model, file) -> None:
         optimizer.learning_rate = state["learning_rate"]
 
 
+class Place(NamedTuple):
+    """Where a layer stands in files: path in ours, "model/layer"; group in Keras's, "functional/layers/conv2d_1"."""
+
+    path: str
+    group: str
+
+
 def build(config, restorer: Restorer, source=None, *, dtype=None, cls=Sequential, **options):
-    """A model from its config.  source(layer, name, shape, dtype) -> the values of a weight; None: new ones.
+    """A model from its config.  source(place, layer, name, shape, dtype) -> the values of a weight; None: new ones.
 
     dtype  the weights' float type, which the device must share
     """
@@ -177,6 +209,8 @@ def build(config, restorer: Restorer, source=None, *, dtype=None, cls=Sequential
     expected = f"a list of at most {LAYER_LIMIT} layers"
     received = f"{len(entries)} of them" if isinstance(entries, list) else f"{entries!r:.80}"
     require(ok, where, expected, received, error=DataError)
+    if "steps" in config:
+        return _graph(config, restorer, source, dtype, cls if cls is not Sequential else Model, options)
     model = cls(name=name, **options)
     here = model.backend.dtype.name
     fix = 'give load_model device=CPU("numpy_ref", "float64") of minicnn.backend.cpu' if dtype == "float64" else ""
@@ -189,6 +223,92 @@ def build(config, restorer: Restorer, source=None, *, dtype=None, cls=Sequential
     return model
 
 
+def _graph(config, restorer: Restorer, source, dtype, cls, options):
+    """A Model from its config, whose steps are those of graph.py."""
+    where = restorer.where
+    be = select(options.get("device", "cpu"), options.get("kernels", "auto"), options.get("threads"),
+                options.get("precision"))  # fmt: skip
+    require(dtype in (None, be.dtype.name), where, f"weights of type {be.dtype.name}", f"{dtype!r:.20}",
+            error=WeightsError)  # fmt: skip
+    budget = source or _Budget(where)
+    if source is None and not any(_object(one, where).get("custom") for one in config["layers"]):
+        counted = _Budget(where, placeholders=True)  # shapes first, as for a chain
+        _made(config, restorer, counted, "", "", cls, {"device": Placeholder()})
+    return _made(config, restorer, budget, "", "", cls, options | {"device": be, "kernels": "auto"})
+
+
+def _made(config, restorer: Restorer, source, path: str, group: str, cls, options):
+    """A model and all models in it.  path, group: of the model that it is in, for `Place`."""
+    where, made = restorer.where, []
+    try:
+        entries = config["layers"]
+        for number, entry in enumerate(entries, 1):
+            made.append(_part(number, entry, restorer, source, path, group, made, options))
+        if "steps" not in config:
+            model = cls(name=config["name"], **options)
+            if config["input_shape"] is not None:
+                model.add(Input(tuple(config["input_shape"])))
+            for layer in made:
+                model.add(layer)
+            return model
+        shapes = config["input_shape"]
+        shapes = shapes if len(config["inputs"]) > 1 else [shapes]
+        inputs = [Input(tuple(shape)) if number is None else made[_whole(number)].symbol
+                  for number, shape in zip(config["inputs"], shapes, strict=True)]  # fmt: skip
+        values = list(inputs)
+        for number, given, listed, training in config["steps"]:
+            given = [values[_whole(i)] for i in given]
+            require(listed or len(given) == 1, where, "one input of a step", len(given), error=DataError)
+            layer = made[_whole(number)]
+            options_of = {} if training is None else {"training": training}
+            y = layer(given if listed else given[0], **options_of)
+            values += y if isinstance(y, list) else [y]
+        outputs = [values[_whole(i)] for i in config["outputs"]]
+        keys = config.get("keys") or [None, None]
+        named = [dict(zip(k, v, strict=True)) if k else list(v) if len(v) > 1 else v[0]
+                 for k, v in zip(keys, (inputs, outputs), strict=True)]  # fmt: skip
+        return cls(*named, name=config["name"], **options)
+    except (DataError, WeightsError):
+        raise
+    except (MinicnnError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as cause:
+        raise DataError(f"{where}: expected a graph of layers, received another: {cause}") from None
+    finally:
+        for layer in made:
+            if isinstance(layer, Layer):
+                layer.source = None
+
+
+def _whole(value) -> int:
+    ok = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    require(ok, "load: a step", "whole numbers", repr(value)[:40], error=DataError)
+    return value
+
+
+def _part(number: int, entry: dict, restorer: Restorer, source, path: str, group: str, before: list, options):
+    """Layer `number`, or a model that stands there."""
+    kind = entry.get("class_name") if isinstance(entry, dict) else None
+    config = entry.get("config") if kind is not None else None
+    if kind == "InputLayer" and isinstance(config, dict) and isinstance(config.get("shape"), list):
+        made = InputLayer(tuple(config["shape"]), name=config.get("name"))
+        made.named = bool(entry.get("named", True))
+        return made
+    if kind in ("Sequential", "Functional") and not entry.get("custom"):
+        inner = _object(config, restorer.where)
+        like = sum(one.kind == kind.lower() for one in before)
+        group = f"{group}{kind.lower()}{f'_{like}' if like else ''}/layers/"
+        cls = Sequential if kind == "Sequential" else Model
+        model = _made(inner, restorer, source, f"{path}{inner['name']}/", group, cls, options)
+        if entry.get("trainable") is False:
+            model.trainable = False
+        model.named = entry.get("named", True)
+        return model
+    layer = restorer.layer(number, entry)
+    like = sum(one.kind == layer.kind for one in before)
+    place = Place(path + layer.name, f"{group}{layer.kind}{f'_{like}' if like else ''}")
+    layer.source = lambda name, shape: source(place, layer, name, shape, layer.be.dtype)
+    return layer
+
+
 def _add(model, shape, entries: list, restorer: Restorer, source) -> None:
     """Add the layers of `entries`, with the weights of `source`, to a model for samples of `shape`, or None."""
     where = restorer.where
@@ -198,8 +318,8 @@ def _add(model, shape, entries: list, restorer: Restorer, source) -> None:
     except (MinicnnError, TypeError) as cause:
         raise DataError(f"{where}: input_shape: {cause}") from None
     for number, entry in enumerate(entries, 1):
-        layer = restorer.layer(number, entry)
-        layer.source = lambda name, shape, layer=layer: source(layer, name, shape, layer.be.dtype)
+        options = {"device": model.backend}
+        layer = _part(number, entry, restorer, source, "", "", model.layers, options)
         try:
             model.add(layer)
         except (DataError, WeightsError):  # of the source
@@ -207,7 +327,8 @@ def _add(model, shape, entries: list, restorer: Restorer, source) -> None:
         except (MinicnnError, TypeError, ValueError, ArithmeticError, LookupError) as cause:
             raise DataError(f"{where}: layer {number} ({type(layer).__name__}): {cause}") from None
         finally:
-            layer.source = None
+            if isinstance(layer, Layer):
+                layer.source = None
 
 
 def compile_model(model, compiled, restorer: Restorer) -> None:
@@ -234,7 +355,7 @@ class _Budget:
     def __init__(self, where: str, placeholders: bool = False):
         self.where, self.count, self.placeholders = where, 0, placeholders
 
-    def __call__(self, layer: Layer, name: str, shape: tuple, dtype) -> np.ndarray | None:
+    def __call__(self, place: Place, layer: Layer, name: str, shape: tuple, dtype) -> np.ndarray | None:
         self.count += math.prod(map(int, shape))
         fix = "build a model as large as that in Python"
         expected = f"at most {WEIGHT_LIMIT:,} weights"

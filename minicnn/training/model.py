@@ -36,6 +36,7 @@ class Model(OldNames, Savable, Trainer):
         self, inputs=None, outputs=None, name=None, *, seed=None, device: str | Backend | None = None, kernels="auto",
         threads=None, precision=None, graph=True, nan_check="epoch", trainable=True,
     ):  # fmt: skip
+        trainable = arguments.flag("Model: trainable", trainable)
         self._from_graph(inputs, outputs, name, seed, device, kernels, threads, precision, graph, nan_check)
         if not trainable:
             self.trainable = False
@@ -46,7 +47,8 @@ class Model(OldNames, Savable, Trainer):
         self._graph = found = graph(self._inputs, self._outputs)
         there = [layer for layer in found.layers if layer.built and not isinstance(layer, InputLayer)]
         if device is None:
-            device = there[0].be if there else "cpu"
+            plain = isinstance(kernels, str) and kernels == "auto" and threads is None and precision is None
+            device = there[0].be if there and plain else "cpu"
         if seed is None and there and there[0].streams is not None:
             seed = there[0].streams.seed
         self._begin(name, seed, select(device, kernels, threads, precision), record, nan_check)

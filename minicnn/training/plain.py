@@ -15,6 +15,7 @@ from typing import Any
 
 from .. import initializers, layers, losses, metrics, optimizers
 from ..errors import ArgumentError, ArgumentTypeError, require
+from ..layers.operation import Operation
 from ..ops.activation import BY_NAME as ACTIVATIONS
 
 
@@ -24,7 +25,7 @@ def _classes(module, base, *others) -> dict[str, type]:
 
 
 TABLES: dict[str, dict[str, type]] = {
-    "layer": _classes(layers, layers.Layer, layers.InputLayer),
+    "layer": _classes(layers, layers.Layer, layers.InputLayer) | {"Operation": Operation},
     "optimizer": _classes(optimizers, optimizers.Optimizer),
     "schedule": _classes(optimizers.schedules, optimizers.schedules.LearningRateSchedule),
     "initializer": {c.__name__: c for c in (
@@ -54,6 +55,12 @@ _GIVEN = ("name", "trainable", "input_shape")  # of every layer: not arguments t
 
 def layer_entry(layer: layers.Layer) -> dict:
     """A layer without its weights. Its initializers are entries, its activation a name or a function's."""
+    if hasattr(layer, "layers"):  # a model
+        return {"class_name": layer.class_name, "config": layer.get_config(), "named": layer.named,
+                "trainable": layer.trainable}  # fmt: skip
+    if isinstance(layer, layers.InputLayer):
+        return {"class_name": "InputLayer", "config": {"name": layer.name, "shape": list(layer.input_shape)},
+                "named": layer.named}  # fmt: skip
     where, found = f"layer {layer.name}", _entry("layer", layer, f"layer {layer.name}")
     config = found["config"]
     for key in config:

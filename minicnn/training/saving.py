@@ -50,12 +50,18 @@ class Savable(LayerStack):
 
         fix = "call build((None, H, W, C)), or fit it"
         require(self.built, f"save: {self.name}", "a built model", "one without weights", fix, error=NotBuiltError)
+        names = list(weight_names(self).values())
+        fix = "name the layers differently"
+        require(len(set(names)) == len(names), f"save: {self.name}", "one name per weight", "two of one name", fix,
+                error=ArgumentError)  # fmt: skip
         names = [layer.name for layer in self.layers]
         twice = next((name for name in names if names.count(name) > 1), None)
         require(twice is None, f"save: {self.name}", "a name of its own for every layer", f"two of {twice!r}",
                 error=ArgumentError)  # fmt: skip
-        document = {"class_name": "Sequential", "config": self.get_config(), "dtype": self.backend.dtype.name,
+        document = {"class_name": self.class_name, "config": self.get_config(), "dtype": self.backend.dtype.name,
                     "compiled": _compiled(self), "training": _training(self)}  # fmt: skip
+        if self.class_name != "Sequential" or any(isinstance(layer, LayerStack) for layer in self.layers):
+            document["streams"] = streams(self)
         if arguments.path("save", path).endswith((".keras", *legacy_h5.ENDINGS)):
             hdf5.h5py()
             keras_config.from_document(document)
@@ -76,9 +82,17 @@ class Savable(LayerStack):
         load_weights(self, path)
 
     def get_config(self) -> dict:
-        """The architecture as plain values: name, input_shape, layers."""
-        shape = None if self.input_shape is None else list(self.input_shape)
-        return {"name": self.name, "input_shape": shape, "layers": [plain.layer_entry(layer) for layer in self.layers]}
+        """The architecture as plain values: name, input_shape, layers; of a graph also its steps, see graph.py."""
+        listed = isinstance(self.input_shape, list)
+        shape = self.input_shape and ([*map(list, self.input_shape)] if listed else list(self.input_shape))
+        entries = [plain.layer_entry(layer) for layer in self.layers]
+        config = {"name": self.name, "input_shape": shape, "layers": entries}
+        if self.class_name == "Sequential":
+            return config
+        numbers = {layer: i for i, layer in enumerate(self.layers)}
+        entries = [numbers.get(one.call.layer) if not one.call.inputs else None for one in self.inputs]
+        steps = [[numbers[step.layer], list(step.inputs), step.listed, step.training] for step in self.steps]
+        return config | {"inputs": entries, "steps": steps, "outputs": list(self.ends), "keys": self._keys}
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None, **options):
@@ -90,7 +104,7 @@ class Savable(LayerStack):
 
     def to_json(self, **kwargs) -> str:
         """The architecture as JSON, for model_from_json.  kwargs go to json.dumps: indent=2."""
-        document = {"class_name": "Sequential", "format": FORMAT, "config": self.get_config()}
+        document = {"class_name": self.class_name, "format": FORMAT, "config": self.get_config()}
         try:
             return json.dumps(document, **kwargs)
         except TypeError as cause:
@@ -98,9 +112,27 @@ class Savable(LayerStack):
             raise ArgumentTypeError(f"to_json: expected {expected}, received {arguments.shown(kwargs)}") from cause
 
 
+def streams(model, path: str = "") -> dict[str, list[int]]:
+    """Every layer's seed and number, by its path: where its random numbers come from.  Of models in models too."""
+    found = {}
+    for layer in model.layers:
+        if isinstance(layer, LayerStack):
+            found |= streams(layer, f"{path}{layer.name}/")
+        elif layer.streams is not None:
+            found[path + layer.name] = [layer.streams.seed, layer.index]
+    return found
+
+
 def weight_names(model) -> dict[int, str]:
-    """id of a weight -> "layer/weight", unique because layers' names are."""
-    return {id(p): f"{layer.name}/{p.path.rpartition('/')[2]}" for layer in model.layers for p in layer.weights}
+    """id of a weight -> "layer/weight", of a model in a model "model/layer/weight"; names of layers are unique."""
+    found = {}
+    for layer in model.layers:
+        if isinstance(layer, LayerStack):
+            inner = {one: f"{layer.name}/{name}" for one, name in weight_names(layer).items()}
+        else:
+            inner = {id(p): f"{layer.name}/{p.path.rpartition('/')[2]}" for p in layer.weights}
+        found = inner | found
+    return found
 
 
 def _compiled(model) -> dict | None:
@@ -133,7 +165,7 @@ def _in_mid_epoch(model) -> bool:
 def arrays(model) -> dict[str, np.ndarray]:
     """Weights, the optimizer's state, and in mid-epoch what metrics hold: name -> array."""
     names = weight_names(model)
-    weights = [p for layer in model.layers for p in layer.weights]
+    weights = model.weights
     found = {f"weights/{names[id(p)]}": p.numpy() for p in weights}
     distinct = len(found) == len(weights)
     fix = "name the weights of your layers differently"

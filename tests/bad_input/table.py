@@ -235,7 +235,7 @@ entry(
     {"x": minicnn.Tensor(IMAGES)},
     "layer",
     x=Kind((), (None, 3, "x", IMAGES, [], ODD), "a Tensor"),
-    training=K.FLAG,
+    training=K.optional(K.FLAG),
 )
 WEIGHTS = (
     bad([1], "4 weight arrays"),
@@ -1339,6 +1339,19 @@ entry(
     custom_objects=Kind((), (3, "x", [], ODD), "a dict"),
     options=Kind((), (bad(3, "arguments of"),)),
 )
+SYMBOLS = Kind((), (3, None, "x", ODD, [], {}, np.ones(2), layers.Dense(3)), "symbols")
+X = layers.Input((3,))
+entry(
+    "Model",
+    {"inputs": X, "outputs": X},
+    inputs=SYMBOLS,
+    outputs=SYMBOLS,
+    name=K.NAME,
+    trainable=K.FLAG,
+    device=K.optional(TABLE["Sequential"].arguments["device"]),
+    **{key: TABLE["Sequential"].arguments[key] for key in (
+        "seed", "kernels", "threads", "precision", "graph", "nan_check")},
+)  # fmt: skip
 entry("Sequential.to_json", None, "model", kwargs=Kind((), (bad(3, "arguments of"),)))
 entry("Sequential.metric_direction", None, "model", name=Kind())
 entry(
@@ -1685,6 +1698,11 @@ layer(
         words=""
     ),
 )
+for _name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"):
+    entry(f"layers.{_name}", **LAYER)
+layer("layers.Concatenate", axis=Kind((-1, np.int64(-1)), (0, *K.NO_WHOLE), "axis"))
+layer("layers.Dot", axes=Kind(((1, 1), [1, 1]), (0, (1, 0), (1, 2, 3), (1,), "ab", None, NAN, ODD), "axes")._replace(
+    words=""), normalize=K.FLAG)  # fmt: skip
 layer("layers.RepeatVector", n=K.POSITIVE)
 layer("layers.Rescaling", scale=K.FINITE, offset=K.FINITE)
 layer("layers.UpSampling2D", size=K.SIZE, data_format=LAST, interpolation=K.one_of("nearest", "bilinear"))

@@ -24,7 +24,8 @@ PROTOCOL = {
     r"callbacks\..*\.(on_\w+|set_params|set_model|check_monitor|close|[gs]et_state|resumes_inside)": "fit",
     r"callbacks\..*\.(direction|is_improvement|current)": "a Monitor",
     r"layers\..*\.(build|call|preactivation|attach|add_weight|moved|key|op|pool|activation)": "the model",
-    r"layers\..*\.(follow|pads_for|larger)": "the model",
+    r"layers\..*\.(follow|pads_for|larger|shape_for|merged|merge)": "the model",
+    r"layers\.(add|average|concatenate|dot|maximum|minimum|multiply|subtract)": "the layer of that name",
     r"losses\..*\.(values|prepare|reduce|fused)": "the training loop, or a loss of one's own",
     r"metrics\.(Metric(\.\w+)?|MeanMetricWrapper\.[gs]et_state)": "a base class that only its subclasses call",
     r"metrics\.(MeanMetricWrapper\.update_from_logits|unique_names)": "the training loop, compile",
@@ -36,7 +37,7 @@ PROTOCOL = {
     r"ops\.(activation|arithmetic|block|compare|conv|dense|dropout)\.\w+": "layers",
     r"ops\.(join|loss|norm|pool|reduce|resize|shape)\.\w+": "layers",
     r"ops\.geometry\.\w+": "layers, once their sizes are checked",
-    r"Sequential\.(ensure_built|way|forward|move_averages|commit)": "the training loop",
+    r"Sequential\.(ensure_built|way|forward|move_averages|commit|attach|shapes_for|shape_for)": "the training loop",
     r"kernels\..*": "the backend: the contract states what it is given",
     r"initializers\.FixedScaling": "a base class of those with a recipe",
     r"recipes\.Recipe": "this file, five times; not by users",
@@ -85,9 +86,10 @@ def walk(path, thing, found, seen):
 
 def public():
     found, seen = {}, set()
-    order = sorted(
-        set(minicnn.__all__) - {"errors"}, key=lambda n: (isinstance(getattr(minicnn, n), types.ModuleType), n)
-    )
+    def place(name):  # Sequential before Model, whose methods go by its name
+        return isinstance(getattr(minicnn, name), types.ModuleType), name == "Model", name
+
+    order = sorted(set(minicnn.__all__) - {"errors"}, key=place)
     for name in order:
         walk(name, getattr(minicnn, name), found, seen)
     return found

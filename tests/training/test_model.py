@@ -1,0 +1,180 @@
+"""Model(inputs, outputs): graphs with branches, shared layers and models in models, against the tape in float64."""
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import Input, Model, Sequential, Tensor, errors, no_grad
+from minicnn import layers as L
+from minicnn.backend.cpu import CPU
+
+ORACLE = CPU("numpy_ref", "float64")
+REF = {"kernels": "reference"}
+
+
+def residual(**options):
+    x = Input((6, 6, 2))
+    a = L.Conv2D(3, 3, padding="same", activation="tanh")(x)
+    b = L.BatchNormalization()(L.Conv2D(3, 3, padding="same")(a))
+    c = L.Activation("sigmoid")(a + b * 2)
+    y = L.Dense(3, activation="softmax")(L.GlobalAveragePooling2D()(L.Concatenate()([c, a, x])))
+    return Model(x, y, seed=1, **options)
+
+
+def siamese(**options):
+    x = Input((6, 6, 2))
+    arm = Sequential([L.Conv2D(2, 3, padding="same"), L.BatchNormalization(), L.Dropout(0.3)])
+    c = L.Average()([arm(arm(x)), L.Maximum()([x, arm(x)])])
+    return Model(x, L.Dense(3, activation="softmax")(L.Flatten()(c)), seed=1, **options)
+
+
+def inception(**options):
+    x = Input((6, 6, 2))
+    a, b = L.Conv2D(2, 1, padding="same")(x), L.Conv2D(3, 3, padding="same")(x)
+    c = L.AveragePooling2D(3, 1, padding="same")(x)
+    inner = Model(x, [L.Concatenate()([a, b, c]), L.Flatten()(c)], name="inner")
+    y, flat = inner(z := Input((6, 6, 2)))
+    both = L.Multiply()([L.Flatten()(L.Conv2D(2, 3, padding="same")(y)), flat])
+    return Model(z, L.Dense(3, activation="softmax")(both), seed=1, **options)
+
+
+NETWORKS = {"residual": residual, "siamese": siamese, "inception": inception}
+networks = pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
+
+
+def data(n=8):
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((n, 6, 6, 2)).astype("f4"), np.arange(n) % 3
+
+
+@networks
+def test_gradients_of_the_step(network, monkeypatch):
+    """The program's gradients are the differences of its own loss, along a random direction."""
+    if network is inception:
+        monkeypatch.setattr("minicnn.backend.select.CPU", lambda *a, **k: ORACLE)
+    model = network(device=ORACLE)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = data()
+    t = np.eye(3)[y]
+    rng = np.random.default_rng(1)
+
+    def loss():
+        program = model.programs.training(x.shape, t.shape)
+        values, vjps = program.forward(ORACLE, (np.asarray(x, "f8"), t), 0)
+        return program, values, vjps
+
+    for p in model.trainable_weights:
+        program, values, vjps = loss()
+        for q in model.weights:
+            q.grad = None
+        program.backward(ORACLE, vjps, np.ones(()))
+        v, start, h = rng.standard_normal(p.shape), p.numpy().copy(), 1e-5
+        ends = []
+        for side in (h, -h):
+            p.assign(start + side * v)
+            program, values, _ = loss()
+            ends.append(float(values[program.loss]))
+        p.assign(start)
+        assert (p.grad * v).sum() == pytest.approx((ends[0] - ends[1]) / (2 * h), rel=1e-5, abs=1e-9), p.path
+
+
+@networks
+def test_the_program_is_the_tape(network):
+    model = network(**REF)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    x, y = data()
+    with no_grad():
+        here = model.forward(Tensor(x, model.backend), training=True).numpy()
+    assert model(x).shape == (8, 3)
+    before = model.get_weights()
+    program = model.programs.training(x.shape, (8, 3))
+    values, _ = program.forward(model.backend, (x, np.eye(3, dtype="f4")[y]), 0)
+    z = values[program.last]
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(e / e.sum(axis=1, keepdims=True), here, rtol=1e-4, atol=1e-6)
+    model.fit(x, y, epochs=8, batch_size=4, verbose=0)
+    assert all(np.abs(a - b).max() > 0 for a, b in zip(before, model.get_weights(), strict=True) if b.size > 3)
+    assert model.history.history["loss"][-1] < model.history.history["loss"][0]
+    np.testing.assert_allclose(model.predict(x, verbose=0), model(x), rtol=1e-4, atol=1e-6)
+    assert "Total params" in str_of_summary(model)
+
+
+def str_of_summary(model):
+    lines = []
+    model.summary(print_fn=lines.append)
+    return "\n".join(lines)
+
+
+@networks
+def test_saved_and_loaded_it_trains_on_with_the_same_bytes(network, tmp_path):
+    model = network(**REF)
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    x, y = data()
+    model.fit(x, y, epochs=1, batch_size=4, verbose=0)
+    model.save(tmp_path / "a.minicnn")
+    twin = minicnn.load_model(tmp_path / "a.minicnn", **REF)
+    assert twin.get_config() == model.get_config()
+    for one in (model, twin):
+        one.fit(x, y, epochs=2, batch_size=4, verbose=0)
+    assert twin.predict(x, verbose=0).tobytes() == model.predict(x, verbose=0).tobytes()
+    again = minicnn.model_from_json(model.to_json(), seed=1, **REF)
+    assert [w.shape for w in again.get_weights()] == [w.shape for w in model.get_weights()]
+
+
+def test_shared_batch_norm_moves_once_per_call():
+    x, norm = Input((2,)), L.BatchNormalization(momentum=0.5)
+    model = Model(x, norm(norm(x)), seed=0, **REF)
+    model.compile("sgd", "mse")
+    data = np.array([[0, 2], [4, 6]], "f4")
+    model.train_on_batch(data, data)
+    np.testing.assert_allclose(norm.moving_mean.numpy(), [0.5, 1.0], atol=1e-5)  # 0 -> (2, 4) / 2 -> half of it
+
+
+def test_shared_dropout_draws_anew():
+    x, drop = Input((400,)), L.Dropout(0.5)
+    model = Model(x, [drop(x), drop(x)], seed=0, **REF)
+    a, b = model([Tensor(np.ones((1, 400), "f4"), model.backend)], training=True)
+    assert (a.numpy() != b.numpy()).mean() > 0.3
+
+
+def test_feature_extractors_share_weights():
+    for model in (residual(**REF), Sequential([Input((6, 6, 2)), L.Conv2D(3, 3), L.Flatten(), L.Dense(3)], **REF)):
+        layer = next(one for one in model.layers if isinstance(one, L.Conv2D))
+        part = Model(model.inputs, model.get_layer(layer.name).output)
+        assert (part.layers[-1], part.seed) == (layer, model.seed)
+        x = data()[0]
+        np.testing.assert_array_equal(part.predict(x, verbose=0), model.activations(x)[layer.name])
+        assert Model(model.input, model.output).predict(x, verbose=0).shape == (8, 3)
+
+
+def test_a_chain_of_calls_is_a_sequential():
+    x = Input((6, 6, 2))
+    chain = [L.Conv2D(3, 3, name="c"), L.ReLU(name="r"), L.Flatten(name="f"), L.Dense(2, name="d")]
+    y = x
+    for layer in chain:
+        y = layer(y)
+    model = Model(x, y, seed=5, **REF)
+    like = Sequential([Input((6, 6, 2)), *(type(one)(**one.get_config()) for one in chain)], seed=5, **REF)
+    assert [a.tobytes() for a in model.get_weights()] == [a.tobytes() for a in like.get_weights()]
+
+
+def test_calls_fixed_in_inference_mode():
+    x, norm = Input((2,)), L.BatchNormalization()
+    model = Model(x, L.Dense(1)(norm(x, training=False)), seed=0, **REF)
+    model.compile("sgd", "mse")
+    model.train_on_batch(np.full((4, 2), 9.0), np.ones((4, 1)))
+    assert norm.moving_mean.numpy().tolist() == [0, 0]
+
+
+def test_errors():
+    a, b = Input((3,), name="a"), Input((3,), name="b")
+    with pytest.raises(errors.ArgumentError, match="every Input that the outputs depend on, received none for b"):
+        Model(a, L.Add()([a, b]))
+    with pytest.raises(errors.ShapeError, match="samples of one shape, or of shapes that broadcast"):
+        L.Add()([a, Input((4,))])
+    with pytest.raises(errors.ArgumentTypeError, match="expected numbers, received a symbol"):
+        np.asarray(a)
+    with pytest.raises(errors.ArgumentError, match="two of 'd'"):
+        Model(a, L.Dense(2, name="d")(L.Dense(2, name="d")(a)))
+    with pytest.raises(errors.ArgumentTypeError, match="call it on a list"):
+        L.Add()(a)
