@@ -33,10 +33,10 @@ import numpy as np
 
 from . import memory, winograd
 from .activation import sum_blocks
-from .dense import affine_vectors, scale_and_shift
+from .dense import NO_AFFINE, scale_and_shift
 from .jit import inner, outer
 from .library import load
-from .memory import OWN, flat
+from .memory import OWN, flats
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .plan import choose
 from .simd import ROWS, copy_floats, pack, sweep, whole_vectors
@@ -325,16 +325,13 @@ def least_bands(images, shares):
     return -(-2 * shares // images)
 
 
-def integers(strides, pads):
-    """Strides and pads as Python's numbers in tuples."""
-    return _integers(tuple(strides), tuple(map(tuple, pads)))
-
-
 @lru_cache(512)
-def _integers(strides, pads):
+def integers(strides, pads):
+    """Strides and pads as Python's numbers."""
     return (int(strides[0]), int(strides[1])), tuple((int(before), int(after)) for before, after in pads)
 
 
+@lru_cache(512)
 def output_shape(x_shape, w_shape, strides, pads):
     (n, h, w, _), (kh, kw, _, filters), ((top, bottom), (left, right)) = x_shape, w_shape, pads
     return n, (h + top + bottom - kh) // strides[0] + 1, (w + left + right - kw) // strides[1] + 1, filters
@@ -375,7 +372,7 @@ def weight_grad_alone(compiled, given, x, y_shape, w_shape, strides, pads, most,
     partials, *room = memory.scratch((1, blocks * len(at) * len(zeros)), *room)
     partials, totals = partials.reshape(-1), memory.empty((blocks * parts, filters))
     compiled(
-        flat(x), *given, units, sizes, strides[1] * x.shape[3], at, to, blocks, parts, partials, zeros, *room, totals,
+        *flats(x), *given, units, sizes, strides[1] * x.shape[3], at, to, blocks, parts, partials, zeros, *room, totals,
     )  # fmt: skip
     partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *w_shape[:3], len(zeros))
     dw = partials[..., :filters].sum(axis=0, out=memory.empty(tuple(w_shape)))  # in the order of the blocks
@@ -390,7 +387,7 @@ def packed(plan, scratch, w, flipped, b):
         bias[: len(b)] = b
     panels, *others = memory.scratch(*scratch)
     panels = panels.reshape(-1)
-    _pack(flat(w), w.shape[1], sizes, phases, panels, flipped)
+    _pack(*flats(w), w.shape[1], sizes, phases, panels, flipped)
     return bias, panels, *others
 
 
@@ -399,9 +396,9 @@ def _run(plan, scratch, x, w, flipped, b, relu, affine, y, stats=None):
     bias, panels, views = packed(plan, scratch, w, flipped, b)
     sums = sums_table(len(y) * sizes.bands, y.shape[3]) if stats else NO_SUMS
     edges = np.arange(sizes.band + 1) * (y.shape[2] * y.shape[3])
-    floor = ZERO if relu else NO_FLOOR
+    floor, affine = ZERO if relu else NO_FLOOR, NO_AFFINE if affine is None else flats(*affine)
     _correlate(
-        flat(x), len(x), bias, floor, *affine_vectors(affine), y.reshape(-1), sizes, phases, reads, writes,
+        *flats(x), len(x), bias, floor, *affine, y.reshape(-1), sizes, phases, reads, writes,
         panels, views, sums, edges,
     )  # fmt: skip
     if stats:
@@ -420,7 +417,7 @@ def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algo
     if y.size == 0:
         pass
     elif chosen == "winograd":
-        winograd.conv2d(x, w, b, y, pads=pads, relu=relu, affine=affine, stats=mean_var, kept=kept)
+        winograd.convolve(x, w, b, y, pads=pads, relu=relu, affine=affine, stats=mean_var, kept=kept)
     else:
         threads = numba.get_num_threads()
         shares = max(SHARES) if stats else threads  # a band's statistics are summed in one: so not by threads
@@ -438,7 +435,7 @@ def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
     if dx.size == 0:
         return dx
     if chosen == "winograd":
-        return winograd.conv2d_input_grad(dy, w, dx, pads=pads)
+        return winograd.convolve(dy, w, None, dx, pads=pads, turned=True)
     threads = numba.get_num_threads()
     plan = _plan("input_grad", x_shape, dy.shape, window, strides, pads, threads, threads)
     return _run(*plan, dy, w, True, None, False, None, dx)
@@ -453,14 +450,14 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
         dw[...] = 0
         return dw
     if chosen == "winograd":
-        return winograd.conv2d_weight_grad(x, dy, dw, pads=pads)
+        return winograd.weight_gradient(x, dy, dw, pads=pads)
     threads = numba.get_num_threads()
     (sizes, at, to, _, _), scratch = _plan("weight_grad", x.shape, dy.shape, window, strides, pads, threads, threads)
     partials, views, panels = memory.scratch(*scratch)
     units, partials = len(x) * sizes.bands, partials.reshape(-1)
     blocks, zeros = min(units, BLOCKS), np.zeros(whole_vectors(dw.shape[3]), np.float32)
     _weight_grad(
-        flat(x), flat(dy), units, sizes, strides[1] * x.shape[3], at, to,
+        *flats(x, dy), units, sizes, strides[1] * x.shape[3], at, to,
         blocks, -(-threads // blocks), partials, zeros, views, panels,
     )  # fmt: skip
     partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *dw.shape[:3], len(zeros))

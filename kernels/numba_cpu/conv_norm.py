@@ -21,7 +21,7 @@ from numba.extending import overload
 from . import conv, norm, norm_pool, pool2x2
 from .conv import integers
 from .jit import inner
-from .memory import flat
+from .memory import flats
 from .norm import before_relu
 from .plan import choose
 from .pool2x2_grad import grad_pair
@@ -172,8 +172,8 @@ def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, s
         given, along, dgamma, dbeta = norm_pool.pooled_sums(dy, argmax, z, mean, var, gamma, eps, axis, rate)
         compiled, given, multiple = _pooled_weight_grad, (*given, along), 2
     else:
-        sums = norm.grad_sums(flat(dy), flat(z), flat(mean))
-        (dgamma, dbeta), factors = norm.grad_factors(sums, var, gamma, eps, z.size // z.shape[3])
-        compiled, given, multiple = _weight_grad, (flat(dy), flat(z), flat(mean), factors), 1
+        given = flats(dy, z, mean)
+        (dgamma, dbeta), factors = norm.grad_factors(norm.grad_sums(*given), var, gamma, eps, z.size // z.shape[3])
+        compiled, given, multiple = _weight_grad, (*given, factors), 1
     dw, db = conv.weight_grad_alone(compiled, given, x, z.shape, w_shape, strides, pads, BAND, multiple)
     return dw, db, dgamma, dbeta

@@ -26,16 +26,15 @@ from numba.extending import overload
 
 from . import conv, memory, pool2x2, winograd
 from .conv import integers, output_shape
-from .dense import affine_vectors
+from .dense import NO_AFFINE
 from .jit import inner
-from .memory import OWN
+from .memory import OWN, flats
 from .moments import NO_SUMS
 from .plan import choose
 from .pool import dropping, max_pool, max_pool_grad
-from .pool import flat as flat_of
 from .pool2x2 import Pooling, Scatter, drop_rows, pool_rows, scatter_rows
 from .tasks import parallel, parallel_for
-from .winograd import NO_FLOOR, NO_IMAGES, NO_PIXELS, NO_RUNS, VARIANTS, ZERO, correlate, flat
+from .winograd import NO_FLOOR, NO_IMAGES, NO_PIXELS, NO_RUNS, ZERO, correlate
 
 BAND = 1 << 14  # floats of a band: 64 KiB, in the L2 cache; smaller ones cost more sweeps than they save
 
@@ -91,7 +90,7 @@ def _weight_grad(x, dy, argmax, y, keep, units, s, column_step, at, to, blocks, 
 
 def _row_vectors(rows, count):
     """A scale and a shift for each of the first rows of an image; two empty arrays for None."""
-    return affine_vectors(None if rows is None else tuple(part.reshape(-1)[:count] for part in rows))
+    return NO_AFFINE if rows is None else flats(*(part.reshape(-1)[:count] for part in rows))
 
 
 def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
@@ -101,8 +100,9 @@ def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
     sizes, phases, reads, writes, floats, view = plan
     scratch = (1, floats), (threads, view, OWN), (threads, sizes.band * sizes.y_width * sizes.filters, OWN)
     bias, panels, views, outputs = conv.packed(plan, scratch, w, False, b)
+    affine = NO_AFFINE if affine is None else flats(*affine)
     _bands(
-        flat(x), len(x), bias, ZERO if relu else NO_FLOOR, *affine_vectors(affine), y, pooling, sizes, phases,
+        *flats(x), len(x), bias, ZERO if relu else NO_FLOOR, *affine, y, pooling, sizes, phases,
         reads, writes, panels, views, outputs, *drop,
     )  # fmt: skip
 
@@ -110,14 +110,13 @@ def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
 def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop, kept):
     """Whether there is a way: odd tiles need whole images in a block."""
     made = winograd.prepared(x, w, False, pads, b, affine, shape, images=True, kept=kept)
-    plan, vectors, u, per_thread, zeros, tables = made
-    v, xg, yg, count, block, u_line = plan
+    (which, xg, yg, count, block, u_line), x, vectors, u, per_thread, zeros, tables = made
     per_image = yg.rows * yg.columns
-    if v.tile % 2 and block % per_image:
+    if xg.tile % 2 and block % per_image:
         return False
-    images = per_thread.pop() if v.tile % 2 else NO_IMAGES
+    images = per_thread.pop() if xg.tile % 2 else NO_IMAGES
     correlate(
-        VARIANTS.index(v), v.side, flat(x), xg, y, pooling, yg, count, block, vectors,
+        *which, x, xg, y, pooling, yg, count, block, vectors,
         ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, images, *drop, NO_SUMS, NO_RUNS, NO_PIXELS,
     )  # fmt: skip
     return True
@@ -153,14 +152,15 @@ def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, al
     if chosen == "im2col":
         _im2col(x, w, b, shape, strides, pads, relu, by_filter, *sent)
     elif not _winograd(x, w, b, shape, pads, relu, by_filter, *sent, kept):
-        z = winograd.conv2d(x, w, b, memory.empty(shape), pads=pads, relu=relu, affine=by_filter, kept=kept)
+        z = winograd.convolve(x, w, b, memory.empty(shape), pads=pads, relu=relu, affine=by_filter, kept=kept)
         return _pool_of(z, rows, pool, rate, key)
     return y, argmax
 
 
 def _weight_grad_alone(dy, argmax, y, x, shape, w, strides, pads, rate):
     """dw and db, where nobody needs dx: the gradient before the pooling stays in the cache."""
-    given = flat(dy), flat_of(argmax, np.uint8), flat(y), np.float32(1 / (1 - rate))
+    (dy, y), (argmax,) = flats(dy, y), flats(argmax, dtype=np.uint8)
+    given = dy, argmax, y, np.float32(1 / (1 - rate))
     return conv.weight_grad_alone(_weight_grad, given, x, shape, w.shape, strides, pads, BAND, 2)
 
 

@@ -51,6 +51,7 @@ SMALL = 1 << 15  # multiplications that are not worth waking a second thread
 BRINGING = 2  # the work of bringing a panel near, or turning it, in rows that are multiplied by it
 FMA = ir.FunctionType(F32, [F32] * 3)
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
+NO_AFFINE = np.zeros(0, np.float32), np.zeros(0, np.float32)  # no scale and no shift, for compiled functions
 
 
 @inner
@@ -219,13 +220,6 @@ def _rows_per_task(rows, panels, threads):
     return -(-rows // min(range(least, least + 2 * threads), key=most_work))
 
 
-def affine_vectors(affine):
-    """(scale, shift) as the compiled functions take them; two empty arrays for None."""
-    if affine is None:
-        return np.zeros(0, np.float32), np.zeros(0, np.float32)
-    return tuple(np.require(vector, np.float32, "CAW") for vector in affine)
-
-
 def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, affine=None):
     """y[m, o] = max(floor, bias[o] + sum_k a[m*a_row + k*a_step] b[k*k_step + o*o_step])"""
     rows, filters = y.shape
@@ -238,17 +232,18 @@ def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, affine=None
     seed = np.zeros(whole_vectors(filters), np.float32)
     if bias is not None:
         seed[:filters] = bias
-    a, b = memory.flat(a), memory.flat(b)  # another type would recompile
+    a, b = memory.flats(a, b)  # another type would recompile
+    affine = NO_AFFINE if affine is None else memory.flats(*affine)
     if rows <= FEW and (a_row, a_step, k_step, o_step) == (depth, 1, filters, 1):
         shares = 1 if rows * depth * filters < SMALL else threads
         columns = -(-filters // (shares * LINE)) * LINE
         (sums,) = memory.scratch((threads, columns, OWN))
-        _few_rows(a, b, depth, deepest, seed, floor, *affine_vectors(affine), y.reshape(-1), rows, filters, columns,
+        _few_rows(a, b, depth, deepest, seed, floor, *affine, y.reshape(-1), rows, filters, columns,
                   sums)  # fmt: skip
         return y
     tables = _tables(row_block, a_row, filters, k_step, o_step, deepest)
     panels, sums = memory.scratch((threads, DEPTH * WIDTH, OWN), (threads, ROW_BLOCK * WIDTH, OWN))
-    _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, seed, floor, *affine_vectors(affine),
+    _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, seed, floor, *affine,
              y.reshape(-1), rows, filters, row_block, tables, panels, sums)  # fmt: skip
     return y
 

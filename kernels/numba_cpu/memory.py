@@ -141,7 +141,11 @@ def scratch(*sizes: tuple) -> list[np.ndarray]:
     global _room
     room = max(_room, _own(sizes))
     needed, layout = _layout(sizes, room)
-    found = _first(_scratch, IDLE)
+    found = None
+    for raw, start in _scratch:  # `_first`, without a call; `raw` is a reference that other threads count
+        if getrefcount(raw) == IDLE:
+            found = raw, start
+            break
     if found is None or found[0].size < needed:
         if found:
             _drop(_scratch, found)
@@ -185,11 +189,14 @@ def _layout(sizes, room: int) -> tuple[int, tuple]:
     return size_class(max(shared, last)) + ALIGNMENT, tuple(shapes)
 
 
-def flat(array) -> np.ndarray:
-    """The array as compiled functions take it: flat, float32, contiguous, aligned, writeable (others recompile)."""
-    if not (type(array) is np.ndarray and array.dtype == np.float32 and array.flags.carray):
-        array = np.require(array, np.float32, "CAW")  # takes ten times as long to find that nothing is to be done
-    return array.reshape(-1)
+def flats(*arrays, dtype=FLOAT) -> list[np.ndarray]:
+    """The arrays as compiled functions take them: flat, contiguous, aligned, writeable (others recompile)."""
+    found = []
+    for array in arrays:
+        if not (type(array) is np.ndarray and array.dtype == dtype and array.flags.carray):
+            array = np.require(array, dtype, "CAW")  # takes ten times as long to find that nothing is to be done
+        found.append(array.reshape(-1))
+    return found
 
 
 def past_caches(array: np.ndarray, row: int) -> bool:

@@ -26,7 +26,7 @@ import numpy as np
 
 from .activation import block_count, fold
 from .jit import inner, outer
-from .memory import empty, flat, past_caches
+from .memory import empty, flats, past_caches
 from .tasks import parallel, parallel_for
 from .vector import LANES, choose, load, prefetch, store, store_past, zero
 
@@ -352,14 +352,14 @@ def _grad_factors(sums, var, gamma, eps, m, factors, dgamma, dbeta):
 def scale_of(var, gamma, eps):
     """gamma / sqrt(var + eps) (C,)"""
     scale = np.empty(len(var), np.float32)
-    _scale(flat(var), flat(gamma), float(eps), scale)
+    _scale(*flats(var, gamma), float(eps), scale)
     return scale
 
 
 def grad_factors(sums, var, gamma, eps, m):
     """(dgamma, dbeta), (3, C) factors of dx: see _grad_factors."""
     factors, both = np.empty((3, len(var)), np.float32), np.empty((2, len(var)), np.float32)
-    _grad_factors(sums, flat(var), flat(gamma), float(eps), float(max(m, 1)), factors, *both)
+    _grad_factors(sums, *flats(var, gamma), float(eps), float(max(m, 1)), factors, *both)
     return both, factors
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from . import norm, pool, pool2x2, pool2x2_grad
 from .activation import relu_bias_grad
-from .memory import empty, flat
+from .memory import empty, flats
 
 
 def _as_acb(x, axis):
@@ -39,13 +39,14 @@ def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, st
 def pooled_sums(dy, argmax, x, mean, var, gamma, eps, axis, rate):
     """The first pass of 2x2 windows: two tuples of what the second takes (dy to size; norm), and dgamma and dbeta."""
     size = pool2x2.size_of(x.shape)
-    given = flat(dy), pool.flat(argmax, np.uint8), np.float32(1 / (1 - rate)), flat(x), size
+    (dy, flat_x, mean), (argmax,) = flats(dy, x, mean), flats(argmax, dtype=np.uint8)
+    given = dy, argmax, np.float32(1 / (1 - rate)), flat_x, size
     blocks = pool2x2.blocks(size)
     if axis == 1:
         sums = empty((2, size.images, size.height))
         pool2x2_grad.sums_of_rows(*given, *pool2x2.along(axis, mean), sums, blocks)
     else:
         sums = empty((2, blocks, size.channels))
-        pool2x2_grad.sums_of_channels(*given, flat(mean), sums)
+        pool2x2_grad.sums_of_channels(*given, mean, sums)
     (dgamma, dbeta), factors = norm.grad_factors(sums, var, gamma, eps, x.size // len(mean))
     return given, pool2x2.along(axis, mean, *factors), dgamma, dbeta

@@ -138,21 +138,17 @@ def _nadam(p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps, block
     parallel_for(_nadam_block, blocks, (p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps, blocks))
 
 
-def _or_empty(state, p):
-    return p[:0] if state is None else state
-
-
 def sgd_step(p, g, m, *, lr, momentum, nesterov):
-    _sgd(p, g, _or_empty(m, p), F(lr), F(momentum), bool(nesterov), block_count(p.size))
+    _sgd(p, g, p[:0] if m is None else m, F(lr), F(momentum), bool(nesterov), block_count(p.size))
 
 
 def rmsprop_step(p, g, v, m, a, *, lr, rho, momentum, eps):
-    m, a = _or_empty(m, p), _or_empty(a, p)
+    m, a = p[:0] if m is None else m, p[:0] if a is None else a
     _rmsprop(p, g, v, m, a, F(lr), F(1 - rho), F(momentum), F(eps), block_count(p.size))
 
 
 def adam_step(p, g, m, v, vhat, *, rate, beta_1, beta_2, eps):
-    vhat = _or_empty(vhat, p)
+    vhat = p[:0] if vhat is None else vhat
     _adam(p, g, m, v, vhat, F(rate), F(1 - beta_1), F(1 - beta_2), F(eps), block_count(p.size))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from . import pool2x2
 from .activation import block_count, relu_bias_grad
 from .jit import inner
-from .memory import empty
+from .memory import empty, flats
 from .random import state
 from .tasks import parallel, parallel_for
 
@@ -156,16 +156,12 @@ def _cells(window):
     return np.arange(count).astype(np.uint8 if count <= 255 else np.int32)
 
 
-def flat(array, dtype=np.float32):
-    return np.ascontiguousarray(array, dtype).reshape(-1)
-
-
 def pool_2x2(x, norm, rate, key):
     """y and argmax of (x - mean) scale + beta, norm = pool2x2.along(axis, mean, scale, beta); for windows of 2x2."""
     n, h, w, c = x.shape
     y, argmax, size = empty((n, h // 2, w // 2, c)), empty((n, h // 2, w // 2, c), np.uint8), pool2x2.size_of(x.shape)
     to = y.reshape(-1), argmax.reshape(-1)
-    pool2x2.pool(flat(x), size, norm, *to, pool2x2.blocks(size), *dropping(rate, key))
+    pool2x2.pool(*flats(x), size, norm, *to, pool2x2.blocks(size), *dropping(rate, key))
     return y, argmax
 
 
@@ -207,9 +203,10 @@ def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads, rate=0.0, y=Non
 
 
 def _scatter_2x2(dy, argmax, x_shape, rate, y):
-    dx, size = empty(tuple(x_shape)), pool2x2.size_of(x_shape)
+    dx, size = empty(tuple(x_shape)), pool2x2.size_of(tuple(x_shape))
     totals, keep = empty((pool2x2.blocks(size), size.channels)), np.float32(1 / (1 - rate))
-    pool2x2.scatter(flat(dy), flat(argmax, np.uint8), keep, flat(y), dx.reshape(-1), size, totals)
+    (dy, y), (argmax,) = flats(dy, y), flats(argmax, dtype=np.uint8)
+    pool2x2.scatter(dy, argmax, keep, y, dx.reshape(-1), size, totals)
     return dx, totals.sum(axis=0)
 
 

@@ -16,6 +16,7 @@ A batch norm has a number for each channel or for each row of the images: a vect
 for a and b, one for c and d. `each` of vector.py takes one as the other, so both go through the same functions.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -23,7 +24,7 @@ from numba.extending import overload
 
 from .activation import block_count
 from .jit import inner
-from .memory import flat
+from .memory import flats
 from .norm import normalised
 from .random import fill_words
 from .tasks import parallel, parallel_for
@@ -71,6 +72,7 @@ class Size(NamedTuple):
     channels: int
 
 
+@lru_cache(512)
 def size_of(x_shape) -> Size:
     n, height, width, channels = x_shape
     return Size(n, height, width, n * (height // 2), height // 2, width // 2, channels)
@@ -81,6 +83,7 @@ def fits(window, strides, pads) -> bool:
     return tuple(window) == tuple(strides) == (2, 2) and not any(map(any, pads))
 
 
+@lru_cache(512)
 def blocks(size: Size) -> int:
     """How many blocks the rows of y are worked on in; from the shape alone: sums do not depend on the threads."""
     return max(1, min(block_count(4 * size.rows * size.columns * size.channels), size.rows))
@@ -88,8 +91,8 @@ def blocks(size: Size) -> int:
 
 def along(axis, *values):
     """A batch norm's values as the functions below take them: (C,) each, or (H, 1) for a number per row, axis=1."""
-    flats = tuple(map(flat, values))
-    return tuple(value.reshape(-1, 1) for value in flats) if axis == 1 else flats
+    values = tuple(flats(*values))
+    return tuple(value.reshape(-1, 1) for value in values) if axis == 1 else values
 
 
 def of_row(values, row):

@@ -31,7 +31,7 @@ the cores busy by itself. Numba's own layer `workqueue` runs one loop at a time:
 import contextlib
 import os
 import threading
-from functools import wraps
+from functools import partial, update_wrapper
 
 import numba
 from llvmlite import ir
@@ -50,6 +50,7 @@ LINE = 8  # integers of a cache line: each counter has one to itself
 NUMBA_FOR = ir.FunctionType(ir.VoidType(), [BYTES] * 5 + [I64] * 3)
 UFUNC = ir.FunctionType(ir.VoidType(), [BYTES.as_pointer(), I64.as_pointer(), I64.as_pointer(), BYTES])
 _turns: contextlib.AbstractContextManager | None = None  # what a call waits for; None: Numba has not started
+_KERNELS: list[partial] = []
 _alone = False  # forked from a process whose threads had started
 
 
@@ -57,18 +58,25 @@ def parallel(function):
     """`outer` for a function that calls `parallel_for`."""
     compiled = outer(function)
 
-    @wraps(function)
-    def kernel(*arguments):
+    def guarded(*arguments):
         if _turns is None:
             _start()
         if _alone:
             numba.set_num_threads(1)  # Numba keeps this number for each of Python's threads
-            return compiled(*arguments)
+        elif isinstance(_turns, contextlib.nullcontext):
+            _aim(kernel, compiled)  # nothing to look after: until a fork, calls cost what a compiled function's cost
         with _turns:
             return compiled(*arguments)
 
-    kernel.compiled = compiled
+    kernel = update_wrapper(partial(guarded), function)
+    kernel.compiled, kernel.guarded = compiled, guarded
+    _KERNELS.append(kernel)
     return kernel
+
+
+def _aim(kernel: partial, function) -> None:
+    """Let a kernel call `function`."""
+    kernel.__setstate__((function, (), {}, kernel.__dict__))
 
 
 def alone() -> bool:
@@ -87,6 +95,8 @@ def _forked() -> None:
     """In the child, right after a fork."""
     global _turns, _alone
     _turns = None  # a thread of the parent's may have held it
+    for kernel in _KERNELS:
+        _aim(kernel, kernel.guarded)
     with contextlib.suppress(ValueError):  # they had not started
         numba.threading_layer()
         _alone = True

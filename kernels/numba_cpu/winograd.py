@@ -80,7 +80,7 @@ import numpy as np
 
 from . import memory
 from .activation import sum_blocks
-from .memory import OWN, flat
+from .memory import OWN, flats
 from .moments import NO_SUMS, merge, sums_table
 from .pool2x2 import NO_DROPOUT, NO_POOLING
 from .simd import LANES, LINE, ROWS, SHORT, WIDTH, tiles, whole_vectors
@@ -91,6 +91,7 @@ BLOCK = 2 * ROWS  # at most so many tiles, whose points are in the cache togethe
 BLOCKS = 8  # partial sums of a weight gradient
 SHARES = (2, 4, 8)  # threads that should find equal work. Not the actual number: a block's statistics are summed in one
 WORTH = 1.1  # larger rounding errors must save so many times the products
+TABLES = 2, 2 * LINE  # for each thread, two tables for the addresses of the lines of a transform
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 NO_IMAGES, NO_RUNS, NO_PIXELS = np.zeros((1, 0), np.float32), np.zeros((1, 2, 0), np.int64), np.zeros(0)
 
@@ -154,7 +155,8 @@ def _parts(count):
 
 @lru_cache(512)
 def _plan(kernel, x_shape, y_shape, taps, pads, threads, images=False):
-    """The variant, the grids, numbers of tiles in all and in a block, floats from point to point in U, the scratch.
+    """Number and points of the variant, the grids, numbers of tiles in all and in a block, floats from point to point
+    in U, the scratch.
 
     For the input gradient, x_shape is that of dy and y_shape that of dx. Scratch sizes are those of `memory.scratch`.
     images: a block of odd tiles is whole images, if one fits.
@@ -183,18 +185,13 @@ def _plan(kernel, x_shape, y_shape, taps, pads, threads, images=False):
     ]  # fmt: skip
     if whole:
         scratch.append((threads, block // per_image * math.prod(y_shape[1:]), OWN))  # images of y
-    return v, xg, yg, count, block, u_line, scratch
+    return (VARIANTS.index(v), v.side), xg, yg, count, block, u_line, scratch
 
 
 def workspace(kernel, x_shape, y_shape, taps, pads, threads):
     """The sizes of all scratch arrays of a kernel, as `memory.scratch` takes them."""
     shapes = (y_shape, x_shape) if kernel == "input_grad" else (x_shape, y_shape)
     return _plan(kernel, *shapes, taps, pads, threads)[-1]
-
-
-def _tables(threads):
-    """For each thread, two tables for the addresses of the lines of a transform."""
-    return np.zeros((threads, 2, 2 * LINE), np.int64)
 
 
 @lru_cache(512)
@@ -204,13 +201,13 @@ def _zeros(*grids):
 
 
 def prepared(x, w, turned, pads, b, affine, y_shape, images=False, kept=None):
-    """The plan without its scratch, and what the compiled loops take: vectors, U, scratch per thread, zeros, tables.
+    """The plan without its scratch, and what the compiled loops take: x, vectors, U, scratch per thread, zeros, tables.
 
     kept: where U stays, beside a copy of w: to compare costs a tenth of the transform, and no change goes unseen.
     """
     kernel = "input_grad" if turned else "forward"
     *plan, scratch = _plan(kernel, x.shape, y_shape, len(w), pads, numba.get_num_threads(), images)
-    (v, xg, _, _, _, u_line), filters = plan, y_shape[3]
+    (which, xg, _, _, _, u_line), filters = plan, y_shape[3]
     vectors = np.zeros((4, whole_vectors(filters)), np.float32)
     _, bias, scale, shift = vectors
     scale[:] = 1
@@ -219,57 +216,49 @@ def prepared(x, w, turned, pads, b, affine, y_shape, images=False, kept=None):
     if affine is not None:
         scale[:filters], shift[:filters] = affine
     cells, u, *per_thread = memory.scratch(*scratch)
-    u, tables = u.reshape(-1), _tables(len(per_thread[0]))
-    known = None if kept is None else kept.get(v)
+    u, tables, (x, flat_w) = u.reshape(-1), np.zeros((len(per_thread[0]), *TABLES), np.int64), flats(x, w)
+    known = None if kept is None else kept.get(which)
     if known is not None and np.array_equal(known[0], w):
-        return plan, vectors.reshape(-1), known[1], per_thread, _zeros(xg), tables
+        return plan, x, vectors.reshape(-1), known[1], per_thread, _zeros(xg), tables
     if kept is not None:
         u = memory.empty(u.shape)
     filters_to_points(
-        VARIANTS.index(v), v.side, len(w), flat(w), xg.channels, filters, turned, cells.reshape(-1), u, u_line,
+        *which, len(w), flat_w, xg.channels, filters, turned, cells.reshape(-1), u, u_line,
         per_thread[2], tables,
     )  # fmt: skip
     if kept is not None:
-        kept[v] = w.copy(), u
-    return plan, vectors.reshape(-1), u, per_thread, _zeros(xg), tables
+        kept[which] = w.copy(), u
+    return plan, x, vectors.reshape(-1), u, per_thread, _zeros(xg), tables
 
 
-def _correlate(x, w, turned, pads, b, relu, affine, y, stats=None, kept=None):
-    """y, and if `stats` is (mean, var), two arrays, these as well."""
-    plan, vectors, u, per_thread, zeros, tables = prepared(x, w, turned, pads, b, affine, y.shape, kept=kept)
-    v, xg, yg, count, block, u_line = plan
+def convolve(x, w, b, y, *, pads, turned=False, relu=False, affine=None, stats=None, kept=None):
+    """y, and if `stats` is (mean, var), two arrays, these as well.  turned: x and y are dy and dx of a convolution."""
+    made = prepared(x, w, turned, pads, b, affine, y.shape, kept=kept)
+    (which, xg, yg, count, block, u_line), x, vectors, u, per_thread, zeros, tables = made
     sums, runs, pixels = NO_SUMS, NO_RUNS, NO_PIXELS
     if stats:
         sums = sums_table(-(-count // block), y.shape[3])
-        runs, pixels = np.empty((len(tables), 2, block * v.tile), np.int64), np.empty(len(sums))
+        runs, pixels = np.empty((len(tables), 2, block * xg.tile), np.int64), np.empty(len(sums))
     correlate(
-        VARIANTS.index(v), v.side, flat(x), xg, y.reshape(-1), NO_POOLING, yg, count, block, vectors,
+        *which, x, xg, y.reshape(-1), NO_POOLING, yg, count, block, vectors,
         ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, NO_IMAGES, *NO_DROPOUT, sums, runs, pixels,
     )  # fmt: skip
     if stats:
         merge(sums, pixels, *stats)
-    y[:, yg.rows * v.tile :] = 0
-    y[:, :, yg.columns * v.tile :] = 0
+    y[:, yg.rows * xg.tile :] = 0
+    y[:, :, yg.columns * xg.tile :] = 0
     return y
 
 
-def conv2d(x, w, b, y, *, pads, relu, affine, stats=None, kept=None):
-    return _correlate(x, w, False, pads, b, relu, affine, y, stats, kept)
-
-
-def conv2d_input_grad(dy, w, dx, *, pads):
-    return _correlate(dy, w, True, pads, None, False, None, dx)
-
-
-def conv2d_weight_grad(x, dy, dw, *, pads):
+def weight_gradient(x, dy, dw, *, pads):
     taps, _, channels, _ = dw.shape
     threads = numba.get_num_threads()
-    v, xg, yg, count, block, u_line, scratch = _plan("weight_grad", x.shape, dy.shape, taps, pads, threads)
+    which, xg, yg, count, block, u_line, scratch = _plan("weight_grad", x.shape, dy.shape, taps, pads, threads)
     partials, u, *per_thread = memory.scratch(*scratch)
-    blocks = scratch[0][0]
+    blocks, (x, dy) = scratch[0][0], flats(x, dy)
     weight_grad(
-        VARIANTS.index(v), v.side, flat(x), xg, flat(dy), yg, count, blocks, block,
-        u, u_line, partials, *per_thread, _zeros(xg, yg), _tables(threads),
+        *which, x, xg, dy, yg, count, blocks, block,
+        u, u_line, partials, *per_thread, _zeros(xg, yg), np.zeros((threads, *TABLES), np.int64),
     )  # fmt: skip
     partials = partials[:blocks, : scratch[0][1]].reshape(blocks, taps, taps, channels, yg.padded)
     return sum_blocks(partials, dw)

@@ -46,7 +46,7 @@ def conv_block(
     if normed and pool:
         y, argmax = be.batch_norm_max_pool(z, mean, var, gamma, beta, eps=eps, axis=axis, **ending, key=key)
     elif normed:
-        y = be.batch_norm(_as_acb(z), mean, var, gamma, beta, eps=eps).reshape(z.shape)
+        y = be.batch_norm(z.reshape(-1, z.shape[3], 1), mean, var, gamma, beta, eps=eps).reshape(z.shape)
     elif "conv2d_max_pool" not in be.fused:
         z_shape = (z := be.conv2d(x, w, b, **how, relu=True)).shape
         y, argmax = be.max_pool(z, **ending, key=key)
@@ -62,7 +62,7 @@ def conv_block(
             given = dy, argmax, z, mean, var, gamma
             dz, dgamma, dbeta, db = be.batch_norm_max_pool_grad(*given, eps=eps, axis=axis, **ending)
         elif normed:
-            given = _as_acb(dy), _as_acb(z), mean, var, gamma
+            given = dy.reshape(-1, z.shape[3], 1), z.reshape(-1, z.shape[3], 1), mean, var, gamma
             dz, dgamma, dbeta, db = be.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
             dz = dz.reshape(z.shape)
         elif "conv2d_max_pool_grad" not in be.fused:
@@ -76,11 +76,6 @@ def conv_block(
         return dx, dw, db, dgamma if normed else None, dbeta if normed else None
 
     return (y, mean, var), vjp
-
-
-def _as_acb(images):
-    """(N, H, W, C) as (A, C, 1), a view."""
-    return images.reshape(-1, images.shape[3], 1)
 
 
 # without gradients ----------------------------------------------------------------------------------------------------

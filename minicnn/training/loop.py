@@ -3,6 +3,7 @@
 import collections
 import math
 from functools import partial
+from itertools import repeat
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def train_step(model, x, t, w) -> tuple[float, Tensor]:
     """
     arrays = (x, t) if w is None else (x, t, w)
     with model.guard.changing():
-        program = model.programs.training(*(a.shape for a in arrays))
+        program = model.programs.training(x.shape, t.shape, None if w is None else w.shape)
         step = partial(gradients, model, program, arrays, model.streams.step, checked)
         values, loss = with_memory(model, len(x), step)
         update(model, program, values)
@@ -251,7 +252,7 @@ class RunningLogs:
             predicted = with_memory(self.model, len(y_true), partial(outputs, self.model, last))
             fused = self.model.loss.fused if self.model.fused else None
             w = None if w is None else self.model.backend.to_numpy(w)
-            for metric, weights in (*((m, None) for m in self.metrics), *((m, w) for m in self.weighted)):
+            for metric, weights in (*zip(self.metrics, repeat(None)), *zip(self.weighted, repeat(w))):
                 if fused is not None and getattr(metric, "fused", None) is fused:
                     metric.update_from_logits(y_true, last.numpy(), weights)  # one formula, one number
                 else:

@@ -92,8 +92,8 @@ class Trainer(LayerStack):
     @property
     def fused(self) -> bool:
         """Whether the loss is computed from the logits of the last layer's own activation."""
-        last = getattr(self.last_layers[0], "activation", None)
-        return last is not None and last is self.loss.fused and not getattr(self.loss, "from_logits", False)
+        last, loss = getattr(self.last_layers[0], "activation", None), self._loss
+        return last is not None and last is loss.fused and not getattr(loss, "from_logits", False)
 
     def _ready(self, where: str) -> None:
         require(self.layers, where, "a model with layers", "an empty one", error=NotBuiltError)

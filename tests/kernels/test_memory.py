@@ -158,11 +158,11 @@ def test_size_class_holds_the_request_and_wastes_little():
 
 def test_flat_copies_only_what_compiled_functions_cannot_take():
     good = np.zeros((3, 4), np.float32)
-    assert np.shares_memory(memory.flat(good), good)
+    assert np.shares_memory(*memory.flats(good), good)
     locked = good.copy()
     locked.flags.writeable = False
     for other in (good.T, good.astype(np.float64), locked, [[1.0, 2.0]], good[:, 1:]):
-        array = memory.flat(other)
+        (array,) = memory.flats(other)
         assert array.dtype == np.float32
         assert array.flags.carray
         assert np.array_equal(array, np.asarray(other).reshape(-1))
