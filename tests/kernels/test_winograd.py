@@ -339,19 +339,19 @@ def test_plan_and_reality_are_the_same(case, algorithm, monkeypatch):
     how["algorithm"] = algorithm
     steps = plan.plan_conv2d(x.shape, w.shape, how["strides"], how["pads"], algorithm)
     calls, floats, scratch = [], [], memory.scratch
-    for name in ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"):
+    for name in ("convolve", "weight_gradient"):
         original = getattr(winograd, name)
         monkeypatch.setattr(winograd, name, lambda *a, _f=original, _n=name, **k: (calls.append(_n), _f(*a, **k))[1])
     monkeypatch.setattr(memory, "scratch", lambda *sizes: (floats.extend(map(math.prod, sizes)), scratch(*sizes))[1])
-    for step, kernel, args in (
-        (steps.forward, "conv2d", (x, w, b)),
-        (steps.input_grad, "conv2d_input_grad", (dy, w, x.shape)),
-        (steps.weight_grad, "conv2d_weight_grad", (x, dy, w.shape)),
+    for step, kernel, args, loop in (
+        (steps.forward, "conv2d", (x, w, b), "convolve"),
+        (steps.input_grad, "conv2d_input_grad", (dy, w, x.shape), "convolve"),
+        (steps.weight_grad, "conv2d_weight_grad", (x, dy, w.shape), "weight_gradient"),
     ):
         calls.clear()
         floats.clear()
         getattr(conv, kernel)(*args, **how)
-        assert calls == ([kernel] if step.algorithm == "winograd" else [])
+        assert calls == ([loop] if step.algorithm == "winograd" else [])
         assert step.workspace_bytes == 4 * sum(floats)
         assert step.flops > 0
         assert step.tile
