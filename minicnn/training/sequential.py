@@ -47,6 +47,11 @@ class Sequential(Model):
     output_names = property(lambda self: [self.layers[-1].name])
     input_names = property(lambda self: [self._entry.name] if self._entry else [])
 
+    @property
+    def last_layers(self) -> list[Layer | None]:
+        chain = self.layers and not isinstance(self.layers[-1], LayerStack)  # nobody else reads the last one's output
+        return [self.layers[-1]] if chain else super().last_layers
+
     @rebuilds
     def add(self, layer: Layer) -> None:
         """Append a layer; once the input's shape is known its weights are made at once."""
