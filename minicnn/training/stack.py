@@ -41,7 +41,7 @@ class LayerStack(Guarded):
     refused: ClassVar[dict[str, str]] = dict.fromkeys(_HOOKS, _STEPS) | {
         "dtype": _FLOATS, "dtype_policy": _FLOATS, "compute_dtype": _FLOATS, "variable_dtype": _FLOATS,
         "seed": "give it to the constructor", "built": "call build((None, H, W, C))",
-        "output_shape": "the layers decide it",
+        "output_shape": "the layers decide it", "loss_weights": "scale the loss itself",
         "weights": "use set_weights", "trainable_weights": "set a layer's trainable", "input_spec": "use Input",
         "non_trainable_weights": "set a layer's trainable", "activity_regularizer": "add its gradient in a layer",
     }  # fmt: skip
