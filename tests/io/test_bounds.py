@@ -131,6 +131,8 @@ def test_gzip_bombs(tmp_path, monkeypatch):
     row = ",".join(["0"] * 785) + "\n"
     head = ",".join(["label", *(f"pixel{i}" for i in range(784))]) + "\n"
     path = tmp_path / "train.csv.gz"
+    path.write_bytes(gzip.compress((head + row).encode()))
+    kaggle_digits.read_csv(path, labelled=True)  # what a first reading imports is not counted
     path.write_bytes(gzip.compress((head + row * 3000).encode()))
     refused(lambda: kaggle_digits.read_csv(path, labelled=True), match="unpacks to more than 2,", most=40_000_000)
 
