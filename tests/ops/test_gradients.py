@@ -142,6 +142,9 @@ CASES = {
         for key in (1, (slice(None), 2), (..., 0), (slice(2, 0, -1), None, slice(1, 3)))
     ],
     J.tile: [call(J.tile, normal(2, 3), repeats=(2, 1)), call(J.tile, normal(2, 1, 3), repeats=(3, 2))],
+    J.batch_matmul: [
+        call(J.batch_matmul, normal(2, 3, 4), normal(2, 4, 5)), call(J.batch_matmul, normal(1, 1, 3), normal(1, 3, 1)),
+    ],
     R.cumulative_sum: [call(R.cumulative_sum, normal(3, 4), axis=axis) for axis in (0, -1)],
     ops.compare.where: [
         lambda rng: (lambda a, b: ops.compare.where(np.arange(12.0).reshape(3, 4) % 3, a, b),
