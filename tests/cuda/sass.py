@@ -46,13 +46,14 @@ class Kernel(NamedTuple):
 
 
 @cache
-def tools() -> str | None:
-    """$PATH with cuobjdump, and nvdisasm, which it starts; None where one of them is missing."""
+def tools() -> tuple[str, str] | None:
+    """cuobjdump's place, and a $PATH with nvdisasm, which it starts; None where one of them is missing."""
     spec = importlib.util.find_spec("nvidia")
     folders = [Path(folder) for folder in spec.submodule_search_locations] if spec else []
     found = [str(path) for folder in folders for path in sorted(folder.glob("*/bin"))]
     path = os.pathsep.join([*found, os.environ.get("PATH", "")])
-    return path if all(shutil.which(name, path=path) for name in ("cuobjdump", "nvdisasm")) else None
+    programs = [shutil.which(name, path=path) for name in ("cuobjdump", "nvdisasm")]
+    return (programs[0], path) if all(programs) else None
 
 
 @cache
@@ -64,9 +65,11 @@ def kernels(stem: str, options: tuple[str, ...] = (), architecture: str = "sm_90
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
-        command = [shutil.which("cuobjdump", path=tools()), "-sass", file.name]
-        env = os.environ | {"PATH": tools()}
-        text = subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
+        cuobjdump, path = tools()
+        done = subprocess.run([cuobjdump, "-sass", file.name], env=os.environ | {"PATH": path}, capture_output=True,
+                              text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    text = done.stdout
     properties = {found[0]: list(map(int, (part or 0 for part in found[1:]))) for found in PROPERTIES.findall(log)}
     pieces = FUNCTION.split(text)[1:]
     result = {}
