@@ -134,9 +134,9 @@ def _floats(values) -> np.ndarray:
 
 def _arrays(y_true, y_pred) -> tuple[np.ndarray, np.ndarray]:
     y_true, y_pred = array("metric: y_true", y_true), array("metric: y_pred", y_pred)
-    if not y_true.ndim or not y_pred.ndim:
-        name, scalar = ("y_pred", y_pred) if y_true.ndim else ("y_true", y_true)
-        require(False, f"metric: {name}", "an array of at least one axis", shown(scalar))
+    if not (y_true.ndim and y_pred.ndim):  # asked here: every step comes by
+        require(y_true.ndim > 0, "metric: y_true", "an array of at least one axis", shown(y_true))
+        require(y_pred.ndim > 0, "metric: y_pred", "an array of at least one axis", shown(y_pred))
     return y_true, y_pred
 
 

@@ -40,13 +40,17 @@ def outer(function):
     except RuntimeError as cause:  # no folder can be written
         _lost(cause)
         compiled = njit(**options)(function)
-        OUTER.append(compiled)
-        return compiled
+    else:
+        _watch(compiled._cache, function.__qualname__)
     OUTER.append(compiled)
-    cache = compiled._cache
+    return compiled
+
+
+def _watch(cache, name: str) -> None:
+    """Let a function's cache on disk know the texts of all files, outlive damaged ones, and share the compiling."""
     key_of, load, save = cache._index_key, cache.load_overload, cache.save_overload
     cache._index_key = lambda *what: (*key_of(*what), STAMP)
-    turn = _Turn(cache, function.__qualname__)
+    turn = _Turn(cache, name)
 
     def found(*what):
         try:
@@ -76,7 +80,6 @@ def outer(function):
         turn.give()
 
     cache.load_overload, cache.save_overload = load_overload, save_overload
-    return compiled
 
 
 _FILES: dict[str, int] = {}  # folder: handle; a process that closes one of a file's handles loses all its locks

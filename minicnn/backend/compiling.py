@@ -91,13 +91,13 @@ def ahead(step: Callable[[], object], k: int, n: int) -> None:
 
     Whoever waits for them comes from the other end. step() gets no results: it must do without, and end.
     """
-    from minicnn.kernels.numba_cpu import ahead
+    from minicnn.kernels.numba_cpu.ahead import compile_free, needed
 
     def follow():
         os.read(0, 1)  # which ends with the process that holds the other end
         os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
-    kernels = ahead.needed(step)[::-1]
+    kernels = needed(step)[::-1]
     first = k * len(kernels) // (n + 1)
-    ahead.compile_free(kernels[first:] + kernels[:first])
+    compile_free(kernels[first:] + kernels[:first])

@@ -77,7 +77,7 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
         if fitting != options["momentum"]:
             options = options | {"momentum": fitting}
             model = recipe.build(minicnn, **options, seed=seed, **placed)
-    compiled(model, recipe)
+    model = compiled(model, recipe)
     outputs.announce(args, recipe, model, data, steps)
 
     # 3. Training. ReduceLROnPlateau comes first, because it logs the learning rate.

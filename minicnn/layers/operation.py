@@ -59,12 +59,11 @@ class Operation(Layer):
         return True
 
     def call(self, x, *, training):
-        given = iter([x] if isinstance(x, Tensor) else x)
-        first = next(given)
-        operands, given = [], iter([first, *given])
+        given = [x] if isinstance(x, Tensor) else list(x)
+        be, symbols, operands = given[0].be, iter(given), []
         for one in self.arguments:
-            operands.append(next(given) if one is None else one if isinstance(one, numbers.Number)
-                            else first.be.xp.asarray(first.be.asarray(arguments.array(self.name, one))))  # fmt: skip
+            operands.append(next(symbols) if one is None else one if isinstance(one, numbers.Number)
+                            else be.xp.asarray(be.asarray(arguments.array(self.name, one))))  # fmt: skip
         static = {key: _slices(value) for key, value in self.static.items()}
         return OPS[self.op](*operands, **static)
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from .. import arguments
 from ..core.symbol import Call, Symbol
 from ..errors import ArgumentError, ArgumentTypeError, require
+from ..layers.base import on_symbols
 
 
 class Step(NamedTuple):
@@ -36,17 +37,15 @@ class Graph(NamedTuple):
 
 def symbols_of(where: str, given) -> tuple[Symbol, ...]:
     """One symbol, or a list, tuple or dict of them, as a tuple."""
-    listed = list(given.values()) if isinstance(given, dict) else given
-    listed = list(listed) if isinstance(listed, (list, tuple)) else [listed]
-    listed = [getattr(one, "symbol", one) for one in listed]
-    ok = len(listed) > 0 and all(isinstance(one, Symbol) for one in listed)
+    found = on_symbols(list(given.values()) if isinstance(given, dict) else given)
+    ok = found and all(isinstance(one, Symbol) for one in found)
     fix = "start at x = Input(shape) and call layers on it"
     require(ok, f"Model: {where}", "symbols, as Input and layers called on it give", arguments.shown(given), fix,
             error=ArgumentTypeError)  # fmt: skip
-    return tuple(listed)
+    return found
 
 
-def graph(inputs: tuple[Symbol, ...], outputs: tuple[Symbol, ...]) -> Graph:
+def between(inputs: tuple[Symbol, ...], outputs: tuple[Symbol, ...]) -> Graph:
     """All calls between inputs and outputs.  Raises ArgumentError where the inputs do not decide the outputs."""
     expected = "each input once"
     require(len(set(map(id, inputs))) == len(inputs), "Model: inputs", expected, "one of them twice",
@@ -63,7 +62,7 @@ def graph(inputs: tuple[Symbol, ...], outputs: tuple[Symbol, ...]) -> Graph:
     firsts = {layer: i for i, layer in enumerate(dict.fromkeys(call.layer for call in met))} | dict.fromkeys(unused, -1)
     by_layer |= dict.fromkeys(unused, 0)
     layers = sorted(by_layer, key=lambda layer: (-by_layer[layer], firsts[layer]))
-    _check_names(layers)
+    check_names("Model", layers)
     numbers = {id(one): i for i, one in enumerate(inputs)}
     steps, shapes, count = [], {}, len(inputs)
     for call in sorted((call for call in ordered if call.inputs), key=lambda call: -depths[call]):
@@ -97,7 +96,8 @@ def _calls(inputs, outputs) -> tuple[list[Call], dict[Call, None]]:
     return list(ordered), met
 
 
-def _check_names(layers) -> None:
+def check_names(where: str, layers) -> None:
+    """Raises ArgumentError where two layers share a name: files could not tell them apart."""
     names = [layer.name for layer in layers]
     twice = next((name for name in names if names.count(name) > 1), None)
-    require(twice is None, "Model", "a name of its own for every layer", f"two of {twice!r}", error=ArgumentError)
+    require(twice is None, where, "a name of its own for every layer", f"two of {twice!r}", error=ArgumentError)

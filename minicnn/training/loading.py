@@ -120,15 +120,10 @@ def _place_streams(model, given, where: str) -> None:
     )  # fmt: skip
     require(ok, where, "streams: a seed and a number of every layer", f"{given!r:.80}", error=DataError)
 
-    def place(model, path):
-        for layer in model.layers:
-            if hasattr(layer, "layers"):
-                place(layer, f"{path}{layer.name}/")
-            elif path + layer.name in given:
-                seed, layer.index = given[path + layer.name]
-                layer.streams = own.setdefault(seed, Streams(seed))
-
-    place(model, "")
+    for path, layer in saving.placed(model):
+        if path in given:
+            seed, layer.index = given[path]
+            layer.streams = own.setdefault(seed, Streams(seed))
 
 
 def _load_keras(path: str, restorer: Restorer, compile: bool, options: dict):

@@ -8,7 +8,7 @@ from ..core.symbol import Symbol
 from ..errors import one_of
 from ..layers import InputLayer
 from ..layers.base import auto_name, snake_case
-from .graph import graph, symbols_of
+from .graph import between, symbols_of
 from .guard import Guard
 from .keras2 import OldNames
 from .saving import Savable
@@ -37,21 +37,16 @@ class Model(OldNames, Savable, Trainer):
         threads=None, precision=None, graph=True, nan_check="epoch", trainable=True,
     ):  # fmt: skip
         trainable = arguments.flag("Model: trainable", trainable)
-        self._from_graph(inputs, outputs, name, seed, device, kernels, threads, precision, graph, nan_check)
-        if not trainable:
-            self.trainable = False
-
-    def _from_graph(self, inputs, outputs, name, seed, device, kernels, threads, precision, record, nan_check):
         self._inputs, self._outputs = symbols_of("inputs", inputs), symbols_of("outputs", outputs)
         self._keys = [list(given) if isinstance(given, dict) else None for given in (inputs, outputs)]
-        self._graph = found = graph(self._inputs, self._outputs)
+        self._graph = found = between(self._inputs, self._outputs)
         there = [layer for layer in found.layers if layer.built and not isinstance(layer, InputLayer)]
         if device is None:
             plain = isinstance(kernels, str) and kernels == "auto" and threads is None and precision is None
             device = there[0].be if there and plain else "cpu"
         if seed is None and there and there[0].streams is not None:
             seed = there[0].streams.seed
-        self._begin(name, seed, select(device, kernels, threads, precision), record, nan_check)
+        self._begin(name, seed, select(device, kernels, threads, precision), graph, nan_check)
         shapes = [one.sample for one in self._inputs]
         self.input_shape = shapes if len(shapes) > 1 else shapes[0]
         for index, layer in enumerate(found.layers):
@@ -62,6 +57,8 @@ class Model(OldNames, Savable, Trainer):
                 self.layers = found.layers[:index]
                 self._attach(layer, index, found.shapes[layer])
         self.layers = found.layers
+        if not trainable:
+            self.trainable = False
 
     def _begin(self, name, seed, backend: Backend, record, nan_check) -> None:
         """What every model begins with."""
@@ -115,4 +112,3 @@ class Model(OldNames, Savable, Trainer):
     def input_names(self) -> list[str]:
         """The names of its inputs, or the dict's keys."""
         return self._keys[0] or [one.name for one in self._inputs]
-

@@ -8,7 +8,9 @@ import numpy as np
 from .. import arguments
 from ..arguments import flag
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
+from ..layers import Layer
 from . import plain
+from .graph import check_names
 from .guard import changes, reads
 from .stack import LayerStack
 
@@ -50,14 +52,8 @@ class Savable(LayerStack):
 
         fix = "call build((None, H, W, C)), or fit it"
         require(self.built, f"save: {self.name}", "a built model", "one without weights", fix, error=NotBuiltError)
-        names = list(weight_names(self).values())
-        fix = "name the layers differently"
-        require(len(set(names)) == len(names), f"save: {self.name}", "one name per weight", "two of one name", fix,
-                error=ArgumentError)  # fmt: skip
-        names = [layer.name for layer in self.layers]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        require(twice is None, f"save: {self.name}", "a name of its own for every layer", f"two of {twice!r}",
-                error=ArgumentError)  # fmt: skip
+        check_names(f"save: {self.name}", self.layers)
+        unique_names(self)
         document = {"class_name": self.class_name, "config": self.get_config(), "dtype": self.backend.dtype.name,
                     "compiled": _compiled(self), "training": _training(self)}  # fmt: skip
         if self.class_name != "Sequential" or any(isinstance(layer, LayerStack) for layer in self.layers):
@@ -112,27 +108,36 @@ class Savable(LayerStack):
             raise ArgumentTypeError(f"to_json: expected {expected}, received {arguments.shown(kwargs)}") from cause
 
 
-def streams(model, path: str = "") -> dict[str, list[int]]:
-    """Every layer's seed and number, by its path: where its random numbers come from.  Of models in models too."""
-    found = {}
+def placed(model, path: str = "") -> list[tuple[str, Layer]]:
+    """Every layer and its path in our files: "conv2d", of a model in a model "model/conv2d"."""
+    found = []
     for layer in model.layers:
-        if isinstance(layer, LayerStack):
-            found |= streams(layer, f"{path}{layer.name}/")
-        elif layer.streams is not None:
-            found[path + layer.name] = [layer.streams.seed, layer.index]
+        here = path + layer.name
+        found += placed(layer, f"{here}/") if isinstance(layer, LayerStack) else [(here, layer)]
     return found
+
+
+def streams(model) -> dict[str, list[int]]:
+    """Every layer's seed and number, by its path: where its random numbers come from."""
+    return {path: [layer.streams.seed, layer.index] for path, layer in placed(model) if layer.streams is not None}
 
 
 def weight_names(model) -> dict[int, str]:
-    """id of a weight -> "layer/weight", of a model in a model "model/layer/weight"; names of layers are unique."""
-    found = {}
-    for layer in model.layers:
-        if isinstance(layer, LayerStack):
-            inner = {one: f"{layer.name}/{name}" for one, name in weight_names(layer).items()}
-        else:
-            inner = {id(p): f"{layer.name}/{p.path.rpartition('/')[2]}" for p in layer.weights}
-        found = inner | found
+    """id of a weight -> "layer/weight", of a model in a model "model/layer/weight": where it stands first."""
+    found: dict[int, str] = {}
+    for path, layer in placed(model):
+        for p in layer.weights:
+            found.setdefault(id(p), f"{path}/{p.path.rpartition('/')[2]}")
     return found
+
+
+def unique_names(model) -> dict[int, str]:
+    """weight_names.  Raises ArgumentError where two weights share a name."""
+    names = weight_names(model)
+    distinct = len(set(names.values())) == len(names)
+    fix = "name the layers, or the weights of your own ones, differently"
+    require(distinct, f"save: {model.name}", "one name per weight", "two of one name", fix, error=ArgumentError)
+    return names
 
 
 def _compiled(model) -> dict | None:
@@ -164,12 +169,8 @@ def _in_mid_epoch(model) -> bool:
 
 def arrays(model) -> dict[str, np.ndarray]:
     """Weights, the optimizer's state, and in mid-epoch what metrics hold: name -> array."""
-    names = weight_names(model)
-    weights = model.weights
-    found = {f"weights/{names[id(p)]}": p.numpy() for p in weights}
-    distinct = len(found) == len(weights)
-    fix = "name the weights of your layers differently"
-    require(distinct, f"save: {model.name}", "one name per weight", "two of one name", fix, error=ArgumentError)
+    names = unique_names(model)
+    found = {f"weights/{names[id(p)]}": p.numpy() for p in model.weights}
     if model.optimizer is not None:
         for slot, values in model.optimizer.get_state().items():
             for p, array in zip(model.optimizer.params, values, strict=True):

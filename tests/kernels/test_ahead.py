@@ -92,27 +92,32 @@ def test_a_folder_that_is_not_there_locks_nothing(tmp_path):
     assert jit._Turn(Cache(tmp_path / "none"), "kernel").take("(int64,)") is False
 
 
+def fresh(tmp_path) -> dict:
+    """An environment where nothing has been compiled, and Kaggle's files are not found."""
+    own = {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    return {name: value for name, value in os.environ.items() if name != "MINICNN_DATA"} | own
+
+
+def trained(tmp_path, environment) -> str:
+    """What an epoch of the main job says."""
+    command = [sys.executable, "-m", "minicnn", "train", "--epochs", "1", "--out", str(tmp_path / "out")]
+    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_the_first_step_of_a_recipe_finds_all_that_was_compiled_ahead(tmp_path):
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    run = {"cwd": ROOT, "env": environment, "text": True, "capture_output": True}
+    environment = fresh(tmp_path)
     words = ["minicnn.commands.ahead", "kaggle_bn", '{"momentum": 0.9}', "32", "0", "0", "1"]
     with subprocess.Popen([sys.executable, "-m", *words], cwd=ROOT, env=environment, stdin=subprocess.PIPE) as worker:
         assert worker.wait() == 0
-    command = [sys.executable, "-m", "minicnn", "train", "--epochs", "1", "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, **run | {"env": {k: v for k, v in environment.items() if k != "MINICNN_DATA"}})
-    assert done.returncode == 0, done.stderr
-    assert "compil" not in done.stdout.replace("kernels, once per machine", ""), done.stdout
+    assert "compil" not in trained(tmp_path, environment)
 
 
 @pytest.mark.slow
 def test_several_processes_compile_a_first_run_together(tmp_path):
-    environment = {k: v for k, v in os.environ.items() if k != "MINICNN_DATA"}
-    environment |= {"PYTHONPATH": str(ROOT), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-    command = [sys.executable, "-m", "minicnn", "train", "--epochs", "1", "--out", str(tmp_path / "out")]
-    done = subprocess.run(command, cwd=ROOT, env=environment, text=True, capture_output=True)
-    assert done.returncode == 0, done.stderr
-    compiled = int(re.search(r"compiled (\d+) kernels", done.stdout)[1])
+    compiled = int(re.search(r"compiled (\d+) kernels", trained(tmp_path, fresh(tmp_path)))[1])
     files = list((tmp_path / "cache").rglob("*.nbc"))
     assert len(files) >= 20
     if os.cpu_count() > 1:
