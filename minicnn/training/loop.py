@@ -22,17 +22,16 @@ FILLED_TILE = 32  # where the last tile has to be filled up with zeros, which ar
 
 def train_step(model, x, t, w) -> tuple[float, Tensor]:
     """Forward, loss, backward, update.  x, t, w on the model's backend -> the loss and what `outputs` takes, both from
-    before the update.
+    before the update.  The caller holds the guard, until it has counted the step too.
 
     Raises NonFiniteError before anything has changed: weights, moving averages, optimizer and counters stay.
     """
     arrays = (x, t) if w is None else (x, t, w)
-    with model.guard.changing():
-        program = model.programs.training(x.shape, t.shape, None if w is None else w.shape)
-        step = partial(gradients, model, program, arrays, model.streams.step, checked)
-        values, loss = with_memory(model, len(x), step)
-        update(model, program, values)
-        model.streams.step += 1
+    program = model.programs.training(x.shape, t.shape, None if w is None else w.shape)
+    step = partial(gradients, model, program, arrays, model.streams.step, checked)
+    values, loss = with_memory(model, len(x), step)
+    update(model, program, values)
+    model.streams.step += 1
     return loss, Tensor.of(values[program.last], model.backend, None)
 
 
@@ -107,17 +106,19 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
     ):
         callbacks.on_train_batch_begin(step)
         if watched:
-            model.prepare_optimizer()  # for what is trainable now
-            model.programs.refresh()
-        try:
-            loss, last = train_step(model, x, t, w)
-        except NonFiniteError as error:
-            if not callbacks.judges_loss:
-                where = f"fit: stopped at epoch {epoch + 1}, batch {step + 1}"
-                raise NonFiniteError(f"{where}: {error}", error.loss) from None
-            loss, last = error.loss, Tensor(np.full((len(y), *model.output_shape), np.nan), model.backend)
-        logs.add(loss, y, last, w, wait=not watched)
-        logs.step = step + 1
+            with model.guard.changing():
+                model.prepare_optimizer()  # for what is trainable now
+                model.programs.refresh()
+        with model.guard.changing():
+            try:
+                loss, last = train_step(model, x, t, w)
+            except NonFiniteError as error:
+                if not callbacks.judges_loss:
+                    where = f"fit: stopped at epoch {epoch + 1}, batch {step + 1}"
+                    raise NonFiniteError(f"{where}: {error}", error.loss) from None
+                loss, last = error.loss, Tensor(np.full((len(y), *model.output_shape), np.nan), model.backend)
+            logs.add(loss, y, last, w, wait=not watched)
+            logs.step = step + 1
         callbacks.on_train_batch_end(step, logs.result)
         if kept is not None and kept.due():
             kept.step_end(epoch, step + 1, steps, logs)
@@ -288,6 +289,7 @@ class RunningLogs:
             metric.total, metric.count = already + float(right), self.count
 
     def result(self) -> dict[str, float]:
-        self._settle()
+        with self.model.guard:  # a file that another thread writes asks too
+            self._settle()
         means = {n: float(m.result()) for n, m in zip(self.names, (*self.metrics, *self.weighted), strict=True)}
         return means | {"loss": self.total / max(self.count, 1)}

@@ -161,7 +161,7 @@ class Trainer(LayerStack):
         self.optimizer.learning_rate  # noqa: B018 (a schedule that returns no rate is told here)
         around = self.fitting, self.stop_training, self.history, self.underway  # of a fit whose callback calls this one
         if self.fitting:
-            self.underway = None
+            self._stand_at(None)
         arguments = {"shuffle": shuffle, "steps_per_epoch": steps_per_epoch, "initial_epoch": initial_epoch,
                      "validation_steps": validation_steps, "validation_freq": validation_freq}  # fmt: skip
         kept = checkpoints(checkpoint, self, hooks, train, held_out, arguments, names, epochs)
@@ -173,10 +173,11 @@ class Trainer(LayerStack):
             hooks.set_params(params | {"resumed": (first, kept.saved.step), "finished": kept.finished})
         train.shift = 0 if underway is None else underway.epoch - first
         try:
-            self.prepare_optimizer()
             self.fitting, self.stop_training = True, False
-            if kept is not None:
-                kept.restore_model()
+            with self.guard.changing():
+                self.prepare_optimizer()
+                if kept is not None:
+                    kept.restore_model()
             with self.backend.running(), compiling.told(say if chatty else None):
                 hooks.on_train_begin()
                 epoch_logs = {}
@@ -186,17 +187,18 @@ class Trainer(LayerStack):
                 device = captured.prepare(self, train, steps, hooks)
                 for epoch in range(first, epochs):
                     hooks.on_epoch_begin(epoch)
-                    self.prepare_optimizer()  # for what is trainable now
                     with loop.RunningLogs(self) as logs:
-                        if underway is not None:
-                            if kept is not None:
-                                kept.restore_model()
-                                kept.restore_callbacks()
-                            logs.go_on(underway)
-                            underway = None
-                        if epoch == first:
-                            train.before = self.streams.epoch - (epoch + train.shift)
-                        self.underway = Now(train, steps, shuffle, logs, epoch + train.shift)
+                        with self.guard.changing():
+                            self.prepare_optimizer()  # for what is trainable now
+                            if underway is not None:
+                                if kept is not None:
+                                    kept.restore_model()
+                                    kept.restore_callbacks()
+                                logs.go_on(underway)
+                                underway = None
+                            if epoch == first:
+                                train.before = self.streams.epoch - (epoch + train.shift)
+                            self.underway = Now(train, steps, shuffle, logs, epoch + train.shift)
                         if device is None:
                             loop.train_epoch(self, train, steps, shuffle, logs, hooks, epoch, kept)
                         else:
@@ -205,8 +207,9 @@ class Trainer(LayerStack):
                         if kept is not None and kept.ending:
                             break
                         epoch_logs = logs.result()
-                    self.streams.epoch += 1
-                    self.underway = None
+                    with self.guard:
+                        self.streams.epoch += 1
+                        self.underway = None
                     if held_out is not None and (epoch + 1) % validation_freq == 0:
                         tested = self._test(held_out, validation_steps, hooks)
                         epoch_logs |= {f"val_{name}": value for name, value in tested.items()}
@@ -221,12 +224,13 @@ class Trainer(LayerStack):
         finally:
             hooks.close()
             if self.underway is not None:
-                self.underway = self.underway.left()
+                self._stand_at(self.underway.left())
             if kept is not None:
                 kept.close()
             self.fitting = around[0]
             if self.fitting:
-                _, self.stop_training, self.history, self.underway = around
+                _, self.stop_training, self.history, there = around
+                self._stand_at(there)
         return hooks.history
 
     def prepare_optimizer(self) -> None:
@@ -247,9 +251,15 @@ class Trainer(LayerStack):
         """
         return self.streams.step
 
+    @changes
+    def _stand_at(self, underway: Underway | None) -> None:
+        """The model stands there in an epoch, or in none: between two looks of a thread that writes a file."""
+        self.underway = underway
+
     def _goes_on(self, train, steps, shuffle) -> Underway | None:
         """The epoch in whose middle the model stands, if it is one over these rows."""
-        there, self.underway = self.underway, None
+        there = self.underway
+        self._stand_at(None)
         if there is None:
             return None
         if there.identity != of_epoch(train, steps, shuffle):
@@ -284,9 +294,9 @@ class Trainer(LayerStack):
                 loop.evaluate_batches(self, data, steps, logs, hooks)
             else:
                 loop.evaluate(self, data, steps, logs, hooks)
-            found = logs.result()
-            hooks.on_test_end(found)
-        return logs.result()
+            found = logs.result()  # while the metrics are this pass's own
+            hooks.on_test_end(dict(found))
+        return found
 
     @checked.named
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,

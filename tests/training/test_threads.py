@@ -6,6 +6,8 @@ import pickle
 import subprocess
 import sys
 import threading
+import traceback
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ import pytest
 import minicnn as mc
 from minicnn import layers as L
 from minicnn.errors import BusyError, MinicnnError
+from minicnn.training import loop, saving
+from minicnn.training.guard import Guard
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.random((90, 8, 8, 1)).astype(np.float32), np.arange(90) % 3
@@ -254,3 +258,67 @@ def test_copies_have_a_guard_of_their_own():
         assert twin is not model.guard
         with model.guard:
             together(lambda twin=twin: twin.__enter__() and twin.__exit__())
+
+
+class Watching(Guard):
+    """A guard that notes what files hold whenever it is taken and given back."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.depth, self.left, self.strayed = model, 0, None, []
+
+    def held(self):
+        document, there = saving._training(self.model), saving.arrays(self.model)
+        return repr(document), {name: array.tobytes() for name, array in there.items()}
+
+    def __enter__(self):
+        super().__enter__()
+        self.depth += 1
+        if self.depth == 1 and self.left is not None and self.held() != self.left:
+            self.strayed.append("".join(traceback.format_stack(limit=4)))
+        return self
+
+    def __exit__(self, *error):
+        if self.depth == 1:
+            self.left = self.held()
+        self.depth -= 1
+        super().__exit__(*error)
+
+
+@pytest.mark.parametrize("way", ["whole", "left and gone on with", "of single batches", "from a checkpoint"])
+def test_what_files_hold_changes_under_the_guard_alone(way, tmp_path):
+    model = network()
+    model.prepare_optimizer()
+    guard = model.guard = Watching(model)
+    stop = mc.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: setattr(model, "stop_training", batch == 1)
+    )
+    fit = partial(model.fit, X, Y, verbose=0, batch_size=30, epochs=2)
+    if way == "whole":
+        fit(validation_data=(X, Y))
+    elif way == "left and gone on with":
+        fit(callbacks=[stop])
+        fit()
+    elif way == "of single batches":
+        model.train_on_batch(X, Y)
+        model(X[:3], training=True)
+    else:
+        fit(checkpoint=mc.CheckpointOptions(tmp_path, save_steps=1, stop_when=lambda: model.steps_done == 3))
+        assert model.steps_done == 3
+        fit(checkpoint=tmp_path)
+    with guard:
+        pass
+    assert guard.strayed == []
+
+
+def test_an_evaluation_reports_what_its_own_pass_has_counted(monkeypatch):
+    model, end = network(), loop.RunningLogs.__exit__
+    wanted = model.evaluate(X, Y, verbose=0)
+
+    def then_another_thread_begins(logs, *error):
+        end(logs, *error)
+        for metric in logs.metrics:
+            metric.reset_state()
+
+    monkeypatch.setattr(loop.RunningLogs, "__exit__", then_another_thread_begins)
+    assert model.evaluate(X, Y, verbose=0) == wanted
