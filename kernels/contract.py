@@ -59,6 +59,24 @@ class KernelSet(Protocol):
         x (N, H, W, C), dy (N, OH, OW, O) -> dw of w_shape (KH, KW, C, O).
         """
 
+    def depthwise_conv2d(x, w, *, strides, pads):
+        """y[n,i,j,c*M+m] = sum_{p,q} x[n, i*SH+p-top, j*SW+q-left, c] * w[p,q,c,m]: M filters for each channel alone.
+
+        x (N, H, W, C), w (KH, KW, C, M) -> y (N, OH, OW, C*M).
+        """
+
+    def depthwise_conv2d_input_grad(dy, w, x_shape, *, strides, pads):
+        """dx[n,h,w,c] = sum of dy[n,i,j,c*M+m] * w[p,q,c,m] over every (i,j,p,q,m) that read x[n,h,w,c].
+
+        dy (N, OH, OW, C*M), w (KH, KW, C, M) -> dx of x_shape (N, H, W, C).
+        """
+
+    def depthwise_conv2d_weight_grad(x, dy, w_shape, *, strides, pads):
+        """dw[p,q,c,m] = sum_{n,i,j} x[n, i*SH+p-top, j*SW+q-left, c] * dy[n,i,j,c*M+m].
+
+        x (N, H, W, C), dy (N, OH, OW, C*M) -> dw of w_shape (KH, KW, C, M).
+        """
+
     # dense -----------------------------------------------------------------------------------------------------------
 
     def dense(x, w, b, *, relu=False, affine=None):

@@ -187,6 +187,35 @@ def average_pool_grad(dy, x_shape, *, window, strides, pads):
     return dx
 
 
+def depthwise_conv2d(x, w, *, strides, pads):
+    m = w.shape[3]
+    y = np.zeros((len(x), *out_size(x.shape[1:3], w.shape[:2], strides, pads), x.shape[3] * m))
+    for i, j, cells in _windows(x.shape[1:3], w.shape[:2], strides, pads):
+        for p, q, r, s in cells:
+            for c in range(x.shape[3]):
+                for k in range(m):
+                    y[:, i, j, c * m + k] += x[:, r, s, c] * w[p, q, c, k]
+    return y
+
+
+def depthwise_conv2d_input_grad(dy, w, x_shape, *, strides, pads):
+    dx, m = np.zeros(x_shape), w.shape[3]
+    for i, j, cells in _windows(x_shape[1:3], w.shape[:2], strides, pads):
+        for p, q, r, s in cells:
+            for o in range(dy.shape[3]):
+                dx[:, r, s, o // m] += dy[:, i, j, o] * w[p, q, o // m, o % m]
+    return dx
+
+
+def depthwise_conv2d_weight_grad(x, dy, w_shape, *, strides, pads):
+    dw, m = np.zeros(w_shape), w_shape[3]
+    for i, j, cells in _windows(x.shape[1:3], w_shape[:2], strides, pads):
+        for p, q, r, s in cells:
+            for o in range(dy.shape[3]):
+                dw[p, q, o // m, o % m] += (x[:, r, s, o // m] * dy[:, i, j, o]).sum()
+    return dw
+
+
 # norm -----------------------------------------------------------------------------------------------------------------
 
 

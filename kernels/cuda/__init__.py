@@ -13,13 +13,14 @@ estimate. So a GPU checks each kernel for itself before it is trusted: selfcheck
 
 from functools import cache, partial
 
-from . import activation, conv, dense, loss, norm, optimizer, pool, random, warp
+from . import activation, conv, dense, depthwise, loss, norm, optimizer, pool, random, warp
 from .launch import CuPyLauncher, Launcher
 
 KERNELS = {
     "activation": ("bias_grad", "relu", "relu_bias_grad", "relu_grad"),
     "conv": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
     "dense": ("dense", "dense_input_grad", "dense_weight_grad"),
+    "depthwise": ("depthwise_conv2d", "depthwise_conv2d_input_grad", "depthwise_conv2d_weight_grad"),
     "loss": ("softmax", "softmax_cross_entropy"),
     "norm": ("batch_norm", "batch_norm_grad", "batch_norm_max_pool", "batch_norm_max_pool_grad", "batch_norm_stats"),
     "optimizer": ("adadelta_step", "adagrad_step", "adam_step", "adamax_step", "nadam_step", "rmsprop_step",
@@ -30,7 +31,7 @@ KERNELS = {
 }  # fmt: skip
 FUNCTIONS = {
     name: getattr(module, name)
-    for module in (activation, conv, dense, loss, norm, optimizer, pool, random, warp)
+    for module in (activation, conv, dense, depthwise, loss, norm, optimizer, pool, random, warp)
     for name in KERNELS[module.__name__.rpartition(".")[2]]
 }
 

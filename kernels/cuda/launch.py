@@ -28,7 +28,8 @@ from typing import NamedTuple
 import numpy as np
 
 FOLDER = Path(__file__).parent
-STEMS = ("activation", "conv", "dense", "im2col", "loss", "norm", "optimizer", "pool", "random", "step", "warp")
+STEMS = ("activation", "conv", "dense", "depthwise", "im2col", "loss", "norm", "optimizer", "pool", "random", "step",
+         "warp")
 PRECISIONS = ("float32", "tf32", "bf16", "3xtf32")
 """How matrix products read their operands; all add in float32, and all other kernels are float32 throughout.
 

@@ -22,6 +22,7 @@ from .launch import PRECISIONS, STEMS, VARIANTS, Launcher
 BOUND = 2e-5  # of the largest value, for sums and functions in float32
 PRODUCTS = {"float32": BOUND, "tf32": 5e-3, "bf16": 4e-2, "3xtf32": BOUND}  # for what is made of matrix products
 POOL = {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
+SAME = {"strides": (1, 1), "pads": ((1, 1), (1, 1))}
 KEY = Key(2**40 + 5, 3, 7)
 CONVS = [  # (N, H, W, C), filters, strides: every variant, both tiles, sums in one part and in several
     ((2, 9, 8, 1), 32, (1, 1)), ((2, 9, 8, 8), 36, (1, 1)), ((1, 7, 9, 32), 32, (2, 1)), ((2, 8, 7, 3), 5, (1, 1)),
@@ -91,7 +92,7 @@ def cases(kernel: str, rng) -> list[tuple[list, dict]]:
     x, c = np.maximum(images(), 0), 5
     mean, var, gamma, beta = normal(c), np.abs(normal(c)) + 0.5, normal(c), normal(c)
     y, argmax = numpy_ref.max_pool(x.astype(np.float32), **POOL)
-    by_channel = x.reshape(-1, c, 1)
+    by_channel, filters = x.reshape(-1, c, 1), normal((3, 3, c, 2))
     return {
         "affine_warp": lambda: [
             ([x, np.eye(2, 3) + 0.1 * normal((3, 2, 3))], {"fill_mode": "nearest", "cval": 0.0, "scale": 0.5}),
@@ -111,6 +112,9 @@ def cases(kernel: str, rng) -> list[tuple[list, dict]]:
         ],
         "batch_norm_stats": lambda: [([10 + by_channel], {})],
         "bias_grad": lambda: [([images()], {})],
+        "depthwise_conv2d": lambda: [([x, filters], SAME)],
+        "depthwise_conv2d_input_grad": lambda: [([normal((3, 6, 8, 10)), filters, x.shape], SAME)],
+        "depthwise_conv2d_weight_grad": lambda: [([x, normal((3, 6, 8, 10)), filters.shape], SAME)],
         "dropout": lambda: [([images()], {"rate": 0.25, "key": KEY})],
         "max_pool": lambda: [([images()], POOL), ([images()], {**POOL, "rate": 0.25, "key": KEY})],
         "max_pool_grad": lambda: [([normal(y.shape), argmax, x.shape], POOL),

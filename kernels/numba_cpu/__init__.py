@@ -22,6 +22,9 @@ from .conv_pool import conv2d_max_pool_grad as conv2d_max_pool_grad
 from .dense import dense as dense
 from .dense import dense_input_grad as dense_input_grad
 from .dense import dense_weight_grad as dense_weight_grad
+from .depthwise import depthwise_conv2d as depthwise_conv2d
+from .depthwise import depthwise_conv2d_input_grad as depthwise_conv2d_input_grad
+from .depthwise import depthwise_conv2d_weight_grad as depthwise_conv2d_weight_grad
 from .loss import softmax as softmax
 from .loss import softmax_cross_entropy as softmax_cross_entropy
 from .norm import batch_norm as batch_norm

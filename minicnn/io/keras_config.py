@@ -11,10 +11,14 @@ from ..errors import ArgumentError, DataError, MinicnnError, require
 
 # Class -> the arguments that both libraries have.
 LAYERS = {
-    "Conv2D": ("filters", "kernel_size", "strides", "padding", "activation", "use_bias", "kernel_initializer",
-               "bias_initializer"),
-    "Conv2DTranspose": ("filters", "kernel_size", "strides", "padding", "activation", "use_bias",
+    "Conv2D": ("filters", "kernel_size", "strides", "padding", "dilation_rate", "groups", "activation", "use_bias",
+               "kernel_initializer", "bias_initializer"),
+    "Conv2DTranspose": ("filters", "kernel_size", "strides", "padding", "dilation_rate", "activation", "use_bias",
                         "kernel_initializer", "bias_initializer"),
+    "DepthwiseConv2D": ("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate", "activation",
+                        "use_bias", "depthwise_initializer", "bias_initializer"),
+    "SeparableConv2D": ("filters", "kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier",
+                        "activation", "use_bias", "depthwise_initializer", "pointwise_initializer", "bias_initializer"),
     "Cropping2D": ("cropping",),
     "GaussianNoise": ("stddev", "seed"),
     "LayerNormalization": ("axis", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer"),

@@ -44,7 +44,7 @@ class Layer(arguments.Named, Guarded):
             "activation", "input_shape")  # fmt: skip
     refused: ClassVar[dict[str, str]] = {
         "dtype": "the model's device decides it", "dtype_policy": "the model's device decides it",
-        "data_format": _CONSTRUCTOR, "dilation_rate": _CONSTRUCTOR, "groups": _CONSTRUCTOR, "noise_shape": _CONSTRUCTOR,
+        "data_format": _CONSTRUCTOR, "noise_shape": _CONSTRUCTOR,
         "weights": "use set_weights", "trainable_weights": "set trainable", "non_trainable_weights": "set trainable",
     } | {f"{what}_{how}": _MISSING for how in ("regularizer", "constraint")
          for what in ("activity", "kernel", "bias", "gamma", "beta", "alpha")}  # fmt: skip

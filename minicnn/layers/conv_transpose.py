@@ -2,22 +2,23 @@
 
 from .. import initializers
 from ..arguments import choice, flag, whole
-from ..errors import ArgumentError, require
+from ..errors import require
 from ..ops.conv import conv2d_transpose
 from ..ops.geometry import resolve_pads
 from .base import Layer, channels_last, get_activation, image_shape, padding_name, pair
+from .conv import dilated, dilation, reach
 
 
 class Conv2DTranspose(Layer):
     """A convolution backwards: `filters` learned KH x KW windows are added up, strides apart, into a larger image.
 
     Images (N, H, W, C) -> (N, OH, OW, filters); kernel (KH, KW, filters, C).
-    padding "same": OH = H SH;  "valid": OH = H SH + max(KH - SH, 0).
-    Differs from Keras: output_padding None, dilation_rate 1 and groups 1 are the only ones.
+    padding "same": OH = H SH;  "valid": OH = H SH + max(KH - SH, 0), with KH what the dilated window reaches over.
+    Differs from Keras: output_padding None is the only one; dilation needs strides of 1.
     """
 
-    config = ("filters", "kernel_size", "strides", "padding", "activation", "use_bias", "kernel_initializer",
-              "bias_initializer")  # fmt: skip
+    config = ("filters", "kernel_size", "strides", "padding", "dilation_rate", "activation", "use_bias",
+              "kernel_initializer", "bias_initializer")  # fmt: skip
 
     def __init__(self, filters, kernel_size, strides=(1, 1), padding="valid", output_padding=None, data_format=None,
                  dilation_rate=(1, 1), activation=None, use_bias=True, kernel_initializer="glorot_uniform",
@@ -29,8 +30,7 @@ class Conv2DTranspose(Layer):
         self.padding = padding_name(where, padding)
         channels_last(where, data_format)
         choice(f"{where}: output_padding", output_padding, (None,))
-        ok = pair(f"{where}: dilation_rate", dilation_rate) == (1, 1)
-        require(ok, f"{where}: dilation_rate", "1", dilation_rate, error=ArgumentError)
+        self.dilation_rate = dilation(where, dilation_rate, self.strides)
         self.activation, self.use_bias = get_activation(where, activation), flag(f"{where}: use_bias", use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer, f"{where}: kernel_initializer")
         self.bias_initializer = initializers.get(bias_initializer, f"{where}: bias_initializer")
@@ -48,13 +48,19 @@ class Conv2DTranspose(Layer):
         require(channels == mine, self.name, f"images of {mine} channels", f"{channels} channels")
         return (*self.larger((h, w)), self.filters)
 
+    @property
+    def window(self):
+        """How many px the window reaches over, dilated."""
+        return reach(self.kernel_size, self.dilation_rate)
+
     def larger(self, size):
         """The size of the output for images of `size`."""
         more = [0 if self.padding == "same" else max(k - s, 0)
-                for k, s in zip(self.kernel_size, self.strides, strict=True)]  # fmt: skip
+                for k, s in zip(self.window, self.strides, strict=True)]  # fmt: skip
         return tuple(n * s + m for n, s, m in zip(size, self.strides, more, strict=True))
 
     def call(self, x, *, training):
         size = self.larger(x.shape[1:3])
-        pads = resolve_pads(self.padding, size, self.kernel_size, self.strides)
-        return self.activation(conv2d_transpose(x, self.kernel, self.bias, size=size, strides=self.strides, pads=pads))
+        pads = resolve_pads(self.padding, size, self.window, self.strides)
+        kernel = dilated(self.kernel, self.dilation_rate)
+        return self.activation(conv2d_transpose(x, kernel, self.bias, size=size, strides=self.strides, pads=pads))

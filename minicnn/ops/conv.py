@@ -3,6 +3,7 @@
 from ..core.op import op
 from ..errors import require
 from .geometry import output_size
+from .join import concatenate, part
 
 
 @op
@@ -59,10 +60,56 @@ def conv2d_transpose(be, x, w, b, *, size, strides=(1, 1), pads=((0, 0), (0, 0))
     return y if b is None else y + b, vjp
 
 
-def check(x, w, strides, pads):
+@op
+def depthwise_conv2d(be, x, w, *, strides=(1, 1), pads=((0, 0), (0, 0))):
+    """y[n,i,j,c*M+m] = sum_{p,q} x[n, i*SH + p - top, j*SW + q - left, c] w[p,q,c,m]: no sum over channels.
+
+    x (N, H, W, C), w (KH, KW, C, M) -> y (N, OH, OW, C*M); strides, pads in px.  Kept for backward: x and w.
+    Source: Chollet 2017, "Xception: Deep learning with depthwise separable convolutions".
+    """
+    check(x, w, strides, pads, "depthwise_conv2d")
+    how = {"strides": strides, "pads": pads}
+
+    def vjp(dy, needs):
+        need_x, need_w = needs
+        dx = be.depthwise_conv2d_input_grad(dy, w, x.shape, **how) if need_x else None
+        return dx, be.depthwise_conv2d_weight_grad(x, dy, w.shape, **how) if need_w else None
+
+    return be.depthwise_conv2d(x, w, **how), vjp
+
+
+@op
+def dilate(be, w, *, rate):
+    """The window with rate - 1 rows and columns of zeros between its own: what a dilated convolution's window reads.
+
+    w (KH, KW, ...) -> ((KH-1) DH + 1, (KW-1) DW + 1, ...), rate (DH, DW);  dw = dy at the window's own cells.
+    A convolution by it is the dilated one, for up to DH DW times as many multiplications.
+    Source: Yu & Koltun 2016, "Multi-scale context aggregation by dilated convolutions".
+    """
+    (dh, dw), (kh, kw) = rate, w.shape[:2]
+    y = be.xp.zeros(((kh - 1) * dh + 1, (kw - 1) * dw + 1, *w.shape[2:]), w.dtype)
+    y[::dh, ::dw] = w
+    return y, lambda dy, needs: (be.xp.ascontiguousarray(dy[::dh, ::dw]),)
+
+
+def grouped_conv2d(x, w, b, *, groups, **how):
+    """conv2d whose channels fall into `groups` equal parts: the filters of part g see the channels of part g alone.
+
+    x (N, H, W, C), w (KH, KW, C / groups, O), b (O,) or None -> y (N, OH, OW, O).
+    Source: Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural networks", section 3.5.
+    """
+    if groups == 1:
+        return conv2d(x, w, b, **how)
+    c, o = w.shape[2], w.shape[3] // groups
+    parts = [(slice(g * c, (g + 1) * c), slice(g * o, (g + 1) * o)) for g in range(groups)]
+    return concatenate(*(conv2d(part(x, key=(..., i)), part(w, key=(..., j)),
+                                b if b is None else part(b, key=(j,)), **how) for i, j in parts))  # fmt: skip
+
+
+def check(x, w, strides, pads, where="conv2d"):
     """Raise ShapeError unless x can be convolved with w."""
     require(
-        x.ndim == 4 and x.shape[3] == w.shape[2], "conv2d", f"x of shape (N, H, W, {w.shape[2]})", x.shape,
+        x.ndim == 4 and x.shape[3] == w.shape[2], where, f"x of shape (N, H, W, {w.shape[2]})", x.shape,
         "images are channels-last, with the channels that w was made for",
     )  # fmt: skip
-    output_size("conv2d", x.shape[1:3], w.shape[:2], strides, pads)
+    output_size(where, x.shape[1:3], w.shape[:2], strides, pads)

@@ -263,9 +263,9 @@ HOSTILE = {
         lambda c: layer(c, 4).update(registered_name="mine>Flatten"), DataError,
         "layer 4: expected one of Keras's .*, received 'Flatten'.*",
     ),
-    "a dilated convolution": (
-        lambda c: layer(c, 1)["config"].update(dilation_rate=[2, 2]), DataError,
-        r"layer 1 \(Conv2D\): expected dilation_rate not to be used, received \[2, 2\]",
+    "a convolution of low rank": (
+        lambda c: layer(c, 1)["config"].update(lora_rank=2), DataError,
+        r"layer 1 \(Conv2D\): expected lora_rank not to be used, received 2",
     ),
     "channels first": (
         lambda c: layer(c, 1)["config"].update(data_format="channels_first"), DataError,

@@ -33,6 +33,9 @@ FLOAT32 = {
     "conv2d_max_pool": 2e-5,
     "conv2d_max_pool_grad": 2e-5,
     "conv2d_weight_grad": 2e-5,
+    "depthwise_conv2d": 1e-5,
+    "depthwise_conv2d_input_grad": 1e-5,
+    "depthwise_conv2d_weight_grad": 1e-5,
     "dense": 1e-5,
     "dense_input_grad": 1e-5,
     "dense_weight_grad": 1e-5,
@@ -610,6 +613,19 @@ def test_max_pool_grad_before_a_relu(ks, rng, case, rate):
     assert (dx[x == 0] == 0).all()
 
 
+@pytest.mark.parametrize("case", [POOLS[k] for k in (0, 1, 3, 4, 5, 7, 8, 9)], ids=str)
+@pytest.mark.parametrize("filters", [1, 3])
+def test_depthwise_conv2d(ks, rng, case, filters):
+    shape, window, strides, pads = case
+    how = {"strides": strides, "pads": pads}
+    x, w = ks.cast(rng.standard_normal(shape), rng.standard_normal((*window, shape[3], filters)))
+    y = ks.check("depthwise_conv2d", x, w, **how)
+    dy = ks.cast(rng.standard_normal(y.shape))
+    check_adjoint(ks, "depthwise_conv2d", (y, dy), (x, ks.check("depthwise_conv2d_input_grad", dy, w, shape, **how)))
+    dw = ks.check("depthwise_conv2d_weight_grad", x, dy, w.shape, **how)
+    check_adjoint(ks, "depthwise_conv2d", (y, dy), (w, dw))
+
+
 @pytest.mark.parametrize("case", POOLS, ids=str)
 def test_average_pool(ks, rng, case):
     shape, window, strides, pads = case
@@ -1023,6 +1039,9 @@ def layer_case(ks, rng, kernel):
         ),
         "conv2d_input_grad": lambda: ((x, f(3, 3, 32, 32), size), SAME),
         "conv2d_weight_grad": lambda: ((x, f(*size), (3, 3, 32, 32)), SAME),
+        "depthwise_conv2d": lambda: ((x, f(3, 3, 32, 1)), SAME),
+        "depthwise_conv2d_input_grad": lambda: ((x, f(3, 3, 32, 1), size), SAME),
+        "depthwise_conv2d_weight_grad": lambda: ((x, f(*size), (3, 3, 32, 1)), SAME),
         "dense": lambda: ((f(86, 600), f(600, 256), f(256)), {"relu": True}),
         "dense_input_grad": lambda: ((f(86, 256), f(600, 256)), {}),
         "dense_weight_grad": lambda: ((f(86, 600), f(86, 256)), {}),

@@ -40,6 +40,14 @@ CASES = [
     make(layers.Conv2D, 4, (3, 2), (2, 1), "same", out=(3, 5, 4), weights=((3, 2, 2, 4), (4,))),
     make(layers.Conv2D, 4, 3, activation="tanh", use_bias=False, out=(4, 3, 4), weights=CONV[:1]),
     make(layers.Conv2D, 4, 3, activation="softmax", out=(4, 3, 4), weights=CONV),
+    make(layers.Conv2D, 4, (3, 2), dilation_rate=(2, 1), out=(2, 4, 4), weights=((3, 2, 2, 4), (4,))),
+    make(layers.Conv2D, 4, 3, padding="same", groups=2, dilation_rate=2, out=(6, 5, 4), weights=((3, 3, 1, 4), (4,))),
+    make(layers.Conv2DTranspose, 3, 2, dilation_rate=(2, 1), out=(8, 6, 3), weights=((2, 2, 3, 2), (3,))),
+    make(layers.DepthwiseConv2D, 3, out=(4, 3, 2), weights=((3, 3, 2, 1), (2,))),
+    make(layers.DepthwiseConv2D, (3, 2), 2, "same", 3, use_bias=False, out=(3, 3, 6), weights=((3, 2, 2, 3),)),
+    make(layers.SeparableConv2D, 5, 3, out=(4, 3, 5), weights=((3, 3, 2, 1), (1, 1, 2, 5), (5,))),
+    make(layers.SeparableConv2D, 5, 3, padding="same", dilation_rate=2, depth_multiplier=2, activation="tanh",
+         out=(6, 5, 5), weights=((3, 3, 2, 2), (1, 1, 4, 5), (5,))),
     make(layers.Conv2DTranspose, 3, 2, out=(7, 6, 3), weights=((2, 2, 3, 2), (3,))),
     make(layers.Conv2DTranspose, 3, 3, (2, 1), "same", activation="tanh", out=(12, 5, 3), weights=((3, 3, 3, 2), (3,))),
     make(layers.UpSampling2D, out=(12, 10, 2)),
@@ -200,6 +208,11 @@ def test_trainable_false_freezes(rng, oracle, build, shape, out, x, weights):
 SIGNATURES = {
     layers.Conv2D: "filters kernel_size strides=(1,1) padding='valid' data_format=None dilation_rate=(1,1) groups=1 "
     "activation=None use_bias=True kernel_initializer='glorot_uniform' bias_initializer='zeros'",
+    layers.DepthwiseConv2D: "kernel_size strides=(1,1) padding='valid' depth_multiplier=1 data_format=None "
+    "dilation_rate=(1,1) activation=None use_bias=True depthwise_initializer='glorot_uniform' bias_initializer='zeros'",
+    layers.SeparableConv2D: "filters kernel_size strides=(1,1) padding='valid' data_format=None dilation_rate=(1,1) "
+    "depth_multiplier=1 activation=None use_bias=True depthwise_initializer='glorot_uniform' "
+    "pointwise_initializer='glorot_uniform' bias_initializer='zeros'",
     layers.Dense: "units activation=None use_bias=True kernel_initializer='glorot_uniform' bias_initializer='zeros'",
     layers.BatchNormalization: "axis=-1 momentum=0.99 epsilon=0.001 center=True scale=True beta_initializer='zeros' "
     "gamma_initializer='ones' moving_mean_initializer='zeros' moving_variance_initializer='ones'",
@@ -460,8 +473,8 @@ WHOLE = "a whole number of at least 1"
         (lambda: L.Conv2D(1, 3, 0), ValueError, f"Conv2D: strides: expected {WHOLE}, received 0"),
         (lambda: L.Conv2D(1, 3, padding="full"), ValueError, """Conv2D: padding: expected "valid" or "same", received 'full'"""),
         (lambda: L.Conv2D(1, 3, data_format="channels_first"), ValueError, """Conv2D: data_format: expected "channels_last", received 'channels_first'; transpose the images to (N, H, W, C)"""),
-        (lambda: L.Conv2D(1, 3, dilation_rate=2), ValueError, "Conv2D: dilation_rate: expected 1, received 2"),
-        (lambda: L.Conv2D(1, 3, groups=2), ValueError, "Conv2D: groups: expected 1, received 2"),
+        (lambda: L.Conv2D(1, 3, 2, dilation_rate=2), ValueError, "Conv2D: dilation_rate: expected 1 where strides are more than 1, received (2, 2); use strides=1"),
+        (lambda: L.Conv2D(1, 3, groups=2), ValueError, "Conv2D: groups: expected a divisor of the 1 filters, received 2"),
         (lambda: L.Conv2D(1, 3, kernel_regularizer="l2"), TypeError, "Conv2D: expected arguments of the layer, received 'kernel_regularizer'"),
         (lambda: L.Dense(-1), ValueError, f"Dense: units: expected {WHOLE}, received -1"),
         (lambda: L.Dense(1, name=3), ValueError, "Dense: name: expected a string that is not empty, or None, received 3"),

@@ -156,6 +156,12 @@ CASES = {
         for size, s, p in (
             ((5, 5), 1, ((0, 0), (0, 0))), ((6, 8), 2, ((0, 1), (0, 0))), ((3, 4), 1, ((1, 1), (0, 1))))
     ],
+    C.depthwise_conv2d: [
+        call(C.depthwise_conv2d, normal(2, 5, 6, 3), normal(3, 2, 3, m), strides=s,
+             pads=resolve_pads(p, (5, 6), (3, 2), s))
+        for m in (1, 2) for s in ((1, 1), (2, 1)) for p in ("valid", "same")
+    ],
+    C.dilate: [call(C.dilate, normal(3, 2, 3, 2), rate=rate) for rate in ((1, 1), (2, 3))],
     ops.resize.repeat_pixels: [call(ops.resize.repeat_pixels, normal(2, 3, 4, 2), size=(2, 3))],
     ops.resize.crop: [call(ops.resize.crop, normal(2, 5, 4, 2), edges=((1, 2), (0, 3)))],
     ops.resize.bilinear: [call(ops.resize.bilinear, normal(2, 3, 4, 2), size=s) for s in ((6, 4), (2, 9), (1, 1))],

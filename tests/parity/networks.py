@@ -124,6 +124,19 @@ LAYERS = {
         IMAGE, lambda L: L.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu")
     ),
     "conv transpose, stride (3, 2)": (IMAGE, lambda L: L.Conv2DTranspose(3, (2, 4), strides=(3, 2), use_bias=False)),
+    "conv dilated": (IMAGE, lambda L: L.Conv2D(5, (3, 2), dilation_rate=(2, 3))),
+    "conv dilated, same": (IMAGE, lambda L: L.Conv2D(5, 3, padding="same", dilation_rate=2, activation="relu")),
+    "conv in groups": (IMAGE, lambda L: L.Conv2D(6, 3, strides=2, groups=3)),
+    "conv transpose, dilated": (IMAGE, lambda L: L.Conv2DTranspose(3, 2, dilation_rate=2)),
+    "depthwise conv": (IMAGE, lambda L: L.DepthwiseConv2D(3)),
+    "depthwise conv same, stride 2": (
+        IMAGE, lambda L: L.DepthwiseConv2D((3, 2), strides=2, padding="same", depth_multiplier=2, activation="relu")
+    ),
+    "depthwise conv dilated": (IMAGE, lambda L: L.DepthwiseConv2D(3, dilation_rate=2, use_bias=False)),
+    "separable conv": (IMAGE, lambda L: L.SeparableConv2D(5, 3, activation="relu")),
+    "separable conv same, dilated": (
+        IMAGE, lambda L: L.SeparableConv2D(5, (2, 3), padding="same", dilation_rate=2, depth_multiplier=2)
+    ),
     "upsampling": (IMAGE, lambda L: L.UpSampling2D((2, 3))),
     "upsampling, bilinear": (IMAGE, lambda L: L.UpSampling2D((2, 3), interpolation="bilinear")),
     "cropping": (IMAGE, lambda L: L.Cropping2D(((1, 2), (0, 3)))),
