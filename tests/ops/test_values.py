@@ -85,6 +85,19 @@ def test_windows_against_loops(rng, be, window, strides, padding):
 
 
 @backends
+def test_dilated_convolution_in_groups_against_loops(rng, be):
+    """Filter o of group g sees the g-th third of the channels, in cells (2, 3) px apart."""
+    x, w, b = rng.standard_normal((2, 7, 8, 6)), rng.standard_normal((3, 2, 2, 9)), rng.standard_normal(9)
+    how = {"strides": (1, 1), "pads": ((1, 0), (0, 2))}
+    kernel = ops.conv.dilate(Tensor(w, be), rate=(2, 3))
+    y = ops.conv.grouped_conv2d(Tensor(x, be), kernel, Tensor(b, be), groups=3, **how)
+    wide = np.zeros((5, 4, 6, 9))
+    for p, q, c, o in np.ndindex(w.shape):
+        wide[2 * p, 3 * q, o // 3 * 2 + c, o] = w[p, q, c, o]
+    close(y.numpy(), reference.conv2d(x, wide, b, **how), be, rtol=1e-5, atol=1e-5)
+
+
+@backends
 @pytest.mark.parametrize("axis", [1, 2, 3, -1])
 def test_batch_norm_axes(rng, be, axis):
     x, c = rng.standard_normal((4, 3, 5, 2)), (4, 3, 5, 2)[axis]
