@@ -19,7 +19,7 @@ from .digits import Digits, place
 MANY = 10  # times the published epochs are worth a word
 
 
-def announce(args: argparse.Namespace, recipe: Recipe, model, data: Digits, steps: int) -> None:
+def announce(args: argparse.Namespace, recipe: Recipe, model, data: Digits, steps: int, out: Path) -> None:
     """What is about to be trained on what."""
     if args.records:
         model.summary()
@@ -30,7 +30,7 @@ def announce(args: argparse.Namespace, recipe: Recipe, model, data: Digits, step
     print(f"network   {model.name}, {model.count_params():,} parameters, {trainable:,} of them trainable")
     print(f"device    {model.backend.describe()}")
     print(f"training  epochs {recipe.epochs}, steps per epoch {steps}, batch {recipe.batch_size}, seed {model.seed}")
-    for text in notes(args, recipe, model, len(data.x_train), steps):
+    for text in notes(args, recipe, model, len(data.x_train), steps, out):
         print(f"note      {text}")
     sys.stdout.flush()
 
@@ -43,7 +43,7 @@ def momentum_that_fits(published: float, steps: int) -> float:
     return min(published, max(0.5, round(1 - ENOUGH / steps, 2)))
 
 
-def notes(args: argparse.Namespace, recipe: Recipe, model, rows: int, steps: int) -> list[str]:
+def notes(args: argparse.Namespace, recipe: Recipe, model, rows: int, steps: int, out: Path) -> list[str]:
     """What may surprise in what was asked for."""
     said, total = [], recipe.epochs * steps
     averages = [layer.momentum for layer in model.layers if hasattr(layer, "momentum")]
@@ -61,6 +61,8 @@ def notes(args: argparse.Namespace, recipe: Recipe, model, rows: int, steps: int
     if recipe.epochs > MANY * BY_NAME[recipe.name].epochs:
         published = BY_NAME[recipe.name].epochs
         said.append(f"--epochs {recipe.epochs:,}: published are {published}; Ctrl-C stops, with all outputs")
+    if (out / "history.csv").exists() and (args.fresh or not (out / "checkpoints").is_dir()):
+        said.append(f"{out} holds the outputs of another run, which this one replaces; --out another folder keeps them")
     return said
 
 

@@ -78,7 +78,7 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
             options = options | {"momentum": fitting}
             model = recipe.build(minicnn, **options, seed=seed, **placed)
     model = compiled(model, recipe)
-    outputs.announce(args, recipe, model, data, steps)
+    outputs.announce(args, recipe, model, data, steps, out)
 
     # 3. Training. ReduceLROnPlateau comes first, because it logs the learning rate.
     watch, said, lib = Stopwatch(args.quiet), 0 if args.quiet else 1, minicnn.callbacks
@@ -111,8 +111,10 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
             tested = model.evaluate(*held_out, verbose=0, return_dict=True)
             last = {f"val_{name}": value for name, value in tested.items()}
         figures = {f"last {name}": value for name, value in last.items() if name.startswith("val_")}
-        now = len(trained.epoch) + 1, last["val_accuracy"]
-        figures["best epoch"], figures["best val_accuracy"] = reports.curves.best(trained) or now
+        best = reports.curves.best(trained)
+        if model.underway and (best is None or last["val_accuracy"] > best[1]):
+            best = len(trained.epoch) + 1, last["val_accuracy"]
+        figures["best epoch"], figures["best val_accuracy"] = best
     if data.y_test is None:
         submission.write(out / "submission.csv", model.predict(scaled(data.x_test), verbose=0).argmax(axis=1))
         submission.check(out / "submission.csv", rows=len(data.x_test))

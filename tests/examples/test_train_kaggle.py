@@ -103,10 +103,11 @@ def test_what_is_absurd_gets_a_note(arguments, text):
     asked, _ = options.check(args)
     model = asked.build(minicnn, momentum=0.9)
     steps = asked.steps_per_epoch(54)
-    assert [said for said in said_and_written.notes(args, asked, model, 54, steps) if said.startswith(text)]
+    new = Path("nothing is here")
+    assert [said for said in said_and_written.notes(args, asked, model, 54, steps, new) if said.startswith(text)]
     args = options.parser("x", "", "kaggle_bn").parse_args([])
     args.option, args.embedded = [], False
-    assert said_and_written.notes(args, options.check(args)[0], asked.build(minicnn), 37800, 440) == []
+    assert said_and_written.notes(args, options.check(args)[0], asked.build(minicnn), 37800, 440, new) == []
 
 
 def test_the_search_order(kaggle, tmp_path, monkeypatch):
@@ -257,7 +258,14 @@ def test_other_arguments_are_refused_and_fresh_begins_anew(capsys, kaggle, monke
     assert "x: (18, 28, 28, 1) uint8" in line
     assert line.endswith("choose another folder, or say --fresh to begin anew")
     assert train.main([*command, "--limit", "21", "--fresh"]) == 0
+    replaced = "note      out holds the outputs of another run, which this one replaces"
+    assert replaced in capsys.readouterr().out
     assert sorted(path.name for path in Path("out", "checkpoints").iterdir()) == ["lock", "run_0001", "run_0002"]
+    shutil.rmtree("out/checkpoints")  # outputs alone are left
+    assert train.main([*command, "--limit", "20"]) == 0
+    assert replaced in capsys.readouterr().out
+    assert train.main([*command, "--limit", "20"]) == 0
+    assert replaced not in capsys.readouterr().out
 
 
 def test_a_time_limit_stops_with_everything_written(capsys, kaggle, monkeypatch, tmp_path):
