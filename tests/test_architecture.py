@@ -40,8 +40,10 @@ MAY = {
     "data": ({"errors", "io", "labels", "notes"}, ARRAYS | LAZY),
     "io": ({"errors"}, ARRAYS | LAZY),
     "reports": ({"errors", "io"}, ARRAYS | LAZY),
+    # Models are handed in: what a trace reads is a program and arrays.
+    "teaching": ({"backend", "core", "errors", "ops"}, ARRAYS),
     "training": ({"attributes", "backend", "callbacks", "core", "data", "errors", "initializers", "io", "layers",
-                  "losses", "metrics", "notes", "ops", "optimizers", "reports",
+                  "losses", "metrics", "notes", "ops", "optimizers", "reports", "teaching",
                   "weighting"}, ARRAYS),
     # Names for what is elsewhere, found on first use.
     "keras": ({"core", "errors", "layers", "notes", "ops", "training"}, ARRAYS),

@@ -186,18 +186,20 @@ class Program:
         self.nodes = fuse(trace.nodes, rules, self.asked, training=loss is not None, fused=fused)
         self._key = trace.be.key
         self._fused = self._prepared(self.nodes, True)
+        self.every = self._prepared(self.unfused, False)  # all nodes, and every value is still there afterwards
         self._layers = self._prepared([node for node in self.unfused if node.layer is not None], False)
 
-    def _prepared(self, nodes, free: bool) -> list[tuple]:
+    def _prepared(self, nodes, free: bool, learns: bool | None = None) -> list[tuple]:
         """What `forward` needs of a node: (node, names of keys, is its vjp wanted, slots that nobody reads later)."""
         last_reader = {slot: k for k, node in enumerate(nodes) for slot in (*node.inputs, *node.outputs)}
         ends: list[list[int]] = [[] for _ in nodes]
+        learns = self.learns and free if learns is None else learns
         for slot, k in last_reader.items():
             if free and slot not in self.asked:
                 ends[k].append(slot)
         return [
             (node, [name for name, value in node.static.items() if isinstance(value, self._key)],
-             self.learns and free and (any(node.needs) or node.op.__name__ == "on_tape"), dead)
+             learns and (any(node.needs) or node.op.__name__ == "on_tape"), dead)
             for node, dead in zip(nodes, ends, strict=True)
         ]  # fmt: skip
 
@@ -243,21 +245,48 @@ class Program:
                 dy = be.asarray(dy)  # a sum's gradient is a broadcast view
             given = vjp(dy, node.needs)
             del vjp, dy
-            for slot, need, shape, gradient in zip(node.inputs, node.needs, node.shapes, given, strict=True):
-                if not need:
-                    continue
-                if gradient is None or gradient.shape != shape:
-                    gradient = unbroadcast(node.op.__name__, gradient, shape)
+            for slot, gradient in _gradients(node, given):
                 p = receivers.get(slot)
                 if p is not None:
                     p.grad = gradient if p.grad is None else p.grad + gradient
                 else:
                     gradients[slot] = gradient if slot not in gradients else gradients[slot] + gradient
 
+    def record(self, be, arrays, step) -> tuple[list, dict[int, Any]]:
+        """Every value, and every gradient of the loss, by slot: the unfused nodes one by one, as the tape runs them.
+
+        Parameters keep the gradients that they hold. Copies: a kernel may write its results to the same place again.
+        """
+        held = [(p, p.grad) for _, p in self.params]
+        for p, _ in held:
+            p.grad = None
+        try:
+            values, vjps = self.forward(be, arrays, step, self._prepared(self.unfused, False, self.learns))
+            gradients = {self.loss: be.xp.ones_like(values[self.loss])} if self.learns else {}
+            for node, vjp in reversed(vjps):
+                dy = gradients.get(node.outputs[0])
+                if dy is None:
+                    continue
+                for slot, gradient in _gradients(node, vjp(be.asarray(dy, be.dtype), node.needs)):
+                    gradients[slot] = gradient.copy() if slot not in gradients else gradients[slot] + gradient
+            on_tape = {slot: p.grad for slot, p in self.params if p.grad is not None}
+            return values, {slot: be.asarray(g, be.dtype) for slot, g in (gradients | on_tape).items()}
+        finally:
+            for p, gradient in held:
+                p.grad = gradient
+
     def walk(self, be, x, step) -> Iterator[tuple[Any, Any]]:
         """(layer, its output) of every layer for the step's first input, each op by itself."""
         values, _ = self.forward(be, (x,), step, self._layers)
         return ((layer, values[slot]) for layer, slot in self.outputs)
+
+
+def _gradients(node: Node, given) -> Iterator[tuple[int, Any]]:
+    """(slot, gradient) of every input that wants one, in the input's shape."""
+    for slot, need, shape, gradient in zip(node.inputs, node.needs, node.shapes, given, strict=True):
+        if need:
+            same = gradient is not None and gradient.shape == shape
+            yield slot, gradient if same else unbroadcast(node.op.__name__, gradient, shape)
 
 
 class Shapes:

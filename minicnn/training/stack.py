@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .. import arguments
+from .. import arguments, losses
 from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.streams import Streams
@@ -18,6 +18,7 @@ from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, nearest, r
 from ..layers import InputLayer, Layer
 from ..layers.base import Shape, assign_all, on_symbols
 from ..notes import note
+from ..teaching.trace import Trace
 from .graph import Step
 from .guard import Guard, changes, reads
 from .inputs import check_x
@@ -297,6 +298,31 @@ class LayerStack(Guarded):
             walk = self.programs.prediction(x.shape, False).walk(self.backend, x, self.streams.step)
             return {layer.name: self.backend.to_numpy(y).copy() for layer, y in walk}
 
+    @reads
+    def trace(self, x, y=None, layer=None, *, training: bool = False) -> Trace:
+        """Every array of forward for image x and, given y, of backward: see teaching/trace.py.
+
+        x (H, W, C), or a batch (N, H, W, C);  y: as fit takes it for these images, or one class number
+        layer     a layer, its name or its number: only what it reads, computes and hands on; None: everything
+        training  False: the network as predict runs it;  True: as the next training step will, with its draws
+        """
+        training = arguments.flag("trace: training", training)
+        if layer is not None:
+            known = [one for one in self.leaves if layer is one or layer == one.name]
+            name = {"name" if isinstance(layer, str) or arguments.index(layer) is None else "index": layer}
+            layer = known[0] if known else self.get_layer(**name)
+        one = not isinstance(self.input_shape, list) and not isinstance(self.output_shape, list)
+        require(one, "trace", "a model with one input and one output", "several", error=ArgumentError)
+        x = arguments.array("trace: x", x)
+        x = check_x(self, x[None] if self.input_shape and x.ndim == len(self.input_shape) else x, "trace: x")
+        t = None if y is None else _targets(self, y, len(x))
+        self.programs.refresh()
+        be, found = self.backend, [a for a in (x, t) if a is not None]
+        with be.running():
+            program = self.programs.inspection(x.shape, None if t is None else t.shape, training)
+            arrays, step = [be.asarray(a, be.dtype) for a in found], self.streams.step
+            return Trace(be, program, *program.record(be, arrays, step), step, layer)
+
     def move_averages(self) -> None:
         """All layers' moving averages take over what the latest training call has left."""
         self.backend.follow(self.moved())
@@ -340,6 +366,23 @@ def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool,
     if shape != layer.input_shape:
         layer.follow(shape)
     return run(*tensors)
+
+
+def _targets(model, y, n: int) -> np.ndarray:
+    """The loss's targets for n images, from what fit takes or from one class number."""
+    expected, fix = "a compiled model, whose loss is differentiated", 'call compile("adam", "categorical_crossentropy")'
+    require(model.loss is not None, "trace: y", expected, "one without a loss", fix, error=NotBuiltError)
+    classes = model.output_shape[-1]
+    if arguments.index(y) is not None:
+        label = arguments.whole("trace: y", y, low=0, high=max(classes - 1, 1))
+        y = np.full(n, label)
+        if classes > 1 and not isinstance(model.loss, losses.SparseCategoricalCrossentropy):
+            y = np.eye(classes)[y]
+    else:
+        y = arguments.array("trace: y", y)
+        y = y[None] if y.shape == tuple(model.output_shape) else y
+    require(len(y) == n, "trace: y", f"targets of {n} images", f"{len(y)}", error=ArgumentError)
+    return model.loss.prepare(y, model.output_shape)
 
 
 class _Printed:

@@ -40,6 +40,25 @@ class Programs:
         """The step without its loss, which a model that is not compiled has none of: to be looked at, not to be run."""
         return self._kept(("outline", x_shape), self._outline)
 
+    def _reduced(self, trace: Trace, y: Tensor, t: Tensor, w: Tensor | None = None) -> Tensor:
+        """The loss of outputs, or logits, y: op by op if it says that it can be, else one node on the tape."""
+        loss, logits = self.model.loss, self.model.fused
+
+        def reduced(y, t, w):
+            return loss.reduce(loss.values(t, y, logits=logits), w)
+
+        def on_arrays(y, t, w):
+            return reduced(y, t.data, None if w is None else w.data)
+
+        return reduced(y, t, w) if loss.traced else trace.on_tape(on_arrays, (y, t, w), ())
+
+    def inspection(self, x_shape, t_shape, training: bool) -> Program:
+        """Forward as predict or as a step runs it and, given t_shape, the loss and all gradients, the input's too.
+
+        To be recorded, op by op. Where the loss is computed from logits, the outputs that they stand for follow aside.
+        """
+        return self._kept(("inspection", x_shape, t_shape, training), self._inspection)
+
     def _kept(self, key, make) -> Program:
         made = self.made  # another thread may forget them
         program = made.get(key)
@@ -50,21 +69,32 @@ class Programs:
         return program
 
     def _step(self, x_shape, t_shape, w_shape) -> Program:
-        model, loss = self.model, self.model.loss
+        model = self.model
         with Trace(model.backend, model.weights) as trace:
             x, t = trace.input(x_shape), trace.input(t_shape)
             w = None if w_shape is None else trace.input(w_shape)
             y = model.forward(x, training=True, logits=model.fused)
-
-            def reduced(y, t, w):
-                return loss.reduce(loss.values(t, y, logits=model.fused), w)
-
-            def on_arrays(y, t, w):
-                return reduced(y, t.data, None if w is None else w.data)
-
-            value = reduced(y, t, w) if loss.traced else trace.on_tape(on_arrays, (y, t, w), ())
+            value = self._reduced(trace, y, t, w)
             averages = [moved for layer in model.leaves if layer not in trace.taped for moved in layer.moved()]
             return self._program(trace, (x, t) if w is None else (x, t, w), y, value, averages)
+
+    def _inspection(self, x_shape, t_shape, training) -> Program:
+        model, loss = self.model, self.model.loss if t_shape is not None else None
+        logits = loss is not None and model.fused
+        with Trace(model.backend, model.weights) as trace:
+            x = trace.input(x_shape)
+            x.requires_grad = loss is not None
+            t = None if loss is None else trace.input(t_shape)
+            y = model.forward(x, training=training, logits=logits)
+            model.moved()  # nothing has happened
+            value = None
+            if loss is not None:
+                value = self._reduced(trace, y, t)
+            if logits:  # outputs: the last layer's name belongs to what predict gives
+                at = [slot for _, slot in trace.outputs].index(trace.slot(y))
+                trace.layer = trace.outputs[at][0]
+                trace.outputs[at] = (trace.layer, trace.slot(trace.layer.activation(y)))
+            return Program(trace, (x,) if t is None else (x, t), y, value)
 
     def _outline(self, x_shape) -> Program:
         with Trace(self.model.backend, self.model.weights) as trace:

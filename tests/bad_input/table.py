@@ -1420,6 +1420,24 @@ entry(
     name=Kind((), (bad("cnv", "conv"), bad(3, "conv"), bad(None, "conv"), bad([], "conv"), bad(NAN, "conv"))),
     index=Kind((), (4, -5, 1.5, NAN, "0", [], ODD, True), "from -4 to 3"),
 )
+entry(
+    "Sequential.trace",
+    {"x": IMAGES, "y": ONE_HOT},
+    "model",
+    x=Kind((), IMAGE_ROWS),
+    y=Kind((), (*TARGET_ROWS, K.Bad(3, ("trace: y", "from 0 to 2"), True))),
+    layer=Kind((), tuple(K.Bad(one, ("get_layer", "received"), True) for one in ("cnv", 9, NAN, [], ODD))),
+    training=K.FLAG._replace(good=()),
+)
+entry(
+    "teaching.gradcheck",
+    {"model": "model", "x": IMAGES, "y": ONE_HOT},
+    "uses model",
+    model=Kind((), (3, None, "model", [], ODD), "a model"),
+    x=Kind((), IMAGE_ROWS),
+    y=Kind((), TARGET_ROWS),
+    seed=K.SEED._replace(good=()),
+)
 entry("Sequential.plan", None, "model", batch_size=K.POSITIVE._replace(good=()))
 entry(
     "Sequential.summary",
