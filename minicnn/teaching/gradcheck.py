@@ -19,7 +19,7 @@ import numpy as np
 from .. import arguments
 from ..backend.cpu import CPU
 from ..core.tensor import unbroadcast
-from ..errors import ArgumentError, MinicnnError, require
+from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, require
 from .trace import html_table
 from .trace import names as names_of
 
@@ -92,10 +92,13 @@ def gradcheck(model, x=None, y=None, *, seed: int = 0) -> GradCheck:
     rng = np.random.default_rng(arguments.seed("gradcheck: seed", seed))
     checked = GradCheck()
     checked.notes = []
+    ok = hasattr(model, "programs") and hasattr(model, "looked_at")
+    require(ok, "gradcheck: model", "a model", arguments.shown(model), error=ArgumentTypeError)
     one = not isinstance(model.input_shape, list) and not isinstance(model.output_shape, list)
     require(one, "gradcheck", "a model with one input and one output", "several", error=ArgumentError)
     require(model.built, "gradcheck", "a built model", "none", "give it an Input", error=ArgumentError)
     without = model.loss is None
+    require((x is None) == (y is None), "gradcheck", "x with y, or neither", "one of them", error=ArgumentTypeError)
     if without:
         model.loss = "mean_squared_error"
         checked.notes.append("the model is not compiled: the mean squared error stands in for its loss")
@@ -103,8 +106,7 @@ def gradcheck(model, x=None, y=None, *, seed: int = 0) -> GradCheck:
         if x is None:
             x = rng.standard_normal((3, *model.input_shape))
             y = _targets(model, len(x), rng)
-        x = arguments.array("gradcheck: x", x, finite=True)
-        t = np.asarray(model.loss.prepare(np.asarray(y), model.output_shape))
+        x, t = model.looked_at("gradcheck", x, y)
         with model.guard:
             _check(model, x, t, rng, checked)
     finally:

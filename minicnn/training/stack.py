@@ -14,6 +14,7 @@ from ..backend.streams import Streams
 from ..core.program import tracing
 from ..core.symbol import Call, Symbol
 from ..core.tensor import Parameter, Tensor, no_grad
+from ..data.batches import check_lengths, check_range
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, nearest, require
 from ..layers import InputLayer, Layer
 from ..layers.base import Shape, assign_all, on_symbols
@@ -311,17 +312,26 @@ class LayerStack(Guarded):
             known = [one for one in self.leaves if layer is one or layer == one.name]
             name = {"name" if isinstance(layer, str) or arguments.index(layer) is None else "index": layer}
             layer = known[0] if known else self.get_layer(**name)
-        one = not isinstance(self.input_shape, list) and not isinstance(self.output_shape, list)
-        require(one, "trace", "a model with one input and one output", "several", error=ArgumentError)
-        x = arguments.array("trace: x", x)
-        x = check_x(self, x[None] if self.input_shape and x.ndim == len(self.input_shape) else x, "trace: x")
-        t = None if y is None else _targets(self, y, len(x))
+        x, t = self.looked_at("trace", x, y)
         self.programs.refresh()
         be, found = self.backend, [a for a in (x, t) if a is not None]
         with be.running():
             program = self.programs.inspection(x.shape, None if t is None else t.shape, training)
             arrays, step = [be.asarray(a, be.dtype) for a in found], self.streams.step
             return Trace(be, program, *program.record(be, arrays, step), step, layer)
+
+    def looked_at(self, where: str, x, y) -> tuple[np.ndarray, np.ndarray | None]:
+        """(images, the loss's targets): of one image (H, W, C) or a batch, of targets as fit takes them or one class.
+
+        where: the caller, for messages.
+        """
+        arguments.text("looked_at: where", where)
+        one = not isinstance(self.input_shape, list) and not isinstance(self.output_shape, list)
+        require(one, where, "a model with one input and one output", "several", error=ArgumentError)
+        if self.input_shape and getattr(x, "ndim", 0) == len(self.input_shape) and np.shape(x) == self.input_shape:
+            x = x[None]
+        x = check_x(self, x, f"{where}: x")
+        return x, None if y is None else _targets(self, y, len(x), where)
 
     def move_averages(self) -> None:
         """All layers' moving averages take over what the latest training call has left."""
@@ -368,21 +378,21 @@ def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool,
     return run(*tensors)
 
 
-def _targets(model, y, n: int) -> np.ndarray:
+def _targets(model, y, n: int, where: str) -> np.ndarray:
     """The loss's targets for n images, from what fit takes or from one class number."""
     expected, fix = "a compiled model, whose loss is differentiated", 'call compile("adam", "categorical_crossentropy")'
-    require(model.loss is not None, "trace: y", expected, "one without a loss", fix, error=NotBuiltError)
+    require(model.loss is not None, f"{where}: y", expected, "one without a loss", fix, error=NotBuiltError)
     classes = model.output_shape[-1]
     if arguments.index(y) is not None:
-        label = arguments.whole("trace: y", y, low=0, high=max(classes - 1, 1))
+        label = arguments.whole(f"{where}: y", y, low=0, high=max(classes - 1, 1))
         y = np.full(n, label)
         if classes > 1 and not isinstance(model.loss, losses.SparseCategoricalCrossentropy):
             y = np.eye(classes)[y]
     else:
-        y = arguments.array("trace: y", y)
-        y = y[None] if y.shape == tuple(model.output_shape) else y
-    require(len(y) == n, "trace: y", f"targets of {n} images", f"{len(y)}", error=ArgumentError)
-    return model.loss.prepare(y, model.output_shape)
+        y = arguments.array(f"{where}: y", y)
+        y = y[None] if n == 1 and y.shape == tuple(model.output_shape) else y
+    check_lengths(where, x=range(n), y=y)
+    return check_range(model.loss.prepare(y, model.output_shape), "y", model.backend.dtype)
 
 
 class _Printed:

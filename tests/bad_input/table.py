@@ -1420,21 +1420,23 @@ entry(
     name=Kind((), (bad("cnv", "conv"), bad(3, "conv"), bad(None, "conv"), bad([], "conv"), bad(NAN, "conv"))),
     index=Kind((), (4, -5, 1.5, NAN, "0", [], ODD, True), "from -4 to 3"),
 )
+ONE_IMAGE = tuple(row for row in IMAGE_ROWS if np.shape(getattr(row, "value", 0)) != IMAGES.shape[1:])  # is welcome
 entry(
     "Sequential.trace",
     {"x": IMAGES, "y": ONE_HOT},
     "model",
-    x=Kind((), IMAGE_ROWS),
+    x=Kind((), ONE_IMAGE),
     y=Kind((), (*TARGET_ROWS, K.Bad(3, ("trace: y", "from 0 to 2"), True))),
     layer=Kind((), tuple(K.Bad(one, ("get_layer", "received"), True) for one in ("cnv", 9, NAN, [], ODD))),
     training=K.FLAG._replace(good=()),
 )
+entry("Sequential.looked_at", {"where": "x", "x": IMAGES, "y": ONE_HOT}, "model", where=Kind(), x=Kind(), y=Kind())
 entry(
     "teaching.gradcheck",
     {"model": "model", "x": IMAGES, "y": ONE_HOT},
     "uses model",
     model=Kind((), (3, None, "model", [], ODD), "a model"),
-    x=Kind((), IMAGE_ROWS),
+    x=Kind((), tuple(row for row in ONE_IMAGE if getattr(row, "value", 0) is not None)),
     y=Kind((), TARGET_ROWS),
     seed=K.SEED._replace(good=()),
 )
