@@ -233,24 +233,34 @@ class Program:
                 values[slot] = None
         return values, vjps
 
-    def backward(self, be, vjps: list, dloss) -> None:
-        """Gradients of all parameters from dloss, given to them; `vjps` is used up, so that what they keep is free."""
-        gradients, receivers, ndarray, dtype = {self.loss: dloss}, dict(self.params), be.xp.ndarray, be.dtype
+    def backward(self, be, vjps: list, dloss, kept: dict | None = None) -> None:
+        """Gradients of all parameters from dloss, given to them; `vjps` is used up, so that what they keep is free.
+
+        kept: a dict for copies of every slot's gradient; parameters are given none then.
+        """
+        gradients, receivers = {} if kept is None else kept, dict(self.params) if kept is None else {}
+        gradients[self.loss], ndarray, dtype = dloss, be.xp.ndarray, be.dtype
         while vjps:
             node, vjp = vjps.pop()
-            dy = gradients.pop(node.outputs[0], None)
+            dy = gradients.pop(node.outputs[0], None) if kept is None else kept.get(node.outputs[0])
             if dy is None:
                 continue
             if not (type(dy) is ndarray and dy.dtype == dtype and dy.flags.c_contiguous):
                 dy = be.asarray(dy)  # a sum's gradient is a broadcast view
             given = vjp(dy, node.needs)
             del vjp, dy
-            for slot, gradient in _gradients(node, given):
+            for slot, need, shape, gradient in zip(node.inputs, node.needs, node.shapes, given, strict=True):
+                if not need:
+                    continue
+                if gradient is None or gradient.shape != shape:
+                    gradient = unbroadcast(node.op.__name__, gradient, shape)
                 p = receivers.get(slot)
                 if p is not None:
                     p.grad = gradient if p.grad is None else p.grad + gradient
+                elif slot in gradients:
+                    gradients[slot] = gradients[slot] + gradient
                 else:
-                    gradients[slot] = gradient if slot not in gradients else gradients[slot] + gradient
+                    gradients[slot] = gradient if kept is None else gradient.copy()
 
     def record(self, be, arrays, step) -> tuple[list, dict[int, Any]]:
         """Every value, and every gradient of the loss, by slot: the unfused nodes one by one, as the tape runs them.
@@ -262,13 +272,9 @@ class Program:
             p.grad = None
         try:
             values, vjps = self.forward(be, arrays, step, self._prepared(self.unfused, False, self.learns))
-            gradients = {self.loss: be.xp.ones_like(values[self.loss])} if self.learns else {}
-            for node, vjp in reversed(vjps):
-                dy = gradients.get(node.outputs[0])
-                if dy is None:
-                    continue
-                for slot, gradient in _gradients(node, vjp(be.asarray(dy, be.dtype), node.needs)):
-                    gradients[slot] = gradient.copy() if slot not in gradients else gradients[slot] + gradient
+            gradients: dict = {}
+            if self.learns:
+                self.backward(be, vjps, be.xp.ones_like(values[self.loss]), gradients)
             on_tape = {slot: p.grad for slot, p in self.params if p.grad is not None}
             return values, {slot: be.asarray(g, be.dtype) for slot, g in (gradients | on_tape).items()}
         finally:
@@ -279,14 +285,6 @@ class Program:
         """(layer, its output) of every layer for the step's first input, each op by itself."""
         values, _ = self.forward(be, (x,), step, self._layers)
         return ((layer, values[slot]) for layer, slot in self.outputs)
-
-
-def _gradients(node: Node, given) -> Iterator[tuple[int, Any]]:
-    """(slot, gradient) of every input that wants one, in the input's shape."""
-    for slot, need, shape, gradient in zip(node.inputs, node.needs, node.shapes, given, strict=True):
-        if need:
-            same = gradient is not None and gradient.shape == shape
-            yield slot, gradient if same else unbroadcast(node.op.__name__, gradient, shape)
 
 
 class Shapes:

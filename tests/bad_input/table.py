@@ -1420,7 +1420,7 @@ entry(
     name=Kind((), (bad("cnv", "conv"), bad(3, "conv"), bad(None, "conv"), bad([], "conv"), bad(NAN, "conv"))),
     index=Kind((), (4, -5, 1.5, NAN, "0", [], ODD, True), "from -4 to 3"),
 )
-ONE_IMAGE = tuple(row for row in IMAGE_ROWS if np.shape(getattr(row, "value", 0)) != IMAGES.shape[1:])  # is welcome
+ONE_IMAGE = tuple(row for row in IMAGE_ROWS if getattr(row.value, "shape", ()) != IMAGES.shape[1:])  # is welcome
 entry(
     "Sequential.trace",
     {"x": IMAGES, "y": ONE_HOT},

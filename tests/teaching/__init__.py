@@ -1,0 +1,1 @@
+"""Looking inside: traces, cells, checked gradients, and the pages and commands made of them."""
