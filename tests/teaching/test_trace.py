@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import Tensor, errors, layers
+from minicnn import Tensor, errors, layers, teaching
 from minicnn.backend.cpu import CPU
+from minicnn.teaching.explain import steps_text
 from tests.layers.test_layers import CASES
 
 SETS = {"numpy_ref": "float64", "numba_cpu": "float32"}
@@ -178,6 +179,48 @@ def test_the_receptive_field_is_what_moves_the_cell(rng, batch):
         inside = np.zeros_like(moved)
         inside[rows, columns] = True
         np.testing.assert_array_equal(moved, inside)
+
+
+def residual():
+    image = layers.Input((8, 8, 2))
+    first = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
+    shared = layers.Conv2D(4, 3, padding="same", name="shared")
+    y = layers.Add()([shared(layers.ReLU()(shared(first))), first])
+    y = layers.GlobalAveragePooling2D()(layers.Concatenate()([y, image]))
+    return minicnn.Model(image, layers.Dense(3, activation="softmax", name="last")(y), seed=1)
+
+
+def nested():
+    """A model as a layer, called twice."""
+    inner = minicnn.Sequential([layers.Input((8, 8, 2)), layers.Conv2D(2, 3, padding="same", name="inside")], seed=1)
+    image = layers.Input((8, 8, 2))
+    y = layers.Flatten()(layers.Multiply()([inner(inner(image)), image]))
+    return minicnn.Model(image, layers.Dense(1, activation="sigmoid", name="last")(y), seed=1)
+
+
+@pytest.mark.parametrize(("build", "twice"), [(residual, "shared"), (nested, "inside")])
+def test_graphs_with_layers_called_twice(rng, build, twice):
+    model = build()
+    model.compile("adam", "binary_crossentropy" if build is nested else "categorical_crossentropy")
+    trace = model.trace(rng.random((8, 8, 2)), 1, training=True)
+    assert {twice, f"{twice}/call_2"} < set(trace.values)
+    for name, array in trace.values.items():
+        if not name.endswith(("kernel", "bias")) and name in trace.gradients and array.ndim > 1:
+            around(trace.cell(name, *(int(rng.integers(n)) for n in array.shape[1:])))
+    checked = teaching.gradcheck(model)
+    assert checked.ok, checked.culprits
+
+
+def test_a_screen_a_layer(batch):
+    model, (x, y) = small(), batch
+    screens = steps_text(model.trace(x[0], int(y[0])))
+    heads = [screen.splitlines()[0] for screen in screens]
+    assert [head.split(None, 1)[1] for head in heads] == [
+        "first", "norm", "pool", "second", "flat", "last", "the loss", "last"]  # fmt: skip
+    for screen in screens:
+        assert max(map(len, screen.splitlines())) <= 100
+        assert len(screen.splitlines()) <= 40
+    assert "conv2d(x, first/kernel, first/bias) -> first" in screens[0]
 
 
 def test_texts_fit(batch):
