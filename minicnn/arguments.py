@@ -117,6 +117,14 @@ def flag(where: str, value: Any) -> bool:
     return bool(plain)
 
 
+def float_type(where: str, value: Any) -> None:
+    """The device decides in what type is computed; a file or a notebook may name it."""
+    name = getattr(value, "__name__", value)
+    ok = name is None or (isinstance(name, str) and name in ("float32", "float64"))
+    fix = "leave it out: the model's device decides"
+    require(ok, f"{where}: dtype", '"float32" or None', shown(value), fix, error=ArgumentError)
+
+
 def text(where: str, value: Any, *, empty: bool = False, optional: bool = False) -> str | None:
     """A string that is not empty, unless it may be; None if that is `optional`."""
     if value is None and optional:

@@ -263,9 +263,9 @@ def _to_optimizer(entry: dict, where: str) -> dict:
 
 
 def _to_thing(entry: dict, where: str) -> dict:
-    """A loss or metric: class and arguments, or a function of the user's."""
+    """A loss or metric: class and arguments, or a function by name, the user's or Keras's."""
     if entry.get("module") == "builtins":
-        return {"function": entry["config"]}
+        return {"called": entry["config"]}
     require(_is_keras(entry), where, "a loss or metric of Keras's", f"{entry.get('class_name')!r:.60}", _COMPILE_FIX,
             error=DataError)  # fmt: skip
     config = {k: v for k, v in entry["config"].items() if k != "dtype" and not (k == "axis" and v == -1)}

@@ -308,6 +308,7 @@ def get_activation(where: str, identifier) -> Callable[[Tensor], Tensor]:
 
 
 positive_int, positive_ints = arguments.whole, arguments.wholes
+check_dtype = arguments.float_type
 
 
 def pair(where: str, value) -> tuple[int, int]:
@@ -319,14 +320,6 @@ def pair(where: str, value) -> tuple[int, int]:
     ok = len(found) == 2 and all(one is not None and one > 0 for one in found)
     require(ok, where, expected, arguments.shown(value), error=ArgumentError)
     return tuple(found)
-
-
-def check_dtype(where: str, value) -> None:
-    """The device decides in what type a layer computes; a file or a notebook may name it."""
-    name = getattr(value, "__name__", value)
-    ok = name is None or (isinstance(name, str) and name in ("float32", "float64"))
-    fix = "leave it out: the model's device decides"
-    require(ok, f"{where}: dtype", '"float32" or None', arguments.shown(value), fix, error=ArgumentError)
 
 
 def padding_name(where: str, value) -> str:

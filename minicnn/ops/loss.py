@@ -1,4 +1,6 @@
-"""Losses fused with the activation that precedes them, per sample, and their sum."""
+"""Losses fused with the activation that precedes them, per sample, and their sum; parts of other losses."""
+
+import math
 
 from ..core.op import op
 from ..errors import require
@@ -36,3 +38,35 @@ def sigmoid_cross_entropy(be, z, t):
     loss = xp.maximum(z, 0) - z * t + xp.log1p(e)
     s = xp.where(z >= 0, 1 / (1 + e), e / (1 + e)).astype(z.dtype)
     return loss, lambda dloss, needs: (dloss * (s - t), None)
+
+
+@op
+def huber(be, e, *, delta):
+    """y = e^2 / 2 where |e| <= delta, else delta |e| - delta^2 / 2;  de = dy clip(e, -delta, delta)."""
+    slope = be.xp.clip(e, -delta, delta)
+    return slope * (e - 0.5 * slope), lambda dy, needs: (dy * slope,)
+
+
+@op
+def log_cosh(be, e):
+    """y = log cosh e = |e| + log(1 + exp(-2|e|)) - log 2, which cannot overflow;  de = dy tanh e."""
+    size = be.xp.abs(e)
+    y = size + be.xp.log1p(be.xp.exp(-2 * size)) - math.log(2)
+    return y, lambda dy, needs: (dy * be.xp.tanh(e),)
+
+
+@op
+def plus_minus_one(be, t):
+    """2 t - 1 where all of t are 0 or 1, else t.  Targets have no gradient."""
+    xp = be.xp
+    binary = ((t == 0) | (t == 1)).all()
+    return xp.where(binary, 2 * t - 1, t).astype(t.dtype), lambda dy, needs: (xp.zeros_like(t),)
+
+
+@op
+def valid_share(be, t):
+    """The factor that makes a mean over all rows one over those in which t (..., K) holds a class: total / valid."""
+    xp = be.xp
+    valid = (t.max(axis=-1) > 0).astype(t.dtype).sum()
+    y = xp.where(valid > 0, t[..., 0].size / xp.maximum(valid, 1), 0).astype(t.dtype)
+    return y, lambda dy, needs: (xp.zeros_like(t),)

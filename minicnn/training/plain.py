@@ -33,9 +33,7 @@ TABLES: dict[str, dict[str, type]] = {
         initializers.TruncatedNormal, initializers.RandomUniform, initializers.VarianceScaling,
         initializers.GlorotUniform, initializers.GlorotNormal, initializers.HeUniform, initializers.HeNormal,
         initializers.LecunUniform, initializers.LecunNormal, initializers.Orthogonal)},
-    "loss": {c.__name__: c for c in (
-        losses.BinaryCrossentropy, losses.CategoricalCrossentropy, losses.SparseCategoricalCrossentropy,
-        losses.MeanSquaredError, losses.MeanAbsoluteError)},
+    "loss": {c.__name__: c for c in losses.ALL},
     "metric": {c.__name__: c for c in (
         metrics.Accuracy, metrics.BinaryAccuracy, metrics.CategoricalAccuracy, metrics.SparseCategoricalAccuracy,
         metrics.TopKCategoricalAccuracy, metrics.SparseTopKCategoricalAccuracy, metrics.MeanSquaredError,

@@ -47,6 +47,8 @@ class Restorer:
     def loss(self, entry: Any) -> losses.Loss:
         if isinstance(entry, str):
             return self._checked(lambda: losses.get(entry), "loss")
+        if "called" in _dict(entry, f"{self.where}: loss"):
+            return losses.get(self._called(entry["called"], losses.FUNCTIONS, f"{self.where}: loss"))
         if "function" in _dict(entry, f"{self.where}: loss"):
             return losses.get(self._function(entry, f"{self.where}: loss"))
         return self._thing("loss", entry)
@@ -55,7 +57,9 @@ class Restorer:
         if isinstance(entry, str):
             return self._checked(lambda: metrics.get(entry), "metric")
         where = f"{self.where}: metric"
-        if "function" in _dict(entry, where):
+        if "called" in _dict(entry, where):
+            return metrics.get(self._called(entry["called"], plain.METRIC_FUNCTIONS, where))
+        if "function" in entry:
             return metrics.get(self._function(entry, where))
         fn = entry.get("config", {}).get("fn") if isinstance(entry.get("config"), dict) else None
         if isinstance(fn, str):
@@ -103,6 +107,14 @@ class Restorer:
         require(callable(function), where, expected, repr(function), error=ArgumentTypeError)
         return function
 
+    def _called(self, name: Any, ours: Mapping[str, Callable], where: str) -> Callable:
+        """A function of a Keras file, which says no more of the user's than of Keras's own: the user's comes first."""
+        known = isinstance(name, str) and (name in self.custom or name in ours)
+        fix = f'pass custom_objects={{"{name}": ...}}' if isinstance(name, str) else ""
+        expected = "a function of Keras's, or one in custom_objects"
+        require(known, where, expected, repr(name)[:80], fix, error=ArgumentError)
+        return self._function({"function": name}, where) if name in self.custom else ours[name]
+
     def _make(self, make: Callable, cls: type, config: dict, where: str):
         """make(config), with every complaint about its arguments as one DataError."""
         try:
@@ -132,5 +144,7 @@ def _custom_names(value: Any):
             yield value["class_name"]
         if isinstance(value.get("function"), str):
             yield value["function"]
+        if isinstance(value.get("called"), str) and value["called"] not in losses.FUNCTIONS | plain.METRIC_FUNCTIONS:
+            yield value["called"]
         for item in value.values():
             yield from _custom_names(item)

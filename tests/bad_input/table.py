@@ -378,26 +378,35 @@ entry("initializers.Custom", function=K.FUNCTION)
 
 # losses and metrics ---------------------------------------------------------------------------------------------------
 
-REDUCTION = K.one_of("sum", "none", "sum_over_batch_size")
+REDUCTION = K.one_of("sum", "none", "sum_over_batch_size", "mean")
 REDUCTION = K.optional(REDUCTION)
-AXIS = Kind((-1, np.int64(-1)), (1, 0, "x", NAN, None, [], ODD, np.ones(2)), "-1")
-entry("losses.Loss losses.MeanSquaredError losses.MeanAbsoluteError", reduction=REDUCTION, name=K.NAME)
-entry(
-    "losses.CategoricalCrossentropy losses.BinaryCrossentropy",
-    from_logits=K.FLAG,
-    label_smoothing=K.RATE,
-    axis=AXIS,
-    reduction=REDUCTION,
-    name=K.NAME,
+AXIS = Kind((-1, np.int64(-1)), (0.5, "x", NAN, None, [], ODD, np.ones(2)), "a whole number")
+WHOLE = K.optional(Kind((-1, np.int64(-1)), (0.5, "x", NAN, [], ODD, np.ones(2)), "a whole number"))
+AXES = K.optional(Kind((-1, np.int64(-1)), (0.5, "x", NAN, {}, ODD), "an axis or axes"))
+TYPE = K.optional(Kind(("float32", None), ("float16", "x", 3, [], ODD), "float32"))
+
+
+def loss(path: str, **arguments: Kind) -> None:
+    entry(path, **arguments, reduction=REDUCTION, name=K.NAME, dtype=TYPE)
+
+
+loss(
+    "losses.Loss losses.Elementwise losses.MeanSquaredError losses.MeanAbsoluteError losses.LogCosh losses.Hinge "
+    "losses.MeanAbsolutePercentageError losses.MeanSquaredLogarithmicError losses.SquaredHinge "
+    "losses.CategoricalHinge losses.KLDivergence losses.Poisson"
 )
-entry(
-    "losses.SparseCategoricalCrossentropy",
-    from_logits=K.FLAG,
-    ignore_class=NOTHING,
-    axis=AXIS,
-    reduction=REDUCTION,
-    name=K.NAME,
-)
+CROSS = {"from_logits": K.FLAG, "label_smoothing": K.RATE, "axis": AXIS}
+loss("losses.CategoricalCrossentropy losses.BinaryCrossentropy", **CROSS)
+loss("losses.SparseCategoricalCrossentropy", from_logits=K.FLAG, ignore_class=WHOLE, axis=AXIS)
+EACH = (NAN, "1", None, True, {}, ODD, bad(["x"], "x"), bad([NAN], "nan"))
+EACH = Kind((0.5, np.float64(0.5)), EACH, "a finite number")
+loss("losses.CategoricalFocalCrossentropy", alpha=EACH, gamma=K.AT_LEAST_0, **CROSS)
+loss("losses.BinaryFocalCrossentropy", apply_class_balancing=K.FLAG, alpha=K.FINITE, gamma=K.AT_LEAST_0, **CROSS)
+loss("losses.CategoricalGeneralizedCrossEntropy", q=K.real(0.5, 0, 1, words="a number above 0 to below 1"))
+loss("losses.Huber", delta=K.ABOVE_0)
+loss("losses.CosineSimilarity", axis=AXIS)
+loss("losses.Dice", axis=AXES)
+loss("losses.Tversky", alpha=K.FINITE, beta=K.FINITE, axis=AXES)
 entry("losses.FunctionLoss", function=K.FUNCTION)
 P = np.full((8, 3), 1 / 3)
 TRUE = Kind(
@@ -421,6 +430,30 @@ entry(
     y_pred=PREDICTED,
     sample_weight=Kind((), (*K.no_arrays(), bad(np.ones(3), "(3,)"), bad(K.spoiled(np.ones(8)), "finite"))),
 )
+FLAT = {"y_true": np.full((8, 3), 0.5), "y_pred": P}
+
+
+def loss_function(name: str, given: dict | None = None, **options: Kind) -> None:
+    truth = Kind((), (*K.no_arrays(), bad(None, "None"), bad(np.ones((8, 7)), "(8, 7)"), bad(3, "")), called=name)
+    predicted = Kind((), (*K.no_arrays(), bad(None, "None"), bad(3, "")), called=name)
+    entry(f"losses.{name}", given or FLAT, y_true=truth, y_pred=predicted, **options)
+
+
+for _name in ("categorical_hinge", "hinge", "kl_divergence", "log_cosh", "mean_absolute_error", "poisson",
+              "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error",
+              "squared_hinge"):  # fmt: skip
+    loss_function(_name)
+loss_function("huber", delta=K.ABOVE_0)
+loss_function("cosine_similarity", axis=AXIS)
+loss_function("dice", axis=AXES)
+loss_function("tversky", alpha=K.FINITE, beta=K.FINITE, axis=AXES)
+loss_function("binary_crossentropy", **CROSS)
+loss_function("binary_focal_crossentropy", apply_class_balancing=K.FLAG, alpha=K.FINITE, gamma=K.AT_LEAST_0, **CROSS)
+loss_function("categorical_crossentropy", **CROSS)
+loss_function("categorical_focal_crossentropy", alpha=EACH, gamma=K.AT_LEAST_0, **CROSS)
+NUMBERED = {"y_true": LABELS, "y_pred": P}
+loss_function("sparse_categorical_crossentropy", NUMBERED, from_logits=K.FLAG, ignore_class=WHOLE, axis=AXIS)
+loss_function("categorical_generalized_cross_entropy", NUMBERED, q=K.real(0.5, 0, 1, words="a number above 0 to below"))
 M = {
     "y_true": Kind(
         (), (*K.no_arrays(), bad(None, "None"), bad(np.ones((8, 7)), "(8, 7)"), bad(3, "")), called="metric"

@@ -26,7 +26,7 @@ PROTOCOL = {
     r"layers\..*\.(build|call|preactivation|attach|add_weight|moved|key|op|pool|activation)": "the model",
     r"layers\..*\.(follow|pads_for|larger|shape_for|merged|merge)": "the model",
     r"layers\.(add|average|concatenate|dot|maximum|minimum|multiply|subtract)": "the layer of that name",
-    r"losses\..*\.(values|prepare|reduce|fused)": "the training loop, or a loss of one's own",
+    r"losses\..*\.(call|pair|values|prepare|reduce|fused)": "the training loop, or a loss of one's own",
     r"metrics\.(Metric(\.\w+)?|MeanMetricWrapper\.[gs]et_state)": "a base class that only its subclasses call",
     r"metrics\.(MeanMetricWrapper\.update_from_logits|unique_names)": "the training loop, compile",
     r"initializers\..*\.(values|draw)": "Initializer.__call__",
@@ -132,6 +132,7 @@ def test_a_new_callable_and_a_new_argument_would_be_noticed(monkeypatch):
 
     fresh.__module__ = "minicnn.losses"
     monkeypatch.setattr(losses, "fresh", fresh, raising=False)
+    monkeypatch.setattr(losses, "__all__", [*losses.__all__, "fresh"])
     assert set(public()) - set(PUBLIC) == {"losses.fresh"}
     monkeypatch.setitem(TABLE, "losses.Loss", TABLE["losses.Loss"]._replace(arguments={"reduction": None}))
     with pytest.raises(AssertionError):

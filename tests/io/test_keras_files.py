@@ -304,7 +304,7 @@ HOSTILE = {
         lambda c: c["compile_config"].update(loss=["mse", "mse"]), DataError, "expected one loss, received .*",
     ),
     "another loss": (
-        lambda c: c["compile_config"].update(loss="dice"), DataError, "loss: expected one of .*, received 'dice'.*",
+        lambda c: c["compile_config"].update(loss="ctc"), DataError, "loss: expected one of .*, received 'ctc'.*",
     ),
     "nonsense": (
         lambda c: c.update(config={"layers": [{}]}), DataError,

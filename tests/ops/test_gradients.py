@@ -97,6 +97,16 @@ def ops_off():
     return no_grad()
 
 
+def _without_gradient(f):
+    """Of targets: the answer beside numbers that have a gradient."""
+
+    def case(rng):
+        t = ops.Tensor((rng.random((4, 3)) > 0.5) * 1.0)
+        return lambda x: f(t) * x, [rng.standard_normal((4, 3))]
+
+    return case
+
+
 WINDOWS = [
     {"window": window, "strides": strides, "pads": resolve_pads(padding, (5, 7), window, strides)}
     for window, strides, padding in [
@@ -187,6 +197,10 @@ CASES = {
                               with_constant(L.softmax_cross_entropy, normal(4, 5), positive(4, 5))],
     L.scaled_sum: [call(L.scaled_sum, normal(3, 4), scale=0.3), call(L.scaled_sum, normal(5), scale=2)],
     L.sigmoid_cross_entropy: [with_constant(L.sigmoid_cross_entropy, normal(4, 5), probabilities(4, 5))],
+    L.huber: [call(L.huber, distinct(4, 5), delta=0.43)],
+    L.log_cosh: [call(L.log_cosh, normal(4, 5))],
+    L.plus_minus_one: [_without_gradient(L.plus_minus_one)],
+    L.valid_share: [_without_gradient(L.valid_share)],
     N.batch_norm: [
         first(N.batch_norm, normal(4, 3, 5, 2), normal((4, 3, 5, 2)[axis]), normal((4, 3, 5, 2)[axis]), axis=axis)
         for axis in (1, 2, 3, -1, -2)

@@ -219,6 +219,11 @@ def test_every_optimizer(tmp_path, optimizer):
         mc.losses.BinaryCrossentropy(label_smoothing=0.2),
         mc.losses.MeanSquaredError(reduction="sum"),
         mc.losses.MeanAbsoluteError(),
+        mc.losses.SparseCategoricalCrossentropy(ignore_class=255, axis=1),
+        mc.losses.CategoricalFocalCrossentropy(alpha=[0.1, 0.2], gamma=3),
+        mc.losses.BinaryFocalCrossentropy(True, alpha=0.3, gamma=1.5),
+        mc.losses.Tversky(0.3, 0.7, axis=[1, 2]),
+        *(cls(name="mine") for cls in mc.losses.ALL),
     ],
     ids=repr,
 )
