@@ -91,9 +91,8 @@ def _opener(name: str, flags: int) -> int:
 class _Counted(io.RawIOBase):
     """A new file that knows how many bytes it was asked to hold."""
 
-    def __init__(self, path: str, mode: int):
-        self.wanted = 0
-        self.file = open(path, "xb", buffering=0, opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
+    def __init__(self, file: io.FileIO):
+        self.wanted, self.file = 0, file
 
     def write(self, data):
         self.wanted = max(self.wanted, self.file.tell() + memoryview(data).nbytes)
@@ -147,7 +146,7 @@ def _written(given: str, text: bool) -> Iterator[IO]:
             _check_file(given, old)
         temporary = _beside(folder, name)
         mode = 0o600 if old else 0o666  # nobody may read meanwhile who could not read the old one
-        raw = _Counted(temporary, mode)
+        raw = _Counted(open(temporary, "xb", 0, opener=lambda path, flags: os.open(path, flags, mode)))  # noqa: SIM115
         try:
             with _layers(raw, text) as file:
                 yield file
