@@ -1,7 +1,7 @@
 """A model's description in Keras 3's words (the config.json of a .keras file) and in ours (model_file.py).
 
 Both are plain values; this file knows no class. What Keras has and minicnn has not is accepted where it says "not
-used" (dilation_rate 1, no regularizer) and named otherwise.
+used" (no regularizer) and named otherwise.
 Source: Keras 3, saving/serialization_lib.py and the get_config of each class.
 """
 
@@ -10,36 +10,45 @@ from typing import Any
 from ..errors import ArgumentError, DataError, MinicnnError, require
 
 # Class -> the arguments that both libraries have.
+_CONV = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation",
+         "use_bias", "kernel_initializer", "bias_initializer")  # fmt: skip
+_TRANSPOSE = ("filters", "kernel_size", "strides", "padding", "output_padding", "data_format", "dilation_rate",
+              "activation", "use_bias", "kernel_initializer", "bias_initializer")  # fmt: skip
+_DEPTHWISE = ("kernel_size", "strides", "padding", "depth_multiplier", "data_format", "dilation_rate", "activation",
+              "use_bias", "depthwise_initializer", "bias_initializer")  # fmt: skip
+_SEPARABLE = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "depth_multiplier",
+              "activation", "use_bias", "depthwise_initializer", "pointwise_initializer",
+              "bias_initializer")  # fmt: skip
+_POOL = ("pool_size", "strides", "padding", "data_format")
 LAYERS = {
-    "Conv2D": ("filters", "kernel_size", "strides", "padding", "dilation_rate", "groups", "activation", "use_bias",
-               "kernel_initializer", "bias_initializer"),
-    "Conv2DTranspose": ("filters", "kernel_size", "strides", "padding", "dilation_rate", "activation", "use_bias",
-                        "kernel_initializer", "bias_initializer"),
-    "DepthwiseConv2D": ("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate", "activation",
-                        "use_bias", "depthwise_initializer", "bias_initializer"),
-    "SeparableConv2D": ("filters", "kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier",
-                        "activation", "use_bias", "depthwise_initializer", "pointwise_initializer", "bias_initializer"),
-    "Cropping2D": ("cropping",),
+    **dict.fromkeys(("Conv1D", "Conv2D"), _CONV),
+    **dict.fromkeys(("Conv1DTranspose", "Conv2DTranspose"), _TRANSPOSE),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _DEPTHWISE),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), _SEPARABLE),
+    **dict.fromkeys(("MaxPooling1D", "MaxPooling2D", "AveragePooling1D", "AveragePooling2D"), _POOL),
+    **dict.fromkeys(("GlobalMaxPooling1D", "GlobalMaxPooling2D", "GlobalAveragePooling1D", "GlobalAveragePooling2D"),
+                    ("data_format", "keepdims")),
+    "Cropping1D": ("cropping",),
+    "Cropping2D": ("cropping", "data_format"),
     "GaussianNoise": ("stddev", "seed"),
     "LayerNormalization": ("axis", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer"),
     "Permute": ("dims",),
     "RepeatVector": ("n",),
     "Rescaling": ("scale", "offset"),
-    "UpSampling2D": ("size", "interpolation"),
+    "UpSampling1D": ("size",),
+    "UpSampling2D": ("size", "data_format", "interpolation"),
     "Dense": ("units", "activation", "use_bias", "kernel_initializer", "bias_initializer"),
     "BatchNormalization": ("axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
                            "moving_mean_initializer", "moving_variance_initializer"),
-    "MaxPooling2D": ("pool_size", "strides", "padding"),
-    "AveragePooling2D": ("pool_size", "strides", "padding"),
-    "GlobalMaxPooling2D": ("keepdims",),
-    "GlobalAveragePooling2D": ("keepdims",),
     "Dropout": ("rate", "seed"),
-    "SpatialDropout2D": ("rate", "seed"),
+    "SpatialDropout1D": ("rate", "seed"),
+    "SpatialDropout2D": ("rate", "data_format", "seed"),
     "AlphaDropout": ("rate", "seed"),
     "GaussianDropout": ("rate", "seed"),
-    "Flatten": (),
+    "Flatten": ("data_format",),
     "Reshape": ("target_shape",),
-    "ZeroPadding2D": ("padding",),
+    "ZeroPadding1D": ("padding", "data_format"),
+    "ZeroPadding2D": ("padding", "data_format"),
     "Activation": ("activation",),
     "Softmax": ("axis",),
     "ReLU": ("max_value", "negative_slope", "threshold"),
@@ -51,9 +60,9 @@ LAYERS = {
     "Dot": ("axes", "normalize"),
 }  # fmt: skip
 # Arguments that minicnn lacks, and the values that say that they are not used. None and False always do.
-UNUSED = {"data_format": ("channels_last",), "dilation_rate": (1, [1, 1]), "groups": (1,), "renorm_momentum": (0.99,)}
+UNUSED = {"renorm_momentum": (0.99,)}
 IGNORED = ("dtype", "name", "trainable", "batch_input_shape", "batch_shape", "build_config", "autocast", "fused")
-NEVER_FROZEN = ("SpatialDropout2D",)  # Keras's class takes no argument `trainable`
+NEVER_FROZEN = ("SpatialDropout1D", "SpatialDropout2D")  # Keras's classes take no argument `trainable`
 COMPILE_UNUSED = {"ema_momentum": None, "is_legacy_optimizer": None, "jit_compile": None}
 DTYPES = ("float32", "float64")
 

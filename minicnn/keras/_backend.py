@@ -7,6 +7,7 @@ import numpy as np
 
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, UnsupportedError, require
+from ..layers import images
 from ..notes import note
 from ..ops import activation as V
 from ..ops import arithmetic as A
@@ -259,23 +260,22 @@ def set_floatx(value):
 
 
 def image_data_format():
-    """ "channels_last": the order of every array."""
-    return "channels_last"
+    """What data_format=None means to a layer: "channels_last", unless it was set."""
+    return images.default["data_format"]
 
 
 def set_image_data_format(data_format):
-    """Only "channels_last"."""
-    known = {"channels_last", "channels_first", "tf", "th"}
-    require(data_format in known, "set_image_data_format", '"channels_last"', repr(data_format), error=ArgumentError)
-    if data_format in ("channels_first", "th"):
-        raise UnsupportedError(
-            f"set_image_data_format({data_format!r}): minicnn has channels last; give the images the shape (N, H, W, C)"
-        )
+    """What data_format=None means to layers that are made from now on: "channels_last" or "channels_first"."""
+    known = dict(zip(("tf", "th", *images.FORMATS), images.FORMATS * 2, strict=True))
+    ok = isinstance(data_format, str) and data_format in known
+    expected = '"channels_last" or "channels_first"'
+    require(ok, "set_image_data_format", expected, repr(data_format), error=ArgumentError)
+    images.default["data_format"] = known[data_format]
 
 
 def image_dim_ordering():
-    """ "tf": Keras 1's word for channels last."""
-    return "tf"
+    """Keras 1's words: "tf" for channels last, "th" for channels first."""
+    return "tf" if image_data_format() == "channels_last" else "th"
 
 
 def clear_session(free_memory=True):

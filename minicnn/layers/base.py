@@ -44,7 +44,7 @@ class Layer(arguments.Named, Guarded):
             "activation", "input_shape")  # fmt: skip
     refused: ClassVar[dict[str, str]] = {
         "dtype": "the model's device decides it", "dtype_policy": "the model's device decides it",
-        "data_format": _CONSTRUCTOR, "noise_shape": _CONSTRUCTOR,
+        "noise_shape": _CONSTRUCTOR,
         "weights": "use set_weights", "trainable_weights": "set trainable", "non_trainable_weights": "set trainable",
     } | {f"{what}_{how}": _MISSING for how in ("regularizer", "constraint")
          for what in ("activity", "kernel", "bias", "gamma", "beta", "alpha")}  # fmt: skip
@@ -322,10 +322,10 @@ def pair(where: str, value) -> tuple[int, int]:
     return tuple(found)
 
 
-def padding_name(where: str, value) -> str:
+def padding_name(where: str, value, known: tuple[str, ...] = ("valid", "same")) -> str:
     """ "valid" or "same"; old notebooks' "Same" works with a note."""
     lower = value.lower() if isinstance(value, str) else value
-    lower = arguments.choice(f"{where}: padding", lower, ("valid", "same"))
+    lower = arguments.choice(f"{where}: padding", lower, known)
     if lower != value:
         note(f'padding="{value}" is read as "{lower}"')
     return lower

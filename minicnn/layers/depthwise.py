@@ -5,68 +5,64 @@ from ..arguments import flag, whole
 from ..errors import require
 from ..ops.conv import conv2d, depthwise_conv2d
 from ..ops.geometry import output_size, resolve_pads
-from .base import Layer, channels_last, get_activation, image_shape, padding_name, pair
+from .base import get_activation, image_shape, padding_name
 from .conv import dilated, dilation, reach
+from .images import Images
 
 
-class _Depthwise(Layer):
+class _Depthwise(Images):
     """What both have: windows of each channel alone, depth_multiplier of them."""
 
     def _windows(self, kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate):
         where = type(self).__name__
-        self.kernel_size, self.strides = pair(f"{where}: kernel_size", kernel_size), pair(f"{where}: strides", strides)
+        self.kernel_size = self._both(f"{where}: kernel_size", kernel_size)
+        self.strides = self._both(f"{where}: strides", strides)
         self.padding = padding_name(where, padding)
         self.depth_multiplier = whole(f"{where}: depth_multiplier", depth_multiplier)
-        channels_last(where, data_format)
-        self.dilation_rate = dilation(where, dilation_rate, self.strides)
+        self._order(data_format)
+        self.dilation_rate = dilation(where, self._both(f"{where}: dilation_rate", dilation_rate), self.strides)
 
     def follow(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
-        mine = self.windows.shape[2]
-        require(channels == mine, self.name, f"images of {mine} channels", f"{channels} channels")
-        return (*output_size(self.name, (h, w), self.reach, self.strides, self.pads_for((h, w))), self.channels)
+        mine = self.windows.shape[-2]
+        require(channels == mine, self.name, f"{self.what} of {mine} channels", f"{channels} channels")
+        return (*self._size((h, w)), self.channels)
+
+    def _size(self, size):
+        return output_size(self.name, size, self.reach, self._wide(self.strides), self.pads_for(size))
 
     @property
     def reach(self):
         """How many px the window reaches over, dilated."""
-        return reach(self.kernel_size, self.dilation_rate)
+        return reach(self._wide(self.kernel_size), self._wide(self.dilation_rate))
 
     def pads_for(self, size):
         """What "same" adds around images of `size` px."""
-        return resolve_pads(self.padding, size, self.reach, self.strides)
+        return resolve_pads(self.padding, size, self.reach, self._wide(self.strides))
 
     def _by_channel(self, x):
-        kernel = dilated(self.windows, self.dilation_rate)
-        return depthwise_conv2d(x, kernel, strides=self.strides, pads=self.pads_for(x.shape[1:3]))
+        kernel = dilated(self._image_kernel(self.windows), self._wide(self.dilation_rate))
+        return depthwise_conv2d(x, kernel, strides=self._wide(self.strides), pads=self.pads_for(x.shape[1:3]))
 
 
-class DepthwiseConv2D(_Depthwise):
-    """depth_multiplier learned KH x KW windows for each channel alone, and no sum over channels.
+class _DepthwiseConv(_Depthwise):
+    config = ("kernel_size", "strides", "padding", "depth_multiplier", "data_format", "dilation_rate", "activation",
+              "use_bias", "depthwise_initializer", "bias_initializer")  # fmt: skip
 
-    Images (N, H, W, C) -> (N, OH, OW, C M); kernel (KH, KW, C, M), M = depth_multiplier; filter m of channel c is
-    output c M + m.
-    Source: Chollet 2017, "Xception: Deep learning with depthwise separable convolutions".
-    """
-
-    config = ("kernel_size", "strides", "padding", "depth_multiplier", "dilation_rate", "activation", "use_bias",
-              "depthwise_initializer", "bias_initializer")  # fmt: skip
-
-    def __init__(self, kernel_size, strides=(1, 1), padding="valid", depth_multiplier=1, data_format=None,
-                 dilation_rate=(1, 1), activation=None, use_bias=True, depthwise_initializer="glorot_uniform",
-                 bias_initializer="zeros", **kwargs):  # fmt: skip
-        super().__init__(**kwargs)
-        where = "DepthwiseConv2D"
+    def _settle(self, kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
+                depthwise_initializer, bias_initializer):  # fmt: skip
+        where = type(self).__name__
         self._windows(kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate)
         self.activation, self.use_bias = get_activation(where, activation), flag(f"{where}: use_bias", use_bias)
         self.depthwise_initializer = initializers.get(depthwise_initializer, f"{where}: depthwise_initializer")
         self.bias_initializer = initializers.get(bias_initializer, f"{where}: bias_initializer")
 
     windows = property(lambda self: self.kernel)
-    channels = property(lambda self: self.kernel.shape[2] * self.kernel.shape[3])
+    channels = property(lambda self: self.kernel.shape[-2] * self.kernel.shape[-1])
 
     def build(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
-        output_size(self.name, (h, w), self.reach, self.strides, self.pads_for((h, w)))
+        self._size((h, w))
         shape = (*self.kernel_size, channels, self.depth_multiplier)
         self.kernel = self.add_weight("kernel", shape, self.depthwise_initializer)
         self.bias = self.add_weight("bias", (self.channels,), self.bias_initializer) if self.use_bias else None
@@ -77,22 +73,43 @@ class DepthwiseConv2D(_Depthwise):
         return self.activation(y if self.bias is None else y + self.bias)
 
 
-class SeparableConv2D(_Depthwise):
-    """A depthwise convolution, then `filters` sums over its channels: a 1x1 convolution.
+class DepthwiseConv2D(_DepthwiseConv):
+    """depth_multiplier learned KH x KW windows for each channel alone, and no sum over channels.
 
-    Images (N, H, W, C) -> (N, OH, OW, filters); depthwise_kernel (KH, KW, C, M), M = depth_multiplier, and
-    pointwise_kernel (1, 1, C M, filters), which together are far fewer numbers than KH KW C filters.
+    Images (N, H, W, C) -> (N, OH, OW, C M); kernel (KH, KW, C, M), M = depth_multiplier; filter m of channel c is
+    output c M + m.
     Source: Chollet 2017, "Xception: Deep learning with depthwise separable convolutions".
     """
 
-    config = ("filters", "kernel_size", "strides", "padding", "dilation_rate", "depth_multiplier", "activation",
-              "use_bias", "depthwise_initializer", "pointwise_initializer", "bias_initializer")  # fmt: skip
-
-    def __init__(self, filters, kernel_size, strides=(1, 1), padding="valid", data_format=None, dilation_rate=(1, 1),
-                 depth_multiplier=1, activation=None, use_bias=True, depthwise_initializer="glorot_uniform",
-                 pointwise_initializer="glorot_uniform", bias_initializer="zeros", **kwargs):  # fmt: skip
+    def __init__(self, kernel_size, strides=(1, 1), padding="valid", depth_multiplier=1, data_format=None,
+                 dilation_rate=(1, 1), activation=None, use_bias=True, depthwise_initializer="glorot_uniform",
+                 bias_initializer="zeros", **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        where = "SeparableConv2D"
+        self._settle(kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
+                     depthwise_initializer, bias_initializer)  # fmt: skip
+
+
+class DepthwiseConv1D(_DepthwiseConv):
+    """DepthwiseConv2D of sequences (N, L, C) -> (N, OL, C M); kernel (K, C, M)."""
+
+    rank = 1
+
+    def __init__(self, kernel_size, strides=1, padding="valid", depth_multiplier=1, data_format=None,
+                 dilation_rate=1, activation=None, use_bias=True, depthwise_initializer="glorot_uniform",
+                 bias_initializer="zeros", **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self._settle(kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
+                     depthwise_initializer, bias_initializer)  # fmt: skip
+
+
+class _SeparableConv(_Depthwise):
+    config = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "depth_multiplier",
+              "activation", "use_bias", "depthwise_initializer", "pointwise_initializer",
+              "bias_initializer")  # fmt: skip
+
+    def _settle(self, filters, kernel_size, strides, padding, data_format, dilation_rate, depth_multiplier, activation,
+                use_bias, depthwise_initializer, pointwise_initializer, bias_initializer):  # fmt: skip
+        where = type(self).__name__
         self.filters = whole(f"{where}: filters", filters)
         self._windows(kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate)
         self.activation, self.use_bias = get_activation(where, activation), flag(f"{where}: use_bias", use_bias)
@@ -105,13 +122,42 @@ class SeparableConv2D(_Depthwise):
 
     def build(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
-        output_size(self.name, (h, w), self.reach, self.strides, self.pads_for((h, w)))
+        self._size((h, w))
         shape = (*self.kernel_size, channels, self.depth_multiplier)
         self.depthwise_kernel = self.add_weight("depthwise_kernel", shape, self.depthwise_initializer)
-        shape = (1, 1, channels * self.depth_multiplier, self.filters)
+        shape = (*(1,) * self.rank, channels * self.depth_multiplier, self.filters)
         self.pointwise_kernel = self.add_weight("pointwise_kernel", shape, self.pointwise_initializer)
         self.bias = self.add_weight("bias", (self.filters,), self.bias_initializer) if self.use_bias else None
         return self.follow(input_shape)
 
     def call(self, x, *, training):
-        return self.activation(conv2d(self._by_channel(x), self.pointwise_kernel, self.bias))
+        return self.activation(conv2d(self._by_channel(x), self._image_kernel(self.pointwise_kernel), self.bias))
+
+
+class SeparableConv2D(_SeparableConv):
+    """A depthwise convolution, then `filters` sums over its channels: a 1x1 convolution.
+
+    Images (N, H, W, C) -> (N, OH, OW, filters); depthwise_kernel (KH, KW, C, M), M = depth_multiplier, and
+    pointwise_kernel (1, 1, C M, filters), which together are far fewer numbers than KH KW C filters.
+    Source: Chollet 2017, "Xception: Deep learning with depthwise separable convolutions".
+    """
+
+    def __init__(self, filters, kernel_size, strides=(1, 1), padding="valid", data_format=None, dilation_rate=(1, 1),
+                 depth_multiplier=1, activation=None, use_bias=True, depthwise_initializer="glorot_uniform",
+                 pointwise_initializer="glorot_uniform", bias_initializer="zeros", **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self._settle(filters, kernel_size, strides, padding, data_format, dilation_rate, depth_multiplier, activation,
+                     use_bias, depthwise_initializer, pointwise_initializer, bias_initializer)  # fmt: skip
+
+
+class SeparableConv1D(_SeparableConv):
+    """SeparableConv2D of sequences (N, L, C) -> (N, OL, filters); kernels (K, C, M) and (1, C M, filters)."""
+
+    rank = 1
+
+    def __init__(self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1,
+                 depth_multiplier=1, activation=None, use_bias=True, depthwise_initializer="glorot_uniform",
+                 pointwise_initializer="glorot_uniform", bias_initializer="zeros", **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self._settle(filters, kernel_size, strides, padding, data_format, dilation_rate, depth_multiplier, activation,
+                     use_bias, depthwise_initializer, pointwise_initializer, bias_initializer)  # fmt: skip

@@ -4,7 +4,8 @@ from ..arguments import choice, number
 from ..arguments import seed as checked_seed
 from ..backend.streams import DROPOUT
 from ..ops.dropout import alpha_dropout, dropout, gaussian_dropout, spatial_dropout
-from .base import Layer, channels_last, image_shape
+from .base import Layer, image_shape
+from .images import Images
 
 
 class Noise(Layer):
@@ -48,20 +49,40 @@ class Dropout(Noise):
         _no_noise_shape("Dropout", noise_shape)
 
 
-class SpatialDropout2D(Noise):
+class SpatialDropout2D(Images, Noise):
     """In training each channel of each image is 0 with probability `rate`, else x / (1 - rate).  x (N, H, W, C).
 
     For convolutions, whose neighbouring pixels say nearly the same: dropping single ones would take nothing away.
     """
 
+    config = ("rate", "data_format", "seed")
     op = staticmethod(spatial_dropout)
 
     def __init__(self, rate, data_format=None, seed=None, **kwargs):
-        super().__init__(rate, seed, **kwargs)
-        channels_last("SpatialDropout2D", data_format)
+        super().__init__(rate=rate, seed=seed, **kwargs)
+        self._order(data_format)
 
     def follow(self, input_shape):
         return image_shape(self.name, input_shape)
+
+    def call(self, x, *, training):
+        return Noise.call(self, x, training=training)
+
+
+class SpatialDropout1D(Images, Noise):
+    """In training each channel of each sequence is 0 with probability `rate`, else x / (1 - rate).  x (N, L, C)."""
+
+    rank = 1
+    op = staticmethod(spatial_dropout)
+
+    def __init__(self, rate, seed=None, **kwargs):
+        super().__init__(rate=rate, seed=seed, **kwargs)
+
+    def follow(self, input_shape):
+        return image_shape(self.name, input_shape)
+
+    def call(self, x, *, training):
+        return Noise.call(self, x, training=training)
 
 
 class AlphaDropout(Noise):

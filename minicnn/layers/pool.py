@@ -4,58 +4,82 @@ from ..arguments import flag
 from ..ops.geometry import output_size, resolve_pads
 from ..ops.pool import average_pool, max_pool
 from ..ops.shape import reshape
-from .base import Layer, channels_last, image_shape, padding_name, pair
+from .base import image_shape, padding_name
+from .images import Images
 
 
-class _Pooling2D(Layer):
-    """Windows of pool_size px every `strides` px (None: pool_size).  Images (N, H, W, C) -> (N, OH, OW, C)."""
+class _Pooling(Images):
+    """Windows of pool_size px every `strides` px (None: pool_size)."""
 
-    config = ("pool_size", "strides", "padding")
+    config = ("pool_size", "strides", "padding", "data_format")
 
-    def __init__(self, pool_size=(2, 2), strides=None, padding="valid", data_format=None, **kwargs):
-        super().__init__(**kwargs)
+    def _settle(self, pool_size, strides, padding, data_format):
         kind = type(self).__name__
-        self.pool_size = pair(f"{kind}: pool_size", pool_size)
-        self.strides = self.pool_size if strides is None else pair(f"{kind}: strides", strides)
+        self.pool_size = self._both(f"{kind}: pool_size", pool_size)
+        self.strides = self.pool_size if strides is None else self._both(f"{kind}: strides", strides)
         self.padding = padding_name(kind, padding)
-        channels_last(kind, data_format)
+        self._order(data_format)
 
     def follow(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
-        return (*output_size(self.name, (h, w), self.pool_size, self.strides, self.pads_for((h, w))), channels)
+        how = self._windows_on((h, w))
+        return (*output_size(self.name, (h, w), how["window"], how["strides"], how["pads"]), channels)
 
-    def pads_for(self, size):
-        """What "same" adds around images of `size` px."""
-        return resolve_pads(self.padding, size, self.pool_size, self.strides)
+    def _windows_on(self, size):
+        """Window, strides and what "same" adds around images of `size` px."""
+        window, strides = self._wide(self.pool_size), self._wide(self.strides)
+        return {"window": window, "strides": strides, "pads": resolve_pads(self.padding, size, window, strides)}
 
-    @property
-    def pads(self):
-        """For images of the size that the layer was built for."""
-        return self.pads_for(self.input_shape[:2])
+    def call(self, x, *, training):
+        return self.pool(x, **self._windows_on(x.shape[1:3]))
+
+
+class _Pooling2D(_Pooling):
+    """Windows of pool_size px every `strides` px (None: pool_size).  Images (N, H, W, C) -> (N, OH, OW, C)."""
+
+    def __init__(self, pool_size=(2, 2), strides=None, padding="valid", data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self._settle(pool_size, strides, padding, data_format)
+
+
+class _Pooling1D(_Pooling):
+    """Windows of pool_size steps every `strides` steps (None: pool_size).  Sequences (N, L, C) -> (N, OL, C)."""
+
+    rank = 1
+
+    def __init__(self, pool_size=2, strides=None, padding="valid", data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self._settle(pool_size, strides, padding, data_format)
 
 
 class MaxPooling2D(_Pooling2D):
     __doc__ = f"The greatest cell of each window, the first on ties.\n\n    {_Pooling2D.__doc__}"
-
-    def call(self, x, *, training):
-        return max_pool(x, window=self.pool_size, strides=self.strides, pads=self.pads_for(x.shape[1:3]))
+    pool = staticmethod(max_pool)
 
 
 class AveragePooling2D(_Pooling2D):
     __doc__ = f"The mean of each window's cells inside the image.\n\n    {_Pooling2D.__doc__}"
-
-    def call(self, x, *, training):
-        return average_pool(x, window=self.pool_size, strides=self.strides, pads=self.pads_for(x.shape[1:3]))
+    pool = staticmethod(average_pool)
 
 
-class _GlobalPooling2D(Layer):
-    """One number per channel.  Images (N, H, W, C) -> (N, C), or (N, 1, 1, C) with keepdims."""
+class MaxPooling1D(_Pooling1D):
+    __doc__ = f"The greatest step of each window, the first on ties.\n\n    {_Pooling1D.__doc__}"
+    pool = staticmethod(max_pool)
 
-    config = ("keepdims",)
+
+class AveragePooling1D(_Pooling1D):
+    __doc__ = f"The mean of each window's steps inside the sequence.\n\n    {_Pooling1D.__doc__}"
+    pool = staticmethod(average_pool)
+
+
+class _GlobalPooling(Images):
+    """One number per channel."""
+
+    config = ("data_format", "keepdims")
 
     def __init__(self, data_format=None, keepdims=False, **kwargs):
         super().__init__(**kwargs)
-        channels_last(type(self).__name__, data_format)
+        self._order(data_format)
         self.keepdims = flag(f"{type(self).__name__}: keepdims", keepdims)
 
     def follow(self, input_shape):
@@ -67,15 +91,32 @@ class _GlobalPooling2D(Layer):
         return pooled if self.keepdims else reshape(pooled, shape=(x.shape[0], x.shape[3]))
 
 
-class GlobalMaxPooling2D(_GlobalPooling2D):
-    __doc__ = f"The greatest pixel of each channel.\n\n    {_GlobalPooling2D.__doc__}"
+_IMAGES = "Images (N, H, W, C) -> (N, C), or (N, 1, 1, C) with keepdims."
+_SEQUENCES = "Sequences (N, L, C) -> (N, C), or (N, 1, C) with keepdims."
+
+
+class GlobalMaxPooling2D(_GlobalPooling):
+    __doc__ = f"The greatest pixel of each channel.\n\n    {_IMAGES}"
     pool = staticmethod(max_pool)
 
 
-class GlobalAveragePooling2D(_GlobalPooling2D):
-    __doc__ = f"The mean of each channel.\n\n    {_GlobalPooling2D.__doc__}"
+class GlobalAveragePooling2D(_GlobalPooling):
+    __doc__ = f"The mean of each channel.\n\n    {_IMAGES}"
     pool = staticmethod(average_pool)
 
 
-MaxPool2D, AvgPool2D = MaxPooling2D, AveragePooling2D
+class GlobalMaxPooling1D(_GlobalPooling):
+    __doc__ = f"The greatest step of each channel.\n\n    {_SEQUENCES}"
+    rank = 1
+    pool = staticmethod(max_pool)
+
+
+class GlobalAveragePooling1D(_GlobalPooling):
+    __doc__ = f"The mean of each channel.\n\n    {_SEQUENCES}"
+    rank = 1
+    pool = staticmethod(average_pool)
+
+
+MaxPool2D, AvgPool2D, MaxPool1D, AvgPool1D = MaxPooling2D, AveragePooling2D, MaxPooling1D, AveragePooling1D
 GlobalMaxPool2D, GlobalAvgPool2D = GlobalMaxPooling2D, GlobalAveragePooling2D
+GlobalMaxPool1D, GlobalAvgPool1D = GlobalMaxPooling1D, GlobalAveragePooling1D

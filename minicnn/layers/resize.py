@@ -1,22 +1,23 @@
 """Layers that change the size of images, or the scale of their pixels, and learn nothing."""
 
-from ..arguments import index, items, number, shown
+from ..arguments import index, items, number, shown, whole
 from ..errors import ArgumentError, one_of, require
 from ..ops.resize import bilinear, crop, repeat_pixels
-from .base import Layer, channels_last, image_shape, pair
+from .base import Layer, image_shape, pair
+from .images import Images, two_sides
 
 
-class UpSampling2D(Layer):
+class UpSampling2D(Images):
     """Images `size` times as high and wide.  (N, H, W, C) -> (N, H SH, W SW, C).
 
     interpolation  "nearest": every pixel repeated; "bilinear": straight lines between pixels' centres
     """
 
-    config = ("size", "interpolation")
+    config = ("size", "data_format", "interpolation")
 
     def __init__(self, size=(2, 2), data_format=None, interpolation="nearest", **kwargs):
         super().__init__(**kwargs)
-        channels_last("UpSampling2D", data_format)
+        self._order(data_format)
         self.size = pair("UpSampling2D: size", size)
         self.interpolation = one_of("UpSampling2D: interpolation", interpolation, ("nearest", "bilinear"))
 
@@ -30,14 +31,32 @@ class UpSampling2D(Layer):
         return bilinear(x, size=(x.shape[1] * self.size[0], x.shape[2] * self.size[1]))
 
 
-class Cropping2D(Layer):
+class UpSampling1D(Images):
+    """Every step `size` times.  Sequences (N, L, C) -> (N, L size, C)."""
+
+    rank = 1
+    config = ("size",)
+
+    def __init__(self, size=2, **kwargs):
+        super().__init__(**kwargs)
+        self.size = whole("UpSampling1D: size", size)
+
+    def follow(self, input_shape):
+        steps, _, channels = input_shape
+        return (steps * self.size, 1, channels)
+
+    def call(self, x, *, training):
+        return repeat_pixels(x, size=(self.size, 1))
+
+
+class Cropping2D(Images):
     """Images without a frame: one number, (rows, columns), or ((top, bottom), (left, right)), in px."""
 
-    config = ("cropping",)
+    config = ("cropping", "data_format")
 
     def __init__(self, cropping=((0, 0), (0, 0)), data_format=None, **kwargs):
         super().__init__(**kwargs)
-        channels_last("Cropping2D", data_format)
+        self._order(data_format)
         self.cropping = edges("Cropping2D: cropping", cropping)
 
     def follow(self, input_shape):
@@ -48,6 +67,26 @@ class Cropping2D(Layer):
 
     def call(self, x, *, training):
         return crop(x, edges=self.cropping)
+
+
+class Cropping1D(Images):
+    """Sequences without their ends: one number of steps, or (first, last).  (N, L, C) -> (N, L - first - last, C)."""
+
+    rank = 1
+    config = ("cropping",)
+
+    def __init__(self, cropping=(1, 1), **kwargs):
+        super().__init__(**kwargs)
+        self.cropping = two_sides("Cropping1D: cropping", cropping)
+
+    def follow(self, input_shape):
+        steps, _, channels = input_shape
+        left = steps - sum(self.cropping)
+        require(left > 0, self.name, f"a sequence of more than {self.cropping} steps", f"{steps} steps")
+        return (left, 1, channels)
+
+    def call(self, x, *, training):
+        return crop(x, edges=(self.cropping, (0, 0)))
 
 
 class Rescaling(Layer):

@@ -5,8 +5,9 @@ import math
 from ..arguments import index, items, named, shown, text, whole, wholes
 from ..core.symbol import Call, Symbol
 from ..errors import ArgumentError, ArgumentTypeError, require
-from ..ops.shape import flatten, reshape, zero_pad
-from .base import Layer, channels_last, check_dtype, image_shape
+from ..ops.shape import flatten, reshape, transpose, zero_pad
+from .base import Layer, check_dtype, image_shape
+from .images import FORMATS, Images, two_sides
 
 
 class InputLayer(Layer):
@@ -59,16 +60,22 @@ def Input(shape=None, batch_size=None, dtype=None, *, name=None, batch_shape=Non
 
 
 class Flatten(Layer):
-    """(N, ...) -> (N, product of the rest), row-major."""
+    """(N, ...) -> (N, product of the rest), row-major; of channels_first, with the channels moved to the end first."""
+
+    config = ("data_format",)
+    data_format = FORMATS[0]
+    _order = Images._order
 
     def __init__(self, data_format=None, **kwargs):
         super().__init__(**kwargs)
-        channels_last("Flatten", data_format)
+        self._order(data_format)
 
     def follow(self, input_shape):
         return (math.prod(input_shape),)
 
     def call(self, x, *, training):
+        if self.data_format == FORMATS[1] and x.ndim > 2:
+            x = transpose(x, axes=(0, *range(2, x.ndim), 1))
         return flatten(x)
 
 
@@ -96,14 +103,14 @@ class Reshape(Layer):
         return reshape(x, shape=(x.shape[0], *self.follow(x.shape[1:])))
 
 
-class ZeroPadding2D(Layer):
+class ZeroPadding2D(Images):
     """Zeros around each image: one number, (rows, columns), or ((top, bottom), (left, right)), in px."""
 
-    config = ("padding",)
+    config = ("padding", "data_format")
 
     def __init__(self, padding=(1, 1), data_format=None, **kwargs):
         super().__init__(**kwargs)
-        channels_last("ZeroPadding2D", data_format)
+        self._order(data_format)
         self.padding = _margins(padding)
 
     def follow(self, input_shape):
@@ -112,6 +119,25 @@ class ZeroPadding2D(Layer):
 
     def call(self, x, *, training):
         return zero_pad(x, pads=self.padding)
+
+
+class ZeroPadding1D(Images):
+    """Zeros before and after each sequence: one number of steps, or (before, after).  (N, L, C) -> (N, OL, C)."""
+
+    rank = 1
+    config = ("padding", "data_format")
+
+    def __init__(self, padding=1, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self._order(data_format)
+        self.padding = two_sides("ZeroPadding1D: padding", padding)
+
+    def follow(self, input_shape):
+        steps, _, channels = input_shape
+        return (steps + sum(self.padding), 1, channels)
+
+    def call(self, x, *, training):
+        return zero_pad(x, pads=(self.padding, (0, 0)))
 
 
 def _margins(padding) -> tuple[tuple[int, int], ...]:

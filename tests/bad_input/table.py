@@ -55,7 +55,7 @@ def entry(_paths: str, _given: dict | None = None, _subject: str = "", /, **argu
 
 # layers ---------------------------------------------------------------------------------------------------------------
 
-LAST = Kind(("channels_last",), ("channels_first", "x", 3, NAN, [], ODD, np.ones(2)), '"channels_last"')
+ORDER = Kind(("channels_last",), ("first", "x", 3, NAN, [], ODD, np.ones(2)), '"channels_last"')
 ACTIVATION = Kind(
     ("relu", np.str_("relu")), ("rleu", "", 3, NAN, True, [], ["relu"], {}, ODD, np.ones(2)), "activation"
 )
@@ -104,7 +104,7 @@ layer(
     kernel_size=K.SIZE,
     strides=K.SIZE,
     padding=PADDING,
-    data_format=LAST,
+    data_format=ORDER,
     dilation_rate=Kind(((1, 1), 1, np.int64(1), [1, 1]), K.SIZE.bad, "1"),
     groups=Kind((1, np.int64(1)), (0, "1", NAN, None, [], ODD, np.ones(2)), "1"),
     activation=ACTIVATION,
@@ -138,14 +138,14 @@ layer(
     pool_size=K.SIZE,
     strides=K.optional(K.SIZE),
     padding=PADDING,
-    data_format=LAST,
+    data_format=ORDER,
 )
-layer("layers.GlobalMaxPooling2D layers.GlobalAveragePooling2D", data_format=LAST, keepdims=K.FLAG)
+layer("layers.GlobalMaxPooling2D layers.GlobalAveragePooling2D", data_format=ORDER, keepdims=K.FLAG)
 layer("layers.Dropout", rate=K.RATE, noise_shape=NOTHING, seed=K.SEED)
 layer("layers.AlphaDropout", rate=K.BELOW_1, noise_shape=NOTHING, seed=K.SEED)
 layer("layers.GaussianDropout", rate=K.BELOW_1, seed=K.SEED)
-layer("layers.SpatialDropout2D", rate=K.RATE, data_format=LAST, seed=K.SEED)
-layer("layers.Flatten", data_format=LAST)
+layer("layers.SpatialDropout2D", rate=K.RATE, data_format=ORDER, seed=K.SEED)
+layer("layers.Flatten", data_format=ORDER)
 layer(
     "layers.Reshape",
     target_shape=Kind(
@@ -197,7 +197,7 @@ layer(
         ),
         "whole numbers of at least 0",
     ),
-    data_format=LAST,
+    data_format=ORDER,
 )
 layer("layers.Activation", activation=ACTIVATION)
 layer("layers.Softmax", axis=Kind((-1, np.int64(-1)), (1, 0, "x", NAN, None, [], ODD, np.ones(2)), "-1"))
@@ -677,7 +677,7 @@ entry(
     vertical_flip=K.FLAG,
     rescale=K.optional(K.real(0.5, words="a finite number")),
     preprocessing_function=HOOK,
-    data_format=LAST,
+    data_format=ORDER,
     validation_split=K.real(0.5, -0.1, 1, words="a number from 0 to below 1"),
     interpolation_order=Kind((1, np.int64(1)), (0, 2, "1", NAN, None, [], ODD, np.ones(2)), "1"),
     dtype=FLOAT32,
@@ -1707,6 +1707,8 @@ entry(
     delete_at_end=K.FLAG,
 )
 
+OUTPUT_PADDING = K.optional(Kind((0, np.int64(0)), ("a", NAN, -1, 1.5, ODD, 5, (1, 1, 1), {}), "the strides"))
+
 # further layers -------------------------------------------------------------------------------------------------------
 
 layer(
@@ -1715,8 +1717,8 @@ layer(
     kernel_size=K.SIZE,
     strides=K.SIZE,
     padding=PADDING,
-    output_padding=K.optional(Kind((), ("a", NAN, -1, 1.5, ODD, (1,)), "")),
-    data_format=LAST,
+    output_padding=OUTPUT_PADDING,
+    data_format=ORDER,
     dilation_rate=K.SIZE,
     activation=ACTIVATION,
     use_bias=K.FLAG,
@@ -1729,7 +1731,7 @@ layer(
     strides=K.SIZE,
     padding=PADDING,
     depth_multiplier=K.POSITIVE,
-    data_format=LAST,
+    data_format=ORDER,
     dilation_rate=K.SIZE,
     activation=ACTIVATION,
     use_bias=K.FLAG,
@@ -1742,7 +1744,7 @@ layer(
     kernel_size=K.SIZE,
     strides=K.SIZE,
     padding=PADDING,
-    data_format=LAST,
+    data_format=ORDER,
     dilation_rate=K.SIZE,
     depth_multiplier=K.POSITIVE,
     activation=ACTIVATION,
@@ -1754,7 +1756,7 @@ layer(
 layer(
     "layers.Cropping2D",
     cropping=Kind((), (-1, 1.5, NAN, "2", "ab", True, None, {}, ODD, (), (1,), (1, -1)), ""),
-    data_format=LAST,
+    data_format=ORDER,
 )
 layer("layers.GaussianNoise", stddev=K.RATE, seed=K.SEED)  # to 1, as in Keras
 layer(
@@ -1786,4 +1788,77 @@ layer("layers.Dot", axes=Kind(((1, 1), [1, 1]), (0, (1, 0), (1, 2, 3), (1,), "ab
     words=""), normalize=K.FLAG)  # fmt: skip
 layer("layers.RepeatVector", n=K.POSITIVE)
 layer("layers.Rescaling", scale=K.FINITE, offset=K.FINITE)
-layer("layers.UpSampling2D", size=K.SIZE, data_format=LAST, interpolation=K.one_of("nearest", "bilinear"))
+layer("layers.UpSampling2D", size=K.SIZE, data_format=ORDER, interpolation=K.one_of("nearest", "bilinear"))
+
+# layers of sequences --------------------------------------------------------------------------------------------------
+
+TWO_SIDES = Kind((1, np.int64(1), (1, 1), [1, 1]), (-1, 1.5, NAN, "2", True, None, {}, ODD, (), (1,), (1, -1)), "")
+CAUSAL = PADDING._replace(good=("causal",), words='"valid", "same" or "causal"')
+layer(
+    "layers.Conv1D",
+    filters=K.POSITIVE,
+    kernel_size=K.LENGTH,
+    strides=K.LENGTH,
+    padding=CAUSAL,
+    data_format=ORDER,
+    dilation_rate=Kind((1, np.int64(1), [1]), K.LENGTH.bad, ""),
+    groups=Kind((1, np.int64(1)), (0, "1", NAN, None, [], ODD, np.ones(2)), "1"),
+    activation=ACTIVATION,
+    use_bias=K.FLAG,
+    kernel_initializer=INITIALIZER,
+    bias_initializer=INITIALIZER,
+)
+layer(
+    "layers.Conv1DTranspose",
+    filters=K.POSITIVE,
+    kernel_size=K.LENGTH,
+    strides=K.LENGTH,
+    padding=PADDING,
+    output_padding=OUTPUT_PADDING,
+    data_format=ORDER,
+    dilation_rate=Kind((1, np.int64(1), [1]), K.LENGTH.bad, ""),
+    activation=ACTIVATION,
+    use_bias=K.FLAG,
+    kernel_initializer=INITIALIZER,
+    bias_initializer=INITIALIZER,
+)
+layer(
+    "layers.DepthwiseConv1D",
+    kernel_size=K.LENGTH,
+    strides=K.LENGTH,
+    padding=PADDING,
+    depth_multiplier=K.POSITIVE,
+    data_format=ORDER,
+    dilation_rate=Kind((1, np.int64(1), [1]), K.LENGTH.bad, ""),
+    activation=ACTIVATION,
+    use_bias=K.FLAG,
+    depthwise_initializer=INITIALIZER,
+    bias_initializer=INITIALIZER,
+)
+layer(
+    "layers.SeparableConv1D",
+    filters=K.POSITIVE,
+    kernel_size=K.LENGTH,
+    strides=K.LENGTH,
+    padding=PADDING,
+    data_format=ORDER,
+    dilation_rate=Kind((1, np.int64(1), [1]), K.LENGTH.bad, ""),
+    depth_multiplier=K.POSITIVE,
+    activation=ACTIVATION,
+    use_bias=K.FLAG,
+    depthwise_initializer=INITIALIZER,
+    pointwise_initializer=INITIALIZER,
+    bias_initializer=INITIALIZER,
+)
+layer(
+    "layers.MaxPooling1D layers.AveragePooling1D",
+    pool_size=K.LENGTH,
+    strides=K.optional(K.LENGTH),
+    padding=PADDING,
+    data_format=ORDER,
+)
+layer("layers.GlobalMaxPooling1D layers.GlobalAveragePooling1D", data_format=ORDER, keepdims=K.FLAG)
+layer("layers.UpSampling1D", size=K.POSITIVE)
+layer("layers.Cropping1D", cropping=TWO_SIDES)
+layer("layers.ZeroPadding1D", padding=TWO_SIDES, data_format=ORDER)
+layer("layers.SpatialDropout1D", rate=K.RATE, seed=K.SEED)

@@ -128,13 +128,36 @@ def test_no_gradient_flows_through_jumps(oracle):
     assert not (y > 0).requires_grad
 
 
+def test_channels_first_is_what_layers_without_a_data_format_take(notes):
+    """Keras 2's and Keras 1's words; the same network with channels last has the same outputs."""
+    assert (K.image_data_format(), K.image_dim_ordering()) == ("channels_last", "tf")
+
+    def built(shape):
+        network = [keras.Input(shape), keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.MaxPooling2D(),
+                   keras.layers.Flatten(), keras.layers.Dense(2)]  # fmt: skip
+        return keras.Sequential(network)
+
+    last = built((8, 7, 3))
+    try:
+        K.set_image_dim_ordering("th")
+        assert (K.image_data_format(), K.image_dim_ordering()) == ("channels_first", "th")
+        first = built((3, 8, 7))
+    finally:
+        K.set_image_data_format("channels_last")
+    assert [layer.output_shape for layer in first.layers] == [(4, 6, 5), (4, 3, 2), (24,), (2,)]
+    assert [note.partition(":")[0] for note in notes()] == ['data_format="channels_first"']
+    first.set_weights(last.get_weights())
+    x = np.random.default_rng(0).random((2, 3, 8, 7)).astype("f4")
+    there = last.predict(x.transpose(0, 2, 3, 1), verbose=0)
+    assert np.array_equal(first.predict(x, verbose=0), there)
+    first.compile("sgd", "mse")
+    first.fit(x, there, verbose=0)
+
+
 def test_settings():
     assert (K.image_data_format(), K.floatx(), K.backend()) == ("channels_last", "float32", "minicnn")
     assert K.epsilon() == 1e-7
-    K.set_image_data_format("channels_last")
     K.clear_session()
-    with pytest.raises(UnsupportedError, match=r"give the images the shape \(N, H, W, C\)"):
-        K.set_image_data_format("channels_first")
     with pytest.raises(MinicnnError, match="channels_last"):
         K.set_image_data_format("first")
     with pytest.raises(UnsupportedError):

@@ -12,7 +12,8 @@ from minicnn.backend.streams import Streams
 from minicnn.layers import merge
 from minicnn.layers.base import snake_case
 
-IMAGE, VECTOR = (6, 5, 2), (4,)
+IMAGE, VECTOR, SEQUENCE = (6, 5, 2), (4,), (7, 2)
+FIRST = {"data_format": "channels_first"}
 
 
 def smooth(rng, shape):
@@ -50,6 +51,37 @@ CASES = [
          out=(6, 5, 5), weights=((3, 3, 2, 2), (1, 1, 4, 5), (5,))),
     make(layers.Conv2DTranspose, 3, 2, out=(7, 6, 3), weights=((2, 2, 3, 2), (3,))),
     make(layers.Conv2DTranspose, 3, 3, (2, 1), "same", activation="tanh", out=(12, 5, 3), weights=((3, 3, 3, 2), (3,))),
+    make(layers.Conv2DTranspose, 3, 2, 3, output_padding=(0, 2), out=(17, 16, 3), weights=((2, 2, 3, 2), (3,))),
+    make(layers.Conv2DTranspose, 3, 3, 2, "same", 1, out=(12, 10, 3), weights=((3, 3, 3, 2), (3,))),
+    make(layers.Conv1D, 4, 3, shape=SEQUENCE, out=(5, 4), weights=((3, 2, 4), (4,))),
+    make(layers.Conv1D, 4, 2, padding="causal", dilation_rate=3, groups=2, shape=SEQUENCE, out=(7, 4),
+         weights=((2, 1, 4), (4,))),
+    make(layers.Conv1D, 4, 3, 2, "same", "channels_first", activation="tanh", out=(4, 4), shape=(3, 7),
+         weights=((3, 3, 4), (4,))),
+    make(layers.Conv1DTranspose, 3, 3, 2, "same", shape=SEQUENCE, out=(14, 3), weights=((3, 3, 2), (3,))),
+    make(layers.DepthwiseConv1D, 3, depth_multiplier=2, shape=SEQUENCE, out=(5, 4), weights=((3, 2, 2), (4,))),
+    make(layers.SeparableConv1D, 5, 3, shape=SEQUENCE, out=(5, 5), weights=((3, 2, 1), (1, 2, 5), (5,))),
+    make(layers.MaxPooling1D, shape=SEQUENCE, out=(3, 2), x=distinct),
+    make(layers.AveragePooling1D, 3, 2, "same", shape=SEQUENCE, out=(4, 2)),
+    make(layers.GlobalMaxPooling1D, shape=SEQUENCE, out=(2,), x=distinct),
+    make(layers.GlobalAveragePooling1D, keepdims=True, shape=SEQUENCE, out=(1, 2)),
+    make(layers.GlobalAveragePooling1D, shape=SEQUENCE, out=(2,)),
+    make(layers.ZeroPadding1D, (1, 2), shape=SEQUENCE, out=(10, 2)),
+    make(layers.UpSampling1D, 3, shape=SEQUENCE, out=(21, 2)),
+    make(layers.Cropping1D, (2, 1), shape=SEQUENCE, out=(4, 2)),
+    make(layers.SpatialDropout1D, 0.4, shape=SEQUENCE, out=SEQUENCE),
+    make(layers.Conv2D, 4, (3, 2), (2, 1), "same", **FIRST, out=(4, 3, 2), weights=((3, 2, 6, 4), (4,))),
+    make(layers.Conv2DTranspose, 3, 2, **FIRST, out=(3, 6, 3), weights=((2, 2, 3, 6), (3,))),
+    make(layers.DepthwiseConv2D, 2, **FIRST, out=(6, 4, 1), weights=((2, 2, 6, 1), (6,))),
+    make(layers.SeparableConv2D, 3, 2, **FIRST, out=(3, 4, 1), weights=((2, 2, 6, 1), (1, 1, 6, 3), (3,))),
+    make(layers.MaxPooling2D, **FIRST, out=(6, 2, 1), x=distinct),
+    make(layers.GlobalAveragePooling2D, **FIRST, out=(6,)),
+    make(layers.GlobalMaxPooling2D, **FIRST, keepdims=True, out=(6, 1, 1), x=distinct),
+    make(layers.UpSampling2D, **FIRST, out=(6, 10, 4)),
+    make(layers.Cropping2D, 1, "channels_first", shape=(2, 5, 4), out=(2, 3, 2)),
+    make(layers.ZeroPadding2D, **FIRST, out=(6, 7, 4)),
+    make(layers.SpatialDropout2D, 0.4, **FIRST),
+    make(layers.Flatten, **FIRST, out=(60,)),
     make(layers.UpSampling2D, out=(12, 10, 2)),
     make(layers.UpSampling2D, (1, 3), None, "bilinear", out=(6, 15, 2)),
     make(layers.Cropping2D, ((1, 2), (0, 1)), out=(3, 4, 2)),
@@ -241,6 +273,23 @@ SIGNATURES = {
     layers.GaussianNoise: "stddev seed=None",
     layers.LayerNormalization: "axis=-1 epsilon=0.001 center=True scale=True beta_initializer='zeros' "
     "gamma_initializer='ones'",
+    layers.Conv1D: "filters kernel_size strides=1 padding='valid' data_format=None dilation_rate=1 groups=1 "
+    "activation=None use_bias=True kernel_initializer='glorot_uniform' bias_initializer='zeros'",
+    layers.Conv1DTranspose: "filters kernel_size strides=1 padding='valid' output_padding=None data_format=None "
+    "dilation_rate=1 activation=None use_bias=True kernel_initializer='glorot_uniform' bias_initializer='zeros'",
+    layers.DepthwiseConv1D: "kernel_size strides=1 padding='valid' depth_multiplier=1 data_format=None "
+    "dilation_rate=1 activation=None use_bias=True depthwise_initializer='glorot_uniform' bias_initializer='zeros'",
+    layers.SeparableConv1D: "filters kernel_size strides=1 padding='valid' data_format=None dilation_rate=1 "
+    "depth_multiplier=1 activation=None use_bias=True depthwise_initializer='glorot_uniform' "
+    "pointwise_initializer='glorot_uniform' bias_initializer='zeros'",
+    layers.MaxPooling1D: "pool_size=2 strides=None padding='valid' data_format=None",
+    layers.AveragePooling1D: "pool_size=2 strides=None padding='valid' data_format=None",
+    layers.GlobalMaxPooling1D: "data_format=None keepdims=False",
+    layers.GlobalAveragePooling1D: "data_format=None keepdims=False",
+    layers.ZeroPadding1D: "padding=1 data_format=None",
+    layers.UpSampling1D: "size=2",
+    layers.Cropping1D: "cropping=(1,1)",
+    layers.SpatialDropout1D: "rate seed=None",
     layers.Conv2DTranspose: "filters kernel_size strides=(1,1) padding='valid' output_padding=None data_format=None "
     "dilation_rate=(1,1) activation=None use_bias=True kernel_initializer='glorot_uniform' bias_initializer='zeros'",
 }
@@ -472,7 +521,7 @@ WHOLE = "a whole number of at least 1"
         (lambda: L.Conv2D(1, (3, 3, 3)), ValueError, "Conv2D: kernel_size: expected a whole number of at least 1, or two of them, received (3, 3, 3)"),
         (lambda: L.Conv2D(1, 3, 0), ValueError, f"Conv2D: strides: expected {WHOLE}, received 0"),
         (lambda: L.Conv2D(1, 3, padding="full"), ValueError, """Conv2D: padding: expected "valid" or "same", received 'full'"""),
-        (lambda: L.Conv2D(1, 3, data_format="channels_first"), ValueError, """Conv2D: data_format: expected "channels_last", received 'channels_first'; transpose the images to (N, H, W, C)"""),
+        (lambda: L.Conv2D(1, 3, data_format="first"), ValueError, """Conv2D: data_format: expected "channels_last" or "channels_first", received 'first'"""),
         (lambda: L.Conv2D(1, 3, 2, dilation_rate=2), ValueError, "Conv2D: dilation_rate: expected 1 where strides are more than 1, received (2, 2); use strides=1"),
         (lambda: L.Conv2D(1, 3, groups=2), ValueError, "Conv2D: groups: expected a divisor of the 1 filters, received 2"),
         (lambda: L.Conv2D(1, 3, kernel_regularizer="l2"), TypeError, "Conv2D: expected arguments of the layer, received 'kernel_regularizer'"),
@@ -490,7 +539,7 @@ WHOLE = "a whole number of at least 1"
         (lambda: L.AlphaDropout(1), ValueError, "AlphaDropout: rate: expected a number from 0 to below 1, received 1"),
         (lambda: L.GaussianDropout(1.0), ValueError, "GaussianDropout: rate: expected a number from 0 to below 1, received 1.0"),
         (lambda: L.SpatialDropout2D(-1), ValueError, "SpatialDropout2D: rate: expected a number from 0 to 1, received -1"),
-        (lambda: L.SpatialDropout2D(0.5, "channels_first"), ValueError, """SpatialDropout2D: data_format: expected "channels_last", received 'channels_first'; transpose the images to (N, H, W, C)"""),
+        (lambda: L.SpatialDropout2D(0.5, "first"), ValueError, """SpatialDropout2D: data_format: expected "channels_last" or "channels_first", received 'first'"""),
         (lambda: L.BatchNormalization(axis=0), ValueError, "BatchNormalization: axis: expected one axis other than the batch's, received 0"),
         (lambda: L.BatchNormalization(momentum=2), ValueError, "BatchNormalization: momentum: expected a number from 0 to 1, received 2"),
         (lambda: L.BatchNormalization(epsilon=0), ValueError, "BatchNormalization: epsilon: expected a finite number above 0, received 0"),

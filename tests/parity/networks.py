@@ -111,7 +111,7 @@ def e(lib, rate=1.0, **kwargs):
 NETWORKS = {"a": a, "b": b, "c": c, "d": d, "e": e}
 
 # Single layers: (shape of one sample, the layer from `layers`).
-IMAGE, VECTOR = (7, 9, 3), (11,)
+IMAGE, VECTOR, SEQUENCE, FIRST = (7, 9, 3), (11,), (10, 3), (3, 7, 9)
 LAYERS = {
     "conv valid": (IMAGE, lambda L: L.Conv2D(5, 3)),
     "conv same": (IMAGE, lambda L: L.Conv2D(5, (2, 5), padding="same")),
@@ -124,6 +124,35 @@ LAYERS = {
         IMAGE, lambda L: L.Conv2DTranspose(4, 3, strides=2, padding="same", activation="relu")
     ),
     "conv transpose, stride (3, 2)": (IMAGE, lambda L: L.Conv2DTranspose(3, (2, 4), strides=(3, 2), use_bias=False)),
+    "conv transpose, output padding": (
+        IMAGE, lambda L: L.Conv2DTranspose(4, (2, 3), strides=3, output_padding=(1, 2), activation="relu")
+    ),
+    "conv transpose same, output padding": (
+        IMAGE, lambda L: L.Conv2DTranspose(4, (3, 2), strides=3, padding="same", output_padding=2)
+    ),
+    "conv transpose same, no output padding": (
+        IMAGE, lambda L: L.Conv2DTranspose(4, (4, 1), strides=(2, 3), padding="same", output_padding=0)
+    ),
+    "conv of sequences": (SEQUENCE, lambda L: L.Conv1D(5, 3, strides=2, padding="same", activation="relu")),
+    "conv of sequences, causal": (SEQUENCE, lambda L: L.Conv1D(5, 3, padding="causal", dilation_rate=2)),
+    "conv transpose of sequences": (SEQUENCE, lambda L: L.Conv1DTranspose(5, 3, strides=2, output_padding=1)),
+    "depthwise conv of sequences": (SEQUENCE, lambda L: L.DepthwiseConv1D(3, depth_multiplier=2)),
+    "separable conv of sequences": (SEQUENCE, lambda L: L.SeparableConv1D(4, 3, padding="same")),
+    "max pool of sequences": (SEQUENCE, lambda L: L.MaxPooling1D(3, strides=2, padding="same")),
+    "average pool of sequences": (SEQUENCE, lambda L: L.AveragePooling1D(3, strides=2, padding="same")),
+    "global max pool of sequences": (SEQUENCE, lambda L: L.GlobalMaxPooling1D()),
+    "global average pool of sequences": (SEQUENCE, lambda L: L.GlobalAveragePooling1D(keepdims=True)),
+    "zeros around sequences": (SEQUENCE, lambda L: L.ZeroPadding1D((2, 1))),
+    "upsampling of sequences": (SEQUENCE, lambda L: L.UpSampling1D(3)),
+    "cropping of sequences": (SEQUENCE, lambda L: L.Cropping1D((2, 1))),
+    "spatial dropout of 0, of sequences": (SEQUENCE, lambda L: L.SpatialDropout1D(0.0)),
+    "conv, channels first": (FIRST, lambda L: L.Conv2D(5, (2, 3), padding="same", data_format="channels_first")),
+    "conv transpose, channels first": (FIRST, lambda L: L.Conv2DTranspose(5, 3, data_format="channels_first")),
+    "depthwise conv, channels first": (FIRST, lambda L: L.DepthwiseConv2D(2, data_format="channels_first")),
+    "max pool, channels first": (FIRST, lambda L: L.MaxPooling2D(data_format="channels_first")),
+    "global average pool, channels first": (FIRST, lambda L: L.GlobalAveragePooling2D(data_format="channels_first")),
+    "zero padding, channels first": (FIRST, lambda L: L.ZeroPadding2D((1, 2), data_format="channels_first")),
+    "flatten, channels first": (FIRST, lambda L: L.Flatten(data_format="channels_first")),
     "conv dilated": (IMAGE, lambda L: L.Conv2D(5, (3, 2), dilation_rate=(2, 3))),
     "conv dilated, same": (IMAGE, lambda L: L.Conv2D(5, 3, padding="same", dilation_rate=2, activation="relu")),
     "conv in groups": (IMAGE, lambda L: L.Conv2D(6, 3, strides=2, groups=3)),

@@ -429,10 +429,24 @@ FOLLOWS = [
     lambda: layers.Conv2DTranspose(2, 3, 2, "same"), lambda: layers.Conv2DTranspose(1, (3, 2), (1, 3)),
     lambda: layers.Conv2D(2, 2, dilation_rate=2, padding="same"), lambda: layers.Conv2D(2, 2, groups=2),
     lambda: layers.DepthwiseConv2D(3, 2, "same", 2), lambda: layers.SeparableConv2D(3, 2, dilation_rate=(1, 2)),
+    lambda: layers.Conv2DTranspose(1, 2, 3, output_padding=1), lambda: layers.Flatten("channels_first"),
     lambda: layers.UpSampling2D(), lambda: layers.UpSampling2D((1, 2), interpolation="bilinear"),
     lambda: layers.Cropping2D(1), lambda: layers.LayerNormalization(), lambda: layers.GaussianNoise(0.0),
     lambda: layers.Lambda(lambda x: x * 2.0),
 ]  # fmt: skip
+
+
+OF_SEQUENCES = [
+    lambda: layers.Conv1D(2, 3, 2, "same"), lambda: layers.Conv1DTranspose(2, 3, 2), lambda: layers.DepthwiseConv1D(3),
+    lambda: layers.SeparableConv1D(3, 2), lambda: layers.MaxPooling1D(3, 2, "same"), lambda: layers.AveragePooling1D(),
+    lambda: layers.GlobalMaxPooling1D(), lambda: layers.GlobalAveragePooling1D(), lambda: layers.ZeroPadding1D(),
+    lambda: layers.UpSampling1D(), lambda: layers.Cropping1D(), lambda: layers.SpatialDropout1D(0.0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", OF_SEQUENCES)
+def test_layers_follow_another_length(make):
+    same_as_fresh(make, on(2, 6, 2), on(2, 9, 2, start=3.0))
 
 
 @pytest.mark.parametrize("make", FOLLOWS)
@@ -881,7 +895,7 @@ def test_names_that_a_file_could_not_hold(tmp_path):
 
 def test_every_layer_is_tried_at_another_size():
     """A new layer without a line above fails here."""
-    tried = {type(make()) for make in FOLLOWS}
+    tried = {type(make()) for make in FOLLOWS + OF_SEQUENCES}
     elsewhere = {layers.Layer, layers.InputLayer, layers.RepeatVector}  # vectors alone
     known = {c for n in layers.__all__ if isinstance(c := getattr(layers, n), type) and issubclass(c, layers.Layer)}
     known = {c for c in known if not issubclass(c, layers.Add.__mro__[1])}  # of several tensors: test_model.py
