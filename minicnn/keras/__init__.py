@@ -26,7 +26,7 @@ _PATHS = {
     "regularizers": ((), {}),
     "constraints": ((), {}),
     "activations": (("ops.activation",), {}),
-    "utils": (("data", "labels"), {"set_random_seed": _seeds.set_random_seed,
+    "utils": (("data", "labels", "reports.network"), {"set_random_seed": _seeds.set_random_seed,
                                    "normalize": _seeds.normalize, "clear_session": _backend.clear_session}),
     "datasets": ((), {}),
     "datasets.mnist": (("data.mnist",), {}),

@@ -44,7 +44,7 @@ class Layer(arguments.Named, Guarded):
             "activation", "input_shape")  # fmt: skip
     refused: ClassVar[dict[str, str]] = {
         "dtype": "the model's device decides it", "dtype_policy": "the model's device decides it",
-        "noise_shape": _CONSTRUCTOR,
+        "data_format": _CONSTRUCTOR, "noise_shape": _CONSTRUCTOR,
         "weights": "use set_weights", "trainable_weights": "set trainable", "non_trainable_weights": "set trainable",
     } | {f"{what}_{how}": _MISSING for how in ("regularizer", "constraint")
          for what in ("activity", "kernel", "bias", "gamma", "beta", "alpha")}  # fmt: skip
@@ -329,11 +329,6 @@ def padding_name(where: str, value, known: tuple[str, ...] = ("valid", "same")) 
     if lower != value:
         note(f'padding="{value}" is read as "{lower}"')
     return lower
-
-
-def channels_last(where: str, data_format) -> None:
-    fix = "transpose the images to (N, H, W, C)"
-    arguments.choice(f"{where}: data_format", data_format, ("channels_last", None), fix)
 
 
 def image_shape(where: str, shape: Shape) -> Shape:

@@ -34,7 +34,7 @@ class _Conv(Images):
 
     def build(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
-        output_size(self.name, (h, w), self.window, self.steps, self.pads_for((h, w)))
+        output_size(self.name, (h, w), self.window, self._stride_pair, self.pads_for((h, w)))
         expected = f"{self.what} whose channels are a multiple of {self.groups} groups"
         require(channels % self.groups == 0, self.name, expected, f"{channels} channels")
         shape = (*self.kernel_size, channels // self.groups, self.filters)
@@ -46,20 +46,20 @@ class _Conv(Images):
         h, w, channels = image_shape(self.name, input_shape)
         mine = self.kernel.shape[-2] * self.groups
         require(channels == mine, self.name, f"{self.what} of {mine} channels", f"{channels} channels")
-        return (*output_size(self.name, (h, w), self.window, self.steps, self.pads_for((h, w))), self.filters)
+        return (*output_size(self.name, (h, w), self.window, self._stride_pair, self.pads_for((h, w))), self.filters)
 
     @property
     def window(self):
         """How many px the window reaches over, dilated."""
         return reach(self._wide(self.kernel_size), self._wide(self.dilation_rate))
 
-    steps = property(lambda self: self._wide(self.strides))
+    _stride_pair = property(lambda self: self._wide(self.strides))
 
     def pads_for(self, size):
         """What "same" adds around images of `size` px; "causal" adds it before a sequence."""
         if self.padding == "causal":
             return (self.window[0] - 1, 0), (0, 0)
-        return resolve_pads(self.padding, size, self.window, self.steps)
+        return resolve_pads(self.padding, size, self.window, self._stride_pair)
 
     @property
     def pads(self):
@@ -68,7 +68,7 @@ class _Conv(Images):
 
     def _products(self, x, relu=False):
         kernel = dilated(self._image_kernel(self.kernel), self._wide(self.dilation_rate))
-        return grouped_conv2d(x, kernel, self.bias, groups=self.groups, strides=self.steps,
+        return grouped_conv2d(x, kernel, self.bias, groups=self.groups, strides=self._stride_pair,
                               pads=self.pads_for(x.shape[1:3]), relu=relu, algorithm=self.algorithm)  # fmt: skip
 
     def preactivation(self, x, *, training, relu=False):

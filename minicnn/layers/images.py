@@ -9,6 +9,7 @@ So a layer of sequences is the layer of images whose width is 1, and no kernel k
 """
 
 import functools
+from typing import ClassVar
 
 from ..arguments import choice, index, items, shown, whole
 from ..errors import ArgumentError, require
@@ -29,6 +30,7 @@ class Images(Layer):
     with channels last alone.
     """
 
+    refused: ClassVar[dict[str, str]] = {key: fix for key, fix in Layer.refused.items() if key != "data_format"}
     rank = 2
     data_format = FORMATS[0]
 

@@ -63,6 +63,7 @@ class Flatten(Layer):
     """(N, ...) -> (N, product of the rest), row-major; of channels_first, with the channels moved to the end first."""
 
     config = ("data_format",)
+    refused = Images.refused
     data_format = FORMATS[0]
     _order = Images._order
 

@@ -7,10 +7,11 @@ Every `draw` returns a matplotlib Figure that belongs to nobody: no pyplot state
 import os
 from typing import Any
 
-from . import confusion, curves, features, labels, machine, per_class, samples, worst
+from . import confusion, curves, features, labels, machine, network, per_class, samples, worst
 
 __all__ = [
-    "confusion", "curves", "features", "labels", "machine", "per_class", "picture_format", "samples", "save", "worst",
+    "confusion", "curves", "features", "labels", "machine", "network", "per_class", "picture_format", "samples", "save",
+    "worst",
 ]  # fmt: skip
 
 

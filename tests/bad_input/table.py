@@ -1012,6 +1012,25 @@ entry(
     figure=Kind((), (3, "x", None, ODD), "figure"),
     path=K.PATH.but(bad("x.gif", "x.gif")),
 )
+DRAWN = {
+    "model": MODEL,
+    "show_shapes": K.FLAG,
+    "show_dtype": K.FLAG,
+    "show_layer_names": K.FLAG,
+    "rankdir": K.one_of("TB", "LR"),
+    "expand_nested": K.FLAG,
+    "dpi": K.POSITIVE,
+    "show_layer_activations": K.FLAG,
+    "show_trainable": K.FLAG,
+}
+entry("reports.network.draw", {"model": "model"}, "uses model", **DRAWN)
+entry(
+    "reports.network.plot_model",
+    {"model": "model"},
+    "uses model",
+    to_file=K.optional(K.PATH.but(K.Bad("x.gif", ("x.gif",), True))),
+    **DRAWN,
+)
 entry(
     "reports.worst.find",
     {"y": LABELS, "probabilities": P},
