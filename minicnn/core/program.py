@@ -168,21 +168,25 @@ def _taped(function: Callable) -> Callable:
 class Program:
     """Nodes in an order in which they can run.
 
-    inputs    slots of what the step is given;  loss, last: of what it is asked for (last: logits or outputs)
+    inputs    slots of what the step is given;  loss, last: of what it is asked for (last: logits or outputs);
+              lasts, parts: of all outputs, and of several losses each
     outputs   (layer, slot) of every layer's output, for the unfused nodes
     learns    whether there is a backward
     averages  (parameter, slot, momentum): moving averages and the statistics that they follow
     """
 
     def __init__(self, trace: Trace, inputs, last: Tensor, loss: Tensor | None = None, averages=(),
-                 learns: bool = True, rules: Sequence[Rule] = (), fused: frozenset = frozenset()):  # fmt: skip
+                 learns: bool = True, rules: Sequence[Rule] = (), fused: frozenset = frozenset(),
+                 parts: Sequence[Tensor] = ()):  # fmt: skip
         self.inputs, self.outputs, self.taped = [trace.slot(tensor) for tensor in inputs], trace.outputs, trace.taped
         self.params, self.constants = list(trace.params.items()), trace.constants
-        self.last, self.loss = trace.slot(last), 0 if loss is None else trace.slot(loss)
+        lasts = last if isinstance(last, list) else [last]
+        self.lasts, self.parts = [*map(trace.slot, lasts)], [*map(trace.slot, parts)]
+        self.last, self.loss = self.lasts[0], 0 if loss is None else trace.slot(loss)
         self.averages = [(trace.params[trace.slot(a)], trace.slot(b), momentum) for a, b, momentum in averages]
         self.learns = learns and loss is not None and loss.requires_grad
         self.unfused = trace.nodes
-        self.asked = {self.last, self.loss, *(slot for _, slot, _ in self.averages)}
+        self.asked = {*self.lasts, *self.parts, self.loss, *(slot for _, slot, _ in self.averages)}
         self.nodes = fuse(trace.nodes, rules, self.asked, training=loss is not None, fused=fused)
         self._key = trace.be.key
         self._fused = self._prepared(self.nodes, True)
@@ -281,9 +285,9 @@ class Program:
             for p, gradient in held:
                 p.grad = gradient
 
-    def walk(self, be, x, step) -> Iterator[tuple[Any, Any]]:
-        """(layer, its output) of every layer for the step's first input, each op by itself."""
-        values, _ = self.forward(be, (x,), step, self._layers)
+    def walk(self, be, xs, step) -> Iterator[tuple[Any, Any]]:
+        """(layer, its output) of every layer for the step's first inputs, each op by itself."""
+        values, _ = self.forward(be, xs, step, self._layers)
         return ((layer, values[slot]) for layer, slot in self.outputs)
 
 

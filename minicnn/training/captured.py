@@ -28,6 +28,7 @@ from ..notes import note
 from . import loop
 from .inputs import Arrays, Augmented
 from .memory import with_memory
+from .several import Several
 
 COUNTED = (metrics.accuracy, metrics.categorical_accuracy, metrics.sparse_categorical_accuracy)
 
@@ -47,6 +48,8 @@ def _reason(model, source, hooks) -> str | None:
     """Why the steps have to be run one by one."""
     if not isinstance(source, Arrays):
         return "x is an iterable of batches"
+    if isinstance(source.x, Several) or isinstance(source.y, Several):
+        return "the model has several inputs or outputs"
     if isinstance(source.x, ImageFiles):
         return "the pictures are read from files"
     if isinstance(source, Augmented) and not source.flow.image_data_generator.only_moves():
@@ -273,7 +276,7 @@ class Captured:
         loss = float(self.be.to_numpy(self.tables.losses)[bad])
         start = sum(turn.sizes[:bad])
         x = self.source.images(self.be, self.model.streams, turn.order[start : start + turn.sizes[bad]])
-        cause = loop.first_non_finite(self.model, self._program(len(x)), x)
+        cause = loop.first_non_finite(self.model, self._program(len(x)), [x])
         where = f"fit: stopped at epoch {epoch + 1}, batch {bad + 1}"
         raise NonFiniteError(f"{where}: loss is {loss}: {cause}", loss)
 

@@ -16,6 +16,7 @@ from ..callbacks import Callback, History, ProgressBar
 from ..data.image_files import ImageFiles
 from ..io import container
 from .inputs import Arrays, Augmented, Batches
+from .several import Several
 
 Facts = dict[str, Any]
 # Where a callback writes and what it says may differ from one call to the next.
@@ -26,6 +27,8 @@ def of_array(array: np.ndarray | None) -> str:
     """Shape, type and the beginning of the digest of all values."""
     if array is None:
         return "none"
+    if isinstance(array, Several):
+        return "; ".join(map(of_array, array.parts))
     if isinstance(array, ImageFiles):  # names and sizes alone: reading them all would take minutes
         sizes = [[os.path.basename(p), os.path.getsize(p) if os.path.exists(p) else -1] for p in array.paths]
         text = json.dumps([sizes, array.options], sort_keys=True)
@@ -67,6 +70,7 @@ def of_network(document: Mapping) -> Facts:
             if name != "name" or layer["named"]:
                 facts[f"layer {number}: {name}"] = _short(value)
     facts["layers"] = len(config["layers"])
+    facts |= {name: _short(config[name]) for name in ("steps", "outputs") if name in config}
     facts |= {name: _short(compiled[name]) for name in ("loss", "metrics", "weighted_metrics")}
     return facts
 

@@ -19,13 +19,30 @@ from ..data.image_files import ImageFiles
 from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, require
 from ..notes import note
 from ..weighting import check_weights
+from .several import Several, concatenated, each, only_one, per_place
 
 
 def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
     """x as a finite array of shape (N, *model.input_shape).  A last axis of 1 may be missing or one too many: Keras.
 
     any_size: other shapes with as many axes pass too; whether they fit is for the layers to say.
+    Of several inputs: a list, or a dict by their names -> Several.
     """
+    if isinstance(model.input_shape, list):
+        names = model.input_names
+        given = [_check_one(model, one, f"{what} of {name}", shape, any_size) for one, name, shape in
+                 zip(per_place(f"{model.name}: {what}", x, names), names, model.input_shape, strict=True)]  # fmt: skip
+        check_lengths(model.name, **{f"{what} of {n}": one for n, one in zip(names, given, strict=True)})
+        return Several(given)
+    if isinstance(x, dict) and only_one(x, model.input_names):
+        (x,) = per_place(f"{model.name}: {what}", x, model.input_names)
+    elif isinstance(x, (list, tuple)) and len(x) == 1 and getattr(x[0], "ndim", 0) == len(model.input_shape or ()) + 1:
+        x = x[0]  # a list of its one input
+    return _check_one(model, x, what, None, any_size)
+
+
+def _check_one(model, x, what: str, shape, any_size: bool) -> np.ndarray:
+    """x for an input of this shape; None: the model's only one, which may still have none."""
     given = x
     try:
         x = x if isinstance(x, ImageFiles) else np.asarray(x)
@@ -37,8 +54,9 @@ def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
     require(x.ndim >= 1 and len(x) > 0, f"{model.name}: {what}", "at least one sample", "none", error=DataError)
     if not isinstance(x, ImageFiles):
         check_images(x, what, model.backend.dtype)
-    model.ensure_built(x)
-    shape = model.input_shape
+    if shape is None:
+        model.ensure_built(x)
+        shape = model.input_shape
     if x.shape[1:] != shape:
         if (*x.shape[1:], 1) == shape:
             x = x[..., None]
@@ -63,7 +81,8 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
     from it, with the draws of its present epoch; then its next epoch begins.
     """
     x = in_batches(x)
-    if hasattr(x, "shape") or isinstance(x, ONE) or not hasattr(x, "__iter__"):
+    many = isinstance(model.input_shape, list) and isinstance(x, (list, tuple, dict))
+    if many or hasattr(x, "shape") or isinstance(x, ONE) or not hasattr(x, "__iter__"):
         x = check_x(model, x, "x")
         count = passes("predict", steps, -(-len(x) // batch_size))
         stops = [min((i + 1) * batch_size, len(x)) for i in range(count)]
@@ -77,7 +96,7 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
     require(parts, "predict", "batches of x", "an iterable without any: none", error=DataError)
     if steps is not None and len(parts) < steps:
         ended("predict", len(parts), None, steps)
-    return np.concatenate(parts), list(itertools.accumulate(map(len, parts)))
+    return concatenated(parts), list(itertools.accumulate(map(len, parts)))
 
 
 class Indexed:
@@ -177,13 +196,8 @@ class Arrays:
     def __init__(self, model, x, y, batch_size: int, sample_weight=None, class_weight=None, what: str = "x",
                  where: str = "fit"):  # fmt: skip
         require(y is not None, where, "targets y", "None", error=ArgumentTypeError)
-        self.x, self.y, self.batch_size = check_x(model, x, what), arguments.array("y", y), batch_size
-        sample_weight = None if sample_weight is None else check_weights(sample_weight)
-        check_lengths(where if what == "x" else "arrays", x=self.x, y=self.y, sample_weight=sample_weight)
-        self.targets = check_range(model.loss.prepare(self.y, model.output_shape), "y", model.backend.dtype)
-        self.weights = sample_weights(self.y, sample_weight, class_weight, where, model.output_shape)
-        if self.weights is not None:
-            check_range(self.weights, "class_weight" if sample_weight is None else "sample_weight", model.backend.dtype)
+        self.x, self.batch_size = check_x(model, x, what), batch_size
+        self.y, self.targets, self.weights = _truths(model, self.x, y, sample_weight, class_weight, what, where)
         self.n = len(self.x)
         self.steps = -(-self.n // batch_size)
         # Epochs of the model's life before epoch 0 of the run; those of the run before epoch 0 of this fit.
@@ -212,7 +226,7 @@ class Arrays:
 
     def images(self, be, streams, rows, ahead: int = 0):
         """`rows` as the step sees them that is `ahead` of the present one."""
-        return be.asarray(self.x[rows], be.dtype)
+        return each(lambda x: be.asarray(x, be.dtype), self.x[rows])
 
     def usable(self, coming: np.ndarray) -> np.ndarray:
         """The next batch of the rows that are coming."""
@@ -236,10 +250,47 @@ class Arrays:
             done += len(rows) > 0
             if not len(rows) or done <= start:
                 continue
-            w = None if self.weights is None else be.asarray(self.weights[rows], be.dtype)
+            w = None if self.weights is None else each(lambda w: be.asarray(w, be.dtype), self.weights[rows])
             y = self.y[rows]
             t = y if self.targets is self.y else self.targets[rows]
-            yield self.images(be, streams, rows, i if epoch is None else 0), y, be.asarray(t, be.dtype), w
+            t = each(lambda t: be.asarray(t, be.dtype), t)
+            yield self.images(be, streams, rows, i if epoch is None else 0), y, t, w
+
+
+def _truths(model, x, y, sample_weight, class_weight, what: str, where: str) -> tuple:
+    """(y, targets, weights or None) for x, checked; of several outputs each of them Several."""
+    dtype, place = model.backend.dtype, where if what == "x" else "arrays"
+    if not isinstance(model.output_shape, list):
+        if only_one(y, model.output_names) and (isinstance(y, dict) or len(x) > 1):
+            (y,) = per_place(f"{where}: y", y, model.output_names)
+        return _truth(model.losses[0], model.output_shape, x, y, sample_weight, class_weight, "y", place, where, dtype)
+    names, shapes = model.output_names, model.output_shape
+    expected, fix = "sample_weight, or no weights, for several outputs", "give sample_weight a list"
+    require(class_weight is None, where, expected, "class_weight", fix, error=ArgumentError)
+    ys = per_place(f"{where}: y", y, names, fill=True)
+    several = isinstance(sample_weight, (list, tuple, dict)) and not np.isscalar(next(iter(sample_weight), 0.0))
+    weights = [sample_weight] * len(ys)
+    if several:
+        weights = per_place(f"{where}: sample_weight", sample_weight, names, fill=True)
+    found = []
+    for name, shape, loss, one, weight in zip(names, shapes, model.losses, ys, weights, strict=True):
+        require(one is not None or loss is None, f"{where}: y", f"targets of {name}", "None", error=ArgumentTypeError)
+        if one is None:
+            one = np.zeros((len(x), *shape), np.float32)  # nobody looks at it
+        found.append(_truth(loss, shape, x, one, weight, None, f"y of {name}", place, where, dtype))
+    y, targets, weights = zip(*found, strict=True)
+    return Several(y), Several(targets), None if all(w is None for w in weights) else Several(weights)
+
+
+def _truth(loss, shape, x, y, sample_weight, class_weight, what, place, where, dtype) -> tuple:
+    y = arguments.array(what, y)
+    sample_weight = None if sample_weight is None else check_weights(sample_weight)
+    check_lengths(place, x=x, **{what: y}, sample_weight=sample_weight)
+    targets = y if loss is None else check_range(loss.prepare(y, shape), what, dtype)
+    weights = sample_weights(y, sample_weight, class_weight, where, shape)
+    if weights is not None:
+        check_range(weights, "class_weight" if sample_weight is None else "sample_weight", dtype)
+    return y, targets, weights
 
 
 class Augmented(Arrays):
@@ -318,9 +369,11 @@ class Batches:
         self.drawn += 1
         if self.seen is not None:
             for part in item:
-                array = np.ascontiguousarray(part)
-                self.seen.update(f"{array.shape} {array.dtype.str}\n".encode())
-                self.seen.update(array.data)
+                part = list(part.values()) if isinstance(part, dict) else part
+                listed = part if isinstance(part, (list, tuple)) else [part]
+                for array in map(np.ascontiguousarray, listed):
+                    self.seen.update(f"{array.shape} {array.dtype.str}\n".encode())
+                    self.seen.update(array.data)
 
     def batches(self, be, streams, shuffle: bool, steps: int | None, start: int = 0, epoch: int | None = None):
         """As Arrays.batches; an evaluation of something that can be iterated twice begins at its first batch."""
@@ -347,7 +400,10 @@ class Batches:
         require(ok, self.where, expected, type(item).__name__, error=ArgumentTypeError)
         weights = item[2] if len(item) == 3 else None
         with _named(number):
-            return Arrays(self.model, *item[:2], len(item[0]), weights, self.class_weight, where=self.where)
+            first = next(iter(item[0].values())) if isinstance(item[0], dict) else item[0]
+            many = isinstance(first, (list, tuple)) and isinstance(self.model.input_shape, list)
+            size = len(first[0] if many else first)
+            return Arrays(self.model, *item[:2], size, weights, self.class_weight, where=self.where)
 
 
 def source(model, x, y, batch_size, sample_weight=None, class_weight=None, what="x", where="fit"):

@@ -19,6 +19,7 @@ from . import saving
 from .model import Model
 from .restorer import Restorer
 from .sequential import Sequential
+from .several import Losses
 from .underway import Underway
 
 LAYER_LIMIT = 1_000
@@ -338,7 +339,24 @@ def compile_model(model, compiled, restorer: Restorer) -> None:
         require(isinstance(given, list), restorer.where, f"a list of {key}", f"{given!r:.80}", error=DataError)
         lists[key] = [restorer.metric(entry) for entry in given]
     optimizer = restorer.optimizer(compiled.get("optimizer"))
-    model.compile(optimizer, None if loss is None else restorer.loss(loss), **lists)
+    if isinstance(loss, dict) and "outputs" in loss:
+        names = model.output_names
+        ok = isinstance(loss["outputs"], list) and isinstance(loss.get("weights"), list)
+        ok = ok and len(loss["outputs"]) == len(loss["weights"]) == len(names)
+        ok = ok and all(isinstance(w, (int, float)) for w in loss["weights"])
+        require(ok, restorer.where, f"a loss for each of {len(names)} outputs", f"{loss!r:.80}", error=DataError)
+        loss = Losses([one and restorer.loss(one) for one in loss["outputs"]], loss["weights"])
+    else:
+        loss = None if loss is None else restorer.loss(loss)
+    places = compiled.get("metric_places")
+    if places is None:
+        model.compile(optimizer, loss, **lists)
+        return
+    ok = isinstance(places, list) and [len(one) for one in places] == [len(one) for one in lists.values()] and all(
+        type(k) is int and 0 <= k < len(model.output_shapes) for one in places for k in one)  # fmt: skip
+    require(ok, restorer.where, "an output of every metric", f"{places!r:.80}", error=DataError)
+    model.compile(optimizer, loss)
+    (model.metrics, model.weighted_metrics), model._places = lists.values(), places
 
 
 class _Budget:

@@ -3,13 +3,13 @@
 import collections
 import math
 from functools import partial
-from itertools import repeat
 
 import numpy as np
 
 from ..core.tensor import Tensor, no_grad
 from ..errors import NonFiniteError
 from .memory import with_memory
+from .several import Several, each, parts, together
 
 # Images that go through the network together at inference, whatever the batch size: so many that what a kernel does
 # once per call costs nothing, so few that no layer's output takes more than TILE_BYTES.
@@ -20,26 +20,29 @@ _MEASURED: dict[int, object] = {}  # id of each metric that a running pass count
 FILLED_TILE = 32  # where the last tile has to be filled up with zeros, which are computed too
 
 
-def train_step(model, x, t, w) -> tuple[float, Tensor]:
-    """Forward, loss, backward, update.  x, t, w on the model's backend -> the loss and what `outputs` takes, both from
-    before the update.  The caller holds the guard, until it has counted the step too.
+def train_step(model, x, t, w) -> tuple:
+    """Forward, loss, backward, update.  x, t, w on the model's backend -> the loss, what `outputs` takes, and of several
+    outputs each one's loss, all from before the update.  The caller holds the guard, until it has counted the step too.
 
     Raises NonFiniteError before anything has changed: weights, moving averages, optimizer and counters stay.
     """
-    arrays = (x, t) if w is None else (x, t, w)
-    program = model.programs.training(x.shape, t.shape, None if w is None else w.shape)
+    given = [parts(one) for one in ((x, t) if w is None else (x, t, w))]
+    arrays = [one for column in given for one in column if one is not None]
+    program = model.programs.training(*(tuple(one if one is None else one.shape for one in c) for c in given))
     step = partial(gradients, model, program, arrays, model.streams.step, checked)
     values, loss = with_memory(model, len(x), step)
     update(model, program, values)
     model.streams.step += 1
-    return loss, Tensor.of(values[program.last], model.backend, None)
+    last = together(Tensor.of(values[slot], model.backend, None) for slot in program.lasts)
+    return loss, last, [float(values[slot]) for slot in program.parts]
 
 
 def checked(model, program, arrays, loss) -> float:
     """The loss on the host.  Raises NonFiniteError."""
     value = float(loss)
     if not math.isfinite(value):
-        raise NonFiniteError(f"loss is {value}: {first_non_finite(model, program, arrays[0])}", value)
+        cause = first_non_finite(model, program, arrays[: len(model.input_shapes)])
+        raise NonFiniteError(f"loss is {value}: {cause}", value)
     return value
 
 
@@ -73,22 +76,23 @@ def update(model, program, values, live=None) -> None:
     model.backend.follow(averages + [moved for layer in program.taped for moved in layer.moved()])
 
 
-def outputs(model, y: Tensor) -> np.ndarray:
-    """The model's outputs as NumPy, from its last tensor: logits where the loss is fused with the last activation."""
+def outputs(model, y):
+    """The model's outputs as NumPy, from its last tensors: logits where a loss is fused with the last activation."""
     with no_grad():
-        return (model.last_layers[0].activation(y) if model.fused else y).numpy()
+        lasts = zip(model.last_layers, model.fusing, parts(y), strict=True)
+        return together((layer.activation(one) if flag else one).numpy() for layer, flag, one in lasts)
 
 
-def first_non_finite(model, program, x) -> str:
+def first_non_finite(model, program, xs) -> str:
     """Run the step again, with the same random decisions, up to the first layer whose output is not finite."""
     be = model.backend
-    if not bool(be.xp.isfinite(x).all()):
+    if not all(bool(be.xp.isfinite(x).all()) for x in xs):
         return "the batch's x is not finite"
     for p in model.weights:
         if not bool(be.xp.isfinite(p.data).all()):
             return f"weight {p.path} is not finite; lower the learning rate"
     with no_grad():
-        for layer, y in program.walk(be, x, model.streams.step):
+        for layer, y in program.walk(be, xs, model.streams.step):
             if not bool(be.xp.isfinite(y).all()):
                 name = f"{layer.name} ({type(layer).__name__})"
                 return f"the first layer whose output is not finite is {name}; lower the learning rate"
@@ -111,13 +115,15 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
                 model.programs.refresh()
         with model.guard.changing():
             try:
-                loss, last = train_step(model, x, t, w)
+                loss, last, shares = train_step(model, x, t, w)
             except NonFiniteError as error:
                 if not callbacks.judges_loss:
                     where = f"fit: stopped at epoch {epoch + 1}, batch {step + 1}"
                     raise NonFiniteError(f"{where}: {error}", error.loss) from None
-                loss, last = error.loss, Tensor(np.full((len(y), *model.output_shape), np.nan), model.backend)
-            logs.add(loss, y, last, w, wait=not watched)
+                nothing = [Tensor(np.full((len(y), *shape), np.nan), model.backend) for shape in model.output_shapes]
+                loss, last = error.loss, together(nothing)
+                shares = [loss for one in model.losses if one is not None and len(nothing) > 1]
+            logs.add(loss, y, last, w, wait=not watched, shares=shares)
             logs.step = step + 1
         callbacks.on_train_batch_end(step, logs.result)
         if kept is not None and kept.due():
@@ -126,7 +132,7 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
             return
 
 
-def infer(model, x: np.ndarray, *, logits: bool):
+def infer(model, x, *, logits):
     """Outputs for images x, a tile at a time: yields (rows, outputs), which do not depend on any batch size.
 
     Where the backend's products depend on the number of rows (BLAS), the last tile is filled up with zeros; there an
@@ -135,34 +141,36 @@ def infer(model, x: np.ndarray, *, logits: bool):
     be = model.backend
     size = tile_size(model) if be.rows_independent else FILLED_TILE
     for start in range(0, len(x), size):
-        tile = be.asarray(x[start : start + size], be.dtype)
-        n = len(tile)
+        tile = [be.asarray(one, be.dtype) for one in parts(x[start : start + size])]
+        n = len(tile[0])
         if n < size and not be.rows_independent:
-            tile = be.xp.concatenate([tile, be.xp.zeros((size - n, *tile.shape[1:]), be.dtype)])
+            tile = [be.xp.concatenate([one, be.xp.zeros((size - n, *one.shape[1:]), be.dtype)]) for one in tile]
         with no_grad(), model.guard:
             if not start:
                 model.programs.refresh()
-            program = model.programs.prediction(tile.shape, logits)
-            y = with_memory(model, n, partial(program.forward, be, (tile,), model.streams.step))[0][program.last]
-        yield slice(start, start + n), y[:n]
+            program = model.programs.prediction(tuple(one.shape for one in tile), logits)
+            values = with_memory(model, n, partial(program.forward, be, tile, model.streams.step))[0]
+        yield slice(start, start + n), together(values[slot][:n] for slot in program.lasts)
 
 
 def tile_size(model) -> int:
     """Images of a tile."""
-    largest = max(math.prod(shape) for shape in (model.input_shape, *(layer.output_shape for layer in model.leaves)))
+    largest = max(math.prod(shape) for shape in (*model.input_shapes, *(layer.output_shape for layer in model.leaves)))
     return max(min(TILE, TILE_BYTES // (largest * model.backend.dtype.itemsize)), 1)
 
 
 def evaluate(model, source, steps: int, logs, callbacks) -> None:
     """Loss and metrics over the first `steps` batches of arrays, in order and without training."""
     be, n = model.backend, min(steps * source.batch_size, source.n)
-    y = be.xp.empty((n, *model.output_shape), be.dtype)
-    tiles, done = infer(model, source.x[:n], logits=model.fused), 0
+    y = together(be.xp.empty((n, *shape), be.dtype) for shape in model.output_shapes)
+    tiles, done = infer(model, source.x[:n], logits=model.fusing), 0
     for step in range(steps):
         callbacks.on_test_batch_begin(step)
         rows = slice(step * source.batch_size, min((step + 1) * source.batch_size, n))
         while done < rows.stop:
-            tile, y[tile] = next(tiles)
+            tile, found = next(tiles)
+            for whole, part in zip(parts(y), parts(found), strict=True):
+                whole[tile] = part
             done = tile.stop
         _test(
             model,
@@ -180,7 +188,8 @@ def evaluate_batches(model, source, steps, logs, callbacks) -> None:
     be = model.backend
     for step, (x, y_true, t, w) in enumerate(source.batches(be, model.streams, False, steps)):
         callbacks.on_test_batch_begin(step)
-        y = be.xp.concatenate([part for _, part in infer(model, be.to_numpy(x), logits=model.fused)])
+        pieces = [parts(part) for _, part in infer(model, each(be.to_numpy, x), logits=model.fusing)]
+        y = together(map(be.xp.concatenate, zip(*pieces, strict=True)))
         _test(model, logs, y, y_true, t, w)
         callbacks.on_test_batch_end(step, logs.result)
 
@@ -188,10 +197,11 @@ def evaluate_batches(model, source, steps, logs, callbacks) -> None:
 def _test(model, logs, y, y_true, t, w) -> None:
     be = model.backend
     with no_grad():
-        y = Tensor(y, be)
-        t, w = be.asarray(t, be.dtype), None if w is None else be.asarray(w, be.dtype)
-        loss = model.loss.reduce(model.loss.values(t, y, logits=model.fused), w)
-    logs.add(float(loss.numpy()), y_true, y, w)
+        y = each(lambda one: Tensor(one, be), y)
+        t, w = (one and each(lambda one: be.asarray(one, be.dtype), one) if isinstance(one, Several) else
+                one if one is None else be.asarray(one, be.dtype) for one in (t, w))  # fmt: skip
+        loss, shares = model.objective(parts(t), parts(y), parts(w) if w is not None else [None] * len(parts(t)))
+    logs.add(loss, y_true, y, w, shares=shares)
 
 
 class RunningLogs:
@@ -207,7 +217,10 @@ class RunningLogs:
     """
 
     def __init__(self, model):
-        self.model, self.names, self._claimed = model, model.metrics_names[1:], []
+        self.model, self._claimed = model, []
+        self.names = model.metrics_names[1 : 1 + len(model.metrics) + len(model.weighted_metrics)]
+        self.share_names = model.metrics_names[1 + len(self.names) :]
+        self.shares = [0.0] * len(self.share_names)  # of every output's loss
         self.metrics, self.weighted = ([*map(self._own, given)] for given in (model.metrics, model.weighted_metrics))
         self.total, self.count, self.step = 0.0, 0, 0
         self.pending, self.pending_bytes = collections.deque(), 0
@@ -231,17 +244,18 @@ class RunningLogs:
         self._claimed.append(metric)
         return metric
 
-    def add(self, loss: float, y_true, last: Tensor, w, wait: bool = False) -> None:
+    def add(self, loss: float, y_true, last, w, wait: bool = False, shares=()) -> None:
         """One batch: its loss, the truth, the model's last tensor (see `outputs`), weights or None; it may wait.
 
         The first batch never waits: a metric that does not fit the data fails there.
         """
         wait = wait and self.count > 0
         self.total += loss * len(y_true)
+        self.shares = [a + b * len(y_true) for a, b in zip(self.shares, shares, strict=True)]
         self.count += len(y_true)
         if self.metrics or self.weighted:
             self.pending.append((y_true, last, w))
-            self.pending_bytes += last.data.nbytes + y_true.nbytes
+            self.pending_bytes += sum(one.data.nbytes for one in parts(last)) + y_true.nbytes
             if not wait or self.pending_bytes > PENDING:
                 self._settle()
 
@@ -249,20 +263,25 @@ class RunningLogs:
         """Show the metrics every batch that waits."""
         while self.pending:
             y_true, last, w = self.pending.popleft()
-            self.pending_bytes -= last.data.nbytes + y_true.nbytes
-            predicted = with_memory(self.model, len(y_true), partial(outputs, self.model, last))
-            fused = self.model.loss.fused if self.model.fused else None
-            w = None if w is None else self.model.backend.to_numpy(w)
-            for metric, weights in (*zip(self.metrics, repeat(None)), *zip(self.weighted, repeat(w))):
-                if fused is not None and getattr(metric, "fused", None) is fused:
-                    metric.update_from_logits(y_true, last.numpy(), weights)  # one formula, one number
+            self.pending_bytes -= sum(one.data.nbytes for one in parts(last)) + y_true.nbytes
+            model = self.model
+            predicted = parts(with_memory(model, len(y_true), partial(outputs, model, last)))
+            fused = [one.fused if flag else None for one, flag in zip(model.losses, model.fusing, strict=True)]
+            w = [None if one is None else model.backend.to_numpy(one) for one in parts(w)]
+            w, truth, logits = w if len(w) == len(predicted) else w * len(predicted), parts(y_true), parts(last)
+            places = (*model.metric_places[0], *model.metric_places[1])
+            for i, (metric, k) in enumerate(zip((*self.metrics, *self.weighted), places, strict=True)):
+                weights = None if i < len(self.metrics) else w[k]
+                if fused[k] is not None and getattr(metric, "fused", None) is fused[k]:
+                    metric.update_from_logits(truth[k], logits[k].numpy(), weights)  # one formula, one number
                 else:
-                    metric.update_state(y_true, predicted, *([] if weights is None else [weights]))
+                    metric.update_state(truth[k], predicted[k], *([] if weights is None else [weights]))
 
     def get_state(self) -> dict:
         """Sums and the metrics' states, after every batch so far: plain values and arrays."""
         self._settle()
-        return {"step": self.step, "total": self.total, "count": self.count,
+        more = {"shares": list(self.shares)} if self.shares else {}
+        return more | {"step": self.step, "total": self.total, "count": self.count,
                 "metrics": [metric.get_state() for metric in (*self.metrics, *self.weighted)]}  # fmt: skip
 
     def set_state(self, state: dict) -> None:
@@ -270,6 +289,7 @@ class RunningLogs:
         self.step, self.total, self.count = state["step"], state["total"], state["count"]
         for metric, held in zip((*self.metrics, *self.weighted), state["metrics"], strict=True):
             metric.set_state(held)
+        self.shares = list(state.get("shares", self.shares))
         self.base = self.total, self.count, [getattr(metric, "total", 0.0) for metric in self.metrics]
 
     def go_on(self, underway) -> None:
@@ -292,4 +312,5 @@ class RunningLogs:
         with self.model.guard:  # a file that another thread writes asks too
             self._settle()
         means = {n: float(m.result()) for n, m in zip(self.names, (*self.metrics, *self.weighted), strict=True)}
+        means |= {n: total / max(self.count, 1) for n, total in zip(self.share_names, self.shares, strict=True)}
         return means | {"loss": self.total / max(self.count, 1)}

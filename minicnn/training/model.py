@@ -74,7 +74,7 @@ class Model(OldNames, Savable, Trainer):
         self.input_shape = None
         self.optimizer = None
         self.loss = None
-        self.metrics = []
+        self.metrics, self._places = [], None
         self.weighted_metrics = []
         self.history = None
         self.stop_training = self.fitting = False

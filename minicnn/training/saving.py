@@ -12,6 +12,7 @@ from ..layers import Layer
 from . import plain
 from .graph import check_names
 from .guard import changes, reads
+from .several import Losses
 from .stack import LayerStack
 
 FORMAT = 1  # of the architecture as JSON
@@ -143,9 +144,12 @@ def unique_names(model) -> dict[int, str]:
 def _compiled(model) -> dict | None:
     if model.optimizer is None:
         return None
-    return {
+    loss, many = model.loss, isinstance(model.loss, Losses)
+    several = {"metric_places": model.metric_places} if isinstance(model.output_shape, list) else {}
+    return several | {
         "optimizer": plain.optimizer_entry(model.optimizer),
-        "loss": None if model.loss is None else plain.loss_entry(model.loss),
+        "loss": {"outputs": [one and plain.loss_entry(one) for one in loss.items], "weights": list(loss.weights)}
+        if many else None if loss is None else plain.loss_entry(loss),
         "metrics": [plain.metric_entry(m) for m in model.metrics],
         "weighted_metrics": [plain.metric_entry(m) for m in model.weighted_metrics],
     }

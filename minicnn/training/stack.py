@@ -24,6 +24,7 @@ from .graph import Step
 from .guard import Guard, changes, reads
 from .inputs import check_x
 from .plan import Plan, plan
+from .several import parts
 from .summary import readable, table
 from .traced import Programs
 
@@ -43,7 +44,7 @@ class LayerStack(Guarded):
     refused: ClassVar[dict[str, str]] = dict.fromkeys(_HOOKS, _STEPS) | {
         "dtype": _FLOATS, "dtype_policy": _FLOATS, "compute_dtype": _FLOATS, "variable_dtype": _FLOATS,
         "seed": "give it to the constructor", "built": "call build((None, H, W, C))",
-        "output_shape": "the layers decide it", "loss_weights": "scale the loss itself",
+        "output_shape": "the layers decide it", "loss_weights": "give it to compile",
         "weights": "use set_weights", "trainable_weights": "set a layer's trainable", "input_spec": "use Input",
         "non_trainable_weights": "set a layer's trainable", "activity_regularizer": "add its gradient in a layer",
     }  # fmt: skip
@@ -149,6 +150,16 @@ class LayerStack(Guarded):
     def output(self):
         """The symbol of its output, or a list of them."""
         return self.outputs[0] if len(self.outputs) == 1 else self.outputs
+
+    @property
+    def input_shapes(self) -> list[Shape]:
+        """One per input."""
+        return self.input_shape if isinstance(self.input_shape, list) else [self.input_shape]
+
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """One per output."""
+        return self.output_shape if isinstance(self.output_shape, list) else [self.output_shape]
 
     @property
     def last_layers(self) -> list[Layer | None]:
@@ -283,8 +294,9 @@ class LayerStack(Guarded):
             y = self.forward(x, training=training)
         else:
             with no_grad(), self.guard:
-                x = Tensor(check_x(self, x, "x", any_size=True), self.backend)
-                y = self.forward(x, training=training).numpy()
+                xs = [Tensor(one, self.backend) for one in parts(check_x(self, x, "x", any_size=True))]
+                y = self.forward(xs, training=training)
+                y = [one.numpy() for one in y] if isinstance(y, list) else y.numpy()
         if training:
             with self.guard.changing():
                 self.commit()
@@ -293,10 +305,10 @@ class LayerStack(Guarded):
     @reads
     def activations(self, x) -> dict[str, np.ndarray]:
         """The output of every layer for images x at inference: layer name -> (N, *its output_shape)."""
-        x = self.backend.asarray(check_x(self, x, "x"), self.backend.dtype)
+        xs = [self.backend.asarray(one, self.backend.dtype) for one in parts(check_x(self, x, "x"))]
         self.programs.refresh()
         with no_grad(), self.backend.running():
-            walk = self.programs.prediction(x.shape, False).walk(self.backend, x, self.streams.step)
+            walk = self.programs.prediction(tuple(x.shape for x in xs), False).walk(self.backend, xs, self.streams.step)
             return {layer.name: self.backend.to_numpy(y).copy() for layer, y in walk}
 
     @reads

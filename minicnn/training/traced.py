@@ -4,6 +4,8 @@ A program holds the network as it was. `described` is all that it was made from;
 any of it (frozen a layer, set a rate, replaced a `call`), the programs are made anew.
 """
 
+import functools
+
 from ..core.program import Program, Trace
 from ..core.tensor import Tensor, no_grad
 from ..layers.base import OWN
@@ -29,28 +31,39 @@ class Programs:
             self.made, self.kept, self.described = {}, {}, found
 
     def training(self, x_shape, t_shape, w_shape=None) -> Program:
-        """The step on batches of such shapes: forward, loss, and what backward needs."""
-        return self._kept(("step", x_shape, t_shape, w_shape), self._step)
+        """The step on batches of such shapes: forward, loss, and what backward needs.
+
+        Of several inputs or outputs: tuples of shapes, of weights None where an output has none.
+        """
+        return self._kept(("step", _several(x_shape), _several(t_shape), w_shape and _several(w_shape)), self._step)
 
     def prediction(self, x_shape, logits: bool) -> Program:
         """The outputs, or the last layer's logits, without gradients."""
-        return self._kept(("prediction", x_shape, logits), self._prediction)
+        logits = logits and (True if logits is True else any(logits) and tuple(logits))
+        return self._kept(("prediction", _several(x_shape), logits), self._prediction)
 
     def outline(self, x_shape) -> Program:
         """The step without its loss, which a model that is not compiled has none of: to be looked at, not to be run."""
-        return self._kept(("outline", x_shape), self._outline)
+        return self._kept(("outline", _several(x_shape)), self._outline)
 
-    def _reduced(self, trace: Trace, y: Tensor, t: Tensor, w: Tensor | None = None) -> Tensor:
-        """The loss of outputs, or logits, y: op by op if it says that it can be, else one node on the tape."""
-        loss, logits = self.model.loss, self.model.fused
+    def _reduced(self, trace: Trace, y, ts, ws) -> tuple[Tensor, list[Tensor]]:
+        """The loss of outputs, or logits, y, and of several each one's: op by op where it says that it can be, else
+        one node on the tape."""
+        model, parts, scaled = self.model, [], []
+        ys = y if isinstance(y, list) else [y]
+        for loss, scale, logits, *one in zip(model.losses, model.scales, model.fusing, ys, ts, ws, strict=True):
+            if loss is None:
+                continue
 
-        def reduced(y, t, w):
-            return loss.reduce(loss.values(t, y, logits=logits), w)
+            def reduced(y, t, w, loss=loss, logits=logits):
+                return loss.reduce(loss.values(t, y, logits=logits), w)
 
-        def on_arrays(y, t, w):
-            return reduced(y, t.data, None if w is None else w.data)
+            def on_arrays(y, t, w, reduced=reduced):
+                return reduced(y, t.data, None if w is None else w.data)
 
-        return reduced(y, t, w) if loss.traced else trace.on_tape(on_arrays, (y, t, w), ())
+            parts.append(reduced(*one) if loss.traced else trace.on_tape(on_arrays, one, ()))
+            scaled.append(parts[-1] if scale == 1 else parts[-1] * scale)
+        return functools.reduce(lambda a, b: a + b, scaled), parts if len(ys) > 1 else []
 
     def inspection(self, x_shape, t_shape, training: bool) -> Program:
         """Forward as predict or as a step runs it and, given t_shape, the loss and all gradients, the input's too.
@@ -71,12 +84,13 @@ class Programs:
     def _step(self, x_shape, t_shape, w_shape) -> Program:
         model = self.model
         with Trace(model.backend, model.weights) as trace:
-            x, t = trace.input(x_shape), trace.input(t_shape)
-            w = None if w_shape is None else trace.input(w_shape)
-            y = model.forward(x, training=True, logits=model.fused)
-            value = self._reduced(trace, y, t, w)
+            xs, ts = [*map(trace.input, x_shape)], [*map(trace.input, t_shape)]
+            ws = [None] * len(ts) if w_shape is None else [s and trace.input(s) for s in w_shape]
+            y = model.forward(xs, training=True, logits=model.fusing)
+            value, parts = self._reduced(trace, y, ts, ws)
+            given = [*xs, *ts, *(w for w in ws if w is not None)]
             averages = [moved for layer in model.leaves if layer not in trace.taped for moved in layer.moved()]
-            return self._program(trace, (x, t) if w is None else (x, t, w), y, value, averages)
+            return self._program(trace, given, y, value, averages, parts)
 
     def _inspection(self, x_shape, t_shape, training) -> Program:
         model, loss = self.model, self.model.loss if t_shape is not None else None
@@ -89,7 +103,7 @@ class Programs:
             model.moved()  # nothing has happened
             value = None
             if loss is not None:
-                value = self._reduced(trace, y, t)
+                value, _ = self._reduced(trace, y, [t], [None])
             if logits:  # outputs: the last layer's name belongs to what predict gives
                 at = [slot for _, slot in trace.outputs].index(trace.slot(y))
                 trace.layer = trace.outputs[at][0]
@@ -98,24 +112,30 @@ class Programs:
 
     def _outline(self, x_shape) -> Program:
         with Trace(self.model.backend, self.model.weights) as trace:
-            x = trace.input(x_shape)
-            y = self.model.forward(x, training=True)
+            xs = [*map(trace.input, x_shape)]
+            y = self.model.forward(xs, training=True)
+            loss = y[0] if isinstance(y, list) else y
             for layer in self.model.leaves:
                 layer.moved()  # nothing has happened
-            return self._program(trace, (x,), y, y)
+            return self._program(trace, xs, y, loss)
 
     def _prediction(self, x_shape, logits) -> Program:
         with no_grad(), Trace(self.model.backend, self.model.weights) as trace:
-            x = trace.input(x_shape)
-            program = self._program(trace, (x,), self.model.forward(x, training=False, logits=logits))
+            xs = [*map(trace.input, x_shape)]
+            program = self._program(trace, xs, self.model.forward(xs, training=False, logits=logits))
         for node in program.nodes:
             if "kept" in node.static:
                 node.static["kept"] = self.kept.setdefault(node.inputs[1], {})
         return program
 
-    def _program(self, trace, inputs, last: Tensor, loss=None, averages=()) -> Program:
+    def _program(self, trace, inputs, last, loss=None, averages=(), parts=()) -> Program:
         model = self.model
-        return Program(trace, inputs, last, loss, averages, model.trainable, RULES, model.backend.fused)
+        return Program(trace, inputs, last, loss, averages, model.trainable, RULES, model.backend.fused, parts)
+
+
+def _several(shapes) -> tuple:
+    """A tuple of shapes, from one or from such a tuple."""
+    return (shapes,) if all(isinstance(n, int) for n in shapes) else tuple(shapes)
 
 
 def described(model) -> tuple:
@@ -125,5 +145,6 @@ def described(model) -> tuple:
          {name: value for name, value in vars(layer).items() if name in OWN})
         for layer in model.leaves
     ]  # fmt: skip
-    loss = model.loss and (id(model.loss), dict(vars(model.loss)), model.fused)
+    loss = [(id(one), one and dict(vars(one)), flag) for one, flag in zip(model.losses, model.fusing, strict=True)]
+    loss = loss and (loss, model.scales)
     return layers, [(id(p), p.requires_grad) for p in model.weights], loss, model.trainable

@@ -20,6 +20,7 @@ from .checkpoint import checkpoints
 from .guard import changes, rebuilds, trains
 from .identity import of_epoch
 from .inputs import Arrays, Augmented, Batches, all_x, check_x, in_batches, passes, source
+from .several import Losses, Several, losses_of, parts, per_place, together
 from .stack import LayerStack
 from .underway import Now, Underway
 
@@ -39,13 +40,13 @@ class Trainer(LayerStack):
 
     @checked.named
     @rebuilds
-    def compile(self, optimizer="rmsprop", loss=None, metrics=None, weighted_metrics=None, **unknown) -> None:
+    def compile(self, optimizer="rmsprop", loss=None, metrics=None, weighted_metrics=None, loss_weights=None,
+                **unknown) -> None:  # fmt: skip
         """Choose how to learn: an optimizer, a loss and metrics, each by name, function or instance.
 
         Differs from Keras: its third positional argument is loss_weights, ours metrics, as it was in Keras 2.
         """
         for name, plain in {
-            "loss_weights": None,
             "run_eagerly": None,
             "steps_per_execution": 1,
             "jit_compile": None,
@@ -56,9 +57,14 @@ class Trainer(LayerStack):
             raise ArgumentTypeError(
                 f"compile: expected optimizer, loss, metrics, received {', '.join(map(repr, unknown))}"
             )
-        optimizer, loss = optimizers.get(optimizer), _loss("compile: loss", loss)
-        metrics, weighted_metrics = _metrics("metrics", metrics), _metrics("weighted_metrics", weighted_metrics)
-        self.optimizer, self.loss, self.metrics, self.weighted_metrics = optimizer, loss, metrics, weighted_metrics
+        many = isinstance(self.output_shape, list)
+        names = self.output_names if many or self.layers else [""]
+        optimizer, loss = optimizers.get(optimizer), losses_of("compile: loss", loss, names, loss_weights)
+        found = [_placed(what, given, names) if many else [(m, 0) for m in _metrics(what, given)]
+                 for what, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics))]  # fmt: skip
+        self.optimizer, self._loss = optimizer, loss
+        self.metrics, self.weighted_metrics = ([m for m, _ in one] for one in found)
+        self._places = [[k for _, k in one] for one in found] if many else None
         self.underway = None  # its running means were of other metrics
 
     @property
@@ -77,23 +83,69 @@ class Trainer(LayerStack):
 
     @loss.setter
     def loss(self, value) -> None:
-        self._loss = _loss("loss", value)
+        many = value is not None and isinstance(self.output_shape, list)
+        self._loss = losses_of("loss", value, self.output_names, None) if many else _loss("loss", value)
+
+    @property
+    def losses(self) -> list[losses.Loss | None]:
+        """One per output."""
+        return self._loss.items if isinstance(self._loss, Losses) else [self._loss] * len(self.output_shapes)
+
+    @property
+    def scales(self) -> list[float]:
+        """What each output's loss is multiplied by."""
+        return self._loss.weights if isinstance(self._loss, Losses) else [1] * len(self.output_shapes)
+
+    @property
+    def metric_places(self) -> list[list[int]]:
+        """The number of the output that each metric is of, and of the weighted ones."""
+        return self._places or [[0] * len(self.metrics), [0] * len(self.weighted_metrics)]
+
+    def objective(self, ts, ys, ws) -> tuple[float, list[float]]:
+        """The loss of outputs, and of several each one's: what the step's program computes, on the tape."""
+        total, shares = None, []
+        for loss, scale, logits, t, y, w in zip(self.losses, self.scales, self.fusing, ts, ys, ws, strict=True):
+            if loss is None:
+                continue
+            value = loss.reduce(loss.values(t, y, logits=logits), w)
+            shares.append(float(value.numpy()))
+            scaled = value if scale == 1 else value * scale
+            total = scaled if total is None else total + scaled
+        return float(total.numpy()), shares if len(ys) > 1 else []
 
     @property
     def metrics_names(self) -> list[str]:
         """What logs hold: "loss", then the metrics in compile's order, of which no two share a name."""
-        return ["loss", *metrics.unique_names(self.metrics, self.weighted_metrics)]
+        if not isinstance(self.output_shape, list):
+            return ["loss", *metrics.unique_names(self.metrics, self.weighted_metrics)]
+        outputs, places = self.output_names, (*self.metric_places[0], *self.metric_places[1])
+        named = [[m for m, k in zip((*self.metrics, *self.weighted_metrics), places, strict=True) if k == one]
+                 for one in range(len(outputs))]  # fmt: skip
+        unique = [iter(metrics.unique_names(one, [])) for one in named]
+        found = [f"{outputs[k]}_{next(unique[k])}" for k in places]
+        return ["loss", *found, *(f"{n}_loss" for n, one in zip(outputs, self.losses, strict=True) if one is not None)]
 
     def metric_direction(self, name: str) -> str | None:
         """ "min" or "max" for a compiled metric, None for any other name."""
-        named = zip(self.metrics_names[1:], (*self.metrics, *self.weighted_metrics), strict=True)
-        return "min" if name == "loss" else dict(named)[name].direction if name in self.metrics_names else None
+        named = zip(self.metrics_names[1:], (*self.metrics, *self.weighted_metrics), strict=False)
+        known = self.metrics_names
+        if name == "loss" or name in known[1 + len(self.metrics) + len(self.weighted_metrics) :]:
+            return "min"
+        return dict(named)[name].direction if name in known else None
 
     @property
     def fused(self) -> bool:
-        """Whether the loss is computed from the logits of the last layer's own activation."""
-        last, loss = getattr(self.last_layers[0], "activation", None), self._loss
-        return last is not None and last is loss.fused and not getattr(loss, "from_logits", False)
+        """Whether a loss is computed from the logits of its last layer's own activation."""
+        return any(self.fusing)
+
+    @property
+    def fusing(self) -> tuple[bool, ...]:
+        """The same for each output."""
+        lasts = [getattr(layer, "activation", None) for layer in self.last_layers]
+        return tuple(
+            None not in (last, loss) and last is loss.fused and not getattr(loss, "from_logits", False)
+            for last, loss in zip(lasts, self.losses, strict=True)
+        )
 
     def _ready(self, where: str) -> None:
         require(self.layers, where, "a model with layers", "an empty one", error=NotBuiltError)
@@ -331,7 +383,7 @@ class Trainer(LayerStack):
                 positive_int(f"predict: {name}", value)
         x, stops = all_x(self, x, batch_size or 32, steps)
         hooks = self._hooks(callbacks, verbose, len(stops))
-        out = np.empty((len(x), *self.output_shape), self.backend.dtype)
+        out = together(np.empty((len(x), *shape), self.backend.dtype) for shape in self.output_shapes)
         try:
             with self.backend.running():
                 hooks.on_predict_begin()
@@ -340,12 +392,15 @@ class Trainer(LayerStack):
                     hooks.on_predict_batch_begin(step)
                     while done < stop:
                         rows, y = next(tiles)
-                        out[rows], done = self.backend.to_numpy(y), rows.stop
-                    hooks.on_predict_batch_end(step, {"outputs": out[start:stop]})
+                        done = rows.stop
+                        for whole, part in zip(parts(out), parts(y), strict=True):
+                            whole[rows] = self.backend.to_numpy(part)
+                    batch = [one[start:stop] for one in parts(out)]
+                    hooks.on_predict_batch_end(step, {"outputs": batch if len(batch) > 1 else batch[0]})
                 hooks.on_predict_end()
         finally:
             hooks.close()
-        return out
+        return list(out.parts) if isinstance(out, Several) else out
 
     def _hooks(self, callbacks, verbose, steps) -> CallbackList:
         chatty = checked.verbose("verbose", verbose)
@@ -365,8 +420,8 @@ class Trainer(LayerStack):
         with loop.RunningLogs(self) as logs, self.backend.running():
             self.programs.refresh()
             ((xb, yb, t, w),) = batch.batches(self.backend, self.streams, False, 1)
-            loss, last = loop.train_step(self, xb, t, w)
-            logs.add(loss, yb, last, w)
+            loss, last, shares = loop.train_step(self, xb, t, w)
+            logs.add(loss, yb, last, w, shares=shares)
             results = logs.result()
         return self._report(results, return_dict)
 
@@ -407,8 +462,21 @@ def _metrics(name: str, given) -> list:
         return [metrics.get(m) for m in listed]
 
 
+def _placed(what: str, given, names: list[str]) -> list[tuple]:
+    """(metric, number of its output): of a list per output, a dict, or one list for all."""
+    if isinstance(given, (list, tuple)) and given and not any(isinstance(one, (list, tuple)) for one in given):
+        given = [[one] for one in given] if len(given) == len(names) else [list(given)] * len(names)
+    if given is None:
+        return []
+    listed = [given] * len(names) if isinstance(given, str) or callable(given) else given
+    return [(metric, k) for k, one in enumerate(per_place(f"compile: {what}", listed, names, fill=True))
+            for metric in _metrics(what, one)]  # fmt: skip
+
+
 def _held_out(x, y, sample_weight, fraction, validation_data):
     """The last rows as validation data, cut before any shuffling."""
+    if isinstance(x, (list, tuple, dict)) or isinstance(y, (list, tuple, dict)):
+        return _several_held_out(x, y, sample_weight, fraction, validation_data)
     ok = validation_data is None and hasattr(x, "shape") and y is not None
     require(ok, "fit: validation_split", "arrays x and y and no validation_data", "something else", error=ArgumentError)
     train, held_out = split_rows(len(x), fraction)
@@ -424,3 +492,23 @@ def _held_out(x, y, sample_weight, fraction, validation_data):
         weights[0],
         (x[held_out], y[held_out], *((weights[1],) if sample_weight is not None else ())),
     )
+
+
+def _several_held_out(x, y, sample_weight, fraction, validation_data):
+    """The same of lists and dicts of arrays."""
+    ok = validation_data is None and y is not None
+    require(ok, "fit: validation_split", "arrays x and y and no validation_data", "something else", error=ArgumentError)
+
+    def cut(value, rows):
+        if isinstance(value, dict):
+            return {key: cut(one, rows) for key, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [cut(one, rows) for one in value]
+        return None if value is None else checked.array("fit: validation_split", value)[rows]
+
+    first = x
+    while isinstance(first, (list, tuple, dict)):
+        first = next(iter(first.values() if isinstance(first, dict) else first))
+    train, held_out = split_rows(len(first), fraction)
+    weights = [] if sample_weight is None else [cut(sample_weight, held_out)]
+    return cut(x, train), cut(y, train), cut(sample_weight, train), (cut(x, held_out), cut(y, held_out), *weights)

@@ -1119,6 +1119,9 @@ entry(
     loss=LOSSES,
     metrics=OPTIONAL_METRICS,
     weighted_metrics=OPTIONAL_METRICS,
+    loss_weights=Kind((None, [1.0], 1), (
+        bad("x", "a list of 1"), NAN, bad([], "a list of 1"), bad([1, 2], "a list of 1"), bad(["x"], "a finite number"),
+        bad({"a": 1}, "names of")), "loss_weights"),
     unknown=Kind((), (bad(3, "compile"),)),
 )
 

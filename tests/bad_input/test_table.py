@@ -37,7 +37,7 @@ PROTOCOL = {
     r"ops\.(activation|arithmetic|block|compare|conv|dense|dropout)\.\w+": "layers",
     r"ops\.(join|loss|norm|pool|reduce|resize|shape)\.\w+": "layers",
     r"ops\.geometry\.\w+": "layers, once their sizes are checked",
-    r"Sequential\.(ensure_built|way|forward|move_averages|commit|attach|shapes_for|shape_for)": "the training loop",
+    r"Sequential\.(ensure_built|way|forward|move_averages|commit|attach|shapes?_for|objective)": "the training loop",
     r"kernels\..*": "the backend: the contract states what it is given",
     r"initializers\.FixedScaling": "a base class of those with a recipe",
     r"recipes\.Recipe": "this file, five times; not by users",

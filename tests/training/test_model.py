@@ -178,3 +178,96 @@ def test_errors():
         Model(a, L.Dense(2, name="d")(L.Dense(2, name="d")(a)))
     with pytest.raises(errors.ArgumentTypeError, match="call it on a list"):
         L.Add()(a)
+
+
+def two_by_two(**options):
+    image, vector = Input((6, 6, 2), name="image"), Input((4,), name="vector")
+    shared = L.Dense(3, activation="tanh")
+    h = L.Concatenate()([shared(L.Flatten()(L.Conv2D(1, 3)(image))[:, :4]), shared(vector)])
+    outputs = [L.Dense(3, activation="softmax", name="digit")(h), L.Dense(1, name="amount")(h)]
+    return Model([image, vector], outputs, seed=1, **options)
+
+
+def two_data():
+    x, y = data()
+    return [x, np.random.default_rng(3).standard_normal((8, 4)).astype("f4")], [y, x.sum(axis=(1, 2, 3))]
+
+
+def test_several_inputs_and_outputs(tmp_path):
+    (x, v), (y, r) = two_data()
+    model = two_by_two(**REF)
+    losses = {"digit": "sparse_categorical_crossentropy", "amount": "mse"}
+    model.compile("adam", losses, metrics={"digit": ["accuracy"]}, loss_weights={"digit": 2.0, "amount": 0.5})
+    assert model.metrics_names == ["loss", "digit_accuracy", "digit_loss", "amount_loss"]
+    twin = two_by_two(**REF)
+    twin.compile("adam", [*losses.values()], metrics=[["accuracy"], []], loss_weights=[2.0, 0.5])
+    model.fit([x, v], [y, r], epochs=3, batch_size=4, verbose=0, validation_split=0.25)
+    twin.fit({"vector": v[:6], "image": x[:6]}, {"digit": y[:6], "amount": r[:6]}, epochs=3, batch_size=4, verbose=0,
+             validation_data=([x[6:], v[6:]], [y[6:], r[6:]]))  # fmt: skip
+    assert twin.history.history == model.history.history
+    logs = model.evaluate([x, v], [y, r], verbose=0, return_dict=True)
+    assert logs["loss"] == pytest.approx(2 * logs["digit_loss"] + 0.5 * logs["amount_loss"], rel=1e-6)
+    assert logs["amount_loss"] == pytest.approx(((model.predict([x, v], verbose=0)[1][:, 0] - r) ** 2).mean(), rel=1e-5)
+    before = model.evaluate([x, v], [y, r], verbose=0)
+    assert model.train_on_batch([x, v], [y, r]) == pytest.approx(before, rel=1e-5)
+    model.save(tmp_path / "a.minicnn")
+    again = minicnn.load_model(tmp_path / "a.minicnn", **REF)
+    for one in (model, again):
+        one.fit(iter([([x, v], [y, r])] * 2), steps_per_epoch=2, verbose=0)
+    assert again.evaluate([x, v], [y, r], verbose=0) == model.evaluate([x, v], [y, r], verbose=0)
+    with pytest.raises(errors.ArgumentError, match="none for vector"):
+        model.predict({"image": x})
+    with pytest.raises(errors.ArgumentTypeError, match="a list of 2, or a dict by image, vector"):
+        model.predict([x])
+    with pytest.raises(errors.MinicnnError, match="the same number of rows"):
+        model.predict([x, v[:3]])
+
+
+def test_gradients_of_several_losses():
+    model = two_by_two(device=ORACLE)
+    model.compile("sgd", ["sparse_categorical_crossentropy", "mae"], loss_weights=[1.0, 3.0])
+    (x, v), (y, r) = two_data()
+    arrays = [x.astype("f8"), v.astype("f8"), np.eye(3)[y], r[:, None].astype("f8")]
+    program = model.programs.training((x.shape, v.shape), ((8, 3), (8, 1)))
+    _, vjps = program.forward(ORACLE, arrays, 0)
+    program.backward(ORACLE, vjps, np.ones(()))
+    rng = np.random.default_rng(1)
+    for p in model.weights:
+        u, start, ends = rng.standard_normal(p.shape), p.numpy().copy(), []
+        for side in (1e-6, -1e-6):
+            p.assign(start + side * u)
+            ends.append(float(program.forward(ORACLE, arrays, 0)[0][program.loss]))
+        p.assign(start)
+        assert (p.grad * u).sum() == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-5, abs=1e-8), p.path
+
+
+MERGES = {
+    "add": (L.Add(), lambda a, b: a + b), "subtract": (L.Subtract(), lambda a, b: a - b),
+    "multiply": (L.Multiply(), lambda a, b: a * b), "average": (L.Average(), lambda a, b: (a + b) / 2),
+    "maximum": (L.Maximum(), np.maximum), "minimum": (L.Minimum(), np.minimum),
+    "concatenate": (L.Concatenate(axis=1), lambda a, b: np.concatenate([a, b], 1)),
+    "dot": (L.Dot((1, 2)), lambda a, b: np.einsum("nkc,nik->nci", a, b)),
+    "cosine": (L.Dot(-1, normalize=True), lambda a, b: np.einsum(
+        "nik,njk->nij", a / np.linalg.norm(a, axis=-1, keepdims=True), b / np.linalg.norm(b, axis=-1, keepdims=True))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "like"), MERGES.values(), ids=MERGES)
+def test_merges(layer, like):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 3, 4, 4))
+    y = layer([Tensor(a, ORACLE), Tensor(b, ORACLE)])
+    np.testing.assert_allclose(y.numpy(), like(a, b), rtol=1e-12)
+    assert layer.output_shape == y.shape[1:]
+    minicnn.check_grad(lambda a, b: layer.call([a, b], training=True), [a, b], rng=rng, rtol=1e-6)
+    x, z = Input((4, 4)), Input((4, 4))
+    function = getattr(L, type(layer).__name__.lower())
+    made = function([x, z], **{k: v for k, v in layer.get_config().items() if k in layer.config})
+    assert made.shape == (None, *y.shape[1:])
+    np.testing.assert_allclose(Model([x, z], made)([a, b]), like(a, b), rtol=1e-4)
+
+
+def test_merges_broadcast():
+    a, b = Input((1, 4)), Input((4,))
+    y = Model([a, b], L.Add()([a, b]))([np.ones((2, 1, 4)), np.ones((2, 4))])
+    assert y.tolist() == np.full((2, 1, 4), 2).tolist()

@@ -1,0 +1,116 @@
+"""Data of models with several inputs or outputs: arrays that are cut alike, and one loss per output.
+
+A model with one input and one output sees none of it: where there is one array, the array itself is passed on.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import arguments, losses
+from ..errors import ArgumentError, ArgumentTypeError, require
+
+
+class Several:
+    """One array per input or output: len, rows and slices as of one array."""
+
+    def __init__(self, parts):
+        self.parts = tuple(parts)
+
+    shape = property(lambda self: (len(self), None))
+    nbytes = property(lambda self: sum(part.nbytes for part in self.parts))
+
+    def __len__(self) -> int:
+        return len(self.parts[0])
+
+    def __getitem__(self, rows) -> "Several":
+        return Several(None if part is None else part[rows] for part in self.parts)
+
+
+def parts(value) -> tuple:
+    """The arrays of Several; of anything else the value alone."""
+    return value.parts if isinstance(value, Several) else (value,)
+
+
+def each(function: Callable, value):
+    """function(value), or of every part."""
+    if not isinstance(value, Several):
+        return function(value)
+    return Several(None if part is None else function(part) for part in value.parts)
+
+
+def together(values):
+    """One value as it is, several as Several."""
+    values = list(values)
+    return values[0] if len(values) == 1 else Several(values)
+
+
+def per_place(where: str, given, names: list[str], *, fill=False) -> list:
+    """One value for each name, from a list, a tuple, Several, or a dict by name.  fill: None for what a dict lacks."""
+    if isinstance(given, Several):
+        given = given.parts
+    if isinstance(given, dict):
+        unknown = [key for key in given if key not in names]
+        require(not unknown, where, f"names of {', '.join(names)}", ", ".join(map(repr, unknown)), error=ArgumentError)
+        lacking = [name for name in names if name not in given]
+        require(fill or not lacking, where, f"one for each of {', '.join(names)}", f"none for {', '.join(lacking)}",
+                error=ArgumentError)  # fmt: skip
+        return [given.get(name) for name in names]
+    expected = f"a list of {len(names)}, or a dict by {', '.join(names)}"
+    ok = isinstance(given, (list, tuple)) and len(given) == len(names)
+    received = f"{len(given)} of them" if isinstance(given, (list, tuple)) else arguments.shown(given)
+    require(ok, where, expected, received, error=ArgumentTypeError)
+    return list(given)
+
+
+def only_one(given, names: list[str]) -> bool:
+    """Whether it is a list or a dict that holds what belongs to the one name."""
+    return list(given) == names if isinstance(given, dict) else isinstance(given, (list, tuple)) and len(given) == 1
+
+
+class Losses:
+    """One loss per output, or None where an output has none; their sum is weighed by `weights`."""
+
+    reduction, name = "sum_over_batch_size", "losses"
+
+    def __init__(self, items: list["losses.Loss | None"], weights: list[float]):
+        self.items, self.weights = items, weights
+
+    @property
+    def traced(self) -> bool:
+        return all(one is None or one.traced for one in self.items)
+
+    def described(self) -> list:
+        return [None if one is None else (id(one), dict(vars(one))) for one in self.items], list(self.weights)
+
+
+def losses_of(where: str, given, names: list[str], weights):
+    """A Loss for a model with one output; Losses for several, or where the one has a weight."""
+    if weights is not None:
+        given_weights = [weights] if isinstance(arguments.scalar(weights), (int, float)) else weights
+        weights = per_place("compile: loss_weights", given_weights, names, fill=True)
+        weights = [1.0 if w is None else arguments.number("compile: loss_weights", w) for w in weights]
+    if given is None or isinstance(given, Losses):
+        return given
+    if len(names) == 1:
+        one = per_place(where, given, names)[0] if only_one(given, names) else given
+        return _one(where, one) if weights in (None, [1.0]) else Losses([_one(where, one)], weights)
+    named = isinstance(given, (list, tuple, dict))
+    listed = per_place(where, given, names, fill=True) if named else [given] * len(names)
+    items = [None if one is None else _one(where, one) for one in listed]
+    require(any(items), where, "a loss for one output at least", "none", error=ArgumentError)
+    return Losses(items, weights or [1.0] * len(names))
+
+
+def _one(where: str, value) -> losses.Loss:
+    loss = losses.get(value)
+    ok = loss.reduction != "none"
+    require(ok, where, "a loss that is one number", 'reduction "none"', error=ArgumentError)
+    return loss
+
+
+def concatenated(pieces: list):
+    """Pieces of one array, or of Several, put together."""
+    if not isinstance(pieces[0], Several):
+        return np.concatenate(pieces)
+    return Several(np.concatenate(column) for column in zip(*(piece.parts for piece in pieces), strict=True))
