@@ -226,7 +226,8 @@ class Arrays:
 
     def images(self, be, streams, rows, ahead: int = 0):
         """`rows` as the step sees them that is `ahead` of the present one."""
-        return each(lambda x: be.asarray(x, be.dtype), self.x[rows])
+        x = self.x[rows]
+        return _on(be, x) if isinstance(x, Several) else be.asarray(x, be.dtype)
 
     def usable(self, coming: np.ndarray) -> np.ndarray:
         """The next batch of the rows that are coming."""
@@ -250,11 +251,16 @@ class Arrays:
             done += len(rows) > 0
             if not len(rows) or done <= start:
                 continue
-            w = None if self.weights is None else each(lambda w: be.asarray(w, be.dtype), self.weights[rows])
+            w = None if self.weights is None else _on(be, self.weights[rows])
             y = self.y[rows]
             t = y if self.targets is self.y else self.targets[rows]
-            t = each(lambda t: be.asarray(t, be.dtype), t)
+            t = _on(be, t) if isinstance(t, Several) else be.asarray(t, be.dtype)
             yield self.images(be, streams, rows, i if epoch is None else 0), y, t, w
+
+
+def _on(be, arrays):
+    """An array, or Several, on the backend."""
+    return each(lambda one: be.asarray(one, be.dtype), arrays)
 
 
 def _truths(model, x, y, sample_weight, class_weight, what: str, where: str) -> tuple:

@@ -3,6 +3,7 @@
 import collections
 import math
 from functools import partial
+from itertools import repeat
 
 import numpy as np
 
@@ -21,19 +22,27 @@ FILLED_TILE = 32  # where the last tile has to be filled up with zeros, which ar
 
 
 def train_step(model, x, t, w) -> tuple:
-    """Forward, loss, backward, update.  x, t, w on the model's backend -> the loss, what `outputs` takes, and of several
-    outputs each one's loss, all from before the update.  The caller holds the guard, until it has counted the step too.
+    """Forward, loss, backward, update.  x, t, w on the model's backend -> the loss, what `outputs` takes, and of
+    several outputs each one's loss: all from before the update.  The caller holds the guard, until it has counted the
+    step too.
 
     Raises NonFiniteError before anything has changed: weights, moving averages, optimizer and counters stay.
     """
-    given = [parts(one) for one in ((x, t) if w is None else (x, t, w))]
-    arrays = [one for column in given for one in column if one is not None]
-    program = model.programs.training(*(tuple(one if one is None else one.shape for one in c) for c in given))
+    if isinstance(x, Several) or isinstance(t, Several):
+        given = [parts(one) for one in ((x, t) if w is None else (x, t, w))]
+        arrays = [one for column in given for one in column if one is not None]
+        shapes = [tuple(one if one is None else one.shape for one in column) for column in given]
+    else:
+        arrays = (x, t) if w is None else (x, t, w)
+        shapes = x.shape, t.shape, None if w is None else w.shape
+    program = model.programs.training(*shapes)
     step = partial(gradients, model, program, arrays, model.streams.step, checked)
     values, loss = with_memory(model, len(x), step)
     update(model, program, values)
     model.streams.step += 1
-    last = together(Tensor.of(values[slot], model.backend, None) for slot in program.lasts)
+    if not program.parts:
+        return loss, Tensor.of(values[program.last], model.backend, None), ()
+    last = Several(Tensor.of(values[slot], model.backend, None) for slot in program.lasts)
     return loss, last, [float(values[slot]) for slot in program.parts]
 
 
@@ -79,8 +88,10 @@ def update(model, program, values, live=None) -> None:
 def outputs(model, y):
     """The model's outputs as NumPy, from its last tensors: logits where a loss is fused with the last activation."""
     with no_grad():
-        lasts = zip(model.last_layers, model.fusing, parts(y), strict=True)
-        return together((layer.activation(one) if flag else one).numpy() for layer, flag, one in lasts)
+        if not isinstance(y, Several):
+            return (model.last_layers[0].activation(y) if model.fused_with else y).numpy()
+        lasts = zip(model.last_layers, model.fusing, y.parts, strict=True)
+        return Several((layer.activation(one) if flag else one).numpy() for layer, flag, one in lasts)
 
 
 def first_non_finite(model, program, xs) -> str:
@@ -122,7 +133,7 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
                     raise NonFiniteError(f"{where}: {error}", error.loss) from None
                 nothing = [Tensor(np.full((len(y), *shape), np.nan), model.backend) for shape in model.output_shapes]
                 loss, last = error.loss, together(nothing)
-                shares = [loss for one in model.losses if one is not None and len(nothing) > 1]
+                shares = [loss] * len(logs.shares)
             logs.add(loss, y, last, w, wait=not watched, shares=shares)
             logs.step = step + 1
         callbacks.on_train_batch_end(step, logs.result)
@@ -251,11 +262,12 @@ class RunningLogs:
         """
         wait = wait and self.count > 0
         self.total += loss * len(y_true)
-        self.shares = [a + b * len(y_true) for a, b in zip(self.shares, shares, strict=True)]
+        if shares:
+            self.shares = [a + b * len(y_true) for a, b in zip(self.shares, shares, strict=True)]
         self.count += len(y_true)
         if self.metrics or self.weighted:
             self.pending.append((y_true, last, w))
-            self.pending_bytes += sum(one.data.nbytes for one in parts(last)) + y_true.nbytes
+            self.pending_bytes += last.data.nbytes + y_true.nbytes
             if not wait or self.pending_bytes > PENDING:
                 self._settle()
 
@@ -263,19 +275,25 @@ class RunningLogs:
         """Show the metrics every batch that waits."""
         while self.pending:
             y_true, last, w = self.pending.popleft()
-            self.pending_bytes -= sum(one.data.nbytes for one in parts(last)) + y_true.nbytes
-            model = self.model
-            predicted = parts(with_memory(model, len(y_true), partial(outputs, model, last)))
-            fused = [one.fused if flag else None for one, flag in zip(model.losses, model.fusing, strict=True)]
-            w = [None if one is None else model.backend.to_numpy(one) for one in parts(w)]
-            w, truth, logits = w if len(w) == len(predicted) else w * len(predicted), parts(y_true), parts(last)
-            places = (*model.metric_places[0], *model.metric_places[1])
-            for i, (metric, k) in enumerate(zip((*self.metrics, *self.weighted), places, strict=True)):
-                weights = None if i < len(self.metrics) else w[k]
-                if fused[k] is not None and getattr(metric, "fused", None) is fused[k]:
-                    metric.update_from_logits(truth[k], logits[k].numpy(), weights)  # one formula, one number
-                else:
-                    metric.update_state(truth[k], predicted[k], *([] if weights is None else [weights]))
+            self.pending_bytes -= last.data.nbytes + y_true.nbytes
+            predicted = with_memory(self.model, len(y_true), partial(outputs, self.model, last))
+            if isinstance(last, Several):
+                self._show_each(y_true, last, predicted, w)
+                continue
+            fused = self.model.fused_with
+            w = None if w is None else self.model.backend.to_numpy(w)
+            for metric, weights in (*zip(self.metrics, repeat(None)), *zip(self.weighted, repeat(w))):
+                _show(metric, fused, y_true, last, predicted, weights)
+
+    def _show_each(self, y_true, last, predicted, w) -> None:
+        """The same for several outputs: every metric sees its own."""
+        model, (plain, weighted) = self.model, self.model.metric_places
+        fused = [one.fused if flag else None for one, flag in zip(model.losses, model.fusing, strict=True)]
+        w = Several([None] * len(fused)) if w is None else each(model.backend.to_numpy, w)
+        places = [(metric, k, None) for metric, k in zip(self.metrics, plain, strict=True)]
+        places += [(metric, k, w.parts[k]) for metric, k in zip(self.weighted, weighted, strict=True)]
+        for metric, k, weights in places:
+            _show(metric, fused[k], y_true.parts[k], last.parts[k], predicted.parts[k], weights)
 
     def get_state(self) -> dict:
         """Sums and the metrics' states, after every batch so far: plain values and arrays."""
@@ -312,5 +330,14 @@ class RunningLogs:
         with self.model.guard:  # a file that another thread writes asks too
             self._settle()
         means = {n: float(m.result()) for n, m in zip(self.names, (*self.metrics, *self.weighted), strict=True)}
-        means |= {n: total / max(self.count, 1) for n, total in zip(self.share_names, self.shares, strict=True)}
+        for name, total in zip(self.share_names, self.shares, strict=True):
+            means[name] = total / max(self.count, 1)
         return means | {"loss": self.total / max(self.count, 1)}
+
+
+def _show(metric, fused, y_true, last, predicted, weights) -> None:
+    """One batch to one metric: the logits, where it has the loss's own formula for them."""
+    if fused is not None and getattr(metric, "fused", None) is fused:
+        metric.update_from_logits(y_true, last.numpy(), weights)  # one formula, one number
+    else:
+        metric.update_state(y_true, predicted, *([] if weights is None else [weights]))

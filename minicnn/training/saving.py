@@ -146,10 +146,11 @@ def _compiled(model) -> dict | None:
         return None
     loss, many = model.loss, isinstance(model.loss, Losses)
     several = {"metric_places": model.metric_places} if isinstance(model.output_shape, list) else {}
+    if many:
+        entries = {"outputs": [one and plain.loss_entry(one) for one in loss.items], "weights": list(loss.weights)}
     return several | {
         "optimizer": plain.optimizer_entry(model.optimizer),
-        "loss": {"outputs": [one and plain.loss_entry(one) for one in loss.items], "weights": list(loss.weights)}
-        if many else None if loss is None else plain.loss_entry(loss),
+        "loss": entries if many else loss and plain.loss_entry(loss),
         "metrics": [plain.metric_entry(m) for m in model.metrics],
         "weighted_metrics": [plain.metric_entry(m) for m in model.weighted_metrics],
     }

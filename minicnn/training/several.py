@@ -19,6 +19,7 @@ class Several:
 
     shape = property(lambda self: (len(self), None))
     nbytes = property(lambda self: sum(part.nbytes for part in self.parts))
+    data = property(lambda self: Several(part.data for part in self.parts))  # of tensors
 
     def __len__(self) -> int:
         return len(self.parts[0])
@@ -79,9 +80,6 @@ class Losses:
     @property
     def traced(self) -> bool:
         return all(one is None or one.traced for one in self.items)
-
-    def described(self) -> list:
-        return [None if one is None else (id(one), dict(vars(one))) for one in self.items], list(self.weights)
 
 
 def losses_of(where: str, given, names: list[str], weights):

@@ -35,16 +35,16 @@ class Programs:
 
         Of several inputs or outputs: tuples of shapes, of weights None where an output has none.
         """
-        return self._kept(("step", _several(x_shape), _several(t_shape), w_shape and _several(w_shape)), self._step)
+        return self._kept(("step", x_shape, t_shape, w_shape), self._step)
 
     def prediction(self, x_shape, logits: bool) -> Program:
         """The outputs, or the last layer's logits, without gradients."""
         logits = logits and (True if logits is True else any(logits) and tuple(logits))
-        return self._kept(("prediction", _several(x_shape), logits), self._prediction)
+        return self._kept(("prediction", x_shape, logits), self._prediction)
 
     def outline(self, x_shape) -> Program:
         """The step without its loss, which a model that is not compiled has none of: to be looked at, not to be run."""
-        return self._kept(("outline", _several(x_shape)), self._outline)
+        return self._kept(("outline", x_shape), self._outline)
 
     def _reduced(self, trace: Trace, y, ts, ws) -> tuple[Tensor, list[Tensor]]:
         """The loss of outputs, or logits, y, and of several each one's: op by op where it says that it can be, else
@@ -84,8 +84,8 @@ class Programs:
     def _step(self, x_shape, t_shape, w_shape) -> Program:
         model = self.model
         with Trace(model.backend, model.weights) as trace:
-            xs, ts = [*map(trace.input, x_shape)], [*map(trace.input, t_shape)]
-            ws = [None] * len(ts) if w_shape is None else [s and trace.input(s) for s in w_shape]
+            xs, ts = ([*map(trace.input, _several(shapes))] for shapes in (x_shape, t_shape))
+            ws = [None] * len(ts) if w_shape is None else [s and trace.input(s) for s in _several(w_shape)]
             y = model.forward(xs, training=True, logits=model.fusing)
             value, parts = self._reduced(trace, y, ts, ws)
             given = [*xs, *ts, *(w for w in ws if w is not None)]
@@ -112,7 +112,7 @@ class Programs:
 
     def _outline(self, x_shape) -> Program:
         with Trace(self.model.backend, self.model.weights) as trace:
-            xs = [*map(trace.input, x_shape)]
+            xs = [*map(trace.input, _several(x_shape))]
             y = self.model.forward(xs, training=True)
             loss = y[0] if isinstance(y, list) else y
             for layer in self.model.leaves:
@@ -121,7 +121,7 @@ class Programs:
 
     def _prediction(self, x_shape, logits) -> Program:
         with no_grad(), Trace(self.model.backend, self.model.weights) as trace:
-            xs = [*map(trace.input, x_shape)]
+            xs = [*map(trace.input, _several(x_shape))]
             program = self._program(trace, xs, self.model.forward(xs, training=False, logits=logits))
         for node in program.nodes:
             if "kept" in node.static:
@@ -134,8 +134,8 @@ class Programs:
 
 
 def _several(shapes) -> tuple:
-    """A tuple of shapes, from one or from such a tuple."""
-    return (shapes,) if all(isinstance(n, int) for n in shapes) else tuple(shapes)
+    """A tuple of shapes, of which some may be None, from one or from such a tuple."""
+    return (shapes,) if all(isinstance(n, int) for n in shapes) else shapes
 
 
 def described(model) -> tuple:

@@ -134,13 +134,21 @@ class Trainer(LayerStack):
         return dict(named)[name].direction if name in known else None
 
     @property
+    def fused_with(self):
+        """The activation of a model's last layer, if the loss is computed from the logits before it, else None."""
+        if isinstance(self._loss, Losses):
+            return self._loss.items[0].fused if self.fusing == (True,) else None
+        last, loss = getattr(self.last_layers[0], "activation", None), self._loss
+        return last if last is not None and last is loss.fused and not getattr(loss, "from_logits", False) else None
+
+    @property
     def fused(self) -> bool:
-        """Whether a loss is computed from the logits of its last layer's own activation."""
-        return any(self.fusing)
+        """Whether the loss is computed from the logits of the last layer's own activation."""
+        return self.fused_with is not None
 
     @property
     def fusing(self) -> tuple[bool, ...]:
-        """The same for each output."""
+        """For each output, whether its loss is computed from logits."""
         lasts = [getattr(layer, "activation", None) for layer in self.last_layers]
         return tuple(
             None not in (last, loss) and last is loss.fused and not getattr(loss, "from_logits", False)
