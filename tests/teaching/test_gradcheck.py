@@ -39,12 +39,13 @@ def planted(monkeypatch, op, change):
     wrong.__name__ = code.__name__
     faulty = minicnn.op(wrong)
     for name, module in list(sys.modules.items()):
-        if name.startswith("minicnn.layers"):
+        if name.startswith("minicnn.layers") or name == "minicnn.ops.conv":
             for attribute, value in list(vars(module).items()):
                 if value is op:
                     monkeypatch.setattr(module, attribute, faulty)
-                elif isinstance(value, type) and getattr(vars(value).get("op"), "__func__", None) is op:
-                    monkeypatch.setattr(value, "op", staticmethod(faulty))
+                for own, held in list(vars(value).items()) if isinstance(value, type) else []:
+                    if isinstance(held, staticmethod) and held.__func__ is op:
+                        monkeypatch.setattr(value, own, staticmethod(faulty))
 
 
 def replaced(k, function):
