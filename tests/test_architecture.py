@@ -47,6 +47,8 @@ MAY = {
                   "weighting"}, ARRAYS),
     # Names for what is elsewhere, found on first use.
     "keras": ({"core", "errors", "layers", "notes", "ops", "training"}, ARRAYS),
+    # An estimator is a program around a model. Whoever imports the file wants scikit-learn at once.
+    "sklearn": ({"backend", "errors", "layers", "losses", "optimizers", "training"}, ARRAYS),
     "recipes": ({"errors"}, set()),
     "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),
     # Programs use the names that every user has, and like users they may build models.
@@ -61,6 +63,7 @@ for _part, (_parts, _) in MAY.items():  # the checks of arguments go with their 
 KERNELS_MAY = {"numpy", "numba", "cupy", "llvmlite"}
 DEPARTURES = {
     ("core/check_grad.py", "numpy"): "the checker draws and compares on the host",
+    ("sklearn.py", "sklearn"): "the file is itself imported by those who use scikit-learn",
     ("reports/figure.py", "matplotlib"): "the file is itself imported when the first picture is drawn",
     ("data/flow.py", "backend"): "lazily: whoever iterates a flow by hand has nobody to hand a backend in",
 }

@@ -1,6 +1,8 @@
 """Where randomness comes from: nowhere but three integers, the seed, the step and the epoch of a model's life."""
 
 import contextlib
+import contextvars
+import random
 import secrets
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,6 +12,17 @@ import numpy as np
 from minicnn.kernels import Key
 
 INIT, SHUFFLE, DROPOUT, AUGMENT = range(4)  # purposes
+_source: contextvars.ContextVar = contextvars.ContextVar("source", default=None)
+
+
+@contextlib.contextmanager
+def drawn_from(seed: int):
+    """Inside, models that are made without a seed draw theirs from this one, and not from the system."""
+    token = _source.set(random.Random(seed))
+    try:
+        yield
+    finally:
+        _source.reset(token)
 
 
 @dataclass
@@ -30,7 +43,8 @@ class Streams:
     def __post_init__(self):
         self.drawn = self.seed is None
         if self.drawn:
-            self.seed = secrets.randbits(32)
+            source = _source.get()
+            self.seed = secrets.randbits(32) if source is None else source.getrandbits(32)
 
     def key(self, purpose: int, index: int = 0, step: int | None = None) -> Key:
         """The stream of a purpose and a layer index at this step (or epoch, for the order of the rows)."""

@@ -263,6 +263,19 @@ class Optimizer(Named, Guarded):
                 self._piece(getattr(self.slot, s), i)[...] = self.be.asarray(values, self.be.dtype).reshape(-1)
         self.iterations = iterations
 
+    def __getstate__(self) -> dict:
+        """For copies: no buffers, of whose slices a copy would not know that they belong together."""
+        buffers = ("flat", "flat_grad", "slot", "offsets", "_views", "_runs")
+        held = {name: value for name, value in vars(self).items() if name not in buffers}
+        return held | {"state": self.get_state()}
+
+    def __setstate__(self, state: dict) -> None:
+        state, slots = dict(state), state["state"]
+        del state["state"]
+        vars(self).update(state, params=[], _views=[], slot=SimpleNamespace())
+        if state["params"]:
+            self.set_state(state["params"], slots, state["iterations"])
+
     def count_params(self) -> int:
         """Numbers of optimizer state, Keras's way: the slots, the step counter and the learning rate."""
         return len(self.slots) * sum(p.data.size for p in self.params) + 2

@@ -2,7 +2,9 @@
 
 # ruff: noqa: E501  (messages are compared word for word, each on its line)
 
+import copy
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -484,3 +486,25 @@ def test_a_decay_rate_is_below_1(make):
     make(0.999)
     with pytest.raises(errors.ArgumentError, match="expected a number from 0 to below 1, received 1"):
         make(1.0)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda given: pickle.loads(pickle.dumps(given))])
+@pytest.mark.parametrize("steps", [0, 2])
+def test_a_copy_goes_on_with_buffers_of_its_own(copied, steps):
+    """Its parameters are slices of its own buffer: a copy of both, one by one, would step what nobody reads."""
+    optimizer, p = O.Adam(lambda t: 0.1 / (t + 1)) if copied is copy.deepcopy else O.Adam(0.1), None
+    p = Parameter(START.copy(), CPU("numpy_ref", "float64"), "layer/w")
+    if steps:
+        optimizer.build([p])
+    for _ in range(steps):
+        p.receive(GRADIENT.copy())
+        optimizer.apply()
+    other, q = copied((optimizer, p))
+    for which, weight in ((optimizer, p), (other, q)):
+        which.build([weight])
+        weight.receive(GRADIENT.copy())
+        which.apply()
+    assert other.iterations == steps + 1
+    assert (q.numpy() == p.numpy()).all()
+    assert (p.numpy() != START).all()
+    assert not np.shares_memory(p.data, q.data)

@@ -1,0 +1,1 @@
+"""Among others' tools: scikit-learn, ONNX, TensorBoard, PyTorch, JAX, trackers."""
