@@ -213,6 +213,15 @@ class KernelSet(Protocol):
     def nadam_step(p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
         """m, v as Adam's;  p -= lr (m_scale m + g_scale g) / (sqrt(v_scale v) + eps)."""
 
+    def lion_step(p, g, m, *, lr, beta_1, beta_2):
+        """p -= lr sign(beta_1 m + (1-beta_1) g);  m = beta_2 m + (1-beta_2) g.  sign(0) is 0, and NaN stays NaN."""
+
+    def ftrl_step(p, g, a, z, *, lr, power, l1, l2, shrinkage, beta):
+        """b = a + g^2;  z += g + 2 shrinkage p - (b^power - a^power) / lr p;  a = b.
+
+        Then p = (clip(z, -l1, l1) - z) / ((b^power + beta) / lr + 2 l2).
+        """
+
 
 class Fused(Protocol):
     """Kernels that a set may have: each does what several of the others do, with fewer passes over memory.

@@ -430,3 +430,14 @@ def adamax_step(p, g, m, u, *, rate, beta_1, beta_2, eps):
 def nadam_step(p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
     m, v = beta_1 * m + (1 - beta_1) * g, beta_2 * v + (1 - beta_2) * g**2
     return p - lr * (m_scale * m + g_scale * g) / (math.sqrt(v_scale * v) + eps), g, m, v
+
+
+def lion_step(p, g, m, *, lr, beta_1, beta_2):
+    way = beta_1 * m + (1 - beta_1) * g
+    return p - lr * (int(way > 0) - int(way < 0)), g, beta_2 * m + (1 - beta_2) * g
+
+
+def ftrl_step(p, g, a, z, *, lr, power, l1, l2, shrinkage, beta):
+    old, a = a, a + g**2
+    z = z + g + 2 * shrinkage * p - (a**power - old**power) / lr * p
+    return (min(max(z, -l1), l1) - z) / (a**power / lr + 2 * (l2 + beta / (2 * lr))), g, a, z

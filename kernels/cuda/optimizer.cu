@@ -101,3 +101,28 @@ extern "C" __global__ void nadam_step(
     float second = v[i] = toward(v[i], g[i] * g[i], rest_2);
     p[i] -= lr * (m_scale * first + g_scale * g[i]) / (sqrtf(v_scale * second) + eps);
 }
+
+// rest = 1 - beta.  live: lr
+extern "C" __global__ void lion_step(
+    float* __restrict__ p, const float* __restrict__ g, float* __restrict__ m, int n, float lr, float beta_1, float
+    rest_1, float beta_2, float rest_2, const float* __restrict__ live) {
+    int i = element();
+    if (i >= n) return;
+    float momentum = m[i], way = beta_1 * momentum + rest_1 * g[i];
+    p[i] -= (live ? *live : lr) * (way > 0 ? 1.0f : way < 0 ? -1.0f : way);
+    m[i] = beta_2 * momentum + rest_2 * g[i];
+}
+
+// root: power is 1/2; l2 and shrinkage come doubled.  live: lr
+extern "C" __global__ void ftrl_step(
+    float* __restrict__ p, const float* __restrict__ g, float* __restrict__ a, float* __restrict__ z, int n, float lr,
+    float power, int root, float l1, float l2, float shrinkage, float beta, const float* __restrict__ live) {
+    int i = element();
+    if (i >= n) return;
+    if (live) lr = *live;
+    float weight = p[i], before = a[i], sum = a[i] = before + g[i] * g[i];
+    float now = root ? sqrtf(sum) : powf(sum, power), old = root ? sqrtf(before) : powf(before, power);
+    float linear = z[i] += g[i] + shrinkage * weight - (now - old) / lr * weight;
+    float bounded = linear < -l1 ? -l1 : linear > l1 ? l1 : linear;
+    p[i] = (bounded - linear) / ((now + beta) / lr + l2);
+}

@@ -40,3 +40,11 @@ def adamax_step(gpu, p, g, m, u, *, rate, beta_1, beta_2, eps):
 
 def nadam_step(gpu, p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
     _step(gpu, "nadam_step", (p, g, m, v), lr, m_scale, g_scale, v_scale, 1 - beta_1, 1 - beta_2, eps)
+
+
+def lion_step(gpu, p, g, m, *, lr, beta_1, beta_2):
+    _step(gpu, "lion_step", (p, g, m), lr, beta_1, 1 - beta_1, beta_2, 1 - beta_2)
+
+
+def ftrl_step(gpu, p, g, a, z, *, lr, power, l1, l2, shrinkage, beta):
+    _step(gpu, "ftrl_step", (p, g, a, z), lr, power, int(power == 0.5), l1, 2 * l2, 2 * shrinkage, beta)

@@ -37,6 +37,8 @@ STEPS = {
     "adamax_step": (4, {"rate": 0.01, "beta_1": 0.9, "beta_2": 0.99, "eps": 1e-3}),
     "nadam_step": (4, {"lr": 0.01, "m_scale": 0.9, "g_scale": 0.8, "v_scale": 1.1, "beta_1": 0.9, "beta_2": 0.99,
                        "eps": 1e-3}),
+    "lion_step": (3, {"lr": 0.1, "beta_1": 0.9, "beta_2": 0.99}),
+    "ftrl_step": (4, {"lr": 0.1, "power": 0.5, "l1": 0.1, "l2": 0.2, "shrinkage": 0.3, "beta": 0.4}),
 }  # fmt: skip
 
 

@@ -138,6 +138,40 @@ def _nadam(p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps, block
     parallel_for(_nadam_block, blocks, (p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps, blocks))
 
 
+@inner
+def _lion_block(k, thread, p, g, m, lr, beta_1, rate_1, beta_2, rate_2, blocks):
+    part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
+    p, g, m = p[part], g[part], m[part]
+    for i in range(p.size):
+        way = beta_1 * m[i] + rate_1 * g[i]
+        p[i] -= lr * (F(1) if way > 0 else F(-1) if way < 0 else way)  # NaN stays
+        m[i] = beta_2 * m[i] + rate_2 * g[i]
+
+
+@parallel
+def _lion(p, g, m, lr, beta_1, rate_1, beta_2, rate_2, blocks):
+    parallel_for(_lion_block, blocks, (p, g, m, lr, beta_1, rate_1, beta_2, rate_2, blocks))
+
+
+@inner
+def _ftrl_block(k, thread, p, g, a, z, inverse, power, root, l1, l2, shrinkage, beta, blocks):
+    part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
+    p, g, a, z = p[part], g[part], a[part], z[part]
+    for i in range(p.size):
+        sum_ = a[i] + g[i] * g[i]
+        new = math.sqrt(sum_) if root else sum_**power
+        old = math.sqrt(a[i]) if root else a[i] ** power
+        z[i] += g[i] + shrinkage * p[i] - (new - old) * inverse * p[i]
+        a[i] = sum_
+        bounded = -l1 if z[i] < -l1 else l1 if z[i] > l1 else z[i]
+        p[i] = (bounded - z[i]) / ((new + beta) * inverse + l2)
+
+
+@parallel
+def _ftrl(p, g, a, z, inverse, power, root, l1, l2, shrinkage, beta, blocks):
+    parallel_for(_ftrl_block, blocks, (p, g, a, z, inverse, power, root, l1, l2, shrinkage, beta, blocks))
+
+
 def sgd_step(p, g, m, *, lr, momentum, nesterov):
     _sgd(p, g, p[:0] if m is None else m, F(lr), F(momentum), bool(nesterov), block_count(p.size))
 
@@ -167,3 +201,12 @@ def adamax_step(p, g, m, u, *, rate, beta_1, beta_2, eps):
 def nadam_step(p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
     rates = F(lr), F(m_scale), F(g_scale), F(v_scale), F(1 - beta_1), F(1 - beta_2), F(eps)
     _nadam(p, g, m, v, *rates, block_count(p.size))
+
+
+def lion_step(p, g, m, *, lr, beta_1, beta_2):
+    _lion(p, g, m, F(lr), F(beta_1), F(1 - beta_1), F(beta_2), F(1 - beta_2), block_count(p.size))
+
+
+def ftrl_step(p, g, a, z, *, lr, power, l1, l2, shrinkage, beta):
+    numbers = F(1 / lr), F(power), power == 0.5, F(l1), F(2 * l2), F(2 * shrinkage), F(beta)
+    _ftrl(p, g, a, z, *numbers, block_count(p.size))

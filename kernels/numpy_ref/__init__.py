@@ -22,6 +22,8 @@ from .optimizer import adadelta_step as adadelta_step
 from .optimizer import adagrad_step as adagrad_step
 from .optimizer import adam_step as adam_step
 from .optimizer import adamax_step as adamax_step
+from .optimizer import ftrl_step as ftrl_step
+from .optimizer import lion_step as lion_step
 from .optimizer import nadam_step as nadam_step
 from .optimizer import rmsprop_step as rmsprop_step
 from .optimizer import sgd_step as sgd_step

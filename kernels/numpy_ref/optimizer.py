@@ -62,3 +62,18 @@ def nadam_step(p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps
     m += (1 - beta_1) * (g - m)
     v += (1 - beta_2) * (xp.square(g) - v)
     p -= lr * (m_scale * m + g_scale * g) / (xp.sqrt(v_scale * v) + eps)
+
+
+def lion_step(p, g, m, *, lr, beta_1, beta_2):
+    xp = namespace(p)
+    p -= lr * xp.sign(beta_1 * m + (1 - beta_1) * g)
+    m *= beta_2
+    m += (1 - beta_2) * g
+
+
+def ftrl_step(p, g, a, z, *, lr, power, l1, l2, shrinkage, beta):
+    xp = namespace(p)
+    new = (a + xp.square(g)) ** power
+    z += g + 2 * shrinkage * p - (new - a**power) / lr * p
+    a += xp.square(g)
+    p[...] = (xp.clip(z, -l1, l1) - z) / ((new + beta) / lr + 2 * l2)

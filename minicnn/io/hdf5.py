@@ -29,7 +29,11 @@ SLOTS = {
     "Nadam": (("m", "v"),),
     "Adagrad": (("a",),),
     "Adadelta": (("a", "d"),),
+    "Lion": (("m",),),
+    "Ftrl": (("a", "z"),),
+    "Lamb": (("m", "v"),),
 }
+COMMON = (("average",), ("accumulated",))  # before them
 
 
 def h5py():
@@ -43,7 +47,7 @@ def h5py():
 
 def order(optimizer: str, slots: Iterable[str], count: int) -> list[tuple[str, int]]:
     """(slot, number of the parameter) in the order of Keras's variables."""
-    present = [[slot for slot in turn if slot in slots] for turn in SLOTS[optimizer]]
+    present = [[slot for slot in turn if slot in slots] for turn in COMMON + SLOTS[optimizer]]
     return [(slot, i) for turn in present for i in range(count) for slot in turn]
 
 

@@ -63,7 +63,7 @@ LAYERS = {
 UNUSED = {"renorm_momentum": (0.99,)}
 IGNORED = ("dtype", "name", "trainable", "batch_input_shape", "batch_shape", "build_config", "autocast", "fused")
 NEVER_FROZEN = ("SpatialDropout1D", "SpatialDropout2D")  # Keras's classes take no argument `trainable`
-COMPILE_UNUSED = {"ema_momentum": None, "is_legacy_optimizer": None, "jit_compile": None}
+COMPILE_UNUSED = {"is_legacy_optimizer": None, "jit_compile": None}
 DTYPES = ("float32", "float64")
 
 
@@ -140,6 +140,11 @@ def _from_optimizer(entry: dict) -> dict:
     if isinstance(rate, dict):
         schedule = _shared("schedule", rate, "optimizer: learning_rate")
         config["learning_rate"] = _keras("optimizers.schedules", schedule, rate["config"])
+    decay = config.pop("decay", None)
+    if decay:  # which Keras 3 ignores
+        arguments = {"initial_learning_rate": rate, "decay_steps": 1, "decay_rate": decay, "staircase": False,
+                     "name": "InverseTimeDecay"}  # fmt: skip
+        config["learning_rate"] = _keras("optimizers.schedules", "InverseTimeDecay", arguments)
     return _keras("optimizers", name, config)
 
 
@@ -259,9 +264,6 @@ _COMPILE_FIX = "load_model(..., compile=False) reads the model for predictions"
 
 def _to_optimizer(entry: dict, where: str) -> dict:
     config = dict(entry["config"])
-    for key in ("use_ema", "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps"):
-        value = config.pop(key, None)
-        require(not value, f"{where}: optimizer", f"{key} not to be used", value, _COMPILE_FIX, error=DataError)
     rate = config.get("learning_rate")
     if isinstance(rate, dict):
         require(_is_keras(rate) and isinstance(rate.get("config"), dict), f"{where}: optimizer",

@@ -9,11 +9,12 @@ their own. That is a read and a write of it less, a tenth of a step where dense 
 """
 
 import math
+import re
 from collections.abc import Callable
 from types import SimpleNamespace
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
-from ..arguments import Named, accepts, number, shown, text
+from ..arguments import Named, accepts, flag, instance, listed, number, shown, text, whole
 from ..attributes import Guarded
 from ..core.tensor import Parameter
 from ..errors import ArgumentError, ArgumentTypeError, require
@@ -32,36 +33,56 @@ class _Run(NamedTuple):
     owner: Parameter | None
 
 
+# Arguments that are in a configuration where they are used.
+_RARE = {"use_ema": False, "ema_momentum": 0.99, "ema_overwrite_frequency": None, "loss_scale_factor": None,
+         "gradient_accumulation_steps": None, "decay": 0.0}  # fmt: skip
+_SETTLED = ("momentum", "amsgrad", "centered", "use_ema", "gradient_accumulation_steps")  # they decide what is kept
+
+
+class Phase(NamedTuple):
+    """What a step does besides its arithmetic, which is the same in every step: a recorded one is of one kind."""
+
+    updates: bool = True  # else its gradients are only added up
+    copies: bool = False  # the moving average begins: it is the weights
+    overwrites: bool = False  # the weights become their moving average
+
+
+PLAIN = Phase()
+
+
 class Optimizer(Named, Guarded):
-    """Common step, in Keras's order: clip, decay the weights, update.
+    """Common step, in Keras's order: add up, clip, decay the weights, update, average.
 
     learning_rate    a number >= 0, or a schedule: a function of the step from 0, or of nothing, read at every step
-    weight_decay     lambda of p -= lambda lr p before the update (every weight, biases too)
+    weight_decay     lambda of p -= lambda lr p before the update (every weight, biases too, that
+                     exclude_from_weight_decay has not named)
     clipnorm         bound on each parameter's gradient norm;  global_clipnorm: on the norm of all;  clipvalue: on each
                      element. At most one of the three.
+    use_ema          keep average = b average + (1 - b) p of every weight, b = ema_momentum, p itself after the first
+                     step. At the end of fit, and after every ema_overwrite_frequency updates, p = average.
+    gradient_accumulation_steps   k >= 2: only every k-th step updates, with the mean of k gradients
+    loss_scale_factor             has no effect: gradients are of float32 or wider, which need no scale
+    decay            d of Keras 1 and 2: step n has the rate learning_rate / (1 + d n)
+
+    `iterations` counts steps, also those that only add up. Formulas count updates, schedules and `decay` steps.
+
+    Differs from Keras: decay works as in Keras 2, where Keras 3 ignores it; with gradient_accumulation_steps Keras's
+    `iterations` counts updates.
     """
 
-    refused: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps"),
-        "it does not exist here",
-    )
     slots: tuple[str, ...] = ()
     start = 0.0  # what slots hold before the first step
     kernel: str | None = None  # the contract's kernel that is the whole update; None: a class writes `update`
     kernel_slots: tuple[str, ...] = ()  # the slots in the order of the kernel's arguments; one that is absent is None
 
-    def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None, name=None,
-                 **old):  # fmt: skip
+    def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
+                 use_ema=False, ema_momentum=0.99, ema_overwrite_frequency=None, loss_scale_factor=None,
+                 gradient_accumulation_steps=None, name=None, **old):  # fmt: skip
         kind = type(self).__name__
         if "lr" in old:
             learning_rate = old.pop("lr")
             note(f"{kind}(lr=...) is read as learning_rate=")
-        if "decay" in old:
-            fix = "pass a schedule as learning_rate, e.g. lambda step: 1e-3 / (1 + 1e-4 * step)"
-            decay = old.pop("decay")
-            nothing = decay is None or number(f"{kind}: decay", decay) == 0
-            require(nothing, f"{kind}: decay", "0", shown(decay), fix, error=ArgumentError)
-            note(f"{kind}(decay=0.0) is ignored")
+        self.decay = number(f"{kind}: decay", old.pop("decay", None), low=0, optional=True) or 0.0
         if old:
             names = ", ".join(map(repr, old))
             raise ArgumentTypeError(f"{kind}: expected arguments of the optimizer, received {names}")
@@ -74,7 +95,18 @@ class Optimizer(Named, Guarded):
         self.clipnorm = number(f"{kind}: clipnorm", clipnorm, above=0, optional=True)
         self.clipvalue = number(f"{kind}: clipvalue", clipvalue, above=0, optional=True)
         self.global_clipnorm = number(f"{kind}: global_clipnorm", global_clipnorm, above=0, optional=True)
+        self.use_ema = flag(f"{kind}: use_ema", use_ema)
+        self.ema_momentum = number(f"{kind}: ema_momentum", ema_momentum, low=0, high=1)
+        where = f"{kind}: ema_overwrite_frequency"
+        self.ema_overwrite_frequency = whole(where, ema_overwrite_frequency, optional=True)
+        where = f"{kind}: gradient_accumulation_steps"
+        self.gradient_accumulation_steps = whole(where, gradient_accumulation_steps, low=2, optional=True)
+        self.loss_scale_factor = number(f"{kind}: loss_scale_factor", loss_scale_factor, above=0, optional=True)
+        if loss_scale_factor is not None:
+            note(f"{kind}(loss_scale_factor=...) has no effect: gradients are of float32 or wider")
         self.name = text(f"{kind}: name", name, optional=True) or kind.lower()
+        self._excluded: list = []  # from weight decay: parameters and patterns of names
+        self._decayed = None  # 1 for every number that decays, where some do not
         self.iterations = 0
         self.params: list[Parameter] = []
         self._views: list = []  # their data, as `build` placed it
@@ -82,7 +114,7 @@ class Optimizer(Named, Guarded):
 
     def __setattr__(self, name: str, value) -> None:
         held = vars(self)
-        if name in ("momentum", "amsgrad", "centered") and "slots" in held and bool(held[name]) != bool(value):
+        if name in _SETTLED and "slot" in held and name in held and bool(held[name]) != bool(value):
             expected, fix = "a change that keeps the state that it has", "make a new optimizer"
             require(False, f"{type(self).__name__}: {name}", expected, repr(value), fix, error=ArgumentError)
         super().__setattr__(name, value)
@@ -108,13 +140,33 @@ class Optimizer(Named, Guarded):
         return self.kernel is not None and not own
 
     @property
+    def kept(self) -> tuple[str, ...]:
+        """All state of a parameter, in Keras's order: its moving average, its gradients so far, `slots`."""
+        extra = ("average",) * self.use_ema + ("accumulated",) * (self.gradient_accumulation_steps is not None)
+        return extra + self.slots
+
+    def start_of(self, slot: str) -> float:
+        """What this state is before the first step."""
+        return self.start if slot in self.slots else 0.0
+
+    def phase(self, iterations: int) -> Phase:
+        """What the step after so many does besides its arithmetic."""
+        each = self.gradient_accumulation_steps
+        if not (self.use_ema or each):
+            return PLAIN
+        updates, every = iterations // (each or 1), self.ema_overwrite_frequency
+        last = each is None or (iterations + 1) % each == 0
+        overwrites = self.use_ema and every is not None and (updates + 1) % every == 0
+        return Phase(last, self.use_ema and updates == 0, overwrites)
+
+    @property
     def learning_rate(self) -> float:
-        """The rate of the next step."""
-        return self._rate_at(self.iterations)
+        """The rate of the next step; where there is a `decay`, what it is a part of."""
+        return self._rate if self.schedule is None else self._rate_at(self.iterations)
 
     def _rate_at(self, iterations: int) -> float:
         if self.schedule is None:
-            return self._rate
+            return self._rate / (1 + self.decay * iterations) if self.decay else self._rate
         where = f"{type(self).__name__}: learning_rate of the schedule at step {iterations}"
         return number(where, self.schedule(iterations) if self._counts else self.schedule(), low=0)
 
@@ -125,6 +177,8 @@ class Optimizer(Named, Guarded):
             self.schedule, self._counts = rate, accepts(rate, 0)
             ok, fix = self._counts or accepts(rate), "write it as lambda step: ..."
             require(ok, where, "a function of the step, or of nothing", shown(rate), fix, error=ArgumentTypeError)
+            fix = "leave out decay, or the schedule"
+            require(not self.decay, where, "a number beside decay", "a schedule", fix, error=ArgumentError)
             return
         if isinstance(rate, (str, bytes)) or rate is None:
             require(False, where, "a number or a schedule", shown(rate), error=ArgumentTypeError)
@@ -139,16 +193,16 @@ class Optimizer(Named, Guarded):
         if [id(p) for p in params] == [id(p) for p in self.params] and self._owns_data():
             return
         be = params[0].be
-        old = {id(p): {s: self._piece(getattr(self.slot, s), i) for s in self.slots} for i, p in enumerate(self.params)}
+        old = {id(p): {s: self._piece(getattr(self.slot, s), i) for s in self.kept} for i, p in enumerate(self.params)}
         self.offsets, end = [], 0
         for p in params:
             self.offsets.append(end)
             end += -(-p.data.size // ALIGNMENT) * ALIGNMENT
         self.be, self.params = be, list(params)
         self.flat, self.flat_grad = be.zeros(end), be.zeros(end)
-        self.slot = SimpleNamespace(**{s: be.zeros(end) for s in self.slots})
-        for slot in vars(self.slot).values():
-            slot += self.start
+        self.slot = SimpleNamespace(**{s: be.zeros(end) for s in self.kept})
+        for name, slot in vars(self.slot).items():
+            slot += self.start_of(name)
         for i, p in enumerate(self.params):
             data = self._piece(self.flat, i).reshape(p.shape)
             data[...] = p.data
@@ -157,10 +211,11 @@ class Optimizer(Named, Guarded):
                 self._piece(getattr(self.slot, s), i)[...] = values
         self._views = [p.data for p in self.params]
         self._runs = list(self._divided(end))
+        self._decayed = self._mask(end) if self._excluded else None
 
     def _divided(self, end: int):
         """The flat buffers as runs: large parameters alone, the others between them together."""
-        divisible = self.be.copy is None and self.declared
+        divisible = self.be.copy is None and self.declared and self.gradient_accumulation_steps is None
         start, edges = 0, []
         for p, offset in zip(self.params, self.offsets, strict=True):
             p.apart = divisible and p.data.size >= LARGE
@@ -171,6 +226,34 @@ class Optimizer(Named, Guarded):
             if a < b:
                 slots = [self.slot.__dict__[s][a:b] if s in self.slots else None for s in self.kernel_slots]
                 yield _Run(self.flat[a:b], self.flat_grad[a:b], slots, owner)
+
+    def exclude_from_weight_decay(self, var_list=None, var_names=None) -> None:
+        """Name the weights that `weight_decay` leaves alone, before the first step.
+
+        var_list: parameters;  var_names: expressions that are searched for in names like "kernel" and "bias"
+        """
+        where = f"{type(self).__name__}: exclude_from_weight_decay"
+        fix = "call it right after the optimizer is made"
+        require(not self.params, where, "an optimizer before its first step", "a later one", fix, error=ArgumentError)
+        found = listed(f"{where}: var_list", () if var_list is None else var_list, "weights")
+        for one in found:
+            instance(f"{where}: var_list", one, Parameter, "weights")
+        names = listed(f"{where}: var_names", () if var_names is None else var_names, "names")
+        try:
+            found += [re.compile(text(f"{where}: var_names", one)) for one in names]
+        except re.error as cause:
+            received = f"{names!r} ({cause})"
+            require(False, f"{where}: var_names", "regular expressions", received, error=ArgumentError)
+        self._excluded = found
+
+    def _mask(self, end: int):
+        """1 for every number of a weight that decays."""
+        mask = self.be.zeros(end)
+        for i, p in enumerate(self.params):
+            name = p.path.rpartition("/")[2]
+            if not any(one.search(name) if isinstance(one, re.Pattern) else one is p for one in self._excluded):
+                self._piece(mask, i)[...] = 1
+        return mask
 
     def _piece(self, flat, i: int):
         """Parameter i's slice of a flat buffer."""
@@ -187,20 +270,60 @@ class Optimizer(Named, Guarded):
         """
         if not self.declared:
             return None
-        lr = self._rate_at(iterations)
-        return [*map(float, self.kernel_args(lr, iterations + 1).values()), (self.weight_decay or 0.0) * lr]
+        lr, t = self._rate_at(iterations), iterations // (self.gradient_accumulation_steps or 1) + 1
+        return [*map(float, self.kernel_args(lr, t).values()), (self.weight_decay or 0.0) * lr]
 
-    def apply(self, live=None) -> None:
+    def apply(self, live=None, phase: Phase | None = None) -> None:
         """One step with the gradients that backward left in the parameters, which are cleared.
 
         live: this step's `numbers` (R,) in device memory, for a step that a device runs by itself; then the caller
-        counts the iterations.
+        counts the iterations, and says which `phase` the step is of.
         """
+        if phase is None:
+            phase = self.phase(self.iterations) if self.use_ema or self.gradient_accumulation_steps else PLAIN
         gradients = self._gather()
-        self._clip(on_device=live is not None)
-        lr, t = (self.learning_rate, self.iterations + 1) if live is None else (0.0, 1)
+        if self.gradient_accumulation_steps:
+            self._accumulate(phase.updates)
+        if phase.updates:
+            self._update(gradients, live)
+        if self.use_ema:
+            self._average(phase)
+        if live is None:
+            self.iterations += 1
+
+    def _accumulate(self, last: bool) -> None:
+        """Add this step's gradients to those before; the last of a group becomes their mean, and they begin anew."""
+        total = self.slot.accumulated
+        total += self.flat_grad
+        if last:
+            self.flat_grad[...] = total
+            self.flat_grad /= self.gradient_accumulation_steps
+            total[...] = 0.0
+
+    def _average(self, phase: Phase) -> None:
+        average = self.slot.average
+        if phase.copies:
+            average[...] = self.flat
+        else:
+            average *= self.ema_momentum
+            average += (1.0 - self.ema_momentum) * self.flat
+        if phase.overwrites:
+            self.flat[...] = average
+
+    def end_training(self) -> None:
+        """What happens to the weights at the end of fit: with use_ema they become their moving averages."""
+        if self.use_ema and self.iterations:
+            self.flat[...] = self.slot.average
+
+    def _update(self, gradients: list, live) -> None:
+        if self.clipnorm or self.clipvalue or self.global_clipnorm:
+            self._clip(on_device=live is not None)
+        lr, t = 0.0, 1
+        if live is None:
+            lr, t = self._rate_at(self.iterations), self.iterations // (self.gradient_accumulation_steps or 1) + 1
         if self.weight_decay:
-            self.flat -= self.flat * (self.weight_decay * lr if live is None else live[-1:])
+            decay = self.weight_decay * lr if live is None else live[-1:]
+            self.flat -= self.flat * (decay if self._decayed is None else self._decayed * decay)
         if self.declared:
             numbers = self.kernel_args(lr, t)
             if live is not None:
@@ -210,8 +333,6 @@ class Optimizer(Named, Guarded):
                 kernel(run.flat, gradient, *run.slots, **numbers)
         else:
             self.update(self.be, self.flat, gradients[0], self.slot, lr, t)
-        if live is None:
-            self.iterations += 1
 
     def _gather(self) -> list:
         """The gradient of every run, and out of the parameters: in the flat buffer, except those that stay apart."""
@@ -252,13 +373,13 @@ class Optimizer(Named, Guarded):
         return {
             s: [self.be.to_numpy(self._piece(getattr(self.slot, s), i)).reshape(p.shape).copy()
                 for i, p in enumerate(self.params)]
-            for s in self.slots
+            for s in self.kept
         } if self.params else {}  # fmt: skip
 
     def set_state(self, params: list[Parameter], state: dict[str, list], iterations: int) -> None:
         """Take over `params` with the state of get_state, after so many steps."""
         self.build(params)
-        for s in self.slots:
+        for s in self.kept:
             for i, values in enumerate(state[s]):
                 self._piece(getattr(self.slot, s), i)[...] = self.be.asarray(values, self.be.dtype).reshape(-1)
         self.iterations = iterations
@@ -278,13 +399,19 @@ class Optimizer(Named, Guarded):
 
     def count_params(self) -> int:
         """Numbers of optimizer state, Keras's way: the slots, the step counter and the learning rate."""
-        return len(self.slots) * sum(p.data.size for p in self.params) + 2
+        return len(self.kept) * sum(p.data.size for p in self.params) + 2
 
     def get_config(self) -> dict:
         """The constructor's arguments as plain values, for files."""
         common = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay, "clipnorm": self.clipnorm,
                   "clipvalue": self.clipvalue, "global_clipnorm": self.global_clipnorm}  # fmt: skip
-        return common | {key: getattr(self, key) for key in self.config}
+        rare = {name: getattr(self, name) for name, default in _RARE.items() if getattr(self, name) != default}
+        return common | rare | {key: getattr(self, key) for key in self.config}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Optimizer":
+        """The optimizer that get_config described, without its state."""
+        return cls(**instance(f"{cls.__name__}.from_config: config", config, dict, "a dict"))
 
     config: tuple[str, ...] = ()
 

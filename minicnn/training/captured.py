@@ -118,7 +118,7 @@ class Captured:
         try:
             for step, n in enumerate(turn.sizes[start:], start):
                 hooks.on_train_batch_begin(step)
-                with_memory(model, n, partial(self._run, n), undo)
+                with_memory(model, n, partial(self._run, step, n), undo)
                 if step + 1 == len(turn.sizes):
                     self.ahead = {}
                     self._turn(shuffle, epoch + 1, first[0] + self.steps)
@@ -151,8 +151,8 @@ class Captured:
 
     # what a step is --------------------------------------------------------------------------------------------------
 
-    def _step(self, n: int) -> None:
-        """One step on n images: loop.train_step, without a question to the host."""
+    def _step(self, n: int, phase) -> None:
+        """One step on n images: loop.train_step, without a question to the host.  phase: the optimizer's."""
         model, tables, program = self.model, self.tables, self._program(n)
         tables.begin()
         x, t = self._images(n), tables.gather(self.targets, n)
@@ -160,7 +160,7 @@ class Captured:
         arrays = (x, t) if w is None else (x, t, w)
         with model.streams.counted_at(tables.counter):
             values, _ = loop.gradients(model, program, arrays, tables.counter, one=tables.one)
-            loop.update(model, program, values, tables.rate)
+            loop.update(model, program, values, tables.rate, phase)
         outputs = None
         if self.answers is not None:
             with no_grad():
@@ -179,18 +179,20 @@ class Captured:
         g = self.source.flow.image_data_generator
         return self.tables.warp(self.images, n, fill_mode=g.fill_mode, cval=g.cval, scale=g.rescale or 1.0)
 
-    def _run(self, n: int) -> None:
-        """The next step, which has n images: the first time from Python, then recorded, then replayed."""
-        if self.model.graph and n in self.ran and n not in self.replays:
+    def _run(self, step: int, n: int) -> None:
+        """The epoch's step, the next one, which has n images: first from Python, then recorded, then replayed."""
+        phase = self.model.optimizer.phase(self.first[1] + step)
+        kind = n, phase
+        if self.model.graph and kind in self.ran and kind not in self.replays:
             try:
-                self.replays[n] = self.be.record(lambda: self._step(n))
+                self.replays[kind] = self.be.record(lambda: self._step(n, phase))
             except self.be.memory_errors:
                 raise
             except Exception as cause:
                 note(f"fit: a step cannot be recorded ({cause}); it is run from Python each time: slower, same bytes")
-                self.replays[n] = lambda: self._step(n)
-        self.replays.get(n, lambda: self._step(n))()
-        self.ran.add(n)
+                self.replays[kind] = lambda: self._step(n, phase)
+        self.replays.get(kind, lambda: self._step(n, phase))()
+        self.ran.add(kind)
 
     def _forget_old_recordings(self) -> None:
         """Recordings hold a network and an optimizer as they were: begin anew where a callback has changed them."""
@@ -258,8 +260,8 @@ class Captured:
             for array, copy in zip(state, copies, strict=True):
                 array[...] = copy
             self._rewind()
-            for n in turn.sizes[self.start : good]:
-                self._run(n)
+            for step, n in enumerate(turn.sizes[self.start : good], self.start):
+                self._run(step, n)
         return good, None if bad < 0 else bad
 
     def _read(self, logs: "loop.RunningLogs", turn: Turn, steps: int | None = None) -> dict[str, float]:

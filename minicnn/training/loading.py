@@ -97,8 +97,8 @@ def _load_minicnn(path: str, restorer: Restorer, compile: bool, options: dict):
     if compile:
         compile_model(model, document.get("compiled"), restorer)
         if model.optimizer is not None:
-            fits = not params or tuple(slots) == tuple(model.optimizer.slots)
-            expected = f"the slots {', '.join(model.optimizer.slots) or 'none'} of {type(model.optimizer).__name__}"
+            fits = not params or tuple(slots) == model.optimizer.kept
+            expected = f"the slots {', '.join(model.optimizer.kept) or 'none'} of {type(model.optimizer).__name__}"
             require(fits, restorer.where, expected, ", ".join(slots) or "none", error=DataError)
             if params:
                 model.optimizer.set_state(params, slots, state["iterations"])
@@ -175,7 +175,7 @@ def _keras_state(model, file) -> None:
     """Iterations, learning rate and slots, if the file has them; else a note, as in Keras."""
     optimizer, params = model.optimizer, model.trainable_weights
     shapes, scheduled = [p.shape for p in params], optimizer.schedule is not None
-    state = file.optimizer(type(optimizer).__name__, optimizer.slots, shapes, model.backend.dtype, scheduled)
+    state = file.optimizer(type(optimizer).__name__, optimizer.kept, shapes, model.backend.dtype, scheduled)
     if state is None:
         note("the file holds no state of the optimizer's that fits: it starts anew")
         return

@@ -71,8 +71,8 @@ def gradients(model, program, arrays, step, check=None, one=None) -> tuple[list,
     return values, value
 
 
-def update(model, program, values, live=None) -> None:
-    """The step's end: weights and moving averages move.  live: the step's numbers on the device, see Optimizer.apply.
+def update(model, program, values, live=None, phase=None) -> None:
+    """The step's end: weights and moving averages move.  live, phase: see Optimizer.apply.
 
     Between backward and here is the place where several ranks sum their gradients: `model.sum_gradients`, if there is
     one, gets the optimizer's parameters, whose `grad` are this rank's and to be replaced: two may share an array.
@@ -80,7 +80,7 @@ def update(model, program, values, live=None) -> None:
     if program.learns:
         if model.sum_gradients is not None:
             model.sum_gradients(model.optimizer.params)
-        model.optimizer.apply(live)
+        model.optimizer.apply(live, phase)
     averages = [(p.data, values[slot], momentum) for p, slot, momentum in program.averages]
     model.backend.follow(averages + [moved for layer in program.taped for moved in layer.moved()])
 

@@ -163,7 +163,7 @@ def _training(model) -> dict:
     state = {
         "seed": model.streams.seed, "step": model.streams.step, "epoch": model.streams.epoch,
         "iterations": 0 if optimizer is None else optimizer.iterations,
-        "parameters": stepped, "slots": list(optimizer.slots) if stepped else [],
+        "parameters": stepped, "slots": list(optimizer.kept) if stepped else [],
     }  # fmt: skip
     return state | ({"underway": model.underway.state()[0]} if _in_mid_epoch(model) else {})
 
@@ -191,5 +191,5 @@ def _keras_optimizer(model) -> dict | None:
         return {"iterations": optimizer.iterations, "slots": optimizer.get_state(), "count": len(params)}
     if optimizer.params:
         return None
-    slots = {s: [p.numpy() * 0 + optimizer.start for p in params] for s in optimizer.slots}
+    slots = {s: [p.numpy() * 0 + optimizer.start_of(s) for p in params] for s in optimizer.kept}
     return {"iterations": 0, "slots": slots, "count": len(params)}

@@ -278,6 +278,8 @@ class Trainer(LayerStack):
                         kept.epoch_end(epoch + 1, steps, epoch_logs)
                     if self.stop_training:
                         break
+                with self.guard.changing():
+                    self.optimizer.end_training()
                 hooks.on_train_end(epoch_logs)
                 if kept is not None:
                     kept.end()

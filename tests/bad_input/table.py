@@ -293,7 +293,12 @@ OPTIMIZER = {
     "global_clipnorm": BOUND,
     "name": K.NAME,
     "lr": LEARNING_RATE._replace(called="learning_rate"),
-    "decay": Kind((0, 0.0, np.float32(0), None), (0.1, -1, NAN, "0", ODD, [], np.ones(2)), "expected"),
+    "decay": K.optional(K.AT_LEAST_0),
+    "use_ema": K.FLAG,
+    "ema_momentum": K.RATE,
+    "ema_overwrite_frequency": K.optional(K.POSITIVE),
+    "loss_scale_factor": BOUND,
+    "gradient_accumulation_steps": K.optional(K.count(2, 1, low=2)),
     "old": Kind((), (bad(3, "arguments of the optimizer"),)),
 }
 
@@ -314,7 +319,26 @@ optimizer(
     epsilon=K.optional(K.AT_LEAST_0),
     amsgrad=K.FLAG,
 )
-optimizer("optimizers.Adamax optimizers.Nadam", beta_1=K.BELOW_1, beta_2=K.BELOW_1, epsilon=K.AT_LEAST_0)
+optimizer("optimizers.Lion", beta_1=K.BELOW_1, beta_2=K.BELOW_1)
+STRENGTHS = (f"{one}_regularization_strength" for one in ("l1", "l2", "l2_shrinkage"))
+optimizer(
+    "optimizers.Ftrl",
+    learning_rate_power=K.real(-0.5, 0.5, words="a finite number of at most 0"),
+    initial_accumulator_value=K.AT_LEAST_0,
+    beta=K.AT_LEAST_0,
+    **dict.fromkeys(STRENGTHS, K.AT_LEAST_0),
+)
+VARIABLES = Kind((), (3, "bias", ODD, bad([3], "weights"), bad(np.ones(2), "weights")), "expected")
+entry(
+    "optimizers.Optimizer.exclude_from_weight_decay",
+    {},
+    "optimizer",
+    var_list=VARIABLES,
+    var_names=Kind((), (3, "bias", ["("], bad([3], "a string"), ODD), "expected"),
+)
+entry("optimizers.Optimizer.from_config", config=Kind((), (None, 3, "x", [], ODD), "a dict"))
+MOMENTS = {"beta_1": K.BELOW_1, "beta_2": K.BELOW_1, "epsilon": K.AT_LEAST_0}
+optimizer("optimizers.Adamax optimizers.Nadam optimizers.Lamb", **MOMENTS)
 optimizer("optimizers.RMSprop", rho=K.BELOW_1, momentum=K.BELOW_1, epsilon=K.AT_LEAST_0, centered=K.FLAG)
 
 

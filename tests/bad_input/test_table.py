@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import callbacks, errors, layers, losses, recipes
+from minicnn import callbacks, errors, layers, losses, optimizers, recipes
 from minicnn.core.tensor import Parameter, Tensor
 
 from ..training.networks import state
@@ -31,6 +31,7 @@ PROTOCOL = {
     r"metrics\.(MeanMetricWrapper\.update_from_logits|unique_names)": "the training loop, compile",
     r"initializers\..*\.(values|draw)": "Initializer.__call__",
     r"optimizers\..*\.(update|build|numbers|apply|apply_from|get_state|set_state|kernel_args)": "the training loop",
+    r"optimizers\..*\.(phase|start_of|end_training)": "the training loop",
     r"optimizers\.schedules\.\w+\.(__call__|from_config)": "an optimizer; load_model",
     r"data\.ImageDataGenerator\.(augment|matrices)": "a Flow",
     r"(ops\.)?(Tensor|Parameter)\.(of|receive)": "an op, backward",
@@ -175,6 +176,7 @@ SUBJECTS = {
     "metric": lambda: minicnn.metrics.get("mse"),
     "generator": lambda: minicnn.data.ImageDataGenerator(),
     "recipe": lambda: recipes.valid_conv,
+    "optimizer": lambda: optimizers.AdamW(),
     "figure": figure,
     "table": counts,
     "tensor": lambda: Tensor(np.ones((2, 2)), requires_grad=True) * 1.0,

@@ -100,6 +100,9 @@ def slow(*values):
 
 OPTIMIZERS = [
     optimizers.Nadam, lambda: optimizers.SGD(lambda step: 0.1 / (1 + step)),
+    lambda: optimizers.Lion(0.01, use_ema=True, ema_overwrite_frequency=2, gradient_accumulation_steps=2),
+    *slow(optimizers.Ftrl, lambda: optimizers.SGD(0.1, decay=0.3), lambda: optimizers.Adam(use_ema=True),
+          lambda: optimizers.AdamW(gradient_accumulation_steps=4)),
     *slow(optimizers.SGD, optimizers.AdamW, optimizers.Adagrad, optimizers.Adadelta, optimizers.Adamax,
           lambda: optimizers.SGD(0.01, momentum=0.9, nesterov=True), lambda: optimizers.RMSprop(centered=True),
           lambda: optimizers.Adam(amsgrad=True), lambda: optimizers.Adam(clipvalue=0.01)),

@@ -289,16 +289,16 @@ HOSTILE = {
         "expected a built model, received one without the shape of its input; build it in Keras before saving",
     ),
     "an optimizer with averages": (
-        lambda c: c["compile_config"]["optimizer"]["config"].update(use_ema=True), DataError,
-        r"optimizer: expected use_ema not to be used, received True; load_model\(..., compile=False\) .*",
+        lambda c: c["compile_config"]["optimizer"]["config"].update(use_ema=True, ema_momentum=3), DataError,
+        r"optimizer \(Adam\): Adam: ema_momentum: expected a number from 0 to 1, received 3",
     ),
     "a schedule": (
         lambda c: c["compile_config"]["optimizer"]["config"].update(learning_rate={"class_name": "Cosine"}), DataError,
         "optimizer: expected a number or a schedule of Keras's as learning_rate, received 'Cosine'; .*",
     ),
     "another optimizer": (
-        lambda c: c["compile_config"]["optimizer"].update(class_name="Lion"), DataError,
-        "optimizer: expected a class of minicnn's: .*, received 'Lion'.*",
+        lambda c: c["compile_config"]["optimizer"].update(class_name="Muon"), DataError,
+        "optimizer: expected a class of minicnn's: .*, received 'Muon'.*",
     ),
     "many losses": (
         lambda c: c["compile_config"].update(loss=["mse", "mse"]), DataError, "expected one loss, received .*",

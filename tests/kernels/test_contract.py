@@ -976,6 +976,9 @@ STEPS = [  # kernel, which of its state arrays are None, rates
     ("adamax_step", "", {"rate": 0.1, "beta_1": 0.9, "beta_2": 0.9, "eps": 1e-7}),
     ("nadam_step", "", {"lr": 0.1, "m_scale": 0.8, "g_scale": 0.3, "v_scale": 1.7, "beta_1": 0.9, "beta_2": 0.99,
                         "eps": 1e-7}),
+    ("lion_step", "", {"lr": 0.1, "beta_1": 0.9, "beta_2": 0.99}),
+    ("ftrl_step", "", {"lr": 0.1, "power": 0.5, "l1": 0.0, "l2": 0.0, "shrinkage": 0.0, "beta": 0.0}),
+    ("ftrl_step", "", {"lr": 0.5, "power": 0.7, "l1": 0.3, "l2": 0.2, "shrinkage": 0.1, "beta": 0.4}),
 ]  # fmt: skip
 
 

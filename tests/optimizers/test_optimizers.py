@@ -125,10 +125,32 @@ def rmsprop(w, gs, lr=0.001, rho=0.9, momentum=0.0, eps=1e-7, centered=False):
     return w
 
 
+def lion(w, gs, lr=0.001, b1=0.9, b2=0.99):
+    m = 0.0
+    for g in gs:
+        way = b1 * m + (1 - b1) * g
+        w -= lr * math.copysign(1, way)
+        m = b2 * m + (1 - b2) * g
+    return w
+
+
+def ftrl(w, gs, lr=0.001, power=-0.5, a=0.1, l1=0.0, l2=0.0, shrinkage=0.0, beta=0.0):
+    z, l2 = 0.0, l2 + beta / (2 * lr)
+    for g in gs:
+        sigma = ((a + g * g) ** -power - a**-power) / lr
+        z += g + 2 * shrinkage * w - sigma * w
+        a += g * g
+        w = (min(max(z, -l1), l1) - z) / (a**-power / lr + 2 * l2)
+    return w
+
+
 @pytest.mark.parametrize("be", BACKENDS)
 @pytest.mark.parametrize(
     ("make", "formula"),
     [
+        (O.Lion, lion), (O.Ftrl, ftrl), (lambda: O.Lion(0.1, 0.3, 0.6), lambda w, gs: lion(w, gs, 0.1, 0.3, 0.6)),
+        (lambda: O.Ftrl(0.5, -0.7, 0.2, 0.01, 0.3, 0.1, 0.4),
+         lambda w, gs: ftrl(w, gs, 0.5, -0.7, 0.2, 0.01, 0.3, 0.1, 0.4)),
         (O.Adam, adam), (O.Nadam, nadam), (O.Adadelta, adadelta), (O.Adamax, adamax), (O.Adagrad, adagrad),
         (O.RMSprop, rmsprop),
         (lambda: O.Adam(amsgrad=True, beta_2=0.5), lambda w, gs: adam(w, gs[::-1], b2=0.5, amsgrad=True)),
@@ -147,9 +169,30 @@ def test_formulas(be, make, formula):
     np.testing.assert_allclose(actual, scalar(formula, START, steps), **tolerance)
 
 
+@pytest.mark.parametrize("be", BACKENDS)
+def test_lamb(be, rng):
+    """Each weight's step is as long as lr times the weight, except where one of them is nothing."""
+    starts = [rng.standard_normal((3, 5)), rng.standard_normal(4), np.zeros(3)]
+    gradients = [[rng.standard_normal(s.shape) for s in starts] for _ in range(4)]
+    params = [Parameter(s, be, f"layer/{i}") for i, s in enumerate(starts)]
+    optimizer = O.Lamb(0.1, 0.8, 0.9, 1e-3)
+    optimizer.build(params)
+    expected, m, v = [s.copy() for s in starts], [0.0] * 3, [0.0] * 3
+    for t, step in enumerate(gradients, 1):
+        for i, g in enumerate(step):
+            params[i].receive(be.asarray(g))
+            m[i], v[i] = 0.8 * m[i] + 0.2 * g, 0.9 * v[i] + 0.1 * g * g
+            u = m[i] / (1 - 0.8**t) / (np.sqrt(v[i] / (1 - 0.9**t)) + 1e-3)
+            size = np.linalg.norm(expected[i])
+            expected[i] = expected[i] - 0.1 * (size / np.linalg.norm(u) if size else 1.0) * u
+        optimizer.apply()
+    for p, e in zip(params, expected, strict=True):
+        np.testing.assert_allclose(p.numpy(), e, rtol=1e-12 if be.dtype == np.float64 else 1e-5)
+
+
 # common to all --------------------------------------------------------------------------------------------------------
 
-ALL = [O.SGD, O.RMSprop, O.Adam, O.AdamW, O.Adagrad, O.Adadelta, O.Adamax, O.Nadam]
+ALL = [O.SGD, O.RMSprop, O.Adam, O.AdamW, O.Adagrad, O.Adadelta, O.Adamax, O.Ftrl, O.Lamb, O.Lion, O.Nadam]
 everyone = pytest.mark.parametrize("cls", ALL, ids=lambda c: c.__name__)
 
 
@@ -182,6 +225,11 @@ def test_defaults_are_keras_s(cls):
             O.Adadelta: {"learning_rate": 0.001, "rho": 0.95, "epsilon": 1e-7},
             O.Adamax: {"learning_rate": 0.001, **rates},
             O.Nadam: {"learning_rate": 0.001, **rates},
+            O.Lamb: {"learning_rate": 0.001, **rates},
+            O.Lion: {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99},
+            O.Ftrl: {"learning_rate": 0.001, "learning_rate_power": -0.5, "initial_accumulator_value": 0.1,
+                     "l1_regularization_strength": 0.0, "l2_regularization_strength": 0.0,
+                     "l2_shrinkage_regularization_strength": 0.0, "beta": 0.0},
         }[cls]
     )
 
@@ -218,7 +266,10 @@ def test_no_gradient_is_a_gradient_of_zero(cls, oracle):
     for _ in range(3):
         p.receive(GRADIENT)
         optimizer.apply()
-    np.testing.assert_array_equal(q.numpy(), START)
+    if cls is O.Ftrl:  # which starts anew from its sums of gradients, as Keras's
+        assert not q.numpy().any()
+    else:
+        np.testing.assert_array_equal(q.numpy(), START)
     assert (p.numpy() != START).all()
     assert p.grad is None
 
@@ -413,6 +464,90 @@ def test_weight_decay_comes_before_the_update(be):
     np.testing.assert_allclose(w, expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize("be", BACKENDS)
+def test_some_weights_are_left_out_of_the_decay(be):
+    names = ("a/kernel", "a/bias", "b/kernel", "b/gamma")
+    params = [Parameter(START, be, name) for name in names]
+    optimizer = O.SGD(0.5, weight_decay=0.1)
+    optimizer.exclude_from_weight_decay(var_list=[params[2]], var_names=["bias", "^gam"])
+    optimizer.build(params)
+    for p in params:
+        p.receive(be.asarray(GRADIENT))
+    optimizer.apply()
+    for p, decays in zip(params, (True, False, False, False), strict=True):
+        expected = START * (1 - 0.05 * decays) - 0.5 * GRADIENT
+        np.testing.assert_allclose(p.numpy(), expected, rtol=1e-6)
+    with pytest.raises(errors.ArgumentError, match="an optimizer before its first step"):
+        optimizer.exclude_from_weight_decay(var_names=["kernel"])
+
+
+def test_decay_is_keras_2_s(oracle):
+    optimizer = O.SGD(0.5, decay=0.25)
+    w = run(optimizer, oracle, gradients=[np.ones(3)] * 3)
+    np.testing.assert_allclose(w, START - 0.5 - 0.5 / 1.25 - 0.5 / 1.5, rtol=1e-15)
+    assert optimizer.learning_rate == 0.5, "what ReduceLROnPlateau reads and sets"
+    optimizer.learning_rate = 0.1
+    assert optimizer.numbers(4)[0] == 0.05
+    assert optimizer.get_config()["decay"] == 0.25
+
+
+def oracle_of_extras(g, each=None, beta=None, every=None, lr=0.1, mu=0.9):
+    """Momentum with averages of weights and of gradients, as Keras's formulas say it, step by step."""
+    w, m, held, average = START.copy(), 0.0, 0.0, 0.0
+    for step, gradient in enumerate(g):
+        updates = step // (each or 1)
+        if each is None or (step + 1) % each == 0:
+            mean = (held + gradient) / (each or 1)
+            m = mu * m - lr * mean
+            w, held = w + m, 0.0
+        else:
+            held = held + gradient
+        if beta is not None:
+            b = beta if updates else 0.0
+            average = b * average + (1 - b) * w
+            if every and (updates + 1) % every == 0:
+                w = average.copy()
+    return w, average
+
+
+@pytest.mark.parametrize("be", BACKENDS)
+@pytest.mark.parametrize(
+    ("each", "beta", "every"), [(3, None, None), (None, 0.9, None), (None, 0.8, 2), (2, 0.7, 3), (2, 0.7, None)]
+)
+def test_moving_averages_and_sums_of_gradients(be, each, beta, every, rng):
+    gradients = [rng.standard_normal(3) for _ in range(11)]
+    expected, average = oracle_of_extras(gradients, each, beta, every)
+    how = {"gradient_accumulation_steps": each, "ema_overwrite_frequency": every}
+    how |= {} if beta is None else {"use_ema": True, "ema_momentum": beta}
+    optimizer = O.SGD(0.1, momentum=0.9, **how)
+    twin = O.SGD.from_config(optimizer.get_config())
+    assert twin.get_config() == optimizer.get_config()
+    tolerance = {"rtol": 1e-12} if be.dtype == np.float64 else {"rtol": 1e-5, "atol": 1e-6}
+    np.testing.assert_allclose(run(optimizer, be, 11, gradients=gradients), expected, **tolerance)
+    assert optimizer.kept == ("average",) * (beta is not None) + ("accumulated",) * (each is not None) + ("m",)
+    state = optimizer.get_state()
+    if beta is not None:
+        np.testing.assert_allclose(state["average"][0], average, **tolerance)
+    # a twin that takes over the state goes on with the same bytes
+    p = optimizer.params[0]
+    q = Parameter(p.numpy(), be, "layer/w")
+    twin.set_state([q], state, 11)
+    for one, w in ((optimizer, p), (twin, q)):
+        w.receive(be.asarray(GRADIENT))
+        one.apply()
+    assert p.numpy().tobytes() == q.numpy().tobytes()
+    optimizer.end_training()
+    if beta is not None:
+        np.testing.assert_array_equal(p.numpy(), optimizer.get_state()["average"][0])
+
+
+def test_bias_correction_counts_updates(oracle):
+    """Two equal gradients, added up, are one: Adam's step is that of half as many."""
+    gradients = [GRADIENT * t for t in (1, 1, 2, 2, 3, 3)]
+    twice = run(O.Adam(gradient_accumulation_steps=2), oracle, 6, gradients=gradients)
+    np.testing.assert_allclose(twice, run(O.Adam(), oracle, 3), rtol=1e-14)
+
+
 def test_schedule_counts_steps_from_0(oracle):
     seen = []
     optimizer = O.SGD(lambda step: seen.append(step) or 1.0 / (1 + step))
@@ -438,7 +573,9 @@ def test_old_spellings(notes):
     optimizer = O.Adam(lr=0.01, decay=0.0)
     assert optimizer.learning_rate == 0.01
     O.Adam(lr=0.02, epsilon=None, decay=0.0)  # said once
-    assert notes() == ["Adam(lr=...) is read as learning_rate=", "Adam(decay=0.0) is ignored"]
+    assert notes() == ["Adam(lr=...) is read as learning_rate="]
+    O.Adam(loss_scale_factor=8)
+    assert notes() == ["Adam(loss_scale_factor=...) has no effect: gradients are of float32 or wider"]
     assert O.Adam(epsilon=None).epsilon == 1e-7
 
 
@@ -460,9 +597,18 @@ def test_count_params(oracle):
         (lambda: O.SGD(clipnorm=1, clipvalue=1), ValueError, "SGD: expected at most one of clipnorm, clipvalue, global_clipnorm, received 2 of them"),
         (lambda: O.SGD(clipnorm=0), ValueError, "SGD: clipnorm: expected a finite number above 0, or None, received 0"),
         (lambda: O.SGD(weight_decay=-1), ValueError, "SGD: weight_decay: expected a finite number of at least 0, or None, received -1"),
-        (lambda: O.SGD(decay=1e-6), ValueError, "SGD: decay: expected 0, received 1e-06; pass a schedule as learning_rate, e.g. lambda step: 1e-3 / (1 + 1e-4 * step)"),
+        (lambda: O.SGD(decay=-1), ValueError, "SGD: decay: expected a finite number of at least 0, or None, received -1"),
+        (lambda: O.SGD(lambda step: 0.1, decay=0.1), ValueError, "SGD: learning_rate: expected a number beside decay, received a schedule; leave out decay, or the schedule"),
+        (lambda: O.SGD(gradient_accumulation_steps=1), ValueError, "SGD: gradient_accumulation_steps: expected a whole number of at least 2, or None, received 1"),
+        (lambda: O.SGD(ema_momentum=1.5), ValueError, "SGD: ema_momentum: expected a number from 0 to 1, received 1.5"),
+        (lambda: O.SGD(use_ema=True, ema_overwrite_frequency=0), ValueError, "SGD: ema_overwrite_frequency: expected a whole number of at least 1, or None, received 0"),
+        (lambda: O.SGD(loss_scale_factor=0), ValueError, "SGD: loss_scale_factor: expected a finite number above 0, or None, received 0"),
+        (lambda: O.SGD().exclude_from_weight_decay(var_names=["("]), ValueError, "SGD: exclude_from_weight_decay: var_names: expected regular expressions, received ['('] (missing ), unterminated subpattern at position 0)"),
+        (lambda: setattr(O.SGD(), "use_ema", True), ValueError, "SGD: use_ema: expected a change that keeps the state that it has, received True; make a new optimizer"),
+        (lambda: O.Lion(beta_1=1), ValueError, "Lion: beta_1: expected a number from 0 to below 1, received 1"),
+        (lambda: O.Ftrl(learning_rate_power=0.5), ValueError, "Ftrl: learning_rate_power: expected a finite number of at most 0, received 0.5"),
         (lambda: O.SGD(rate=1), TypeError, "SGD: expected arguments of the optimizer, received 'rate'"),
-        (lambda: O.get("addam"), ValueError, """optimizer: expected one of adadelta, adagrad, adam, adamw, adamax, nadam, rmsprop, sgd, received 'addam'; did you mean "adam"?"""),
+        (lambda: O.get("addam"), ValueError, """optimizer: expected one of adadelta, adagrad, adam, adamw, adamax, ftrl, lamb, lion, nadam, rmsprop, sgd, received 'addam'; did you mean "adam"?"""),
         (lambda: O.get(3), TypeError, "optimizer: expected a name or an Optimizer, received 3"),
         (lambda: O.Adagrad(initial_accumulator_value=-1), ValueError, "Adagrad: initial_accumulator_value: expected a finite number of at least 0, received -1"),
     ],

@@ -25,6 +25,10 @@ OPTIMIZERS = {
     "nadam": {"name": "Nadam"},
     "adagrad": {"name": "Adagrad"},
     "adadelta": {"name": "Adadelta", "learning_rate": 1.0},
+    "lion": {"name": "Lion"},
+    "ftrl": {"name": "Ftrl", "beta": 0.1},
+    "lamb": {"name": "Lamb"},
+    "adam, averages": {"name": "Adam", "use_ema": True, "gradient_accumulation_steps": 3},
 }
 
 
@@ -57,9 +61,11 @@ def published(what):
 def state_of(optimizer):
     """Keras's order of variables, from minicnn's slots: spelled out here, independently of the code under test."""
     take_turns = {"Adam": ["m", "v"], "AdamW": ["m", "v"], "Nadam": ["m", "v"], "Adamax": ["m", "u"],
-                  "Adadelta": ["a", "d"]}.get(type(optimizer).__name__, [])  # fmt: skip
+                  "Adadelta": ["a", "d"], "Ftrl": ["a", "z"],
+                  "Lamb": ["m", "v"]}.get(type(optimizer).__name__, [])  # fmt: skip
     slots, count = optimizer.get_state(), len(optimizer.params)
-    values = [slots[name][i] for i in range(count) for name in take_turns]
+    values = [value for name in ("average", "accumulated") for value in slots.get(name, [])]
+    values += [slots[name][i] for i in range(count) for name in take_turns]
     return values + [value for name in optimizer.slots if name not in take_turns for value in slots[name]]
 
 

@@ -45,7 +45,7 @@ def toy(n=50, seed=0):
 def state(model):
     """Everything a step changes, as bytes and integers."""
     optimizer = model.optimizer
-    slots = {name: getattr(optimizer.slot, name).tobytes() for name in optimizer.slots if optimizer.params}
+    slots = {name: getattr(optimizer.slot, name).tobytes() for name in optimizer.kept if optimizer.params}
     return (
         [w.tobytes() for w in model.get_weights()],
         slots,

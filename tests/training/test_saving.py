@@ -70,6 +70,30 @@ def test_two_and_two_epochs_are_four(tmp_path, name, augmented):
     assert state(twin)[0] != state(whole)[0]
 
 
+def averaged():
+    """Five steps do not divide an epoch of four: a file is written in the middle of a sum of gradients."""
+    return mc.optimizers.Lion(0.01, decay=0.1, gradient_accumulation_steps=5, use_ema=True, ema_overwrite_frequency=2)
+
+
+def test_sums_of_gradients_and_averages_go_on(tmp_path):
+    x, y = toy()
+    whole, half = small(seed=3), small(seed=3)
+    for model in (whole, half):
+        model.compile(averaged(), "sparse_categorical_crossentropy")
+    options = {"batch_size": 16, "verbose": 0}
+    for model in (whole, half):
+        model.fit(x, y, epochs=2, **options)
+    half = saved(half, tmp_path)
+    assert set(half.optimizer.get_state()) == {"average", "accumulated", "m"}
+    for model in (whole, half):
+        model.fit(x, y, epochs=3, **options)
+    assert state(half) == state(whole)
+    assert half.optimizer.get_config() == whole.optimizer.get_config() == averaged().get_config()
+    average = whole.optimizer.get_state()["average"]
+    for p, a in zip(whole.optimizer.params, average, strict=True):
+        np.testing.assert_array_equal(p.numpy(), a)  # at the end of fit
+
+
 def test_a_changed_learning_rate_is_kept(tmp_path):
     model, (x, y) = small(), toy()
     model.fit(x, y, verbose=0)
