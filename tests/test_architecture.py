@@ -16,7 +16,8 @@ import minicnn
 
 ROOT = Path(__file__).parents[1]
 ARRAYS = {"numpy"}
-LAZY = {"PIL", "h5py", "matplotlib", "pandas", "safetensors", "sklearn", "tqdm"}  # heavy: only where they are used
+# Heavy, or not there: only where they are used.
+LAZY = {"PIL", "h5py", "matplotlib", "onnx", "pandas", "safetensors", "sklearn", "tensorboardX", "tqdm"}
 
 # part of minicnn: (other parts that it may import, packages that it may import)
 MAY = {

@@ -65,6 +65,18 @@ class Savable(LayerStack):
         return document
 
     @reads
+    def export(self, filepath, format: str | None = None, *, opset: int = 17) -> None:
+        """Write what the model computes at inference as an ONNX file, for onnxruntime and others: io/onnx.py.
+
+        filepath  "name.onnx";  format  "onnx" or None;  opset  the version of ONNX's operators, at least 17
+        Differs from Keras: ONNX is the only format; an input signature is not asked for, the batch size is open.
+        """
+        from ..io import onnx
+
+        arguments.choice("export: format", format, ("onnx", None))
+        onnx.export(self, filepath, opset=opset)
+
+    @reads
     def save_weights(self, path, overwrite: bool = True) -> None:
         """Write the weights alone: "name.safetensors", or "name.weights.h5" for Keras."""
         from ..io.weights import save_weights

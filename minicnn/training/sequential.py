@@ -45,7 +45,7 @@ class Sequential(Model):
     class_name = "Sequential"
     output_shape = property(lambda self: self.layers[-1].output_shape if self.layers else self.input_shape)
     output_names = property(lambda self: [layer.name for layer in self.layers[-1:]])
-    input_names = property(lambda self: [self._entry.name] if self._entry else [])
+    input_names = property(lambda self: [self._entry.name] if self._entry is not None else [])
 
     @property
     def last_layers(self) -> list[Layer | None]:

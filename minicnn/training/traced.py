@@ -5,6 +5,7 @@ any of it (frozen a layer, set a rate, replaced a `call`), the programs are made
 """
 
 import functools
+from typing import NamedTuple
 
 from ..core.program import Program, Trace
 from ..core.tensor import Tensor, no_grad
@@ -12,6 +13,23 @@ from ..layers.base import OWN
 from ..ops.block import RULES
 
 MOST = 64  # programs that are kept, the latest: of a few KiB each
+
+
+class Written(NamedTuple):
+    """Nodes of core/program.py, unfused.  inputs, outputs: slots, and beside them shapes of one sample.
+
+    params     slot -> weight;  constants: slot -> array, or None
+    taped      layers that are one node, of which nobody knows what it calls
+    """
+
+    nodes: list
+    params: dict
+    constants: list
+    inputs: list[int]
+    input_shapes: list[tuple]
+    outputs: list[int]
+    output_shapes: list[tuple]
+    taped: list
 
 
 class Programs:
@@ -71,6 +89,17 @@ class Programs:
         To be recorded, op by op. Where the loss is computed from logits, the outputs that they stand for follow aside.
         """
         return self._kept(("inspection", x_shape, t_shape, training), self._inspection)
+
+    def written(self, rows: int) -> "Written":
+        """The network at inference on so many rows, op by op, for whoever says it in another language."""
+        model = self.model
+        shapes = model.input_shape if isinstance(model.input_shape, list) else [model.input_shape]
+        with no_grad(), Trace(model.backend, model.weights) as trace:
+            xs = [trace.input((rows, *shape)) for shape in shapes]
+            ys = model.forward(xs, training=False)
+            ys = ys if isinstance(ys, list) else [ys]
+            return Written(trace.nodes, trace.params, trace.constants, [*map(trace.slot, xs)], [*map(tuple, shapes)],
+                           [*map(trace.slot, ys)], [tuple(y.shape[1:]) for y in ys], trace.taped)  # fmt: skip
 
     def _kept(self, key, make) -> Program:
         made = self.made  # another thread may forget them
