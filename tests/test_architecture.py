@@ -29,13 +29,14 @@ MAY = {
     "core": ({"backend", "errors"}, set()),
     "ops": ({"core", "errors"}, set()),
     # The layers are placed on a backend and read its random streams; kernels and arrays they reach through ops alone.
-    "layers": ({"attributes", "backend", "core", "errors", "initializers", "notes", "ops"}, set()),
+    "layers": ({"attributes", "backend", "core", "errors", "initializers", "naming", "notes", "ops"}, set()),
     "weighting": ({"errors"}, ARRAYS),
     "attributes": ({"errors", "notes"}, set()),
     # NumPy: targets are checked before they go to a device
     "losses": ({"core", "errors", "labels", "ops", "weighting"}, ARRAYS),
     "optimizers": ({"attributes", "core", "errors", "notes"}, set()),
-    "metrics": ({"errors", "labels", "ops", "weighting"}, ARRAYS),
+    "naming": (set(), set()),
+    "metrics": ({"core", "errors", "labels", "losses", "naming", "notes", "ops", "weighting"}, ARRAYS),
     "initializers": ({"errors"}, ARRAYS),
     "callbacks": ({"errors", "io", "notes"}, ARRAYS | LAZY),
     "data": ({"errors", "io", "labels", "notes"}, ARRAYS | LAZY),
@@ -44,10 +45,10 @@ MAY = {
     # Models are handed in: what a trace reads is a program and arrays.
     "teaching": ({"backend", "core", "errors", "ops"}, ARRAYS),
     "training": ({"attributes", "backend", "callbacks", "core", "data", "errors", "initializers", "io", "layers",
-                  "losses", "metrics", "notes", "ops", "optimizers", "reports", "teaching",
+                  "losses", "metrics", "naming", "notes", "ops", "optimizers", "reports", "teaching",
                   "weighting"}, ARRAYS),
     # Names for what is elsewhere, found on first use.
-    "keras": ({"core", "errors", "layers", "notes", "ops", "training"}, ARRAYS),
+    "keras": ({"core", "errors", "layers", "naming", "notes", "ops", "training"}, ARRAYS),
     # An estimator is a program around a model. Whoever imports the file wants scikit-learn at once.
     "sklearn": ({"backend", "errors", "layers", "losses", "optimizers", "training"}, ARRAYS),
     "recipes": ({"errors"}, set()),

@@ -1,3 +1,5 @@
+# ruff: noqa: E501  (tables, a case on each line)
+
 import math
 import os
 import re
@@ -7,6 +9,8 @@ import pytest
 
 from minicnn import metrics
 from minicnn.errors import ArgumentError, ArgumentTypeError, ShapeError
+from minicnn.layers import Dense, Input
+from minicnn.training.sequential import Sequential
 
 P = np.array([[0.05, 0.95, 0.0], [0.1, 0.8, 0.1]])
 ONE_HOT = np.array([[0, 1, 0], [0, 0, 1]])
@@ -221,3 +225,132 @@ def test_same_numbers_as_keras(name, labels, weighted):
         theirs.update_state(y[labels], p, weights)
     assert ours.result() == pytest.approx(float(theirs.result()), rel=2e-6)
     assert {"max": "up", "min": "down"}[ours.direction] == theirs._direction
+
+
+# counts at thresholds, areas, scores ----------------------------------------------------------------------------------
+
+SCORES = np.array([0.1, 0.4, 0.35, 0.8])
+TRUTH = np.array([0, 0, 1, 1])
+
+
+def in_two(metric, y, p, w=None):
+    """The result of two batches, the second into the state that the first left in another metric of the kind."""
+    metric.update_state(y[:3], p[:3], None if w is None else w[:3])
+    second = metric.apart()
+    metric.reset_state()
+    second.set_state(second.get_state())
+    second.update_state(y[3:], p[3:], None if w is None else w[3:])
+    return second.result()
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected", "weighted"),
+    [  # by hand; weights 1, 2, 3, 4
+        (metrics.TruePositives(0.3), 2, 7), (metrics.FalsePositives(0.3), 1, 2), (metrics.TrueNegatives(0.3), 1, 1),
+        (metrics.FalseNegatives(0.3), 0, 0), (metrics.TruePositives(), 1, 4),
+        (metrics.TruePositives([0.9, 0.3, 0.5]), [0, 2, 1], [0, 7, 4]),
+        (metrics.Precision(0.3), 2 / 3, 7 / 9), (metrics.Recall(), 1 / 2, 4 / 7), (metrics.Recall([0.3, 0.9]), [1, 0], [1, 0]),
+        (metrics.AUC(), 3 / 4, 5 / 7),  # the share of pairs in the right order
+        (metrics.AUC(curve="pr"), 19 / 24, None),
+        (metrics.SensitivityAtSpecificity(0.9), 1 / 2, 4 / 7), (metrics.SpecificityAtSensitivity(0.9), 1 / 2, 1 / 3),
+        (metrics.PrecisionAtRecall(0.9), 2 / 3, 7 / 9), (metrics.RecallAtPrecision(0.9), 1 / 2, 4 / 7),
+        (metrics.BinaryIoU(threshold=0.38), 1 / 3, (1 / 6 + 4 / 9) / 2),
+        (metrics.Sum(), 2, None), (metrics.Mean(), 0.5, None),
+        (metrics.LogCoshError(), np.log(np.cosh(SCORES - TRUTH)).mean(), None),
+        (metrics.get("kld"), (TRUTH * np.log(1 / SCORES))[2:].sum(), None),
+    ],
+    ids=lambda v: type(v).__name__ if isinstance(v, metrics.Metric) else "",
+)  # fmt: skip
+def test_counts(metric, expected, weighted):
+    if isinstance(metric, (metrics.Sum, metrics.Mean)) and type(metric).__name__ in ("Sum", "Mean"):
+        metric.update_state(TRUTH)
+        assert metric.result() == expected
+        return
+    p = SCORES[:, None] if metric.name == "kld" else SCORES
+    y = TRUTH[:, None] if metric.name == "kld" else TRUTH
+    scale = 4 if metric.name == "kld" else 1
+    np.testing.assert_allclose(scale * in_two(metric, y, p), expected, rtol=0.011 if "auc" in metric.name else 1e-5)
+    if weighted is not None:
+        tolerance = 0.011 if "auc" in metric.name else 1e-5
+        np.testing.assert_allclose(in_two(metric, y, p, np.array([1.0, 2, 3, 4])), weighted, rtol=tolerance)
+
+
+Y3 = np.eye(3)[[0, 1, 2, 2]]
+P3 = np.array([[0.7, 0.2, 0.1], [0.3, 0.3, 0.4], [0.1, 0.2, 0.7], [0.5, 0.1, 0.4]])
+
+
+@pytest.mark.parametrize(
+    ("metric", "expected"),
+    [  # predicted classes 0, 2, 2, 0
+        (metrics.F1Score(), [2 / 3, 0, 1 / 2]), (metrics.F1Score("micro"), 1 / 2), (metrics.F1Score("macro"), 7 / 18),
+        (metrics.F1Score("weighted"), (2 / 3 + 2 / 2) / 4), (metrics.F1Score(threshold=0.35), [2 / 3, 0, 4 / 5]),
+        (metrics.FBetaScore(beta=2.0), [5 / 6, 0, 1 / 2]), (metrics.OneHotMeanIoU(3), (1 / 2 + 0 + 1 / 3) / 3),
+        (metrics.OneHotIoU(3, [0]), 1 / 2), (metrics.MeanIoU(3, sparse_y_true=False, sparse_y_pred=False, ignore_class=1), 1 / 2),
+        (metrics.Precision(top_k=1), 1 / 2), (metrics.Recall(top_k=2), 3 / 4), (metrics.Precision(0.3, class_id=2), 2 / 3),
+        (metrics.AUC(multi_label=True), (1 + 1 + 7 / 8) / 3),
+        (metrics.R2Score(class_aggregation=None), 1 - ((Y3 - P3) ** 2).sum(0) / ((Y3 - Y3.mean(0)) ** 2).sum(0)),
+        (metrics.CosineSimilarity(), ((Y3 * P3).sum(1) / np.linalg.norm(P3, axis=1)).mean()),
+        (metrics.PearsonCorrelation(), np.mean([np.corrcoef(a, b)[0, 1] for a, b in zip(Y3, P3, strict=True)])),
+    ],
+    ids=lambda v: type(v).__name__ if isinstance(v, metrics.Metric) else "",
+)  # fmt: skip
+def test_scores_of_classes(metric, expected):
+    np.testing.assert_allclose(in_two(metric, Y3, P3), expected, rtol=0.011 if "auc" in metric.name else 1e-5)
+
+
+def test_strings_keep_their_name_and_instances_are_numbered():
+    names = ["AUC", "auc", "Precision", "recall", "TruePositives", "f1_score", "huber", "poisson", "kullback_leibler_divergence"]
+    assert [metrics.get(name).name for name in names] == names
+    first, second = metrics.AUC(), metrics.AUC()
+    number = int([*first.name.split("_"), "0"][1])
+    assert second.name == f"auc_{number + 1}"
+    assert metrics.unique_names([metrics.get("auc"), metrics.get("auc")], []) == ["auc", "auc_1"]
+    assert [metrics.get(n).direction for n in ("AUC", "huber", "false_positives", "true_positives")] == ["max", "min", "min", None]
+
+
+def test_training_with_them(rng):
+    """In fit and evaluate, with arrays in the History and nested lists, as Keras takes them."""
+    x, y = rng.random((12, 5)), np.eye(3)[np.arange(12) % 3]
+    model = Sequential([Input((5,)), Dense(3, activation="softmax")], seed=1)
+    model.compile("sgd", "categorical_crossentropy", metrics=[["accuracy", "AUC", metrics.F1Score(), metrics.Recall(top_k=2)]])
+    history = model.fit(x, y, epochs=2, batch_size=4, verbose=0).history
+    p = model.predict(x)
+    found = model.evaluate(x, y, verbose=0, return_dict=True)
+    assert found["AUC"] == pytest.approx(result(metrics.AUC(), y, p))
+    np.testing.assert_allclose(found["f1_score"], result(metrics.F1Score(), y, p))
+    assert len(history["AUC"]) == 2
+    assert history["f1_score"][0].shape == (3,)
+
+
+def test_a_metric_as_keras_scripts_write_it(rng):
+    """add_weight, assign_add, result; a state that is reset for every pass."""
+
+    class MyRecall(metrics.Metric):
+        def __init__(self, name="my_recall", **kwargs):
+            super().__init__(name=name, **kwargs)
+            self.tp = self.add_weight(name="tp", initializer="zeros")
+            self.all = self.add_weight("all", initializer="zeros")
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            hits = np.round(y_pred) * y_true
+            self.tp.assign_add(hits.sum())
+            self.all.assign_add(y_true.sum())
+
+        def result(self):
+            return self.tp / (self.all + 1e-7)
+
+    y, p = rng.integers(0, 2, (10, 3)), rng.random((10, 3))
+    metric = MyRecall()
+    assert float(np.asarray(metric(y, p))) == pytest.approx(result(metrics.Recall(), y, p), rel=1e-6)
+    other = MyRecall()
+    other.set_state(metric.get_state())
+    assert np.asarray(other.result()) == np.asarray(metric.result())
+    apart = metric.apart()
+    apart.reset_state()
+    assert np.asarray(metric.result()) > 0
+    x, t = rng.random((12, 4)), rng.integers(0, 2, (12, 3)).astype(float)
+    model = Sequential([Input((4,)), Dense(3, activation="sigmoid")], seed=1)
+    model.compile("sgd", "binary_crossentropy", metrics=[metric])
+    model.fit(x, t, verbose=0)
+    expected = result(metrics.Recall(), t, model.predict(x))
+    assert model.evaluate(x, t, verbose=0)[1] == pytest.approx(expected, rel=1e-6)

@@ -21,7 +21,7 @@ _PATHS = {
     "optimizers.schedules": (("optimizers.schedules",), {}),
     "callbacks": (("callbacks",), {}),
     "losses": (("losses",), {}),
-    "metrics": (("metrics",), {}),
+    "metrics": (("metrics", "losses"), {}),
     "initializers": (("initializers",), {}),
     "regularizers": ((), {}),
     "constraints": ((), {}),

@@ -8,6 +8,7 @@ import numpy as np
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, UnsupportedError, require
 from ..layers import images
+from ..naming import counts
 from ..notes import note
 from ..ops import activation as V
 from ..ops import arithmetic as A
@@ -280,9 +281,7 @@ def image_dim_ordering():
 
 def clear_session(free_memory=True):
     """Nothing to do: models of minicnn share no state.  Names of new layers begin at their first number again."""
-    from ..layers.base import _counts
-
-    _counts.clear()
+    counts.clear()
 
 
 def backend():

@@ -1,10 +1,7 @@
 """What a layer is: `build(shape)` makes weights and returns the output shape, `call(x)` computes with ops."""
 
-import collections
 import copy
-import itertools
 import numbers
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
@@ -16,15 +13,13 @@ from ..backend.streams import Streams
 from ..core.symbol import Call, Symbol
 from ..core.tensor import Parameter, Tensor
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, WeightsError, one_of, require
+from ..naming import auto_name, snake_case
 from ..notes import note
 from ..ops import activation as activations
 
 Shape = tuple[int, ...]  # without the batch axis
 
 OWN = {"call", "preactivation", "key", "op"}  # what an instance may have of its own, and then is not as its class
-
-_counts: collections.defaultdict[str, itertools.count] = collections.defaultdict(itertools.count)
-
 
 _CONSTRUCTOR = "give it to the constructor of a new layer"
 _MISSING = "it does not exist here; write a layer of your own"
@@ -282,18 +277,6 @@ def on_symbols(x) -> tuple[Symbol, ...]:
     given = x if isinstance(x, (list, tuple)) else [x]
     found = tuple(getattr(one, "symbol", one) for one in given)
     return found if any(isinstance(one, Symbol) for one in found) else ()
-
-
-def snake_case(kind: str) -> str:
-    """Conv2D -> conv2d, MaxPooling2D -> max_pooling2d, PReLU -> p_re_lu: Keras's spelling of automatic names."""
-    kind = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", kind)
-    return re.sub("([a-z])([A-Z])", r"\1_\2", kind).lower()
-
-
-def auto_name(kind: str) -> str:
-    base = snake_case(kind)
-    number = next(_counts[base])
-    return f"{base}_{number}" if number else base
 
 
 def get_activation(where: str, identifier) -> Callable[[Tensor], Tensor]:

@@ -11,8 +11,9 @@ from ..core.program import Trace
 from ..core.symbol import Call, Symbol
 from ..core.tensor import Tensor, no_grad
 from ..errors import ArgumentError, ArgumentTypeError, require
+from ..naming import auto_name
 from ..ops import activation, arithmetic, geometry, join, reduce, shape
-from .base import Layer, auto_name
+from .base import Layer
 
 ROWS = 3  # of a batch that shapes are tried with: a number that hardly any other axis has
 OPS: dict[str, Callable] = {

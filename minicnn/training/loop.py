@@ -329,7 +329,7 @@ class RunningLogs:
     def result(self) -> dict[str, float]:
         with self.model.guard:  # a file that another thread writes asks too
             self._settle()
-        means = {n: float(m.result()) for n, m in zip(self.names, (*self.metrics, *self.weighted), strict=True)}
+        means = {n: _number(m.result()) for n, m in zip(self.names, (*self.metrics, *self.weighted), strict=True)}
         for name, total in zip(self.share_names, self.shares, strict=True):
             means[name] = total / max(self.count, 1)
         return means | {"loss": self.total / max(self.count, 1)}
@@ -341,3 +341,9 @@ def _show(metric, fused, y_true, last, predicted, weights) -> None:
         metric.update_from_logits(y_true, last.numpy(), weights)  # one formula, one number
     else:
         metric.update_state(y_true, predicted, *([] if weights is None else [weights]))
+
+
+def _number(found):
+    """A metric's result as a number; several, of a metric that gives one per class or threshold, as an array."""
+    array = np.asarray(found)
+    return float(array.reshape(())) if array.size == 1 else array

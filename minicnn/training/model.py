@@ -7,7 +7,7 @@ from ..backend.streams import Streams
 from ..core.symbol import Symbol
 from ..errors import one_of
 from ..layers import InputLayer
-from ..layers.base import auto_name, snake_case
+from ..naming import auto_name, snake_case
 from .graph import between, symbols_of
 from .guard import Guard
 from .keras2 import OldNames

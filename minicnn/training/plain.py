@@ -34,20 +34,12 @@ TABLES: dict[str, dict[str, type]] = {
         initializers.GlorotUniform, initializers.GlorotNormal, initializers.HeUniform, initializers.HeNormal,
         initializers.LecunUniform, initializers.LecunNormal, initializers.Orthogonal)},
     "loss": {c.__name__: c for c in losses.ALL},
-    "metric": {c.__name__: c for c in (
-        metrics.Accuracy, metrics.BinaryAccuracy, metrics.CategoricalAccuracy, metrics.SparseCategoricalAccuracy,
-        metrics.TopKCategoricalAccuracy, metrics.SparseTopKCategoricalAccuracy, metrics.MeanSquaredError,
-        metrics.MeanAbsoluteError, metrics.RootMeanSquaredError, metrics.CategoricalCrossentropy,
-        metrics.SparseCategoricalCrossentropy, metrics.BinaryCrossentropy, metrics.MeanMetricWrapper)},
+    "metric": {c.__name__: c for c in metrics.ALL},
 }  # fmt: skip
 BASES = {"layer": layers.Layer, "optimizer": optimizers.Optimizer, "initializer": initializers.Initializer,
          "schedule": optimizers.schedules.LearningRateSchedule, "loss": losses.Loss,
          "metric": metrics.Metric}  # fmt: skip
-METRIC_FUNCTIONS = {f.__name__: f for f in (
-    metrics.accuracy, metrics.equality, metrics.binary_accuracy, metrics.categorical_accuracy,
-    metrics.sparse_categorical_accuracy, metrics.top_k_categorical_accuracy, metrics.sparse_top_k_categorical_accuracy,
-    metrics.mean_squared_error, metrics.mean_absolute_error, metrics.categorical_crossentropy,
-    metrics.sparse_categorical_crossentropy, metrics.binary_crossentropy)}  # fmt: skip
+METRIC_FUNCTIONS = {**metrics.FUNCTIONS, **{n: f for n, f in losses.FUNCTIONS.items() if n not in metrics.FUNCTIONS}}
 _GIVEN = ("name", "trainable", "input_shape")  # of every layer: not arguments that a custom layer has to repeat
 
 

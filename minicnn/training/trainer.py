@@ -469,7 +469,7 @@ def _loss(where: str, value) -> losses.Loss | None:
 def _metrics(name: str, given) -> list:
     listed = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
     with checked.within(f"compile: {name}"):
-        return [metrics.get(m) for m in listed]
+        return [metrics.get(m) for one in listed for m in (one if isinstance(one, (list, tuple)) else [one])]
 
 
 def _placed(what: str, given, names: list[str]) -> list[tuple]:

@@ -504,28 +504,78 @@ entry(
 )
 entry("metrics.sparse_categorical_crossentropy", SPARSE_BOTH, **M, from_logits=K.FLAG)
 METRIC = {"name": K.TEXT, "direction": K.optional(K.one_of("max", "min"))}
+entry("metrics.cosine_similarity metrics.pearson_correlation metrics.concordance_correlation", BOTH, **M, axis=AXIS)
+DIRECTION = K.optional(K.one_of("max", "min"))
 entry(
     "metrics.MeanMetricWrapper",
     {"fn": metrics.accuracy},
     fn=K.FUNCTION,
     name=K.NAME,
-    direction=METRIC["direction"],
+    dtype=TYPE,
+    direction=DIRECTION,
     options=Kind(),
 )
-entry(
-    "metrics.Accuracy metrics.CategoricalAccuracy metrics.SparseCategoricalAccuracy metrics.MeanSquaredError "
-    "metrics.MeanAbsoluteError metrics.RootMeanSquaredError",
-    name=K.NAME,
+
+
+def metric(path: str, given: dict | None = None, **arguments: Kind) -> None:
+    for one in path.split():
+        entry(f"metrics.{one}", {"name": "mine"} | (given or {}), **arguments, name=K.NAME, dtype=TYPE)
+
+
+metric("Accuracy CategoricalAccuracy SparseCategoricalAccuracy MeanSquaredError MeanAbsoluteError RootMeanSquaredError")
+metric("MeanAbsolutePercentageError MeanSquaredLogarithmicError LogCoshError Hinge SquaredHinge CategoricalHinge Sum")
+metric("KLDivergence Poisson Mean")
+metric("BinaryAccuracy", threshold=K.FINITE)
+metric("TopKCategoricalAccuracy", k=K.POSITIVE)
+NOT = Kind((False, 0), ("False", "", None, 2, NAN, [], ODD, bad(True, "True")), "False")
+metric("SparseTopKCategoricalAccuracy", k=K.POSITIVE, from_sorted_ids=NOT)
+metric("CosineSimilarity PearsonCorrelation ConcordanceCorrelation", axis=AXIS)
+LAST_AXIS = Kind((-1, np.int64(-1)), (1, 0, "x", NAN, None, [], ODD, np.ones(2)), "-1")
+metric("CategoricalCrossentropy", from_logits=K.FLAG, label_smoothing=K.RATE, axis=LAST_AXIS)
+metric("BinaryCrossentropy", from_logits=K.FLAG, label_smoothing=K.RATE)
+metric("SparseCategoricalCrossentropy", from_logits=K.FLAG, ignore_class=NOTHING, axis=LAST_AXIS)
+AT = K.optional(
+    Kind((0.5, np.float64(0.5)), ("x", NAN, 2, -0.5, {}, ODD, bad([], "at least one"), bad([0.5, 2], "2")), "a number")
 )
-entry("metrics.BinaryAccuracy", name=K.NAME, threshold=K.FINITE)
-entry("metrics.TopKCategoricalAccuracy metrics.SparseTopKCategoricalAccuracy", k=K.POSITIVE, name=K.NAME)
-entry(
-    "metrics.CategoricalCrossentropy metrics.BinaryCrossentropy",
-    name=K.NAME,
+CLASS = K.optional(K.FROM_0)
+metric("TruePositives TrueNegatives FalsePositives FalseNegatives", thresholds=AT)
+metric("Precision Recall", thresholds=AT, top_k=K.optional(K.POSITIVE), class_id=CLASS)
+for _name, _of in {
+    "SensitivityAtSpecificity": "specificity", "SpecificityAtSensitivity": "sensitivity",
+    "PrecisionAtRecall": "recall", "RecallAtPrecision": "precision",
+}.items():  # fmt: skip
+    metric(_name, {_of: 0.5}, **{_of: K.RATE}, num_thresholds=K.POSITIVE, class_id=CLASS)
+NUMBERS = Kind((), ("x", NAN, 3, {}, ODD, bad(["x"], "x"), bad([NAN], "nan"), bad([-1.0], "-1")), "numbers")
+metric(
+    "AUC",
+    {"multi_label": True},
+    num_thresholds=K.count(low=2),
+    curve=K.one_of("ROC", "PR", "PRGAIN"),
+    summation_method=K.one_of("interpolation", "minoring", "majoring"),
+    thresholds=NUMBERS,
+    multi_label=K.FLAG,
+    num_labels=K.optional(K.POSITIVE),
+    label_weights=NUMBERS,
     from_logits=K.FLAG,
-    label_smoothing=K.RATE,
 )
-entry("metrics.SparseCategoricalCrossentropy", name=K.NAME, from_logits=K.FLAG)
+AVERAGE = K.optional(Kind(("micro", np.str_("micro")), ("x", 7, NAN, [], ODD, np.ones(2)), "micro"))
+SHARE = K.optional(K.real(0.5, 0, 1.1, words="a number above 0 to 1"))
+metric("FBetaScore", average=AVERAGE, beta=K.ABOVE_0, threshold=SHARE)
+metric("F1Score", average=AVERAGE, threshold=SHARE)
+CLASSES = {"num_classes": K.POSITIVE, "ignore_class": WHOLE, "sparse_y_true": K.FLAG, "sparse_y_pred": K.FLAG,
+           "axis": AXIS}  # fmt: skip
+HOT = {name: kind for name, kind in CLASSES.items() if name != "sparse_y_true"}
+IDS = Kind(([0, 1], (0, 1)), ("x", 3, NAN, {}, ODD, None, bad([], "a list of classes"), bad([2], "2")), "a list of")
+metric("IoU", {"num_classes": 2, "target_class_ids": [0]}, target_class_ids=IDS, **CLASSES)
+metric("OneHotIoU", {"num_classes": 2, "target_class_ids": [0]}, target_class_ids=IDS, **HOT)
+metric("MeanIoU", {"num_classes": 2}, **CLASSES)
+metric("OneHotMeanIoU", {"num_classes": 2}, **HOT)
+metric("BinaryIoU", target_class_ids=IDS, threshold=K.FINITE)
+metric(
+    "R2Score",
+    class_aggregation=K.optional(K.one_of("uniform_average", "variance_weighted_average")),
+    num_regressors=K.FROM_0,
+)
 entry(
     "metrics.MeanMetricWrapper.update_state",
     BOTH,

@@ -120,10 +120,10 @@ def loss_values(arrays, name, options):
 
 def metric_values(arrays, name, options):
     """A metric's result after each of several batches."""
-    metric, results = getattr(keras.metrics, name)(**options), []
+    metric, results, weights = getattr(keras.metrics, name)(**options), [], iter(unpack("w", arrays))
     for y, p in zip(unpack("y", arrays), unpack("p", arrays), strict=True):
-        metric.update_state(y, p)
-        results.append(float(metric.result()))
+        metric.update_state(y, p, sample_weight=next(weights, None))
+        results.append(np.asarray(metric.result(), float).tolist())
     return {"results": results}, {}
 
 

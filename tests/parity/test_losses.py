@@ -95,21 +95,52 @@ METRICS = [
     ("TopKCategoricalAccuracy", {"k": 2}), ("SparseTopKCategoricalAccuracy", {"k": 3}), ("MeanSquaredError", {}),
     ("MeanAbsoluteError", {}), ("RootMeanSquaredError", {}), ("CategoricalCrossentropy", {}),
     ("SparseCategoricalCrossentropy", {}), ("BinaryCrossentropy", {}),
+    *((name, options) for name in ("Precision", "Recall") for options in (
+        {}, {"thresholds": [0.1, 0.5, 0.3]}, {"top_k": 2}, {"class_id": 1}, {"thresholds": 0.2, "top_k": 3})),
+    *((name, {"thresholds": t}) for name in ("TruePositives", "TrueNegatives", "FalsePositives", "FalseNegatives")
+      for t in (None, 0.2, [0.05, 0.3])),
+    ("SensitivityAtSpecificity", {"specificity": 0.7}), ("SpecificityAtSensitivity", {"sensitivity": 0.4}),
+    ("PrecisionAtRecall", {"recall": 0.3}), ("RecallAtPrecision", {"precision": 0.3, "num_thresholds": 50}),
+    *(("AUC", {"curve": c, "summation_method": m}) for c in ("ROC", "PR", "PRGAIN")
+      for m in ("interpolation", "minoring", "majoring")),
+    ("AUC", {"num_thresholds": 17}), ("AUC", {"thresholds": [0.7, 0.1, 0.2]}), ("AUC", {"multi_label": True}),
+    ("AUC", {"multi_label": True, "curve": "PR", "num_labels": K, "label_weights": [1.0, 2.0, 0.5, 1.0, 3.0]}),
+    ("AUC", {"label_weights": [1.0, 2.0, 0.5, 1.0, 3.0]}), ("AUC", {"from_logits": True}),
+    *((name, {"average": a, "threshold": t}) for name in ("F1Score", "FBetaScore")
+      for a in (None, "micro", "macro", "weighted") for t in (None, 0.3)), ("FBetaScore", {"beta": 0.5}),
+    ("BinaryIoU", {"threshold": 0.3}), ("BinaryIoU", {"target_class_ids": [1]}),
+    ("OneHotIoU", {"num_classes": K, "target_class_ids": [0, 3]}), ("OneHotMeanIoU", {"num_classes": K}),
+    ("MeanIoU", {"num_classes": K, "sparse_y_pred": False}),
+    ("IoU", {"num_classes": K, "target_class_ids": [1, 2], "sparse_y_pred": False, "ignore_class": 2}),
+    ("R2Score", {}), ("R2Score", {"class_aggregation": "variance_weighted_average"}),
+    ("R2Score", {"class_aggregation": None, "num_regressors": 3}),
+    ("MeanAbsolutePercentageError", {}), ("MeanSquaredLogarithmicError", {}), ("LogCoshError", {}),
+    ("CosineSimilarity", {}), ("CosineSimilarity", {"axis": 1}), ("PearsonCorrelation", {}),
+    ("ConcordanceCorrelation", {}), ("Hinge", {}), ("SquaredHinge", {}), ("CategoricalHinge", {}),
+    ("KLDivergence", {}), ("Poisson", {}),
 ]  # fmt: skip
+SPARSE = ("MeanIoU", "IoU")
+UNWEIGHTED = (*SPARSE, "BinaryIoU", "OneHotIoU", "OneHotMeanIoU")  # Keras counts whole numbers there
 
 
+@pytest.mark.parametrize("weighted", [False, True], ids=["", "weighted"])
 @pytest.mark.parametrize(("name", "options"), METRICS, ids=lambda value: value if isinstance(value, str) else "")
-def test_metric_over_batches(keras64, name, options, yardstick):
+def test_metric_over_batches(keras64, name, options, weighted, yardstick):
     rng = np.random.default_rng(3)
     batches = []
     for n in (6, 6, 2):
         p = rng.dirichlet(np.ones(K), n)
         y = rng.integers(0, K, n)
-        y = rng.integers(0, 2, (n, K)) if "Binary" in name else y if "Sparse" in name else np.eye(K)[y]
-        batches.append((y, p))
-    sent = pack("y", [y for y, _ in batches]) | pack("p", [p for _, p in batches])
+        numbered = "Sparse" in name or name in SPARSE
+        y = rng.integers(0, 2, (n, K)) if "Binary" in name else y if numbered else np.eye(K)[y]
+        p = p if name not in ("R2Score", "LogCoshError") else rng.standard_normal((n, K))
+        batches.append((y, p, rng.uniform(0.5, 2, n)))
+    weighted &= name not in UNWEIGHTED
+    sent = pack("y", [y for y, _, _ in batches]) | pack("p", [p for _, p, _ in batches])
+    sent |= pack("w", [w for _, _, w in batches]) if weighted else {}
     header, _ = keras64("metric_values", sent, name=name, options=options)
     metric = getattr(mc.metrics, name)(**options)
-    for i, (y, p) in enumerate(batches):
-        metric.update_state(y, p)
-        yardstick.absolute("metrics", f"{name} after batch {i}", float(metric.result()), header["results"][i], 1e-6)
+    for i, (y, p, w) in enumerate(batches):
+        metric.update_state(y, p, w if weighted else None)
+        theirs, label = np.array(header["results"][i]), f"{name} {options} after batch {i}"
+        yardstick.relative("metrics", label, np.asarray(metric.result()), theirs, 2e-6)

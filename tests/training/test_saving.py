@@ -280,14 +280,19 @@ def test_every_metric(tmp_path):
         m.MeanSquaredError(), m.MeanAbsoluteError(), m.RootMeanSquaredError(),
         m.CategoricalCrossentropy(from_logits=True), m.SparseCategoricalCrossentropy(),
         m.BinaryCrossentropy(label_smoothing=0.1), m.MeanMetricWrapper(m.categorical_accuracy, "mine", "min"),
-        m.top_k_categorical_accuracy,
+        m.top_k_categorical_accuracy, "AUC", "huber", mc.losses.poisson, m.AUC(50, "PR", thresholds=[0.2, 0.6]),
+        m.AUC(multi_label=True, label_weights=[1.0, 2.0]), m.Precision([0.2, 0.6], top_k=2), m.Recall(class_id=1),
+        m.TruePositives(0.4), m.SensitivityAtSpecificity(0.3, 50), m.PrecisionAtRecall(0.2), m.F1Score("macro", 0.4),
+        m.FBetaScore(beta=0.5), m.IoU(3, [0, 2], ignore_class=1), m.MeanIoU(3), m.OneHotIoU(3, [1]), m.BinaryIoU(),
+        m.OneHotMeanIoU(3), m.R2Score(None, 2), m.Mean(), m.Sum(), m.CosineSimilarity(axis=1), m.LogCoshError(),
     ]  # fmt: skip
     model = small(compiled=False)
     model.compile("sgd", "mse", metrics=given, weighted_metrics=["mae"])
     twin = saved(model, tmp_path)
     assert len(twin.metrics) == len(given)
     for ours, theirs in zip(model.metrics + model.weighted_metrics, twin.metrics + twin.weighted_metrics, strict=True):
-        assert (type(ours), vars(ours)) == (type(theirs), vars(theirs))
+        assert type(ours) is type(theirs)
+        np.testing.assert_equal(vars(ours), vars(theirs))
 
 
 # custom objects -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,182 @@
+"""Metrics that are the mean of a function's values over the samples."""
+
+import math
+
+from .. import losses
+from ..arguments import choice, flag
+from . import functions as F
+from .base import MeanMetricWrapper
+
+
+class Accuracy(MeanMetricWrapper):
+    """The share of y = p exactly: for predicted labels. For probabilities pass the name "accuracy", as in Keras."""
+
+    def __init__(self, name: str = "accuracy", dtype=None):
+        super().__init__(F.equality, name, dtype=dtype)
+
+
+class BinaryAccuracy(MeanMetricWrapper):
+    """The share of (p > threshold) = y."""
+
+    def __init__(self, name: str = "binary_accuracy", dtype=None, threshold: float = 0.5):
+        super().__init__(F.binary_accuracy, name, dtype=dtype, threshold=threshold)
+
+
+class CategoricalAccuracy(MeanMetricWrapper):
+    """The share of argmax(y) = argmax(p)."""
+
+    def __init__(self, name: str = "categorical_accuracy", dtype=None):
+        super().__init__(F.categorical_accuracy, name, dtype=dtype)
+
+
+class SparseCategoricalAccuracy(MeanMetricWrapper):
+    """The share of y = argmax(p)."""
+
+    def __init__(self, name: str = "sparse_categorical_accuracy", dtype=None):
+        super().__init__(F.sparse_categorical_accuracy, name, dtype=dtype)
+
+
+class TopKCategoricalAccuracy(MeanMetricWrapper):
+    """The share of samples whose true class is among the k largest scores, for one-hot y."""
+
+    def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy", dtype=None):
+        super().__init__(F.top_k_categorical_accuracy, name, dtype=dtype, k=k)
+
+
+class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
+    """The same for integer y."""
+
+    def __init__(self, k: int = 5, name: str = "sparse_top_k_categorical_accuracy", dtype=None, from_sorted_ids=False):
+        super().__init__(F.sparse_top_k_categorical_accuracy, name, dtype=dtype, k=k)
+        flag("SparseTopKCategoricalAccuracy: from_sorted_ids", from_sorted_ids)
+        choice("SparseTopKCategoricalAccuracy: from_sorted_ids", bool(from_sorted_ids), (False,))
+
+
+class MeanSquaredError(MeanMetricWrapper):
+    """The mean of (y - p)^2."""
+
+    def __init__(self, name: str = "mean_squared_error", dtype=None):
+        super().__init__(F.mean_squared_error, name, dtype=dtype)
+
+
+class MeanAbsoluteError(MeanMetricWrapper):
+    """The mean of |y - p|."""
+
+    def __init__(self, name: str = "mean_absolute_error", dtype=None):
+        super().__init__(F.mean_absolute_error, name, dtype=dtype)
+
+
+class MeanAbsolutePercentageError(MeanMetricWrapper):
+    """100 times the mean of |y - p| / |y|."""
+
+    def __init__(self, name: str = "mean_absolute_percentage_error", dtype=None):
+        super().__init__(losses.mean_absolute_percentage_error, name, dtype=dtype)
+
+
+class MeanSquaredLogarithmicError(MeanMetricWrapper):
+    """The mean of (log(1 + y) - log(1 + p))^2."""
+
+    def __init__(self, name: str = "mean_squared_logarithmic_error", dtype=None):
+        super().__init__(losses.mean_squared_logarithmic_error, name, dtype=dtype)
+
+
+class RootMeanSquaredError(MeanMetricWrapper):
+    """The root of the mean over all samples, not the mean of the batches' roots."""
+
+    def __init__(self, name: str = "root_mean_squared_error", dtype=None):
+        super().__init__(F.mean_squared_error, name, dtype=dtype)
+
+    def result(self):
+        return math.sqrt(super().result())
+
+
+class LogCoshError(MeanMetricWrapper):
+    """The mean of log cosh(p - y)."""
+
+    def __init__(self, name: str = "logcosh", dtype=None):
+        super().__init__(losses.log_cosh, name, dtype=dtype)
+
+
+class CosineSimilarity(MeanMetricWrapper):
+    """The mean of sum y p / (|y| |p|) over `axis`: 1 where they point the same way."""
+
+    def __init__(self, name: str = "cosine_similarity", dtype=None, axis: int = -1):
+        super().__init__(F.cosine_similarity, name, dtype=dtype, axis=axis)
+
+
+class PearsonCorrelation(MeanMetricWrapper):
+    """The mean over samples of the correlation of y and p along `axis`."""
+
+    def __init__(self, name: str = "pearson_correlation", dtype=None, axis: int = -1):
+        super().__init__(F.pearson_correlation, name, dtype=dtype, axis=axis)
+
+
+class ConcordanceCorrelation(MeanMetricWrapper):
+    """The mean over samples of the concordance correlation of y and p along `axis`."""
+
+    def __init__(self, name: str = "concordance_correlation", dtype=None, axis: int = -1):
+        super().__init__(F.concordance_correlation, name, dtype=dtype, axis=axis)
+
+
+class Hinge(MeanMetricWrapper):
+    """The mean of max(1 - y p, 0)."""
+
+    def __init__(self, name: str = "hinge", dtype=None):
+        super().__init__(losses.hinge, name, dtype=dtype)
+
+
+class SquaredHinge(MeanMetricWrapper):
+    """The mean of max(1 - y p, 0)^2."""
+
+    def __init__(self, name: str = "squared_hinge", dtype=None):
+        super().__init__(losses.squared_hinge, name, dtype=dtype)
+
+
+class CategoricalHinge(MeanMetricWrapper):
+    """The mean of max(1 + the largest of (1 - y) p - sum y p, 0)."""
+
+    def __init__(self, name: str = "categorical_hinge", dtype=None):
+        super().__init__(losses.categorical_hinge, name, dtype=dtype)
+
+
+class KLDivergence(MeanMetricWrapper):
+    """The mean of sum y log(y / p)."""
+
+    def __init__(self, name: str = "kl_divergence", dtype=None):
+        super().__init__(losses.kl_divergence, name, dtype=dtype)
+
+
+class Poisson(MeanMetricWrapper):
+    """The mean of p - y log p."""
+
+    def __init__(self, name: str = "poisson", dtype=None):
+        super().__init__(losses.poisson, name, dtype=dtype)
+
+
+class CategoricalCrossentropy(MeanMetricWrapper):
+    """The mean of -sum y log p, for one-hot y."""
+
+    def __init__(self, name: str = "categorical_crossentropy", dtype=None, from_logits: bool = False,
+                 label_smoothing: float = 0.0, axis: int = -1):  # fmt: skip
+        super().__init__(F.categorical_crossentropy, name, dtype=dtype, from_logits=from_logits,
+                         label_smoothing=label_smoothing)  # fmt: skip
+        choice("CategoricalCrossentropy: axis", axis, (-1,))
+
+
+class SparseCategoricalCrossentropy(MeanMetricWrapper):
+    """The mean of -log of the true class's p, for integer y."""
+
+    def __init__(self, name: str = "sparse_categorical_crossentropy", dtype=None, from_logits: bool = False,
+                 ignore_class=None, axis: int = -1):  # fmt: skip
+        super().__init__(F.sparse_categorical_crossentropy, name, dtype=dtype, from_logits=from_logits)
+        choice("SparseCategoricalCrossentropy: ignore_class", ignore_class, (None,))
+        choice("SparseCategoricalCrossentropy: axis", axis, (-1,))
+
+
+class BinaryCrossentropy(MeanMetricWrapper):
+    """The mean of -(y log p + (1 - y) log(1 - p))."""
+
+    def __init__(self, name: str = "binary_crossentropy", dtype=None, from_logits: bool = False,
+                 label_smoothing: float = 0.0):  # fmt: skip
+        super().__init__(F.binary_crossentropy, name, dtype=dtype, from_logits=from_logits,
+                         label_smoothing=label_smoothing)  # fmt: skip
