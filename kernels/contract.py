@@ -10,6 +10,7 @@ Arguments:  strides (SH, SW) px;  window (KH, KW) px;  pads ((top, bottom), (lef
 Arrays are C-contiguous unless a kernel says otherwise; outputs have the type of `x` (or `dy`) and are C-contiguous.
 """
 
+import math
 from typing import NamedTuple, Protocol
 
 ALGORITHMS = ("auto", "im2col", "winograd")
@@ -24,11 +25,20 @@ A set with one algorithm accepts all three names.
 
 
 class Key(NamedTuple):
-    """Where in the counted random stream a draw lies: Philox key = seed, counter = (block, step, stream, 0)."""
+    """Where in the counted random stream a draw lies: Philox key = seed, counter = (block, step, stream, 0).
+
+    A batch that several processes share is drawn as one: with `row`, the words of an array are those that its rows have
+    in a batch in which `row` rows come before them. row times the words of a row is a multiple of 4: whole blocks.
+    """
 
     seed: int  # 64 bits
     step: int  # 32 bits, counts over the life of a model
     stream: int  # 32 bits: purpose and layer index
+    row: int = 0
+
+    def first(self, shape: tuple[int, ...]) -> int:
+        """The block with which the draws for an array of this shape begin."""
+        return self.row * math.prod(shape[1:]) // 4
 
 
 class KernelSet(Protocol):
@@ -164,7 +174,8 @@ class KernelSet(Protocol):
     def philox(n, key):
         """n random uint32 words: word i is element i % 4 of Philox4x32-10(key.seed, (i // 4, key.step, key.stream, 0)).
 
-        Bit-equal in every set. Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
+        A row of it, see Key, is 4 words.  Bit-equal in every set.
+        Source: Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3".
         """
 
     def dropout(x, *, rate, key):

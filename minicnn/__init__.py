@@ -18,6 +18,7 @@ _HOME = {
     "Parameter": "core.tensor",
     "Sequential": "training.sequential",
     "Tensor": "ops",
+    "World": "training.world",
     "check_grad": "core.check_grad",
     "doctor": "diagnosis",
     "load_model": "training.loading",

@@ -45,6 +45,7 @@ class Mutation(NamedTuple):
 
 
 CONTRACT = "tests/kernels/test_contract.py"
+WORLD = "tests/training/test_world.py"
 
 
 def kernel(name: str, file: str, old: str, new: str, test: str, set_: str) -> Mutation:
@@ -92,8 +93,8 @@ MUTATIONS = [
               "test_softmax_cross_entropy"),
     reference("philox takes the key's low half twice", "random.py", "^ c3 ^ np.uint64(k1)", "^ c3 ^ np.uint64(k0)",
               "test_philox"),
-    reference("dropout drops the word at the threshold", "random.py", "keep = words(xp, x.size, key) >= round",
-              "keep = words(xp, x.size, key) > round", "test_dropout"),
+    reference("dropout drops the word at the threshold", "random.py", "keep = words(xp, x.size, key, x.shape) >= round",
+              "keep = words(xp, x.size, key, x.shape) > round", "test_dropout"),
     reference("dense's affine shift is subtracted", "dense.py", "y += affine[1]", "y -= affine[1]", "test_dense"),
     reference("depthwise dx lacks a channel's other filters", "depthwise.py", "(dy * w[cell]).sum(axis=-1)",
               "(dy * w[cell])[..., 0]", "test_depthwise"),
@@ -342,9 +343,18 @@ MUTATIONS = [
             "prediction * size + y", "tests/reports/test_confusion.py"),
     minicnn("reports: equal errors come last first", "reports/worst.py", "(-error.gap, error.index)",
             "(-error.gap, -error.index)", "tests/reports/test_worst.py"),
+    minicnn("ranks: a share begins between two counters", "training/world.py", "FOUR = 4", "FOUR = 1", WORLD),
+    minicnn("ranks: gradients are weighed alike, whatever the rows", "training/world.py",
+            "self.weight, self.rows = count / n,", "self.weight, self.rows = 1 / self.world.size,", WORLD),
+    minicnn("ranks: a rank draws as if it were the first", "training/world.py",
+            "streams.row = self.rows.start", "streams.row = 0", WORLD),
+    minicnn("ranks: a stop is a rank's own", "training/world.py", "model.stop_training = stop",
+            "model.stop_training = model.stop_training", WORLD),
+    minicnn("ranks: a checkpoint's end is a rank's own", "training/world.py", "ending or number is not None",
+            "kept.ending", WORLD),
     minicnn("doctor: as many threads as cores are too many", "diagnosis/advice.py", "cores and int(text) > cores:",
             "cores and int(text) >= cores:", "tests/diagnosis/test_doctor.py"),
-    minicnn("doctor: a quota is read upside down", "diagnosis/facts.py", "int(granted) / int(period)",
+    minicnn("doctor: a quota is read upside down", "backend/cores.py", "int(granted) / int(period)",
             "int(period) / int(granted)", "tests/diagnosis/test_doctor.py"),
     minicnn("doctor: an old driver gets CUDA 13", "backend/gpu_report.py", "(12, 0) <= (driver.get",
             "(12, 5) <= (driver.get", "tests/core/test_gpu_report.py"),

@@ -67,6 +67,7 @@ DEPARTURES = {
     ("core/check_grad.py", "numpy"): "the checker draws and compares on the host",
     ("sklearn.py", "sklearn"): "the file is itself imported by those who use scikit-learn",
     ("reports/figure.py", "matplotlib"): "the file is itself imported when the first picture is drawn",
+    ("training/world.py", "mpi4py"): "lazily: an extra that nobody needs who trains with one process",
     ("data/flow.py", "backend"): "lazily: whoever iterates a flow by hand has nobody to hand a backend in",
 }
 

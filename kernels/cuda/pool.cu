@@ -29,9 +29,9 @@ template <class Index>
 __device__ __forceinline__ void max_pool(const float* x, float* y, Index* argmax, int size, int H, int W, int C, int OH,
                                          int OW, int KH, int KW, int SH, int SW, int top, int left,
                                          unsigned long long threshold, float scale, unsigned seed_low,
-                                         unsigned seed_high, unsigned step, unsigned stream, const unsigned* live,
-                                         const float* mean, const float* var, const float* gamma, const float* beta,
-                                         float eps) {
+                                         unsigned seed_high, unsigned step, unsigned stream, unsigned first,
+                                         const unsigned* live, const float* mean, const float* var, const float* gamma,
+                                         const float* beta, float eps) {
     int i = element();
     if (i >= size) return;
     Place at(i, OH, OW, C);
@@ -51,7 +51,7 @@ __device__ __forceinline__ void max_pool(const float* x, float* y, Index* argmax
             }
         }
     if (threshold) {
-        bool kept = philox_word(i, live ? *live : step, stream, seed_low, seed_high) >= threshold;
+        bool kept = philox_word(4 * first + i, live ? *live : step, stream, seed_low, seed_high) >= threshold;
         best = kept ? best * scale : 0.f;
         winner = kept ? winner : KH * KW;
     }
@@ -63,21 +63,21 @@ __device__ __forceinline__ void max_pool(const float* x, float* y, Index* argmax
 extern "C" __global__ void max_pool_small(
     const float* __restrict__ x, float* __restrict__ y, unsigned char* __restrict__ argmax, int size, int H, int W, int
     C, int OH, int OW, int KH, int KW, int SH, int SW, int top, int left, unsigned long long threshold, float scale,
-    unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream, const unsigned* __restrict__ live, const
-    float* __restrict__ mean, const float* __restrict__ var, const float* __restrict__ gamma, const float* __restrict__
-    beta, float eps) {
+    unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream, unsigned first, const
+    unsigned* __restrict__ live, const float* __restrict__ mean, const float* __restrict__ var, const float*
+    __restrict__ gamma, const float* __restrict__ beta, float eps) {
     max_pool(x, y, argmax, size, H, W, C, OH, OW, KH, KW, SH, SW, top, left, threshold, scale, seed_low, seed_high,
-             step, stream, live, mean, var, gamma, beta, eps);
+             step, stream, first, live, mean, var, gamma, beta, eps);
 }
 
 extern "C" __global__ void max_pool_large(
     const float* __restrict__ x, float* __restrict__ y, int* __restrict__ argmax, int size, int H, int W, int C, int OH,
     int OW, int KH, int KW, int SH, int SW, int top, int left, unsigned long long threshold, float scale, unsigned
-    seed_low, unsigned seed_high, unsigned step, unsigned stream, const unsigned* __restrict__ live, const float*
-    __restrict__ mean, const float* __restrict__ var, const float* __restrict__ gamma, const float* __restrict__ beta,
+    seed_low, unsigned seed_high, unsigned step, unsigned stream, unsigned first, const unsigned* __restrict__ live,
+    const float* __restrict__ mean, const float* __restrict__ var, const float* __restrict__ gamma, const float* __restrict__ beta,
     float eps) {
     max_pool(x, y, argmax, size, H, W, C, OH, OW, KH, KW, SH, SW, top, left, threshold, scale, seed_low, seed_high,
-             step, stream, live, mean, var, gamma, beta, eps);
+             step, stream, first, live, mean, var, gamma, beta, eps);
 }
 
 template <class Index>

@@ -5,18 +5,18 @@ import numpy as np
 from .launch import THREADS, blocks
 
 
-def counter(key):
-    """seed_low, seed_high, step, stream, live: what the kernels take of a Key.
+def counter(key, first):
+    """seed_low, seed_high, step, stream, first, live: what the kernels take of a Key, and the block to begin with.
 
     Its step may be a uint32 array of one element on the device, which is then `live`: a recorded step reads it there.
     """
     step, live = (0, key.step) if getattr(key.step, "shape", ()) else (key.step, None)
-    return key.seed & 0xFFFFFFFF, key.seed >> 32, step, key.stream, live
+    return key.seed & 0xFFFFFFFF, key.seed >> 32, step, key.stream, first, live
 
 
 def philox(gpu, n, key):
     words = gpu.xp.empty(n, np.uint32)
-    gpu("random", "philox", blocks(n, 4 * THREADS), THREADS, words, n, *counter(key))
+    gpu("random", "philox", blocks(n, 4 * THREADS), THREADS, words, n, *counter(key, key.row))
     return words
 
 
@@ -25,5 +25,5 @@ def dropout(gpu, x, *, rate, key):
         x = x.copy()  # the kernel reads four elements at a time
     y = gpu.xp.empty_like(x)
     numbers = x.size, round(rate * 2**32), 1 / (1 - rate)
-    gpu("random", "dropout", blocks(x.size, 4 * THREADS), THREADS, x, y, *numbers, *counter(key))
+    gpu("random", "dropout", blocks(x.size, 4 * THREADS), THREADS, x, y, *numbers, *counter(key, key.first(x.shape)))
     return y

@@ -148,7 +148,7 @@ def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, al
         return _pool_of(z, rows, pool, rate, key)
     chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], filters)
     y, argmax = (memory.empty((n, oh // 2, ow // 2, filters), kind) for kind in (np.float32, np.uint8))
-    sent = y.reshape(-1), Pooling(argmax.reshape(-1), *_row_vectors(rows, shape[1])), dropping(rate, key)
+    sent = y.reshape(-1), Pooling(argmax.reshape(-1), *_row_vectors(rows, shape[1])), dropping(rate, key, y)
     if chosen == "im2col":
         _im2col(x, w, b, shape, strides, pads, relu, by_filter, *sent)
     elif not _winograd(x, w, b, shape, pads, relu, by_filter, *sent, kept):

@@ -161,15 +161,15 @@ def pool_2x2(x, norm, rate, key):
     n, h, w, c = x.shape
     y, argmax, size = empty((n, h // 2, w // 2, c)), empty((n, h // 2, w // 2, c), np.uint8), pool2x2.size_of(x.shape)
     to = y.reshape(-1), argmax.reshape(-1)
-    pool2x2.pool(*flats(x), size, norm, *to, pool2x2.blocks(size), *dropping(rate, key))
+    pool2x2.pool(*flats(x), size, norm, *to, pool2x2.blocks(size), *dropping(rate, key, y))
     return y, argmax
 
 
-def dropping(rate, key):
-    """Whether anything is dropped, the threshold of its words, the factor of what is not, and the words' state."""
+def dropping(rate, key, y):
+    """Whether anything of y is dropped, the threshold of its words, the factor of what is not, and the words' state."""
     if not rate:
         return pool2x2.NO_DROPOUT
-    return True, np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate)), *state(key)
+    return True, np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate)), *state(key, key.row and key.first(y.shape))
 
 
 def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
@@ -182,7 +182,7 @@ def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
     _max_pool(x, y, argmax, cells, tuple(window), tuple(strides), (pads[0][0], pads[1][0]))
     if rate:
         none = cells.dtype.type(cells.size)
-        pool2x2.drop_blocks(y.reshape(-1), argmax.reshape(-1), none, block_count(y.size), *dropping(rate, key)[1:])
+        pool2x2.drop_blocks(y.reshape(-1), argmax.reshape(-1), none, block_count(y.size), *dropping(rate, key, y)[1:])
     return y, argmax
 
 

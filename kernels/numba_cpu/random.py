@@ -69,7 +69,8 @@ def _philox_vector(typingctx, words, i, counter, step, stream, k0, k1):
 
 @inner
 def fill_words(words, first, step, stream, k0, k1):
-    """words (flat, four per counter) = those of the counters from `first` on."""
+    """words (flat, four per counter) = those of the counters from `first` on, after those that `state` leaves out."""
+    first += np.int64(step >> np.uint64(32))
     whole = words.size // (4 * COUNTERS) * COUNTERS
     for k in range(0, whole, COUNTERS):
         _philox_vector(words, 4 * k, np.uint64(first + k), step, stream, k0, k1)
@@ -115,15 +116,15 @@ def _dropout(x, y, blocks, threshold, scale, step, stream, k0, k1):
     parallel_for(_dropout_block, blocks, (x, y, blocks, threshold, scale, step, stream, k0, k1))
 
 
-def state(key):
-    """A key as the last arguments of the functions above."""
-    words = key.step, key.stream, key.seed & 0xFFFFFFFF, key.seed >> 32
+def state(key, first):
+    """A key as the last arguments of the functions above: the upper half of the step is the block to begin with."""
+    words = key.step | first << 32, key.stream, key.seed & 0xFFFFFFFF, key.seed >> 32
     return tuple(map(np.uint64, words))
 
 
 def philox(n, key):
     words = empty(((n + 3) // 4 * 4,), np.uint32)
-    _philox(words, block_count(n), *state(key))
+    _philox(words, block_count(n), *state(key, key.row))
     return words[:n]
 
 
@@ -131,5 +132,6 @@ def dropout(x, *, rate, key):
     x = np.ascontiguousarray(x, np.float32)
     y = empty(x.shape)
     threshold, scale = np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate))
-    _dropout(x.reshape(-1), y.reshape(-1), block_count(x.size), threshold, scale, *state(key))
+    words = state(key, key.row and key.first(x.shape))
+    _dropout(x.reshape(-1), y.reshape(-1), block_count(x.size), threshold, scale, *words)
     return y

@@ -35,7 +35,7 @@ def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
     argmax = xp.where(xp.isneginf(wins.max(axis=-1)), inside.argmax(axis=-1), argmax)
     y = xp.take_along_axis(cells, argmax[..., None], axis=-1)[..., 0]
     if rate:
-        kept = (words(xp, y.size, key) >= round(rate * 2**32)).reshape(y.shape)
+        kept = (words(xp, y.size, key, y.shape) >= round(rate * 2**32)).reshape(y.shape)
         y = xp.where(kept, y * y.dtype.type(1 / (1 - rate)), y.dtype.type(0))
         argmax = xp.where(kept, argmax, cells.shape[-1])
     return y, argmax.astype(xp.uint8 if cells.shape[-1] <= 255 else xp.int32)

@@ -18,9 +18,10 @@ def philox(n, key):
     return words(np, n, key)
 
 
-def words(xp, n, key):
-    """philox as an array of the module xp."""
-    blocks = xp.arange((n + 3) // 4, dtype=np.uint64)
+def words(xp, n, key, shape=None):
+    """philox as an array of the module xp.  shape: of the array that they are for, whose rows Key counts."""
+    first = key.row if shape is None else key.first(shape)
+    blocks = xp.arange(first, first + (n + 3) // 4, dtype=np.uint64)
     c0, c1 = blocks, xp.full_like(blocks, key.step)
     c2, c3 = xp.full_like(blocks, key.stream), xp.zeros_like(blocks)
     k0, k1 = key.seed & 0xFFFFFFFF, key.seed >> 32
@@ -34,5 +35,5 @@ def words(xp, n, key):
 
 def dropout(x, *, rate, key):
     xp = namespace(x)
-    keep = words(xp, x.size, key) >= round(rate * 2**32)
+    keep = words(xp, x.size, key, x.shape) >= round(rate * 2**32)
     return xp.where(keep.reshape(x.shape), x * x.dtype.type(1 / (1 - rate)), x.dtype.type(0))

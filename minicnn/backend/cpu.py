@@ -9,6 +9,7 @@ import numpy as np
 
 from ..arguments import whole
 from ..errors import ArgumentError, one_of, require
+from . import cores
 from .base import Backend
 
 SETS = ("auto", "numba_cpu", "numpy_ref", "reference")
@@ -60,8 +61,8 @@ class CPU(Backend):
                 yield
             finally:
                 numba.set_num_threads(before)
-        elif self.threads is not None and importlib.util.find_spec("threadpoolctl"):
-            with _limited(self.threads):
+        elif (self.threads is not None or cores.shared()) and importlib.util.find_spec("threadpoolctl"):
+            with _limited(self.thread_count()):
                 yield
         else:
             yield
@@ -73,9 +74,9 @@ class CPU(Backend):
 
             from minicnn.kernels.numba_cpu.tasks import alone
 
-            available = 1 if alone() else numba.config.NUMBA_NUM_THREADS
+            available = 1 if alone() else cores.usable(numba.config.NUMBA_NUM_THREADS)
         else:
-            available = os.cpu_count() or 1
+            available = cores.usable(os.cpu_count() or 1)
         return min(self.threads or available, available)
 
     def describe(self) -> str:

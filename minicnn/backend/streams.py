@@ -39,6 +39,7 @@ class Streams:
     epoch: int = 0
     drawn: bool = field(init=False)
     live: Any = field(default=None, init=False, repr=False, compare=False)
+    row: int = field(default=0, init=False, repr=False, compare=False)  # where this process's part of a batch begins
 
     def __post_init__(self):
         self.drawn = self.seed is None
@@ -50,7 +51,7 @@ class Streams:
         """The stream of a purpose and a layer index at this step (or epoch, for the order of the rows)."""
         if step is None:
             step = self.step if self.live is None else self.live
-        return Key(self.seed, step, purpose << 16 | index)
+        return Key(self.seed, step, purpose << 16 | index, 0 if purpose == SHUFFLE else self.row)
 
     @contextlib.contextmanager
     def counted_at(self, place):

@@ -77,6 +77,12 @@ class Callback(Named):
     def set_model(self, model) -> None:
         self.model = model
 
+    @property
+    def writes(self) -> bool:
+        """Whether this process is the one that writes files: of several that train one model only the first does."""
+        world = getattr(self.model, "world", None)
+        return world is None or world.rank == 0
+
     def get_state(self) -> dict[str, Any]:
         """What `set_state` needs to go on from here: numbers, strings, None, lists, dicts, NumPy arrays.
 

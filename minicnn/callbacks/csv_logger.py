@@ -50,6 +50,9 @@ class CSVLogger(Callback):
     def on_train_begin(self, logs=None):
         self.close()
         goes_on = self.append or (self.params or {}).get("resumed") is not None
+        self.keys, self._start, self._rows = None, 0, ""
+        if not self.writes:
+            return
         self._file = open_log(self.filename, goes_on)
         self.keys, self._start, self._rows = None, self._file.seek(0, os.SEEK_END), ""
         if self.append and self._start and not self._ends_a_line():
@@ -95,7 +98,9 @@ class CSVLogger(Callback):
         self._write(text.getvalue())
 
     def _write(self, text: str) -> None:
-        data = memoryview(text.encode())
+        data = memoryview(text.encode() if self.writes else b"")
+        if not data:
+            return
         with complaints(self.filename, wanted=len(data)):
             while data:
                 data = data[self._file.write(data) :]

@@ -173,7 +173,7 @@ class ModelCheckpoint(Monitor):
 
     def _save(self, epoch: int, batch: dict, logs: dict) -> None:
         path = self.filepath.format_map(_Fields({"epoch": epoch + 1} | batch | logs))
-        if not self._is_due(epoch, path, logs):
+        if not self._is_due(epoch, path, logs) or not self.writes:
             return
         make_parent(path)
         (self.model.save_weights if self.save_weights_only else self.model.save)(path)

@@ -41,6 +41,8 @@ def parser(prog: str, description: str, name: str | None = None) -> Parser:
     )
     p.add_argument("--threads", type=int, metavar="N", help="at most so many on the CPU; default: all cores")
     epochs = f"{BY_NAME[name].epochs}, as published; on scikit-learn's digits 10" if name else "as published"
+    several = "train with all processes that mpiexec has started; --batch-size is that of all together"
+    p.add_argument("--distributed", action="store_true", help=several)
     p.add_argument("--epochs", type=int, metavar="N", help=f"default {epochs}")
     batch = f"{BY_NAME[name].batch_size}, as published; on scikit-learn's digits 32" if name else "as published"
     p.add_argument("--batch-size", type=int, metavar="N", help=f"images of a step; default {batch}")

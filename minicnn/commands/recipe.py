@@ -78,6 +78,9 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
             options = options | {"momentum": fitting}
             model = recipe.build(minicnn, **options, seed=seed, **placed)
     model = compiled(model, recipe)
+    if args.world is not None:
+        model.world = args.world
+        print(f"processes {args.world.size}, each with its part of every batch")
     outputs.announce(args, recipe, model, data, steps, out)
 
     # 3. Training. ReduceLROnPlateau comes first, because it logs the learning rate.
@@ -97,6 +100,8 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
         trained = model.fit(**fed, epochs=recipe.epochs, steps_per_epoch=steps, validation_data=held_out,
                             callbacks=[*hooks, stop, limit, watch], verbose=said, checkpoint=kept)  # fmt: skip
     args.unsaved = args.unsaved or model.checkpoint_failure
+    if model.world.rank:  # rank 0 writes the outputs
+        return np.nan
     stopped = f"by {signal.Signals(stop.number).name}" if stop.number else f"by --time-limit {args.time_limit}"
     stopped = stopped if stop.number or limit.stopped else ""
 
@@ -157,12 +162,21 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
 
 
 def execute(args: argparse.Namespace) -> int:
-    """Run every seed; the exit code."""
+    """Run every seed; the exit code.  One process of several that fails ends all: they would wait for it."""
+    code = _execute(args)
+    failed = code == 2 or args.aborted
+    if failed and args.world is not None and args.world.size > 1:
+        args.world.abort(code)
+    return code
+
+
+def _execute(args: argparse.Namespace) -> int:
     limit = TimeLimit(None)
-    args.unsaved = None
+    args.unsaved, args.world, args.aborted = None, None, False
     with StopOnSignal() as stop:
         try:
             recipe, options = check(args)
+            args.world = minicnn.World.mpi() if args.distributed else None
             limit.limit, values = args.seconds, []
             for seed in args.seed:
                 out = args.out / f"seed_{seed}" if len(args.seed) > 1 else args.out
@@ -177,6 +191,7 @@ def execute(args: argparse.Namespace) -> int:
             if stop.training:
                 state = f"outputs in {args.out} may be missing; the same command goes on from the last checkpoint"
             print(f"{args.prog}: aborted, {state}", file=sys.stderr)
+            args.aborted = True
             return 128 + (stop.number or signal.SIGINT)
         except (MinicnnError, OSError) as error:
             print(f"{args.prog}: {error}".replace("say resume=False", "say --fresh"), file=sys.stderr)

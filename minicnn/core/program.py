@@ -21,6 +21,7 @@ it becomes one node, which runs it on the tape in every step.
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from .fuse import Rule, fuse
@@ -189,6 +190,7 @@ class Program:
         self.asked = {*self.lasts, *self.parts, self.loss, *(slot for _, slot, _ in self.averages)}
         self.nodes = fuse(trace.nodes, rules, self.asked, training=loss is not None, fused=fused)
         self._key = trace.be.key
+        self._new_key = partial(tuple.__new__, self._key)  # Key._make without two calls of Python's
         self._fused = self._prepared(self.nodes, True)
         self.every = self._prepared(self.unfused, False)  # all nodes, and every value is still there afterwards
         self._layers = self._prepared([node for node in self.unfused if node.layer is not None], False)
@@ -207,21 +209,22 @@ class Program:
             for node, dead in zip(nodes, ends, strict=True)
         ]  # fmt: skip
 
-    def forward(self, be, arrays, step, nodes: list | None = None) -> tuple[list, list]:
+    def forward(self, be, arrays, step, nodes: list | None = None, row: int = 0) -> tuple[list, list]:
         """Run it: (values by slot, of which only `asked` are still there, and the nodes' vjps).
 
-        step  the number that random draws take, or the place in device memory where it is
+        step  the number that random draws take, or the place in device memory where it is;  row: as Key's
         """
         values, vjps = self.constants.copy(), []
         for slot, p in self.params:
             values[slot] = p.data
         for slot, array in zip(self.inputs, arrays, strict=nodes is None):
             values[slot] = array
-        ndarray, dtype = be.xp.ndarray, be.dtype
+        ndarray, dtype, new_key = be.xp.ndarray, be.dtype, self._new_key
         for node, keys, tracked, dead in nodes or self._fused:
             static = node.static
             for name in keys:
-                static = static | {name: static[name]._replace(step=step)}
+                seed, _, stream, _ = static[name]
+                static = static | {name: new_key((seed, step, stream, row))}
             y, vjp = node.op(be, *map(values.__getitem__, node.inputs), **static)
             if type(y) is tuple:
                 y, *aside = y
@@ -285,9 +288,9 @@ class Program:
             for p, gradient in held:
                 p.grad = gradient
 
-    def walk(self, be, xs, step) -> Iterator[tuple[Any, Any]]:
+    def walk(self, be, xs, step, row=0) -> Iterator[tuple[Any, Any]]:
         """(layer, its output) of every layer for the step's first inputs, each op by itself."""
-        values, _ = self.forward(be, xs, step, self._layers)
+        values, _ = self.forward(be, xs, step, self._layers, row)
         return ((layer, values[slot]) for layer, slot in self.outputs)
 
 

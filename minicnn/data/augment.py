@@ -136,9 +136,12 @@ class ImageDataGenerator:
         return file_flow.from_dataframe(self, dataframe, directory, x_col, y_col, weight_col, classes, class_mode,
                                         subset, validate_filenames, options)  # fmt: skip
 
-    def augment(self, be, images: np.ndarray, seed: int, step: int):
-        """Images (N, H, W, C) as step `step` of a training with `seed` sees them: on `be`, in its float type."""
-        drawn = self._draw(be if be.name == "cpu" else host(), images, seed, step)
+    def augment(self, be, images: np.ndarray, seed: int, step: int, row: int = 0):
+        """Images (N, H, W, C) as step `step` of a training with `seed` sees them: on `be`, in its float type.
+
+        row: how many images come before them, where they are a part of the step's batch.
+        """
+        drawn = self._draw(be if be.name == "cpu" else host(), images, seed, step, row)
         if self.only_moves():
             return be.asarray(self._move(be, images, drawn, self.rescale or 1.0))  # one kernel does everything
         on = be if be.name == "cpu" else host()  # the rest is NumPy
@@ -190,8 +193,9 @@ class ImageDataGenerator:
         x = _one_image("random_transform: x", x)
         return self.apply_transform(x, self.get_random_transform(x.shape, checked_seed("random_transform: seed", seed)))
 
-    def _draw(self, on, images: np.ndarray, seed: int, step: int) -> Parameters:
-        words = on.philox(WORDS * len(images), on.key(seed, step, STREAM)).reshape(-1, WORDS)
+    def _draw(self, on, images: np.ndarray, seed: int, step: int, row: int = 0) -> Parameters:
+        key = on.key(seed, step, STREAM, row * WORDS // 4)
+        words = on.philox(WORDS * len(images), key).reshape(-1, WORDS)
         return draw(self, words, *images.shape[1:3])
 
     def matrices(self, shape: tuple[int, ...], seed: int, steps: list[tuple[int, int]]) -> np.ndarray:

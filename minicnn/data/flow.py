@@ -102,9 +102,12 @@ class Flow:
     def __len__(self) -> int:
         return len(self._slices)
 
-    def batch(self, be, rows: np.ndarray, seed: int, step: int):
-        """(x, y) of these rows as step `step` of a training with `seed` sees them; x on `be`, y None without labels."""
-        x = self.image_data_generator.augment(be, self.x[rows], seed, step)
+    def batch(self, be, rows: np.ndarray, seed: int, step: int, row: int = 0):
+        """(x, y) of these rows as step `step` of a training with `seed` sees them; x on `be`, y None without labels.
+
+        row: how many rows of the step's batch come before these.
+        """
+        x = self.image_data_generator.augment(be, self.x[rows], seed, step, row)
         if self.save_to_dir is not None:
             for row, picture in zip(rows.tolist(), be.to_numpy(x), strict=True):
                 name = f"{self.save_prefix}_{row}_{step}.{self.save_format}"

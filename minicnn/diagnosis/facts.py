@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ..backend import gpu_facts
+from ..backend.cores import quota
 
 OPTIONAL = ("h5py", "matplotlib", "pandas", "safetensors", "scikit-learn", "tqdm")  # each loaded where it is used
 TRAINING_FILES = ("train.csv", "train.csv.gz")
@@ -94,17 +95,6 @@ def system() -> dict:
         "memory": value(lambda: os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")),
         "memory_free": value(memory_free),
     }
-
-
-def quota(root: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """How many cores' time the container may take; None: no limit. Affinity does not show it."""
-    with contextlib.suppress(OSError, ValueError):
-        granted, period = (root / "cpu.max").read_text().split()
-        return None if granted == "max" else int(granted) / int(period)
-    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):  # control groups, version 1
-        granted = int((root / "cpu/cpu.cfs_quota_us").read_text())
-        return granted / int((root / "cpu/cpu.cfs_period_us").read_text()) if granted > 0 else None
-    return None
 
 
 def memory_free() -> int:

@@ -76,10 +76,12 @@ def gaussian_noise(be, x, *, stddev, key):
 def _normal(be, shape, dtype, key):
     """Draws from N(0, 1), in pairs: with u, v uniform in (0, 1], sqrt(-2 log u) times cos and sin of 2 pi v.
 
+    Neighbours are a pair, of two neighbouring words, so that a part of the rows has the draws that it has in the whole.
+
     Source: Box & Muller 1958, "A note on the generation of random normal deviates".
     """
     n = math.prod(shape)
-    pairs = (n + 1) // 2
-    u = (be.philox(2 * pairs, key).astype(dtype) + 0.5) * 2.0**-32
-    radius, angle = be.xp.sqrt(-2 * be.xp.log(u[:pairs])), 2 * math.pi * u[pairs:]
-    return be.xp.concatenate([radius * be.xp.cos(angle), radius * be.xp.sin(angle)])[:n].reshape(shape)
+    words = be.philox(n + n % 2, key._replace(row=key.first(shape)))
+    u = (words.astype(dtype).reshape(-1, 2) + 0.5) * 2.0**-32
+    radius, angle = be.xp.sqrt(-2 * be.xp.log(u[:, 0])), 2 * math.pi * u[:, 1]
+    return be.xp.stack([radius * be.xp.cos(angle), radius * be.xp.sin(angle)], axis=1).reshape(-1)[:n].reshape(shape)

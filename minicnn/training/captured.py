@@ -46,6 +46,8 @@ def prepare(model, source, steps: int | None, hooks) -> "Captured | None":
 
 def _reason(model, source, hooks) -> str | None:
     """Why the steps have to be run one by one."""
+    if model.ranks is not None:
+        return "several processes sum their gradients"
     if not isinstance(source, Arrays):
         return "x is an iterable of batches"
     if isinstance(source.x, Several) or isinstance(source.y, Several):

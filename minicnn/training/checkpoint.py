@@ -23,6 +23,7 @@ import os
 import secrets
 import signal
 import sys
+import tempfile
 import threading
 import time
 import warnings
@@ -151,6 +152,7 @@ class Checkpoints:
         self.where = f"fit: checkpoint {self.folder}"
         self.lock = self.saved = self.failure = None
         self.ending, self.signal, self.previous = False, None, {}
+        self.world, self.agreed = model.world, None  # agreed: the signal that all processes answer at this step
         self.epoch_logs: dict = {}
         self.best: float | None = None
         self.monitor = self._monitor(names)
@@ -178,7 +180,24 @@ class Checkpoints:
         return monitor
 
     def _open(self) -> None:
-        """Take the lock, find the run and the newest of its checkpoints that can be read."""
+        """Take the lock, find the run and the newest of its checkpoints that can be read: rank 0 does, for all."""
+        if self.world.rank:
+            self.run_folder = self.folder / "run_0001"
+            data = self.world.send(None)
+            if data:
+                with tempfile.NamedTemporaryFile(suffix=SUFFIX) as copy:
+                    copy.write(data)
+                    copy.flush()
+                    self.saved = Saved(Path(copy.name), *model_file.read(copy.name))
+        else:
+            self._find()
+            if self.world.size > 1:
+                self.world.send(b"" if self.saved is None else self.saved.path.read_bytes())
+        if self.saved is not None:
+            self._compare()
+            self.best = self.saved.run["best"]
+
+    def _find(self) -> None:
         self._make_folder()
         runs = sorted(self.folder.glob("run_[0-9]*"), key=lambda path: path.name)
         self.run_folder = runs[-1] if runs else self.folder / "run_0001"
@@ -189,9 +208,6 @@ class Checkpoints:
             for half in self.run_folder.glob(".*.tmp"):  # of a write that was killed: the lock is ours
                 half.unlink()
         self.saved = self._newest()
-        if self.saved is not None:
-            self._compare()
-            self.best = self.saved.run["best"]
 
     def _make_folder(self) -> None:
         try:
@@ -357,10 +373,18 @@ class Checkpoints:
     def step_end(self, epoch: int, step: int, steps: int | None, logs) -> None:
         """Write the state after `step` steps of epoch `epoch`; where a signal has come, raise what it stands for."""
         self.write(epoch, step, steps, logs)
-        if self.signal is not None:
-            number, self.signal = self.signal, None
-            self._restore_signals()
-            raise _raised(number)
+        self._answer()
+
+    def _answer(self) -> None:
+        """Raise what a signal stands for, if one has come, and all processes know it."""
+        number = self.signal if self.world.size == 1 else self.agreed
+        if number is None:
+            return
+        if self.world.size > 1:
+            self.world.any(False)  # rank 0 has written: nobody ends before
+        self.signal = self.agreed = None
+        self._restore_signals()
+        raise _raised(number)
 
     def epoch_end(self, epoch: int, steps: int | None, epoch_logs: dict) -> None:
         """Write the state after `epoch` whole epochs, and keep it if it is the best."""
@@ -372,13 +396,12 @@ class Checkpoints:
         if better and path is not None:
             with self._tolerated(self.run_folder / f"best{SUFFIX}"):
                 files.second_name(path, self.run_folder / f"best{SUFFIX}")
-        if self.signal is not None:
-            number, self.signal = self.signal, None
-            self._restore_signals()
-            raise _raised(number)
+        self._answer()
 
     def write(self, epoch: int, step: int, steps: int | None, logs, stopped: bool = False) -> Path | None:
-        """One checkpoint, atomically; None where the disk refuses it, which is said once."""
+        """One checkpoint, atomically; None where the disk refuses it, which is said once, and in all ranks but one."""
+        if self.world.rank:
+            return None
         path = self.run_folder / f"epoch_{epoch:05d}_step_{step:07d}{SUFFIX}"
         done = False
         with self._tolerated(path):
@@ -413,7 +436,7 @@ class Checkpoints:
 
     def end(self) -> None:
         """The run has ended by itself."""
-        if self.opts.delete_at_end:
+        if self.opts.delete_at_end and self.world.rank == 0:
             with self._tolerated(self.run_folder):
                 for path in (*self._files(), self.run_folder / f"best{SUFFIX}"):
                     path.unlink(missing_ok=True)

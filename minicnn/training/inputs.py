@@ -191,7 +191,12 @@ def _by_class(class_weight, classes: int) -> dict[int, float]:
 
 
 class Arrays:
-    """x and y in memory.  Batches of rows in an order that the model's seed and epoch fix; the last may be smaller."""
+    """x and y in memory.  Batches of rows in an order that the model's seed and epoch fix; the last may be smaller.
+
+    ranks: with whom this process shares the batches; then a batch's x is this one's part of it, and y, t, w all of it.
+    """
+
+    ranks = None
 
     def __init__(self, model, x, y, batch_size: int, sample_weight=None, class_weight=None, what: str = "x",
                  where: str = "fit"):  # fmt: skip
@@ -251,11 +256,12 @@ class Arrays:
             done += len(rows) > 0
             if not len(rows) or done <= start:
                 continue
+            mine = rows if self.ranks is None else rows[self.ranks.part(len(rows))]
             w = None if self.weights is None else _on(be, self.weights[rows])
             y = self.y[rows]
             t = y if self.targets is self.y else self.targets[rows]
             t = _on(be, t) if isinstance(t, Several) else be.asarray(t, be.dtype)
-            yield self.images(be, streams, rows, i if epoch is None else 0), y, t, w
+            yield self.images(be, streams, mine, i if epoch is None else 0), y, t, w
 
 
 def _on(be, arrays):
@@ -319,14 +325,17 @@ class Augmented(Arrays):
         return rows
 
     def images(self, be, streams, rows, ahead=0):
-        return be.asarray(self.flow.batch(be, rows, streams.seed, streams.step + ahead)[0], be.dtype)
+        return be.asarray(self.flow.batch(be, rows, streams.seed, streams.step + ahead, streams.row)[0], be.dtype)
 
 
 class Batches:
     """Any iterable of (x, y) or (x, y, sample_weight) batches; an epoch goes on where the last one left it.
 
     A model without weights is built by the first batch, which is looked at before anything else happens.
+    ranks: as in Arrays; every rank draws all batches, which have to be the same.
     """
+
+    ranks = None
 
     def __init__(self, model, iterable, class_weight=None, where: str = "fit"):
         self.model, self.iterable, self.class_weight, self.where = model, iterable, class_weight, where
@@ -398,6 +407,9 @@ class Batches:
                 return
             batch = self._batch(item, done + 1)
             self._count(item)
+            batch.ranks = self.ranks
+            if self.ranks is not None:
+                self.ranks.check_batch(f"{self.where}: batch {done + 1}", batch)
             yield from batch.batches(be, streams, False, 1)
 
     def _batch(self, item, number: int) -> Arrays:

@@ -24,10 +24,13 @@ FILLED_TILE = 32  # where the last tile has to be filled up with zeros, which ar
 def train_step(model, x, t, w) -> tuple:
     """Forward, loss, backward, update.  x, t, w on the model's backend -> the loss, what `outputs` takes, and of
     several outputs each one's loss: all from before the update.  The caller holds the guard, until it has counted the
-    step too.
+    step too. Where several processes share the batch, x is this one's part of it, and all else the whole's.
 
     Raises NonFiniteError before anything has changed: weights, moving averages, optimizer and counters stay.
     """
+    ranks = model.ranks
+    if ranks is not None:
+        t, w = t[ranks.rows], None if w is None else w[ranks.rows]
     if isinstance(x, Several) or isinstance(t, Several):
         given = [parts(one) for one in ((x, t) if w is None else (x, t, w))]
         arrays = [one for column in given for one in column if one is not None]
@@ -36,9 +39,13 @@ def train_step(model, x, t, w) -> tuple:
         arrays = (x, t) if w is None else (x, t, w)
         shapes = x.shape, t.shape, None if w is None else w.shape
     program = model.programs.training(*shapes)
-    step = partial(gradients, model, program, arrays, model.streams.step, checked)
+    step = partial(gradients, model, program, arrays, model.streams.step, checked if ranks is None else None)
     values, loss = with_memory(model, len(x), step)
-    update(model, program, values)
+    if ranks is None:
+        update(model, program, values)
+    else:
+        loss, moved = ranks.sum(program, values, arrays)
+        update(model, program, values, moved=moved)
     model.streams.step += 1
     if not program.parts:
         return loss, Tensor.of(values[program.last], model.backend, None), ()
@@ -61,7 +68,7 @@ def gradients(model, program, arrays, step, check=None, one=None) -> tuple[list,
     check: looks at the loss before backward, as `checked` does; one: the backward's 1 where the device has it ready.
     """
     be = model.backend
-    values, vjps = program.forward(be, arrays, step)
+    values, vjps = program.forward(be, arrays, step, row=model.streams.row)
     loss = values[program.loss]
     value = None if check is None else check(model, program, arrays, loss)
     if program.learns:
@@ -71,18 +78,18 @@ def gradients(model, program, arrays, step, check=None, one=None) -> tuple[list,
     return values, value
 
 
-def update(model, program, values, live=None, phase=None) -> None:
+def update(model, program, values, live=None, phase=None, moved=None) -> None:
     """The step's end: weights and moving averages move.  live, phase: see Optimizer.apply.
 
-    Between backward and here is the place where several ranks sum their gradients: `model.sum_gradients`, if there is
-    one, gets the optimizer's parameters, whose `grad` are this rank's and to be replaced: two may share an array.
+    moved: what layers on the tape have to say of their averages; None: they are asked. Several processes sum what they
+    have found before they all do this: see Ranks.sum.
     """
     if program.learns:
-        if model.sum_gradients is not None:
-            model.sum_gradients(model.optimizer.params)
         model.optimizer.apply(live, phase)
     averages = [(p.data, values[slot], momentum) for p, slot, momentum in program.averages]
-    model.backend.follow(averages + [moved for layer in program.taped for moved in layer.moved()])
+    if moved is None:
+        moved = [one for layer in program.taped for one in layer.moved()]
+    model.backend.follow(averages + moved)
 
 
 def outputs(model, y):
@@ -103,7 +110,7 @@ def first_non_finite(model, program, xs) -> str:
         if not bool(be.xp.isfinite(p.data).all()):
             return f"weight {p.path} is not finite; lower the learning rate"
     with no_grad():
-        for layer, y in program.walk(be, xs, model.streams.step):
+        for layer, y in program.walk(be, xs, model.streams.step, model.streams.row):
             if not bool(be.xp.isfinite(y).all()):
                 name = f"{layer.name} ({type(layer).__name__})"
                 return f"the first layer whose output is not finite is {name}; lower the learning rate"
@@ -137,7 +144,10 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
             logs.add(loss, y, last, w, wait=not watched, shares=shares)
             logs.step = step + 1
         callbacks.on_train_batch_end(step, logs.result)
-        if kept is not None and kept.due():
+        due = kept is not None and kept.due()
+        if model.ranks is not None:
+            due = model.ranks.agree() or due
+        if due:
             kept.step_end(epoch, step + 1, steps, logs)
         if model.stop_training or (kept is not None and kept.ending):
             return
@@ -170,11 +180,17 @@ def tile_size(model) -> int:
     return max(min(TILE, TILE_BYTES // (largest * model.backend.dtype.itemsize)), 1)
 
 
-def evaluate(model, source, steps: int, logs, callbacks) -> None:
-    """Loss and metrics over the first `steps` batches of arrays, in order and without training."""
+def evaluate(model, source, steps: int, logs, callbacks, ranks=None) -> None:
+    """Loss and metrics over the first `steps` batches of arrays, in order and without training.
+
+    ranks: who computes the outputs together, or None: this process alone.
+    """
     be, n = model.backend, min(steps * source.batch_size, source.n)
     y = together(be.xp.empty((n, *shape), be.dtype) for shape in model.output_shapes)
     tiles, done = infer(model, source.x[:n], logits=model.fusing), 0
+    if ranks is not None:
+        ranks.outputs(source.x[:n], y)
+        done = n
     for step in range(steps):
         callbacks.on_test_batch_begin(step)
         rows = slice(step * source.batch_size, min((step + 1) * source.batch_size, n))

@@ -1,6 +1,6 @@
 """What a model does with data: compile, fit, evaluate, predict, and single batches. The steps are in loop.py."""
 
-from collections.abc import Callable
+import contextlib
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from .inputs import Arrays, Augmented, Batches, all_x, check_x, in_batches, pass
 from .several import Losses, Several, losses_of, parts, per_place, together
 from .stack import LayerStack
 from .underway import Now, Underway
+from .world import ALONE, Ranks, World
 
 
 class Trainer(LayerStack):
@@ -36,7 +37,8 @@ class Trainer(LayerStack):
     fitting: bool  # whether a fit is running
     graph: bool
     nan_check: str
-    sum_gradients: Callable | None = None  # of several ranks, between backward and update: see loop.update
+    world: World = ALONE  # the processes that train this model together: see world.py
+    ranks: Ranks | None = None  # those of a fit that runs
 
     @checked.named
     @rebuilds
@@ -216,6 +218,7 @@ class Trainer(LayerStack):
         steps = steps_per_epoch or train.steps
         names = self.metrics_names + [f"val_{n}" for n in self.metrics_names if held_out] + ["learning_rate"]
         params = {"verbose": chatty, "epochs": epochs, "steps": steps}
+        chatty = chatty if self.world.rank == 0 else 0
         hooks = CallbackList(callbacks, add_history=True, add_progbar=chatty != 0, model=self, params=params)
         hooks.check_monitor(names)
         self.optimizer.learning_rate  # noqa: B018 (a schedule that returns no rate is told here)
@@ -224,8 +227,13 @@ class Trainer(LayerStack):
             self._stand_at(None)
         arguments = {"shuffle": shuffle, "steps_per_epoch": steps_per_epoch, "initial_epoch": initial_epoch,
                      "validation_steps": validation_steps, "validation_freq": validation_freq}  # fmt: skip
+        ranks = None
+        if self.world.size > 1:
+            ranks = train.ranks = Ranks(self.world, self, train, arguments | {"epochs": epochs})
         kept = checkpoints(checkpoint, self, hooks, train, held_out, arguments, names, epochs)
         first, underway = initial_epoch, None
+        if ranks is not None:
+            ranks.kept = kept
         if kept is None:
             underway = self._goes_on(train, steps, shuffle)
         elif kept.saved is not None:
@@ -238,7 +246,7 @@ class Trainer(LayerStack):
                 self.prepare_optimizer()
                 if kept is not None:
                     kept.restore_model()
-            with self.backend.running(), compiling.told(say if chatty else None):
+            with self.backend.running(), compiling.told(say if chatty else None), ranks or contextlib.nullcontext():
                 hooks.on_train_begin()
                 epoch_logs = {}
                 if kept is not None:
@@ -271,9 +279,11 @@ class Trainer(LayerStack):
                         self.streams.epoch += 1
                         self.underway = None
                     if held_out is not None and (epoch + 1) % validation_freq == 0:
-                        tested = self._test(held_out, validation_steps, hooks)
+                        tested = self._test(held_out, validation_steps, hooks, ranks)
                         epoch_logs |= {f"val_{name}": value for name, value in tested.items()}
                     hooks.on_epoch_end(epoch, epoch_logs)
+                    if ranks is not None:
+                        ranks.agree()
                     if kept is not None:
                         kept.epoch_end(epoch + 1, steps, epoch_logs)
                     if self.stop_training:
@@ -349,13 +359,13 @@ class Trainer(LayerStack):
                 found.look()
         return found
 
-    def _test(self, data, steps, hooks) -> dict[str, float]:
+    def _test(self, data, steps, hooks, ranks=None) -> dict[str, float]:
         with loop.RunningLogs(self) as logs:
             hooks.on_test_begin()
             if isinstance(data, (Augmented, Batches)):
                 loop.evaluate_batches(self, data, steps, logs, hooks)
             else:
-                loop.evaluate(self, data, steps, logs, hooks)
+                loop.evaluate(self, data, steps, logs, hooks, ranks)
             found = logs.result()  # while the metrics are this pass's own
             hooks.on_test_end(dict(found))
         return found
@@ -423,6 +433,8 @@ class Trainer(LayerStack):
         """One step on one batch: the loss alone, [loss, metrics...], or a dict."""
         self._ready("train_on_batch")
         return_dict = checked.flag("train_on_batch: return_dict", return_dict)
+        require(self.world.size == 1, "train_on_batch", "a model that one process trains", repr(self.world),
+                "use fit, which shares batches out", error=ArgumentError)  # fmt: skip
         x = check_x(self, x, "x")
         batch = Arrays(self, x, y, len(x), sample_weight, class_weight, where="train_on_batch")
         self.optimizer.learning_rate  # noqa: B018 (a schedule that returns no rate is told here)

@@ -264,24 +264,6 @@ def test_a_network_that_changed_has_a_new_program(rng, change):
         np.testing.assert_array_equal(a, b)
 
 
-def test_ranks_sum_their_gradients_between_backward_and_update(rng):
-    model, twin = (stack(layers.Flatten(), layers.Dense(2)) for _ in range(2))
-    for m in (model, twin):
-        m.compile("sgd", "mse")
-    x, y = rng.random((4, 8, 8, 2)), rng.random((4, 2))
-
-    def two_equal_ranks(params):
-        for p in params:
-            p.grad = p.grad * 2
-
-    model.sum_gradients = two_equal_ranks
-    twin.optimizer.learning_rate *= 2
-    for m in (model, twin):
-        m.train_on_batch(x, y)
-    for a, b in zip(model.get_weights(), twin.get_weights(), strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
 # inference ------------------------------------------------------------------------------------------------------------
 
 

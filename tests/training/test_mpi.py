@@ -1,0 +1,193 @@
+"""Several processes of mpiexec: the same bytes in each, those of one process up to rounding, and ends that end."""
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+HERE = MPIEXEC is not None and importlib.util.find_spec("mpi4py") is not None
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not HERE and "mpi" not in os.environ.get("MINICNN_REQUIRE", "").split(","),
+        reason='several processes need mpi4py and mpiexec: pip install -e ".[mpi]"',
+    ),
+]
+
+NETWORK = """
+import sys, time
+import numpy as np
+import minicnn
+from minicnn import Sequential, callbacks, layers
+from minicnn.backend.cpu import CPU
+rng = np.random.default_rng(5)
+x, y = rng.random((80, 8, 8, 1)), np.eye(3)[rng.integers(0, 3, 80)]
+def network(device):
+    model = Sequential([minicnn.Input((8, 8, 1)), layers.Conv2D(6, 3, activation="relu"), layers.MaxPooling2D(),
+                        layers.Dropout(0.25), layers.Flatten(), layers.Dense(3, activation="softmax")], seed=7,
+                       device=device)
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    model.world = world
+    return model
+world = minicnn.World.mpi()
+"""
+
+
+def launch(folder, ranks, body, **how):
+    """The program under mpiexec, or by itself: a Popen that is its own process group."""
+    program = folder / "program.py"
+    program.write_text(NETWORK + textwrap.dedent(body))
+    command = [sys.executable, str(program), str(folder)]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_NUM_THREADS": "1"}
+    whole = [MPIEXEC, "-n", str(ranks), *command] if ranks else command
+    return subprocess.Popen(whole, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **how)
+
+
+def finished(folder, ranks, body, seconds=120):
+    """(exit code, output, errors) of it."""
+    process = launch(folder, ranks, body)
+    out, err = process.communicate(timeout=seconds)
+    return process.returncode, out, err
+
+
+def weights(folder, ranks):
+    return [dict(np.load(folder / f"{ranks}_{rank}.npz")) for rank in range(ranks)]
+
+
+FIT = """
+for name, device, epochs in (("one", CPU("numba_cpu"), 1), ("five", CPU("numpy_ref", "float64"), 1)):
+    rows = 16 if name == "one" else 80
+    model = network(device)
+    history = model.fit(x[:rows], y[:rows], batch_size=16, epochs=epochs, verbose=0).history
+    if name == "one":
+        saved = {f"one {i}": w for i, w in enumerate(model.get_weights())}
+    else:
+        saved |= {f"five {i}": w for i, w in enumerate(model.get_weights())}
+    saved |= {f"{name} {key}": np.array(values) for key, values in history.items()}
+np.savez(f"{sys.argv[1]}/{world.size}_{world.rank}.npz", **saved)
+print("from rank", world.rank)
+"""
+
+
+def test_1_2_and_4_processes(tmp_path):
+    """Ranks are byte-equal; one fast step is one process's within 1e-7, five of the float64 kernels' within 1e-12."""
+    for count in (1, 2, 4):
+        code, out, err = finished(tmp_path, count, FIT)
+        assert code == 0, err
+        assert out == "from rank 0\n"
+    (alone,), *others = (weights(tmp_path, count) for count in (1, 2, 4))
+    for ranks in others:
+        for name, array in ranks[0].items():
+            assert all(array.tobytes() == other[name].tobytes() for other in ranks), name
+            tolerance = 1e-7 if name.startswith("one") else 1e-12
+            np.testing.assert_allclose(array, alone[name], rtol=tolerance, atol=tolerance, err_msg=name)
+
+
+def test_without_mpiexec_a_process_is_alone(tmp_path):
+    code, out, err = finished(tmp_path, 0, "print(world)")
+    assert (code, out) == (0, "<World: rank 0 of 1>\n"), err
+
+
+def test_an_exception_on_one_rank_ends_the_job(tmp_path):
+    """In 5 seconds, though the others wait for its gradients."""
+    began = time.monotonic()
+    code, _, err = finished(tmp_path, 3, """
+        class Fails(callbacks.Callback):
+            def on_train_batch_end(self, batch, logs=None):
+                if self.model.world.rank == 2 and batch == 1:
+                    open(sys.argv[1] + "/failed", "w").close()
+                    raise ValueError("a fault of this rank")
+        network("cpu").fit(x, y, epochs=1000, verbose=0, callbacks=[Fails()])
+    """)  # fmt: skip
+    ended = time.monotonic() - began
+    assert code != 0
+    assert "rank 2 of 3 ends the job" in err
+    assert "ValueError: a fault of this rank" in err
+    failed = time.time() - (tmp_path / "failed").stat().st_mtime
+    assert failed < 5, f"{failed:.1f} s after the exception, {ended:.1f} s in all"
+
+
+LONG = """
+import os
+class Slow(callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        if "whole" not in sys.argv[1]:
+            time.sleep(0.02)
+    def on_epoch_end(self, epoch, logs=None):
+        open(f"{sys.argv[1]}/pid_{self.model.world.rank}", "w").write(f"{os.getpid()} {epoch}")
+model = network("cpu")
+model.fit(x, y, batch_size=16, epochs=30, verbose=0, callbacks=[Slow()],
+          checkpoint=minicnn.CheckpointOptions(sys.argv[1] + "/run", save_steps=1))
+np.savez(f"{sys.argv[1]}/{world.size}_{world.rank}.npz", *model.get_weights())
+"""
+
+
+def wait_for(path, seconds=60):
+    """The words of a file that a process writes."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if path.exists() and path.read_text():
+            return path.read_text().split()
+        time.sleep(0.02)
+    raise AssertionError(f"{path.name} did not come")
+
+
+def test_kill_9_of_one_rank_ends_the_job_and_the_same_command_goes_on(tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    for folder in (whole, killed):
+        folder.mkdir()
+    code, _, err = finished(whole, 2, LONG)
+    assert code == 0, err
+    process = launch(killed, 2, LONG)
+    pid, epoch = wait_for(killed / "pid_1")
+    os.kill(int(pid), signal.SIGKILL)
+    process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert int(epoch) < 29
+    assert not (killed / "2_0.npz").exists()
+    code, _, err = finished(killed, 2, LONG)
+    assert code == 0, err
+    for one, other in zip(weights(whole, 2), weights(killed, 2), strict=True):
+        assert all(one[name].tobytes() == other[name].tobytes() for name in one)
+
+
+def test_ctrl_c_stops_all_at_the_same_step(tmp_path):
+    caught = "except KeyboardInterrupt:\n  open(f'{sys.argv[1]}/at_{world.rank}', 'w').write(str(model.steps_done))\n"
+    body = LONG.replace("model.fit(", "try:\n  model.fit(").replace("np.savez", caught + "np.savez")
+    process = launch(tmp_path, 2, body)
+    wait_for(tmp_path / "pid_0")
+    pid, _ = wait_for(tmp_path / "pid_1")
+    os.kill(int(pid), signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    (one,), (other,) = (wait_for(tmp_path / f"at_{rank}", 5) for rank in (0, 1))
+    assert one == other, err
+    assert 0 < int(one) < 150
+    one, other = weights(tmp_path, 2)
+    assert all(one[name].tobytes() == other[name].tobytes() for name in one)
+
+
+def test_the_train_command(tmp_path):
+    """Both ranks train; rank 0 alone prints, and writes the outputs."""
+    env = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_NUM_THREADS": "1", "MPLBACKEND": "Agg"}
+    env.pop("MINICNN_DATA", None)
+    command = ["-m", "minicnn", "train", "--distributed", "--epochs", "1", "--limit", "64", "--kernels", "numpy_ref",
+               "--out", "out"]  # fmt: skip
+    done = subprocess.run([MPIEXEC, "-n", "2", sys.executable, *command], env=env, cwd=tmp_path, text=True,
+                          capture_output=True, timeout=200)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("processes 2, each with its part of every batch") == 1
+    assert done.stdout.count("result ") == 2
+    assert (tmp_path / "out" / "weights.safetensors").exists()
+    refused = subprocess.run([MPIEXEC, "-n", "2", sys.executable, *command[:-1], "out/history.csv"], env=env,
+                             cwd=tmp_path, text=True, capture_output=True, timeout=100)  # fmt: skip
+    assert refused.returncode != 0

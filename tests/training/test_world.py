@@ -1,0 +1,333 @@
+"""Several processes decide as one: here ranks that are threads; test_mpi.py has them from mpiexec."""
+
+import copy
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import Sequential, World, callbacks, layers
+from minicnn.backend.cpu import CPU
+from minicnn.data import ImageDataGenerator
+from minicnn.errors import ArgumentError, NonFiniteError
+
+from . import ranks
+
+IMAGES, CLASSES = 41, 3
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(5)
+    return rng.random((IMAGES, 8, 8, 1)), np.eye(CLASSES)[rng.integers(0, CLASSES, IMAGES)]
+
+
+def network(kind="float64", norm=False):
+    """Every kind of draw: dropout, of channels, of a normal distribution, and one that a pooling takes in."""
+    device = CPU("numpy_ref", "float64") if kind == "float64" else CPU(kind)
+    inner = [layers.BatchNormalization()] if norm else []
+    return Sequential(
+        [
+            minicnn.Input((8, 8, 1)), layers.Conv2D(6, 3, activation="relu"), *inner, layers.MaxPooling2D(),
+            layers.Dropout(0.25), layers.SpatialDropout2D(0.2), layers.Flatten(), layers.GaussianNoise(0.1),
+            layers.Dense(9, activation="tanh"), layers.GaussianDropout(0.3), layers.AlphaDropout(0.1),
+            layers.Dense(CLASSES, activation="softmax"),
+        ],
+        seed=7, device=device,
+    )  # fmt: skip
+
+
+def compiled(*args, optimizer="adam", **kwargs):
+    model = network(*args, **kwargs)
+    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy", "mse"])
+    return model
+
+
+def trained(world, data, *, make=compiled, batch_size=16, **how):
+    """A model after two epochs, whose last batch is short, and its history."""
+    model, (x, y) = make(), data
+    model.world = world
+    how = {"epochs": 2, "verbose": 0, "validation_data": (x[:10], y[:10])} | how
+    history = model.fit(x, y, batch_size=batch_size, **how)
+    return model, history.history
+
+
+def close(one, other, rtol):
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=rtol)
+
+
+def equal(models):
+    for model in models[1:]:
+        for a, b in zip(models[0].get_weights(), model.get_weights(), strict=True):
+            assert a.tobytes() == b.tobytes()
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_ranks_decide_as_one_rank(data, size):
+    """In float64 all but to the last bits: weights, losses, metrics, after steps of 16, 16 and 9 images."""
+    alone, history = trained(World(), data)
+    models, histories = zip(*ranks.run(size, lambda world: trained(world, data)), strict=True)
+    equal(models)
+    close(alone, models[0], 1e-12)
+    assert all(one == histories[0] for one in histories)
+    for name, values in history.items():
+        np.testing.assert_allclose(values, histories[0][name], rtol=1e-12, err_msg=name)
+
+
+def test_ranks_of_the_fast_kernels(data):
+    alone, _ = trained(World(), data, make=lambda: compiled("numba_cpu", optimizer="sgd"), epochs=1)
+    together = ranks.run(2, lambda world: trained(world, data, make=lambda: compiled("numba_cpu", optimizer="sgd"),
+                                                  epochs=1)[0])  # fmt: skip
+    equal(together)
+    close(alone, together[0], 1e-6)
+
+
+def test_weights_of_samples_and_augmentation(data):
+    """Each rank's images are turned as they would be in the whole batch; weighted means stay those of the batch."""
+    x, y = data
+    flow = ImageDataGenerator(rotation_range=20, width_shift_range=0.2, zoom_range=0.1, brightness_range=(0.5, 1))
+
+    def fitted(world):
+        model = compiled()
+        model.world = world
+        weights = np.linspace(0.1, 3, IMAGES)
+        model.fit(flow.flow((x * 255).astype(np.uint8), y, 16, sample_weight=weights), epochs=2, verbose=0)
+        return model
+
+    alone, together = fitted(World()), ranks.run(2, fitted)
+    equal(together)
+    close(alone, together[0], 1e-12)
+
+
+def test_batches_of_an_iterable(data):
+    x, y = data
+
+    def fitted(world):
+        model = compiled()
+        model.world = world
+        model.fit([(x[:20], y[:20]), (x[20:], y[20:])], epochs=2, verbose=0)
+        return model
+
+    together = ranks.run(2, fitted)
+    equal(together)
+    close(fitted(World()), together[0], 1e-12)
+
+
+def test_other_batches_of_an_iterable_are_refused(data):
+    x, y = data
+
+    def fitted(world):
+        model = compiled()
+        model.world = world
+        with pytest.raises(ArgumentError, match=r"fit: batch 2: expected the same in all .* received other x"):
+            model.fit([(x[:20], y[:20]), (x[20:] + world.rank * 1e-9, y[20:])], verbose=0)
+
+    ranks.run(2, fitted)
+
+
+def test_several_inputs_and_outputs(data):
+    """Each output has its loss, its metric and its share of the sum; two inputs are cut alike."""
+    x, y = data
+
+    def fitted(world):
+        device = CPU("numpy_ref", "float64")
+        a, b = minicnn.Input((8, 8, 1)), minicnn.Input((3,))
+        features = layers.Dropout(0.3)(layers.Dense(7, activation="tanh")(layers.Flatten()(a)))
+        one = layers.Dense(CLASSES, activation="softmax", name="one")(features)
+        two = layers.Dense(2, name="two")(layers.Concatenate()([features, b]))
+        model = minicnn.Model([a, b], [one, two], seed=3, device=device)
+        model.compile("adam", ["categorical_crossentropy", "mse"], metrics=[["accuracy"], ["mae"]],
+                      loss_weights=[1.0, 0.5])  # fmt: skip
+        model.world = world
+        targets = [y, np.sin(x[:, :2, 0, 0])]
+        held_out = [x[:9], y[:9]], [part[:9] for part in targets]
+        history = model.fit([x, y], targets, batch_size=16, epochs=2, verbose=0, validation_data=held_out).history
+        return model, history
+
+    (alone, history), ((one, first), (other, second)) = fitted(World()), ranks.run(2, fitted)
+    equal([one, other])
+    close(alone, one, 1e-12)
+    assert first == second
+    for name, values in history.items():
+        np.testing.assert_allclose(values, first[name], rtol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("how", [{"use_ema": True}, {"gradient_accumulation_steps": 2}, {"clipnorm": 0.01}])
+def test_what_an_optimizer_does_besides(data, how):
+    def make():
+        return compiled(optimizer=minicnn.optimizers.Adam(1e-2, **how))
+
+    alone, _ = trained(World(), data, make=make)
+    together = ranks.run(2, lambda world: trained(world, data, make=make)[0])
+    equal(together)
+    close(alone, together[0], 1e-11)
+
+
+def test_fewer_rows_than_ranks(data):
+    """A rank without a row computes one that counts for nothing."""
+    few = [part[:6] for part in data]
+    alone, _ = trained(World(), few, batch_size=3)
+    together = ranks.run(3, lambda world: trained(world, few, batch_size=3)[0])
+    equal(together)
+    close(alone, together[0], 1e-12)
+
+
+def test_batch_norm_is_local_and_its_averages_are_shared(data):
+    """One step: the averages follow the mean of both halves' statistics, and are the same bytes in both ranks."""
+    x, y = data[0][:16], data[1][:16]
+
+    def fitted(world):
+        model = compiled(norm=True)
+        model.world = world
+        model.fit(x, y, batch_size=16, shuffle=False, verbose=0)
+        return model
+
+    together = ranks.run(2, fitted)
+    equal(together)
+    fresh = network(norm=True)
+    halves = [fresh.layers[0](minicnn.Tensor(x[rows], fresh.backend)).numpy() for rows in (slice(0, 8), slice(8, 16))]
+    mean = np.mean([half.mean(axis=(0, 1, 2)) for half in halves], axis=0)
+    norm = together[0].layers[1]
+    np.testing.assert_allclose(norm.moving_mean.numpy(), 0.01 * mean, rtol=1e-12)
+    var = np.mean([half.var(axis=(0, 1, 2)) for half in halves], axis=0)
+    np.testing.assert_allclose(norm.moving_variance.numpy(), 0.99 + 0.01 * var, rtol=1e-12)
+
+
+def test_rank_0_gives_weights_state_and_seed(data):
+    """Ranks that begin with other numbers go on with rank 0's."""
+    x, y = data
+
+    def fitted(world):
+        model = Sequential([minicnn.Input((8, 8, 1)), layers.Flatten(), layers.Dropout(0.5), layers.Dense(CLASSES)])
+        model.compile("adam", "mse")
+        model.fit(x[:4], y[:4], epochs=world.rank + 1, verbose=0)
+        model.world = world
+        model.fit(x, y, epochs=2, verbose=0)
+        return model
+
+    one, other = ranks.run(2, fitted)
+    equal([one, other])
+    assert (one.seed, one.steps_done, one.epochs_done) == (other.seed, other.steps_done, other.epochs_done)
+    assert one.optimizer.iterations == other.optimizer.iterations
+
+
+@pytest.mark.parametrize(
+    ("differs", "message"),
+    [
+        ({"batch_size": 8}, "batch_size"),
+        ({"epochs": 3}, "epochs"),
+        ({"x": 1}, "x"),
+        ({"optimizer": "sgd"}, "optimizer"),
+    ],
+)
+def test_ranks_that_were_given_other_things_are_refused(data, differs, message):
+    def fitted(world):
+        x, y = data
+        mine = differs if world.rank else {}
+        model = compiled(optimizer=mine.get("optimizer", "adam"))
+        model.world = world
+        before = model.get_weights()
+        with pytest.raises(ArgumentError, match=f"the same in all of the 2 processes, received other .*{message}"):
+            model.fit(x + mine.get("x", 0), y, batch_size=mine.get("batch_size", 16), epochs=mine.get("epochs", 2),
+                      verbose=0)  # fmt: skip
+        assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+    ranks.run(2, fitted)
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")
+def test_a_loss_that_is_not_finite_stops_all_before_the_step(data):
+    """Only one rank's rows hold the number that overflows."""
+    x, y = data[0][:16].copy(), data[1][:16]
+    x[15] = 1e300
+
+    def fitted(world):
+        model = Sequential([minicnn.Input((8, 8, 1)), layers.Flatten(), layers.Dense(CLASSES)], seed=1,
+                           device=CPU("numpy_ref", "float64"))  # fmt: skip
+        model.compile("sgd", "mse")
+        model.world = world
+        before = model.get_weights()
+        with pytest.raises(NonFiniteError, match="stopped at epoch 1, batch 1: loss is inf: rank"):
+            model.fit(x, y, batch_size=16, shuffle=False, verbose=0)
+        assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+        assert model.steps_done == 0
+
+    ranks.run(2, fitted)
+
+
+class StopsOnOneRank(callbacks.Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        self.model.stop_training = self.model.world.rank == 1 and batch == 1
+
+
+def test_all_stop_at_the_step_at_which_one_does(data):
+    models = ranks.run(2, lambda world: trained(world, data, callbacks=[StopsOnOneRank()])[0])
+    assert [model.steps_done for model in models] == [2, 2]
+    equal(models)
+
+
+def test_checkpoints_are_rank_0s_and_all_go_on_from_them(data, tmp_path):
+    """Stopped in the middle of an epoch: rank 0's folder alone is written, the run goes on to the same bytes."""
+    whole = ranks.run(2, lambda world: trained(world, data, epochs=3)[0])
+
+    def part(world):
+        folder = tmp_path / f"of_{world.rank}"
+        count = iter(range(100))
+        stop = minicnn.CheckpointOptions(folder, stop_when=lambda: world.rank == 1 and next(count) == 3)
+        trained(world, data, epochs=3, checkpoint=stop)
+        log = callbacks.CSVLogger(tmp_path / f"log_{world.rank}.csv")
+        return trained(world, data, epochs=3, checkpoint=folder)[0], log
+
+    resumed = [model for model, _ in ranks.run(2, part)]
+    equal([*whole, *resumed])
+    assert [path.name for path in tmp_path.iterdir()] == ["of_0"]
+
+
+def test_rank_0_alone_writes_the_files_of_callbacks(data, tmp_path):
+    def fitted(world):
+        names = tmp_path / f"log_{world.rank}.csv", tmp_path / f"best_{world.rank}.minicnn"
+        hooks = [callbacks.CSVLogger(names[0]), callbacks.ModelCheckpoint(names[1], save_best_only=True)]
+        trained(world, data, callbacks=hooks)
+
+    ranks.run(2, fitted)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["best_0.minicnn", "log_0.csv"]
+
+
+def test_what_cannot_be_shared_is_refused(data):
+    x, y = data
+
+    def fitted(world):
+        model = network()
+        model.compile("sgd", minicnn.losses.CategoricalCrossentropy(reduction="sum"))
+        model.world = world
+        with pytest.raises(ArgumentError, match='fit with 2 processes: expected losses of reduction "sum_over'):
+            model.fit(x, y, verbose=0)
+        with pytest.raises(ArgumentError, match="train_on_batch: expected a model that one process trains"):
+            model.train_on_batch(x, y)
+
+    ranks.run(2, fitted)
+
+
+@pytest.mark.parametrize(("n", "size"), [(0, 2), (1, 3), (7, 2), (16, 4), (41, 3), (256, 5)])
+def test_shares_are_fours_that_cover_all_rows_once(n, size):
+    shares = [World(rank, size).share(n) for rank in range(size)]
+    assert [row for share in shares for row in range(share.start, share.stop)] == list(range(n))
+    assert all(share.start % 4 == 0 or share.start == n for share in shares)
+    counts = [share.stop - share.start for share in shares]
+    assert max(counts) - min(counts) < 8
+
+
+def test_a_copied_model_is_in_the_same_world_and_a_pickled_one_alone():
+    import pickle
+
+    world = World(1, 2)
+    assert copy.deepcopy(world) is world
+    assert pickle.loads(pickle.dumps(World())).size == 1
+    assert repr(world) == "<World: rank 1 of 2>"
+
+
+@pytest.mark.parametrize("given", [{"rank": 2, "size": 2}, {"size": 0}, {"rank": -1}, {"sum": 3}, {"broadcast": None}])
+def test_bad_worlds(given):
+    with pytest.raises(minicnn.errors.MinicnnError, match="World: "):
+        World(**given)
