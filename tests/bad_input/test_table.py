@@ -21,6 +21,7 @@ from .table import LABELS, TABLE, made_model
 
 # What the engine itself calls, with what it has made or checked: names of methods -> by whom.
 PROTOCOL = {
+    r"World\.(share|any|check_same|send)": "what fit and checkpoints ask of it",
     r"callbacks\..*\.(on_\w+|set_params|set_model|check_monitor|close|[gs]et_state|resumes_inside)": "fit",
     r"callbacks\..*\.(direction|is_improvement|current)": "a Monitor",
     r"layers\..*\.(build|call|preactivation|attach|add_weight|moved|key|op|pool|activation)": "the model",
