@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, require, shown
+from .notes import note
 
 if TYPE_CHECKING:
     import numpy as np
@@ -280,6 +281,27 @@ def checked(_where: str, /, **checks: Callable[[str, Any], Any]) -> Callable[[An
                 if name in given and given[name] is not defaults[name]:
                     given[name] = check(f"{_where}: {name}", given[name])
             return function(*bound.args, **bound.kwargs)
+
+        return call
+
+    return decorate
+
+
+def older(*without_effect: str, **renamed: str) -> Callable[[AnyFunction], AnyFunction]:
+    """A function that takes arguments by old names too, each with one note; some of them have no effect any more."""
+
+    def decorate(function):
+        @functools.wraps(function)
+        def call(*args, **kwargs):
+            for name in [name for name in kwargs if name in renamed or name in without_effect]:
+                value, new = kwargs.pop(name), renamed.get(name)
+                where = function.__qualname__.partition(".")[0] if function.__name__[0] == "_" else function.__name__
+                note(f"{where}({name}=...) " + (f"is read as {new}=" if new else "has no effect"))
+                if new:
+                    only, received = f"{new}= or {name}=, its old name", "both"
+                    require(new not in kwargs, where, only, received, error=ArgumentTypeError)
+                    kwargs[new] = value
+            return function(*args, **kwargs)
 
         return call
 

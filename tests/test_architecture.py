@@ -48,7 +48,7 @@ MAY = {
                   "losses", "metrics", "naming", "notes", "ops", "optimizers", "reports", "teaching",
                   "weighting"}, ARRAYS),
     # Names for what is elsewhere, found on first use.
-    "keras": ({"core", "errors", "layers", "naming", "notes", "ops", "training"}, ARRAYS),
+    "keras": ({"core", "errors", "layers", "naming", "notes", "ops", "optimizers", "training"}, ARRAYS),
     # An estimator is a program around a model. Whoever imports the file wants scikit-learn at once.
     "sklearn": ({"backend", "errors", "layers", "losses", "optimizers", "training"}, ARRAYS),
     "recipes": ({"errors"}, set()),
@@ -58,7 +58,7 @@ MAY = {
     "__main__": ({"commands", "diagnosis", "errors"}, set()),
     "__init__": ({"_checkout", "errors"}, set()),
     "_checkout": (set(), set()),
-    "arguments": ({"errors"}, ARRAYS),
+    "arguments": ({"errors", "notes"}, ARRAYS),
 }  # fmt: skip
 for _part, (_parts, _) in MAY.items():  # the checks of arguments go with their errors
     _parts |= {"arguments"} if "errors" in _parts and _part != "arguments" else set()

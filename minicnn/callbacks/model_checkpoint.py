@@ -10,12 +10,13 @@ import warnings
 from .. import arguments
 from ..errors import ArgumentError, MissingPackageError, nearest, require
 from ..io.files import make_parent
+from ..notes import note
 from .base import read_logs
 from .console import say
 from .monitor import Monitor
 from .spelling import resolve
 
-_WEIGHTS, _MODEL = (".safetensors", ".weights.h5"), (".minicnn", ".keras")
+_WEIGHTS, _EITHER, _MODEL = (".safetensors", ".weights.h5"), (".h5", ".hdf5"), (".minicnn", ".keras")
 
 
 class MissingLogError(ArgumentError, KeyError):
@@ -39,8 +40,9 @@ class _Fields(dict):
 class ModelCheckpoint(Monitor):
     """Save to `filepath.format(epoch=e + 1, batch=b + 1, **logs)`; with save_best_only only what improves on the best.
 
-    The end of the name decides: .minicnn or .keras is the whole model, .safetensors or .weights.h5 the weights alone.
-    Parent folders are made. save_freq: "epoch", or a number of batches, counted across epochs.
+    The end of the name decides: .minicnn or .keras is the whole model, .safetensors or .weights.h5 the weights alone;
+    .h5 and .hdf5 are either. Parent folders are made.
+    save_freq: "epoch", or a number of batches, counted across epochs.  period: every so many epochs.
     A whole model that was saved in mid-epoch knows its place there: after load_model, a fit over the same rows in the
     same batches first does the steps that were left, fit(initial_epoch=e) where e epochs were done (model.epochs_done).
     initial_value_threshold: the best so far. `best` is kept from one fit to the next. A missing monitor with
@@ -49,7 +51,8 @@ class ModelCheckpoint(Monitor):
     Raises, before training: ArgumentError for a suffix of another format, for a placeholder that logs will not hold,
     and whatever model.save would raise.
     Source: Keras 3, callbacks/model_checkpoint.py.
-    Differs from Keras: the file formats; placeholders are checked before training; no blank line before messages.
+    Differs from Keras: the file formats; placeholders are checked before training; no blank line before messages;
+    period is Keras 2's. Models of minicnn.keras write weights without a suffix, or .ckpt, as .weights.h5.
     """
 
     lazy_logs = True
@@ -65,8 +68,10 @@ class ModelCheckpoint(Monitor):
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
         min_delta: float = 0.0,
+        period: int = 1,
     ):
         super().__init__(monitor, mode, min_delta)
+        self.period, self._epochs = arguments.whole(f"{self._who}: period", period), 0
         where = f"{self._who}: "
         self.best = arguments.number(where + "initial_value_threshold", initial_value_threshold, optional=True)
         self.filepath = arguments.path(where + "filepath", filepath)
@@ -114,11 +119,18 @@ class ModelCheckpoint(Monitor):
         else:
             expected = "in .minicnn for a whole model, in .weights.safetensors for weights alone"
             fix = f"use {stem + '.minicnn'!r}"
-        allowed = _WEIGHTS if self.save_weights_only else _WEIGHTS + _MODEL
+        allowed = _WEIGHTS + _EITHER + (() if self.save_weights_only else _MODEL)
+        known = self.filepath.endswith(allowed)
+        if not known and self.save_weights_only and os.path.splitext(self.filepath)[1] in ("", ".ckpt"):
+            if self.model is None:
+                return  # before training the model says
+            if getattr(self.model, "lenient", False):
+                note(f"{self._who}: {self.filepath!r} is written as {self.filepath + _WEIGHTS[1]!r}")
+                self.filepath, known = self.filepath + _WEIGHTS[1], True
         expected = f"filepath to end {expected}"
-        require(self.filepath.endswith(allowed), self._who, expected, repr(self.filepath), fix, error=ArgumentError)
-        self.save_weights_only = self.filepath.endswith(_WEIGHTS)
-        if self.filepath.endswith((".keras", ".weights.h5")) and importlib.util.find_spec("h5py") is None:
+        require(known, self._who, expected, repr(self.filepath), fix, error=ArgumentError)
+        self.save_weights_only = self.save_weights_only or self.filepath.endswith(_WEIGHTS)
+        if self.filepath.endswith((".keras", *_EITHER)) and importlib.util.find_spec("h5py") is None:
             raise MissingPackageError("Keras's files", "h5py")
 
     def on_train_begin(self, logs=None):
@@ -129,16 +141,17 @@ class ModelCheckpoint(Monitor):
             self.model.check_savable(self.filepath)
 
     def get_state(self):
-        return {"best": self.best, "batches": self._batches}
+        return {"best": self.best, "batches": self._batches, "epochs": self._epochs}
 
     def set_state(self, state):
-        self.best, self._batches = state["best"], state["batches"]
+        self.best, self._batches, self._epochs = state["best"], state["batches"], state.get("epochs", 0)
 
     @property
     def wants_batch_logs(self) -> bool:
         return self.save_freq != "epoch"
 
     def check_monitor(self, names, others=False):
+        self._check_suffix()
         names = list(names)
         if self.save_best_only:
             super().check_monitor(names, others)
@@ -169,7 +182,10 @@ class ModelCheckpoint(Monitor):
 
     def on_epoch_end(self, epoch, logs=None):
         if self.save_freq == "epoch":
-            self._save(epoch, {}, logs or {})
+            self._epochs += 1
+            if self._epochs >= self.period:
+                self._epochs = 0
+                self._save(epoch, {}, logs or {})
 
     def _save(self, epoch: int, batch: dict, logs: dict) -> None:
         path = self.filepath.format_map(_Fields({"epoch": epoch + 1} | batch | logs))

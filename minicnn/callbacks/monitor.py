@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from .. import arguments
 from ..errors import ArgumentError, nearest, require
+from ..notes import note
 from .base import Callback, Logs
 from .spelling import resolve
 
@@ -77,5 +78,8 @@ class Monitor(Callback):
                 fix = "there is no validation data: pass validation_data= or validation_split= to fit"
             else:
                 fix = nearest(self.monitor, shown)
+            if getattr(self.model, "lenient", False):  # Keras trains, and warns after every epoch
+                note(f"{self._who}: {self.monitor!r} is not logged, so it has no effect" + (f"; {fix}" if fix else ""))
+                return
             expected = "monitor to be one of " + ", ".join(shown)
             require(False, self._who, expected, repr(self.monitor), fix, error=ArgumentError)

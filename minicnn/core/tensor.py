@@ -183,6 +183,11 @@ class Parameter(Tensor):
         super().__init__(data, be, requires_grad=trainable)
         self.path, self.trainable, self.grad_buffer, self.apart = path, trainable, None, False
 
+    @property
+    def name(self) -> str:
+        """Its name within the layer: "kernel", as in Keras."""
+        return self.path.rpartition("/")[2]
+
     def assign(self, value) -> None:
         """Copy an array of the same shape into the parameter."""
         where = f"{self.path}: value"

@@ -15,9 +15,9 @@ from ._names import Names
 # Keras's path -> the modules of minicnn that hold its names, and what means something of its own here.
 _PATHS = {
     "layers": (("layers",), {}),
-    "models": (("",), {"Sequential": _models.Sequential, "load_model": _models.load_model,
+    "models": (("",), {"Model": _models.Model, "Sequential": _models.Sequential, "load_model": _models.load_model,
                        "save_model": _models.save_model}),
-    "optimizers": (("optimizers",), {}),
+    "optimizers": (("optimizers",), _models.LOWER),
     "optimizers.schedules": (("optimizers.schedules",), {}),
     "callbacks": (("callbacks",), {}),
     "losses": (("losses",), {}),

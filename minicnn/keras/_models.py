@@ -2,12 +2,24 @@
 
 import random
 
+from ..optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Nadam, RMSprop
 from ..training.loading import load_model as _load_model
+from ..training.model import Model as _Model
 from ..training.sequential import Sequential as _Sequential
+
+LOWER = {c.__name__.lower(): c for c in (SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Nadam, RMSprop)}  # Keras 1 and 2
+
+
+class Model(_Model):
+    """minicnn.Model, which goes on where Keras does."""
+
+    lenient = True
 
 
 class Sequential(_Sequential):
     """minicnn.Sequential with a seed of Python's `random`, which keras.utils.set_random_seed sets."""
+
+    lenient = True
 
     def __init__(self, layers=None, trainable=True, name=None, **options):
         options.setdefault("seed", random.getrandbits(63))
@@ -18,7 +30,9 @@ class Sequential(_Sequential):
 
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """A model from a file that minicnn or Keras wrote; safe_mode has nothing to add: no file brings code."""
-    return _load_model(filepath, custom_objects=custom_objects, compile=compile)
+    model = _load_model(filepath, custom_objects=custom_objects, compile=compile)
+    model.lenient = True
+    return model
 
 
 def save_model(model, filepath, overwrite=True, **options) -> None:

@@ -16,6 +16,7 @@ from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, WeightsErr
 from ..naming import auto_name, snake_case
 from ..notes import note
 from ..ops import activation as activations
+from . import keras1
 
 Shape = tuple[int, ...]  # without the batch axis
 
@@ -49,12 +50,22 @@ class Layer(arguments.Named, Guarded):
     # Where a model that is loaded takes its weights from: (name, shape) -> values, or None for initial ones.
     source: Callable[[str, Shape], object] | None = None
 
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if "__init__" in vars(cls) and cls.__module__.startswith(__package__):
+            cls.__init__ = keras1.understood(cls.__init__)
+
     def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Shape | None = None, **unknown):
         kind = type(self).__name__
-        for old in set(unknown) & {"dtype", "input_dim"}:
+        for old in set(unknown) & {"dtype", "input_dim", "batch_input_shape"}:
             value = unknown.pop(old)
             if old == "dtype":
                 check_dtype(kind, value)
+            elif old == "batch_input_shape" and value is not None:
+                whole = arguments.items(value)
+                where, expected = f"{kind}: batch_input_shape", "a tuple (None, H, W, C)"
+                require(bool(whole), where, expected, arguments.shown(value), error=ArgumentTypeError)
+                input_shape = tuple(whole[1:])
             elif value is not None:
                 input_shape = (arguments.whole(f"{kind}: input_dim", value),)
         if unknown:

@@ -107,7 +107,7 @@ class Optimizer(Named, Guarded):
         self.name = text(f"{kind}: name", name, optional=True) or kind.lower()
         self._excluded: list = []  # from weight decay: parameters and patterns of names
         self._decayed = None  # 1 for every number that decays, where some do not
-        self.iterations = 0
+        self.iterations, self.swapped = 0, False
         self.params: list[Parameter] = []
         self._views: list = []  # their data, as `build` placed it
         self.slot = SimpleNamespace()
@@ -312,8 +312,18 @@ class Optimizer(Named, Guarded):
 
     def end_training(self) -> None:
         """What happens to the weights at the end of fit: with use_ema they become their moving averages."""
-        if self.use_ema and self.iterations:
+        if self.use_ema and self.iterations and self.params:
+            into, values = (self.slot.average, self.flat) if self.swapped else (self.flat, self.slot.average)
+            into[...] = values
+            self.swapped = False
+
+    def swap_average(self) -> None:
+        """Weights and their moving averages change places; before the first step there are none."""
+        if self.iterations and self.params:
+            kept = self.flat.copy()
             self.flat[...] = self.slot.average
+            self.slot.average[...] = kept
+            self.swapped = not self.swapped
 
     def _update(self, gradients: list, live) -> None:
         if self.clipnorm or self.clipvalue or self.global_clipnorm:

@@ -1,26 +1,51 @@
-"""Names of Keras 2 that old notebooks still use, each with a note that says today's."""
+"""Names of Keras 1 and 2 that old notebooks still use, each with a note that says today's."""
+
+import itertools
 
 import numpy as np
 
+from ..errors import DataError, require
 from ..notes import note
+
+# How earlier Keras fetched batches, in several processes; a flow of files fetches them in threads of its own.
+QUEUES = ("workers", "use_multiprocessing", "max_queue_size", "max_q_size", "nb_worker", "pickle_safe")
 
 
 class OldNames:
     """Old names of fit, evaluate and predict."""
 
     def fit_generator(self, generator, steps_per_epoch=None, epochs=1, verbose="auto", callbacks=None, **kwargs):
-        """Old name of fit."""
+        """Old name of fit.  samples_per_epoch, nb_val_samples: Keras 1's counts of images, not of batches."""
         note("fit_generator(...) is fit(...)")
-        for name in ("workers", "use_multiprocessing", "max_queue_size"):
-            kwargs.pop(name, None)
+        if "samples_per_epoch" in kwargs:
+            generator, steps_per_epoch = _steps(generator, kwargs.pop("samples_per_epoch"))
+        if "nb_val_samples" in kwargs:
+            kwargs["validation_data"], kwargs["validation_steps"] = _steps(
+                kwargs.get("validation_data"), kwargs.pop("nb_val_samples")
+            )
+        epochs = kwargs.pop("nb_epoch", epochs)
         return self.fit(
-            generator, epochs=epochs, verbose=verbose, callbacks=callbacks, steps_per_epoch=steps_per_epoch, **kwargs
+            generator,
+            epochs=epochs,
+            verbose=verbose,
+            callbacks=callbacks,
+            steps_per_epoch=steps_per_epoch,
+            **_without_queues(kwargs),
         )
 
     def evaluate_generator(self, generator, steps=None, **kwargs):
-        """Old name of evaluate."""
+        """Old name of evaluate.  val_samples: Keras 1's count of images."""
         note("evaluate_generator(...) is evaluate(...)")
-        return self.evaluate(generator, steps=steps, **kwargs)
+        if "val_samples" in kwargs:
+            generator, steps = _steps(generator, kwargs.pop("val_samples"))
+        return self.evaluate(generator, steps=steps, **_without_queues(kwargs))
+
+    def predict_generator(self, generator, steps=None, **kwargs) -> np.ndarray:
+        """Old name of predict.  val_samples: Keras 1's count of images."""
+        note("predict_generator(...) is predict(...)")
+        if "val_samples" in kwargs:
+            generator, steps = _steps(generator, kwargs.pop("val_samples"))
+        return self.predict(generator, steps=steps, **_without_queues(kwargs))
 
     def predict_classes(self, x, batch_size=32, verbose=0) -> np.ndarray:
         """Class numbers (N,): argmax of predict, or output > .5 for a single output."""
@@ -32,3 +57,44 @@ class OldNames:
         """Old name of predict."""
         note("predict_proba(x) is predict(x)")
         return self.predict(x, batch_size=batch_size, verbose=verbose)
+
+    def reset_states(self) -> None:
+        """Has no effect: no layer keeps anything from one batch to the next."""
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` was called."""
+        return self.optimizer is not None
+
+    @property
+    def variables(self) -> list:
+        """Keras's other name of weights."""
+        return self.weights
+
+    @property
+    def trainable_variables(self) -> list:
+        """Keras's other name of trainable_weights."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list:
+        """Keras's other name of non_trainable_weights."""
+        return self.non_trainable_weights
+
+
+def _without_queues(kwargs: dict) -> dict:
+    return {name: value for name, value in kwargs.items() if name not in QUEUES}
+
+
+def _steps(batches, samples: int):
+    """(the same batches, how many of them hold so many samples), rounded up; the first batch says how large they are.
+
+    Differs from Keras: Keras 2 rounds down, and takes samples for batches where the generator has no batch_size.
+    """
+    size = getattr(batches, "batch_size", None)
+    if size is None and hasattr(batches, "__next__"):
+        first = next(batches, None)
+        ok = isinstance(first, (tuple, list)) and len(first) > 0 and hasattr(first[0], "__len__") and len(first[0]) > 0
+        require(ok, "fit_generator", "batches (x, y)", type(first).__name__, error=DataError)
+        size, batches = len(first[0]), itertools.chain([first], batches)
+    return batches, samples if size is None else -(-samples // size)

@@ -31,6 +31,7 @@ class Model(OldNames, Savable, Trainer):
     seed and device are theirs.
     """
 
+    @arguments.older(input="inputs", output="outputs")
     @arguments.named
     def __init__(
         self, inputs=None, outputs=None, name=None, *, seed=None, device: str | Backend | None = None, kernels="auto",

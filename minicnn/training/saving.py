@@ -9,6 +9,7 @@ from .. import arguments
 from ..arguments import flag
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
 from ..layers import Layer
+from ..notes import note
 from . import plain
 from .graph import check_names
 from .guard import changes, reads
@@ -81,14 +82,23 @@ class Savable(LayerStack):
         """Write the weights alone: "name.safetensors", or "name.weights.h5" for Keras."""
         from ..io.weights import save_weights
 
-        save_weights(self, path, overwrite=overwrite)
+        save_weights(self, self._weights_path(path), overwrite=overwrite)
 
     @changes
     def load_weights(self, path) -> None:
         """Read weights that save_weights, or Keras's, wrote; numbers, shapes and types must agree."""
         from ..io.weights import load_weights
 
-        load_weights(self, path)
+        load_weights(self, self._weights_path(path))
+
+    def _weights_path(self, path):
+        """What TensorFlow would call a checkpoint, "weights" or "cp.ckpt", is an HDF5 file here, if `lenient`."""
+        if not getattr(self, "lenient", False) or os.path.splitext(arguments.path("weights: path", path))[1] not in (
+            "", ".ckpt"
+        ):  # fmt: skip
+            return path
+        note(f"weights {os.fspath(path)!r} are in {os.fspath(path) + '.weights.h5'!r}")
+        return os.fspath(path) + ".weights.h5"
 
     def get_config(self) -> dict:
         """The architecture as plain values: name, input_shape, layers; of a graph also its steps, see graph.py."""

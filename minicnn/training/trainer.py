@@ -20,6 +20,7 @@ from .checkpoint import checkpoints
 from .guard import changes, rebuilds, trains
 from .identity import of_epoch
 from .inputs import Arrays, Augmented, Batches, all_x, check_x, in_batches, passes, source
+from .keras2 import QUEUES
 from .several import Losses, Several, losses_of, parts, per_place, together
 from .stack import LayerStack
 from .underway import Now, Underway
@@ -39,6 +40,7 @@ class Trainer(LayerStack):
     nan_check: str
     world: World = ALONE  # the processes that train this model together: see world.py
     ranks: Ranks | None = None  # those of a fit that runs
+    lenient = False  # minicnn.keras's models: where Keras goes on, they do, with a note
 
     @checked.named
     @rebuilds
@@ -169,6 +171,7 @@ class Trainer(LayerStack):
             error=NotBuiltError,
         )
 
+    @checked.older(*QUEUES, "show_accuracy", nb_epoch="epochs")
     @checked.named
     @trains
     def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
@@ -209,6 +212,7 @@ class Trainer(LayerStack):
         positive_int("fit: validation_freq", validation_freq)
         if validation_split:
             x, y, sample_weight, validation_data = _held_out(x, y, sample_weight, validation_split, validation_data)
+        class_weight = self._class_weight(class_weight)
         train = source(self, x, y, batch_size, sample_weight, class_weight)
         held_out = None
         if validation_data is not None:
@@ -305,6 +309,19 @@ class Trainer(LayerStack):
                 self._stand_at(there)
         return hooks.history
 
+    def _class_weight(self, given):
+        """What sources take; where the model is `lenient`, of what Keras 2 took."""
+        if not self.lenient or given is None or isinstance(given, dict):
+            return given
+        if isinstance(given, str):
+            note(f"fit(class_weight={given!r}) has no effect, as in Keras 2")
+            return None
+        weights = checked.items(given)
+        if weights is None:
+            return given
+        note("fit(class_weight=[...]) is read as {0: ..., 1: ...}")
+        return dict(enumerate(weights))
+
     def prepare_optimizer(self) -> None:
         """Hand the optimizer the weights that are trainable now."""
         weights = self.trainable_weights or self.weights
@@ -370,6 +387,7 @@ class Trainer(LayerStack):
             hooks.on_test_end(dict(found))
         return found
 
+    @checked.older(*QUEUES, "show_accuracy")
     @checked.named
     def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
                  return_dict=False):  # fmt: skip
@@ -390,6 +408,7 @@ class Trainer(LayerStack):
             hooks.close()
         return self._report(logs, return_dict)
 
+    @checked.older(*QUEUES)
     @checked.named
     def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None) -> np.ndarray:
         """Outputs for all of x, (N, *output_shape), or for its first `steps` batches.

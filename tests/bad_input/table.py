@@ -634,7 +634,7 @@ CHECKPOINT = Kind(
     (),
     (
         *K.PATH.bad,
-        bad("x.h5", "x.h5"),
+        bad("x.npz", "x.npz"),
         bad("x", "filepath to end"),
         bad("{.minicnn", "filepath", "{"),
         bad("{loss:d}.minicnn", "loss", "d"),
@@ -662,6 +662,17 @@ entry(
         '"epoch" or a positive number',
     ),
     initial_value_threshold=K.optional(K.FINITE),
+    period=K.POSITIVE,
+)
+entry("callbacks.SwapEMAWeights", swap_on_epoch=K.FLAG)
+HEADERS = Kind((), (3, "a", ODD, [], np.ones(2), bad({"a": 3}, "a string"), bad({3: "a"}, "a string")), "a dict")
+entry(
+    "callbacks.RemoteMonitor",
+    root=K.TEXT._replace(good=("http://localhost:9000",)),
+    path=K.TEXT._replace(good=(), bad=(3, NAN, None, ODD)),
+    field=K.TEXT,
+    headers=HEADERS,
+    send_as_json=K.FLAG,
 )
 entry(
     "callbacks.CSVLogger",
@@ -1439,6 +1450,15 @@ entry(
     steps=COUNT,
     kwargs=Kind((), (bad(3, "arguments of"),)),
 )
+entry(
+    "Sequential.predict_generator",
+    {"generator": IMAGES},
+    "model",
+    generator=Kind((), (K.Bad(3, ("x: expected",), True), K.Bad("abc", ("x: expected",), True))),
+    steps=COUNT,
+    kwargs=Kind((), (bad(3, "arguments of"),)),
+)
+entry("Sequential.reset_states", None, "model")
 entry(
     "Sequential.save",
     {"path": "x.minicnn"},

@@ -34,7 +34,7 @@ PROTOCOL = {
     r"metrics\.(MeanMetricWrapper\.update_from_logits|unique_names)": "the training loop, compile",
     r"initializers\..*\.(values|draw)": "Initializer.__call__",
     r"optimizers\..*\.(update|build|numbers|apply|apply_from|get_state|set_state|kernel_args)": "the training loop",
-    r"optimizers\..*\.(phase|start_of|end_training)": "the training loop",
+    r"optimizers\..*\.(phase|start_of|end_training|swap_average)": "the training loop",
     r"optimizers\.schedules\.\w+\.(__call__|from_config)": "an optimizer; load_model",
     r"data\.ImageDataGenerator\.(augment|matrices)": "a Flow",
     r"(ops\.)?(Tensor|Parameter)\.(of|receive)": "an op, backward",

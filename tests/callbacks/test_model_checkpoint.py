@@ -61,10 +61,9 @@ def test_without_its_monitor_it_warns_and_saves(tmp_path):
 @pytest.mark.parametrize(
     ("path", "weights_only", "text"),
     [
-        ("best.h5", False, f"{WHOLE}, received 'best.h5'; use 'best.minicnn'"),
-        ("best.hdf5", False, f"{WHOLE}, received 'best.hdf5'; use 'best.minicnn'"),
+        ("best.npz", False, f"{WHOLE}, received 'best.npz'; use 'best.minicnn'"),
         ("best", False, f"{WHOLE}, received 'best'; use 'best.minicnn'"),
-        ("best.h5", True, f"{WEIGHTS}, received 'best.h5'; use 'best.weights.safetensors'"),
+        ("best.npz", True, f"{WEIGHTS}, received 'best.npz'; use 'best.weights.safetensors'"),
         ("best.minicnn", True, f"{WEIGHTS}, received 'best.minicnn'; use 'best.weights.safetensors'"),
         ("best.keras", True, f"{WEIGHTS}, received 'best.keras'; use 'best.weights.safetensors'"),
     ],

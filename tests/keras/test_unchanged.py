@@ -1,0 +1,172 @@
+"""Scripts as they were written for Keras 1 and 2, and Keras's leniency, which minicnn itself does not have."""
+
+import numpy as np
+import pytest
+
+import minicnn as mc
+from minicnn import keras
+from minicnn.errors import ArgumentError, ArgumentTypeError, MinicnnError
+from minicnn.keras import callbacks, optimizers
+from minicnn.keras import layers as L
+
+X = np.random.default_rng(0).random((8, 6, 6, 1), np.float32)
+Y = np.eye(3, dtype=np.float32)[np.arange(8) % 3]
+
+
+def model(lib=keras, optimizer="sgd", **metrics):
+    made = lib.Sequential([L.Input((6, 6, 1)), L.Flatten(), L.Dense(3, activation="softmax")], seed=1)
+    made.compile(optimizer, "categorical_crossentropy", **metrics)
+    return made
+
+
+LAYERS = {
+    "words": (lambda: L.Conv2D(nb_filter=2, nb_row=3, nb_col=5, border_mode="same", subsample=(2, 1), init="normal"),
+              lambda: L.Conv2D(2, (3, 5), (2, 1), "same", kernel_initializer="random_normal")),
+    "three numbers": (lambda: L.Convolution2D(2, 3, 5, border_mode="same", bias=False),
+                      lambda: L.Conv2D(2, (3, 5), padding="same", use_bias=False)),
+    "dim_ordering": (lambda: L.Conv2D(2, (3, 3), dim_ordering="tf"),
+                     lambda: L.Conv2D(2, 3, data_format="channels_last")),
+    "dense": (lambda: L.Dense(output_dim=4, init="uniform", bias=False),
+              lambda: L.Dense(4, kernel_initializer="random_uniform", use_bias=False)),
+    "pool": (lambda: L.MaxPooling2D(pool_size=(2, 2), border_mode="same"), lambda: L.MaxPooling2D(padding="same")),
+    "dropout": (lambda: L.Dropout(p=0.25), lambda: L.Dropout(0.25)),
+    "noise": (lambda: L.GaussianNoise(sigma=0.5), lambda: L.GaussianNoise(0.5)),
+    "leak": (lambda: L.LeakyReLU(alpha=0.2), lambda: L.LeakyReLU(0.2)),
+    "norm": (lambda: L.BatchNormalization(gamma_init="one"), lambda: L.BatchNormalization(gamma_initializer="ones")),
+    "new alone": (lambda: L.Conv2D(2, 3, 3), lambda: L.Conv2D(2, (3, 3), strides=(3, 3))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", LAYERS)
+def test_layers_of_keras_1(what, notes):
+    old, new = (make() for make in LAYERS[what])
+    plain = [{k: v for k, v in one.get_config().items() if k != "name"} for one in (old, new)]
+    assert plain[0] == plain[1]
+    assert (notes() == []) == (what == "new alone")
+
+
+def test_batch_input_shape():
+    assert keras.Sequential([L.Dense(2, batch_input_shape=(None, 4))]).input_shape == (4,)
+    with pytest.raises(ArgumentTypeError, match="batch_input_shape: expected a tuple"):
+        L.Dense(2, batch_input_shape=4)
+
+
+def test_a_layer_of_ones_own_may_call_its_arguments_what_it_likes():
+    class Mine(mc.layers.Dense):
+        def __init__(self, units, init=3, **kwargs):
+            super().__init__(units, **kwargs)
+            self.init = init
+
+    assert Mine(2, init=7).init == 7
+
+
+def test_fit_of_keras_1_and_2(notes):
+    made = model()
+    history = made.fit(X, Y, nb_epoch=2, batch_size=4, verbose=0, workers=4, max_queue_size=10)
+    assert len(history.history["loss"]) == 2
+    assert notes() == ["fit(nb_epoch=...) is read as epochs=", "fit(workers=...) has no effect",
+                       "fit(max_queue_size=...) has no effect"]  # fmt: skip
+    with pytest.raises(ArgumentTypeError, match="fit: expected arguments of"):
+        made.fit(X, Y, nb_epochs=2)
+    with pytest.raises(ArgumentTypeError, match="expected epochs= or nb_epoch=, its old name, received both"):
+        made.fit(X, Y, nb_epoch=2, epochs=2)
+
+
+def batches():
+    while True:
+        for i in range(0, 8, 4):
+            yield X[i : i + 4], Y[i : i + 4]
+
+
+def test_generators_of_keras_1():
+    """samples_per_epoch counts images: the first batch says how many batches that are, and is not lost."""
+    old, new = model(), model()
+    flow = keras.preprocessing.image.ImageDataGenerator().flow
+    old.fit_generator(batches(), samples_per_epoch=8, nb_epoch=2, verbose=0, validation_data=batches(),
+                      nb_val_samples=4, nb_worker=1)  # fmt: skip
+    new.fit(batches(), steps_per_epoch=2, epochs=2, verbose=0, validation_data=batches(), validation_steps=1)
+    assert old.history.history == new.history.history
+    assert old.optimizer.iterations == 4
+    old.fit_generator(flow(X, Y, batch_size=3), samples_per_epoch=8, verbose=0, callbacks=[], workers=2)
+    assert old.optimizer.iterations == 4 + 3
+    assert old.evaluate_generator(batches(), val_samples=8, verbose=0) == old.evaluate(X, Y, batch_size=4, verbose=0)
+    np.testing.assert_array_equal(old.predict_generator(flow(X, Y, batch_size=4, shuffle=False), steps=2, verbose=0),
+                                  old.predict(X, verbose=0))  # fmt: skip
+
+
+def test_names_of_models_and_weights():
+    made = model()
+    assert made.compiled
+    assert not keras.Sequential([L.Dense(2)]).compiled
+    assert made.reset_states() is None
+    assert [w.name for w in made.variables] == ["kernel", "bias"]
+    assert [w.shape for w in made.trainable_variables] == [(36, 3), (3,)]
+    assert made.non_trainable_variables == []
+    x = L.Input((4,))
+    assert keras.Model(input=x, output=L.Dense(2)(x)).count_params() == 10
+
+
+def test_lower_case_optimizers():
+    assert optimizers.adam is mc.optimizers.Adam
+    model(optimizer=optimizers.sgd(0.1)).fit(X, Y, verbose=0)
+
+
+WATCHERS = [
+    lambda f: callbacks.EarlyStopping(monitor="val_loss"), lambda f: callbacks.ReduceLROnPlateau(monitor="val_acc"),
+    lambda f: callbacks.ModelCheckpoint(f / "m.minicnn", monitor="val_loss", save_best_only=True),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", WATCHERS)
+def test_a_monitor_without_validation_data(make, tmp_path, notes):
+    with pytest.raises(ArgumentError, match="there is no validation data"):
+        model(mc).fit(X, Y, verbose=0, callbacks=[make(tmp_path)])
+    made = model()
+    made.fit(X, Y, epochs=3, verbose=0, callbacks=[make(tmp_path)])
+    assert made.optimizer.iterations == 3
+    assert [text for text in notes() if "is not logged, so it has no effect; there is no validation data" in text]
+
+
+def test_class_weights(notes):
+    three = np.array([1.0, 2.0, 3.0])
+    for weights in ([1.0, 2.0, 3.0], three, "auto"):
+        with pytest.raises(MinicnnError, match="a dict from class number"):
+            model(mc).fit(X, Y, class_weight=weights, verbose=0)
+    pairs = (([1.0, 2.0, 3.0], {0: 1.0, 1: 2.0, 2: 3.0}), (three, {0: 1.0, 1: 2.0, 2: 3.0}), ("auto", None))
+    for lenient, strict in pairs:
+        one, other = model(), model()
+        one.fit(X, Y, class_weight=lenient, verbose=0)
+        other.fit(X, Y, class_weight=strict, verbose=0)
+        assert one.history.history == other.history.history
+    assert notes() == ["fit(class_weight=[...]) is read as {0: ..., 1: ...}",
+                       "fit(class_weight='auto') has no effect, as in Keras 2"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["w", "cp.ckpt", "w.h5", "w.hdf5", "w.weights.h5"])
+def test_weights_as_hdf5(name, tmp_path, notes):
+    pytest.importorskip("h5py")
+    made, twin = model(), model()
+    path = str(tmp_path / name)
+    made.fit(X, Y, verbose=0, callbacks=[callbacks.ModelCheckpoint(path, monitor="loss", save_weights_only=True)])
+    twin.set_weights([0 * w for w in twin.get_weights()])
+    twin.load_weights(path)
+    for a, b in zip(made.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    if "." not in name:
+        with pytest.raises(ArgumentError, match=r"expected filepath to end .* received '.*w'"):
+            model(mc).fit(X, Y, verbose=0, callbacks=[callbacks.ModelCheckpoint(path, save_weights_only=True)])
+        with pytest.raises(ArgumentError, match="a file name that ends in"):
+            model(mc).save_weights(path)
+
+
+@pytest.mark.parametrize("ending", ["h5", "hdf5"])
+def test_models_as_hdf5(ending, tmp_path):
+    pytest.importorskip("h5py")
+    made = model()
+    path = str(tmp_path / ("{epoch:02d}." + ending))
+    made.fit(X, Y, epochs=5, verbose=0, callbacks=[callbacks.ModelCheckpoint(path, monitor="loss", period=2)])
+    assert sorted(p.name for p in tmp_path.iterdir()) == [f"02.{ending}", f"04.{ending}"]
+    again = keras.models.load_model(str(tmp_path / f"04.{ending}"))
+    assert again.lenient
+    assert again.optimizer.iterations == 4
