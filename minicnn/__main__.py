@@ -2,13 +2,23 @@
 
     train     Kaggle's Digit Recognizer: train, judge, write a submission; without its files, on digits that are there
     recipe    train one of five published systems, and hold its figure beside the published one
+    predict   what a model says about images
+    summary   its layers, shapes and parameters
+    plan      what a training step will do: kernels, memory, operations
+    gradcheck whether every gradient of a model is right
+    explain   where a number of a model comes from, and where its gradient does
     port      a Keras script or notebook with its import lines changed, and what of it minicnn lacks
     doctor    report what this machine has, what is missing, and the line that mends it
+
+MODEL of a command is a .minicnn, .keras or .h5 file, or a run's folder. For example:
+
+    minicnn train --limit 2000 --epochs 1 && minicnn explain runs/kaggle_bn --layer conv2d --pixel 3,4,7
 
 minicnn COMMAND --help lists the options.
 """
 
 import sys
+from collections.abc import Callable
 
 from .errors import ArgumentError, one_of
 
@@ -42,7 +52,19 @@ def doctor(words: list[str]) -> int:
     return 0 if doctor(parser.parse_args(words).device)["works"] else 1
 
 
-COMMANDS = {"train": train, "recipe": recipe, "port": port, "doctor": doctor}
+def look(name: str) -> Callable[[list[str]], int]:
+    """predict, summary, plan, gradcheck, explain."""
+
+    def command(words: list[str]) -> int:
+        from .commands.look import main
+
+        return main(name, words)
+
+    return command
+
+
+LOOKS = ("predict", "summary", "plan", "gradcheck", "explain")
+COMMANDS = {"train": train, "recipe": recipe, **{name: look(name) for name in LOOKS}, "port": port, "doctor": doctor}
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -43,7 +43,7 @@ MAY = {
     "io": ({"errors"}, ARRAYS | LAZY),
     "reports": ({"errors", "io"}, ARRAYS | LAZY),
     # Models are handed in: what a trace reads is a program and arrays.
-    "teaching": ({"backend", "core", "errors", "ops"}, ARRAYS),
+    "teaching": ({"backend", "callbacks", "core", "errors", "ops"}, ARRAYS),
     "training": ({"attributes", "backend", "callbacks", "core", "data", "errors", "initializers", "io", "layers",
                   "losses", "metrics", "naming", "notes", "ops", "optimizers", "reports", "teaching",
                   "weighting"}, ARRAYS),
@@ -54,7 +54,8 @@ MAY = {
     "recipes": ({"errors"}, set()),
     "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),
     # Programs use the names that every user has, and like users they may build models.
-    "commands": ({"backend", "callbacks", "data", "errors", "io", "minicnn", "recipes", "reports", "keras"}, ARRAYS),
+    "commands": ({"backend", "callbacks", "data", "errors", "io", "minicnn", "recipes", "reports", "keras",
+                  "teaching"}, ARRAYS),
     "__main__": ({"commands", "diagnosis", "errors"}, set()),
     "__init__": ({"_checkout", "errors"}, set()),
     "_checkout": (set(), set()),

@@ -32,11 +32,14 @@ from minicnn.backend import compiling
 from minicnn.errors import ArgumentError, MinicnnError, require
 from minicnn.io import history, submission
 from minicnn.recipes import Recipe
+from minicnn.teaching import Statistics
 
 from . import outputs
 from .digits import GET, load, one_hot, place, scaled
 from .hooks import StopOnSignal, Stopwatch, TimeLimit
 from .options import check, parser
+
+WATCHED = 64  # training images whose activations and gradients are recorded after every epoch
 
 
 def feed(recipe: Recipe, generator, x: np.ndarray, y: np.ndarray) -> dict:
@@ -50,6 +53,11 @@ def compiled(model, recipe: Recipe):
     """The model, ready to be trained."""
     model.compile(optimizer=recipe.make_optimizer(minicnn), loss="categorical_crossentropy", metrics=["accuracy"])
     return model
+
+
+def reference(recipe: Recipe, options: dict, seed: int):
+    """The same network on kernels that are not compiled, to look at its layers after every epoch."""
+    return compiled(recipe.build(minicnn, **options, seed=seed, kernels="numpy_ref"), recipe)
 
 
 def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out: Path, stop: StopOnSignal,
@@ -88,6 +96,8 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     hooks = [lib.ReduceLROnPlateau(**recipe.plateau, verbose=said)] if recipe.plateau else []
     hooks += [lib.EarlyStopping(patience=args.patience, restore_best_weights=True)] if args.patience else []
     hooks += [lib.ModelCheckpoint(out / "best.minicnn", save_best_only=True)] if args.best else []
+    told = reference(recipe, options, seed)
+    layers = Statistics(scaled(data.x_train[:WATCHED]), one_hot(data.y_train[:WATCHED]), told)
     held = 0 if data.x_held is None else len(data.x_held)
     limit.images, limit.batch_size = len(data.x_test) + len(data.judged[0]) + 2 * held, recipe.batch_size
     kept = minicnn.CheckpointOptions(
@@ -98,7 +108,7 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     words = ["minicnn.commands.ahead", recipe.name, json.dumps(options), str(recipe.batch_size), str(args.threads or 0)]
     with compiling.shared(lambda k, n: [*words, str(k), str(n)], helpers):
         trained = model.fit(**fed, epochs=recipe.epochs, steps_per_epoch=steps, validation_data=held_out,
-                            callbacks=[*hooks, stop, limit, watch], verbose=said, checkpoint=kept)  # fmt: skip
+                            callbacks=[*hooks, layers, stop, limit, watch], verbose=said, checkpoint=kept)  # fmt: skip
     args.unsaved = args.unsaved or model.checkpoint_failure
     if model.world.rank:  # rank 0 writes the outputs
         return np.nan
@@ -108,8 +118,9 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     # 4. The results, weights first: they took the longest.
     print(f"writing   answers for {len(data.x_test):,} test images, and pictures", flush=True)
     model.save_weights(out / "weights.safetensors")
+    model.save(out / "model.minicnn")
     history.write(out / "history.csv", trained)
-    written, figures = ["history.csv", "weights.safetensors"], {}
+    written, figures = ["history.csv", "model.minicnn", "weights.safetensors"], {}
     if held_out:
         last = {name: values[-1] for name, values in trained.history.items()}
         if model.underway:  # stopped in mid-epoch
@@ -132,11 +143,10 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
         reports.save(picture, out / f"{name}.png")
         written.append(f"{name}.png")
     seconds = {"epochs": watch.epochs, "training": watch.training, "all": time.perf_counter() - started}
-    if args.records:
-        results = {"value": figures[recipe.figure], "figures": figures, "history": trained.history,
-                   "seconds": seconds, "stopped": bool(stopped)}  # fmt: skip
-        outputs.record(out / "summary.json", args, recipe, options, model, data, **results)
-        written.append("summary.json")
+    results = {"value": figures[recipe.figure], "figures": figures, "history": trained.history, "seconds": seconds,
+               "stopped": bool(stopped), "layers": layers.epochs}  # fmt: skip
+    outputs.record(out / "summary.json", args, recipe, options, model, data, **results)
+    written.append("summary.json")
 
     if stopped and model.underway:
         where = f"in epoch {len(trained.epoch) + 1} of {recipe.epochs}, step {model.underway.step} of {steps}"
@@ -202,4 +212,6 @@ def _execute(args: argparse.Namespace) -> int:
 
 
 def main(argv: list[str] | None = None, prog: str = "minicnn recipe") -> int:
-    return execute(parser(prog, __doc__).parse_args(argv))
+    args = parser(prog, __doc__).parse_args(argv)
+    args.words = argv
+    return execute(args)

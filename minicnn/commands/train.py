@@ -25,7 +25,7 @@ EPOCHS, BATCH_SIZE, MOMENTUM = 10, 32, 0.9
 
 def main(argv: list[str] | None = None, prog: str = "minicnn train") -> int:
     args = parser(prog, __doc__, "kaggle_bn").parse_args(argv)
-    args.embedded, args.option = find_folder(args.data) is None, []
+    args.words, args.embedded, args.option = argv, find_folder(args.data) is None, []
     if args.embedded:
         args.epochs = EPOCHS if args.epochs is None else args.epochs
         args.batch_size = BATCH_SIZE if args.batch_size is None else args.batch_size

@@ -10,6 +10,10 @@ def number(value) -> str:
     return f"{float(value): .6g}"
 
 
+def plain(value) -> str:
+    return f"{float(value):.6g}"
+
+
 def _index(at) -> str:
     return "[" + ", ".join(str(int(i)) for i in at[1:]) + "]"
 
@@ -51,9 +55,9 @@ def _patch(term) -> list[str]:
     if channels > MOST_CHANNELS:
         sums = products.sum(axis=(0, 1))
         lines.append(f"  sums of the products of all {channels} input channels")
-        lines += _wrapped([f"{c}: {number(v).strip()}" for c, v in enumerate(sums)])
+        lines += _wrapped([f"{c}: {plain(v)}" for c, v in enumerate(sums)])
     lines.append(f"  as a row of im2col, {term.patch.size} numbers, times a column of the filters:")
-    return lines + _wrapped([number(v).strip() for v in term.patch.reshape(-1)], 18)
+    return lines + _wrapped([plain(v) for v in term.patch.reshape(-1)], 18)
 
 
 def _wrapped(items: list[str], most: int = 64) -> list[str]:
@@ -75,7 +79,7 @@ def _parts(name, cells, factors, weights, parts, heads) -> list[str]:
     left = len(parts) - len(order)
     if left:
         rest = parts.sum() - parts[order].sum()
-        lines.append(f"    {f'{left} more':<34}{'':>14}  {'':>14} ={number(rest):>14}")
+        lines.append(f"    {f'{left} more':<34}{'':>14}  {'':>14} = {plain(rest):>14}")
     return [f"    {heads[0]:<34}{heads[1]:>14}  {heads[2]:>14}  {heads[3]:>14}", *lines]
 
 
@@ -83,7 +87,7 @@ def _term(term) -> list[str]:
     at = f"{term.name}{_index(term.index)}"
     lines = [f"{term.op}: {at}"]
     if term.kind == "layer of its own":
-        return [*lines, f"  {at} = {number(term.value).strip()}, computed by a layer that is not written in ops"]
+        return [*lines, f"  {at} = {plain(term.value)}, computed by a layer that is not written in ops"]
     if term.patch is not None:
         lines += _patch(term)
     else:
@@ -92,13 +96,13 @@ def _term(term) -> list[str]:
                 heads = ("cell", "x", "weight" if term.kind == "product" else "dy/dx", "product")
                 lines += _parts(s.name, s.cells, s.x, s.weights, s.parts, heads)
             elif len(s.x):
-                lines.append(f"    {_place(s)} ={number(s.x[0])}, dy/dx ={number(s.weights[0])}")
+                lines.append(f"    {_place(s)} = {plain(s.x[0])}, dy/dx = {plain(s.weights[0])}")
     if term.kind == "product":
         total = sum(float(s.parts.sum()) for s in term.sources)
-        lines.append(f"  sum of {sum(len(s.parts) for s in term.sources)} products ={number(total)}")
-        lines.append(f"  + bias ={number(term.bias)}  ->{number(total + term.bias)}")
+        lines.append(f"  sum of {sum(len(s.parts) for s in term.sources)} products = {plain(total)}")
+        lines.append(f"  + bias = {plain(term.bias)}  -> {plain(total + term.bias)}")
         if term.relu:
-            lines.append(f"  ReLU: max({number(total + term.bias).strip()}, 0) ={number(term.computed)}")
+            lines.append(f"  ReLU: max({plain(total + term.bias)}, 0) = {plain(term.computed)}")
     return [*lines, _agreement(term.computed, term.value, term.bound)]
 
 
@@ -138,7 +142,7 @@ def _onward(cell) -> list[str]:
     if term is None or term.gradient is None:
         return []
     dz = term.gradient * (term.value > 0 if term.relu else 1)
-    lines = ["", f"HANDED ON  dz ={number(dz)}" + (" (0 where the ReLU is closed)" if term.relu else "")]
+    lines = ["", f"HANDED ON  dz = {plain(dz)}" + (" (0 where the ReLU is closed)" if term.relu else "")]
     lines.append(f"  to the bias dz; to the filter's gradient dz x window; to the window dz x filter; channel 0 of "
                  f"{term.patch.shape[2]}:")  # fmt: skip
     blocks = [("dz x window", _grid(dz * term.patch[:, :, 0])), ("dz x filter", _grid(dz * term.kernel[:, :, 0]))]
@@ -169,7 +173,7 @@ def steps_text(trace) -> list[str]:
             c = int(np.abs(y[0]).sum(axis=(0, 1)).argmax())
             lines += [f"  channel {c}, which responds most", *("    " + x for x in _shaded(y[0, :, :, c]))]
         elif y is not None and y.ndim == 2:
-            lines += _wrapped([f"{i}: {number(v).strip()}" for i, v in enumerate(y[0])])
+            lines += _wrapped([f"{i}: {plain(v)}" for i, v in enumerate(y[0])])
         screens.append("\n".join(lines))
     return screens
 

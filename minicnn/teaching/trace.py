@@ -146,8 +146,10 @@ class Trace:
         return rows
 
     def __str__(self):
-        rows = [[c if len(c) <= 26 else c[:23] + "..." for c in (row[0], *row[2:])] for row in self.table()]
+        rows = [[row[0], *row[2:]] for row in self.table()]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        widths[1] = max(min(widths[1], 100 - 2 * 6 - sum(widths) + widths[1]), 8)  # names give way
+        rows = [[c if len(c) <= w else c[: w - 3] + "..." for c, w in zip(row, widths, strict=True)] for row in rows]
         aligned = [str.ljust] * 3 + [str.rjust] * 4
         lines = ["  ".join(a(c, w) for a, c, w in zip(aligned, row, widths, strict=True)) for row in rows]
         end = [] if self.loss is None else [f"loss {self.loss:.6g}"]

@@ -19,8 +19,8 @@ from minicnn.commands import outputs as said_and_written
 from minicnn.io import history, submission, weights
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "train_kaggle.py"
-OUTPUTS = ["confusion.png", "curves.png", "history.csv", "label_counts.png", "samples.png", "submission.csv",
-           "weights.safetensors", "worst_errors.png"]  # fmt: skip
+OUTPUTS = ["confusion.png", "curves.png", "history.csv", "label_counts.png", "model.minicnn", "samples.png",
+           "submission.csv", "summary.json", "weights.safetensors", "worst_errors.png"]  # fmt: skip
 TINY = ["--epochs", "1", "--kernels", "numpy_ref", "--quiet"]  # no compilation: quick in a fresh environment
 
 

@@ -22,8 +22,8 @@ from minicnn.io import history, submission
 
 SCRIPT = Path(__file__).parents[2] / "examples" / "train_recipe.py"
 PICTURES = ["confusion.png", "curves.png", "label_counts.png", "samples.png", "worst_errors.png"]
-OUTPUTS = {"kaggle": sorted([*PICTURES, "history.csv", "submission.csv", "summary.json", "weights.safetensors"]),
-           "mnist": sorted([*PICTURES, "history.csv", "summary.json", "weights.safetensors"])}  # fmt: skip
+RESULTS = [*PICTURES, "history.csv", "model.minicnn", "summary.json", "weights.safetensors"]
+OUTPUTS = {"kaggle": sorted([*RESULTS, "submission.csv"]), "mnist": sorted(RESULTS)}
 TINY = ["--epochs", "1", "--kernels", "numpy_ref", "--quiet"]
 
 

@@ -1,0 +1,211 @@
+"""Commands that look at a model: predict, summary, plan, gradcheck, explain.
+
+MODEL of each is a .minicnn, .keras or .h5 file, or a run's folder.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from minicnn.errors import ArgumentError, MinicnnError, require
+from minicnn.io import submission
+
+from . import models
+from .options import Parser
+
+SHOWN = 10  # images that predict prints
+
+
+class Command(NamedTuple):
+    run: Callable[[argparse.Namespace], int]
+    about: str
+    example: str
+
+
+def predict(args) -> int:
+    """What the model says about images: the likeliest classes of each, and how many are right."""
+    model = models.load(args.model, args.device, trained=False)
+    images = models.images_for(model, args.model, args.data)
+    answers = model.predict(images.x, verbose=0)
+    require(not isinstance(answers, list), str(args.model), "a model with one output", "several", error=ArgumentError)
+    print(f"{len(images.x):,} images: {images.place}")
+    classes = answers.ndim == 2 and answers.shape[1] > 1
+    for n in range(min(len(answers), args.limit)):
+        if classes:
+            said = "   ".join(f"{k}: {answers[n, k]:.4f}" for k in np.argsort(-answers[n], kind="stable")[: args.top])
+        else:
+            said = np.array2string(answers[n], precision=4, threshold=8).replace("\n", " ")[:80]
+        label = images.label(n)
+        truth = "" if label is None else f"label {label}  "
+        wrong = "  WRONG" if classes and label is not None and answers[n].argmax() != label else ""
+        print(f"image {n:<6} {truth}{said}{wrong}")
+    if len(answers) > args.limit:
+        print(f"... {len(answers) - args.limit:,} more; --limit N prints more")
+    if classes and images.y is not None:
+        labels = images.y if images.y.ndim == 1 else images.y.argmax(axis=-1)
+        right = int((answers.argmax(axis=1) == labels).sum())
+        print(f"{right:,} of {len(labels):,} right: {right / len(labels):.4f}")
+    if args.out:
+        require(classes, "--out", "a model that tells classes", "another", error=ArgumentError)
+        submission.write(args.out, answers.argmax(axis=1))
+        print(f"wrote {args.out}, {len(answers):,} rows in Kaggle's form")
+    return 0
+
+
+def summary(args) -> int:
+    """Layers, shapes, parameters."""
+    models.load(args.model, trained=False).summary()
+    return 0
+
+
+def plan(args) -> int:
+    """What a training step will do to a batch: nodes, algorithms, memory, operations."""
+    model = models.load(args.model, args.device)
+    note = models.with_a_loss(model)
+    print(model.plan(args.batch_size))
+    if note:
+        print(f"note      {note}")
+    return 0
+
+
+def gradcheck(args) -> int:
+    """Is every gradient right? Each op, then the whole, in float64 and float32. Exit code 1 and the culprit if not."""
+    from minicnn.teaching import gradcheck
+
+    model = models.load(args.model, args.device)
+    note = models.with_a_loss(model)
+    x = y = None
+    if args.data:
+        images = models.images_for(model, args.model, args.data)
+        labelled = images.y is not None
+        require(labelled, f"--data {args.data}", "images with targets y", "without", error=ArgumentError)
+        x, y = images.x[: args.limit], images.y[: args.limit]
+        y = y if y.ndim > 1 or "sparse" in model.loss.name else one_hot(y, model.output_shape[-1])
+    found = gradcheck(model, x, y, seed=args.seed)
+    print(found)
+    if note:
+        print(f"note      {note}")
+    return 0 if found.ok else 1
+
+
+def explain(args) -> int:
+    """Where a number comes from and where its gradient does; --steps: the whole network, a screen a layer."""
+    from minicnn.teaching.explain import steps_text
+
+    model = models.load(args.model, args.device)
+    note = models.with_a_loss(model)
+    images = models.images_for(model, args.model, args.data)
+    n = args.image
+    require(0 <= n < len(images.x), "--image", f"a number from 0 to {len(images.x) - 1}", n, error=ArgumentError)
+    at = None if args.pixel is None else pixel(args.pixel)
+    ok = at is None or args.layer is not None
+    require(ok, "--pixel", "a --layer too", "none", "name one: --layer conv2d", error=ArgumentError)
+    label, source = (images.label(n), "its label") if args.label is None else (args.label, "chosen")
+    if label is None:
+        answer = model.predict(images.x[n : n + 1], verbose=0)
+        single = answer.ndim == 2 and answer.shape[1] == 1
+        label, source = int(answer[0, 0] > 0.5) if single else int(answer[0].argmax()), "predicted"
+    classes = "crossentropy" in model.loss.name and len(model.output_shape) == 1
+    targets = label if classes else None if images.y is None or images.y.ndim == 1 else images.y[n : n + 1]
+    target = f"class {label} ({source})" if classes else "none" if targets is None else "the file's y"
+    trace = model.trace(images.x[n], targets, training=args.training)
+    print(f"image {n} of {images.place}; the loss is of {target}")
+    if note:
+        print(f"note      {note}")
+    if args.steps:
+        return pages(steps_text(trace))
+    if args.layer is None:
+        print(trace)
+        print("--layer NAME --pixel 3,4,7 writes one number out; --steps shows every layer; names stand under gives")
+        return 0
+    if at is None:
+        return pages(steps_text(model.trace(images.x[n], targets, args.layer, training=args.training)))
+    cell = trace.cell(args.layer, *at)
+    if len(model.input_shape) == 3:
+        rows, columns = (f"{s.start}..{s.stop - 1}" for s in trace.receptive_field(args.layer, *at))
+        print(f"it depends on rows {rows}, columns {columns} of the image")
+    print(f"\n{cell}")
+    return 0
+
+
+def one_hot(y: np.ndarray, classes: int) -> np.ndarray:
+    import minicnn
+
+    return minicnn.to_categorical(y, classes) if classes > 1 else y[:, None]
+
+
+def pixel(text: str) -> list[int]:
+    """ "3,4,7" -> [3, 4, 7]."""
+    ok = re.fullmatch(r"\d{1,9}(,\d{1,9})*", text)
+    require(bool(ok), "--pixel", "whole numbers like 3,4,7: row, column, channel", repr(text), error=ArgumentError)
+    return [int(part) for part in text.split(",")]
+
+
+def pages(screens: list[str]) -> int:
+    """Screens one after the other; Enter turns the page where somebody sits there."""
+    someone = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
+    for k, screen in enumerate(screens):
+        print(f"\n{screen}")
+        if someone and k + 1 < len(screens) and input("-- Enter: the next layer, q: the end -- ").strip() == "q":
+            break
+    return 0
+
+
+COMMANDS = {
+    "predict": Command(predict, predict.__doc__, "minicnn predict runs/kaggle_bn --limit 20"),
+    "summary": Command(summary, summary.__doc__, "minicnn summary runs/kaggle_bn"),
+    "plan": Command(plan, plan.__doc__, "minicnn plan runs/kaggle_bn --batch-size 64"),
+    "gradcheck": Command(gradcheck, gradcheck.__doc__, "minicnn gradcheck runs/kaggle_bn"),
+    "explain": Command(explain, explain.__doc__,
+                       "minicnn explain runs/kaggle_bn --image 3 --layer conv2d_1 --pixel 3,4,7"),
+}  # fmt: skip
+
+
+def parser(name: str) -> argparse.ArgumentParser:
+    command = COMMANDS[name]
+    p = Parser(prog=f"minicnn {name}", description=command.about, epilog=f"example:  {command.example}",
+               formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    p.add_argument("model", type=Path, metavar="MODEL", help="a .minicnn, .keras or .h5 file, or a run's folder")
+    if name != "summary":
+        p.add_argument("--device", choices=["cpu", "cuda", "auto"], default="cpu", help="what computes (default cpu)")
+    if name in ("predict", "gradcheck", "explain"):
+        default = "random numbers" if name == "gradcheck" else "the run's test images, or scikit-learn's digits"
+        p.add_argument("--data", type=Path, metavar="FILE", help="images: .npz (x, y), .npy, .csv, a picture, or "
+                       f"Kaggle's folder; default: {default}")  # fmt: skip
+    if name == "predict":
+        p.add_argument("--top", type=int, default=3, metavar="N", help="classes of an image (default 3)")
+        p.add_argument("--limit", type=int, default=SHOWN, metavar="N", help=f"images printed (default {SHOWN})")
+        p.add_argument("--out", type=Path, metavar="FILE", help="write all answers as a submission, .csv")
+    if name == "plan":
+        p.add_argument("--batch-size", type=int, default=32, metavar="N", help="images of a step (default 32)")
+    if name == "gradcheck":
+        p.add_argument("--limit", type=int, default=3, metavar="N", help="images of --data that are used (default 3)")
+        p.add_argument("--seed", type=int, default=0, metavar="N", help="of random numbers (default 0)")
+    if name == "explain":
+        p.add_argument("--image", type=int, default=0, metavar="N", help="which, from 0 (default 0)")
+        p.add_argument("--label", type=int, metavar="N", help="the loss's class (default: its label, or the predicted)")
+        p.add_argument("--layer", metavar="NAME", help="a layer, or any name of the table that comes without it")
+        p.add_argument("--pixel", metavar="I,J,O", help="a cell of it: row, column, channel; of a vector one number")
+        p.add_argument("--steps", action="store_true", help="walk through the network, a screen a layer")
+        p.add_argument("--training", action="store_true", help="as a training step runs it: dropout, batch statistics")
+    return p
+
+
+def main(name: str, words: list[str]) -> int:
+    """The exit code: 0; 1 for a wrong gradient; 2 for bad input."""
+    args = parser(name).parse_args(words)
+    try:
+        for flag in {"limit", "top", "batch_size"} & set(vars(args)):
+            value, shown = getattr(args, flag), "--" + flag.replace("_", "-")
+            require(value >= 1, shown, "a number of at least 1", value, error=ArgumentError)
+        return COMMANDS[name].run(args)
+    except BrokenPipeError:  # a pager was left
+        return 0
+    except (MinicnnError, OSError) as error:
+        print(f"minicnn {name}: {error}", file=sys.stderr)
+        return 2
