@@ -39,7 +39,7 @@ from .digits import GET, load, one_hot, place, scaled
 from .hooks import StopOnSignal, Stopwatch, TimeLimit
 from .options import check, parser
 
-WATCHED = 64  # training images whose activations and gradients are recorded after every epoch
+WATCHED = 32  # training images whose activations and gradients are recorded after every epoch
 
 
 def feed(recipe: Recipe, generator, x: np.ndarray, y: np.ndarray) -> dict:
@@ -55,9 +55,10 @@ def compiled(model, recipe: Recipe):
     return model
 
 
-def reference(recipe: Recipe, options: dict, seed: int):
-    """The same network on kernels that are not compiled, to look at its layers after every epoch."""
-    return compiled(recipe.build(minicnn, **options, seed=seed, kernels="numpy_ref"), recipe)
+def built(recipe: Recipe, options: dict, **placed):
+    """The recipe's network. Its layers are numbered from the first on, whatever was built before."""
+    minicnn.keras.backend.clear_session()
+    return recipe.build(minicnn, **options, **placed)
 
 
 def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out: Path, stop: StopOnSignal,
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     # 1. The network. Building it also finds out whether the device is there.
     placed = {"device": args.device, "kernels": args.kernels, "threads": args.threads,
               "precision": args.precision}  # fmt: skip
-    model = recipe.build(minicnn, **options, seed=seed, **placed)
+    model = built(recipe, options, seed=seed, **placed)
 
     # 2. The data. What is augmented stays bytes: each batch is turned, zoomed, moved and divided by 255 in its turn.
     if args.note:
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
         fitting = outputs.momentum_that_fits(options["momentum"], recipe.epochs * steps)
         if fitting != options["momentum"]:
             options = options | {"momentum": fitting}
-            model = recipe.build(minicnn, **options, seed=seed, **placed)
+            model = built(recipe, options, seed=seed, **placed)
     model = compiled(model, recipe)
     if args.world is not None:
         model.world = args.world
@@ -96,8 +97,8 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     hooks = [lib.ReduceLROnPlateau(**recipe.plateau, verbose=said)] if recipe.plateau else []
     hooks += [lib.EarlyStopping(patience=args.patience, restore_best_weights=True)] if args.patience else []
     hooks += [lib.ModelCheckpoint(out / "best.minicnn", save_best_only=True)] if args.best else []
-    told = reference(recipe, options, seed)
-    layers = Statistics(scaled(data.x_train[:WATCHED]), one_hot(data.y_train[:WATCHED]), told)
+    twin = compiled(built(recipe, options, seed=seed, kernels="numpy_ref"), recipe)  # compiles nothing
+    layers = Statistics(scaled(data.x_train[:WATCHED]), one_hot(data.y_train[:WATCHED]), twin)
     held = 0 if data.x_held is None else len(data.x_held)
     limit.images, limit.batch_size = len(data.x_test) + len(data.judged[0]) + 2 * held, recipe.batch_size
     kept = minicnn.CheckpointOptions(
