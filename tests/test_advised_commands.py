@@ -14,7 +14,7 @@ import pytest
 
 from minicnn.__main__ import COMMANDS
 from minicnn.backend import gpu_report
-from minicnn.commands import options
+from minicnn.commands import look, options
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -26,7 +26,8 @@ DOCUMENTS = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.
 FOLDERS = ("minicnn", "kernels", "examples", "benchmarks")
 TRAINING = {"train": "kaggle_bn", "recipe": None,
             "examples/train_kaggle.py": "kaggle_bn", "examples/train_recipe.py": None}  # fmt: skip
-START = re.compile(r"pip install(?= )|python -m minicnn(?= )|(?<![\w./])minicnn(?= (?:train|recipe|doctor)\b)|"
+NAMED = "train|recipe|doctor|predict|summary|plan|gradcheck|explain|report"  # words that a sentence may go on with
+START = re.compile(rf"pip install(?= )|python -m minicnn(?= )|(?<![\w./])minicnn(?= (?:{NAMED})\b)|"
                    r"python3? (?:\./)?(?=(?:examples|benchmarks)/)|python3? (?=[\w/]+\.py\b)")  # fmt: skip
 WORD = re.compile(r""" +("[^"\n]*"|'[^'\n]*'|[^\s`"',;:()#|&]+)""")
 
@@ -93,6 +94,9 @@ def wrong(command: Command) -> str | None:
         except SystemExit as stopped:
             return None if stopped.code == 0 else f"{program} refuses {words}"
         return None
+    if program in look.COMMANDS:
+        known = look.parser(program)._option_string_actions
+        return next((f"no flag {flag}" for flag in flags if flag not in known), None)
     if program == "doctor":
         return next((f"no flag {flag}" for flag in flags if flag != "--device"), None)
     source = (ROOT / program if (ROOT / program).is_file() else (ROOT / place).parent / program).read_text("utf-8")

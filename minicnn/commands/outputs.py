@@ -91,10 +91,10 @@ def record(path: Path, args: argparse.Namespace, recipe: Recipe, options: dict, 
     machine, published = reports.machine.describe(), BY_NAME[recipe.name]
     machine["versions"]["minicnn"] = minicnn.__version__
     whole = not (args.embedded or args.limit or args.patience) and recipe == published and options == published.options
-    program = args.prog if args.prog.startswith("minicnn") else f"python examples/{args.prog}.py"
+    program = args.prog.split() if args.prog.startswith("minicnn") else ["python", f"examples/{args.prog}.py"]
     words = sys.argv[1:] if args.words is None else args.words
     facts = {
-        "command": f"{program} {shlex.join(map(str, words))}".strip(), "limit": args.limit,
+        "command": shlex.join([*program, *map(str, words)]), "limit": args.limit,
         "recipe": recipe.name, "seed": model.seed, "options": options, "epochs": recipe.epochs,
         "batch_size": recipe.batch_size, "as_published": whole, "data": "embedded" if args.embedded else recipe.data,
         "rows": {name: 0 if x is None else len(x) for name, x in data._asdict().items() if name.startswith("x")},

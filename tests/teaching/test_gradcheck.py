@@ -118,6 +118,15 @@ def test_fast_kernels_and_constant_images():
     model.fit(x, np.eye(3), verbose=0)
 
 
+def test_dead_windows_under_a_bias_of_zero_are_no_fault():
+    """The second ReLU stands on its kink wherever the first gives nothing."""
+    first = layers.Conv2D(2, 3, activation="relu", name="conv")
+    model = model_of(first, layers.Conv2D(3, 2, activation="relu", name="second"))
+    first.set_weights([first.get_weights()[0], np.array([-9.0, -9.0])])
+    found = gradcheck(model)
+    assert found.ok, found.culprits
+
+
 def test_a_fault_of_a_fast_kernel_is_named(monkeypatch):
     model = network(kernels="numba_cpu")
     right = model.backend.conv2d_weight_grad

@@ -1,0 +1,119 @@
+"""minicnn predict, summary, plan, gradcheck, explain: on files and a run's folder; every command of the README."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import layers
+from minicnn.__main__ import main
+from minicnn.commands import look
+from minicnn.ops import conv
+from tests.teaching.test_gradcheck import planted, replaced
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, rng):
+    """A folder with runs/mine, as a training writes it, and data.npz."""
+    monkeypatch.chdir(tmp_path)
+    minicnn.keras.backend.clear_session()
+    model = minicnn.Sequential([
+        layers.Input((28, 28, 1)), layers.Conv2D(2, 3, strides=2, activation="relu"),
+        layers.Conv2D(8, 3, strides=2, activation="relu"), layers.Flatten(), layers.Dense(10, activation="softmax"),
+    ], seed=0)  # fmt: skip
+    model.compile("adam", "categorical_crossentropy")
+    Path("runs/mine").mkdir(parents=True)
+    model.save("runs/mine/model.minicnn")
+    np.savez("data.npz", x=rng.random((4, 28, 28, 1)), y=np.arange(4))
+    return model
+
+
+def said(capsys, line: str, code: int = 0) -> str:
+    assert main(shlex.split(line)) == code
+    found = capsys.readouterr()
+    return found.err if code == 2 else found.out
+
+
+def test_predict(run, capsys, tmp_path):
+    text = said(capsys, "predict runs/mine --data data.npz --limit 2 --top 2 --out answers.csv")
+    x = np.load("data.npz")["x"].astype(np.float32)
+    answers = run.predict(x, verbose=0)
+    assert f"{answers[0].argmax()}: {answers[0].max():.4f}" in text.splitlines()[1]
+    assert f"{int((answers.argmax(1) == np.arange(4)).sum())} of 4 right" in text
+    minicnn.io.submission.check("answers.csv", 4)
+    assert "180 images: 180 of scikit-learn's digits" in said(capsys, "predict runs/mine")
+
+
+def test_explain_is_the_trace_in_words(run, capsys):
+    text = said(capsys, "explain runs/mine/model.minicnn --data data.npz --image 1 --layer conv2d_1 --pixel 1,2,7")
+    x = np.load("data.npz")["x"].astype(np.float32)
+    cell = run.trace(x[1], 1).cell("conv2d_1", 1, 2, 7)
+    assert str(cell) in text
+    assert "it depends on rows 4..10, columns 8..14 of the image" in text
+    assert "the loss is of class 1 (its label)" in text
+    assert max(map(len, text.splitlines())) <= 100
+    whole = said(capsys, "explain runs/mine --data data.npz --label 3 --steps")
+    assert "class 3 (chosen)" in whole
+    assert [name in whole for name in ("1/6  conv2d", "2/6  conv2d_1", "5/6  the loss")] == [True] * 3
+
+
+def test_a_keras_file_and_a_picture(run, capsys):
+    pytest.importorskip("h5py")
+    run.save("model.keras")
+    minicnn.data.images.save_img("digit.png", np.eye(28)[..., None])
+    assert "1 images: digit.png" in said(capsys, "predict model.keras --data digit.png")
+
+
+def test_a_wrong_gradient_is_named_by_the_exit_code(run, capsys, monkeypatch):
+    assert "gradients are right" in said(capsys, "gradcheck runs/mine --data data.npz --limit 2")
+    planted(monkeypatch, conv.conv2d, replaced(2, lambda g: g * 2))
+    text = said(capsys, "gradcheck runs/mine --data data.npz --limit 2", code=1)
+    assert "conv2d: conv2d: gradient of bias: wrong" in text.splitlines()[-2]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("summary nowhere.minicnn", "nowhere.minicnn"), ("summary .", "expected a run's folder with model.minicnn"),
+        ("predict runs/mine --data none.npz", "received none of this name"),
+        ("predict runs/mine --data README.txt", "expected .npz"), ("predict runs/mine --limit 0", "at least 1"),
+        ("explain runs/mine --image 180", "--image: expected a number from 0 to 179"),
+        ("explain runs/mine --pixel 1,2", "a --layer too"), ("explain runs/mine --layer conv --pixel 1", "conv2d"),
+        ("explain runs/mine --layer conv2d --pixel 1,x", "whole numbers like 3,4,7"),
+        ("explain runs/mine --layer conv2d --pixel 99,0,0", "from 0 to 12"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_one_line_and_code_2(run, capsys, line, message):
+    text = said(capsys, line, code=2)
+    assert message in text
+    assert text.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", look.COMMANDS)
+def test_help_fits_a_screen_and_shows_an_example(name, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main([name, "--help"])
+    assert stopped.value.code == 0
+    text = capsys.readouterr().out
+    assert len(text.splitlines()) <= 40
+    assert f"example:  minicnn {name} " in text
+    example = shlex.split(text.partition("example:  minicnn ")[2].splitlines()[0])
+    look.parser(name).parse_args(example[1:])
+
+
+def advised() -> list[str]:
+    section = README.read_text("utf-8").partition("## See inside\n")[2].partition("\n## ")[0]
+    return re.findall(r"^    minicnn (.*?)(?:  +#.*)?$", section, re.MULTILINE)
+
+
+def test_every_command_of_the_readme(run, capsys):
+    lines = advised()
+    assert {line.split()[0] for line in lines} >= {"train", "summary", "plan", "predict", "gradcheck", "explain"}
+    for line in lines:
+        if not line.startswith("train"):
+            assert said(capsys, line)
