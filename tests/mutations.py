@@ -242,6 +242,8 @@ MUTATIONS = [
             "ahead / (1 - self._products[t] * ahead)", "now / (1 - self._products[t] * now)", OPTIMIZERS),
     minicnn("optimizers: adam's bias correction is one step late", "optimizers/adam.py", "1 - self.beta_1**t",
             "1 - self.beta_1 ** (t + 1)", OPTIMIZERS),
+    minicnn("cifar: planes are taken for rows of pixels", "data/cifar_files.py",
+            "reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)", "reshape(-1, 32, 32, 3)", "tests/data/test_cifar.py"),
     # training, inference, captured ------------------------------------------------------------------------------------
     minicnn("training: every epoch has the first one's order", "training/inputs.py",
             "streams.key(SHUFFLE, turn, step=life)", "streams.key(SHUFFLE, turn, step=0)", FIT),

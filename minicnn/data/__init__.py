@@ -1,11 +1,11 @@
-"""Data: the three sources of digits, splits and checks of arrays, augmentation."""
+"""Data: sources of digits and pictures, splits and checks of arrays, augmentation."""
 
-from . import digits, kaggle_digits, mnist
+from . import cifar10, cifar100, digits, fashion_mnist, kaggle_digits, mnist
 from .augment import ImageDataGenerator
 from .batches import to_categorical, train_test_split
 from .images import array_to_img, img_to_array, load_img, save_img
 
 __all__ = [
-    "ImageDataGenerator", "array_to_img", "digits", "img_to_array", "kaggle_digits", "load_img", "mnist", "save_img",
-    "to_categorical", "train_test_split",
+    "ImageDataGenerator", "array_to_img", "cifar10", "cifar100", "digits", "fashion_mnist", "img_to_array",
+    "kaggle_digits", "load_img", "mnist", "save_img", "to_categorical", "train_test_split",
 ]  # fmt: skip

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import DataError, MissingDataError
+from .. import arguments
+from ..errors import ArgumentError, DataError, MissingDataError, require
 
 CHUNK = 1 << 16  # bytes
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
@@ -159,3 +160,12 @@ def _check(url: str, local: bool) -> None:
     scheme = urllib.parse.urlsplit(url).scheme
     if not (scheme == "https" or (scheme == "http" and local and _is_local(url))):
         raise _Refused(f"{scheme}, not https")
+
+
+def addresses(where: str, value) -> list[str]:
+    """Addresses of folders, each ending in /."""
+    found = arguments.listed(where, value, "addresses")
+    ok = len(found) > 0 and all(isinstance(one, str) and "://" in one and one.endswith("/") for one in found)
+    expected = "at least one address that ends in /, as https://.../"
+    require(ok, where, expected, arguments.shown(value), error=ArgumentError)
+    return found

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from .. import arguments
-from ..errors import ArgumentError, ArgumentTypeError, DataError, MissingDataError, require
+from ..errors import ArgumentTypeError, DataError, MissingDataError, require
 from ..io.files import instead_of_folder
 from . import cache
-from .download import Limits, fetch
+from .download import Limits, addresses, fetch
 from .idx import read_idx, read_with_digest
 
 __all__ = ["FILES", "MIRRORS", "load_data", "load_idx", "read_idx"]
@@ -31,14 +31,6 @@ MOST_BYTES = 20_000_000  # the largest .gz has 9,912,422
 Split = tuple[np.ndarray, np.ndarray]
 
 
-def _mirrors(where: str, value) -> list[str]:
-    found = arguments.listed(where, value, "addresses")
-    ok = len(found) > 0 and all(isinstance(one, str) and "://" in one and one.endswith("/") for one in found)
-    expected = "at least one address that ends in /, as https://.../"
-    require(ok, where, expected, arguments.shown(value), error=ArgumentError)
-    return found
-
-
 def _digests(where: str, value) -> dict[str, str] | None:
     ok = value is None or (isinstance(value, dict) and all(isinstance(value.get(name), str) for name in FILES))
     expected = f"None, or a dict from each of {', '.join(FILES)} to its sha256"
@@ -46,7 +38,7 @@ def _digests(where: str, value) -> dict[str, str] | None:
     return value
 
 
-@arguments.checked("mnist.load_data", mirrors=_mirrors)
+@arguments.checked("mnist.load_data", mirrors=addresses)
 def load_data(path: str | os.PathLike | None = None, *, mirrors: Sequence[str] = MIRRORS) -> tuple[Split, Split]:
     """(x_train uint8 (60000, 28, 28), y_train uint8 (60000,)), (x_test (10000, 28, 28), y_test (10000,)).
 

@@ -49,6 +49,9 @@ KNOWN = {
         PolynomialDecay deserialize serialize
     """,
     "datasets.mnist": "load_data",
+    "datasets.fashion_mnist": "load_data",
+    "datasets.cifar10": "load_data",
+    "datasets.cifar100": "load_data",
     "wrappers.scikit_learn": "KerasClassifier KerasRegressor",
     "losses": """
         BinaryCrossentropy BinaryFocalCrossentropy CTC CategoricalCrossentropy CategoricalFocalCrossentropy

@@ -893,7 +893,7 @@ entry(
     "data.kaggle_digits.read_csv", {"path": "/nowhere", "labelled": True}, path=FILE, labelled=K.FLAG._replace(good=())
 )
 entry(
-    "data.mnist.load_data",
+    "data.mnist.load_data data.fashion_mnist.load_data data.cifar10.load_data data.cifar100.load_data",
     path=K.optional(FOLDER),
     mirrors=Kind(
         (),
@@ -905,6 +905,9 @@ entry(
             bad([None], "mirrors"),
         ),
     ),
+)
+TABLE["data.cifar100.load_data"] = TABLE["data.cifar100.load_data"]._replace(
+    arguments=TABLE["data.cifar100.load_data"].arguments | {"label_mode": K.one_of("fine", "coarse", words='"fine" or "coarse"')}
 )
 entry("data.mnist.read_idx", path=FILE)
 for _path in ("data.kaggle_digits.load_data", "data.kaggle_digits.find"):
