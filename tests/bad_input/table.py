@@ -906,8 +906,9 @@ entry(
         ),
     ),
 )
+LABEL_MODE = {"label_mode": K.one_of("fine", "coarse", words='"fine" or "coarse"')}
 TABLE["data.cifar100.load_data"] = TABLE["data.cifar100.load_data"]._replace(
-    arguments=TABLE["data.cifar100.load_data"].arguments | {"label_mode": K.one_of("fine", "coarse", words='"fine" or "coarse"')}
+    arguments=TABLE["data.cifar100.load_data"].arguments | LABEL_MODE
 )
 entry("data.mnist.read_idx", path=FILE)
 for _path in ("data.kaggle_digits.load_data", "data.kaggle_digits.find"):
