@@ -43,7 +43,7 @@ MAY = {
     "io": ({"errors"}, ARRAYS | LAZY),
     "reports": ({"errors", "io"}, ARRAYS | LAZY),
     # Models are handed in: what a trace reads is a program and arrays.
-    "teaching": ({"backend", "callbacks", "core", "errors", "ops"}, ARRAYS),
+    "teaching": ({"backend", "callbacks", "core", "errors", "io", "ops"}, ARRAYS),
     "training": ({"attributes", "backend", "callbacks", "core", "data", "errors", "initializers", "io", "layers",
                   "losses", "metrics", "naming", "notes", "ops", "optimizers", "reports", "teaching",
                   "weighting"}, ARRAYS),

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 
+from ..io.html import curve, html_table
 from .base import Callback
 from .spelling import resolve
 
@@ -57,3 +58,13 @@ class History(Callback):
             with suppress(TypeError, ValueError):  # a user's callback may log anything, such as a list
                 value = float(value)
             self.history.setdefault(name, []).append(value)
+
+    def _repr_html_(self):
+        numbers = {name: values for name, values in self.history.items() if all(isinstance(v, float) for v in values)}
+        best = {name: (max if "acc" in name else min)(values) for name, values in numbers.items() if values}
+        rows = [(name, curve(numbers[name], name), f"{numbers[name][0]:.5g}", f"{best[name]:.5g}",
+                 f"{numbers[name][-1]:.5g}") for name in best]  # fmt: skip
+        heads = ("", f"{len(self.epoch)} epochs", "first", "best", "last")
+        epochs = [("epoch", *best)] + [(n + 1, *(f"{numbers[name][k]:.5g}" if k < len(numbers[name]) else ""
+                                                 for name in best)) for k, n in enumerate(self.epoch)]  # fmt: skip
+        return f"{html_table([heads, *rows])}<details><summary>every epoch</summary>{html_table(epochs)}</details>"

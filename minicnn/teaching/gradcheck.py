@@ -21,7 +21,7 @@ from .. import arguments
 from ..backend.cpu import CPU
 from ..core.tensor import unbroadcast
 from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, require
-from .trace import html_table
+from ..io.html import html_table
 from .trace import names as names_of
 
 EXACT, FAST, WHOLE = 1e-5, 1e-3, 5e-3  # bounds on the relative errors: differences; an op, and a step, in float32

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import arguments
 from ..callbacks import Callback
 from ..errors import ArgumentTypeError, require
 
@@ -24,6 +25,8 @@ def layer_statistics(trace) -> dict[str, dict[str, float]]:
     weights, weight_gradient  rms over all weights of the layer
     What a layer does not have is left out.
     """
+    ok = hasattr(trace, "dead_units")
+    require(ok, "layer_statistics: trace", "what model.trace returns", arguments.shown(trace), error=ArgumentTypeError)
     dead, found = trace.dead_units(), {}
     last = {step.output: step.op for step in trace.steps}
     owned: dict[str, list[str]] = {}
@@ -69,7 +72,7 @@ class Statistics(Callback):
     def __init__(self, x, y, twin: Any = None):
         super().__init__()
         ok = twin is None or hasattr(twin, "trace")
-        require(ok, "Statistics: twin", "a model", type(twin).__name__, error=ArgumentTypeError)
+        require(ok, "Statistics: twin", "a model", arguments.shown(twin), error=ArgumentTypeError)
         self.x, self.y, self.twin = x, y, twin
         self.epochs: list[dict] = []
         self._before: list[np.ndarray] = []

@@ -20,6 +20,7 @@ import numpy as np
 
 from .. import arguments
 from ..errors import ArgumentError, NotBuiltError, one_of, require
+from ..io.html import html_table
 
 if TYPE_CHECKING:
     from .cell import Cell
@@ -160,17 +161,6 @@ class Trace:
 
     def _repr_html_(self):
         return html_table(self.table())
-
-
-def html_table(rows) -> str:
-    """A table of text, its first row heads, for notebooks."""
-    from html import escape
-
-    def line(row, tag):
-        return "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in row) + "</tr>"
-
-    head, *rest = rows
-    return f"<table><thead>{line(head, 'th')}</thead><tbody>{''.join(line(r, 'td') for r in rest)}</tbody></table>"
 
 
 def _constant(name: str) -> bool:

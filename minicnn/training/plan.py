@@ -7,6 +7,7 @@ import math
 from typing import NamedTuple
 
 from ..backend.memory_message import amount
+from ..io.html import html_table
 
 KERNELS = ("forward", "input_grad", "weight_grad")
 CONVOLUTIONS, DENSE = ("conv2d", "conv_block"), ("dense",)
@@ -40,20 +41,29 @@ class Plan(list):
 
     memory_bytes = 0
 
-    def __str__(self):
+    def table(self) -> list[tuple[str, ...]]:
+        """Rows of strings, the first of them heads."""
         heads = ("layer", "node", "kernel", "algorithm", "tile", "workspace", "kept", "MFLOP")
-        cells = [heads] + [
+        return [heads] + [
             (*row[:5], f"{row.workspace_bytes / 1024:,.0f} KiB", f"{row.kept_bytes / 1024:,.0f} KiB",
              f"{row.flops / 1e6:,.1f}") for row in self
         ]  # fmt: skip
+
+    def total(self) -> str:
+        flops = sum(row.flops for row in self) / 1e9
+        return f"{flops:,.2f} GFLOP and about {amount(self.memory_bytes)} of memory in a training step"
+
+    def __str__(self):
+        cells = self.table()
         widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
         aligned = [str.ljust] * 5 + [str.rjust] * 3
         lines = ["  ".join(a(c, w) for a, c, w in zip(aligned, row, widths, strict=True)) for row in cells]
-        total = sum(row.flops for row in self) / 1e9
-        end = f"{total:,.2f} GFLOP and about {amount(self.memory_bytes)} of memory in a training step"
-        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], end])
+        return "\n".join([lines[0], "-" * len(lines[0]), *lines[1:], self.total()])
 
     __repr__ = __str__
+
+    def _repr_html_(self):
+        return f"{html_table(self.table())}<p>{self.total()}</p>"
 
 
 def plan(model, batch_size: int) -> Plan:

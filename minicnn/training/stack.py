@@ -25,7 +25,7 @@ from .guard import Guard, changes, reads
 from .inputs import check_x
 from .plan import Plan, plan
 from .several import parts
-from .summary import readable, table
+from .summary import html, readable, table
 from .traced import Programs
 
 _FLOATS = 'give Sequential device=CPU("numpy_ref", "float64") of minicnn.backend.cpu'
@@ -237,6 +237,9 @@ class LayerStack(Guarded):
         """Which algorithm each convolution and dense layer will use, with its tile, memory and arithmetic."""
         require(self.built, self.name, "a built model", "none", "call build((None, H, W, C))", error=NotBuiltError)
         return plan(self, arguments.whole("plan: batch_size", batch_size))
+
+    def _repr_html_(self):
+        return html(self)
 
     def summary(self, line_length: int | None = None, print_fn=None, show_trainable: bool = False) -> "_Printed":
         """Print Keras's table of layers, shapes and parameter counts."""

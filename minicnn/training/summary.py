@@ -1,8 +1,10 @@
 """The table that `model.summary()` prints, in Keras's columns."""
 
 import shutil
+from html import escape
 
 from ..callbacks.console import printable
+from ..io.html import html_table
 from ..layers import Layer
 
 ASCII = str.maketrans("│┃─━├┼┤┏┳┓┡╇┩└┴┘", "||-=" + 12 * "+")
@@ -14,8 +16,7 @@ def table(model, width: int | None = None, show_trainable: bool = False) -> str:
     width  in characters; None: the terminal's, at most 88. Columns end at 45 %, 80 % and 100 % of it, later if need be.
     """
     width = width or min(88, shutil.get_terminal_size().columns - 4)
-    rows = [(f"{layer.name} ({type(layer).__name__})", _shape(layer), _count(layer)) for layer in model.layers]
-    heads = ("Layer (type)", "Output Shape", "Param #")
+    heads, *rows = cells_of(model)
     marks = [("Y" if layer.trainable else "N") if layer.params else "-" for layer in model.layers]
     cuts = [max(len(text) for text in column) for column in zip(heads, *rows, strict=True)]
     shares = (width * 45 // 100 - 3, width * 80 // 100 - width * 45 // 100 - 4, width - width * 80 // 100 - 3)
@@ -33,6 +34,18 @@ def table(model, width: int | None = None, show_trainable: bool = False) -> str:
     body = f"\n{rule('├┼┤')}\n".join(line(row, mark) for row, mark in zip(rows, marks, strict=True))
     heavy = f"{rule('┏┳┓', '━')}\n{line(heads, 'Trainable').replace('│', '┃')}\n{rule('┡╇┩', '━')}"
     return f'Model: "{model.name}"\n{heavy}\n{body}\n{rule("└┴┘")}\n{totals(model)}'
+
+
+def cells_of(model) -> list[tuple[str, str, str]]:
+    """Rows of the table, the first of them heads."""
+    rows = [(f"{layer.name} ({type(layer).__name__})", _shape(layer), _count(layer)) for layer in model.layers]
+    return [("Layer (type)", "Output Shape", "Param #"), *rows]
+
+
+def html(model) -> str:
+    """The same for a notebook."""
+    end = "".join(f"<div>{escape(line)}</div>" for line in totals(model).splitlines())
+    return f"<div><b>{escape(model.name)}</b></div>{html_table(cells_of(model))}{end}"
 
 
 def readable(text: str, stream) -> str:

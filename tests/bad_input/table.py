@@ -1593,6 +1593,8 @@ entry(
     y=Kind((), TARGET_ROWS),
     seed=K.SEED._replace(good=()),
 )
+A_MODEL = Kind((None,), (3, "m", [], ODD), "a model")
+entry("teaching.Statistics", {"x": IMAGES, "y": ONE_HOT}, x=Kind(), y=Kind(), twin=A_MODEL)
 entry("Sequential.plan", None, "model", batch_size=K.POSITIVE._replace(good=()))
 entry(
     "Sequential.summary",

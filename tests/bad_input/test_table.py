@@ -23,6 +23,8 @@ from .table import LABELS, TABLE, made_model
 PROTOCOL = {
     r"World\.(share|any|check_same|send)": "what fit and checkpoints ask of it",
     r"callbacks\..*\.(on_\w+|set_params|set_model|check_monitor|close|[gs]et_state|resumes_inside)": "fit",
+    r"teaching\.Statistics\.(on_\w+|set_state)": "fit",
+    r"teaching\.layer_statistics": "what model.trace returns",
     r"callbacks\..*\.(direction|is_improvement|current)": "a Monitor",
     r"layers\..*\.(build|call|preactivation|attach|add_weight|moved|key|op|pool|activation)": "the model",
     r"layers\..*\.(follow|pads_for|larger|shape_for|merged|merge)": "the model",
