@@ -21,7 +21,7 @@ def read_logs(logs: LazyLogs) -> Logs:
 class LogsWhenRead(Mapping):
     """Logs of a batch, computed when somebody first looks into them, which has to be before its hook returns.
 
-    Differs from Keras, where they are always computed, in a thread: they are read-only; dict(logs) makes a dict.
+    Differs from Keras: there they are always computed, in a thread; here they are read-only, dict(logs) makes a dict.
     """
 
     def __init__(self, logs: LazyLogs):

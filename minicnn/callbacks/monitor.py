@@ -18,7 +18,8 @@ class Monitor(Callback):
 
     Source: Keras 3, callbacks/monitor_callback.py.
     Differs from Keras: a name that logs will not hold is an error before training, not at the end of the first
-    epoch; val_acc and val_accuracy find each other.
+    epoch (models of minicnn.keras say in one line that it has no effect, and go on); val_acc and val_accuracy find
+    each other.
     """
 
     def __init__(self, monitor: str = "val_loss", mode: str = "auto", min_delta: float = 0.0):

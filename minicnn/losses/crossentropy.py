@@ -165,7 +165,10 @@ class CategoricalGeneralizedCrossEntropy(SparseCategoricalCrossentropy):
 
 
 class BinaryCrossentropy(Elementwise):
-    """mean over `axis` of -[t log p + (1 - t) log(1 - p)].  label_smoothing s: t (1 - s) + s / 2."""
+    """mean over `axis` of -[t log p + (1 - t) log(1 - p)].  label_smoothing s: t (1 - s) + s / 2.
+
+    Differs from Keras: after a softmax the value is that of Keras on JAX and NumPy; on TensorFlow Keras gives another.
+    """
 
     fused = staticmethod(sigmoid)
 

@@ -310,7 +310,11 @@ class Trainer(LayerStack):
         return hooks.history
 
     def _class_weight(self, given):
-        """What sources take; where the model is `lenient`, of what Keras 2 took."""
+        """What sources take; where the model is `lenient`, of what Keras 2 took.
+
+        Differs from Keras: class_weight has to be a dict; models of minicnn.keras read a list as one, and leave out
+        "auto", each with a note.
+        """
         if not self.lenient or given is None or isinstance(given, dict):
             return given
         if isinstance(given, str):
