@@ -81,7 +81,8 @@ def _of_call(node: ast.Call, names: dict[str, str]) -> Iterator[str]:
         if not hasattr(ours.Sequential, name):
             yield label
             return
-        known = _arguments(getattr(ours.Sequential, name)) | (OLD_WORDS if "fit" in name or "_gen" in name else set())
+        known = _arguments(getattr(ours.Sequential, name))
+        known = known and known | (OLD_WORDS if name in ("fit", "evaluate", "predict") else set())
     else:
         return
     if known is not None:

@@ -13,6 +13,7 @@ SCRIPTS = {
         {"Conv2D(frob=)"},
     "from keras.optimizers import SGD\nSGD(lr=0.1, decay=1e-6, momentum=0.9, nesterov=True)": set(),
     "from keras.models import Sequential\nmodel.fit(x, y, nb_epoch=3, workers=2, zing=2)": {"Model.fit(zing=)"},
+    "from keras.models import Sequential\nmodel.fit_generator(x, samples_per_epoch=3, pickle_safe=True)": set(),
     "from keras.models import Sequential\nmodel.to_yaml()": {"Model.to_yaml"},
     "from keras.models import Sequential\nforest.fit(x, y, zing=2)": set(),
     "import keras\nmodel.compile('adam', loss='zork', metrics=['accuracy', 'zork'])": {"loss='zork'", "metrics='zork'"},
