@@ -27,7 +27,6 @@ from minicnn.commands import port  # noqa: E402
 from minicnn.errors import MinicnnError  # noqa: E402
 from minicnn.layers.base import get_activation  # noqa: E402
 from minicnn.layers.keras1 import NAMES  # noqa: E402
-from minicnn.training.keras2 import QUEUES  # noqa: E402
 
 # Methods of models that nothing else has, and of those that others have too: of what is called model, net, ...
 OF_MODELS = ("add_loss", "add_metric", "evaluate_generator", "export", "fit_generator", "get_layer", "load_weights",
@@ -35,7 +34,8 @@ OF_MODELS = ("add_loss", "add_metric", "evaluate_generator", "export", "fit_gene
              "save_weights", "summary", "test_on_batch", "to_json", "to_yaml", "train_on_batch")  # fmt: skip
 SHARED = ("fit", "evaluate", "predict", "compile", "save", "add", "pop", "build", "get_weights", "set_weights")
 MODELS = ("model", "net", "classifier", "autoencoder", "encoder", "decoder", "generator", "discriminator", "cnn", "gan")
-OLD_WORDS = {"nb_epoch", "show_accuracy", "samples_per_epoch", "nb_val_samples", "val_samples", *QUEUES}
+OLD_WORDS = {"nb_epoch", "show_accuracy", "workers", "use_multiprocessing", "max_queue_size", "max_q_size", "nb_worker",
+             "pickle_safe"}  # fmt: skip
 COMMON = {"dtype", "input_dim", "batch_input_shape", "lr", "decay"} | set(NAMES)
 ENDINGS = {"save": (".minicnn", ".keras", ".h5", ".hdf5"), "load_model": (".minicnn", ".keras", ".h5", ".hdf5"),
            "save_model": (".minicnn", ".keras", ".h5", ".hdf5"), "ModelCheckpoint": None, "save_weights": None,

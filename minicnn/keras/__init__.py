@@ -12,6 +12,8 @@ import sys
 from . import _backend, _models, _seeds, _tensorflow
 from ._names import Names
 
+__version__ = "3.15.0"  # Keras's, whose names these are: scripts print and compare it
+
 # Keras's path -> the modules of minicnn that hold its names, and what means something of its own here.
 _PATHS = {
     "layers": (("layers",), {}),

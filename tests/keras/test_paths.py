@@ -66,6 +66,7 @@ def test_every_name_is_minicnns_own():
 
 
 def test_old_paths_are_the_same_modules():
+    assert keras.__version__.startswith("3.")
     assert keras.layers.convolutional is keras.layers
     assert keras.utils.np_utils is keras.utils
     assert keras.layers.Conv2D is mc.layers.Conv2D
