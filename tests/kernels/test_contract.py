@@ -892,6 +892,41 @@ def test_dropout_keeps_a_word_at_the_threshold(ks):
         assert ks.run("dropout", x, rate=(int(word) + 1) / 2**32, key=key)[i] == 0
 
 
+def parts_are_the_whole(results, x):
+    """results(x, key): arrays whose first axis is that of x, drawn at key; 8 rows come before those of the second call.
+
+    A row has 75 numbers, so that a part begins within a vector of random words, though never within a counter's four.
+    """
+    key = Key(2**63 + 5, 2**32 - 1, 7)
+    for whole, part in zip(results(x, key), results(np.ascontiguousarray(x[8:]), key._replace(row=8)), strict=True):
+        np.testing.assert_array_equal(whole[8:], part)
+        assert (whole[:3] != part).any()  # not drawn anew from the beginning
+
+
+def test_a_part_of_the_rows_is_drawn_as_in_the_whole(ks, rng):
+    x = ks.cast(rng.standard_normal((11, 5, 5, 3)) + 9)
+    parts_are_the_whole(lambda x, key: [ks.run("dropout", x, rate=0.3, key=key)], x)
+    x = ks.cast(rng.standard_normal((11, 10, 10, 3)))
+    for pool in (POOL, {**POOL, "window": (3, 3), "pads": ((1, 0), (0, 1))}):
+        parts_are_the_whole(lambda x, key, pool=pool: ks.run("max_pool", x, **pool, rate=0.3, key=key), x)
+    key = Key(1, 2, 3)
+    np.testing.assert_array_equal(ks.run("philox", 41, key)[12:], ks.run("philox", 29, key._replace(row=3)))
+
+
+@pytest.mark.parametrize("ks", having("batch_norm_max_pool"), indirect=True)
+def test_a_part_of_normalised_rows_is_drawn_as_in_the_whole(ks, rng):
+    x, one, how = ks.cast(rng.standard_normal((11, 10, 10, 3))), ks.cast(np.ones(3)), {"eps": 1e-3, **POOL, "rate": 0.3}
+    parts_are_the_whole(lambda x, key: ks.run("batch_norm_max_pool", x, one, one, one, one, **how, key=key), x)
+
+
+@pytest.mark.parametrize("ks", having("conv2d_max_pool"), indirect=True)
+@pytest.mark.parametrize("algorithm", ["im2col", "winograd"])
+def test_a_part_of_convolved_rows_is_drawn_as_in_the_whole(ks, rng, algorithm):
+    x, w = ks.cast(rng.standard_normal((11, 10, 10, 2))), ks.cast(rng.standard_normal((3, 3, 2, 3)))
+    how = {"strides": (1, 1), "pads": ((1, 1), (1, 1)), "algorithm": algorithm, "pool": POOL, "rate": 0.3}
+    parts_are_the_whole(lambda x, key: ks.run("conv2d_max_pool", x, w, None, **how, key=key), x)
+
+
 def test_dropout_lets_nothing_through_where_it_drops(ks):
     x = ks.cast(np.full(4000, np.inf))
     y = ks.run("dropout", x, rate=0.5, key=Key(1, 1, 1))
