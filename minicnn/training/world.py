@@ -11,7 +11,7 @@ rows reach every rank, so every metric, callback and schedule sees what one proc
 
       import minicnn
       model = ...                           # the same in every process
-      model.world = minicnn.World.mpi()     # mpiexec -n 4 python train.py
+      model.world = minicnn.World.mpi()     # those that mpiexec has started
       model.fit(x, y, batch_size=256)       # the whole batch: 64 rows for each of 4
 
 Of a model, `fit` alone is common work, which every rank has to call; predict, evaluate and save are each rank's own.
@@ -73,7 +73,7 @@ class World:
 
     @classmethod
     def mpi(cls) -> "World":
-        """The processes that mpiexec has started: pip install "minicnn-engine[mpi]".
+        """The processes that mpiexec has started: pip install -e ".[mpi]".
 
         From here on this process prints nothing on standard output unless it is rank 0, uses its share of the cores
         of its machine, and an exception that nobody catches ends the whole job: without that, the other ranks would

@@ -18,10 +18,8 @@ MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathse
 HERE = MPIEXEC is not None and importlib.util.find_spec("mpi4py") is not None
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(
-        not HERE and "mpi" not in os.environ.get("MINICNN_REQUIRE", "").split(","),
-        reason='several processes need mpi4py and mpiexec: pip install -e ".[mpi]"',
-    ),
+    pytest.mark.several,
+    pytest.mark.skipif(not HERE, reason='several processes need mpi4py and mpiexec: pip install -e ".[mpi]"'),
 ]
 
 NETWORK = """
@@ -191,3 +189,11 @@ def test_the_train_command(tmp_path):
     refused = subprocess.run([MPIEXEC, "-n", "2", sys.executable, *command[:-1], "out/history.csv"], env=env,
                              cwd=tmp_path, text=True, capture_output=True, timeout=100)  # fmt: skip
     assert refused.returncode != 0
+
+
+def test_the_kubernetes_file_of_the_cluster_page_is_read_by_a_yaml_parser():
+    yaml = pytest.importorskip("yaml", reason='a YAML reader comes with optuna: pip install -e ".[search]"')
+    text = (ROOT / "docs" / "cluster.md").read_text("utf-8").partition("```yaml\n")[2].partition("```")[0]
+    roles = yaml.safe_load(text)["spec"]["mpiReplicaSpecs"]
+    assert (roles["Launcher"]["replicas"], roles["Worker"]["replicas"]) == (1, 2)
+    assert "--distributed" in roles["Launcher"]["template"]["spec"]["containers"][0]["command"]

@@ -1,6 +1,8 @@
 """Several processes decide as one: here ranks that are threads; test_mpi.py has them from mpiexec."""
 
 import copy
+import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -331,3 +333,12 @@ def test_a_copied_model_is_in_the_same_world_and_a_pickled_one_alone():
 def test_bad_worlds(given):
     with pytest.raises(minicnn.errors.MinicnnError, match="World: "):
         World(**given)
+
+
+CLUSTER = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text("utf-8")
+
+
+def test_the_slurm_script_of_the_cluster_page_is_a_script():
+    script = CLUSTER.partition("```bash\n")[2].partition("```")[0]
+    assert "srun" in script
+    assert subprocess.run(["bash", "-n"], input=script, text=True).returncode == 0
