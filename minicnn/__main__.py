@@ -7,6 +7,7 @@
     plan      what a training step will do: kernels, memory, operations
     gradcheck whether every gradient of a model is right
     explain   where a number of a model comes from, and where its gradient does
+    play      draw on a page of this machine, and see every number of forward and backward
     port      a Keras script or notebook with its import lines changed, and what of it minicnn lacks
     doctor    report what this machine has, what is missing, and the line that mends it
 
@@ -41,6 +42,12 @@ def port(words: list[str]) -> int:
     return main(words)
 
 
+def play(words: list[str]) -> int:
+    from .commands.play import main
+
+    return main(words)
+
+
 def doctor(words: list[str]) -> int:
     """0, or 1 if the device that was asked for does not work."""
     import argparse
@@ -64,7 +71,8 @@ def look(name: str) -> Callable[[list[str]], int]:
 
 
 LOOKS = ("predict", "summary", "plan", "gradcheck", "explain")
-COMMANDS = {"train": train, "recipe": recipe, **{name: look(name) for name in LOOKS}, "port": port, "doctor": doctor}
+COMMANDS = {"train": train, "recipe": recipe, **{name: look(name) for name in LOOKS}, "play": play, "port": port,
+            "doctor": doctor}  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:

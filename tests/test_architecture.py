@@ -55,7 +55,8 @@ MAY = {
     "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),
     # Programs use the names that every user has, and like users they may build models.
     "commands": ({"backend", "callbacks", "data", "errors", "io", "minicnn", "recipes", "reports", "keras",
-                  "teaching"}, ARRAYS),
+                  "teaching", "play"}, ARRAYS | {"uvicorn"}),
+    "play": ({"data", "errors", "io"}, ARRAYS | {"PIL", "starlette"}),
     "__main__": ({"commands", "diagnosis", "errors"}, set()),
     "__init__": ({"_checkout", "errors"}, set()),
     "_checkout": (set(), set()),

@@ -1,0 +1,165 @@
+"""What the page shows is what the engine computes, of any model with one image in and one vector out."""
+
+import base64
+
+import numpy as np
+import pytest
+
+import minicnn
+from minicnn import layers as L
+from minicnn.errors import ArgumentError, MinicnnError
+from minicnn.play.session import Session
+
+from .drawings import drawings, painted
+
+DRAWN = painted(drawings()[6][1])
+
+
+def like_mnist(loss="categorical_crossentropy"):
+    parts = [L.Input((28, 28, 1)), L.Conv2D(4, 3, activation="relu"), L.BatchNormalization(), L.MaxPooling2D(),
+             L.Flatten(), L.Dense(10, activation="softmax")]  # fmt: skip
+    return compiled(minicnn.Sequential(parts, seed=1), loss)
+
+
+def residual(loss="sparse_categorical_crossentropy"):
+    x = L.Input((12, 10, 3))
+    y = L.Conv2D(4, 3, padding="same", activation="relu")(x)
+    y = L.Add()([y, L.Conv2D(4, 1)(x)])
+    return compiled(minicnn.Model(x, L.Dense(5, activation="softmax")(L.GlobalAveragePooling2D()(y)), seed=1), loss)
+
+
+def one_output(loss="binary_crossentropy"):
+    parts = [L.Input((9, 9, 1)), L.Conv2D(2, 3), L.Flatten(), L.Dense(1, activation="sigmoid")]
+    return compiled(minicnn.Sequential(parts, seed=1), loss)
+
+
+def compiled(model, loss):
+    model.compile("adam", loss, metrics=["accuracy"])
+    return model
+
+
+MODELS = [like_mnist, residual, one_output]
+
+
+@pytest.mark.parametrize("build", MODELS)
+def test_outputs_maps_and_gradients_are_the_engines(build):
+    model = build()
+    session = Session(model)
+    found = session.draw(DRAWN)
+    assert session.x.shape == model.input_shape
+    assert 0.1 < session.x.max() <= 1
+    np.testing.assert_allclose(found["outputs"], model.predict(session.x[None], verbose=0)[0], rtol=1e-5, atol=1e-6)
+    label = found["label"]
+    y = [label] if "sparse" in model.loss.name else [[label]] if len(found["outputs"]) == 1 else np.eye(10)[[label]]
+    trace = model.trace(session.x, np.array(y))
+    assert found["loss"] == pytest.approx(trace.loss)
+    assert {layer["name"] for layer in found["layers"]} == {layer.name for layer in model.leaves}
+    for layer in found["layers"]:
+        values = trace[layer["name"]][0]
+        assert (layer["low"], layer["high"]) == (float(values.min()), float(values.max()))
+        pixels = np.frombuffer(base64.b64decode(layer["pixels"]), np.uint8)
+        planes = values if values.ndim == 1 else values.transpose(2, 0, 1)
+        wanted = np.rint((planes - planes.min()) * (255 / max(planes.max() - planes.min(), 1e-30)))
+        assert np.abs(pixels - wanted.reshape(-1)).max() <= 1
+        if layer["name"] in trace.gradients:  # not of a softmax whose loss is computed from logits
+            assert layer["most"] == float(np.abs(trace.gradients[layer["name"]]).max())
+    assert sum("gradient" in layer for layer in found["layers"]) >= len(found["layers"]) - 1
+    assert found["cam"]["layer"] in trace.values
+
+
+@pytest.mark.parametrize("build", MODELS)
+def test_a_cell_is_the_traces(build):
+    model = build()
+    session = Session(model)
+    session.draw(DRAWN)
+    index = [2, 3, 1]
+    name = next(layer.name for layer in model.leaves if isinstance(layer, L.Conv2D))
+    found, trace = session.cell(name, index), session._now()
+    assert found["value"] == float(trace[name][0, 2, 3, 1])
+    assert found["gradient"] == float(trace.gradients[name][0, 2, 3, 1])
+    parts = np.sum(found["products"]) + found["bias"]
+    assert max(parts, 0) == pytest.approx(max(found["value"], 0), abs=1e-5)
+    assert np.shape(found["patch"]) == np.shape(found["kernel"])
+    assert f"{name}[2, 3, 1]" in found["text"]
+    (top, bottom), (left, right) = found["field"]
+    assert bottom - top <= 3
+    assert right - left <= 3
+
+
+def test_the_chosen_label_flows_back_until_another_is_chosen():
+    session = Session(like_mnist())
+    believed = session.draw(DRAWN)["label"]
+    other = (believed + 1) % 10
+    found = session.backward(other)
+    assert found["label"] == other
+    assert found["loss"] == pytest.approx(-np.log(found["outputs"][other]), rel=1e-4)
+    assert session.draw(DRAWN)["label"] == other
+    assert session.backward(None)["label"] == believed
+
+
+def test_without_a_loss_there_is_forward_alone():
+    parts = [L.Input((28, 28, 1)), L.Flatten(), L.Dense(10)]
+    session = Session(minicnn.Sequential(parts, seed=0))
+    found = session.draw(DRAWN)
+    assert (found["loss"], found["cam"]) == (None, None)
+    assert "gradient" not in found["layers"][0]
+    assert session.about()["loss"] == "none"
+    assert session.about()["trains"].startswith("the model has no optimizer")
+
+
+def test_what_cannot_be_shown_or_asked_is_refused():
+    a, b = L.Input((4, 4, 1)), L.Input((4, 4, 1))
+    two = minicnn.Model([a, b], L.Dense(2)(L.Flatten()(L.Add()([a, b]))), seed=0)
+    images = minicnn.Sequential([L.Input((4, 4, 1)), L.Conv2D(1, 1)], seed=0)
+    for model in (two, images):
+        with pytest.raises(ArgumentError, match=r"play: expected a model with one image \(H, W, C\) in and one vector"):
+            Session(model)
+    session = Session(like_mnist())
+    for wrong in (-1, 10):
+        with pytest.raises(ArgumentError, match="play: label: expected 0 to 9"):
+            session.backward(wrong)
+    for name, index in (("nothing", [0]), ("conv2d", [0]), ("conv2d", [0, 0, 99]), ("conv2d", [-1, 0, 0])):
+        with pytest.raises(MinicnnError):
+            session.cell(name, index)
+
+
+def test_training_moves_the_weights_and_what_is_shown():
+    model = like_mnist()
+    session = Session(model)
+    before = session.draw(DRAWN)
+    session.trainer.command("step", rate=0.01)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
+    after = session.look()
+    assert after["step"] == model.steps_done == 1
+    assert after["outputs"] != before["outputs"]
+    for _ in range(30):
+        session.trainer.once()
+    state = session.trainer.state()
+    assert np.mean(state["losses"][-5:]) < np.mean(state["losses"][:5])
+    assert len(state["accuracies"]) == state["step"] == 31
+    for wrong in ({"what": "fly"}, {"what": "run", "rate": -1.0}, {"what": "step", "rate": float("nan")}):
+        with pytest.raises(ArgumentError):
+            session.trainer.command(**wrong)
+
+
+def test_it_trains_until_somebody_says_pause():
+    session = Session(like_mnist())
+    session.draw(DRAWN)
+    session.trainer.command("run")
+    while session.trainer.step < 3:
+        session.look()
+    session.trainer.command("pause")
+    with session.trainer._one:
+        steps = session.trainer.step
+    session.trainer._thread.join(0.05)
+    assert session.trainer.step == steps
+    session.trainer.close()
+    session.trainer._thread.join(10)
+    assert not session.trainer._thread.is_alive()
+
+
+def test_a_model_of_another_shape_says_why_it_does_not_train_here():
+    session = Session(residual())
+    assert "another shape" in session.about()["trains"]
+    with pytest.raises(ArgumentError, match="another shape"):
+        session.trainer.command("run")
