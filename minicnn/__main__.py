@@ -7,6 +7,7 @@
     plan      what a training step will do: kernels, memory, operations
     gradcheck whether every gradient of a model is right
     explain   where a number of a model comes from, and where its gradient does
+    report    what a run did and learnt, as one HTML file
     play      draw on a page of this machine, and see every number of forward and backward
     port      a Keras script or notebook with its import lines changed, and what of it minicnn lacks
     doctor    report what this machine has, what is missing, and the line that mends it
@@ -48,6 +49,12 @@ def play(words: list[str]) -> int:
     return main(words)
 
 
+def report(words: list[str]) -> int:
+    from .commands.report import main
+
+    return main(words)
+
+
 def doctor(words: list[str]) -> int:
     """0, or 1 if the device that was asked for does not work."""
     import argparse
@@ -71,8 +78,8 @@ def look(name: str) -> Callable[[list[str]], int]:
 
 
 LOOKS = ("predict", "summary", "plan", "gradcheck", "explain")
-COMMANDS = {"train": train, "recipe": recipe, **{name: look(name) for name in LOOKS}, "play": play, "port": port,
-            "doctor": doctor}  # fmt: skip
+COMMANDS = {"train": train, "recipe": recipe, **{name: look(name) for name in LOOKS}, "report": report, "play": play,
+            "port": port, "doctor": doctor}  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,7 +14,7 @@ import pytest
 
 from minicnn.__main__ import COMMANDS
 from minicnn.backend import gpu_report
-from minicnn.commands import look, options
+from minicnn.commands import look, options, report
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
@@ -96,6 +96,9 @@ def wrong(command: Command) -> str | None:
         return None
     if program in look.COMMANDS:
         known = look.parser(program)._option_string_actions
+        return next((f"no flag {flag}" for flag in flags if flag not in known), None)
+    if program == "report":
+        known = report.parser()._option_string_actions
         return next((f"no flag {flag}" for flag in flags if flag not in known), None)
     if program == "doctor":
         return next((f"no flag {flag}" for flag in flags if flag != "--device"), None)

@@ -10,7 +10,7 @@ import pytest
 import minicnn
 from minicnn import layers
 from minicnn.__main__ import main
-from minicnn.commands import look
+from minicnn.commands import look, report
 from minicnn.ops import conv
 from tests.teaching.test_gradcheck import planted, replaced
 
@@ -94,7 +94,7 @@ def test_what_cannot_be_done_is_one_line_and_code_2(run, capsys, line, message):
     assert text.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", look.COMMANDS)
+@pytest.mark.parametrize("name", [*look.COMMANDS, "report"])
 def test_help_fits_a_screen_and_shows_an_example(name, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([name, "--help"])
@@ -103,7 +103,53 @@ def test_help_fits_a_screen_and_shows_an_example(name, capsys):
     assert len(text.splitlines()) <= 40
     assert f"example:  minicnn {name} " in text
     example = shlex.split(text.partition("example:  minicnn ")[2].splitlines()[0])
-    look.parser(name).parse_args(example[1:])
+    (report.parser() if name == "report" else look.parser(name)).parse_args(example[1:])
+
+
+def looked_at(page: Path) -> str:
+    """The page without its pictures: one file, no script, nothing from elsewhere, numbers beside every picture."""
+    text = page.read_text("utf-8")
+    assert len(text.encode()) < 2_000_000
+    assert not re.search(r"<script|<link|@import|url\(|https?://", text)
+    for section in text.split("<section>")[1:]:
+        assert section.count("<img ") == 0 or "<table>" in section
+    sources = re.findall(r'src="([^"]{0,30})', text)
+    assert all(source.startswith("data:image/png;base64,") for source in sources)
+    assert all(word in text for word in ("Confusion matrix", "Worst errors", "Filters", "Time and memory"))
+    return re.sub(r'src="[^"]*"', "", text)
+
+
+def test_report_of_a_folder_of_ones_own(run, capsys):
+    x, y = np.load("data.npz")["x"].astype(np.float32), np.arange(4)
+    minicnn.io.history.write("runs/mine/history.csv", {"loss": [2.5, 1.25], "learning_rate": [0.01, 0.005]})
+    assert "report.html" in said(capsys, "report runs/mine --data data.npz")
+    text = looked_at(Path("runs/mine/report.html"))
+    right = int((run.predict(x, verbose=0).argmax(1) == y).sum())
+    assert f"{right} of 4 right" in text
+    assert "<td>2</td><td>0.005</td><td>1.25</td>" in text
+    assert "Grad-CAM of conv2d_1" in text
+    norm = float(np.linalg.norm(run.get_weights()[0][..., 1]))
+    assert f"<td>1</td><td>{norm:.4f}</td>" in text
+    for lacks in ("has no summary.json", "no recipe&#x27;s run", "has not recorded them epoch by epoch"):
+        assert lacks in text
+    assert "a run&#x27;s folder" not in said(capsys, "report runs/nothing", code=2)
+
+
+@pytest.mark.slow
+def test_report_of_a_training(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MINICNN_DATA", raising=False)
+    said(capsys, "train --limit 64 --epochs 1 --kernels numpy_ref --quiet --seed 3 --out runs/mine")
+    assert "wrote runs/mine/report.html" in said(capsys, "report runs/mine")
+    text = looked_at(Path("runs/mine/report.html"))
+    command = "minicnn train --limit 64 --epochs 1 --kernels numpy_ref --quiet --seed 3 --out runs/mine"
+    assert f"<td>command</td><td>{command}</td>" in text
+    assert "<td>seed</td><td>3</td>" in text
+    assert "before training and after each of 1 epochs" in text
+    assert "update / weights, an epoch" in text
+    before = minicnn.recipes.kaggle_bn.build(minicnn, momentum=0.9, seed=3, kernels="numpy_ref").get_weights()[0]
+    assert f"<td>0</td><td>{np.linalg.norm(before[..., 0]):.4f}</td>" in text
+    assert "rotation_range 10" in text
 
 
 def advised() -> list[str]:
@@ -113,7 +159,7 @@ def advised() -> list[str]:
 
 def test_every_command_of_the_readme(run, capsys):
     lines = advised()
-    assert {line.split()[0] for line in lines} >= {"train", "summary", "plan", "predict", "gradcheck", "explain"}
+    assert {line.split()[0] for line in lines} >= {"train", "report", *look.COMMANDS}
     for line in lines:
-        if not line.startswith("train"):
+        if not line.startswith(("train", "play")):  # what takes long, or never ends
             assert said(capsys, line)
