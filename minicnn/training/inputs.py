@@ -19,6 +19,7 @@ from ..data.image_files import ImageFiles
 from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, require
 from ..notes import note
 from ..weighting import check_weights
+from . import lenient
 from .several import Several, concatenated, each, only_one, per_place
 
 
@@ -275,7 +276,8 @@ def _truths(model, x, y, sample_weight, class_weight, what: str, where: str) -> 
     if not isinstance(model.output_shape, list):
         if only_one(y, model.output_names) and (isinstance(y, dict) or len(x) > 1):
             (y,) = per_place(f"{where}: y", y, model.output_names)
-        return _truth(model.losses[0], model.output_shape, x, y, sample_weight, class_weight, "y", place, where, dtype)
+        return _truth(model.losses[0], model.output_shape, x, y, sample_weight, class_weight, "y", place, where, dtype,
+                      model.lenient)  # fmt: skip
     names, shapes = model.output_names, model.output_shape
     expected, fix = "sample_weight, or no weights, for several outputs", "give sample_weight a list"
     require(class_weight is None, where, expected, "class_weight", fix, error=ArgumentError)
@@ -289,16 +291,20 @@ def _truths(model, x, y, sample_weight, class_weight, what: str, where: str) -> 
         require(one is not None or loss is None, f"{where}: y", f"targets of {name}", "None", error=ArgumentTypeError)
         if one is None:
             one = np.zeros((len(x), *shape), np.float32)  # nobody looks at it
-        found.append(_truth(loss, shape, x, one, weight, None, f"y of {name}", place, where, dtype))
+        found.append(_truth(loss, shape, x, one, weight, None, f"y of {name}", place, where, dtype,
+                            model.lenient))  # fmt: skip
     y, targets, weights = zip(*found, strict=True)
     return Several(y), Several(targets), None if all(w is None for w in weights) else Several(weights)
 
 
-def _truth(loss, shape, x, y, sample_weight, class_weight, what, place, where, dtype) -> tuple:
+def _truth(loss, shape, x, y, sample_weight, class_weight, what, place, where, dtype, forgiving) -> tuple:
     y = arguments.array(what, y)
     sample_weight = None if sample_weight is None else check_weights(sample_weight)
     check_lengths(place, x=x, **{what: y}, sample_weight=sample_weight)
-    targets = y if loss is None else check_range(loss.prepare(y, shape), what, dtype)
+    if loss is None:
+        targets = y
+    else:
+        targets = check_range(lenient.prepare(loss, y, shape) if forgiving else loss.prepare(y, shape), what, dtype)
     weights = sample_weights(y, sample_weight, class_weight, where, shape)
     if weights is not None:
         check_range(weights, "class_weight" if sample_weight is None else "sample_weight", dtype)

@@ -170,3 +170,40 @@ def test_models_as_hdf5(ending, tmp_path):
     again = keras.models.load_model(str(tmp_path / f"04.{ending}"))
     assert again.lenient
     assert again.optimizer.iterations == 4
+
+
+def test_class_numbers_beyond_the_classes(notes):
+    """As on JAX: they add nothing, neither loss nor gradient."""
+    y = np.array([1, 2, 3, 1, 2, 3, 1, 2])
+    strict = model(mc)
+    strict.compile("sgd", "sparse_categorical_crossentropy")
+    with pytest.raises(MinicnnError, match="expected whole numbers from 0 to 2, received 3"):
+        strict.fit(X, y, verbose=0)
+    made, twin = model(), model()
+    made.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    p = made.predict(X, verbose=0)
+    loss = made.fit(X, y, verbose=0, batch_size=8).history["loss"][0]
+    there = y < 3
+    assert loss == pytest.approx(-np.log(p[there, y[there]]).sum() / 8, rel=1e-5)
+    twin.compile("sgd", "categorical_crossentropy")
+    twin.fit(X, np.eye(4, dtype=np.float32)[y][:, :3], verbose=0, batch_size=8)
+    for a, b in zip(made.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-7)
+    assert notes() == ["fit: class numbers from 1 to 3 for 3 classes: 2 samples add nothing to the loss, as in Keras; "
+                       "classes count from 0"]  # fmt: skip
+
+
+def test_one_target_for_two_outputs():
+    y = (np.arange(8) % 2).astype(np.float32)
+    strict, made = (lib.Sequential([L.Input((6, 6, 1)), L.Flatten(), L.Dense(2, activation="softmax")], seed=1)
+                    for lib in (mc, keras))  # fmt: skip
+    for one in (strict, made):
+        one.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+    with pytest.raises(MinicnnError, match="expected targets of shape"):
+        strict.fit(X, y, verbose=0)
+    p = made.predict(X, verbose=0).astype(float)
+    loss = made.fit(X, y, verbose=0, batch_size=8).history["loss"][0]
+    t = y[:, None]
+    assert loss == pytest.approx(-(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(), rel=1e-5)
+    with pytest.raises(MinicnnError):
+        made.fit(X, np.full(8, 2.0), verbose=0)
