@@ -13,6 +13,7 @@ class BatchNormalization(Layer):
     Training uses the batch's mean and population variance and moves the averages:
         moving = momentum moving + (1 - momentum) batch's
     Inference, and a layer with trainable=False, uses the averages. Arguments in Keras's order.
+    Differs from Keras: synchronized=True is refused; each of several processes normalises by its own rows.
     """
 
     config = ("axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
@@ -20,7 +21,7 @@ class BatchNormalization(Layer):
 
     def __init__(self, axis=-1, momentum=0.99, epsilon=0.001, center=True, scale=True, beta_initializer="zeros",
                  gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones",
-                 **kwargs):  # fmt: skip
+                 synchronized=False, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
         kind = "BatchNormalization"
         self.axis = whole(f"{kind}: axis", axis, low=None)
@@ -34,6 +35,9 @@ class BatchNormalization(Layer):
         self.moving_variance_initializer = initializers.get(
             moving_variance_initializer, f"{kind}: moving_variance_initializer"
         )
+        ok = not flag(f"{kind}: synchronized", synchronized)
+        fix = "several processes normalise by their own rows each: docs/cluster.md"
+        require(ok, f"{kind}: synchronized", "False, the only way there is", "True", fix, error=ArgumentError)
         self.batch_stats = ()  # of the training calls since `moved`: several, where the layer is shared
 
     def build(self, input_shape):

@@ -247,7 +247,8 @@ SIGNATURES = {
     "pointwise_initializer='glorot_uniform' bias_initializer='zeros'",
     layers.Dense: "units activation=None use_bias=True kernel_initializer='glorot_uniform' bias_initializer='zeros'",
     layers.BatchNormalization: "axis=-1 momentum=0.99 epsilon=0.001 center=True scale=True beta_initializer='zeros' "
-    "gamma_initializer='ones' moving_mean_initializer='zeros' moving_variance_initializer='ones'",
+    "gamma_initializer='ones' moving_mean_initializer='zeros' moving_variance_initializer='ones' "
+    "synchronized=False",
     layers.MaxPooling2D: "pool_size=(2,2) strides=None padding='valid' data_format=None",
     layers.AveragePooling2D: "pool_size=(2,2) strides=None padding='valid' data_format=None",
     layers.GlobalMaxPooling2D: "data_format=None keepdims=False",
