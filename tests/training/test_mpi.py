@@ -91,6 +91,23 @@ def test_1_2_and_4_processes(tmp_path):
             np.testing.assert_allclose(array, alone[name], rtol=tolerance, atol=tolerance, err_msg=name)
 
 
+def test_ranks_on_emulated_devices(tmp_path):
+    """Each rank's step runs on a device; what is summed goes through the host."""
+    body = """
+        from tests.cuda.emulation import EmulatedGPU
+        model = network(EmulatedGPU())
+        model.fit(x[:44].astype("f"), y[:44], batch_size=16, verbose=0)
+        np.savez(f"{sys.argv[1]}/{world.size}_{world.rank}.npz", *model.get_weights())
+    """
+    for count in (1, 2):
+        code, _, err = finished(tmp_path, count, body)
+        assert code == 0, err
+    (alone,), (one, other) = weights(tmp_path, 1), weights(tmp_path, 2)
+    for name, array in one.items():
+        assert array.tobytes() == other[name].tobytes()
+        np.testing.assert_allclose(array, alone[name], rtol=1e-6, atol=1e-6)
+
+
 def test_without_mpiexec_a_process_is_alone(tmp_path):
     code, out, err = finished(tmp_path, 0, "print(world)")
     assert (code, out) == (0, "<World: rank 0 of 1>\n"), err
