@@ -332,7 +332,7 @@ def test_auto_names_count(monkeypatch):
     import collections
     import itertools
 
-    monkeypatch.setattr("minicnn.layers.base._counts", collections.defaultdict(itertools.count))
+    monkeypatch.setattr("minicnn.naming.counts", collections.defaultdict(itertools.count))
     names = [
         layer.name
         for layer in (
