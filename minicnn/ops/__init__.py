@@ -4,6 +4,7 @@ from ..core.tensor import Tensor
 from . import (
     activation,
     arithmetic,
+    augment,
     block,
     compare,
     conv,
@@ -20,6 +21,6 @@ from . import (
 )
 
 __all__ = [
-    "Tensor", "activation", "arithmetic", "block", "compare", "conv", "dense", "dropout", "geometry", "join", "loss",
-    "norm", "pool", "reduce", "resize", "shape",
+    "Tensor", "activation", "arithmetic", "augment", "block", "compare", "conv", "dense", "dropout", "geometry",
+    "join", "loss", "norm", "pool", "reduce", "resize", "shape",
 ]  # fmt: skip

@@ -1,5 +1,7 @@
 """Images of another size: each pixel repeated, a frame cut off, or straight lines between neighbours."""
 
+import math
+
 from ..core.op import op
 from ..errors import require
 
@@ -25,12 +27,24 @@ def crop(be, x, *, edges):
 
 @op
 def bilinear(be, x, *, size):
-    """Images brought to `size` (OH, OW) along straight lines between pixels' centres: y = A x B', with dx = A' dy B.
+    """Images brought to `size` (OH, OW) along straight lines between pixels' centres: `resample`, not antialiased."""
+    return _resampled(be, x, size, "bilinear", False)
 
-    x (N, H, W, C).  The centre of output pixel i lies at (i + 1/2) H / OH - 1/2, kept inside the image.
+
+@op
+def resample(be, x, *, size, interpolation, antialias=False):
+    """Images brought to `size` (OH, OW): y = A x B', with dx = A' dy B; rows of A and B are the weights of pixels.
+
+    x (N, H, W, C).  The centre of output pixel i lies at (i + 1/2) H / OH - 1/2.
+    interpolation  a key of KERNELS;  antialias: a smaller picture averages all pixels that its own cover
+    Source: Keys 1981, "Cubic convolution interpolation for digital image processing"; Lanczos windows: Turkowski 1990.
     """
-    require(x.ndim == 4, "bilinear", "x of shape (N, H, W, C)", x.shape)
-    a, b = (_weights(be, n, m) for n, m in zip(x.shape[1:3], size, strict=True))
+    return _resampled(be, x, size, interpolation, antialias)
+
+
+def _resampled(be, x, size, interpolation, antialias):
+    require(x.ndim == 4, interpolation, "x of shape (N, H, W, C)", x.shape)
+    a, b = (_weights(be, n, m, interpolation, antialias) for n, m in zip(x.shape[1:3], size, strict=True))
     y = _both(be.xp, x, a, b)
     return y, lambda dy, needs: (_both(be.xp, dy, a.T, b.T),)
 
@@ -41,10 +55,34 @@ def _both(xp, x, a, b):
     return xp.ascontiguousarray(xp.tensordot(b, rows, axes=(1, 2)).transpose(2, 1, 0, 3))  # from (OW, OH, N, C)
 
 
-def _weights(be, n: int, m: int):
-    """(m, n): how much of each of n pixels is in each of m."""
+def _triangle(xp, d):
+    return xp.maximum(1 - d, 0)
+
+
+def _cubic(xp, d):
+    near, far = ((1.5 * d - 2.5) * d) * d + 1, ((-0.5 * d + 2.5) * d - 4) * d + 2
+    return xp.where(d >= 2, 0.0, xp.where(d >= 1, far, near))
+
+
+def _lanczos(radius):
+    def kernel(xp, d):
+        at = xp.maximum(d, 1e-3) * math.pi
+        y = radius * xp.sin(at) * xp.sin(at / radius) / at**2
+        return xp.where(d > radius, 0.0, xp.where(d > 1e-3, y, 1.0))
+
+    return kernel
+
+
+# What a pixel weighs at a distance in px.
+KERNELS = {"bilinear": _triangle, "bicubic": _cubic, "lanczos3": _lanczos(3), "lanczos5": _lanczos(5), "nearest": None}
+
+
+def _weights(be, n: int, m: int, interpolation: str, antialias: bool):
+    """(m, n): how much of each of n pixels is in each of m; every row sums to 1."""
     xp = be.xp
-    at = xp.clip((xp.arange(m, dtype="float64") + 0.5) * n / m - 0.5, 0, n - 1)[:, None]
-    low, pixels = xp.floor(at), xp.arange(n)
-    high = xp.minimum(low + 1, n - 1)
-    return be.asarray((low == pixels) * (1 - (at - low)) + (high == pixels) * (at - low), be.dtype)
+    centre = (xp.arange(m, dtype="float64") + 0.5) * n / m
+    if interpolation == "nearest":
+        return be.asarray((xp.floor(centre)[:, None] == xp.arange(n)) * 1.0, be.dtype)
+    distance = abs(centre[:, None] - 0.5 - xp.arange(n)) / (max(n / m, 1) if antialias else 1)
+    weights = KERNELS[interpolation](xp, distance)
+    return be.asarray(weights / weights.sum(axis=1, keepdims=True), be.dtype)

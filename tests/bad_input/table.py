@@ -1987,3 +1987,47 @@ layer("layers.UpSampling1D", size=K.POSITIVE)
 layer("layers.Cropping1D", cropping=TWO_SIDES)
 layer("layers.ZeroPadding1D", padding=TWO_SIDES, data_format=ORDER)
 layer("layers.SpatialDropout1D", rate=K.RATE, seed=K.SEED)
+
+# augmentation ---------------------------------------------------------------------------------------------------------
+
+SHARE = (0.2, np.float64(0.2), np.array(0.2), (-0.2, 0.2), [0.2, -0.2])
+SHARES = Kind(SHARE, (1.5, bad((0.1, 2), "2"), (0.1,), (1, 2, 3), "a", NAN, None, {}, bad((0.1, "a"), "a"), ODD), "")
+LIMITS = Kind(((0, 1), [0, 1], np.array([0, 1])), (3, "a", NAN, None, (1,), bad((0, NAN), "nan"), {}, ODD), "")
+FILL = {
+    "fill_mode": K.one_of("nearest", "wrap", "reflect", "constant"),
+    "interpolation": K.one_of("nearest", "bilinear"),
+    "seed": K.SEED,
+    "fill_value": K.FINITE,
+    "data_format": ORDER,
+}
+layer(
+    "layers.RandomFlip",
+    mode=K.one_of("vertical", "horizontal", "horizontal_and_vertical"),
+    seed=K.SEED,
+    data_format=ORDER,
+)
+layer("layers.RandomRotation", factor=SHARES, **FILL)
+layer("layers.RandomZoom", height_factor=SHARES, width_factor=K.optional(SHARES), **FILL)
+layer("layers.RandomTranslation", height_factor=SHARES, width_factor=SHARES, **FILL)
+layer(
+    "layers.RandomContrast",
+    factor=Kind((0.2, np.float64(0.2), (0.2, 0.2)), (-0.1, bad((0.1, 2), "2"), (0.1,), "a", NAN, None, {}, ODD), ""),
+    value_range=LIMITS,
+    seed=K.SEED,
+    data_format=ORDER,
+)
+layer("layers.RandomBrightness", factor=SHARES, value_range=LIMITS, seed=K.SEED, data_format=ORDER)
+layer("layers.RandomCrop", height=K.POSITIVE, width=K.POSITIVE, seed=K.SEED, data_format=ORDER)
+layer("layers.CenterCrop", height=K.POSITIVE, width=K.POSITIVE, data_format=ORDER)
+layer(
+    "layers.Resizing",
+    height=K.POSITIVE,
+    width=K.POSITIVE,
+    interpolation=K.one_of("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"),
+    crop_to_aspect_ratio=K.FLAG,
+    pad_to_aspect_ratio=K.FLAG._replace(good=()),
+    fill_mode=K.one_of("constant"),
+    fill_value=K.FINITE,
+    antialias=K.FLAG,
+    data_format=ORDER,
+)

@@ -40,7 +40,7 @@ PROTOCOL = {
     r"optimizers\.schedules\.\w+\.(__call__|from_config)": "an optimizer; load_model",
     r"data\.ImageDataGenerator\.(augment|matrices)": "a Flow",
     r"(ops\.)?(Tensor|Parameter)\.(of|receive)": "an op, backward",
-    r"ops\.(activation|arithmetic|block|compare|conv|dense|dropout)\.\w+": "layers",
+    r"ops\.(activation|arithmetic|augment|block|compare|conv|dense|dropout)\.\w+": "layers",
     r"ops\.(join|loss|norm|pool|reduce|resize|shape)\.\w+": "layers",
     r"ops\.geometry\.\w+": "layers, once their sizes are checked",
     r"Sequential\.(ensure_built|way|forward|move_averages|commit|attach|shapes?_for|objective)": "the training loop",

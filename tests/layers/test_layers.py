@@ -10,7 +10,9 @@ import pytest
 from minicnn import Tensor, check_grad, errors, initializers, layers
 from minicnn.backend.streams import Streams
 from minicnn.layers import merge
+from minicnn.layers.augment import Random
 from minicnn.layers.base import snake_case
+from minicnn.layers.dropout import Noise
 
 IMAGE, VECTOR, SEQUENCE = (6, 5, 2), (4,), (7, 2)
 FIRST = {"data_format": "channels_first"}
@@ -82,6 +84,22 @@ CASES = [
     make(layers.ZeroPadding2D, **FIRST, out=(6, 7, 4)),
     make(layers.SpatialDropout2D, 0.4, **FIRST),
     make(layers.Flatten, **FIRST, out=(60,)),
+    make(layers.RandomFlip),
+    make(layers.RandomFlip, "vertical", 3, **FIRST),
+    make(layers.RandomRotation, 0.2),
+    make(layers.RandomRotation, (0.1, 0.3), "constant", "nearest", fill_value=0.5),
+    make(layers.RandomZoom, 0.3, fill_mode="wrap"),
+    make(layers.RandomZoom, 0.3, (0.1, 0.2), "nearest"),
+    make(layers.RandomTranslation, 0.3, 0.2, "constant"),
+    make(layers.RandomContrast, 0.5, (-50, 50)),
+    make(layers.RandomBrightness, 0.2, (-50, 50)),
+    make(layers.RandomCrop, 3, 4, out=(3, 4, 2)),
+    make(layers.RandomCrop, 8, 4, out=(8, 4, 2)),
+    make(layers.CenterCrop, 3, 4, out=(3, 4, 2)),
+    make(layers.CenterCrop, 3, 7, out=(3, 7, 2)),
+    make(layers.Resizing, 4, 8, out=(4, 8, 2)),
+    make(layers.Resizing, 8, 3, "bicubic", crop_to_aspect_ratio=True, antialias=True, out=(8, 3, 2)),
+    make(layers.Resizing, 4, 8, "nearest", pad_to_aspect_ratio=True, fill_value=2, out=(4, 8, 2)),
     make(layers.UpSampling2D, out=(12, 10, 2)),
     make(layers.UpSampling2D, (1, 3), None, "bilinear", out=(6, 15, 2)),
     make(layers.Cropping2D, ((1, 2), (0, 1)), out=(3, 4, 2)),
@@ -180,7 +198,7 @@ def test_gradients(rng, oracle, build, shape, out, x, weights, training):
     f, values = as_function(layer, training)
     if isinstance(layer, layers.InputLayer):
         return  # hands x on: nothing to differentiate
-    if hasattr(layer, "rate") and not training:
+    if isinstance(layer, (Noise, Random)) and not training:  # hand x on
         f = (lambda g: lambda x: g(x) * 1)(f)
     values = [v + 0.1 * rng.standard_normal(v.shape) for v in values]
     check_grad(f, [x(rng, shape), *values], rng=rng, rtol=1e-6)
@@ -274,6 +292,18 @@ SIGNATURES = {
     layers.GaussianNoise: "stddev seed=None",
     layers.LayerNormalization: "axis=-1 epsilon=0.001 center=True scale=True beta_initializer='zeros' "
     "gamma_initializer='ones'",
+    layers.RandomFlip: "mode='horizontal_and_vertical' seed=None data_format=None",
+    layers.RandomRotation: "factor fill_mode='reflect' interpolation='bilinear' seed=None fill_value=0.0 data_format=None",
+    layers.RandomZoom: "height_factor width_factor=None fill_mode='reflect' interpolation='bilinear' seed=None "
+    "fill_value=0.0 data_format=None",
+    layers.RandomTranslation: "height_factor width_factor fill_mode='reflect' interpolation='bilinear' seed=None "
+    "fill_value=0.0 data_format=None",
+    layers.RandomContrast: "factor value_range=(0,255) seed=None",
+    layers.RandomBrightness: "factor value_range=(0,255) seed=None",
+    layers.RandomCrop: "height width seed=None data_format=None",
+    layers.CenterCrop: "height width data_format=None",
+    layers.Resizing: "height width interpolation='bilinear' crop_to_aspect_ratio=False pad_to_aspect_ratio=False "
+    "fill_mode='constant' fill_value=0.0 antialias=False data_format=None",
     layers.Conv1D: "filters kernel_size strides=1 padding='valid' data_format=None dilation_rate=1 groups=1 "
     "activation=None use_bias=True kernel_initializer='glorot_uniform' bias_initializer='zeros'",
     layers.Conv1DTranspose: "filters kernel_size strides=1 padding='valid' output_padding=None data_format=None "

@@ -16,7 +16,7 @@ from minicnn.kernels import Key
 from minicnn.ops.geometry import resolve_pads
 
 A, C, D, L, N, P, S = (getattr(ops, name) for name in ("arithmetic", "conv", "dense", "loss", "norm", "pool", "shape"))
-V, J, R = ops.activation, ops.join, ops.reduce
+V, J, R, G = ops.activation, ops.join, ops.reduce, ops.augment
 
 
 def normal(*shape):
@@ -175,6 +175,23 @@ CASES = {
     ops.resize.repeat_pixels: [call(ops.resize.repeat_pixels, normal(2, 3, 4, 2), size=(2, 3))],
     ops.resize.crop: [call(ops.resize.crop, normal(2, 5, 4, 2), edges=((1, 2), (0, 3)))],
     ops.resize.bilinear: [call(ops.resize.bilinear, normal(2, 3, 4, 2), size=s) for s in ((6, 4), (2, 9), (1, 1))],
+    ops.resize.resample: [
+        call(ops.resize.resample, normal(2, 5, 4, 2), size=(3, 6), interpolation=how, antialias=antialias)
+        for how in ops.resize.KERNELS for antialias in (False, True)
+    ],
+    G.random_flip: [call(G.random_flip, normal(4, 3, 4, 2), key=Key(7, 3, 1), horizontal=a, vertical=b)
+                    for a, b in ((True, True), (True, False), (False, True))],
+    G.random_warp: [
+        call(G.random_warp, normal(3, 5, 4, 2), key=Key(7, 3, 1), angle=(-1.0, 1.0), shift=((-0.4, 0.4), (0.1, 0.2)),
+             zoom=((-0.3, 0.3), zoom), fill_mode=mode, fill_value=0.5, nearest=nearest)
+        for zoom, mode in ((None, "reflect"), ((0.2, 0.2), "wrap"), (None, "constant"), (None, "nearest"))
+        for nearest in (False, True)
+    ],
+    G.random_contrast: [call(G.random_contrast, normal(3, 4, 5, 2), key=Key(7, 3, 1), factor=(0.5, 0.5),
+                             value_range=r) for r in ((-9, 9), (-0.7, 0.8))],
+    G.random_brightness: [call(G.random_brightness, normal(3, 4, 5, 2), key=Key(7, 3, 1), factor=(-0.2, 0.4),
+                               value_range=r) for r in ((-9, 9), (-0.7, 0.8))],
+    G.random_crop: [call(G.random_crop, normal(3, 5, 4, 2), key=Key(7, s, 1), size=(2, 3)) for s in (1, 2)],
     D.dense: [
         call(D.dense, normal(3, 5), normal(5, 4), normal(4)), call(D.dense, normal(2, 3, 5), normal(5, 4), normal(4)),
         with_constant(D.dense, normal(3, 5), normal(5, 4), lambda rng: None), relu_dense,

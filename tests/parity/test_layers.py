@@ -22,6 +22,8 @@ def test_layer(keras, dtype, what, yardstick):
         _, theirs = keras("passes", sent, what=what, training=training, loss="dot")
         mine = ours.passes(model, x, cotangent, training=training, loss="dot")
         for kind in ("out", "dout", "dw", "moving"):
+            if kind == "moving" and what.startswith("random"):
+                continue  # Keras's seed, which the layer keeps as a weight
             pairs = list(zip(mine[kind], unpack(kind, theirs), strict=True))
             assert pairs or kind in ("dw", "moving")
             for i, (a, b) in enumerate(pairs):

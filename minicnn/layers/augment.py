@@ -1,0 +1,286 @@
+"""Augmentation as layers: images change at random in training, and are left alone at inference.
+
+What is drawn is a function of the model's seed, its step, the layer's number and the image's place in the batch, as
+every other draw of a model: a run can be repeated, with any number of threads. Ops: minicnn/ops/augment.py.
+"""
+
+import math
+
+from ..arguments import flag, items, number, shown, whole
+from ..arguments import seed as checked_seed
+from ..errors import ArgumentError, one_of, require
+from ..ops.augment import random_brightness, random_contrast, random_crop, random_flip, random_warp
+from ..ops.resize import KERNELS, crop, resample
+from ..ops.shape import zero_pad
+from .base import image_shape
+from .dropout import Noise
+from .images import Images
+
+FILLS = ("reflect", "wrap", "constant", "nearest")
+
+
+class Random(Images):
+    """What layers of augmentation share.  seed replaces the model's for this layer."""
+
+    key = Noise.key
+
+    def _begin(self, seed, data_format):
+        self.seed = checked_seed(f"{type(self).__name__}: seed", seed)
+        self._order(data_format)
+
+    def follow(self, input_shape):
+        return image_shape(self.name, input_shape)
+
+    def call(self, x, *, training):
+        return self._drawn(x, self.key()) if training else x
+
+
+class RandomFlip(Random):
+    """In training each image is mirrored with probability 1/2.  (N, H, W, C), shape unchanged.
+
+    mode  "horizontal": left and right change places; "vertical": top and bottom; "horizontal_and_vertical"
+    Differs from Keras: "horizontal_and_vertical" draws the two apart; Keras 3 turns an image by both or by neither.
+    """
+
+    config = ("mode", "seed", "data_format")
+
+    def __init__(self, mode="horizontal_and_vertical", seed=None, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self.mode = one_of("RandomFlip: mode", mode, ("horizontal", "vertical", "horizontal_and_vertical"))
+        self._begin(seed, data_format)
+
+    def _drawn(self, x, key):
+        return random_flip(x, key=key, horizontal="horizontal" in self.mode, vertical="vertical" in self.mode)
+
+
+class _Warp(Random):
+    """fill_mode, fill_value   what is beyond the edge: "reflect" dcba|abcd|dcba, "wrap", "nearest", "constant"
+    interpolation   "bilinear" or "nearest"
+    """
+
+    def _fill(self, fill_mode, interpolation, fill_value):
+        where = type(self).__name__
+        self.fill_mode = one_of(f"{where}: fill_mode", fill_mode, FILLS)
+        self.interpolation = one_of(f"{where}: interpolation", interpolation, ("bilinear", "nearest"))
+        self.fill_value = number(f"{where}: fill_value", fill_value)
+
+    def _warped(self, x, key, **ranges):
+        return random_warp(x, key=key, fill_mode=self.fill_mode, fill_value=self.fill_value,
+                           nearest=self.interpolation == "nearest", **ranges)  # fmt: skip
+
+
+class RandomRotation(_Warp):
+    __doc__ = f"""In training each image turns about its centre.  (N, H, W, C), shape unchanged.
+
+    factor  of a full turn, U(-factor, factor), or (low, high); above 0 is counter-clockwise
+    {_Warp.__doc__}"""
+    config = ("factor", "fill_mode", "interpolation", "seed", "fill_value", "data_format")
+
+    def __init__(self, factor, fill_mode="reflect", interpolation="bilinear", seed=None, fill_value=0.0,
+                 data_format=None, **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self.factor = _range("RandomRotation: factor", factor, -1, 1)
+        self._fill(fill_mode, interpolation, fill_value)
+        self._begin(seed, data_format)
+
+    def _drawn(self, x, key):
+        return self._warped(x, key, angle=tuple(2 * math.pi * f for f in self.factor))
+
+
+class RandomZoom(_Warp):
+    __doc__ = f"""In training each image is scaled about its centre by 1 + a draw.  (N, H, W, C), shape unchanged.
+
+    height_factor, width_factor  U(-factor, factor), or (low, high); above 0 the picture shrinks, 0.2 to 1/1.2 of its
+        size; width_factor None: rows and columns by the same draw
+    {_Warp.__doc__}"""
+    config = ("height_factor", "width_factor", "fill_mode", "interpolation", "seed", "fill_value", "data_format")
+
+    def __init__(self, height_factor, width_factor=None, fill_mode="reflect", interpolation="bilinear", seed=None,
+                 fill_value=0.0, data_format=None, **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self.height_factor = _range("RandomZoom: height_factor", height_factor, -1, 1, above=True)
+        self.width_factor = None
+        if width_factor is not None:
+            self.width_factor = _range("RandomZoom: width_factor", width_factor, -1, 1, above=True)
+        self._fill(fill_mode, interpolation, fill_value)
+        self._begin(seed, data_format)
+
+    def _drawn(self, x, key):
+        return self._warped(x, key, zoom=(self.height_factor, self.width_factor))
+
+
+class RandomTranslation(_Warp):
+    __doc__ = f"""In training each image is moved.  (N, H, W, C), shape unchanged.
+
+    height_factor, width_factor  shares of the size, U(-factor, factor), or (low, high); above 0 is down, to the right
+    {_Warp.__doc__}"""
+    config = RandomZoom.config
+
+    def __init__(self, height_factor, width_factor, fill_mode="reflect", interpolation="bilinear", seed=None,
+                 fill_value=0.0, data_format=None, **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self.height_factor = _range("RandomTranslation: height_factor", height_factor, -1, 1)
+        self.width_factor = _range("RandomTranslation: width_factor", width_factor, -1, 1)
+        self._fill(fill_mode, interpolation, fill_value)
+        self._begin(seed, data_format)
+
+    def _drawn(self, x, key):
+        return self._warped(x, key, shift=(self.height_factor, self.width_factor))
+
+
+class RandomContrast(Random):
+    """In training y = (x - mean) f + mean, with each channel's mean and f ~ U(1 - factor, 1 + factor) for each image.
+
+    factor        0 to 1, or (lower, upper): U(1 - lower, 1 + upper);  value_range: what y is clipped to
+    Differs from Keras: one number is both sides, as Keras documents; Keras 3 leaves the lower one out.
+    """
+
+    config = ("factor", "value_range", "seed", "data_format")
+
+    def __init__(self, factor, value_range=(0, 255), seed=None, *, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        both = [factor] * 2 if items(factor) is None else factor
+        self.factor = _pair("RandomContrast: factor", both, low=0, high=1)
+        self.value_range = _range("RandomContrast: value_range", value_range)
+        self._begin(seed, data_format)
+
+    def _drawn(self, x, key):
+        return random_contrast(x, key=key, factor=self.factor, value_range=self.value_range)
+
+
+class RandomBrightness(Random):
+    """In training y = x + f (high - low), with f ~ U(-factor, factor) for each image.
+
+    factor        -1 to 1, or (low, high);  value_range: (low, high) of the pixels, to which y is clipped
+    """
+
+    config = RandomContrast.config
+
+    def __init__(self, factor, value_range=(0, 255), seed=None, *, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self.factor = _range("RandomBrightness: factor", factor, -1, 1)
+        self.value_range = _range("RandomBrightness: value_range", value_range)
+        self._begin(seed, data_format)
+
+    def _drawn(self, x, key):
+        return random_brightness(x, key=key, factor=self.factor, value_range=self.value_range)
+
+
+class _Sized(Images):
+    """height, width: of the images that come out, in px."""
+
+    def _size(self, height, width):
+        where = type(self).__name__
+        self.height, self.width = whole(f"{where}: height", height), whole(f"{where}: width", width)
+
+    size = property(lambda self: (self.height, self.width))
+
+    def follow(self, input_shape):
+        return (*self.size, image_shape(self.name, input_shape)[2])
+
+
+class Resizing(_Sized):
+    """Images (N, H, W, C) -> (N, height, width, C), at inference too.
+
+    interpolation         "bilinear", "nearest", "bicubic", "lanczos3" or "lanczos5"
+    crop_to_aspect_ratio  the largest middle part of the new shape is resized, and nothing is distorted
+    pad_to_aspect_ratio   fill_value is put on both sides until the image has the new shape
+    antialias             a smaller picture averages all pixels that its own cover
+    """
+
+    config = ("height", "width", "interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "fill_mode",
+              "fill_value", "antialias", "data_format")  # fmt: skip
+
+    def __init__(self, height, width, interpolation="bilinear", crop_to_aspect_ratio=False, pad_to_aspect_ratio=False,
+                 fill_mode="constant", fill_value=0.0, antialias=False, data_format=None, **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self._size(height, width)
+        self.interpolation = one_of("Resizing: interpolation", interpolation, tuple(KERNELS))
+        self.crop_to_aspect_ratio = flag("Resizing: crop_to_aspect_ratio", crop_to_aspect_ratio)
+        self.pad_to_aspect_ratio = flag("Resizing: pad_to_aspect_ratio", pad_to_aspect_ratio)
+        one = not (self.crop_to_aspect_ratio and self.pad_to_aspect_ratio)
+        require(one, "Resizing", "crop_to_aspect_ratio or pad_to_aspect_ratio", "both", error=ArgumentError)
+        self.fill_mode = one_of("Resizing: fill_mode", fill_mode, ("constant",))
+        self.fill_value = number("Resizing: fill_value", fill_value)
+        self.antialias = flag("Resizing: antialias", antialias)
+        self._order(data_format)
+
+    def call(self, x, *, training):
+        if self.crop_to_aspect_ratio:
+            x = middle(x, of_shape(x.shape[1:3], self.size))
+        if self.pad_to_aspect_ratio:
+            (h, w), (height, width) = x.shape[1:3], self.size
+            more = max(h, w * height // width) - h, max(w, h * width // height) - w
+            pads = tuple((n // 2, n // 2) for n in more)
+            x = zero_pad(x - self.fill_value, pads=pads) + self.fill_value
+        return resample(x, size=self.size, interpolation=self.interpolation, antialias=self.antialias)
+
+
+class CenterCrop(_Sized):
+    """The middle height x width px of each image, at inference too; of a smaller image, the middle part, resized."""
+
+    config = ("height", "width", "data_format")
+
+    def __init__(self, height, width, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self._size(height, width)
+        self._order(data_format)
+
+    def call(self, x, *, training):
+        if x.shape[1] >= self.height and x.shape[2] >= self.width:
+            return middle(x, self.size)
+        return fitted(x, self.size)
+
+
+class RandomCrop(_Sized):
+    """In training height x width px from a place that is drawn, the same for a batch; at inference the largest middle
+    part of that shape, resized, as of a smaller image always.
+    """
+
+    config = ("height", "width", "seed", "data_format")
+    key = Noise.key
+
+    def __init__(self, height, width, seed=None, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self._size(height, width)
+        self.seed = checked_seed("RandomCrop: seed", seed)
+        self._order(data_format)
+
+    def call(self, x, *, training):
+        if training and x.shape[1] > self.height and x.shape[2] > self.width:
+            return random_crop(x, key=self.key(), size=self.size)
+        return fitted(x, self.size)
+
+
+def fitted(x, size):
+    """The largest middle part that has the shape of `size`, resized to it."""
+    x = middle(x, of_shape(x.shape[1:3], size))
+    return x if x.shape[1:3] == size else resample(x, size=size, interpolation="bilinear")
+
+
+def of_shape(given: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]:
+    """The largest size within `given` whose sides are in the proportion of `wanted`, at least 1 px each."""
+    (h, w), (height, width) = given, wanted
+    return max(min(h, w * height // width), 1), max(min(w, h * width // height), 1)
+
+
+def middle(x, size: tuple[int, int]):
+    """The middle `size` px of images."""
+    spare = [n - m for n, m in zip(x.shape[1:3], size, strict=True)]
+    return crop(x, edges=tuple((n // 2, n - n // 2) for n in spare)) if any(spare) else x
+
+
+def _pair(where: str, value, **bounds) -> tuple[float, float]:
+    found = items(value) or []
+    require(len(found) == 2, where, "a number, or two", shown(value), error=ArgumentError)
+    return tuple(number(where, one, **bounds) for one in found)
+
+
+def _range(where: str, value, low=None, high=None, above=False) -> tuple[float, float]:
+    """(low, high), sorted, from two numbers, or from one for both sides of 0."""
+    bounds = {"above" if above else "low": low, "high": high}
+    if items(value) is None and low is not None:
+        size = abs(number(where, value, **bounds))
+        return (-size, size)
+    a, b = sorted(_pair(where, value, **bounds))
+    return (a, b)

@@ -1,0 +1,163 @@
+"""Random changes of images, an image at a time: every draw is a word of the counted stream at key (seed, step, stream).
+
+The same bytes come out whatever the number of threads; what was drawn is a function of the key and of the image's place
+in the batch.
+"""
+
+from ..core.op import op
+from ..errors import require
+
+
+def _uniforms(be, n: int, each: int, key):
+    """(N, each) float64 draws from U(0, 1)."""
+    return (be.philox(n * each, key).reshape(n, each).astype("float64") + 0.5) * 2.0**-32
+
+
+def _between(draws, low_high):
+    low, high = low_high
+    return low + (high - low) * draws
+
+
+@op
+def random_flip(be, x, *, key, horizontal, vertical):
+    """Each image mirrored with probability 1/2, along its width, its height or, drawn apart, both.  x (N, H, W, C)."""
+    _images("random_flip", x)
+    xp, draws = be.xp, _uniforms(be, len(x), 2, key).reshape(-1, 2, 1, 1, 1) < 0.5
+    across, down = draws[:, 0], draws[:, 1]
+
+    def flipped(images):
+        images = xp.where(across, images[:, :, ::-1], images) if horizontal else images
+        images = xp.where(down, images[:, ::-1], images) if vertical else images
+        return xp.ascontiguousarray(images)
+
+    return flipped(x), lambda dy, needs: (flipped(dy),)
+
+
+@op
+def random_warp(be, x, *, key, angle=(0, 0), shift=((0, 0), (0, 0)), zoom=((0, 0), (0, 0)), fill_mode="reflect",
+                fill_value=0.0, nearest=False):  # fmt: skip
+    """Each image turned, moved and scaled about its centre: y[n,i,j,c] = x[n, ..., c] at (row, column) = M_n (i, j, 1).
+
+    angle  (low, high) in radians, counter-clockwise;  shift  of rows, of columns: shares of the size, down and right;
+    zoom   of rows, of columns: 1 + draw, above 1 shrinks the picture; None for columns: as the rows
+    nearest  the nearest pixel instead of the four around it
+    dx = the adjoint: dy added to the pixels that were read, with the weights they had.  x (N, H, W, C).
+    """
+    _images("random_warp", x)
+    xp, (n, h, w, _) = be.xp, x.shape
+    draws = _uniforms(be, n, 5, key).T
+    theta, down, right = _between(draws[0], angle), _between(draws[1], shift[0]) * h, _between(draws[2], shift[1]) * w
+    tall = 1 + _between(draws[3], zoom[0])
+    wide = tall if zoom[1] is None else 1 + _between(draws[4], zoom[1])
+    c, s = (xp.rint(f(theta) * 1e15) * 1e-15 for f in (xp.cos, xp.sin))  # rounded: 90 degrees move whole pixels
+    middle_h, middle_w = (h - 1) / 2, (w - 1) / 2
+    above, before = middle_h + down, middle_w + right
+    rows = xp.stack([c * tall, s * wide, middle_h - c * tall * above - s * wide * before], axis=1)
+    columns = xp.stack([-s * tall, c * wide, middle_w + s * tall * above - c * wide * before], axis=1)
+    maps = xp.ascontiguousarray(xp.stack([rows, columns], axis=1))
+    if nearest:
+        cells = list(_cells(xp, maps, h, w, fill_mode, True))
+        y = sum(_read(xp, x, *cell, fill_value) for cell in cells)
+    else:
+        y = be.affine_warp(x, maps, fill_mode=fill_mode, cval=float(fill_value), scale=1.0)
+
+    def vjp(dy, needs):
+        dx = sum(_added(xp, dy, *cell) for cell in _cells(xp, maps, h, w, fill_mode, nearest))
+        return (xp.ascontiguousarray(dx.astype(x.dtype)),)
+
+    return y, vjp
+
+
+def _cells(xp, maps, h: int, w: int, fill_mode: str, nearest: bool):
+    """(row, column, weight, inside) of each pixel that an output pixel reads: (N, H, W) arrays, one or four of them."""
+    i, j = xp.arange(h, dtype="float64")[None, :, None], xp.arange(w, dtype="float64")[None, None, :]
+    r, s = (maps[:, a, 0, None, None] * i + maps[:, a, 1, None, None] * j + maps[:, a, 2, None, None] for a in (0, 1))
+    if nearest:
+        yield *_placed(xp, xp.floor(r + 0.5), xp.floor(s + 0.5), h, w, fill_mode), xp.ones_like(r)
+        return
+    for p in (0, 1):
+        for q in (0, 1):
+            row, column = xp.floor(r) + p, xp.floor(s) + q
+            weight = (1 - abs(r - row)) * (1 - abs(s - column))
+            yield *_placed(xp, row, column, h, w, fill_mode), weight
+
+
+def _placed(xp, row, column, h: int, w: int, fill_mode: str):
+    """Rows and columns inside the image, and which of them were: beyond a constant's edge there is no pixel."""
+    inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
+    row, column = (_edge(xp, index.astype("int64"), size, fill_mode) for index, size in ((row, h), (column, w)))
+    return row, column, inside if fill_mode == "constant" else xp.ones_like(inside)
+
+
+def _edge(xp, index, size: int, fill_mode: str):
+    if fill_mode == "reflect":  # dcba|abcd|dcba: period 2 size
+        index = index % (2 * size)
+        return xp.minimum(index, 2 * size - 1 - index)
+    return index % size if fill_mode == "wrap" else xp.clip(index, 0, size - 1)
+
+
+def _read(xp, x, row, column, inside, weight, fill_value):
+    which = xp.arange(len(x))[:, None, None]
+    pixels = xp.where(inside[..., None], x[which, row, column], x.dtype.type(fill_value))
+    return (pixels * weight[..., None]).astype(x.dtype)
+
+
+def _added(xp, dy, row, column, inside, weight):
+    """(N, H, W, C): dy times its weight, added up at (row, column)."""
+    n, h, w, c = dy.shape
+    place = ((xp.arange(n)[:, None, None] * h + row) * w + column)[..., None] * c + xp.arange(c)
+    shares = dy * (weight * inside)[..., None]
+    return xp.bincount(place.reshape(-1), weights=shares.reshape(-1), minlength=dy.size).reshape(dy.shape)
+
+
+@op
+def random_contrast(be, x, *, key, factor, value_range):
+    """y = clip((x - mean) f + mean, *value_range), mean of each image's channel, f ~ U(1 - factor[0], 1 + factor[1]).
+
+    x (N, H, W, C).  dx = f g + (1 - f) mean(g), with g = dy where nothing was clipped.
+    """
+    _images("random_contrast", x)
+    xp, (low, high) = be.xp, value_range
+    f = _between(_uniforms(be, len(x), 1, key), (1 - factor[0], 1 + factor[1])).astype(x.dtype).reshape(-1, 1, 1, 1)
+    mean = x.mean(axis=(1, 2), keepdims=True)
+    y = (x - mean) * f + mean
+    inside = (y >= low) & (y <= high)
+
+    def vjp(dy, needs):
+        g = dy * inside
+        return (g * f + (1 - f) * g.mean(axis=(1, 2), keepdims=True),)
+
+    return xp.clip(y, low, high), vjp
+
+
+@op
+def random_brightness(be, x, *, key, factor, value_range):
+    """y = clip(x + f (high - low), low, high), f ~ U(*factor) for each image.  x (N, H, W, C);  dx = dy inside."""
+    _images("random_brightness", x)
+    low, high = value_range
+    f = (_between(_uniforms(be, len(x), 1, key), factor) * (high - low)).astype(x.dtype).reshape(-1, 1, 1, 1)
+    y = x + f
+    inside = (y >= low) & (y <= high)
+    return be.xp.clip(y, low, high), lambda dy, needs: (dy * inside,)
+
+
+@op
+def random_crop(be, x, *, key, size):
+    """The same `size` (OH, OW) px of every image of the batch, from a place that is drawn.  dx = dy there, else 0."""
+    _images("random_crop", x)
+    xp, (_, h, w, _), (oh, ow) = be.xp, x.shape, size
+    require(h >= oh and w >= ow, "random_crop", f"images of at least {oh} x {ow} px", f"{h} x {w} px")
+    draws = _uniforms(be, 2, 1, key)
+    top, left = (xp.floor(draws[a] * (n - m + 1)).astype("int64") for a, n, m in ((0, h, oh), (1, w, ow)))
+    rows, columns = top + xp.arange(oh)[:, None], left + xp.arange(ow)
+
+    def vjp(dy, needs):
+        dx = xp.zeros(x.shape, x.dtype)
+        dx[:, rows, columns] = dy
+        return (dx,)
+
+    return xp.ascontiguousarray(x[:, rows, columns]), vjp
+
+
+def _images(where: str, x) -> None:
+    require(x.ndim == 4, where, "x of shape (N, H, W, C)", x.shape)

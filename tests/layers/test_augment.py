@@ -1,0 +1,147 @@
+"""Augmentation layers: which pixels go where, what is drawn, and that inference and other threads change nothing."""
+
+import numba
+import numpy as np
+import pytest
+
+import minicnn as mc
+from minicnn import Tensor, layers
+from minicnn.backend.cpu import CPU
+from minicnn.backend.streams import Streams
+from tests.cuda.emulation import EmulatedGPU
+
+X = np.random.default_rng(0).random((5, 6, 8, 2)).astype(np.float32)
+EVERY = {
+    "flip": lambda: layers.RandomFlip(),
+    "rotation": lambda: layers.RandomRotation(0.2, "wrap"),
+    "rotation, nearest": lambda: layers.RandomRotation(0.2, "constant", "nearest", fill_value=0.3),
+    "zoom": lambda: layers.RandomZoom(0.3, 0.2),
+    "translation": lambda: layers.RandomTranslation(0.3, 0.2, "constant"),
+    "contrast": lambda: layers.RandomContrast(0.5, (0, 1)),
+    "brightness": lambda: layers.RandomBrightness(0.3, (0, 1)),
+    "crop": lambda: layers.RandomCrop(4, 5),
+}
+
+
+def applied(layer, x=X, *, be=None, seed=3, step=0, training=True):
+    be = be or CPU("numba_cpu")
+    layer.attach(be, Streams(seed, step), 0, x.shape[1:])
+    return be.to_numpy(layer(Tensor(x, be), training=training).data)
+
+
+def test_quarter_turns_and_whole_pixels_are_exact():
+    square = X[:, :, :6]
+    np.testing.assert_array_equal(applied(layers.RandomRotation((0.25, 0.25)), square), np.rot90(square, 1, (1, 2)))
+    np.testing.assert_array_equal(applied(layers.RandomRotation((0.5, 0.5))), X[:, ::-1, ::-1])  # also not square
+    moved = applied(layers.RandomTranslation((0.5, 0.5), (-0.25, -0.25), "wrap"))
+    np.testing.assert_array_equal(moved, np.roll(X, (3, -2), (1, 2)))  # down, and to the left
+    filled = applied(layers.RandomTranslation((0.5, 0.5), (0, 0), "constant", fill_value=0.5))
+    assert (filled[:, :3] == 0.5).all()
+    np.testing.assert_array_equal(filled[:, 3:], X[:, :3])
+
+
+def test_a_zoom_above_0_shrinks_the_picture():
+    y = applied(layers.RandomZoom((1, 1), fill_mode="constant"))
+    assert not y[:, [0, -1]].any()
+    assert y[:, 2:4, 2:6].all()
+    both = applied(layers.RandomZoom((-0.5, 0.5)))
+    same = applied(layers.RandomZoom((-0.5, 0.5), (-0.5, 0.5)))
+    assert (both != same).any()  # None: one draw for rows and columns
+
+
+def test_flips_of_the_two_axes_are_drawn_apart():
+    x = np.tile(X[:1], (400, 1, 1, 1))
+    y = applied(layers.RandomFlip(), x)
+    turned = [x[0], x[0][:, ::-1], x[0][::-1], x[0][::-1, ::-1]]
+    counts = [sum(np.array_equal(one, other) for one in y) for other in turned]
+    assert sum(counts) == 400
+    assert min(counts) > 70
+    y = applied(layers.RandomFlip("horizontal"), x)
+    assert all(np.array_equal(one, turned[0]) or np.array_equal(one, turned[1]) for one in y)
+
+
+def test_contrast_and_brightness_have_their_ranges():
+    x = np.tile(X[:1], (2000, 1, 1, 1))
+    y = applied(layers.RandomContrast((0.2, 0.4), (-5, 5)), x).astype(np.float64)
+    mean = x[0].mean(axis=(0, 1))
+    factors = ((y - mean) * (x[0] - mean)).sum(axis=(1, 2, 3)) / ((x[0] - mean) ** 2).sum()
+    assert 0.79 < factors.min() < 0.81
+    assert 1.39 < factors.max() < 1.41
+    np.testing.assert_allclose(y.mean(axis=(1, 2)), np.tile(mean, (2000, 1)), rtol=1e-5)
+    y = applied(layers.RandomBrightness((-0.1, 0.3), (0, 2)), x)
+    shifts = np.median(y - x, axis=(1, 2, 3))
+    assert -0.21 < shifts.min() < -0.19
+    assert 0.59 < shifts.max() < 0.61
+    assert y.min() >= 0
+
+
+def test_a_crop_is_a_part_of_the_image_and_moves_with_the_step():
+    found = set()
+    for step in range(40):
+        y = applied(layers.RandomCrop(4, 5), step=step)
+        at = [(i, j) for i in range(3) for j in range(4) if np.array_equal(y, X[:, i : i + 4, j : j + 5])]
+        found |= set(at)
+        assert len(at) == 1
+    assert len(found) == 12
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_draws_are_a_function_of_seed_step_and_layer(name):
+    make = EVERY[name]
+    first = applied(make())
+    np.testing.assert_array_equal(first, applied(make()))
+    assert any((first != applied(make(), step=step)).any() for step in (1, 2, 3))
+    assert any((first != applied(make(), seed=seed)).any() for seed in (4, 5, 6))
+    own = make()
+    own.seed = 9
+    np.testing.assert_array_equal(applied(own), applied(own, seed=77))
+    quiet = applied(make(), training=False)
+    np.testing.assert_array_equal(quiet, applied(make(), training=False, step=5))
+    if name != "crop":
+        np.testing.assert_array_equal(quiet, X)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_same_on_every_kernel_set_and_for_any_number_of_threads(name):
+    make = EVERY[name]
+    exact = applied(make(), be=CPU("numpy_ref", "float64"))
+    first = applied(make())
+    np.testing.assert_allclose(first, exact, atol=2e-6)
+    before = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        assert applied(make()).tobytes() == first.tobytes()
+    finally:
+        numba.set_num_threads(before)
+    np.testing.assert_allclose(applied(make(), be=EmulatedGPU()), exact, atol=2e-6)
+
+
+def test_a_step_on_a_device_is_recorded_with_its_draws(notes):
+    """Every epoch other ones, as from Python; a depthwise convolution beside them."""
+
+    def run(be):
+        changes = [make() for make in EVERY.values()]
+        network = [*changes, layers.DepthwiseConv2D(3, 2), layers.Flatten(), layers.Dense(2, activation="softmax")]
+        model = mc.Sequential([layers.Input((6, 8, 2)), *network], seed=1, device=be)
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model.fit(X, np.arange(5) % 2, epochs=3, batch_size=3, verbose=0).history["loss"]
+
+    np.testing.assert_allclose(run(EmulatedGPU()), run("cpu"), rtol=1e-5)
+    assert notes() == []
+
+
+def test_a_model_trains_on_changed_images_and_predicts_on_these():
+    """Twice the same run; a Sequential within a Sequential, as notebooks have it."""
+
+    def run():
+        block = mc.Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.1), layers.RandomZoom(0.1)])
+        model = mc.Sequential([layers.Input((6, 8, 2)), block, layers.Rescaling(2.0), layers.Conv2D(3, 3),
+                               layers.GlobalAveragePooling2D(), layers.Dense(1)], seed=1)  # fmt: skip
+        model.compile("sgd", "mse")
+        losses = model.fit(X, np.arange(5.0), epochs=4, batch_size=2, verbose=0).history["loss"]
+        return losses, model.predict(X, verbose=0)
+
+    (losses, y), (again, z) = run(), run()
+    assert losses == again
+    assert losses[-1] < losses[0]
+    np.testing.assert_array_equal(y, z)
