@@ -166,8 +166,8 @@ LAYERS = {
     "resizing, lanczos5": (IMAGE, lambda L: L.Resizing(10, 4, "lanczos5")),
     "random rotation by 80 degrees": (IMAGE, lambda L: L.RandomRotation((80 / 360, 80 / 360), fill_mode="constant")),
     "random zoom by 1.25 and 0.5": (IMAGE, lambda L: L.RandomZoom((0.25, 0.25), (-0.5, -0.5), fill_mode="nearest")),
-    "random translation by 0.3 and -0.2": (
-        IMAGE, lambda L: L.RandomTranslation((0.3, 0.3), (-0.2, -0.2), fill_mode="reflect")
+    "random translation by 0.5 and -0.25": (  # px that float32, in which Keras has them, holds exactly
+        IMAGE, lambda L: L.RandomTranslation((0.5, 0.5), (-0.25, -0.25), fill_mode="reflect")
     ),
     "random brightness by 0.1": (IMAGE, lambda L: L.RandomBrightness((0.1, 0.1), value_range=(-20, 20))),
     "conv dilated": (IMAGE, lambda L: L.Conv2D(5, (3, 2), dilation_rate=(2, 3))),
