@@ -16,7 +16,7 @@ from .networks import network_a, small, toy
 
 @pytest.fixture
 def fresh_names(monkeypatch):
-    monkeypatch.setattr("minicnn.layers.base._counts", collections.defaultdict(itertools.count))
+    monkeypatch.setattr("minicnn.naming.counts", collections.defaultdict(itertools.count))
 
 
 def test_weights_exist_as_layers_are_added():
