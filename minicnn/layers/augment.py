@@ -235,6 +235,8 @@ class CenterCrop(_Sized):
 class RandomCrop(_Sized):
     """In training height x width px from a place that is drawn, the same for a batch; at inference the largest middle
     part of that shape, resized, as of a smaller image always.
+
+    Differs from Keras: at inference Keras 3.15 hands images on in their own size, not in the one that it announces.
     """
 
     config = ("height", "width", "seed", "data_format")
