@@ -16,7 +16,7 @@ def test_two_processes_search_and_the_same_command_goes_on(tmp_path):
     command = [sys.executable, str(SCRIPT), "--processes", "2", "--trials", "6", "--journal", "found.journal"]
     env = {"PYTHONPATH": str(SCRIPT.parents[1])}
     for trials in (6, 12):
-        done = subprocess.run(command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=200)
+        done = subprocess.run(command, cwd=tmp_path, env=env, text=True, capture_output=True, timeout=500)
         assert done.returncode == 0, done.stderr
         count, best = re.match(r"(\d+) trials, .* best val_accuracy (0\.\d+)\n", done.stdout).groups()
         assert trials <= int(count) <= trials + 1  # one that the other process had begun
