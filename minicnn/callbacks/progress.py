@@ -158,7 +158,8 @@ class ProgressBar(Callback):
         if self._bar is None if is_last else self._last < self._next:
             return
         self._next = self._last + self._pause
-        left = None if self.target is None else readout.eta(self._per_step() * (self.target - done))
+        guess = self.target is not None and (done > 1 or not self._in_fit)  # a first step that compiles says nothing
+        left = readout.eta(self._per_step() * (self.target - done)) if guess else None
         spent = f"{self._last - self._began:.0f}s"
         if self._bar is None:
             spent += "" if left is None else f" - ETA {left}"
@@ -187,7 +188,7 @@ class ProgressBar(Callback):
         say(line)
 
     def _per_step(self) -> float:
-        if self._done > 1:
+        if self._done > 1 and self._in_fit:  # an evaluation's first step may have computed what the others only count
             return (self._last - self._first) / (self._done - 1)
         return self._last - self._began
 

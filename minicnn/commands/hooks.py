@@ -75,13 +75,13 @@ class Stopwatch(Callback):
     def __init__(self, quiet: bool = False):
         super().__init__()
         self.quiet = quiet
-        self.epochs, self.training, self.began = [], 0.0, 0.0
+        self.epochs, self.training, self.began, self.resumed = [], 0.0, 0.0, False
 
     def get_state(self):
         return {"epochs": self.epochs, "training": self.training, "spent": time.perf_counter() - self.began}
 
     def set_state(self, state):
-        self.epochs, self.training = list(state["epochs"]), state["training"]
+        self.epochs, self.training, self.resumed = list(state["epochs"]), state["training"], True
         self.began = time.perf_counter() - state["spent"]
         epoch, step = self.params["resumed"]
         if self.quiet:

@@ -67,8 +67,8 @@ def notes(args: argparse.Namespace, recipe: Recipe, model, rows: int, steps: int
     return said
 
 
-def draw(data: Digits, recipe: Recipe, generator, trained, probabilities: np.ndarray) -> dict:
-    """Pictures of what went in, what happened, and what is still wrong: name -> figure."""
+def draw(data: Digits, recipe: Recipe, where: str, generator, trained, probabilities: np.ndarray) -> dict:
+    """Pictures of what went in, what happened, and what is still wrong: name -> figure.  where: the data's name."""
     each = reports.samples.one_of_each(data.y_train)
     x, y = data.x_train[each], data.y_train[each]
     if recipe.augmentation:
@@ -77,13 +77,18 @@ def draw(data: Digits, recipe: Recipe, generator, trained, probabilities: np.nda
     else:
         samples = reports.samples.draw(x, y, columns=10, title="Training images")
     judged, labels = data.judged
-    return {
+    found = {
         "label_counts": reports.labels.draw(reports.labels.count(data.y_train)),
         "samples": samples,
         "curves": reports.curves.draw(trained),
         "confusion": reports.confusion.draw(reports.confusion.table(labels, probabilities)),
         "worst_errors": reports.worst.draw(judged, reports.worst.find(labels, probabilities)),
     }
+    images = "test" if data.x_held is None or judged is data.x_test else "held-out"
+    for name, one in found.items():
+        of = f", {len(judged):,} {images} images" if name in ("confusion", "worst_errors") else ""
+        one.text(0.995, 0.005, f"{recipe.name} on {where}{of}", ha="right", va="bottom", size=7, color="0.35")
+    return found
 
 
 def record(path: Path, args: argparse.Namespace, recipe: Recipe, options: dict, model, data: Digits, **results) -> None:

@@ -39,6 +39,7 @@ def ported(source: str, first_line: int = 1) -> tuple[str, list[Complaint]]:
     for node in sorted(imports, key=lambda n: n.lineno, reverse=True):
         complaints += [Complaint(node.lineno, what) for what in _change(lines, node, names)]
     complaints += _lacking(tree, names)
+    complaints += _only_imported(tree, names, {c.what for c in complaints})
     shifted = [Complaint(c.line + first_line - 1, c.what) for c in dict.fromkeys(complaints)]
     return "".join(lines), sorted(shifted)
 
@@ -117,6 +118,17 @@ def _lacking(tree, names: dict[str, str]) -> Iterator[Complaint]:
         found = _resolve(names[dotted[0]].split(".") + dotted[1:])
         if found is not None:
             yield Complaint(node.lineno, found)
+
+
+def _only_imported(tree, names: dict[str, str], said: set[str]) -> Iterator[Complaint]:
+    """Imports of what minicnn lacks, where no use of the name has told it."""
+    for node in ast.walk(tree):
+        for alias in node.names if isinstance(node, ast.ImportFrom) else []:
+            path = names.get(alias.asname or alias.name)
+            found = None if path is None or alias.name == "*" else _resolve(path.split("."))
+            if found is not None and found not in said:
+                fails = "this import fails" if "has no attribute" in found else "imported, and not used"
+                yield Complaint(node.lineno, f"{found}: {fails}")
 
 
 def _dotted(node) -> list[str] | None:

@@ -140,7 +140,7 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
         loss, accuracy = model.evaluate(scaled(data.x_test), one_hot(data.y_test), verbose=0)
         figures |= {"test accuracy": accuracy, "test loss": loss}
     probabilities = model.predict(scaled(data.judged[0]), verbose=0)
-    for name, picture in outputs.draw(data, recipe, generator, trained, probabilities).items():
+    for name, picture in outputs.draw(data, recipe, place(recipe, args), generator, trained, probabilities).items():
         reports.save(picture, out / f"{name}.png")
         written.append(f"{name}.png")
     seconds = {"epochs": watch.epochs, "training": watch.training, "all": time.perf_counter() - started}
@@ -159,7 +159,8 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
         print(f"result    test accuracy {figures['test accuracy']:.4f}, test loss {figures['test loss']:.5f}")
     if args.records:
         print(f"published {recipe.headline}")
-    print(f"time      {seconds['training']:.0f} s training, {seconds['all']:.0f} s in all")
+    whole = "in this run, the training of earlier runs apart" if watch.resumed else "in all"
+    print(f"time      {seconds['training']:.0f} s training, {seconds['all']:.0f} s {whole}")
     if data.y_test is None and "momentum" in options and options["momentum"] != recipe.options["momentum"]:
         print(f"note      a rehearsal: {recipe.epochs * steps:,} steps, batch norm's momentum {options['momentum']} "
               f"instead of the published {recipe.options['momentum']}")  # fmt: skip

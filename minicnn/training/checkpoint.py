@@ -110,8 +110,9 @@ def checkpoints(given, model, hooks: CallbackList, source, held_out, settings: d
     if opts is None:
         return None
     document = model.check_savable(f"run{SUFFIX}")
-    facts = {"seed": model.seed, **identity.of_network(document), **identity.of_optimizer(document),
-             **identity.of_source(source), **settings, **identity.of_callbacks(hooks.callbacks)}  # fmt: skip
+    # What the user chose comes first: so a refusal's first words are of the data, not of what followed from them.
+    facts = {**identity.of_source(source), **settings, "seed": model.seed, **identity.of_network(document),
+             **identity.of_optimizer(document), **identity.of_callbacks(hooks.callbacks)}  # fmt: skip
     if held_out is not None:
         facts |= identity.of_source(held_out, "validation ")
     return Checkpoints(opts, model, hooks, source, facts, names, epochs)

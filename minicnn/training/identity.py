@@ -104,7 +104,7 @@ def kept(callbacks: list[Callback]) -> list[Callback]:
 
 def differences(theirs: Mapping, ours: Mapping) -> list[tuple[str, str, str]]:
     """(name, the checkpoint's, this call's) for every fact that is not the same on both sides."""
-    names = [*theirs, *(name for name in ours if name not in theirs)]
+    names = [*ours, *(name for name in theirs if name not in ours)]
     return [(n, str(theirs.get(n, "none")), str(ours.get(n, "none"))) for n in names if theirs.get(n) != ours.get(n)]
 
 

@@ -419,3 +419,6 @@ class _Printed:
 
     def __repr__(self):
         return ""
+
+    def _ipython_display_(self):
+        """Nothing: else a notebook shows an empty Out[]."""
