@@ -7,6 +7,7 @@ The network is written down op by op, as it would run (training/traced.py), and 
 computed here. Layers that call a function of yours (Lambda) are refused: no file can hold them.
 """
 
+import functools
 import os
 from typing import Any
 
@@ -49,6 +50,7 @@ class _Graph:
     """Nodes, constants and names, as the ops of one walk through the model add them."""
 
     def __init__(self, model: Any, opset: int):
+        self.dtype = model.backend.dtype
         self.opset, self.nodes, self.constants, self._known = opset, [], {}, {}
         self._count, self._here, self._dilated = 0, model.name, {}
         first, second = (model.programs.written(rows) for rows in (2, 3))  # what differs depends on the batch
@@ -88,6 +90,7 @@ class _Graph:
                 self._dilated[id(y)] = args[0], node.static["rate"], y
             return
         write, static = form_of(node.op), node.static
+        self.op = functools.partial(node.op, model.backend)
         if write is None:
             raise UnsupportedError(
                 f"export: {self._here}: expected ops that ONNX has at inference, received {node.name}; call the layer "

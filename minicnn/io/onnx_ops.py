@@ -233,17 +233,20 @@ def repeat_pixels(g, x, *, size):
 
 
 @form
-def bilinear(g, x, *, size):
+def bilinear(g, x, *, size, **how):
     """Two products, as the op is: exact for every pair of sizes, where operators of ONNX round scales."""
-    a, b = (_lines(n, m) for n, m in zip(x.shape[1:3], size, strict=True))
+    a, b = (_lines(g, n, m, how) for n, m in zip(x.shape[1:3], size, strict=True))
     rows = g.emit("MatMul", g.constant(a), g.first(x))  # (OH, H) (N, C, H, W)
     return Value(first=g.emit("MatMul", rows, g.constant(b.T)))
 
 
-def _lines(n: int, m: int) -> np.ndarray:
-    """(m, n): how much of each of n pixels is in each of m, whose centres lie at (i + 1/2) n / m - 1/2."""
-    at = np.clip((np.arange(m) + 0.5) * n / m - 0.5, 0, n - 1)[:, None]
-    return np.maximum(0, 1 - np.abs(at - np.arange(n)))
+FORMS["resample"] = bilinear
+
+
+def _lines(g, n: int, m: int, how: dict) -> np.ndarray:
+    """(m, n): how much of each of n pixels is in each of m, from the op itself: n columns, each one pixel bright."""
+    y, _ = g.op(np.eye(n, dtype=g.dtype).reshape(1, n, 1, n), size=(m, 1), **how)
+    return np.asarray(y).reshape(m, n)
 
 
 # shapes --------------------------------------------------------------------------------------------------------------
