@@ -158,7 +158,7 @@ class ProgressBar(Callback):
         if self._bar is None if is_last else self._last < self._next:
             return
         self._next = self._last + self._pause
-        guess = self.target is not None and (done > 1 or not self._in_fit)  # a first step that compiles says nothing
+        guess = self.target is not None and (done > 1 or not self._title)  # a first step that compiles says nothing
         left = readout.eta(self._per_step() * (self.target - done)) if guess else None
         spent = f"{self._last - self._began:.0f}s"
         if self._bar is None:
@@ -188,9 +188,9 @@ class ProgressBar(Callback):
         say(line)
 
     def _per_step(self) -> float:
-        if self._done > 1 and self._in_fit:  # an evaluation's first step may have computed what the others only count
+        if self._done > 1 and self._title:  # an evaluation's first step may have computed what the others only count
             return (self._last - self._first) / (self._done - 1)
-        return self._last - self._began
+        return (self._last - self._began) / max(self._done, 1)
 
     def _text(self, time: str, logs: LazyLogs) -> str:
         return f"{time} {readout.per_step(self._per_step())}{readout.metrics(read_logs(logs))}"
