@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import arguments
-from ..errors import ArgumentError, MissingPackageError, NotBuiltError, UnsupportedError, require
+from ..errors import ArgumentError, ArgumentTypeError, MissingPackageError, NotBuiltError, UnsupportedError, require
 from .files import atomic_write
 from .onnx_ops import Value, channels_first, form_of
 
@@ -22,19 +22,20 @@ SUFFIX, OPSETS = ".onnx", (17, 23)
 IR = 8  # of opset 17's time; a newer file format for newer opsets
 
 
-def export(model: Any, path: str | os.PathLike, *, opset: int = OPSETS[0]) -> None:
-    """Write the model at inference to `path`, which ends in .onnx, atomically.  opset: of ONNX's operators, 17 to 23.
+def export(model: Any, filepath: str | os.PathLike, *, opset: int = OPSETS[0]) -> None:
+    """Write the model at inference to `filepath`, which ends in .onnx, atomically.  opset: of ONNX's operators, 17 to 23.
 
     Inputs and outputs are named and shaped as the model's, (batch, H, W, C) float32, and preprocessing is the caller's,
     as with predict. onnx.checker has passed before anything is written.
     Raises ArgumentError for another suffix, NotBuiltError, MissingPackageError without the package onnx, and
     UnsupportedError, which names the layer, for what ONNX cannot hold.
     """
-    path = arguments.path("export: path", path)
-    require(path.endswith(SUFFIX), "export: path", f"a file name that ends in {SUFFIX}", repr(path),
+    path = arguments.path("export: filepath", filepath)
+    require(path.endswith(SUFFIX), "export: filepath", f"a file name that ends in {SUFFIX}", repr(path),
             f'use "{os.path.splitext(path)[0]}{SUFFIX}"', error=ArgumentError)  # fmt: skip
     opset = arguments.whole("export: opset", opset, low=OPSETS[0], high=OPSETS[1])
-    require(getattr(model, "built", False), "export: model", "a built model", "one without weights",
+    require(hasattr(model, "programs"), "export: model", "a model", arguments.shown(model), error=ArgumentTypeError)
+    require(model.built, "export: model", "a built model", "one without weights",
             "call build((None, H, W, C)), or fit it", error=NotBuiltError)  # fmt: skip
     try:
         import onnx

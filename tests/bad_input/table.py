@@ -1471,6 +1471,22 @@ entry(
     path=K.PATH.but(bad("x", "x")),
     overwrite=K.FLAG._replace(good=()),
 )
+OPSET = Kind((), (16, 24, *K.NO_WHOLE), "a whole number from 17")
+entry(
+    "Sequential.export",
+    {"filepath": "x.onnx"},
+    "model",
+    filepath=K.PATH.but(bad("x", "ends in .onnx")),
+    format=Kind((), ("keras", "ONNX", "", 3, [], ODD), '"onnx"'),
+    opset=OPSET,
+)
+entry(
+    "io.onnx.export",
+    {"model": made_model(), "filepath": "x.onnx"},
+    model=Kind((), (3, None, "x", ODD), "a model"),
+    filepath=K.PATH.but(bad("x", "ends in .onnx")),
+    opset=OPSET,
+)
 entry("Sequential.check_savable", None, "model", path=K.PATH)
 entry(
     "Sequential.save_weights",

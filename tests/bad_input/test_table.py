@@ -45,6 +45,7 @@ PROTOCOL = {
     r"ops\.geometry\.\w+": "layers, once their sizes are checked",
     r"Sequential\.(ensure_built|way|forward|move_averages|commit|attach|shapes?_for|objective)": "the training loop",
     r"kernels\..*": "the backend: the contract states what it is given",
+    r"sklearn\..*": "scikit-learn's own checks of estimators, all of which run: tests/tools/test_sklearn.py",
     r"initializers\.FixedScaling": "a base class of those with a recipe",
     r"recipes\.Recipe": "this file, five times; not by users",
     r"data\.digits\.enlarge": "load_data",
