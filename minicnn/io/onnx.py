@@ -23,7 +23,7 @@ IR = 8  # of opset 17's time; a newer file format for newer opsets
 
 
 def export(model: Any, filepath: str | os.PathLike, *, opset: int = OPSETS[0]) -> None:
-    """Write the model at inference to `filepath`, which ends in .onnx, atomically.  opset: of ONNX's operators, 17 to 23.
+    """Write the model at inference to `filepath`, atomically: it ends in .onnx.  opset: of ONNX's operators, 17 to 23.
 
     Inputs and outputs are named and shaped as the model's, (batch, H, W, C) float32, and preprocessing is the caller's,
     as with predict. onnx.checker has passed before anything is written.

@@ -154,7 +154,7 @@ def test_what_no_file_can_hold_is_refused_by_name(tmp_path):
 
 def test_arguments(tmp_path):
     model = minicnn.Sequential([nn.Input((3,)), nn.Dense(2)])
-    with pytest.raises(ArgumentError, match=r'export: filepath: expected a file name that ends in .onnx, .*; use "m.onnx"'):
+    with pytest.raises(ArgumentError, match=r'export: filepath: expected .* ends in .onnx, .*; use "m.onnx"'):
         model.export("m.keras")
     with pytest.raises(ArgumentError, match="export: opset: expected a whole number from 17 to 23, received 9"):
         model.export(tmp_path / "m.onnx", opset=9)
