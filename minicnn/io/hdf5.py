@@ -52,10 +52,11 @@ def order(optimizer: str, slots: Iterable[str], count: int) -> list[tuple[str, i
 
 
 def _endless(data: bytes | mmap.mmap) -> str:
-    """What in a file would keep the HDF5 library busy without end, or "": a heap whose list of free places is a circle.
+    """What in a file would keep the HDF5 library busy without end, or "".
 
-    It follows such a list without looking back, and takes memory for each place.  Source: HDF5 File Format
-    Specification 3.0, II.A (superblock) and III.D (local heaps).
+    A local heap whose list of free places is a circle: the library follows it without looking back, and takes memory
+    for each place. A global heap, where texts lie, with an object that takes no room: it never comes to the next one.
+    Source: HDF5 File Format Specification 3.0, II.A (superblock), III.D (local heaps) and III.E (global heaps).
     """
     version = data[8] if len(data) > 16 and data[:8] == b"\x89HDF\r\n\x1a\n" else None
     if version is None:
@@ -74,6 +75,16 @@ def _endless(data: bytes | mmap.mmap) -> str:
                 places -= 1
                 free = int.from_bytes(data[start + free : start + free + 8], "little")
         at = data.find(b"HEAP", at + 4)
+    at = data.find(b"GCOL\1\0\0\0")
+    while at >= 0:
+        place, end = at + 16, min(at + int.from_bytes(data[at + 8 : at + 16], "little"), len(data))
+        while place + 16 <= end:
+            free, size = data[place : place + 2] == b"\0\0", int.from_bytes(data[place + 8 : place + 16], "little")
+            taken = size if free else (16 + -(-size // 8) * 8) % 2**64
+            if taken < 16:
+                return f"one with an object of no size at byte {place}"
+            place += taken
+        at = data.find(b"GCOL\1\0\0\0", at + 8)
     return ""
 
 

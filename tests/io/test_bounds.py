@@ -162,6 +162,27 @@ def test_a_file_for_which_there_is_no_memory(tmp_path):
     refused(lambda: weights.read(path), match=r"x\.safetensors: expected .*")
 
 
+@pytest.mark.parametrize("size", [0, 1, 8, 2**64 - 16])
+def test_an_object_of_a_global_heap_that_takes_no_room(size, tmp_path):
+    """The library would look for the next object at the same place for ever."""
+    model = mc.Sequential([nn.Input((3,)), nn.Dense(2)], seed=0)
+    path = tmp_path / "m.h5"
+    model.save(path)
+    data = path.read_bytes()
+    at, places = data.index(b"GCOL"), []
+    place, end = at + 16, at + int.from_bytes(data[at + 8 : at + 16], "little")
+    while place + 16 <= end:
+        places.append(place)
+        taken = int.from_bytes(data[place + 8 : place + 16], "little")
+        place += taken if data[place : place + 2] == b"\0\0" else 16 + -(-taken // 8) * 8
+    free = places[-1]
+    assert data[free : free + 2] == b"\0\0"  # what is left of the heap
+    for damaged in places if size >= 2**63 else [free]:
+        if size < 2**63 or damaged != free:
+            path.write_bytes(data[: damaged + 8] + size.to_bytes(8, "little") + data[damaged + 16 :])
+            refused(lambda: mc.load_model(path), match=f"an object of no size at byte {damaged}")
+
+
 def test_a_heap_whose_list_of_free_places_is_a_circle(tmp_path):
     """Found by fuzzing: the HDF5 library follows it for ever, and takes gigabytes on the way."""
     model = mc.Sequential([nn.Input((2,)), nn.Dense(1)], kernels="numpy_ref")
