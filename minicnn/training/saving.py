@@ -55,6 +55,12 @@ class Savable(LayerStack):
         fix = "call build((None, H, W, C)), or fit it"
         require(self.built, f"save: {self.name}", "a built model", "one without weights", fix, error=NotBuiltError)
         check_names(f"save: {self.name}", self.layers)
+        seen: set[int] = set()
+        for path, layer in placed(self):
+            expected, received = "layers that stand in one place each", f"{path} in another place too"
+            fix = "give each of them a layer of its own"
+            require(id(layer) not in seen, f"save: {self.name}", expected, received, fix, error=ArgumentError)
+            seen.add(id(layer))
         unique_names(self)
         document = {"class_name": self.class_name, "config": self.get_config(), "dtype": self.backend.dtype.name,
                     "compiled": _compiled(self), "training": _training(self)}  # fmt: skip

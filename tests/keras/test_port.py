@@ -23,7 +23,7 @@ LINES = {
     "from keras.models import Sequential": "from minicnn.keras.models import Sequential",
     "from tensorflow.keras.layers import *": "from minicnn.keras.layers import *",
     "from tensorflow.python.keras.layers import Dense": "from minicnn.keras.layers import Dense",
-    "from tf_keras import (Dense,  # why\n    Conv2D)": "from minicnn.keras import (Dense,  # why\n    Conv2D)",
+    "from tf_keras.layers import (Dense,  # why\n  ReLU)": "from minicnn.keras.layers import (Dense,  # why\n  ReLU)",
     "if True:\n    from keras.utils import np_utils": "if True:\n    from minicnn.keras.utils import np_utils",
     "import numpy as np": "import numpy as np",
     "from kerasx import y": "from kerasx import y",
@@ -104,3 +104,12 @@ def test_what_scripts_use_of_tensorflow():
         pass
     with pytest.raises(NotImplementedError, match=r"minicnn has no tf\.data"):
         tf.data.Dataset.from_tensor_slices(x)
+
+
+def test_what_is_imported_is_looked_for_also_where_it_is_not_used():
+    lines = ["from keras.layers import LSTM, Dense\n", "from keras.layers import Embeding\n", "Dense(3)\n"]
+    _, complaints = ported("".join(lines))
+    assert [c.line for c in complaints] == [1, 2]
+    assert "keras.layers.LSTM" in complaints[0].what
+    assert complaints[0].what.endswith(": imported, and not used")
+    assert complaints[1].what == "module 'minicnn.keras.layers' has no attribute 'Embeding': this import fails"

@@ -271,3 +271,17 @@ def test_merges_broadcast():
     a, b = Input((1, 4)), Input((4,))
     y = Model([a, b], L.Add()([a, b]))([np.ones((2, 1, 4)), np.ones((2, 4))])
     assert y.tolist() == np.full((2, 1, 4), 2).tolist()
+
+
+@pytest.mark.parametrize("name", ["m.minicnn", "m.keras", "m.h5"])
+def test_a_layer_of_a_model_and_of_a_model_inside_it_is_refused_by_save(name, tmp_path):
+    """A file would hold it twice, with its weights once."""
+    shared = L.Dense(6, name="s")
+    a, b = Input((6,)), Input((6,))
+    inner = Model(a, shared(a), name="inner")
+    model = Model(b, L.Add()([shared(b), inner(b)]), seed=0)
+    with pytest.raises(errors.MinicnnError, match="save"):
+        model.save(tmp_path / name)
+    assert not list(tmp_path.iterdir())
+    again = Model(b, L.Add()([inner(b), inner(shared(b) * 0.5)]), seed=0)  # called twice, in one place: fine
+    assert again.predict(np.ones((2, 6)), verbose=0).shape == (2, 6)
