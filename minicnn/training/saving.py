@@ -56,8 +56,8 @@ class Savable(LayerStack):
         require(self.built, f"save: {self.name}", "a built model", "one without weights", fix, error=NotBuiltError)
         check_names(f"save: {self.name}", self.layers)
         seen: set[int] = set()
-        for path, layer in placed(self):
-            expected, received = "layers that stand in one place each", f"{path} in another place too"
+        for place, layer in placed(self):
+            expected, received = "layers that stand in one place each", f"{place} in another place too"
             fix = "give each of them a layer of its own"
             require(id(layer) not in seen, f"save: {self.name}", expected, received, fix, error=ArgumentError)
             seen.add(id(layer))

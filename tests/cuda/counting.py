@@ -55,5 +55,5 @@ def launches(batch: int, precision: str = "tf32") -> list:
     model.optimizer.build(model.trainable_weights)
     steps = captured.Captured(model, source(model, flow, None, None), 2)
     steps._program(batch)  # traced outside of what is counted
-    device.launcher.record(lambda: steps._step(batch))
+    device.launcher.record(lambda: steps._step(batch, model.optimizer.phase(0)))
     return device.launcher.launches
