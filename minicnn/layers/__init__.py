@@ -22,6 +22,7 @@ from .depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, Separa
 from .dropout import AlphaDropout, Dropout, GaussianDropout, SpatialDropout1D, SpatialDropout2D
 from .function import Lambda
 from .gaussian_noise import GaussianNoise
+from .glossary import explain
 from .layer_norm import LayerNormalization
 from .merge import (
     Add,
@@ -82,3 +83,6 @@ __all__ = [
     "UpSampling1D", "UpSampling2D", "ZeroPadding1D", "ZeroPadding2D", "add", "average", "concatenate", "dot", "maximum",
     "minimum", "multiply", "subtract",
 ]  # fmt: skip
+
+for _layer in {thing for thing in map(globals().get, __all__) if isinstance(thing, type) and thing is not Layer}:
+    explain(_layer)

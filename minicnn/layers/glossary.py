@@ -1,0 +1,155 @@
+"""What layers' arguments mean, said once: `help(Conv2D)` shows each of them, an example, and where the arithmetic is.
+
+`explain` appends these lines to a layer's docstring. "Layer.argument" is read before "argument", which layers share.
+"""
+
+ARGUMENTS = {
+    "activation": 'applied to the outputs: a name like "relu" or "softmax", or a function of a tensor; None: none',
+    "algorithm": '"auto", "im2col" or "winograd": see above',
+    "alpha": "y = alpha (exp(x) - 1) below 0",
+    "alpha_constraint": "not there: None",
+    "alpha_initializer": "of the slopes below 0, a name or an initializer",
+    "alpha_regularizer": "not there: None",
+    "antialias": "weigh all pixels that a smaller one covers",
+    "arguments": "a dict of further arguments for the function",
+    "axes": "which axes of the two inputs are summed over: a number, or one for each; the batch is axis 0",
+    "axis": "the axis of the channels, the last one by default; the batch is axis 0",
+    "Concatenate.axis": "along which the inputs are joined; the batch is axis 0",
+    "Softmax.axis": "whose entries sum to 1; the batch is axis 0",
+    "LayerNormalization.axis": "over which mean and variance are taken; the batch is axis 0",
+    "batch_shape": "the same with the batch in front: (None, H, W, C)",
+    "batch_size": "the batch's size if it is to be fixed; None: any",
+    "beta_initializer": "of what is added, a name or an initializer",
+    "bias_initializer": "of the bias, a name or an initializer",
+    "center": "add a learned beta",
+    "crop_to_aspect_ratio": "cut the longer side off rather than distort",
+    "cropping": "px to cut off: a number for all sides, one for each axis, or (first, last) for each axis",
+    "data_format": '"channels_last" (N, H, W, C), the default, or "channels_first" (N, C, H, W), which is transposed',
+    "depth_multiplier": "outputs per input channel",
+    "depthwise_initializer": "of the windows, a name or an initializer",
+    "dilation_rate": "distance in px between the cells that a window reads; a number or one for each axis",
+    "dims": "the new order of the axes, counted from 1, without the batch",
+    "dtype": "must be None or float32",
+    "epsilon": "added to the variance, so that nothing is divided by 0",
+    "factor": "how strong at most: a share, or (lowest, highest)",
+    "fill_mode": 'what lies beyond the edge: "reflect", "wrap", "constant" or "nearest"',
+    "fill_value": 'the value of "constant"',
+    "filters": "how many windows are learned: channels of the output",
+    "function": "called on tensors; made of minicnn.ops, it has gradients",
+    "gamma_initializer": "of the factors, a name or an initializer",
+    "groups": "the channels are split into so many groups, each with filters of its own",
+    "height": "px of the output",
+    "height_factor": "share of the height by which images move or shrink: at most that, or (lowest, highest)",
+    "input_shape": "of one sample, where the layer is a model's first: (H, W, C)",
+    "interpolation": '"nearest" or "bilinear": what a pixel between pixels is',
+    "keepdims": "keep the axes that were averaged over, with length 1",
+    "kernel_initializer": "of the kernel, a name or an initializer",
+    "kernel_size": "px of the window: a number or one for each axis",
+    "mask": "not there: None",
+    "max_value": "outputs end there; None: nowhere",
+    "mode": '"horizontal", "vertical" or "horizontal_and_vertical"',
+    "momentum": "of the moving averages: moving = momentum moving + (1 - momentum) batch's",
+    "moving_mean_initializer": "of the average of means, a name or an initializer",
+    "moving_variance_initializer": "of the average of variances, a name or an initializer",
+    "n": "how often",
+    "name": "unique in a model; None counts up per class",
+    "negative_slope": "y = negative_slope x below 0",
+    "noise_shape": "not there: None",
+    "normalize": "divide both by their lengths first: the cosine",
+    "offset": "added after the factor",
+    "output_padding": "px more at the end of each axis, fewer than the stride; None: none",
+    "output_shape": "of one sample; None: found out by calling the function",
+    "pad_to_aspect_ratio": "fill the shorter side up rather than distort",
+    "padding": '"valid": windows lie inside; "same": zeros around, so that stride 1 keeps the size',
+    "ZeroPadding1D.padding": "zeros to add: a number for both ends, or (first, last)",
+    "ZeroPadding2D.padding": "zeros to add: a number for all sides, one for each axis, or (first, last) for each axis",
+    "pointwise_initializer": "of the 1x1 windows, a name or an initializer",
+    "pool_size": "px of the window: a number or one for each axis",
+    "rate": "the share of elements that are dropped, or that sets the noise: 0 to below 1",
+    "scale": "multiply by a learned gamma",
+    "Rescaling.scale": "the factor",
+    "seed": "in place of the model's; None: the model's",
+    "shape": "of one sample, without the batch: (H, W, C)",
+    "shared_axes": "axes along which one slope serves all; None: each element has its own",
+    "size": "copies of each pixel: a number or one for each axis",
+    "stddev": "standard deviation of the noise",
+    "strides": "px between two windows: a number or one for each axis",
+    "AveragePooling1D.strides": "px between two windows; None: pool_size",
+    "AveragePooling2D.strides": "px between two windows: a number or one for each axis; None: pool_size",
+    "MaxPooling1D.strides": "px between two windows; None: pool_size",
+    "MaxPooling2D.strides": "px between two windows: a number or one for each axis; None: pool_size",
+    "synchronized": "False: each process has statistics of its own",
+    "target_shape": "of one sample; one entry may be -1, which the others decide",
+    "threshold": "below it the output is negative_slope (x - threshold)",
+    "trainable": "False: the weights stay; it may be changed later",
+    "units": "how many outputs",
+    "use_bias": "add a learned number to every output channel",
+    "value_range": "(lowest, highest) of the images' values, where outputs end",
+    "width": "px of the output",
+    "width_factor": "the same of the width; None: as the height",
+}  # fmt: skip
+SHARED = ("name", "trainable", "input_shape")  # of every layer, behind **kwargs
+
+EXAMPLES = {  # a call and the shape of samples -> the shape of a batch
+    "Activation": ('Activation("relu")', (4,), (4,)),
+    "AveragePooling2D": ("AveragePooling2D(2)", (28, 28, 1), (14, 14, 1)),
+    "BatchNormalization": ("BatchNormalization(momentum=0.9)", (28, 28, 8), (28, 28, 8)),
+    "Conv1D": ("Conv1D(8, 3)", (100, 2), (98, 8)),
+    "Conv2D": ('Conv2D(8, 3, padding="same", activation="relu")', (28, 28, 1), (28, 28, 8)),
+    "Conv2DTranspose": ('Conv2DTranspose(8, 3, strides=2, padding="same")', (14, 14, 4), (28, 28, 8)),
+    "Dense": ('Dense(10, activation="softmax")', (64,), (10,)),
+    "DepthwiseConv2D": ("DepthwiseConv2D(3, depth_multiplier=2)", (28, 28, 4), (26, 26, 8)),
+    "Dropout": ("Dropout(0.25)", (14, 14, 8), (14, 14, 8)),
+    "Flatten": ("Flatten()", (7, 7, 8), (392,)),
+    "GlobalAveragePooling2D": ("GlobalAveragePooling2D()", (7, 7, 8), (8,)),
+    "MaxPooling2D": ("MaxPooling2D()", (28, 28, 1), (14, 14, 1)),
+    "Reshape": ("Reshape((4, -1))", (8,), (4, 2)),
+    "SeparableConv2D": ("SeparableConv2D(8, 3)", (28, 28, 4), (26, 26, 8)),
+    "UpSampling2D": ("UpSampling2D(2)", (14, 14, 8), (28, 28, 8)),
+    "ZeroPadding2D": ("ZeroPadding2D(2)", (28, 28, 1), (32, 32, 1)),
+}  # fmt: skip
+
+KERNELS = "; its kernels, to be read: kernels/numpy_ref/"
+ARITHMETIC = {  # a module of layers -> where forward and backward are
+    "activation": f"minicnn/ops/activation.py{KERNELS}activation.py",
+    "conv": f"minicnn/ops/conv.py{KERNELS}conv.py",
+    "conv_transpose": f"minicnn/ops/conv.py{KERNELS}conv.py",
+    "dense": f"minicnn/ops/dense.py{KERNELS}dense.py",
+    "depthwise": f"minicnn/ops/conv.py{KERNELS}depthwise.py",
+    "dropout": f"minicnn/ops/dropout.py{KERNELS}random.py",
+    "gaussian_noise": f"minicnn/ops/dropout.py{KERNELS}random.py",
+    "layer_norm": "minicnn/ops/reduce.py and arithmetic.py",
+    "merge": "minicnn/ops/arithmetic.py and join.py",
+    "norm": f"minicnn/ops/norm.py{KERNELS}norm.py",
+    "pool": f"minicnn/ops/pool.py{KERNELS}pool.py",
+    "resize": "minicnn/ops/resize.py",
+    "shape": "minicnn/ops/shape.py",
+}
+
+
+def explain(layer: type) -> None:
+    """Append what its arguments mean, an example, and where its arithmetic is, to a layer's docstring."""
+    init = layer.__init__
+    while hasattr(init, "__wrapped__"):
+        init = init.__wrapped__
+    code = init.__code__
+    names = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    positional = code.co_varnames[1 : code.co_argcount]
+    given = init.__defaults__ or ()
+    defaults = dict(zip(positional[len(positional) - len(given) :], given, strict=True)) | (init.__kwdefaults__ or {})
+    own = [name for name in names if name not in SHARED]
+    heads = {name: f"{name} = {defaults[name]!r}" if name in defaults else name for name in own}
+    width = max([len(head) for head in heads.values()] + [24])
+    text = [(layer.__doc__ or "").rstrip(), "", "    Arguments"]
+    for name in own:
+        meaning = ARGUMENTS.get(f"{layer.__name__}.{name}") or ARGUMENTS[name]
+        text.append(f"        {heads[name]:<{width}}  {meaning}")
+    text.append(f"        {'name, trainable, input_shape':<{width}}  of every layer: help(minicnn.layers.Layer)")
+    if layer.__name__ in EXAMPLES:
+        call, sample, result = EXAMPLES[layer.__name__]
+        text += ["", "    Example", "        >>> from minicnn import layers",
+                 f"        >>> layers.{call}(layers.Input({sample})).shape", f"        {(None, *result)}"]  # fmt: skip
+    where = ARITHMETIC.get(layer.__module__.rpartition(".")[2])
+    if where:
+        text += ["", f"    Forward and backward: {where}."]
+    layer.__doc__ = "\n".join(text) + "\n    "
