@@ -403,7 +403,7 @@ def test_a_step_of_network_a_is_few_launches(gpu):
     steps = captured.Captured(model, source(model, generator.flow(x, y, batch_size=n), None, None), 1)
 
     def body():
-        steps._step(n)
+        steps._step(n, model.optimizer.phase(0))
         nodes.append(len(device_array.tape))
 
     steps._program(n)
