@@ -41,8 +41,8 @@ def model(tmp_path_factory):
     """A small network, trained on the embedded digits and on thinner ones: (itself, its file)."""
     (x, y), *_ = digits.split()
     x, y = np.concatenate([x, thinned(x)]), np.concatenate([y, y])
-    parts = [L.Input((28, 28, 1)), L.Conv2D(24, 5, activation="relu"), L.MaxPooling2D(2),
-             L.Conv2D(48, 5, activation="relu"), L.MaxPooling2D(2), L.Flatten(), L.Dropout(0.5),
+    parts = [L.Input((28, 28, 1)), L.Conv2D(24, 5, activation="relu", name="first"),
+             L.MaxPooling2D(2), L.Conv2D(48, 5, activation="relu", name="second"), L.MaxPooling2D(2), L.Flatten(), L.Dropout(0.5),
              L.Dense(10, activation="softmax")]  # fmt: skip
     made = minicnn.Sequential(parts, seed=1)
     made.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -107,9 +107,12 @@ def stroke(page, points):
 
 
 def settled(page) -> list[float]:
-    """The outputs, once nothing moves any more."""
-    page.wait_for_load_state("networkidle")
-    page.wait_for_timeout(150)
+    """The outputs, once every question has its answer and nothing moves any more."""
+    end, idle = time.monotonic() + 60, 0
+    while idle < 4:
+        page.wait_for_timeout(50)
+        idle = idle + 1 if page.locator("body").get_attribute("data-waiting") == "0" else 0
+        assert time.monotonic() < end
     text = page.locator("#outputs").inner_text().split()
     return [float(value) for value in text[1::2]]
 
@@ -140,14 +143,14 @@ def test_the_numbers_of_a_cell_are_the_engines(page, address, model):
     for points in strokes:
         stroke(page, points)
     settled(page)
-    maps = page.locator('[data-layer="conv2d_1"] canvas')
+    maps = page.locator('[data-layer="second"] canvas')
     maps.scroll_into_view_if_needed()
     box = maps.bounding_box()
     page.mouse.move(box["x"] + 30, box["y"] + 30)
     settled(page)
     text = page.locator("#cell-value").inner_text()
     index = [int(i) for i in re.search(r"\(([\d, ]+)\)", text)[1].split(",")]
-    given = asked(address, "cell", json.dumps({"name": "conv2d_1", "index": index}))
+    given = asked(address, "cell", json.dumps({"name": "second", "index": index}))
     assert f"= {given['value']:.17g}".rstrip("0") in text or f"= {given['value']}" in text
     assert given["text"].split("\n")[0] in page.locator(".numbers pre").inner_text()
     page.locator("#label").select_option("3")
@@ -176,15 +179,15 @@ def test_it_is_used_by_the_keyboard_alone(page):
     assert int(np.argmax(settled(page))) == 1
     for _ in range(40):
         press("Tab")
-        if page.evaluate("document.activeElement.closest('[data-layer]')?.dataset.layer") == "conv2d_1":
+        if page.evaluate("document.activeElement.closest('[data-layer]')?.dataset.layer") == "second":
             break
     settled(page)
     before = page.locator("#cell-value").inner_text()
-    assert before.startswith("conv2d_1 (4, 4, 0)")
+    assert before.startswith("second (4, 4, 0)")
     press("ArrowRight", 2)
     press("PageDown")
     settled(page)
-    assert page.locator("#cell-value").inner_text().startswith("conv2d_1 (4, 6, 1)")
+    assert page.locator("#cell-value").inner_text().startswith("second (4, 6, 1)")
 
 
 def until(page, reached):
@@ -220,7 +223,7 @@ def test_axe_finds_nothing(chromium, address, scheme, width):
     page.goto(address)
     page.wait_for_selector("[data-layer]")
     stroke(page, [(0.5, 0.1), (0.5, 0.9)])
-    page.locator('[data-layer="conv2d"] canvas').focus()
+    page.locator('[data-layer="first"] canvas').focus()
     settled(page)
     page.evaluate(Path(AXE).read_text("utf-8") + ";0")
     found = page.evaluate("axe.run()")

@@ -3,12 +3,16 @@ import { html, render, useEffect, useRef, useState } from "./preact.js";
 
 const SIDE = 140; // px of the drawing
 const BRUSH = 9;  // px
+let waiting = 0; // questions that have no answer yet; the page says so to whoever waits for it
 const ask = async (name, body = {}) => {
   const raw = body instanceof Uint8Array;
-  const answer = await fetch(`api/${name}`, { method: "POST", body: raw ? body : JSON.stringify(body) });
-  const found = await answer.json();
-  if (!answer.ok) throw new Error(found.error);
-  return found;
+  document.body.dataset.waiting = ++waiting;
+  try {
+    const answer = await fetch(`api/${name}`, { method: "POST", body: raw ? body : JSON.stringify(body) });
+    const found = await answer.json();
+    if (!answer.ok) throw new Error(found.error);
+    return found;
+  } finally { document.body.dataset.waiting = --waiting; }
 };
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const short = (x) => x === null || x === undefined ? "none" : x === 0 ? "0" : Math.abs(x) >= 1e-3 && Math.abs(x) < 1e4
