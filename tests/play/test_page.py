@@ -41,8 +41,8 @@ def model(tmp_path_factory):
     """A small network, trained on the embedded digits and on thinner ones: (itself, its file)."""
     (x, y), *_ = digits.split()
     x, y = np.concatenate([x, thinned(x)]), np.concatenate([y, y])
-    parts = [L.Input((28, 28, 1)), L.Conv2D(24, 5, activation="relu", name="first"),
-             L.MaxPooling2D(2), L.Conv2D(48, 5, activation="relu", name="second"), L.MaxPooling2D(2), L.Flatten(), L.Dropout(0.5),
+    parts = [L.Input((28, 28, 1)), L.Conv2D(24, 5, activation="relu", name="first"), L.MaxPooling2D(2),
+             L.Conv2D(48, 5, activation="relu", name="second"), L.MaxPooling2D(2), L.Flatten(), L.Dropout(0.5),
              L.Dense(10, activation="softmax")]  # fmt: skip
     made = minicnn.Sequential(parts, seed=1)
     made.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
