@@ -4,6 +4,7 @@ The scripts are in the style of the classics and say tensorflow.keras. Only that
 Keras 3 keeps the names of old, for minicnn by minicnn.keras.
 """
 
+import importlib
 import json
 import re
 import sys
@@ -11,6 +12,7 @@ import traceback
 from pathlib import Path
 
 SCRIPTS = Path(__file__).parent / "scripts"
+SEED = 7
 
 
 def changed(text: str, target: str) -> str:
@@ -22,6 +24,7 @@ def changed(text: str, target: str) -> str:
 def run(path: Path, target: str) -> dict:
     """What a script leaves behind: its model's parameters and its losses; or how it failed."""
     names: dict = {"__name__": "__main__"}
+    importlib.import_module(f"{target}.utils").set_random_seed(SEED)  # a script without luck is none of our business
     try:
         exec(compile(changed(path.read_text("utf-8"), target), path.name, "exec"), names)
     except Exception:
