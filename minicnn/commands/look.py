@@ -84,8 +84,7 @@ def gradcheck(args) -> int:
         images = models.images_for(model, args.model, args.data)
         labelled = images.y is not None
         require(labelled, f"--data {args.data}", "images with targets y", "without", error=ArgumentError)
-        x, y = images.x[: args.limit], images.y[: args.limit]
-        y = y if y.ndim > 1 or "sparse" in model.loss.name else one_hot(y, model.output_shape[-1])
+        x, y = images.x[: args.limit], models.targets(model, images, args.limit)
     found = gradcheck(model, x, y, seed=args.seed)
     print(found)
     if note:
@@ -131,12 +130,6 @@ def explain(args) -> int:
         print(f"it depends on rows {rows}, columns {columns} of the image")
     print(f"\n{cell}")
     return 0
-
-
-def one_hot(y: np.ndarray, classes: int) -> np.ndarray:
-    import minicnn
-
-    return minicnn.to_categorical(y, classes) if classes > 1 else y[:, None]
 
 
 def pixel(text: str) -> list[int]:

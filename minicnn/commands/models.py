@@ -71,6 +71,14 @@ def with_a_loss(model) -> str:
     return f"the file has no loss: {name} stands in for it"
 
 
+def targets(model, images: Images, count: int) -> np.ndarray:
+    """Targets as the model's loss takes them, of the first images."""
+    y, classes = images.y[:count], model.output_shape[-1]
+    if y.ndim > 1 or "sparse" in model.loss.name:
+        return y
+    return minicnn.to_categorical(y, classes) if classes > 1 else y[:, None]
+
+
 def summary_of(folder: Path) -> dict:
     """A run's summary.json, {} without one."""
     return document(folder / SUMMARY) if (folder / SUMMARY).is_file() else {}

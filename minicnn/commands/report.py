@@ -23,7 +23,6 @@ from minicnn.teaching import layer_statistics
 from minicnn.teaching.timing import layer_times
 
 from . import digits, models
-from .look import one_hot
 from .options import Parser
 from .recipe import built
 
@@ -108,7 +107,7 @@ def statistics(model, facts: dict, images) -> str:
     epochs = [one for one in epochs if isinstance(one, dict)] if isinstance(epochs, list) else []
     note = ""
     if not epochs:
-        y = targets(model, images, WATCHED)
+        y = models.targets(model, images, WATCHED)
         epochs = [layer_statistics(model.trace(images.x[:WATCHED], y))]
         note = missing("the run has not recorded them epoch by epoch: these are the trained model's")
     names = [layer.name for layer in model.leaves if isinstance(epochs[-1].get(layer.name), Mapping)]
@@ -126,12 +125,6 @@ def statistics(model, facts: dict, images) -> str:
         rows.append((name, *cells))
     words = f"{WATCHED} training images, before training and after each of {len(epochs) - 1} epochs; numbers: the last."
     return (note or f"<p>{words}</p>") + wide(rows)
-
-
-def targets(model, images, count: int):
-    """Targets that the model's loss takes, of the first images."""
-    y = images.y[:count]
-    return y if y.ndim > 1 or "sparse" in model.loss.name else one_hot(y, model.output_shape[-1])
 
 
 def confusion(labels, answers) -> str:
@@ -224,7 +217,7 @@ def filters(model, before) -> str:
 def costs(model, images) -> str:
     """Time and memory of a training step, layer by layer."""
     count = min(BATCH, len(images.x))
-    spent = layer_times(model, images.x[:count], targets(model, images, count))
+    spent = layer_times(model, images.x[:count], models.targets(model, images, count))
     plan, rows = model.plan(count), []
     for name, (forward, backward) in spent.items():
         mine = [row for row in plan if row.layer == name]

@@ -52,7 +52,7 @@ def enlarge(images: np.ndarray) -> np.ndarray:
     scale = DARKEST * UNIT**2
     box = np.clip((2 * 255 * box + scale) // (2 * scale), 0, 255)  # rounded, in whole numbers
     out = np.zeros((len(box), SIDE, SIDE), np.uint8)
-    for image, (top, left), into in zip(box, _corners(box), out, strict=True):
+    for image, (top, left), into in zip(box, corners(box), out, strict=True):
         into[top : top + BOX, left : left + BOX] = image
     return out
 
@@ -71,7 +71,7 @@ def _keys_weights() -> np.ndarray:
     return weights
 
 
-def _corners(box: np.ndarray) -> np.ndarray:
+def corners(box: np.ndarray) -> np.ndarray:
     """Where each box goes, (N, 2): its centre of mass at the field's centre, as near as whole pixels in it allow."""
     ink = np.maximum(box.sum(axis=(1, 2)), 1)
     along = np.arange(BOX)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..data.digits import BOX, SIDE
+from ..data.digits import BOX, SIDE, corners
 
 INK = 16  # of 255: fainter pixels are the soft edge of a stroke
 
@@ -33,14 +33,12 @@ def frame(drawn: np.ndarray) -> Framed:
     cropped = drawn[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     scale = BOX / max(cropped.shape)
     scaled = resized(cropped, *(max(1, round(n * scale)) for n in cropped.shape))
-    centred = np.zeros((SIDE, SIDE), np.uint8)
-    weight = scaled.sum(dtype=np.float64)
-    corner = []
-    for axis, n in enumerate(scaled.shape):
-        centre = (scaled.sum(axis=1 - axis, dtype=np.float64) * np.arange(n)).sum() / weight
-        corner.append(int(np.clip(round((SIDE - 1) / 2 - centre), 0, SIDE - n)))
-    top, left = corner
-    centred[top : top + scaled.shape[0], left : left + scaled.shape[1]] = scaled
+    height, width = scaled.shape
+    box, centred = np.zeros((BOX, BOX), np.uint8), np.zeros((SIDE, SIDE), np.uint8)
+    y, x = (BOX - height) // 2, (BOX - width) // 2
+    box[y : y + height, x : x + width] = scaled
+    ((top, left),) = corners(box[None].astype(np.int64))
+    centred[top : top + BOX, left : left + BOX] = box
     return Framed(drawn, cropped, scaled, centred)
 
 

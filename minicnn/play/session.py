@@ -123,10 +123,10 @@ class Session:
         with self._lock:
             made_of = self.x.tobytes(), self.label, self.model.guard.version
             if made_of != self._made_of:
-                trace = self.model.trace(self.x)
-                if self.model.loss is not None:
-                    trace = self.model.trace(self.x, self._target(self._label(self._outputs(trace))))
-                self._trace, self._made_of = trace, made_of
+                label, learns = self.label, self.model.loss is not None
+                if learns and label is None:
+                    label = self._label(self._outputs(self.model.trace(self.x)))
+                self._trace, self._made_of = self.model.trace(self.x, label if learns else None), made_of
             return self._trace
 
     def _outputs(self, trace) -> np.ndarray:
@@ -136,13 +136,6 @@ class Session:
         if self.label is not None:
             return self.label
         return int(outputs.argmax()) if len(outputs) > 1 else int(outputs[0] > 0.5)
-
-    def _target(self, label: int):
-        """The class as this model's loss takes it."""
-        n = self.model.output_shape[0]
-        if "sparse" in str(getattr(self.model.loss, "name", "")):
-            return np.array([label])
-        return np.eye(n, dtype=np.float32)[[label]] if n > 1 else np.array([[label]], np.float32)
 
     def _shown(self, trace, name: str) -> dict:
         values, gradient = trace.values[name][0], trace.gradients.get(name)

@@ -48,7 +48,7 @@ PROTOCOL = {
     r"sklearn\..*": "scikit-learn's own checks of estimators, all of which run: tests/tools/test_sklearn.py",
     r"initializers\.FixedScaling": "a base class of those with a recipe",
     r"recipes\.Recipe": "this file, five times; not by users",
-    r"data\.digits\.enlarge": "load_data",
+    r"data\.digits\.(enlarge|corners)": "load_data, a drawing's frame",
     r"reports\.curves\.draw_rates|io\.history\.columns_of": "draw, write",
     r"reports\.worst\.WorstError": "find",
     r"io\.submission\.shown": "check",
