@@ -5,12 +5,14 @@ import pytest
 from benchmarks import python_calls
 
 MOST = {"A": 399, "B": 323, "C": 363, "D": 246, "E": 261}  # per training step; lower them when fewer are made
+SELDOM = 0.25  # calls per step of what does not happen in every fourth one: of the fit, not of a step
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("network", MOST)
 def test_a_step_makes_no_more_calls(network):
     counted = python_calls.of_a_step(network, batch_size=8)
-    top = ", ".join(f"{calls:g} of {what}" for what, calls in counted.most_common(5))
-    assert sum(counted.values()) <= MOST[network], top
-    assert sum(counted.values()) > MOST[network] / 2, "the counting no longer reaches what a step calls"
+    calls = {what: number for what, number in counted.items() if number >= SELDOM}
+    seldom = {what: number for what, number in counted.items() if 0 < number < SELDOM}
+    assert sum(calls.values()) <= MOST[network], (seldom, {w: n for w, n in calls.items() if n != int(n)}, calls)
+    assert sum(calls.values()) > MOST[network] / 2, "the counting no longer reaches what a step calls"
