@@ -5,7 +5,7 @@ import pytest
 from benchmarks import python_calls
 
 MOST = {"A": 399, "B": 323, "C": 363, "D": 246, "E": 261}  # per training step; lower them when fewer are made
-SELDOM = 0.25  # calls per step of what does not happen in every fourth one: of the fit, not of a step
+SELDOM = 0.25  # calls per step of what is seldom: a cached lookup that others' shapes had pushed out, once more
 
 
 @pytest.mark.slow
