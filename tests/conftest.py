@@ -25,7 +25,8 @@ What costs much, and what to use instead
 Where a test belongs
     In the file of its subject, tests/<section>/test_<subject>.py. A section says what it is about in its __init__.py;
     tests/sections.py prints that while it runs. All tests of a file run in one process and in their order, those of
-    `LARGEST` below function by function; nothing may depend on what other files' tests have left behind.
+    `LARGEST` below function by function; nothing may depend on what other files' tests have left behind, and a file
+    that leaves another function in a module fails (`put_back`).
 
 When a skipped test is a failure
     A test that needs a package or files that may be missing skips, visibly, with a reason that says what to install or
@@ -43,6 +44,7 @@ When a skipped test is a failure
 
 import os
 import signal
+import sys
 import zlib
 
 import numpy as np
@@ -192,6 +194,31 @@ def cache_folder(tmp_path_factory):
         del os.environ["MINICNN_CACHE"]
     else:
         os.environ["MINICNN_CACHE"] = before
+
+
+def functions() -> dict[tuple, tuple[dict, object]]:
+    """Every function and class of ours that is loaded, by its place: (the dict that holds it, the object)."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        if module is None or name.partition(".")[0] not in ("minicnn", "tests", "kernels"):
+            continue
+        spaces = [((name,), vars(module))]
+        spaces += [((name, c.__name__), vars(c)) for c in vars(module).values() if getattr(c, "__module__", 0) == name
+                   and isinstance(c, type)]  # fmt: skip
+        for place, space in spaces:
+            found.update({(*place, key): (space, value) for key, value in space.items() if callable(value)})
+    return found
+
+
+@pytest.fixture(autouse=True, scope="module")
+def put_back(request):
+    """A file puts back each function that it replaces: which file meets it next depends on the processes' pace."""
+    before, own = functions(), request.module.__name__
+    yield
+    left = [".".join(place) for place, (space, value) in before.items() if space.get(place[-1]) is not value]
+    left += [".".join(place) for place, (_, value) in functions().items()  # in modules that it was the first to load
+             if place not in before and place[0] != own and getattr(value, "__module__", None) == own]  # fmt: skip
+    assert not left, f"expected these as they were before this file, received others: {left}; use monkeypatch"
 
 
 @pytest.fixture

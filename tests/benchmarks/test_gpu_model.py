@@ -14,8 +14,9 @@ def model():
     spec = importlib.util.spec_from_file_location("gpu_model", ROOT / "benchmarks" / "gpu_model.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    module.sass.tools = lambda: None  # the committed table: no compiler is started
-    return module
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module.sass, "tools", lambda: None)  # the committed table: no compiler is started
+        yield module
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import minicnn
 from tests.conftest import LARGEST, pytest_cmdline_main, pytest_xdist_make_scheduler
 from tests.sections import title_of
 
@@ -61,6 +62,33 @@ def test_a_folder_speaks_for_a_file_that_skips_itself(pytester, monkeypatch, req
     folder = pytester.mkdir("parity")
     (folder / "test_module.py").write_text(MODULE)
     pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(**outcome)
+
+
+@pytest.mark.parametrize(("replace", "errors"), [
+    ("minicnn.notes.note = print", 1), ("minicnn.Tensor.backward = print", 1), ("minicnn.notes.of_mine = print", 0),
+    ("monkeypatch.setattr(minicnn.notes, 'note', print)", 0),
+])  # fmt: skip
+def test_a_file_puts_back_what_it_replaces(pytester, monkeypatch, replace, errors):
+    monkeypatch.setattr(minicnn.notes, "note", minicnn.notes.note)  # put back here, whatever happens there
+    monkeypatch.setattr(minicnn.Tensor, "backward", minicnn.Tensor.backward)
+    monkeypatch.setattr(minicnn.notes, "of_mine", None, raising=False)
+    pytester.makeconftest("from tests.conftest import put_back  # noqa")
+    pytester.makepyfile(f"import minicnn.notes\ndef test_it(monkeypatch): {replace}")
+    pytester.runpytest_inprocess("-p", "no:cacheprovider").assert_outcomes(passed=1, errors=errors)
+
+
+def test_a_file_puts_back_what_it_replaces_in_a_module_that_it_loads(pytester, monkeypatch):
+    pytester.makeconftest("from tests.conftest import put_back  # noqa")
+    pytester.makepyfile("""
+        import sys, types
+        def test_it(monkeypatch):
+            loaded = sys.modules["minicnn.loaded"] = types.ModuleType("minicnn.loaded")
+            loaded.tools = lambda: None
+    """)
+    monkeypatch.setitem(sys.modules, "minicnn.loaded", None)
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(passed=1, errors=1)
+    result.stdout.fnmatch_lines(["*received others: *minicnn.loaded.tools*"])
 
 
 SLOW = """
