@@ -187,7 +187,7 @@ def draw(result: dict, path: Path) -> None:
                     weight="bold", fontsize=14)  # fmt: skip
     work = f"{N} images {SIZE} x {SIZE} x {CHANNELS} with {FILTERS} filters {WINDOW} x {WINDOW}"
     cpu = f"{result['machine']['cpu']}, {result['threads']} cores"
-    figure.text(0.02, 0.915, f"One convolution, a batch of {work}, written six times. {cpu}.", fontsize=10)
+    figure.text(0.02, 0.915, f"One convolution, a batch of {work}, in {len(rows)} programs. {cpu}.", fontsize=10)
     figure.tight_layout(rect=(0, 0, 1, 0.95))
     figure.savefig(path, dpi=130)
 

@@ -18,7 +18,6 @@ initialised networks squared error learns too, only later: it is the first epoch
 Source: Goodfellow, Bengio & Courville 2016, "Deep learning", section 6.2.2.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -26,6 +25,7 @@ import numpy as np
 
 import minicnn
 from minicnn import losses, reports
+from minicnn.commands.parser import Parser
 from minicnn.errors import MinicnnError
 from minicnn.ops.activation import softmax
 
@@ -97,7 +97,7 @@ def draw(name: str, histories: dict[str, dict]):
 
 
 def main(argv: list[str] | None = None) -> dict[str, dict]:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--limit", type=int, default=6000, help="training images (6000)")
     parser.add_argument("--seed", type=int, default=0)

@@ -6,7 +6,6 @@ int8: onnxruntime runs the float network on some training images, notes how larg
 and values as whole numbers of that scale (post-training static quantization): a quarter of the bytes.
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 import minicnn
 from minicnn import layers
+from minicnn.commands.parser import Parser
 
 
 class Images(CalibrationDataReader):
@@ -30,7 +30,7 @@ class Images(CalibrationDataReader):
 
 
 def main(argv=None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("runs/onnx"))
     parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--limit", type=int, default=None, help="training images at most")

@@ -7,7 +7,6 @@ Trials that do worse than the median of the others after as many epochs are give
 answer leaves fit. Processes may also be started by hand, on other machines too that see the file.
 """
 
-import argparse
 import multiprocessing
 import os
 
@@ -18,6 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from sklearn.datasets import load_digits
 
 from minicnn import Sequential, callbacks, layers, optimizers
+from minicnn.commands.parser import Parser
 
 EPOCHS = 12
 
@@ -67,7 +67,7 @@ def work(journal: str, trials: int, threads: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--processes", type=int, default=2, metavar="N")
     parser.add_argument("--trials", type=int, default=20, metavar="N")
     parser.add_argument("--journal", default="search.journal", metavar="FILE")

@@ -6,7 +6,6 @@ Each stop is a function to be copied into a notebook. A picture is a matplotlib 
 as the last line of a cell shows it; nothing is drawn before.
 """
 
-import argparse
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 
 import minicnn
 from minicnn import callbacks, data, layers, losses, optimizers, reports
+from minicnn.commands.parser import Parser
 from minicnn.errors import MinicnnError
 from minicnn.io import atomic_write, submission
 
@@ -205,7 +205,7 @@ def title(stop):
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs", "tour"), help="default %(default)s")
     tour(parser.parse_args(argv).out)
 

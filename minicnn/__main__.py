@@ -19,6 +19,7 @@ MODEL of a command is a .minicnn, .keras or .h5 file, or a run's folder. For exa
 minicnn COMMAND --help lists the options.
 """
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -57,11 +58,10 @@ def report(words: list[str]) -> int:
 
 def doctor(words: list[str]) -> int:
     """0, or 1 if the device that was asked for does not work."""
-    import argparse
-
+    from .commands.parser import Parser
     from .diagnosis import DEVICES, doctor
 
-    parser = argparse.ArgumentParser(prog="minicnn doctor", description=doctor.__doc__.split("\n")[0])
+    parser = Parser(prog="minicnn doctor", description=doctor.__doc__.split("\n")[0])
     parser.add_argument("--device", choices=DEVICES, default="auto", help="what has to work (default auto: the CPU)")
     return 0 if doctor(parser.parse_args(words).device)["works"] else 1
 
@@ -83,9 +83,11 @@ COMMANDS = {"train": train, "recipe": recipe, **{name: look(name) for name in LO
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The command's exit code; 2 for a command line that is none."""
-    name, *words = (sys.argv[1:] if argv is None else argv) or ["(nothing)"]
-    if name in ("-h", "--help"):
+    """The command's exit code; 2 for a command line that is none, 130 after Ctrl-C, 141 if nobody reads on."""
+    name, *words = (sys.argv[1:] if argv is None else argv) or ["--help"]
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold what no terminal can show
+    if name in ("-h", "--help", "help"):
         print(__doc__, end="")
         return 0
     try:
@@ -93,7 +95,16 @@ def main(argv: list[str] | None = None) -> int:
     except ArgumentError as error:
         print(f"{error}; minicnn --help explains them", file=sys.stderr)
         return 2
-    return COMMANDS[name](words)
+    try:
+        code = COMMANDS[name](words)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print(f"\nminicnn {name}: stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # `| head` has seen enough; Python would flush once more at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The package from outside: what is installed, what `import minicnn` costs, which names others rely on."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -138,11 +139,33 @@ def test_every_command_explains_itself(name, capsys):
     assert f"\n    {name} " in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("words", "received"), [([], "'(nothing)'"), (["trian"], "'trian'; did you mean \"train\"?")]
-)  # fmt: skip
-def test_who_names_no_command_is_told_which_there_are(words, received, capsys):
-    assert main(words) == 2
-    names = ", ".join(COMMANDS)
-    line = f"minicnn: expected one of {names}, received {received}; minicnn --help explains them\n"
+@pytest.mark.parametrize("words", [[], ["help"], ["-h"]])
+def test_who_names_no_command_is_told_which_there_are(words, capsys):
+    assert main(words) == 0
+    shown = capsys.readouterr().out
+    assert all(f"\n    {name} " in shown for name in COMMANDS)
+
+
+def test_a_command_that_is_none_is_refused_with_the_nearest(capsys):
+    assert main(["trian"]) == 2
+    line = (f"minicnn: expected one of {', '.join(COMMANDS)}, received 'trian'; did you mean \"train\"?; "
+            "minicnn --help explains them\n")  # fmt: skip
     assert capsys.readouterr().err == line
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("train --epocs 3", "--epochs"), ("train --batchsize=3", "--batch-size"), ("recipe x --devise cpu", "--device"),
+        ("train --device cuad", "cuda"), ("doctor --devise cpu", "--device"), ("doctor --device gpu", None),
+        ("explain m --lyer x", "--layer"), ("report m --ot x", "--out"), ("play m --prot 1", "--port"),
+        ("port x --oot y", "--out"), ("predict m --zzzz", None),
+    ],
+)  # fmt: skip
+def test_a_flag_that_is_none_is_refused_with_the_nearest(line, meant, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(line.split())
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2
+    assert said.count("\n") == 1
+    assert re.findall(r'did you mean "(.*)"\?', said) == ([meant] if meant else [])

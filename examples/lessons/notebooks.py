@@ -4,10 +4,10 @@
     python examples/lessons/notebooks.py --out DIR      or elsewhere
 """
 
-import argparse
 import json
 from pathlib import Path
 
+from minicnn.commands.parser import Parser
 from minicnn.io import atomic_write
 
 HERE = Path(__file__).parent
@@ -39,7 +39,7 @@ def notebook(name: str) -> dict:
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__)
     parser.add_argument("--out", type=Path, default=HERE, metavar="DIR", help="default: beside the lessons")
     folder = parser.parse_args(argv).out
     folder.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from minicnn.errors import ArgumentError, MinicnnError, require
 from minicnn.io import submission
 
 from . import models
-from .options import Parser
+from .parser import Parser
 
 SHOWN = 10  # images that predict prints
 
@@ -161,8 +161,7 @@ COMMANDS = {
 
 def parser(name: str) -> argparse.ArgumentParser:
     command = COMMANDS[name]
-    p = Parser(prog=f"minicnn {name}", description=command.about, epilog=f"example:  {command.example}",
-               formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    p = Parser(prog=f"minicnn {name}", description=command.about, epilog=f"example:  {command.example}")
     p.add_argument("model", type=Path, metavar="MODEL", help="a .minicnn, .keras or .h5 file, or a run's folder")
     if name != "summary":
         p.add_argument("--device", choices=["cpu", "cuda", "auto"], default="cpu", help="what computes (default cpu)")
@@ -197,8 +196,8 @@ def main(name: str, words: list[str]) -> int:
             value, shown = getattr(args, flag), "--" + flag.replace("_", "-")
             require(value >= 1, shown, "a number of at least 1", value, error=ArgumentError)
         return COMMANDS[name].run(args)
-    except BrokenPipeError:  # a pager was left
-        return 0
+    except BrokenPipeError:
+        raise
     except (MinicnnError, OSError) as error:
         print(f"minicnn {name}: {error}", file=sys.stderr)
         return 2

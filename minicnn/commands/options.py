@@ -9,15 +9,12 @@ from minicnn.errors import ArgumentError, one_of, require
 from minicnn.io import check_folder
 from minicnn.recipes import BY_NAME, Recipe
 
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message):  # one line, without the usage
-        self.exit(2, f"{self.prog}: {message}; --help lists the options\n")
+from .parser import Parser
 
 
 def parser(prog: str, description: str, name: str | None = None) -> Parser:
     """The options; `name` fixes the recipe."""
-    p = Parser(prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = Parser(prog=prog, description=description)
     if name is None:
         p.add_argument("name", metavar="NAME", help=", ".join(BY_NAME))
         p.add_argument("--option", nargs="+", default=[], metavar="NAME=VALUE", help="of the network: axis=-1, ...")

@@ -7,7 +7,6 @@ MODEL: a .minicnn or .keras file, or a run's folder. The page is served on 127.0
 token, until Ctrl-C. Needs the extra: pip install -e ".[play]". Exit codes: 0 after Ctrl-C; 2 bad input.
 """
 
-import argparse
 import importlib.util
 import secrets
 import socket
@@ -17,13 +16,13 @@ from pathlib import Path
 from minicnn.errors import MinicnnError
 
 from . import models
-from .options import Parser
+from .parser import Parser
 
 NEEDED = ("starlette", "uvicorn")
 
 
 def main(argv: list[str] | None = None, prog: str = "minicnn play") -> int:
-    parser = Parser(prog=prog, description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(prog=prog, description=__doc__)
     parser.add_argument("model", type=Path, metavar="MODEL", help="a .minicnn or .keras file, or a run's folder")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     args = parser.parse_args(argv)

@@ -3,7 +3,6 @@
 Nothing but import lines changes.  A line of the report: where, what, and the nearest thing that minicnn has.
 """
 
-import argparse
 import ast
 import importlib
 import json
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..errors import DataError, MinicnnError, MissingDataError
+from .parser import Parser
 
 KERAS = ("tensorflow.compat.v1.keras", "tensorflow.python.keras", "tensorflow.keras", "tf_keras", "keras")
 EXAMPLE = "example:  minicnn port notebook.ipynb  writes notebook.minicnn.ipynb"
@@ -199,8 +199,7 @@ def _notebook(text: str, path: Path) -> tuple[str, list[Complaint]]:
 
 def main(words: list[str]) -> int:
     """0 if everything that the file names is here, 1 if something will not run, 2 for a file that cannot be read."""
-    parser = argparse.ArgumentParser(prog="minicnn port", description=__doc__, epilog=EXAMPLE,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = Parser(prog="minicnn port", description=__doc__, epilog=EXAMPLE)
     parser.add_argument("file", type=Path, help="a Python script or a Jupyter notebook that uses Keras")
     parser.add_argument("--out", type=Path, help="where the copy goes (default: NAME.minicnn.py beside it)")
     given = parser.parse_args(words)

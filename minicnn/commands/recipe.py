@@ -121,7 +121,7 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     model.save_weights(out / "weights.safetensors")
     model.save(out / "model.minicnn")
     history.write(out / "history.csv", trained)
-    written, figures = ["history.csv", "model.minicnn", "weights.safetensors"], {}
+    written, figures = ["history.csv (epochs from 0)", "model.minicnn", "weights.safetensors"], {}
     if held_out:
         last = {name: values[-1] for name, values in trained.history.items()}
         if model.underway:  # stopped in mid-epoch
@@ -205,6 +205,8 @@ def _execute(args: argparse.Namespace) -> int:
             print(f"{args.prog}: aborted, {state}", file=sys.stderr)
             args.aborted = True
             return 128 + (stop.number or signal.SIGINT)
+        except BrokenPipeError:
+            raise
         except (MinicnnError, OSError) as error:
             print(f"{args.prog}: {error}".replace("say resume=False", "say --fresh"), file=sys.stderr)
             return 2

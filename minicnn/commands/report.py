@@ -23,7 +23,7 @@ from minicnn.teaching import layer_statistics
 from minicnn.teaching.timing import layer_times
 
 from . import digits, models
-from .options import Parser
+from .parser import Parser
 from .recipe import built
 
 LARGEST = 2_000_000  # bytes of the file
@@ -93,7 +93,8 @@ def curves(folder: Path) -> str:
     rows = [("epoch", *names)]
     rows += [(int(n) + 1, *(f"{columns[name][k]:.6g}" for name in names)) for k, n in enumerate(columns["epoch"])]
     drawn = {name: columns[name] for name in names}
-    return inlined(reports.curves.draw(drawn), "curves of loss, accuracy and learning rate") + wide(rows)
+    words = "<p>Epochs count from 1 here, as while training; from 0 in history.csv, as Keras's CSVLogger has it.</p>"
+    return words + inlined(reports.curves.draw(drawn), "curves of loss, accuracy and learning rate") + wide(rows)
 
 
 QUANTITIES = {"rms": "activation, rms", "zeros": "zeros", "dead": "dead channels", "saturated": "saturated",
@@ -291,8 +292,7 @@ def initial(recipe, facts: dict, seed: int):
 
 
 def parser() -> argparse.ArgumentParser:
-    p = Parser(prog="minicnn report", description=__doc__, epilog=f"example:  {EXAMPLE}",
-               formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    p = Parser(prog="minicnn report", description=__doc__, epilog=f"example:  {EXAMPLE}")
     p.add_argument("run", type=Path, metavar="RUN", help=f"a run's folder: {models.MODEL}, history.csv, summary.json")
     p.add_argument("--data", type=Path, metavar="FILE", help="images with labels, .npz (x, y) or Kaggle's folder; "
                    "default: what the run was judged by")  # fmt: skip

@@ -23,6 +23,9 @@ def _minicnn(package: dict):
         again = "in the checkout: pip install -e ." if package["origin"] == "checkout" else "install this one again"
         what = f"not this project, but called minicnn too: {', '.join(package['strangers'])}"
         yield f"{what}; import minicnn may find it", f"pip uninstall -y minicnn; then {again}", None
+    if package.get("hidden"):
+        what = "the folder minicnn here is no package, and hides the one that is installed from python started here"
+        yield what, "cd minicnn, or start elsewhere", None
 
 
 def _numpy(numpy: dict):

@@ -1,6 +1,7 @@
 """What there is on this machine, a function per subject. `gather` never raises: what cannot be asked has an `error`."""
 
 import contextlib
+import importlib.machinery
 import importlib.metadata
 import os
 import platform
@@ -40,7 +41,9 @@ def value(ask: Callable[[], object], default: object = None) -> object:
 
 
 def package() -> dict:
-    """version, origin ("checkout" or "installed"), folder (its last two names), commit of a checkout, strangers."""
+    """version, origin ("checkout" or "installed"), folder (its last two names), commit of a checkout, strangers,
+    hidden: whether `python` started in this folder finds another.
+    """
     folder = Path(__file__).resolve().parents[1]
     checkout = not (folder / "kernels").is_dir()
     return {
@@ -49,7 +52,18 @@ def package() -> dict:
         "folder": short(folder),
         "commit": value(lambda: machine().commit()) if checkout else None,
         "strangers": value(lambda: strangers(folder), []),
+        "hidden": value(lambda: hidden(Path.cwd()), False),
     }
+
+
+def hidden(here: Path) -> bool:
+    """Whether Python, started in this folder, takes a folder named minicnn for the package: a checkout's own, say.
+
+    A folder without __init__.py is a package too (PEP 420), and found before the finder of an editable install.
+    """
+    rest = [entry for entry in sys.path if entry and Path(entry).resolve() != here]
+    spec = importlib.machinery.PathFinder.find_spec("minicnn", [str(here), *rest])
+    return spec is not None and spec.origin is None
 
 
 def strangers(here: Path) -> list[str]:

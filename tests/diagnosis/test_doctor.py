@@ -1,6 +1,7 @@
 """minicnn.doctor(): on this machine, and on broken ones that are faked as facts."""
 
 import copy
+import importlib
 import json
 import os
 import subprocess
@@ -25,7 +26,7 @@ GOOD_GPU = {
 }  # fmt: skip
 GOOD = {
     "minicnn": {"version": "0.1.0", "origin": "checkout", "folder": "a/minicnn", "commit": "0123456789ab",
-                "strangers": []},
+                "strangers": [], "hidden": False},
     "system": {"python": "3.12.1", "platform": "Linux", "cpu": "A CPU", "cores": 2, "cores_in_all": 4, "quota": None,
                "memory": 8 * 2**30, "memory_free": 2**30},
     "numpy": {"version": "2.4.0", "blas": "scipy-openblas 0.3", "threads": 2, "architecture": "Haswell",
@@ -294,6 +295,21 @@ def test_a_strangers_package_is_told_by_a_process(tmp_path):
     returned, said = run(PYTHONPATH=str(tmp_path))
     assert returned == 0
     assert f"called minicnn too: the package .../{tmp_path.name}/minicnn; import minicnn may find it" in said
+
+
+def test_the_folder_that_holds_a_checkout_hides_the_package(tmp_path, monkeypatch):
+    inside = tmp_path / "minicnn" / "minicnn"
+    inside.mkdir(parents=True)
+    (inside / "__init__.py").touch()
+    monkeypatch.setattr(sys, "path", ["", str(tmp_path / "site-packages")])
+    assert [facts.hidden(place) for place in (tmp_path, tmp_path / "minicnn", inside)] == [True, False, False]
+    package = tmp_path / "site-packages" / "minicnn"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()  # a package on the path is found all the same
+    importlib.invalidate_caches()
+    assert not facts.hidden(tmp_path)
+    (said,) = advice.problems(machine(minicnn={"hidden": True}))
+    assert (said["fix"], said["stops"]) == ("cd minicnn, or start elsewhere", None)
 
 
 def test_quota(tmp_path):
