@@ -6,7 +6,7 @@ Texts are the documents and what stands in the sources between quotes: messages,
 import ast
 import re
 import tomllib
-from itertools import chain
+from itertools import chain, pairwise, takewhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,18 +17,19 @@ from minicnn.backend import gpu_report
 from minicnn.commands import look, options, report
 
 ROOT = Path(__file__).parents[1]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+PROJECT, TOOL = (tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))[part] for part in ("project", "tool"))
 EXTRAS = PROJECT["optional-dependencies"]
 # What may be installed by name: what we depend on, and for a program that says so atheris. `minicnn` is a stranger.
 NEEDED = {re.match(r"[\w-]+", line)[0] for line in chain(PROJECT["dependencies"], *EXTRAS.values())}
 NAMES = NEEDED | {"atheris", "cupy-cuda12x", "cupy-cuda13x", "nvidia-cuda-nvrtc", "keras", "kaggle"}
-DOCUMENTS = ["README.md", *(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("*/*.md")))]
+DOCUMENTS = [str(path.relative_to(ROOT)) for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md")])]
 FOLDERS = ("minicnn", "kernels", "examples", "benchmarks")
 TRAINING = {"train": "kaggle_bn", "recipe": None,
             "examples/train_kaggle.py": "kaggle_bn", "examples/train_recipe.py": None}  # fmt: skip
 NAMED = "train|recipe|doctor|predict|summary|plan|gradcheck|explain|report"  # words that a sentence may go on with
 START = re.compile(rf"pip install(?= )|python -m minicnn(?= )|(?<![\w./])minicnn(?= (?:{NAMED})\b)|"
-                   r"python3? (?:\./)?(?=(?:examples|benchmarks)/)|python3? (?=[\w/]+\.py\b)")  # fmt: skip
+                   r"python3? (?:\./)?(?=(?:examples|benchmarks)/)|python3? (?=[\w/]+\.py\b)|"
+                   r"pytest(?= (?:tests/|-[km] ))|python -m (?=tests\.)")  # fmt: skip
 WORD = re.compile(r""" +("[^"\n]*"|'[^'\n]*'|[^\s`"',;:()#|&]+)""")
 
 
@@ -74,6 +75,10 @@ def wrong(command: Command) -> str | None:
     place, start, words = command
     if start == "pip install":
         return wrong_install(words)
+    if start == "pytest":
+        return wrong_pytest(words)
+    if start == "python -m":
+        return None if (ROOT / f"{words[0].replace('.', '/')}.py").is_file() else f"no module {words[0]}"
     program, words = words[0].rstrip("."), words[1:]
     if program == "COMMAND":
         return None  # any of them
@@ -128,6 +133,24 @@ def wrong_install(words: list[str]) -> str | None:
     return None
 
 
+def wrong_pytest(words: list[str]) -> str | None:
+    """Folders and files that are not there, a -k that no test's name or file holds, a -m that is no marker."""
+    paths = list(takewhile(lambda word: word.startswith("tests/"), words)) or ["tests"]
+    missing = [path for path in paths if not (ROOT / path.partition("::")[0]).exists()]
+    if missing:
+        return f"no file {missing[0]}"
+    options = dict(pairwise(words))
+    markers = {line.partition(":")[0] for line in TOOL["pytest"]["ini_options"]["markers"]}
+    unknown = set(re.findall(r"\w+", options.get("-m", ""))) - markers - {"and", "not", "or"}
+    if unknown:
+        return f"no marker {unknown}"
+    found = [ROOT / path for path in paths]
+    files = [file for path in found for file in ([path] if path.is_file() else path.rglob("test_*.py"))]
+    names = "\n".join("\n".join([f.name, *re.findall(r"def (test_\w+)", f.read_text("utf-8"))]) for f in files)
+    absent = [w for w in re.findall(r"\w+", options.get("-k", "")) if w not in ("and", "not", "or") and w not in names]
+    return f"no test {absent[0]}" if absent else None
+
+
 def test_the_search_sees_commands():
     assert len(FOUND) > 40
     assert Command("README.md", "pip install", ["-e", ".[test]"]) in FOUND
@@ -144,7 +167,10 @@ def test_the_search_sees_commands():
         ("python -m minicnn tain", "no command tain"), ("minicnn doctor --devise x", "no flag --devise"),
         ("python examples/train_kaggle.py --epoch many", "examples/train_kaggle.py refuses ['--epoch', 'many']"),
         ("python benchmarks/compare.py --nothing", "no flag --nothing"),
-        ("pip install tensorflow", "installs tensorflow"),
+        ("pip install tensorflow", "installs tensorflow"), ("pytest tests/non", "no file tests/non"),
+        ("pytest -m 'slow and none'", "no marker {'none'}"),
+        ("pytest tests/ops -k 'conv or nothing'", "no test nothing"),
+        ("python -m tests.mutation", "no module tests.mutation"), ("pytest tests/ops -k 'not conv'", None),
         ("pip install -e . && python examples/train_kaggle.py --limit 5000  # a rehearsal", None),
         ("run `python -m minicnn doctor`, which says why", None), ("pip install -U 'cupy-cuda13x[ctk]'", None),
     ],
