@@ -666,6 +666,20 @@ entry(
     period=K.POSITIVE,
 )
 entry("callbacks.SwapEMAWeights", swap_on_epoch=K.FLAG)
+_FLAG, _FROM_0 = K.FLAG._replace(good=()), K.FROM_0._replace(good=())  # a good one needs the package tensorboardX
+entry(
+    "callbacks.TensorBoard",
+    log_dir=K.PATH.but(bad("gs://logs/run", "a folder of this machine")),
+    histogram_freq=_FROM_0,
+    write_graph=_FLAG,
+    write_images=_FLAG,
+    write_steps_per_second=_FLAG,
+    update_freq=Kind((), (0, -1, 1.5, NAN, "epochs", "", None, True, [], ODD, np.ones(2)), '"epoch", "batch" or'),
+    profile_batch=Kind((), (-1, 1.5, NAN, "a", "", "1,2,3", (1, 2, 3), (3, 2), None, True, [], {}, ODD, np.ones(2)),
+                       "the number of a batch"),
+    embeddings_freq=_FROM_0,
+    embeddings_metadata=Kind((), (3, NAN, True, [], ODD, np.ones(2)), "a file name or a dict"),
+)  # fmt: skip
 HEADERS = Kind((), (3, "a", ODD, [], np.ones(2), bad({"a": 3}, "a string"), bad({3: "a"}, "a string")), "a dict")
 entry(
     "callbacks.RemoteMonitor",

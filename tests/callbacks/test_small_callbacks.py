@@ -1,11 +1,12 @@
-"""LearningRateScheduler, LambdaCallback, TerminateOnNaN."""
+"""LearningRateScheduler, LambdaCallback, TerminateOnNaN, and TensorBoard without its package."""
 
 import math
+import sys
 
 import numpy as np
 import pytest
 
-from minicnn.callbacks import CallbackList, LambdaCallback, LearningRateScheduler, TerminateOnNaN
+from minicnn.callbacks import CallbackList, LambdaCallback, LearningRateScheduler, TensorBoard, TerminateOnNaN
 from minicnn.errors import ArgumentError, NonFiniteError
 
 from .fake_model import FakeModel, losses, play
@@ -74,3 +75,9 @@ def test_or_raises():
     with pytest.raises(RuntimeError, match="batch 3: expected a finite loss, received nan") as caught:
         listed.on_train_batch_end(3, {"loss": math.nan})
     assert isinstance(caught.value, NonFiniteError)
+
+
+def test_tensorboard_without_its_package(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboardX", None)
+    with pytest.raises(ImportError, match=r"TensorBoard: expected the package tensorboardX .* run pip install tensor"):
+        TensorBoard("logs")
