@@ -1,0 +1,1 @@
+"""The pages: their Python blocks run, and Sphinx makes them without a warning."""
