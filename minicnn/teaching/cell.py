@@ -22,9 +22,9 @@ import numpy as np
 
 from ..backend.cpu import CPU
 
-LINEAR = {"average_pool", "bilinear", "conv2d", "conv2d_transpose", "crop", "cumulative_sum", "dense", "flatten",
-          "mean", "part", "repeat_pixels", "reshape", "scaled_sum", "tile", "total", "transpose",
-          "zero_pad"}  # fmt: skip
+LINEAR = {"average_pool", "bilinear", "conv2d", "conv2d_transpose", "crop", "cumulative_sum", "dense",
+          "depthwise_conv2d", "flatten", "mean", "part", "repeat_pixels", "reshape", "scaled_sum", "tile", "total",
+          "transpose", "zero_pad"}  # fmt: skip
 AFFINE = {"alpha_dropout", "dropout", "gaussian_dropout", "gaussian_noise", "spatial_dropout"}  # with a draw for each
 POINTWISE = {"absolute", "add", "batch_norm_fixed", "clip", "cos", "divide", "elu", "exp", "exponential", "gelu",
              "hard_sigmoid", "leaky_relu", "log", "maximum", "minimum", "multiply", "negative", "power", "prelu",
@@ -97,7 +97,7 @@ class Cell:
     """
 
     def __init__(self, trace, name: str, index: tuple[int, ...]):
-        self.name, self.index = name, index
+        self.name, self.index, self.alone = name, index, trace.slots[name] in trace.weights
         self._trace, self._be = trace, CPU("numpy_ref", "float64")
         self._eps = float(np.finfo(trace.be.dtype).eps)
         self._producer = {node.outputs[0]: node for node in trace.nodes}
@@ -235,11 +235,14 @@ class Cell:
             dy = dy * (trace._values[out] > 0)
         arrays = self._arrays(node)
         first = node.inputs[0] == slot and node.inputs.count(slot) == 1
-        if first and node.name in LINEAR:
-            one = np.zeros_like(arrays[0])
+        place = node.inputs.index(slot)
+        if (first and node.name in LINEAR) or (node.name in BIASED and node.inputs.count(slot) == 1):
+            one = np.zeros_like(arrays[place])
             one[at] = 1
-            biasless = [one, *arrays[1:2], None] if node.name in BIASED else [one, *arrays[1:]]
-            slopes = np.asarray(self._run(node, biasless)[0])
+            given = [*arrays[:place], one, *arrays[place + 1 :]]  # linear in each of its arguments
+            if node.name in BIASED:
+                given = [given[0], given[1], None] if place < 2 else [np.zeros_like(arrays[0]), *given[1:]]
+            slopes = np.asarray(self._run(node, given)[0])
         else:
             slopes = self._slopes(node, slot, at, arrays, dy)
             if slopes is None:

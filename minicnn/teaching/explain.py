@@ -112,7 +112,7 @@ def _agreement(computed, value, bound) -> str:
 
 def cell_text(cell) -> str:
     """Where the number comes from, and where its gradient does."""
-    at = f"{cell.name}{_index(cell.index)}"
+    at = cell.name + _index([0, *cell.index] if cell.alone else cell.index)
     lines = [f"FORWARD  {at} = {cell.value:.9g}"]
     for term in cell.terms:
         lines += ["", *_term(term)]

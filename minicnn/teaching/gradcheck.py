@@ -22,6 +22,7 @@ from ..backend.cpu import CPU
 from ..core.tensor import unbroadcast
 from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, require
 from ..io.html import html_table
+from .trace import labels
 from .trace import names as names_of
 
 EXACT, FAST, WHOLE = 1e-5, 1e-3, 5e-3  # bounds on the relative errors: differences; an op, and a step, in float32
@@ -29,6 +30,7 @@ MOVED = 1e-3  # of the largest number
 KINKED = {"absolute", "amax", "amin", "clip", "max_pool", "maximum", "minimum", "on_tape", "relu", "relu_general",
           "hard_sigmoid", "leaky_relu", "prelu", "elu", "selu"}  # fmt: skip
 STEPS = (1e-3, 1e-4, 1e-5, 1e-6)  # h
+OPEN = 8  # cells of an axis that a model leaves open
 ASKED = 24  # single numbers whose difference quotients are taken where a gradient is wrong
 
 
@@ -88,6 +90,7 @@ class GradCheck(list):
 def gradcheck(model, x=None, y=None, *, seed: int = 0) -> GradCheck:
     """Check every gradient of a built model, on images x with targets y as fit takes them, or on random ones.
 
+    Of several inputs and outputs: lists, or dicts by their names.
     Not compiled: the mean squared error stands in for a loss. A few images are enough, and quick. Nothing changes.
     """
     rng = np.random.default_rng(arguments.seed("gradcheck: seed", seed))
@@ -95,8 +98,6 @@ def gradcheck(model, x=None, y=None, *, seed: int = 0) -> GradCheck:
     checked.notes = []
     ok = hasattr(model, "programs") and hasattr(model, "looked_at")
     require(ok, "gradcheck: model", "a model", arguments.shown(model), error=ArgumentTypeError)
-    one = not isinstance(model.input_shape, list) and not isinstance(model.output_shape, list)
-    require(one, "gradcheck", "a model with one input and one output", "several", error=ArgumentError)
     require(model.built, "gradcheck", "a built model", "none", "give it an Input", error=ArgumentError)
     without = model.loss is None
     require((x is None) == (y is None), "gradcheck", "x with y, or neither", "one of them", error=ArgumentTypeError)
@@ -105,37 +106,51 @@ def gradcheck(model, x=None, y=None, *, seed: int = 0) -> GradCheck:
         checked.notes.append("the model is not compiled: the mean squared error stands in for its loss")
     try:
         if x is None:
-            x = rng.standard_normal((3, *model.input_shape))
-            y = _targets(model, len(x), rng)
-        x, t = model.looked_at("gradcheck", x, y)
+            x, y = _images(model, 3, rng), _targets(model, 3, rng)
+        xs, ts = model.looked_at("gradcheck", x, y)
         with model.guard:
-            _check(model, x, t, rng, checked)
+            _check(model, xs, ts, rng, checked)
     finally:
         if without:
             model.loss = None
     return checked
 
 
+def _images(model, n: int, rng):
+    """Random numbers for every input; OPEN cells where an axis has no size."""
+    several = isinstance(model.input_shape, list)
+    shapes = model.input_shape if several else [model.input_shape]
+    found = [rng.standard_normal((n, *(OPEN if m is None else m for m in shape))) for shape in shapes]
+    return found if several else found[0]
+
+
 def _targets(model, n: int, rng):
-    """Targets that the loss accepts: class numbers, one-hot rows or any numbers."""
-    shape = tuple(model.output_shape)
+    """Targets that the losses accept: class numbers, one-hot rows or any numbers."""
+    several = isinstance(model.output_shape, list)
+    shapes = model.output_shape if several else [model.output_shape]
+    found = [None if loss is None else _target(loss, tuple(OPEN if m is None else m for m in shape), n, rng)
+             for loss, shape in zip(model.losses, shapes, strict=True)]  # fmt: skip
+    return found if several else found[0]
+
+
+def _target(loss, shape, n: int, rng):
     labels = rng.integers(0, shape[-1], (n, *shape[:-1]))
     for y in (labels, np.eye(shape[-1])[labels], rng.random((n, *shape))):
         try:
-            model.loss.prepare(y, shape)
+            loss.prepare(y, shape)
         except MinicnnError:
             continue
         return y
-    raise ArgumentError(f"gradcheck: expected x and y for the loss {model.loss.name}, received none")
+    raise ArgumentError(f"gradcheck: expected x and y for the loss {loss.name}, received none")
 
 
-def _check(model, x, t, rng, checked) -> None:
+def _check(model, xs, ts, rng, checked) -> None:
     be, step = model.backend, model.streams.step
     oracle = CPU("numpy_ref", "float64")
     model.programs.refresh()
-    program = model.programs.inspection(x.shape, t.shape, True)
-    names = names_of(program)
-    arrays = [_moved(x.astype(np.float64), rng), t.astype(np.float64)]
+    program = model.programs.inspection(tuple(x.shape for x in xs), tuple(t.shape for t in ts), True)
+    names = names_of(program, labels(model))
+    arrays = [*(_moved(x.astype(np.float64), rng) for x in xs), *(t.astype(np.float64) for t in ts)]
     failed = None
     with _moved_to(oracle, model):
         values, _ = program.forward(oracle, arrays, step, program.every)
@@ -148,11 +163,12 @@ def _check(model, x, t, rng, checked) -> None:
                 if p.requires_grad:  # a bias of 0 over a dead window is a ReLU's kink itself
                     p.data = _moved(p.data, rng)
             _, moved = program.record(oracle, arrays, step)
-            _check_whole(program, arrays, moved, names, oracle, step, rng, checked)
+            _check_whole(program, arrays, len(xs), moved, names, oracle, step, rng, checked)
         except MinicnnError as error:
             failed, gradients = str(error), None
     if gradients is not None and all(row.ok for row in checked):
-        _check_step(model, program, [be.asarray(a, be.dtype) for a in arrays], gradients, names, checked)
+        placed = [be.asarray(a, be.dtype) for a in arrays]
+        _check_step(model, program, placed, len(xs), gradients, names, checked)
     elif failed:
         checked.notes.append(f"the whole model was not checked: {failed}"[:100])
     model.moved()  # nothing has happened
@@ -317,19 +333,21 @@ def _moved_to(oracle, model):
             object.__setattr__(layer, "be", be)
 
 
-def _check_whole(program, arrays, gradients, names, oracle, step, rng, checked) -> None:
-    """Rows for the loss's gradient of every weight, and of x, in float64."""
-    targets = [(slot, p) for slot, p in program.params if p.requires_grad] + [(program.inputs[0], None)]
+def _check_whole(program, arrays, inputs, gradients, names, oracle, step, rng, checked) -> None:
+    """Rows for the loss's gradient of every weight, and of every input, in float64."""
+    targets = [(slot, p) for slot, p in program.params if p.requires_grad]
+    targets += [(program.inputs[k], k) for k in range(inputs)]
     where = all(row.ok for row in checked)  # else the op that is wrong has been asked
     for slot, p in targets:
-        at = arrays[0] if p is None else p.data
+        at = arrays[p] if isinstance(p, int) else p.data
         g = gradients.get(slot)
         missing = g is None
         g = np.zeros(at.shape) if missing else g
 
         def value(moved, p=p):
-            if p is None:
-                return float(program.forward(oracle, [moved, *arrays[1:]], step, program.every)[0][program.loss])
+            if isinstance(p, int):
+                given = [*arrays[:p], moved, *arrays[p + 1 :]]
+                return float(program.forward(oracle, given, step, program.every)[0][program.loss])
             kept, p.data = p.data, moved
             try:
                 return float(program.forward(oracle, arrays, step, program.every)[0][program.loss])
@@ -338,15 +356,16 @@ def _check_whole(program, arrays, gradients, names, oracle, step, rng, checked) 
 
         noise = 1e-14 * abs(value(at))
         error, worst, fault = _differences(value, at, g, rng, noise, where)
-        layer, _, name = names[slot].rpartition("/")
-        checked.append(Row(layer or "model", "whole step", name, at.shape, error, np.nan, worst,
+        layer, _, name = ("model", "", names[slot]) if isinstance(p, int) else names[slot].rpartition("/")
+        checked.append(Row(layer, "whole step", name, at.shape, error, np.nan, worst,
                            f"{'missing' if missing else 'wrong'}: {fault}" if fault else ""))  # fmt: skip
 
 
-def _check_step(model, program, arrays, gradients, names, checked) -> None:
+def _check_step(model, program, arrays, inputs, gradients, names, checked) -> None:
     """The training step as fit runs it, on the model's own kernels, against the whole in float64."""
     be, step = model.backend, model.streams.step
-    fit = model.programs.training(*(a.shape for a in arrays))
+    shapes = [a.shape for a in arrays]
+    fit = model.programs.training(tuple(shapes[:inputs]), tuple(shapes[inputs:]))
     held = [(p, p.grad) for p in model.weights]
     found = {}
     try:

@@ -28,7 +28,9 @@ def layer_statistics(trace) -> dict[str, dict[str, float]]:
     ok = hasattr(trace, "dead_units")
     require(ok, "layer_statistics: trace", "what model.trace returns", arguments.shown(trace), error=ArgumentTypeError)
     dead, found = trace.dead_units(), {}
-    last = {step.output: step.op for step in trace.steps}
+    last, stands = {step.output: step.op for step in trace.steps}, trace.stands()
+    last |= {stands[s.node.outputs[0]]: s.op for s in trace.steps
+             if s.node.outputs[0] in stands and s.op not in ("transpose", "reshape")}  # fmt: skip
     owned: dict[str, list[str]] = {}
     for name in trace.values:
         layer = name.rpartition("/")[0]

@@ -14,12 +14,13 @@ def layer_times(model, x, y) -> dict[str, tuple[float, float]]:
     Ops run one by one here, so a step of fit, which runs neighbours as one kernel, takes less than their sum. On a GPU
     it is the time until a kernel has been handed over.
     """
-    x, t = model.looked_at("layer_times", x, y)
+    xs, ts = model.looked_at("layer_times", x, y)
     model.programs.refresh()
     be, best = model.backend, {}
     with model.guard, be.running():
-        program = copy.copy(model.programs.inspection(x.shape, t.shape, True))
-        arrays, step = [be.asarray(a, be.dtype) for a in (x, t)], model.streams.step
+        shapes = tuple(one.shape for one in xs), tuple(one.shape for one in ts)
+        program = copy.copy(model.programs.inspection(*shapes, True))
+        arrays, step = [be.asarray(a, be.dtype) for a in (*xs, *ts)], model.streams.step
         plain = program.unfused
         for _ in range(ROUNDS):
             spent: defaultdict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])

@@ -10,7 +10,8 @@ The ops run one by one on the model's own kernels, as the tape runs them, so the
 bit. (A training step and predict may run neighbours as one kernel, which rounds sums in another order.)
 
 Names: "x", "y", a layer's name for its output, "layer/kernel" for its weight, "layer/op" for what is computed on the
-way, "loss". Arrays keep the axis of the batch. The program is a graph: a value may have several readers.
+way, "loss". Of several inputs and outputs "x/left", "y/digit", "loss/digit", by their names. Arrays keep the axis of
+the batch. The program is a graph: a value may have several readers.
 """
 
 from collections import Counter
@@ -38,15 +39,37 @@ class Step(NamedTuple):
     node: object
 
 
-class Trace:
-    """values, gradients  name -> array;  steps  the ops in the order in which they ran."""
+class Labels(NamedTuple):
+    """Names of what a program is given, and of its parts of the loss.  x: how many of them are inputs, not targets."""
 
-    def __init__(self, be, program, values: list, gradients: dict, step: int, only=None):
-        self.be, self.step = be, step
+    given: tuple[str, ...] = ("x", "y")
+    parts: tuple[str, ...] = ()
+    x: int = 1
+
+
+def labels(model) -> Labels:
+    """Of a model's inspection."""
+    several_x, several_y = isinstance(model.input_shape, list), isinstance(model.output_shape, list)
+    xs = [f"x/{name}" for name in model.input_names] if several_x else ["x"]
+    ys = [f"y/{name}" for name in model.output_names] if several_y else ["y"]
+    parts = [f"loss/{name}" for name, loss in zip(model.output_names, model.losses, strict=False) if loss is not None]
+    return Labels((*xs, *ys), tuple(parts) if several_y else (), len(xs))
+
+
+class Trace:
+    """values, gradients  name -> array;  steps  the ops in the order in which they ran;  inputs  names of the images.
+
+    channels_first  whether images are (N, C, H, W), as layers of the model say.
+    """
+
+    def __init__(self, be, program, values: list, gradients: dict, step: int, only=None, labels: Labels | None = None,
+                 channels_first: bool = False):  # fmt: skip
+        labels = labels or Labels()
+        self.be, self.step, self.inputs, self.channels_first = be, step, labels.given[: labels.x], channels_first
         self._values = [None if v is None else np.array(be.to_numpy(v)) for v in values]
         self._gradients = {slot: np.array(be.to_numpy(g)) for slot, g in gradients.items()}
         self.nodes, self.only = program.unfused, None if only is None else only.name
-        self.names = names(program)
+        self.names, self.weights = names(program, labels), {slot for slot, _ in program.params}
         self.outputs = {layer.name: slot for layer, slot in reversed(program.outputs)}
         self.slots = {name: slot for slot, name in self.names.items()} | self.outputs
         shown = [n for n in self.nodes if only is None or n.layer is only]
@@ -69,7 +92,8 @@ class Trace:
     def cell(self, layer, *index: int) -> "Cell":
         """Where one number of a layer's output comes from, and where its gradient does.
 
-        layer  a layer or the name of any value;  index: (i, j, o) of an image's cell, (o,) of a vector's
+        layer  a layer or the name of any value;  index: (i, j, o) of an image's cell, (o,) of a vector's; of a weight
+               all its axes
         """
         from .cell import Cell
 
@@ -78,17 +102,23 @@ class Trace:
     def _at(self, layer, index) -> tuple[str, tuple[int, ...]]:
         """(name, index with the first image's 0), checked."""
         name = one_of("cell: layer", getattr(layer, "name", layer), self.values)
-        shape = self.values[name].shape[1:]
+        shape = self.values[name].shape
+        alone = self.slots[name] in self.weights or not shape  # without a batch
+        shape = shape if alone else shape[1:]
         ok = len(index) == len(shape)
         require(ok, f"cell: {name}", f"{len(shape)} numbers, for a shape of {shape}", index, error=ArgumentError)
         found = [arguments.whole(f"cell: {name}", i, low=0, high=n - 1) for i, n in zip(index, shape, strict=True)]
-        return name, (0, *found)
+        return name, tuple(found) if alone else (0, *found)
 
     # pictures of it --------------------------------------------------------------------------------------------------
 
-    def saliency(self) -> np.ndarray:
-        """|dL/dx|, the largest over the channels: (H, W) of the first image.  Source: Simonyan et al. 2013."""
-        return np.abs(self._gradient("x")[0]).max(axis=-1)
+    def saliency(self, x: str | None = None) -> np.ndarray:
+        """|dL/dx|, the largest over the channels: (H, W) of the first image.  Source: Simonyan et al. 2013.
+
+        x: which input, where there are several: one of `inputs`.
+        """
+        found = np.abs(self._gradient(self._input("saliency", x))[0])
+        return found.max(axis=0 if self.channels_first else -1) if found.ndim == 3 else found
 
     def grad_cam(self, layer) -> np.ndarray:
         """max(sum_c a_c A_c, 0), a_c the mean of -dL/dA_c over the image: (H, W) of the first image, not resized.
@@ -99,32 +129,53 @@ class Trace:
         name = getattr(layer, "name", layer)
         maps, gradient = self[name][0], -self._gradient(name)[0]
         require(maps.ndim == 3, f"grad_cam: {name}", "a layer of images (H, W, C)", maps.shape, error=ArgumentError)
+        if self.channels_first:
+            maps, gradient = maps.transpose(1, 2, 0), gradient.transpose(1, 2, 0)
         return np.maximum((maps * gradient.mean(axis=(0, 1))).sum(axis=-1), 0)
 
     def dead_units(self) -> dict[str, tuple[int, int]]:
         """Layer -> (channels that are 0 all over these images, channels): of the layers that end in a ReLU."""
-        found = {}
+        found, stands, ends = {}, self.stands(), set(self.outputs.values())
         for node in self.nodes:
-            relu = node.name == "relu" or node.static.get("relu")
-            name = self.names[node.outputs[0]]
-            if relu and name in self.values:
-                y = self.values[name]
-                found[name] = int((y == 0).all(axis=tuple(range(y.ndim - 1))).sum()), y.shape[-1]
+            relu, slot = node.name == "relu" or node.static.get("relu"), node.outputs[0]
+            name = stands.get(slot, self.names[slot])
+            if relu and self.names[slot] in self.values:
+                y = self.values[self.names[slot]]
+                axis = 1 if self.channels_first and y.ndim == 4 and slot in ends else y.ndim - 1
+                found[name] = int((y == 0).all(axis=tuple({*range(y.ndim)} - {axis})).sum()), y.shape[axis]
+        return found
+
+    def stands(self) -> dict[int, str]:
+        """Slot -> the layer whose output it is, moved about at most: channels_first transposes, sequences reshape."""
+        found = {slot: name for name, slot in self.outputs.items()}
+        for node in reversed(self.nodes):
+            name = found.get(node.outputs[0])
+            if name is not None and node.name in ("transpose", "reshape") and node.layer.name == name:
+                found.setdefault(node.inputs[0], name)
         return found
 
     def filters(self, layer) -> np.ndarray:
         """The kernel (KH, KW, C, O) of a convolution."""
         return self[f"{getattr(layer, 'name', layer)}/kernel"]
 
-    def receptive_field(self, layer, *index: int) -> tuple[slice, ...]:
+    def receptive_field(self, layer, *index: int, x: str | None = None) -> tuple[slice, ...]:
         """The box of the image that the cell depends on, as slices of x[0] without channels: (rows, columns).
 
+        x: which input, where there are several. Of what is no image a slice for every axis. Empty slices: of none.
         By structure, not by values: windows that hold a zero weight or a dead ReLU count.
         """
         from .receptive import field
 
         name, at = self._at(layer, index)
-        return field(self, self.slots[name], at)
+        slot = self.slots[self._input("receptive_field", x)]
+        box = field(self, self.slots[name], at, slot) or [(0, 0)] * (self._values[slot].ndim - 1)
+        slices = tuple(slice(a, b) for a, b in box)
+        return slices if len(slices) != 3 else slices[1:] if self.channels_first else slices[:2]
+
+    def _input(self, where: str, name: str | None) -> str:
+        if name is None and len(self.inputs) == 1:
+            return self.inputs[0]
+        return one_of(f"{where}: x", name or "(none)", self.inputs)
 
     def _gradient(self, name: str) -> np.ndarray:
         fix = "call trace(x, y) with y"
@@ -167,9 +218,10 @@ def _constant(name: str) -> bool:
     return name.startswith("=")
 
 
-def names(program) -> dict[int, str]:
+def names(program, labels: Labels | None = None) -> dict[int, str]:
     """Slot -> name.  A constant's is =, and its number if it is one."""
-    found = dict(zip(program.inputs, ("x", "y"), strict=False))
+    labels = labels or Labels()
+    found = dict(zip(program.inputs, labels.given, strict=False))
     params, calls = dict(program.params), Counter()
     for layer, slot in program.outputs:  # Dropout at rest hands on what it reads, which keeps its first name
         if slot not in found and slot not in params:
@@ -177,6 +229,8 @@ def names(program) -> dict[int, str]:
             found[slot] = layer.name + (f"/call_{calls[layer.name]}" if calls[layer.name] > 1 else "")
     if program.loss:
         found[program.loss] = "loss"
+    for slot, name in zip(program.parts, labels.parts, strict=False):
+        found.setdefault(slot, name)
     taken = set(found.values())
 
     def free(name):

@@ -19,12 +19,13 @@ from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, nearest, r
 from ..layers import InputLayer, Layer
 from ..layers.base import Shape, assign_all, on_symbols
 from ..notes import note
-from ..teaching.trace import Trace
+from ..teaching.trace import Trace, labels
+from . import lenient
 from .graph import Step
 from .guard import Guard, changes, reads
 from .inputs import check_x
 from .plan import Plan, plan
-from .several import parts
+from .several import parts, per_place
 from .summary import html, readable, table
 from .traced import Programs
 
@@ -318,7 +319,8 @@ class LayerStack(Guarded):
     def trace(self, x, y=None, layer=None, *, training: bool = False) -> Trace:
         """Every array of forward for image x and, given y, of backward: see teaching/trace.py.
 
-        x (H, W, C), or a batch (N, H, W, C);  y: as fit takes it for these images, or one class number
+        x (H, W, C), or a batch (N, H, W, C);  y: as fit takes it for these images, or one class number;
+                  of several inputs and outputs each a list, or a dict by their names
         layer     a layer, its name or its number: only what it reads, computes and hands on; None: everything
         training  False: the network as predict runs it;  True: as the next training step will, with its draws
         """
@@ -327,26 +329,29 @@ class LayerStack(Guarded):
             known = [one for one in self.leaves if layer is one or layer == one.name]
             name = {"name" if isinstance(layer, str) or arguments.index(layer) is None else "index": layer}
             layer = known[0] if known else self.get_layer(**name)
-        x, t = self.looked_at("trace", x, y)
+        xs, ts = self.looked_at("trace", x, y)
         self.programs.refresh()
-        be, found = self.backend, [a for a in (x, t) if a is not None]
+        be = self.backend
         with be.running():
-            program = self.programs.inspection(x.shape, None if t is None else t.shape, training)
-            arrays, step = [be.asarray(a, be.dtype) for a in found], self.streams.step
-            return Trace(be, program, *program.record(be, arrays, step), step, layer)
+            program = self.programs.inspection(*shapes_of(xs, ts), training)
+            arrays, step = [be.asarray(a, be.dtype) for a in (*xs, *ts)], self.streams.step
+            first = any(getattr(one, "data_format", "") == "channels_first" for one in self.leaves)
+            return Trace(be, program, *program.record(be, arrays, step), step, layer, labels(self), first)
 
-    def looked_at(self, where: str, x, y) -> tuple[np.ndarray, np.ndarray | None]:
-        """(images, the loss's targets): of one image (H, W, C) or a batch, of targets as fit takes them or one class.
+    def looked_at(self, where: str, x, y) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+        """(images of every input, the losses' targets of every output, none without y).
 
-        where: the caller, for messages.
+        Of one image (H, W, C) or a batch, of targets as fit takes them or one class; of several inputs and outputs
+        lists, or dicts by their names.  where: the caller, for messages.
         """
         arguments.text("looked_at: where", where)
-        one = not isinstance(self.input_shape, list) and not isinstance(self.output_shape, list)
-        require(one, where, "a model with one input and one output", "several", error=ArgumentError)
-        if self.input_shape and getattr(x, "ndim", 0) == len(self.input_shape) and np.shape(x) == self.input_shape:
-            x = x[None]
+        if isinstance(self.input_shape, list):
+            given = per_place(f"{where}: x", x, self.input_names)
+            x = [_batched(one, shape) for one, shape in zip(given, self.input_shape, strict=True)]
+        else:
+            x = _batched(x, self.input_shape)
         x = check_x(self, x, f"{where}: x")
-        return x, None if y is None else _targets(self, y, len(x), where)
+        return parts(x), () if y is None else _targets(self, y, len(x), where)
 
     def move_averages(self) -> None:
         """All layers' moving averages take over what the latest training call has left."""
@@ -393,21 +398,45 @@ def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool,
     return run(*tensors)
 
 
-def _targets(model, y, n: int, where: str) -> np.ndarray:
-    """The loss's targets for n images, from what fit takes or from one class number."""
+def _batched(x, shape):
+    """A batch of one from one image of this shape; its last axis of 1 may be missing, as in a batch."""
+    found = np.shape(x) if hasattr(x, "ndim") else ()
+    whole = bool(shape) and len(found) == len(shape) and all(n in (None, m) for n, m in zip(shape, found, strict=True))
+    return x[None] if whole else x[None, ..., None] if found and (*found, 1) == shape else x
+
+
+def shapes_of(xs, ts) -> tuple:
+    """Shapes of all inputs, and of all targets or None, as Programs.inspection takes them."""
+    return tuple(one.shape for one in xs), tuple(one.shape for one in ts) or None
+
+
+def _targets(model, y, n: int, where: str) -> tuple[np.ndarray, ...]:
+    """The losses' targets for n images, from what fit takes or from one class number."""
     expected, fix = "a compiled model, whose loss is differentiated", 'call compile("adam", "categorical_crossentropy")'
     require(model.loss is not None, f"{where}: y", expected, "one without a loss", fix, error=NotBuiltError)
-    classes = model.output_shape[-1]
+    if not isinstance(model.output_shape, list):
+        return (_target(model, model.losses[0], model.output_shape, y, n, f"{where}: y"),)
+    given = per_place(f"{where}: y", y, model.output_names, fill=True)
+    every = zip(model.losses, model.output_shape, given, model.output_names, strict=True)
+    return tuple(_target(model, loss, shape, one, n, f"{where}: y of {name}") for loss, shape, one, name in every)
+
+
+def _target(model, loss, shape, y, n: int, where: str) -> np.ndarray:
+    """Of one output."""
+    if loss is None:
+        return np.zeros((n, *shape), np.float32)  # nobody looks at it
+    classes = shape[-1]
     if arguments.index(y) is not None:
-        label = arguments.whole(f"{where}: y", y, low=0, high=max(classes - 1, 1))
+        label = arguments.whole(where, y, low=0, high=max(classes - 1, 1))
         y = np.full(n, label)
-        if classes > 1 and not isinstance(model.loss, losses.SparseCategoricalCrossentropy):
+        if classes > 1 and not isinstance(loss, losses.SparseCategoricalCrossentropy):
             y = np.eye(classes)[y]
     else:
-        y = arguments.array(f"{where}: y", y)
-        y = y[None] if n == 1 and y.shape == tuple(model.output_shape) else y
-    check_lengths(where, x=range(n), y=y)
-    return check_range(model.loss.prepare(y, model.output_shape), "y", model.backend.dtype)
+        y = arguments.array(where, y)
+        y = y[None] if n == 1 and y.shape == tuple(shape) else y
+    check_lengths(where.partition(":")[0], x=range(n), y=y)
+    found = lenient.prepare(loss, y, shape) if model.lenient else loss.prepare(y, shape)
+    return check_range(found, "y", model.backend.dtype)
 
 
 class _Printed:

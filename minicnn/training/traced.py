@@ -122,22 +122,22 @@ class Programs:
             return self._program(trace, given, y, value, averages, parts)
 
     def _inspection(self, x_shape, t_shape, training) -> Program:
-        model, loss = self.model, self.model.loss if t_shape is not None else None
-        logits = loss is not None and model.fused
+        model, learns = self.model, t_shape is not None and self.model.loss is not None
         with Trace(model.backend, model.weights) as trace:
-            x = trace.input(x_shape)
-            x.requires_grad = loss is not None
-            t = None if loss is None else trace.input(t_shape)
-            y = model.forward(x, training=training, logits=logits)
+            xs = [*map(trace.input, _several(x_shape))]
+            ts = [*map(trace.input, _several(t_shape))] if learns else []
+            for x in xs:
+                x.requires_grad = learns
+            flags = model.fusing if learns else (False,) * len(model.ends)
+            y = model.forward(xs, training=training, logits=flags)
             model.moved()  # nothing has happened
-            value = None
-            if loss is not None:
-                value, _ = self._reduced(trace, y, [t], [None])
-            if logits:  # outputs: the last layer's name belongs to what predict gives
-                at = [slot for _, slot in trace.outputs].index(trace.slot(y))
-                trace.layer = trace.outputs[at][0]
-                trace.outputs[at] = (trace.layer, trace.slot(trace.layer.activation(y)))
-            return Program(trace, (x,) if t is None else (x, t), y, value)
+            value, parts = self._reduced(trace, y, ts, [None] * len(ts)) if learns else (None, [])
+            for flag, one in zip(flags, y if isinstance(y, list) else [y], strict=True):
+                if flag:  # outputs: the last layer's name belongs to what predict gives
+                    at = [slot for _, slot in trace.outputs].index(trace.slot(one))
+                    trace.layer = trace.outputs[at][0]
+                    trace.outputs[at] = (trace.layer, trace.slot(trace.layer.activation(one)))
+            return Program(trace, (*xs, *ts), y, value, parts=parts)
 
     def _outline(self, x_shape) -> Program:
         with Trace(self.model.backend, self.model.weights) as trace:

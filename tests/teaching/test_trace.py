@@ -181,6 +181,146 @@ def test_the_receptive_field_is_what_moves_the_cell(rng, batch):
         np.testing.assert_array_equal(moved, inside)
 
 
+def sequence():
+    parts = [layers.Input((9, 2)), layers.Conv1D(3, 3, padding="same", name="conv"), layers.AveragePooling1D(2),
+             layers.Conv1D(2, 2, name="end")]  # fmt: skip
+    return parts
+
+
+def first():
+    return [layers.Input((2, 9, 8)), layers.Conv2D(3, 3, 2, data_format="channels_first"),
+            layers.BatchNormalization(axis=1), layers.AveragePooling2D(2, data_format="channels_first", name="end")]
+
+
+def without_channels():
+    return [layers.Input((7, 6)), layers.Reshape((7, 6, 1)), layers.DepthwiseConv2D(3, depth_multiplier=2),
+            layers.Permute((2, 1, 3)), layers.Flatten(name="end")]  # fmt: skip
+
+
+def flat():
+    return [layers.Input((36,)), layers.Reshape((6, 6, 1)), layers.Conv2D(2, 2, name="conv"), layers.Flatten(),
+            layers.Dense(3, name="end")]  # fmt: skip
+
+
+def side_by_side():
+    image = layers.Input((6, 5, 2))
+    left, right = layers.Conv2D(2, 3, padding="same")(image), layers.Conv2D(1, 1)(image)
+    mean = layers.GlobalAveragePooling2D(keepdims=True)(right)
+    return minicnn.Model(image, layers.Add(name="end")([layers.Concatenate()([left, right]), 0 * mean]))
+
+
+@pytest.mark.parametrize(("build", "names"), [(sequence, ("conv", "end")), (first, ("end",)), (flat, ("conv", "end")),
+                                              (without_channels, ("end",)), (side_by_side, ("concatenate",))])
+def test_a_field_holds_what_moves_a_cell(rng, build, names):
+    """Of sequences, of channels first, of images without channels, of vectors: it is the box of all that moves it."""
+    minicnn.keras.backend.clear_session()
+    oracle = CPU("numpy_ref", "float64")
+    parts = build()
+    model = minicnn.Sequential(parts, seed=0, device=oracle) if isinstance(parts, list) else parts
+    for p in model.weights:
+        p.assign(np.abs(p.numpy()) + 0.1)  # nothing cancels
+    x = rng.random((1, *model.input_shape))
+    trace = model.trace(x)
+    for name in names:
+        at = tuple(int(rng.integers(n)) for n in trace[name].shape[1:])
+        moved = np.zeros(model.input_shape, bool)
+        for place in np.ndindex(*model.input_shape):
+            other = x.copy()
+            other[(0, *place)] += 1
+            moved[place] = abs(model.trace(other)[name][(0, *at)] - trace[name][(0, *at)]) > 1e-5
+        if moved.ndim == 3:
+            moved = moved.any(axis=0 if build is first else -1)
+        places = np.argwhere(moved)
+        box = tuple(slice(a, b + 1) for a, b in zip(places.min(0).tolist(), places.max(0).tolist(), strict=True))
+        assert trace.receptive_field(name, *at) == box, (name, at)
+
+
+def test_pictures_of_channels_first_are_those_of_channels_last(rng):
+    one = minicnn.Sequential([
+        layers.Input((2, 7, 6)), layers.Conv2D(4, 3, activation="relu", data_format="channels_first", name="conv"),
+        layers.Flatten(data_format="channels_first"), layers.Dense(3)], seed=0)  # fmt: skip
+    other = minicnn.Sequential([layers.Input((7, 6, 2)), layers.Conv2D(4, 3, activation="relu", name="conv"),
+                                layers.Flatten(), layers.Dense(3)], seed=0)  # fmt: skip
+    other.set_weights(one.get_weights())
+    x, y = rng.random((2, 7, 6)), np.array([1.0, 0, 2])
+    for model in (one, other):
+        model.compile("sgd", "mse")
+    found, expected = one.trace(x, y), other.trace(x.transpose(1, 2, 0), y)
+    assert (found.channels_first, expected.channels_first) == (True, False)
+    for name in ("saliency", "dead_units"):
+        np.testing.assert_equal(getattr(found, name)(), getattr(expected, name)())
+    np.testing.assert_allclose(found.grad_cam("conv"), expected.grad_cam("conv"), rtol=1e-6, atol=1e-9)
+    assert found.receptive_field("conv", 3, 1, 2) == expected.receptive_field("conv", 1, 2, 3)
+
+
+def branched():
+    """Two images and a vector in, two answers out."""
+    left, right = layers.Input((8, 7, 2), name="left"), layers.Input((5,), name="right")
+    y = layers.Flatten()(layers.Conv2D(4, 3, activation="relu", name="conv")(left))
+    y = layers.Concatenate()([y, layers.Dense(3, activation="tanh", name="beside")(right)])
+    ends = layers.Dense(3, activation="softmax", name="digit")(y), layers.Dense(2, name="angle")(y)
+    model = minicnn.Model([left, right], ends, seed=1)
+    model.compile("adam", ["sparse_categorical_crossentropy", "mse"], loss_weights=[1, 0.5])
+    return model
+
+
+def test_several_inputs_and_outputs(rng):
+    model = branched()
+    x, y = [rng.random((2, 8, 7, 2)), rng.random((2, 5))], [np.array([1, 2]), rng.random((2, 2))]
+    trace = model.trace(x, y)
+    assert trace.inputs == ("x/left", "x/right")
+    for given, name in zip(x, trace.inputs, strict=True):
+        np.testing.assert_array_equal(trace[name], given.astype(np.float32))
+    for name, values in zip(("digit", "angle"), model.predict(x, verbose=0), strict=True):
+        np.testing.assert_allclose(trace[name], values, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(trace.loss, trace["loss/digit"] + 0.5 * trace["loss/angle"], rtol=1e-6)
+    np.testing.assert_allclose(trace.loss, model.evaluate(x, y, verbose=0)[0], rtol=1e-5)
+    by_name = model.trace(dict(left=x[0][0], right=x[1][0]), dict(angle=y[1][0], digit=1))  # one sample
+    np.testing.assert_allclose(by_name["digit"], trace["digit"][:1], rtol=1e-6)
+    for name, array in trace.values.items():
+        if name in trace.gradients and array.ndim > 1:
+            alone = trace.slots[name] in trace.weights
+            around(trace.cell(name, *(int(rng.integers(n)) for n in array.shape[not alone :])))
+    assert trace.saliency("x/left").shape == (8, 7)
+    assert trace.saliency("x/right").shape == (5,)
+    assert trace.receptive_field("conv", 1, 2, 3, x="x/left") == (slice(1, 4), slice(2, 5))
+    assert trace.receptive_field("conv", 1, 2, 3, x="x/right") == (slice(0, 0),)
+    for ask in (trace.saliency, lambda: trace.receptive_field("conv", 0, 0, 0), lambda: trace.saliency("left")):
+        with pytest.raises(errors.ArgumentError, match="expected one of x/left, x/right"):
+            ask()
+    checked = teaching.gradcheck(model)
+    assert checked.ok, checked.culprits
+    assert {row.argument for row in checked if row.layer == "model"} == {"x/left", "x/right"}
+    model.compile("adam", {"angle": "mse"})
+    assert model.trace(x, {"angle": y[1]}).loss == pytest.approx(float(trace["loss/angle"]), rel=1e-5)
+    with pytest.raises(errors.ArgumentError, match="trace: y of digit: expected a whole number from 0 to 2"):
+        branched().trace(x, [3, y[1]])
+
+
+def test_a_loss_with_a_weight_and_an_image_without_its_channel(rng):
+    last = layers.Dense(2, activation="softmax", name="last")
+    model = minicnn.Sequential([layers.Input((4, 4, 1)), layers.Flatten(), last])
+    model.compile("sgd", "sparse_categorical_crossentropy", loss_weights=[0.25])
+    image = rng.random((4, 4))
+    whole, bare = model.trace(image[..., None], 1), model.trace(image, 1)
+    assert whole.loss == bare.loss == pytest.approx(-0.25 * np.log(whole["last"][0, 1]), rel=1e-5)
+
+
+@pytest.mark.parametrize("kernels", SETS)
+def test_cells_of_weights(rng, batch, kernels):
+    """The gradient of a weight, as the sum of what each cell that it takes part in hands back."""
+    model, (x, y) = small(kernels), batch
+    for training in (False, True):
+        trace = model.trace(x, y, training=training)
+        for name in ("first/kernel", "first/bias", "second/kernel", "last/kernel", "last/bias"):
+            cell = trace.cell(name, *(int(rng.integers(n)) for n in trace[name].shape))
+            around(cell)
+            assert cell.gradient_computed is not None
+            assert cell.gradient == trace.gradients[name][cell.index]
+        assert str(trace.cell("last/bias", 2)).startswith("FORWARD  last/bias[2] = ")
+        around(trace.cell("loss"))
+
+
 def residual():
     image = layers.Input((8, 8, 2))
     first = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
