@@ -48,7 +48,7 @@ LAYERS = {
     "UpSampling2D": ("size", "data_format", "interpolation"),
     "Dense": ("units", "activation", "use_bias", "kernel_initializer", "bias_initializer"),
     "BatchNormalization": ("axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
-                           "moving_mean_initializer", "moving_variance_initializer"),
+                           "moving_mean_initializer", "moving_variance_initializer", "synchronized"),
     "Dropout": ("rate", "seed"),
     "SpatialDropout1D": ("rate", "seed"),
     "SpatialDropout2D": ("rate", "data_format", "seed"),

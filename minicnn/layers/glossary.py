@@ -78,7 +78,7 @@ ARGUMENTS = {
     "AveragePooling2D.strides": "px between two windows: a number or one for each axis; None: pool_size",
     "MaxPooling1D.strides": "px between two windows; None: pool_size",
     "MaxPooling2D.strides": "px between two windows: a number or one for each axis; None: pool_size",
-    "synchronized": "False: each process has statistics of its own",
+    "synchronized": "True: statistics of all processes' rows; False: each process has its own",
     "target_shape": "of one sample; one entry may be -1, which the others decide",
     "threshold": "below it the output is negative_slope (x - threshold)",
     "trainable": "False: the weights stay; it may be changed later",

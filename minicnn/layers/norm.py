@@ -2,8 +2,9 @@
 
 from .. import initializers
 from ..arguments import flag, number, whole
+from ..core.common import sharing
 from ..errors import ArgumentError, require
-from ..ops.norm import batch_norm, batch_norm_fixed
+from ..ops.norm import batch_norm, batch_norm_fixed, batch_norm_shared
 from .base import Layer
 
 
@@ -13,11 +14,12 @@ class BatchNormalization(Layer):
     Training uses the batch's mean and population variance and moves the averages:
         moving = momentum moving + (1 - momentum) batch's
     Inference, and a layer with trainable=False, uses the averages. Arguments in Keras's order.
-    Differs from Keras: synchronized=True is refused; each of several processes normalises by its own rows.
+    Of several processes (model.world) each normalises by its own rows; with synchronized=True by those of all, so that
+    they compute what one process would. With one process that is the same.
     """
 
     config = ("axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
-              "moving_mean_initializer", "moving_variance_initializer")  # fmt: skip
+              "moving_mean_initializer", "moving_variance_initializer", "synchronized")  # fmt: skip
 
     def __init__(self, axis=-1, momentum=0.99, epsilon=0.001, center=True, scale=True, beta_initializer="zeros",
                  gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones",
@@ -35,9 +37,7 @@ class BatchNormalization(Layer):
         self.moving_variance_initializer = initializers.get(
             moving_variance_initializer, f"{kind}: moving_variance_initializer"
         )
-        ok = not flag(f"{kind}: synchronized", synchronized)
-        fix = "several processes normalise by their own rows each: docs/cluster.md"
-        require(ok, f"{kind}: synchronized", "False, the only way there is", "True", fix, error=ArgumentError)
+        self.synchronized = flag(f"{kind}: synchronized", synchronized)
         self.batch_stats = ()  # of the training calls since `moved`: several, where the layer is shared
 
     def build(self, input_shape):
@@ -70,7 +70,8 @@ class BatchNormalization(Layer):
                 x, self.gamma, self.beta, self.moving_mean.data, self.moving_variance.data,
                 axis=self.axis, eps=self.epsilon,
             )  # fmt: skip
-        y, *batch = batch_norm(x, self.gamma, self.beta, axis=self.axis, eps=self.epsilon)
+        norm = batch_norm_shared if self.synchronized and sharing() is not None else batch_norm
+        y, *batch = norm(x, self.gamma, self.beta, axis=self.axis, eps=self.epsilon)
         self.batch_stats = (*self.batch_stats, batch)
         return y
 

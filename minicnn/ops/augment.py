@@ -10,6 +10,7 @@ from ..errors import require
 
 def _uniforms(be, n: int, each: int, key):
     """(N, each) float64 draws from U(0, 1)."""
+    key = key._replace(row=key.first((n, each)))
     return (be.philox(n * each, key).reshape(n, each).astype("float64") + 0.5) * 2.0**-32
 
 
@@ -147,7 +148,7 @@ def random_crop(be, x, *, key, size):
     _images("random_crop", x)
     xp, (_, h, w, _), (oh, ow) = be.xp, x.shape, size
     require(h >= oh and w >= ow, "random_crop", f"images of at least {oh} x {ow} px", f"{h} x {w} px")
-    draws = _uniforms(be, 2, 1, key)
+    draws = _uniforms(be, 2, 1, key._replace(row=0))  # one place, whichever part of the batch this is
     top, left = (xp.floor(draws[a] * (n - m + 1)).astype("int64") for a, n, m in ((0, h, oh), (1, w, ow)))
     rows, columns = top + xp.arange(oh)[:, None], left + xp.arange(ow)
 

@@ -2,6 +2,7 @@
 
 import math
 
+from ..core.common import sharing
 from ..core.op import op
 from ..errors import require
 
@@ -32,6 +33,36 @@ def batch_norm(be, x, gamma, beta, *, axis=-1, eps=1e-3):
     mean, var = be.batch_norm_stats(x3)
     y = be.batch_norm(x3, mean, var, gamma, beta, eps=eps)
     return (y.reshape(x.shape), mean, var), _vjp(be, x, x3, mean, var, gamma, eps, batch_stats=True)
+
+
+@op
+def batch_norm_shared(be, x, gamma, beta, *, axis=-1, eps=1e-3):
+    """batch_norm of a batch of which other processes have the other rows: mean and var are those of all of them.
+
+        mean = sum_r w_r mean_r,  var = sum_r w_r (var_r + (mean_r - mean)^2)    w_r: rank r's share of the rows
+        dx = gamma / sqrt(var + eps) (dy - B/m - xhat G/m),  B = sum_r w_r dbeta_r,  G = sum_r w_r dgamma_r
+
+    dy, dx, dgamma, dbeta: of the mean over this rank's rows, m values per channel; whoever adds ranks up weighs by w_r.
+    Processes that are not in one step of a training are alone, and see batch_norm.
+    Source: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", for the sum of variances.
+    """
+    _check(x, gamma, axis)
+    x3, ranks = _as_acb(x, axis), sharing()
+    mean, var = be.batch_norm_stats(x3)
+    if ranks is not None:
+        mean, var = ranks.moments(be, mean, var)
+    y = be.batch_norm(x3, mean, var, gamma, beta, eps=eps)
+
+    def vjp(dy, needs):
+        dy3 = dy.reshape(x3.shape)
+        dx, dgamma, dbeta = be.batch_norm_grad(dy3, x3, mean, var, gamma, eps=eps, batch_stats=False)
+        g, b = (dgamma, dbeta) if ranks is None else ranks.weighed(be, dgamma, dbeta)
+        m, inv_std = x3.shape[0] * x3.shape[2], 1 / be.xp.sqrt(var + eps)
+        xhat = (x3 - mean[:, None]) * inv_std[:, None]
+        dx = dx - ((b / m)[:, None] + xhat * (g / m)[:, None]) * (gamma * inv_std)[:, None]
+        return dx.reshape(x.shape), dgamma, dbeta
+
+    return (y.reshape(x.shape), mean, var), vjp
 
 
 @op

@@ -31,6 +31,7 @@ def train_step(model, x, t, w) -> tuple:
     ranks = model.ranks
     if ranks is not None:
         t, w = t[ranks.rows], None if w is None else w[ranks.rows]
+        ranks.begin_step()
     if isinstance(x, Several) or isinstance(t, Several):
         given = [parts(one) for one in ((x, t) if w is None else (x, t, w))]
         arrays = [one for column in given for one in column if one is not None]
@@ -40,10 +41,11 @@ def train_step(model, x, t, w) -> tuple:
         shapes = x.shape, t.shape, None if w is None else w.shape
     program = model.programs.training(*shapes)
     step = partial(gradients, model, program, arrays, model.streams.step, checked if ranks is None else None)
-    values, loss = with_memory(model, len(x), step)
     if ranks is None:
+        values, loss = with_memory(model, len(x), step)
         update(model, program, values)
     else:
+        values, _ = with_memory(model, len(x), partial(ranks.attempt, step))
         loss, moved = ranks.sum(program, values, arrays)
         update(model, program, values, moved=moved)
     model.streams.step += 1

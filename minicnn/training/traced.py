@@ -176,4 +176,4 @@ def described(model) -> tuple:
     ]  # fmt: skip
     loss = [(id(one), one and dict(vars(one)), flag) for one, flag in zip(model.losses, model.fusing, strict=True)]
     loss = loss and (loss, model.scales)
-    return layers, [(id(p), p.requires_grad) for p in model.weights], loss, model.trainable
+    return layers, [(id(p), p.requires_grad) for p in model.weights], loss, model.trainable, model.ranks is not None

@@ -18,7 +18,8 @@ Of a model, `fit` alone is common work, which every rank has to call; predict, e
 Rank 0 alone writes checkpoints and the files of minicnn's callbacks; a callback of one's own asks model.world.rank.
 
 BatchNormalization normalises by a rank's own rows, as Keras's does in each replica; its moving averages follow the mean
-of the ranks' statistics. A loss that compares the rows of a batch with one another sees a rank's own.
+of the ranks' statistics. With synchronized=True it normalises by all rows: two small sums more, one in forward and one
+in backward. A loss that compares the rows of a batch with one another sees a rank's own.
 
 Source: Sergeev & Del Balso 2018, "Horovod: fast and easy distributed deep learning in TensorFlow", for the scheme.
 """
@@ -37,6 +38,7 @@ import numpy as np
 
 from ..arguments import function, whole
 from ..backend import cores
+from ..core.common import share
 from ..errors import ArgumentError, MissingPackageError, NonFiniteError, require
 from . import identity, loop
 from .several import parts
@@ -171,18 +173,21 @@ class Ranks:
         optimizer, be = model.optimizer, model.backend
         for slot in vars(optimizer.slot).values():
             slot[...] = be.asarray(world.broadcast(np.array(be.to_numpy(slot))))
-        streams = model.streams
-        counted = [streams.seed >> 32, streams.seed & 0xFFFFFFFF, streams.step, streams.epoch, optimizer.iterations]
-        high, low, streams.step, streams.epoch, optimizer.iterations = map(
-            int, world.broadcast(np.array(counted, np.int64)))  # fmt: skip
-        streams.seed = high << 32 | low
+        found = [model.streams, *(layer.streams for layer in model.leaves)]
+        self.streams = list({id(one): one for one in found}.values())  # layers of another model, too, have its own
+        for streams in self.streams:
+            counted = [streams.seed >> 32, streams.seed & 0xFFFFFFFF, streams.step, streams.epoch]
+            high, low, streams.step, streams.epoch = map(int, world.broadcast(np.array(counted, np.int64)))
+            streams.seed = high << 32 | low
+        optimizer.iterations = int(world.broadcast(np.array([optimizer.iterations], np.int64))[0])
 
     def _check(self, source, settings: dict) -> None:
         model, world = self.model, self.world
         shown = {name: value for name, value in settings.items() if not callable(value)}
         self.world.check_same("fit", {
             "weights": [(p.path.rpartition("/")[2], tuple(p.shape)) for p in model.weights],
-            "dtype": model.backend.dtype.name, "trainable": [bool(layer.trainable) for layer in model.layers],
+            "dtype": model.backend.dtype.name, "trainable": [bool(layer.trainable) for layer in model.leaves],
+            "synchronized": [getattr(layer, "synchronized", False) for layer in model.leaves],
             "optimizer": type(model.optimizer).__name__,
             "loss": [None if one is None else one.name for one in model.losses], "metrics": model.metrics_names,
             "place": None if model.underway is None else model.underway.step,
@@ -205,7 +210,9 @@ class Ranks:
         return self
 
     def __exit__(self, *error) -> None:
-        self.model.ranks, self.model.streams.row = None, 0
+        self.model.ranks = None
+        self._begin_at(0)
+        share(None)
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -221,8 +228,46 @@ class Ranks:
         self.n, self.own = n, self.world.share(n)
         count = self.own.stop - self.own.start
         self.weight, self.rows = count / n, self.own if count else slice(0, 1)
-        self.model.streams.row = self.rows.start
+        self._begin_at(self.rows.start)
         return self.rows
+
+    def _begin_at(self, row: int) -> None:
+        for streams in self.streams:
+            streams.row = row
+
+    def begin_step(self) -> None:
+        """From here to `sum`, layers may ask for the sums of all ranks."""
+        self.found, self.asked = [], None  # None: the step's program is only being written down
+        share(self)
+
+    def attempt(self, step: Callable):
+        """step(), once more where memory was full: what the ranks have summed by then is not summed again."""
+        self.asked = 0
+        return step()
+
+    def _exchanged(self, array: np.ndarray) -> np.ndarray:
+        """The sum of all ranks' arrays: of the step's next question, in the order in which all ranks ask."""
+        if self.asked == len(self.found):
+            self.found.append(self.world.sum(array))
+        self.asked += 1
+        return self.found[self.asked - 1]
+
+    def moments(self, be, mean, var) -> tuple:
+        """Mean and variance (C,) over all ranks' rows, from those over this one's."""
+        if self.asked is None:
+            return mean, var
+        given = np.zeros((self.world.size, 3, mean.size))
+        if self.weight:
+            given[self.world.rank] = np.full(mean.size, self.weight), be.to_numpy(mean), be.to_numpy(var)
+        w, means, variances = self._exchanged(given).swapaxes(0, 1)
+        mean = (w * means).sum(axis=0)
+        var = (w * (variances + (means - mean) ** 2)).sum(axis=0)
+        return be.asarray(mean, be.dtype), be.asarray(var, be.dtype)
+
+    def weighed(self, be, *arrays) -> list:
+        """The sum over ranks of each array (C,), weighed by their rows."""
+        found = self._exchanged(np.stack([be.to_numpy(one).astype(np.float64) for one in arrays]) * self.weight)
+        return [be.asarray(one, be.dtype) for one in found]
 
     def sum(self, program, values: list, arrays) -> tuple[float, list]:
         """Between backward and update: gradients, loss, outputs and statistics become those of the whole batch.
@@ -231,6 +276,7 @@ class Ranks:
         Raises NonFiniteError in every rank, before anything has changed, where any rank's loss is not finite.
         """
         model, be = self.model, self.model.backend
+        share(None)
         params = model.optimizer.params if program.learns else []
         moved = [one for layer in program.taped for one in layer.moved()]
         slots = [slot for _, slot, _ in program.averages] + [program.loss, *program.parts]
@@ -266,7 +312,10 @@ class Ranks:
         mine = float(values[program.loss])
         cause = f"rank {self.world.rank}'s rows gave {mine}"
         if not math.isfinite(mine):
+            self.asked = 0
+            share(self)  # the walk asks what the step has asked, and all is there
             cause += f": {loop.first_non_finite(self.model, program, arrays[: len(self.model.input_shapes)])}"
+            share(None)
         raise NonFiniteError(f"loss is {loss}: {cause}", loss)
 
     def outputs(self, x, y) -> None:

@@ -132,7 +132,7 @@ layer(
     gamma_initializer=INITIALIZER,
     moving_mean_initializer=INITIALIZER,
     moving_variance_initializer=INITIALIZER,
-    synchronized=K.FLAG._replace(good=(False, np.False_, 0), bad=(*K.FLAG.bad, bad(True, "the only way there is"))),
+    synchronized=K.FLAG,
 )
 layer(
     "layers.MaxPooling2D layers.AveragePooling2D",

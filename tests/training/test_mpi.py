@@ -30,9 +30,10 @@ from minicnn import Sequential, callbacks, layers
 from minicnn.backend.cpu import CPU
 rng = np.random.default_rng(5)
 x, y = rng.random((80, 8, 8, 1)), np.eye(3)[rng.integers(0, 3, 80)]
-def network(device):
-    model = Sequential([minicnn.Input((8, 8, 1)), layers.Conv2D(6, 3, activation="relu"), layers.MaxPooling2D(),
-                        layers.Dropout(0.25), layers.Flatten(), layers.Dense(3, activation="softmax")], seed=7,
+def network(device, norm=False):
+    normed = [layers.BatchNormalization(synchronized=True)] if norm else []
+    model = Sequential([minicnn.Input((8, 8, 1)), layers.Conv2D(6, 3, activation="relu"), *normed,
+                        layers.MaxPooling2D(), layers.Dropout(0.25), layers.Flatten(), layers.Dense(3, activation="softmax")], seed=7,
                        device=device)
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     model.world = world
@@ -63,14 +64,12 @@ def weights(folder, ranks):
 
 
 FIT = """
-for name, device, epochs in (("one", CPU("numba_cpu"), 1), ("five", CPU("numpy_ref", "float64"), 1)):
-    rows = 16 if name == "one" else 80
-    model = network(device)
-    history = model.fit(x[:rows], y[:rows], batch_size=16, epochs=epochs, verbose=0).history
-    if name == "one":
-        saved = {f"one {i}": w for i, w in enumerate(model.get_weights())}
-    else:
-        saved |= {f"five {i}": w for i, w in enumerate(model.get_weights())}
+saved = {}
+for name in ("one", "five", "one normed", "five normed"):
+    rows, device = (16, CPU("numba_cpu")) if "one" in name else (80, CPU("numpy_ref", "float64"))
+    model = network(device, "normed" in name)
+    history = model.fit(x[:rows], y[:rows], batch_size=16, verbose=0).history
+    saved |= {f"{name} {i}": w for i, w in enumerate(model.get_weights())}
     saved |= {f"{name} {key}": np.array(values) for key, values in history.items()}
 np.savez(f"{sys.argv[1]}/{world.size}_{world.rank}.npz", **saved)
 print("from rank", world.rank)

@@ -155,7 +155,7 @@ EVERY = {
                                           kernel_initializer=mc.initializers.HeNormal(seed=3), algorithm="im2col")),
     "dense": ((5,), lambda: nn.Dense(3, activation="swish", bias_initializer=mc.initializers.Constant(0.5))),
     "norm": ((4, 4, 2), lambda: nn.BatchNormalization(axis=1, momentum=0.5, epsilon=1e-2, scale=False)),
-    "norm, no centre": ((4, 4, 2), lambda: nn.BatchNormalization(center=False)),
+    "norm, no centre": ((4, 4, 2), lambda: nn.BatchNormalization(center=False, synchronized=True)),
     "max pool": ((7, 9, 3), lambda: nn.MaxPool2D((3, 2), strides=(1, 2), padding="same")),
     "average pool": ((7, 9, 3), lambda: nn.AvgPool2D(3)),
     "global max": ((7, 9, 3), lambda: nn.GlobalMaxPool2D(keepdims=True)),

@@ -196,6 +196,132 @@ def test_batch_norm_is_local_and_its_averages_are_shared(data):
     np.testing.assert_allclose(norm.moving_variance.numpy(), 0.99 + 0.01 * var, rtol=1e-12)
 
 
+def normed(device=None, synchronized=True):
+    """Every place of a batch norm: behind a convolution, along the rows, without gamma, of vectors, inside a model."""
+    def norm(**how):
+        return layers.BatchNormalization(momentum=0.5, synchronized=synchronized, **how)
+
+    inner = Sequential([layers.Dense(9, activation="tanh"), norm(center=False)])
+    model = Sequential(
+        [
+            minicnn.Input((8, 8, 1)), layers.Conv2D(6, 3, activation="relu"), norm(), layers.MaxPooling2D(),
+            norm(axis=1), layers.Conv2D(4, 2), norm(scale=False, trainable=False), layers.Dropout(0.2),
+            layers.Flatten(), inner, norm(), layers.Dense(CLASSES, activation="softmax"),
+        ],
+        seed=7, device=device or CPU("numpy_ref", "float64"),
+    )  # fmt: skip
+    model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize(("size", "batch_size"), [(2, 16), (3, 16), (2, 5), (4, 4)])
+def test_synchronized_batch_norm_is_that_of_the_whole_batch(data, size, batch_size):
+    """Statistics, their gradients and moving averages, with batches that do not divide and ranks without a row."""
+    few = [part[: 21 if batch_size > 5 else 9] for part in data]
+    alone, history = trained(World(), few, make=normed, batch_size=batch_size)
+    models, histories = zip(*ranks.run(size, lambda world: trained(world, few, make=normed, batch_size=batch_size)),
+                            strict=True)  # fmt: skip
+    equal(models)
+    close(alone, models[0], 1e-12)
+    for name, values in history.items():
+        np.testing.assert_allclose(values, histories[0][name], rtol=1e-12, err_msg=name)
+    local = ranks.run(size, lambda world: trained(world, few, make=lambda: normed(synchronized=False),
+                                                  batch_size=batch_size)[0])  # fmt: skip
+    if batch_size > 4:
+        assert np.abs(local[0].get_weights()[0] - alone.get_weights()[0]).max() > 1e-6  # else nothing was tested
+
+
+def test_synchronized_batch_norm_of_one_process_is_batch_norm(data):
+    """The same program: the fused one."""
+    models = [trained(World(), data, make=lambda s=s: normed(CPU("numba_cpu"), s))[0] for s in (True, False)]
+    equal(models)
+    nodes = [[node.name for node in model.programs.training((16, 8, 8, 1), (16, CLASSES)).nodes] for model in models]
+    assert nodes[0] == nodes[1]
+
+
+class LooksAround(callbacks.Callback):
+    """Calls of the layers in one rank alone, outside of the step."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.world.rank == 1:
+            x = np.random.default_rng(0).random((4, 8, 8, 1))
+            self.model.predict(x, verbose=0)
+            self.model.trace(x, np.eye(CLASSES)[[0, 1, 2, 0]], training=True)
+            self.model.layers[1](minicnn.Tensor(np.ones((2, 6, 6, 6)), self.model.backend), training=False)
+
+
+def test_layers_that_one_rank_calls_by_itself_wait_for_nobody(data):
+    models = ranks.run(2, lambda world: trained(world, data, make=normed, callbacks=[LooksAround()])[0])
+    equal(models)
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid")
+def test_a_synchronized_loss_that_is_not_finite_stops_all(data):
+    """The other rank's statistics are not finite either: each says what it saw, and none waits."""
+    x, y = data[0][:16].copy(), data[1][:16]
+    x[15] = 1e308
+
+    def fitted(world):
+        model = normed()
+        model.layers[0].kernel.data[...] = 10
+        model.world = world
+        with pytest.raises(NonFiniteError, match=f"not finite is {'conv2d' if world.rank else 'batch_norm'}"):
+            model.fit(x, y, batch_size=16, shuffle=False, verbose=0)
+        assert model.steps_done == 0
+
+    ranks.run(2, fitted)
+
+
+RANDOM = {
+    "dropout": lambda: layers.Dropout(0.3), "of channels": lambda: layers.SpatialDropout2D(0.3),
+    "gaussian": lambda: layers.GaussianDropout(0.3), "noise": lambda: layers.GaussianNoise(0.3),
+    "alpha": lambda: layers.AlphaDropout(0.3), "flip": lambda: layers.RandomFlip(),
+    "rotation": lambda: layers.RandomRotation(0.2), "zoom": lambda: layers.RandomZoom(0.3, 0.2),
+    "translation": lambda: layers.RandomTranslation(0.3, 0.2), "contrast": lambda: layers.RandomContrast(0.5, (0, 1)),
+    "brightness": lambda: layers.RandomBrightness(0.3, (0, 1)), "crop": lambda: layers.RandomCrop(4, 5),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", RANDOM)
+def test_every_random_layer_draws_what_one_process_would(data, kind):
+    """Outputs and gradients of a layer, at odd shapes, seen through the weights before it."""
+    x, y = data[0][:19, :7, :5], data[1][:19]
+
+    def fitted(world):
+        model = Sequential([minicnn.Input((7, 5, 1)), layers.Conv2D(3, 1), RANDOM[kind](), layers.Flatten(),
+                            layers.Dense(CLASSES)], seed=7, device=CPU("numpy_ref", "float64"))  # fmt: skip
+        model.compile("sgd", "mse", metrics=["mse"])
+        model.world = world
+        return model, model.fit(x, y, batch_size=14, epochs=2, verbose=0).history
+
+    alone, history = fitted(World())
+    for size in (2, 3):
+        (one, first), *_ = ranks.run(size, fitted)
+        close(alone, one, 1e-12)
+        np.testing.assert_allclose(history["mse"], first["mse"], rtol=1e-12)
+
+
+def test_a_layer_of_another_model_draws_the_same_in_all_ranks(data):
+    """It goes on drawing from the model that made it, whose seed nobody has given."""
+    x, y = data
+
+    def fitted(world):
+        a = minicnn.Input((8, 8, 1))
+        drop = layers.Dropout(0.5)
+        first = Sequential([a, layers.Flatten(), drop, layers.Dense(2)], seed=world.rank + 3)
+        b = minicnn.Input((64,))
+        model = minicnn.Model(b, layers.Dense(CLASSES)(drop(b)), seed=1)
+        assert drop.streams is first.streams
+        model.compile("sgd", "mse")
+        model.world = world
+        model.fit(x.reshape(-1, 64), y, batch_size=16, verbose=0)
+        return model
+
+    alone, together = fitted(World()), ranks.run(2, fitted)
+    equal(together)
+    close(alone, together[0], 1e-6)
+
+
 def test_rank_0_gives_weights_state_and_seed(data):
     """Ranks that begin with other numbers go on with rank 0's."""
     x, y = data

@@ -1,0 +1,15 @@
+"""What an op of one process asks of those that compute the other rows of the same step, where there are any.
+
+      share(ranks)      as a step begins that several processes compute; share(None) as it ends
+      sharing()         in an op: who answers for all of them (training/world.py), or None: this process is alone
+"""
+
+import contextvars
+
+_ranks: contextvars.ContextVar = contextvars.ContextVar("ranks", default=None)
+sharing = _ranks.get
+
+
+def share(ranks) -> None:
+    """From here on, in this thread, `ranks` answers for all processes of the step."""
+    _ranks.set(ranks)
