@@ -2,7 +2,7 @@
 
 from .. import initializers
 from ..arguments import flag, number, whole
-from ..core.common import sharing
+from ..core.sharing import sharing
 from ..errors import ArgumentError, require
 from ..ops.norm import batch_norm, batch_norm_fixed, batch_norm_shared
 from .base import Layer

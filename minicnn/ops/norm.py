@@ -2,7 +2,7 @@
 
 import math
 
-from ..core.common import sharing
+from ..core.sharing import sharing
 from ..core.op import op
 from ..errors import require
 

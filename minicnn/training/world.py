@@ -38,7 +38,7 @@ import numpy as np
 
 from ..arguments import function, whole
 from ..backend import cores
-from ..core.common import share
+from ..core.sharing import share
 from ..errors import ArgumentError, MissingPackageError, NonFiniteError, require
 from . import identity, loop
 from .several import parts

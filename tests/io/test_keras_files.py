@@ -26,8 +26,8 @@ KERNELS = {"kernels": "numpy_ref"}
 def network(seed=1, units=3):
     model = mc.Sequential(
         [
-            nn.Conv2D(2, 3, activation="relu", input_shape=(6, 6, 1), name="first"), nn.BatchNormalization(),
-            nn.Conv2D(2, 2, algorithm="im2col"), nn.Flatten(),
+            nn.Conv2D(2, 3, activation="relu", input_shape=(6, 6, 1), name="first"),
+            nn.BatchNormalization(synchronized=True), nn.Conv2D(2, 2, algorithm="im2col"), nn.Flatten(),
             nn.Dense(units, activation="softmax", name="dense"),
         ],
         name="net", seed=seed, **KERNELS,
@@ -76,6 +76,7 @@ def test_round_trip(trained, saved, tmp_path):
     assert twin.optimizer.get_config() == trained.optimizer.get_config()
     assert (twin.optimizer.iterations, twin.metrics_names) == (1, ["loss", "accuracy", "mse"])
     assert [layer.name for layer in twin.layers] == [layer.name for layer in trained.layers]
+    assert twin.layers[1].synchronized is True
     trained.save_weights(tmp_path / "w.weights.h5")
     other = network(seed=2)
     other.load_weights(tmp_path / "w.weights.h5")
@@ -95,6 +96,7 @@ def test_what_the_file_holds(saved):
             assert len(file["optimizer/vars"]) == 2 + 2 * 8
     assert "algorithm" not in json.dumps(config)  # ours alone
     assert config["config"]["layers"][0]["config"]["batch_shape"] == [None, 6, 6, 1]
+    assert config["config"]["layers"][2]["config"]["synchronized"] is True
 
 
 def test_equal_models_are_equal_bytes(trained, saved, tmp_path):

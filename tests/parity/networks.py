@@ -210,7 +210,7 @@ LAYERS = {
     "batch norm axis 2": (IMAGE, lambda L: L.BatchNormalization(axis=2, momentum=0.9)),
     "batch norm of vectors": (VECTOR, lambda L: L.BatchNormalization()),
     "batch norm without scale": (IMAGE, lambda L: L.BatchNormalization(scale=False)),
-    "batch norm without centre": (IMAGE, lambda L: L.BatchNormalization(center=False, synchronized=True)),
+    "batch norm without centre": (IMAGE, lambda L: L.BatchNormalization(center=False)),
     "zero padding": (IMAGE, lambda L: L.ZeroPadding2D()),
     "zero padding, four sides": (IMAGE, lambda L: L.ZeroPadding2D(((1, 2), (0, 3)))),
     "flatten": (IMAGE, lambda L: L.Flatten()),
