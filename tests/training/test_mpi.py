@@ -33,8 +33,8 @@ x, y = rng.random((80, 8, 8, 1)), np.eye(3)[rng.integers(0, 3, 80)]
 def network(device, norm=False):
     normed = [layers.BatchNormalization(synchronized=True)] if norm else []
     model = Sequential([minicnn.Input((8, 8, 1)), layers.Conv2D(6, 3, activation="relu"), *normed,
-                        layers.MaxPooling2D(), layers.Dropout(0.25), layers.Flatten(), layers.Dense(3, activation="softmax")], seed=7,
-                       device=device)
+                        layers.MaxPooling2D(), layers.Dropout(0.25), layers.Flatten(),
+                        layers.Dense(3, activation="softmax")], seed=7, device=device)
     model.compile("sgd", "categorical_crossentropy", metrics=["accuracy"])
     model.world = world
     return model
