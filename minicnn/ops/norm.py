@@ -2,8 +2,8 @@
 
 import math
 
-from ..core.sharing import sharing
 from ..core.op import op
+from ..core.sharing import sharing
 from ..errors import require
 
 
