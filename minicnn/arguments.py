@@ -17,7 +17,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
 
 from .errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, require, shown
 from .notes import note
@@ -56,11 +56,20 @@ def accepts(function: Callable, *arguments: Any) -> bool:
     return True
 
 
-def _refuse(where: str, expected: str, value: Any, kind: bool, optional: bool, fix: str = "") -> None:
+def _refuse(where: str, expected: str, value: Any, kind: bool, optional: bool,
+            fix: str = "") -> NoReturn:  # fmt: skip
     expected += ", or None" if optional else ""
-    require(False, where, expected, shown(value), fix, error=ArgumentError if kind else ArgumentTypeError)
+    raise (ArgumentError if kind else ArgumentTypeError)(
+        f"{where}: expected {expected}, received {shown(value)}" + (f"; {fix}" if fix else "")
+    )
 
 
+@overload
+def number(where: str, value: Any, *, low: float | None = None, high: float | None = None, above: float | None = None,
+           below: float | None = None, optional: Literal[False] = False) -> float: ...  # fmt: skip
+@overload
+def number(where: str, value: Any, *, low: float | None = None, high: float | None = None, above: float | None = None,
+           below: float | None = None, optional: bool) -> float | None: ...  # fmt: skip
 def number(where: str, value: Any, *, low: float | None = None, high: float | None = None, above: float | None = None,
            below: float | None = None, optional: bool = False) -> float | None:  # fmt: skip
     """A finite number, low <= value <= high and above < value < below, as a float; None if that is `optional`."""
@@ -87,6 +96,11 @@ def _interval(low, high, above, below) -> str:
     return f"a number {start} " + (f"to {high:g}" if below is None else f"to below {below:g}")
 
 
+@overload
+def whole(where: str, value: Any, *, low: int | None = 1, high: int | None = None,
+          optional: Literal[False] = False) -> int: ...  # fmt: skip
+@overload
+def whole(where: str, value: Any, *, low: int | None = 1, high: int | None = None, optional: bool) -> int | None: ...
 def whole(
     where: str, value: Any, *, low: int | None = 1, high: int | None = None, optional: bool = False
 ) -> int | None:
@@ -126,6 +140,10 @@ def float_type(where: str, value: Any) -> None:
     require(ok, f"{where}: dtype", '"float32" or None', shown(value), fix, error=ArgumentError)
 
 
+@overload
+def text(where: str, value: Any, *, empty: bool = False, optional: Literal[False] = False) -> str: ...
+@overload
+def text(where: str, value: Any, *, empty: bool = False, optional: bool) -> str | None: ...
 def text(where: str, value: Any, *, empty: bool = False, optional: bool = False) -> str | None:
     """A string that is not empty, unless it may be; None if that is `optional`."""
     if value is None and optional:
@@ -163,6 +181,10 @@ def verbose(where: str, value: Any) -> int:
     return int(plain)
 
 
+@overload
+def function(where: str, value: Any, *, of: str = "", optional: Literal[False] = False) -> Callable: ...
+@overload
+def function(where: str, value: Any, *, of: str = "", optional: bool) -> Callable | None: ...
 def function(where: str, value: Any, *, of: str = "", optional: bool = False) -> Callable | None:
     """Something that can be called; None if that is `optional`.  of: what it takes, for the message."""
     if value is None and optional:
@@ -182,10 +204,10 @@ def instance(where: str, value: Any, of: type | tuple, expected: str, *, optiona
 def wholes(where: str, value: Any, *, low: int = 1) -> tuple[int, ...]:
     """A tuple, list or array of whole numbers of at least `low`, as a tuple of ints."""
     found = items(value)
-    found = None if found is None else [index(one) for one in found]
-    if found is None or any(one is None or one < low for one in found):
+    indices = None if found is None else [index(one) for one in found]
+    if indices is None or any(one is None or one < low for one in indices):
         _refuse(where, f"a tuple of whole numbers of at least {low}", value, found is not None, False)
-    return tuple(found)
+    return tuple(one for one in indices if one is not None)
 
 
 def array(where: str, value: Any, *, finite: bool = False, error: type = ArgumentTypeError) -> "np.ndarray":
@@ -274,8 +296,8 @@ def checked(_where: str, /, **checks: Callable[[str, Any], Any]) -> Callable[[An
         def call(*args, **kwargs):
             try:
                 bound = signature.bind(*args, **kwargs)
-            except TypeError:
-                raise _misfit(function, args, kwargs) from None
+            except TypeError as problem:
+                raise _misfit(function, args, kwargs) or problem from None
             given = bound.arguments
             for name, check in checks.items():
                 if name in given and given[name] is not defaults[name]:

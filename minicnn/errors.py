@@ -103,7 +103,8 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def require(condition: bool, where: str, expected: str, received: object, fix: str = "", *, error=ShapeError) -> None:
+def require(condition: object, where: str, expected: str, received: object, fix: str = "", *,
+            error: type[MinicnnError] = ShapeError) -> None:  # fmt: skip
     """Raise `error`: "where: expected ..., received ...; fix" unless `condition` holds."""
     if not condition:
         raise error(f"{where}: expected {expected}, received {received}" + (f"; {fix}" if fix else ""))

@@ -5,9 +5,10 @@ What is asked is NumPy's interface, as CuPy offers it, not the smaller one of th
 """
 
 import sys
+from typing import Any
 
 
-def namespace(x):
+def namespace(x) -> Any:
     """NumPy for NumPy's arrays, CuPy for CuPy's, what `__array_namespace__` says for all others."""
     module = sys.modules.get(type(x).__module__.partition(".")[0])
     return module if getattr(module, "ndarray", None) is type(x) else x.__array_namespace__()

@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ArgumentTypeError
+from .operators import Operators
 
 
-class Symbol:
+class Symbol(Operators):
     """shape (None, ...): of a batch;  call, index: whose output it is, and the how manieth."""
 
     __slots__ = ("__weakref__", "call", "index", "shape")

@@ -16,6 +16,7 @@ from .. import arguments
 from ..backend.base import Backend
 from ..backend.cpu import CPU
 from ..errors import ArgumentTypeError, MinicnnError, ShapeError, require
+from .operators import Operators
 
 _recording = contextvars.ContextVar("recording", default=True)
 _serial = itertools.count()
@@ -54,7 +55,7 @@ def _numbers(where: str, value, be: Backend | None):
     return value if there else arguments.array(where, value)
 
 
-class Tensor:
+class Tensor(Operators):
     """An array on a backend that can stand on the tape.
 
     data           the array, of the backend's array type
