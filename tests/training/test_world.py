@@ -166,6 +166,67 @@ def test_what_an_optimizer_does_besides(data, how):
     close(alone, together[0], 1e-11)
 
 
+@pytest.mark.parametrize("name", ["Lion", "Ftrl", "Lamb", "Nadam", "Adadelta", "RMSprop"])
+def test_every_kind_of_optimizer(data, name):
+    def make():
+        return compiled(optimizer=getattr(minicnn.optimizers, name)(1e-3))
+
+    alone, _ = trained(World(), data, make=make)
+    together = ranks.run(3, lambda world: trained(world, data, make=make)[0])
+    equal(together)
+    close(alone, together[0], 1e-9)  # Lion takes signs, Nadam divides by gradients that are nearly 0
+
+
+def test_metrics_are_of_all_rows_and_not_means_of_ranks(data):
+    """AUC, precision and recall are no means of batches' parts; classes and samples have weights."""
+    names = ["AUC", "Precision", "Recall", "TopKCategoricalAccuracy", "CategoricalCrossentropy"]
+
+    def fitted(world):
+        model = network()
+        measures = [getattr(minicnn.metrics, name)(name=name) for name in names]
+        model.compile("adam", "categorical_crossentropy", metrics=measures, weighted_metrics=["accuracy"])
+        model.world = world
+        x, y = data
+        history = model.fit(x, y, batch_size=16, epochs=2, verbose=0, class_weight={0: 1.0, 1: 2.5, 2: 0.2},
+                            validation_data=(x[:9], y[:9], np.linspace(0.5, 2, 9))).history  # fmt: skip
+        return model, history
+
+    (alone, history), ((one, first), (other, second)) = fitted(World()), ranks.run(2, fitted)
+    equal([one, other])
+    close(alone, one, 1e-12)
+    assert first == second
+    assert len(history) == 2 * (2 + len(names))
+    for name, values in history.items():
+        np.testing.assert_allclose(values, first[name], rtol=1e-9, err_msg=name)
+
+
+def test_callbacks_decide_alike(data, tmp_path):
+    """The rate falls, the best weights come back, and the run ends, in every rank after the same epoch."""
+
+    def fitted(world):
+        place = tmp_path / f"{world.size}_{world.rank}"
+        hooks = [
+            callbacks.ReduceLROnPlateau("val_loss", patience=0, min_delta=1, factor=0.5),
+            callbacks.EarlyStopping("val_loss", patience=3, min_delta=1e-1, restore_best_weights=True),
+            callbacks.ModelCheckpoint(f"{place}.minicnn", save_best_only=True), callbacks.TerminateOnNaN(),
+        ]  # fmt: skip
+        model, history = trained(world, data, epochs=9, callbacks=hooks)
+        return model, history, hooks[1].stopped_epoch
+
+    alone, history, stopped = fitted(World())
+    (one, first, here), (other, second, there) = ranks.run(2, fitted)
+    equal([one, other])
+    close(alone, one, 1e-12)
+    assert first == second
+    assert (stopped, stopped) == (here, there)
+    assert 0 < stopped < 8
+    np.testing.assert_allclose(history["learning_rate"], first["learning_rate"], rtol=1e-12)
+    assert first["learning_rate"][-1] < first["learning_rate"][0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1_0.minicnn", "2_0.minicnn"]
+    saved = [minicnn.load_model(tmp_path / f"{n}_0.minicnn", device=CPU("numpy_ref", "float64")) for n in (1, 2)]
+    close(*saved, 1e-12)
+
+
 def test_fewer_rows_than_ranks(data):
     """A rank without a row computes one that counts for nothing."""
     few = [part[:6] for part in data]
