@@ -213,23 +213,63 @@ def wholes(where: str, value: Any, *, low: int = 1) -> tuple[int, ...]:
 def array(where: str, value: Any, *, finite: bool = False, error: type = ArgumentTypeError) -> "np.ndarray":
     """`value` as an array of real numbers. Neither text nor objects, nor rows of unequal lengths.
 
+    Arrays of other libraries count, see `of_others`.
     finite: nor NaN or infinity, which raise a DataError
     """
     import numpy as np  # late: doctor checks its arguments where NumPy is what is broken
 
     try:
-        found = np.asarray(value)
-    except (ValueError, TypeError, OverflowError):
+        found = np.asarray(of_others(value))
+        if found.dtype.kind == "V" and found.dtype.type.__module__ == "ml_dtypes":  # bfloat16 of JAX
+            found = found.astype(np.float32)
+    except (ValueError, TypeError, OverflowError, RuntimeError):
         found = None
     if found is None or found.dtype.kind not in "buif":
         received = shown(value) if found is None or (found.ndim == 0 and found is not value) else f"dtype {found.dtype}"
         if found is None and isinstance(value, (list, tuple)):
             received = "rows of unequal lengths"
-        require(False, where, "an array of numbers", received, error=error)
+        received, fix = _elsewhere(value) or (received, "")
+        require(False, where, "an array of numbers", received, fix, error=error)
     if finite and found.dtype.kind == "f" and not np.isfinite(found).all():
         place = tuple(map(int, np.argwhere(~np.isfinite(found))[0]))
         require(False, where, "finite numbers", f"{found[place]} at {place}", error=DataError)
     return found
+
+
+def of_others(value: Any) -> Any:
+    """An array of another library's as np.asarray takes it, which then shares its memory where that is the computer's.
+
+    A tensor of PyTorch comes without its tape, whether it requires_grad or not, and as float32 where NumPy lacks its
+    type (bfloat16). A column of Hugging Face's datasets comes as a whole. Anything else is returned as it is.
+    """
+    if hasattr(value, "__array_interface__"):  # NumPy's own, as almost always
+        return value
+    if isinstance(value, (list, tuple)):
+        return [of_others(one) for one in value] if value and hasattr(value[0], "detach") else value
+    home = type(value).__module__.partition(".")[0]
+    if home == "datasets" and not hasattr(value, "column_names") and hasattr(value, "__getitem__"):
+        return of_others(value[:])
+    if hasattr(value, "detach") and hasattr(value, "is_floating_point"):
+        import numpy as np
+
+        value = value.detach()
+        there = hasattr(np, str(value.dtype).rpartition(".")[2]) or not value.is_floating_point()
+        return value if there else value.float()
+    return value
+
+
+def _elsewhere(value: Any) -> tuple[str, str] | None:
+    """(what it is, what to do) of something that holds numbers, but not where they can be read."""
+    columns = getattr(value, "column_names", None)
+    if isinstance(columns, list) and columns:
+        return f"a {type(value).__name__} with the columns {', '.join(map(str, columns))}", "give one of its columns"
+    device = str(getattr(value, "device", ""))
+    if hasattr(value, "__dlpack__") and device and "cpu" not in device.lower():
+        fix = "copy it to the computer's memory: x.cpu() of PyTorch, x.get() of CuPy"
+        return f"an array on the device {device}", fix
+    if hasattr(value, "to_dense") and "sparse" in str(getattr(value, "layout", "")):
+        return "a sparse tensor", "use x.to_dense()"
+    return None
 
 
 def path(where: str, value: Any) -> str:

@@ -6,7 +6,7 @@ sets the last column.
 
 import numpy as np
 
-from .arguments import array, named, whole
+from .arguments import array, named, of_others, whole
 from .errors import DataError, ShapeError, require
 
 MOST_CLASSES = 1 << 20  # when nobody says how many there are
@@ -32,7 +32,7 @@ def check_labels(y, classes: int, what: str = "y") -> np.ndarray:
 
     Raises DataError with the row and the value, ShapeError for any other shape.
     """
-    y = np.asarray(y)
+    y = np.asarray(of_others(y))
     _numbers(y, what)
     if y.ndim == 1 or (y.ndim == 2 and y.shape[1] == 1):
         return _whole(y.reshape(-1), classes, what)

@@ -112,7 +112,7 @@ class TensorBoard(Callback):
                 if name.endswith(f".{self._run}"):
                     self._take_back(os.path.join(path, name), f"{folder}/{name}", sizes)
         if sizes.keys() - self._done.keys():
-            note(f"TensorBoard: events of the run's earlier epochs are gone from {self.log_dir}; later ones are added")
+            note(f"TensorBoard: {self.log_dir} lacks events of the run's earlier epochs; later ones are added")
 
     def _take_back(self, path: str, name: str, sizes: dict[str, int]) -> None:
         if not sizes.get(name):

@@ -58,7 +58,8 @@ def _numbers(where: str, value, be: Backend | None):
 class Tensor(Operators):
     """An array on a backend that can stand on the tape.
 
-    data           the array, of the backend's array type
+    data           the array, of the backend's array type; one that has the backend's float type already is not copied,
+                   be it NumPy's, PyTorch's (without its own tape) or JAX's
     be             the backend; None: the CPU's numpy_ref kernels in the array's own float type
     requires_grad  whether backward should reach it
     grad           after backward, for tensors that no op made: the gradient, an array like data
@@ -97,6 +98,18 @@ class Tensor(Operators):
 
     def __array__(self, dtype=None, copy=None):
         return self.numpy() if dtype is None else self.numpy().astype(dtype)
+
+    def __dlpack__(self, **how):
+        """The data for other libraries: torch.from_dlpack(tensor), jax.numpy.from_dlpack(tensor), numpy.from_dlpack.
+
+        They share the memory: what they write, the tensor has, and a weight as well. The tape stays here: what they
+        compute has no gradient here, also where requires_grad is set.  how: as in the array API standard.
+        """
+        return self.data.__dlpack__(**{name: value for name, value in how.items() if value is not None})
+
+    def __dlpack_device__(self):
+        """(kind, number) of the device that the data is on: (1, 0) is the computer's memory."""
+        return self.data.__dlpack_device__()
 
     def backward(self, dy=None) -> None:
         """Add the gradient of <dy, self> to `.grad` of every tensor that it was computed from.
@@ -182,6 +195,8 @@ class Parameter(Tensor):
         arguments.text("Parameter: path", path)
         trainable = arguments.flag("Parameter: trainable", trainable)
         super().__init__(data, be, requires_grad=trainable)
+        if not getattr(self.data.flags, "writeable", True):  # as JAX's are, whose memory it would share
+            self.data = self.data.copy()
         self.path, self.trainable, self.grad_buffer, self.apart = path, trainable, None, False
 
     @property

@@ -5,7 +5,7 @@ import numbers
 
 import numpy as np
 
-from ..arguments import flag, named, scalar, shown, whole
+from ..arguments import flag, named, of_others, scalar, shown, whole
 from ..errors import ArgumentError, ArgumentTypeError, DataError, require
 from ..labels import check_labels, to_categorical
 
@@ -27,6 +27,7 @@ def train_test_split(x, y, test_size: float | int, seed: int | None, stratify: b
     for name, rows in {"x": x, "y": y}.items():
         ok = hasattr(rows, "__len__") and not isinstance(rows, (str, bytes, dict, set))
         require(ok, f"{where}: {name}", "an array of rows", shown(rows), error=ArgumentTypeError)
+    x, y = of_others(x), of_others(y)
     n, stratify = check_lengths(where, x=x, y=y), flag(f"{where}: stratify", stratify)
     size = scalar(test_size)
     number = isinstance(size, numbers.Real) and not isinstance(size, bool)

@@ -261,9 +261,8 @@ def assign_all(where: str, params: list[Parameter], values) -> None:
     values = list(values)
     fix = "" if params else "build the model first: give it an Input"
     require(len(values) == len(params), where, expected, len(values), fix, error=WeightsError)
-    for param, value in zip(params, values, strict=True):
-        if not isinstance(value, type(param.data)):
-            arguments.array(f"{where} of {param.path}", value)
+    values = [value if isinstance(value, type(p.data)) else arguments.array(f"{where} of {p.path}", value)
+              for p, value in zip(params, values, strict=True)]  # fmt: skip
     values = [_fitting(where, param, value) for param, value in zip(params, values, strict=True)]
     for param, value in zip(params, values, strict=True):
         require(value.shape == param.shape, f"{where} of {param.path}", f"weights of shape {param.shape}", value.shape,

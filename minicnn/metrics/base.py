@@ -224,8 +224,8 @@ class MeanMetricWrapper(Mean):
         return _FUSED.get(self.fn) if last and not self.options.get("from_logits") else None
 
     def update_state(self, y_true, y_pred, sample_weight=None):
-        n = len(F.arrays(y_true, y_pred)[1])
-        self._add(self.fn(y_true, y_pred, **self.options), n, sample_weight)
+        y_true, y_pred = F.arrays(y_true, y_pred)
+        self._add(self.fn(y_true, y_pred, **self.options), len(y_pred), sample_weight)
 
     def update_from_logits(self, y_true, logits, sample_weight=None) -> None:
         """update_state, from the input of `fused`: as the loss that is computed from logits, not clipped."""

@@ -20,7 +20,7 @@ from .several import Several
 
 Facts = dict[str, Any]
 # Where a callback writes and what it says may differ from one call to the next.
-FREE = ("verbose", "filepath", "filename", "backup_dir", "delete_checkpoint", "double_checkpoint")
+FREE = ("verbose", "filepath", "filename", "log_dir", "backup_dir", "delete_checkpoint", "double_checkpoint")
 
 
 def of_array(array: np.ndarray | None) -> str:

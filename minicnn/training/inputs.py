@@ -44,14 +44,14 @@ def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
 
 def _check_one(model, x, what: str, shape, any_size: bool) -> np.ndarray:
     """x for an input of this shape; None: the model's only one, which may still have none."""
-    given = x
-    try:
-        x = x if isinstance(x, ImageFiles) else np.asarray(x)
-    except ValueError:  # NumPy's words name neither the argument nor a way out
-        fix = "pass one array; batches come from an iterator, as in iter(batches)"
-        require(False, what, "an array of numbers", "samples of unlike shapes", fix)
+    if isinstance(x, (list, tuple)):
+        try:
+            x = np.asarray(arguments.of_others(x))
+        except ValueError:  # NumPy's words name neither the argument nor a way out
+            fix = "pass one array; batches come from an iterator, as in iter(batches)"
+            require(False, what, "an array of numbers", "samples of unlike shapes", fix)
     if not isinstance(x, ImageFiles):
-        x = arguments.array(what, given)
+        x = arguments.array(what, x)
     require(x.ndim >= 1 and len(x) > 0, f"{model.name}: {what}", "at least one sample", "none", error=DataError)
     if not isinstance(x, ImageFiles):
         check_images(x, what, model.backend.dtype)
@@ -68,6 +68,8 @@ def _check_one(model, x, what: str, shape, any_size: bool) -> np.ndarray:
     expected = "(" + ", ".join(["N", *map(str, shape)]) + ")"
     same_size = x.ndim > 1 and np.prod(x.shape[1:]) == np.prod(shape)
     fix = f"use x.reshape(-1, {', '.join(map(str, shape))})" if same_size else "the model was built for that shape"
+    if len(shape) == 3 and x.shape[1:] == (shape[2], *shape[:2]) and shape[2] > 1:  # a reshape would mix the pixels
+        fix = "channels come last here: use x.transpose(0, 2, 3, 1)"
     require(x.shape[1:] == shape, f"{model.name}: {what}", f"shape {expected}", x.shape, fix)
     return x
 
@@ -81,7 +83,7 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
     No more than `steps` batches. A flow begins at its first row, in the order of its rows, whatever has been drawn
     from it, with the draws of its present epoch; then its next epoch begins.
     """
-    x = in_batches(x)
+    x = in_batches(arguments.of_others(x))
     many = isinstance(model.input_shape, list) and isinstance(x, (list, tuple, dict))
     if many or hasattr(x, "shape") or isinstance(x, ONE) or not hasattr(x, "__iter__"):
         x = check_x(model, x, "x")
@@ -201,7 +203,8 @@ class Arrays:
 
     def __init__(self, model, x, y, batch_size: int, sample_weight=None, class_weight=None, what: str = "x",
                  where: str = "fit"):  # fmt: skip
-        require(y is not None, where, "targets y", "None", error=ArgumentTypeError)
+        fix = "give two of its columns, x and y" if hasattr(x, "column_names") else ""
+        require(y is not None, where, "targets y", "None", fix, error=ArgumentTypeError)
         self.x, self.batch_size = check_x(model, x, what), batch_size
         self.y, self.targets, self.weights = _truths(model, self.x, y, sample_weight, class_weight, what, where)
         self.n = len(self.x)
@@ -392,7 +395,7 @@ class Batches:
             for part in item:
                 part = list(part.values()) if isinstance(part, dict) else part
                 listed = part if isinstance(part, (list, tuple)) else [part]
-                for array in map(np.ascontiguousarray, listed):
+                for array in (np.ascontiguousarray(arguments.array("batch", one)) for one in listed):
                     self.seen.update(f"{array.shape} {array.dtype.str}\n".encode())
                     self.seen.update(array.data)
 
@@ -421,7 +424,8 @@ class Batches:
     def _batch(self, item, number: int) -> Arrays:
         ok = isinstance(item, (tuple, list)) and len(item) in (2, 3)
         expected = "batches (x, y) or (x, y, sample_weight)"
-        require(ok, self.where, expected, type(item).__name__, error=ArgumentTypeError)
+        fix = "name its columns: ((b[...], b[...]) for b in batches)" if isinstance(item, dict) else ""
+        require(ok, self.where, expected, type(item).__name__, fix, error=ArgumentTypeError)
         weights = item[2] if len(item) == 3 else None
         with _named(number):
             first = next(iter(item[0].values())) if isinstance(item[0], dict) else item[0]

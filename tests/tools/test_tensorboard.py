@@ -162,7 +162,7 @@ def test_files_that_are_gone_are_told(data, tmp_path, notes):
     board = callbacks.TensorBoard(tmp_path)
     board.set_state({"run": "0123abcd", "files": {"train/events.out.tfevents.1.0123abcd": 50}})
     (said,) = notes()
-    assert said == f"TensorBoard: events of the run's earlier epochs are gone from {tmp_path}; later ones are added"
+    assert said == f"TensorBoard: {tmp_path} lacks events of the run's earlier epochs; later ones are added"
     outside = tmp_path / "x.0123abcd"
     outside.write_bytes(b"kept")
     for run in ("../x", 3, "0123abcde"):
