@@ -265,7 +265,7 @@ def _elsewhere(value: Any) -> tuple[str, str] | None:
         return f"a {type(value).__name__} with the columns {', '.join(map(str, columns))}", "give one of its columns"
     device = str(getattr(value, "device", ""))
     if hasattr(value, "__dlpack__") and device and "cpu" not in device.lower():
-        fix = "copy it to the computer's memory: x.cpu() of PyTorch, x.get() of CuPy"
+        fix = "copy it to the computer's memory: x.cpu() of PyTorch's, x.get() of others"
         return f"an array on the device {device}", fix
     if hasattr(value, "to_dense") and "sparse" in str(getattr(value, "layout", "")):
         return "a sparse tensor", "use x.to_dense()"

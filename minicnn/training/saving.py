@@ -72,6 +72,31 @@ class Savable(LayerStack):
         return document
 
     @reads
+    def to_torch_state_dict(self, names=None) -> dict:
+        """The weights as a state_dict for the same network in PyTorch: name -> torch.Tensor, copies, float32.
+
+        names  what the modules are called there: None as the layers, a dict from a layer's name, or a list for the
+               layers with weights in their order, as in names=["0", "3"]; a SeparableConv2D may have two
+        Layouts and names are in training/torch_weights.py: kernels (O, I, KH, KW), a Dense after Flatten for images
+        with channels first. Raises UnsupportedError for what PyTorch has no module for; MissingPackageError.
+        """
+        from .torch_weights import to_state_dict
+
+        return to_state_dict(self, names)
+
+    @changes
+    def from_torch_state_dict(self, state_dict, names=None) -> None:
+        """Take over the weights of the same network in PyTorch, net.state_dict(), or a dict of arrays named like it.
+
+        names  as of to_torch_state_dict
+        Everything is checked before a weight changes. Raises WeightsError, which lists what is missing, what is
+        unexpected, and both shapes where they differ.
+        """
+        from .torch_weights import from_state_dict
+
+        from_state_dict(self, state_dict, names)
+
+    @reads
     def export(self, filepath, format: str | None = None, *, opset: int = 17) -> None:
         """Write what the model computes at inference as an ONNX file, for onnxruntime and others: io/onnx.py.
 

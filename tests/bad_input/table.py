@@ -1485,6 +1485,17 @@ entry(
     path=K.PATH.but(bad("x", "x")),
     overwrite=K.FLAG._replace(good=()),
 )
+MODULES = Kind((), (3, "a", NAN, True, ODD, np.ones(2), [], ["a"], {"x": "y"}, {3: "a"}, {"conv": 3}, {"conv": ""}), "")
+MODULES = MODULES._replace(bad=tuple(bad(one) for one in MODULES.bad))
+entry("Sequential.to_torch_state_dict", {}, "model", names=MODULES)
+entry(
+    "Sequential.from_torch_state_dict",
+    {"state_dict": {}},
+    "model",
+    state_dict=Kind((), (3, None, "x", NAN, [], ODD, np.ones(2), bad({}, "missing"), bad({"a": "x"}, "a: expected")),
+                    "a state_dict"),
+    names=MODULES,
+)  # fmt: skip
 OPSET = Kind((), (16, 24, *K.NO_WHOLE), "a whole number from 17")
 entry(
     "Sequential.export",
