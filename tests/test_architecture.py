@@ -29,10 +29,13 @@ MAY = {
     "core": ({"backend", "errors"}, set()),
     "ops": ({"core", "errors"}, set()),
     # The layers are placed on a backend and read its random streams; kernels and arrays they reach through ops alone.
-    "layers": ({"attributes", "backend", "core", "errors", "initializers", "naming", "notes", "ops"}, set()),
+    "layers": ({"attributes", "backend", "constraints", "core", "errors", "initializers", "naming", "notes", "ops",
+                "regularizers"}, set()),
     "weighting": ({"errors"}, ARRAYS),
     "attributes": ({"errors", "notes"}, set()),
     # NumPy: targets are checked before they go to a device
+    "regularizers": ({"core", "errors", "ops"}, set()),
+    "constraints": ({"core", "errors", "ops"}, set()),
     "losses": ({"core", "errors", "labels", "ops", "weighting"}, ARRAYS),
     "optimizers": ({"attributes", "core", "errors", "notes"}, set()),
     "naming": (set(), set()),
@@ -44,9 +47,9 @@ MAY = {
     "reports": ({"errors", "io"}, ARRAYS | LAZY),
     # Models are handed in: what a trace reads is a program and arrays.
     "teaching": ({"backend", "callbacks", "core", "errors", "io", "ops"}, ARRAYS),
-    "training": ({"attributes", "backend", "callbacks", "core", "data", "errors", "initializers", "io", "layers",
-                  "losses", "metrics", "naming", "notes", "ops", "optimizers", "reports", "teaching",
-                  "weighting"}, ARRAYS),
+    "training": ({"attributes", "backend", "callbacks", "constraints", "core", "data", "errors", "initializers", "io",
+                  "layers", "losses", "metrics", "naming", "notes", "ops", "optimizers", "regularizers", "reports",
+                  "teaching", "weighting"}, ARRAYS),
     # Names for what is elsewhere, found on first use.
     "keras": ({"core", "errors", "layers", "naming", "notes", "ops", "optimizers", "training"}, ARRAYS),
     # An estimator is a program around a model. Whoever imports the file wants scikit-learn at once.

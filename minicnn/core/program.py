@@ -185,6 +185,7 @@ class Program:
         self.lasts, self.parts = [*map(trace.slot, lasts)], [*map(trace.slot, parts)]
         self.last, self.loss = self.lasts[0], 0 if loss is None else trace.slot(loss)
         self.averages = [(trace.params[trace.slot(a)], trace.slot(b), momentum) for a, b, momentum in averages]
+        self.restraints: list = []  # (parameter, constraint): what the parameter is made to be after an update
         self.learns = learns and loss is not None and loss.requires_grad
         self.unfused = trace.nodes
         self.asked = {*self.lasts, *self.parts, self.loss, *(slot for _, slot, _ in self.averages)}

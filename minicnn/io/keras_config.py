@@ -70,6 +70,7 @@ LAYERS = {
 }  # fmt: skip
 # Arguments that minicnn lacks, and the values that say that they are not used. None and False always do.
 UNUSED = {"renorm_momentum": (0.99,)}
+BOUNDS = ("_regularizer", "_constraint")
 IGNORED = ("dtype", "name", "trainable", "batch_input_shape", "batch_shape", "build_config", "autocast", "fused")
 NEVER_FROZEN = ("SpatialDropout1D", "SpatialDropout2D")  # Keras's classes take no argument `trainable`
 COMPILE_UNUSED = {"is_legacy_optimizer": None, "jit_compile": None}
@@ -106,7 +107,8 @@ def _from_layer(entry: dict, dtype: str) -> dict:
     where = f"layer {config.get('name')}"
     name = _shared("layer", entry, where)
     require(name in LAYERS, f"save: {where}", "a layer that Keras has", name, _FIX, error=ArgumentError)
-    kept = {key: _from_value(config[key], f"{where}: {key}") for key in LAYERS[name]}
+    bounds = [key for key in config if key.endswith(BOUNDS)]
+    kept = {key: _from_value(config[key], f"{where}: {key}", _module(key)) for key in (*LAYERS[name], *bounds)}
     common = {"name": config["name"], "trainable": config["trainable"], "dtype": _policy(dtype)}
     if name in NEVER_FROZEN:
         del common["trainable"]
@@ -116,9 +118,14 @@ def _from_layer(entry: dict, dtype: str) -> dict:
 _FIX = "save as .minicnn"
 
 
-def _from_value(value: Any, where: str) -> Any:
+def _module(key: str) -> str:
+    """Keras's module of what an argument of that name is made of."""
+    return "regularizers" if key.endswith(BOUNDS[0]) else "constraints" if key.endswith(BOUNDS[1]) else "initializers"
+
+
+def _from_value(value: Any, where: str, module: str = "initializers") -> Any:
     if isinstance(value, dict):
-        return _keras("initializers", _shared("value", value, where), value["config"])
+        return _keras(module, _shared("value", value, where), value["config"])
     return value
 
 
@@ -223,12 +230,11 @@ def _to_layer(entry: dict, where: str, strict: bool) -> dict:
     for key, value in config.items():
         if key in LAYERS[name] or key in IGNORED or value in (None, False) or value in UNUSED.get(key, ()):
             continue
-        training_only = key.endswith(("_regularizer", "_constraint"))
-        if training_only and not strict:
+        if key.endswith(BOUNDS):
             continue
-        fix = "minicnn has none; load_model(..., compile=False) leaves it out, for predictions" if training_only else ""
-        require(False, f"{where} ({name})", f"{key} not to be used", f"{value!r:.80}", fix, error=DataError)
-    kept = {key: _to_value(config[key], where) for key in LAYERS[name] if key in config}
+        require(False, f"{where} ({name})", f"{key} not to be used", f"{value!r:.80}", error=DataError)
+    bounds = [key for key in config if key.endswith(BOUNDS) and config[key] is not None]
+    kept = {key: _to_value(config[key], where, _module(key)) for key in (*LAYERS[name], *bounds) if key in config}
     if isinstance(kept.get("axis"), list) and len(kept["axis"]) == 1:
         kept["axis"] = kept["axis"][0]
     common = {"name": config.get("name"), "trainable": config.get("trainable", True)}
@@ -241,15 +247,16 @@ def _is_keras(entry: dict) -> bool:
     return str(module).split(".")[0] == "keras" and registered in (None, entry.get("class_name"))
 
 
-def _to_value(value: Any, where: str) -> Any:
-    """Names, numbers and lists as they are; initializers as our entries."""
+def _to_value(value: Any, where: str, module: str = "initializers") -> Any:
+    """Names, numbers and lists as they are; initializers, regularizers and constraints as our entries."""
     if not isinstance(value, dict):
         return value
     if value.get("module") == "builtins":
         return {"function": value["config"]}
     inner = value["class_name"] if _is_keras(value) else None
-    initializer = inner is not None and str(value.get("module", "keras.initializers")).endswith("initializers")
-    require(initializer, where, "an initializer of Keras's", f"{value.get('class_name')!r:.60}", error=DataError)
+    known = inner is not None and str(value.get("module", module)).endswith(module)
+    article = "an" if module[0] == "i" else "a"
+    require(known, where, f"{article} {module[:-1]} of Keras's", f"{value.get('class_name')!r:.60}", error=DataError)
     # Keras writes options that it does not use as null.
     return {"class_name": inner, "config": {k: v for k, v in value.get("config", {}).items()
                                             if k not in ("input_axes", "output_axes") or v is not None}}  # fmt: skip

@@ -1,5 +1,7 @@
 """Activations as layers."""
 
+from typing import ClassVar
+
 from .. import initializers
 from ..arguments import choice, index, items, number, shown
 from ..errors import ArgumentError, require
@@ -97,13 +99,12 @@ class PReLU(Layer):
     no negative number means the channels.
     """
 
+    bound: ClassVar = {"alpha": "alpha"}
     config = ("alpha_initializer", "shared_axes")
 
     def __init__(self, alpha_initializer="zeros", alpha_regularizer=None, alpha_constraint=None, shared_axes=None,
                  **kwargs):  # fmt: skip
-        super().__init__(**kwargs)
-        choice("PReLU: alpha_regularizer", alpha_regularizer, (None,))
-        choice("PReLU: alpha_constraint", alpha_constraint, (None,))
+        super().__init__(alpha_regularizer=alpha_regularizer, alpha_constraint=alpha_constraint, **kwargs)
         self.alpha_initializer = initializers.get(alpha_initializer, "PReLU: alpha_initializer")
         axes = () if shared_axes is None else items(shared_axes)
         axes = [index(axis) for axis in ((shared_axes,) if axes is None else axes)]

@@ -5,7 +5,7 @@ import numbers
 from collections.abc import Callable, Iterable, Mapping
 from typing import ClassVar
 
-from .. import arguments, initializers
+from .. import arguments, constraints, initializers, regularizers
 from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.placeholder import Placeholder
@@ -42,8 +42,12 @@ class Layer(arguments.Named, Guarded):
         "dtype": "the model's device decides it", "dtype_policy": "the model's device decides it",
         "data_format": _CONSTRUCTOR, "noise_shape": _CONSTRUCTOR,
         "weights": "use set_weights", "trainable_weights": "set trainable", "non_trainable_weights": "set trainable",
-    } | {f"{what}_{how}": _MISSING for how in ("regularizer", "constraint")
-         for what in ("activity", "kernel", "bias", "gamma", "beta", "alpha")}  # fmt: skip
+    } | {f"{what}_{how}": _MISSING for how in ("regularizer", "constraint") for what in (
+         "kernel", "bias", "gamma", "beta", "alpha", "depthwise", "pointwise")}  # fmt: skip
+    # Weights that may have a regularizer and a constraint: what their arguments begin with -> the weight's attribute.
+    bound: ClassVar[dict[str, str]] = {}
+    activity_regularizer: Callable | None = None
+    activities: list | None = None  # what activity_regularizer made of the outputs since somebody began to ask
     kind = property(lambda self: snake_case(type(self).__name__))  # its class in automatic names and in Keras's files
     # Does `call` nothing but call ops, the same ones whatever the numbers are? None: of our own classes yes, else no.
     traceable: bool | None = None
@@ -68,6 +72,9 @@ class Layer(arguments.Named, Guarded):
                 input_shape = tuple(whole[1:])
             elif value is not None:
                 input_shape = (arguments.whole(f"{kind}: input_dim", value),)
+        for key in self._bounds():
+            if key in unknown:
+                self._bind(key, unknown.pop(key))
         if unknown:
             names = ", ".join(map(repr, unknown))
             raise ArgumentTypeError(f"{kind}: expected arguments of the layer, received {names}")
@@ -90,6 +97,9 @@ class Layer(arguments.Named, Guarded):
         if not type(self).__module__.startswith(__package__):  # a layer of yours calls its attributes what it likes
             object.__setattr__(self, name, value)
             return
+        if name.endswith(("_regularizer", "_constraint")) and name in self._bounds():
+            self._bind(name, value)
+            return
         held = vars(self)
         if held.get("built"):
             where, now = f"{type(self).__name__}: {name}", held.get(name)
@@ -100,6 +110,37 @@ class Layer(arguments.Named, Guarded):
                 fix = f"use layer.{name}.assign(values), or set_weights"
                 require(False, where, "the layer's own weight", type(value).__name__, fix, error=ArgumentTypeError)
         super().__setattr__(name, get_activation(type(self).__name__, value) if name == "activation" else value)
+
+    # regularizers and constraints ------------------------------------------------------------------------------------
+
+    @classmethod
+    def _bounds(cls) -> list[str]:
+        """The arguments of this kind that the layer takes."""
+        own = [f"{what}_{how}" for what in cls.bound for how in ("regularizer", "constraint")]
+        return ["activity_regularizer", *own]
+
+    def _bind(self, key: str, value) -> None:
+        home = constraints if key.endswith("_constraint") else regularizers
+        value = home.get(value, f"{type(self).__name__}: {key}")
+        vars(self).pop(key, None)
+        if value is not None:
+            vars(self)[key] = value
+
+    def bounds(self) -> dict[str, Callable]:
+        """Regularizers and constraints that are there, by their arguments' names."""
+        return {key: vars(self)[key] for key in self._bounds() if key in vars(self)}
+
+    def _each(self, how: str) -> list[tuple[Parameter, Callable]]:
+        found = [(getattr(self, at, None), vars(self).get(f"{what}_{how}")) for what, at in self.bound.items()]
+        return [(p, one) for p, one in found if p is not None and one is not None and p.requires_grad]
+
+    def penalties(self) -> list[tuple[Parameter, Callable]]:
+        """(weight, regularizer) of every trainable weight that has one."""
+        return self._each("regularizer")
+
+    def restraints(self) -> list[tuple[Parameter, Callable]]:
+        """(weight, constraint) of every trainable weight that has one."""
+        return self._each("constraint")
 
     # to be overridden ------------------------------------------------------------------------------------------------
 
@@ -241,7 +282,8 @@ class Layer(arguments.Named, Guarded):
     def get_config(self) -> dict:
         """The constructor's arguments as plain values, for files."""
         common = {"name": self.name, "trainable": self.trainable}
-        return common | {key: _plain(getattr(self, key)) for key in self.config}
+        common |= {key: _plain(getattr(self, key)) for key in self.config}
+        return common | {key: _plain(value) for key, value in self.bounds().items()}
 
     @classmethod
     def from_config(cls, config: dict) -> "Layer":

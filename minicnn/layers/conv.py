@@ -1,5 +1,7 @@
 """The convolution layer. Its arithmetic, forward and backward, is minicnn/ops/conv.py."""
 
+from typing import ClassVar
+
 from .. import initializers
 from ..arguments import flag, whole
 from ..errors import ArgumentError, one_of, require
@@ -13,6 +15,7 @@ from .images import Images
 class _Conv(Images):
     """What convolutions of images and of sequences share."""
 
+    bound: ClassVar = {"kernel": "kernel", "bias": "bias"}
     algorithm = "auto"
 
     def _settle(self, filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation, use_bias,

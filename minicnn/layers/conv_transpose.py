@@ -1,5 +1,7 @@
 """Transposed convolution layers. Their arithmetic is conv2d_transpose in minicnn/ops/conv.py."""
 
+from typing import ClassVar
+
 from .. import initializers
 from ..arguments import flag, index, items, shown, whole
 from ..errors import ArgumentError, require
@@ -12,6 +14,7 @@ from .images import Images
 class _ConvTranspose(Images):
     """What transposed convolutions of images and of sequences share."""
 
+    bound: ClassVar = {"kernel": "kernel", "bias": "bias"}
     config = ("filters", "kernel_size", "strides", "padding", "output_padding", "data_format", "dilation_rate",
               "activation", "use_bias", "kernel_initializer", "bias_initializer")  # fmt: skip
 

@@ -1,5 +1,7 @@
 """The dense layer."""
 
+from typing import ClassVar
+
 from .. import initializers
 from ..arguments import flag, whole
 from ..errors import require
@@ -14,6 +16,7 @@ class Dense(Layer):
     Arguments in Keras's order.
     """
 
+    bound: ClassVar = {"kernel": "kernel", "bias": "bias"}
     config = ("units", "activation", "use_bias", "kernel_initializer", "bias_initializer")
 
     def __init__(self, units, activation=None, use_bias=True, kernel_initializer="glorot_uniform",

@@ -1,5 +1,7 @@
 """Depthwise and separable convolution layers. Their arithmetic is depthwise_conv2d in minicnn/ops/conv.py."""
 
+from typing import ClassVar
+
 from .. import initializers
 from ..arguments import flag, whole
 from ..errors import require
@@ -46,6 +48,7 @@ class _Depthwise(Images):
 
 
 class _DepthwiseConv(_Depthwise):
+    bound: ClassVar = {"depthwise": "kernel", "bias": "bias"}
     config = ("kernel_size", "strides", "padding", "depth_multiplier", "data_format", "dilation_rate", "activation",
               "use_bias", "depthwise_initializer", "bias_initializer")  # fmt: skip
 
@@ -103,6 +106,7 @@ class DepthwiseConv1D(_DepthwiseConv):
 
 
 class _SeparableConv(_Depthwise):
+    bound: ClassVar = {"depthwise": "depthwise_kernel", "pointwise": "pointwise_kernel", "bias": "bias"}
     config = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "depth_multiplier",
               "activation", "use_bias", "depthwise_initializer", "pointwise_initializer",
               "bias_initializer")  # fmt: skip

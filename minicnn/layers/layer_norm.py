@@ -1,5 +1,7 @@
 """Layer normalisation, from the ops of minicnn/ops/reduce.py and arithmetic.py."""
 
+from typing import ClassVar
+
 from .. import initializers
 from ..arguments import flag, listed, number, whole
 from ..errors import ArgumentError, require
@@ -16,6 +18,7 @@ class LayerNormalization(Layer):
     Source: Ba et al. 2016, "Layer normalization".
     """
 
+    bound: ClassVar = {"beta": "beta", "gamma": "gamma"}
     config = ("axis", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer")
 
     def __init__(self, axis=-1, epsilon=0.001, center=True, scale=True, beta_initializer="zeros",

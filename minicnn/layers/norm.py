@@ -1,5 +1,7 @@
 """Batch normalisation. Its arithmetic is minicnn/ops/norm.py."""
 
+from typing import ClassVar
+
 from .. import initializers
 from ..arguments import flag, number, whole
 from ..core.sharing import sharing
@@ -18,6 +20,7 @@ class BatchNormalization(Layer):
     they compute what one process would. With one process that is the same.
     """
 
+    bound: ClassVar = {"beta": "beta", "gamma": "gamma"}
     config = ("axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
               "moving_mean_initializer", "moving_variance_initializer", "synchronized")  # fmt: skip
 

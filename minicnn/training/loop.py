@@ -8,7 +8,7 @@ from itertools import repeat
 import numpy as np
 
 from ..core.tensor import Tensor, no_grad
-from ..errors import NonFiniteError
+from ..errors import NonFiniteError, require
 from .memory import with_memory
 from .several import Several, each, parts, together
 
@@ -88,10 +88,21 @@ def update(model, program, values, live=None, phase=None, moved=None) -> None:
     """
     if program.learns:
         model.optimizer.apply(live, phase)
+        for p, constraint in program.restraints:
+            with no_grad():
+                p.data[...] = model.backend.asarray(held(constraint, p), p.dtype)
     averages = [(p.data, values[slot], momentum) for p, slot, momentum in program.averages]
     if moved is None:
         moved = [one for layer in program.taped for one in layer.moved()]
     model.backend.follow(averages + moved)
+
+
+def held(constraint, p):
+    """The array that a constraint makes of a parameter.  It may return a tensor or an array of the same shape."""
+    found = constraint(Tensor.of(p.data, p.be, None))
+    found = found.data if isinstance(found, Tensor) else found
+    require(found.shape == p.shape, f"constraint of {p.path}", f"weights of shape {p.shape}", found.shape)
+    return found
 
 
 def outputs(model, y):
@@ -204,6 +215,7 @@ def evaluate(model, source, steps: int, logs, callbacks, ranks=None) -> None:
         _test(
             model,
             logs,
+            (source.x, rows),
             y[rows],
             source.y[rows],
             source.targets[rows],
@@ -219,18 +231,33 @@ def evaluate_batches(model, source, steps, logs, callbacks) -> None:
         callbacks.on_test_batch_begin(step)
         pieces = [parts(part) for _, part in infer(model, each(be.to_numpy, x), logits=model.fusing)]
         y = together(map(be.xp.concatenate, zip(*pieces, strict=True)))
-        _test(model, logs, y, y_true, t, w)
+        _test(model, logs, (x, slice(None)), y, y_true, t, w)
         callbacks.on_test_batch_end(step, logs.result)
 
 
-def _test(model, logs, y, y_true, t, w) -> None:
+def _test(model, logs, place, y, y_true, t, w) -> None:
+    """place: (images, rows of them), which are looked at where a regularizer wants them."""
     be = model.backend
     with no_grad():
         y = each(lambda one: Tensor(one, be), y)
         t, w = (one and each(lambda one: be.asarray(one, be.dtype), one) if isinstance(one, Several) else
                 one if one is None else be.asarray(one, be.dtype) for one in (t, w))  # fmt: skip
         loss, shares = model.objective(parts(t), parts(y), parts(w) if w is not None else [None] * len(parts(t)))
+        if model.penalised:
+            loss += added(model, *place)
     logs.add(loss, y_true, y, w, shares=shares)
+
+
+def added(model, x, rows) -> float:
+    """What regularizers add to the loss of images x at inference: those of outputs go through the network again."""
+    be = model.backend
+
+    def walk():
+        model.forward([Tensor(be.asarray(one, be.dtype), be) for one in parts(x[rows])], training=False)
+
+    asked = any(layer.activity_regularizer is not None for layer in model.leaves)
+    found = model.penalties(walk if asked else None)
+    return sum(float(one.numpy()) for one in found)
 
 
 class RunningLogs:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .. import initializers, layers, losses, metrics, optimizers
+from .. import constraints, initializers, layers, losses, metrics, optimizers, regularizers
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..layers.operation import Operation
 from ..ops.activation import BY_NAME as ACTIVATIONS
@@ -33,12 +33,15 @@ TABLES: dict[str, dict[str, type]] = {
         initializers.TruncatedNormal, initializers.RandomUniform, initializers.VarianceScaling,
         initializers.GlorotUniform, initializers.GlorotNormal, initializers.HeUniform, initializers.HeNormal,
         initializers.LecunUniform, initializers.LecunNormal, initializers.Orthogonal)},
+    "regularizer": {c.__name__: c for c in regularizers.ALL},
+    "constraint": {c.__name__: c for c in constraints.ALL},
     "loss": {c.__name__: c for c in losses.ALL},
     "metric": {c.__name__: c for c in metrics.ALL},
 }  # fmt: skip
 BASES = {"layer": layers.Layer, "optimizer": optimizers.Optimizer, "initializer": initializers.Initializer,
          "schedule": optimizers.schedules.LearningRateSchedule, "loss": losses.Loss,
-         "metric": metrics.Metric}  # fmt: skip
+         "metric": metrics.Metric, "regularizer": regularizers.Regularizer,
+         "constraint": constraints.Constraint}  # fmt: skip
 METRIC_FUNCTIONS = {**metrics.FUNCTIONS, **{n: f for n, f in losses.FUNCTIONS.items() if n not in metrics.FUNCTIONS}}
 _GIVEN = ("name", "trainable", "input_shape")  # of every layer: not arguments that a custom layer has to repeat
 
@@ -55,7 +58,12 @@ def layer_entry(layer: layers.Layer) -> dict:
     config = found["config"]
     for key in config:
         value = getattr(layer, key, None)
-        if isinstance(value, initializers.Initializer):
+        kind = key.rpartition("_")[2]
+        if key in layer.bounds():
+            base = BASES[kind]
+            config[key] = _entry(kind, value, f"{where}: {key}") if isinstance(value, base) else function_entry(
+                value, f"{where}: {key}")  # fmt: skip
+        elif isinstance(value, initializers.Initializer):
             config[key] = initializer_entry(value, f"{where}: {key}")
         elif callable(value):
             own = ACTIVATIONS.get(getattr(value, "__name__", "")) is value

@@ -81,7 +81,7 @@ class Restorer:
             if isinstance(value, dict) and "function" in value:
                 value = self._function(value, f"{where}: {key}")
             elif isinstance(value, dict) and "class_name" in value:
-                value = self._thing("schedule" if key == "learning_rate" else "initializer", value)
+                value = self._thing(_kind(key), value)
             made[key] = value
         return made
 
@@ -127,6 +127,12 @@ class Restorer:
             return make()
         except MinicnnError as cause:
             raise DataError(f"{self.where}: {cause}") from None
+
+
+def _kind(key: str) -> str:
+    """What an argument of that name is made of."""
+    end = key.rpartition("_")[2]
+    return end if end in ("regularizer", "constraint") else "schedule" if key == "learning_rate" else "initializer"
 
 
 def _dict(value: Any, where: str) -> dict:

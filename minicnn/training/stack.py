@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from .. import arguments, losses
+from .. import arguments, losses, regularizers
 from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.streams import Streams
@@ -357,6 +357,28 @@ class LayerStack(Guarded):
         """All layers' moving averages take over what the latest training call has left."""
         self.backend.follow(self.moved())
 
+    def penalties(self, walk=None) -> list[Tensor]:
+        """What regularizers add to the loss: of weights, and of the outputs of `walk`, which calls the layers.
+
+        walk's result is its own business; None where no output has been asked for.
+        """
+        active = [layer for layer in self.leaves if layer.activity_regularizer is not None]
+        for layer in active:
+            layer.activities = []
+        try:
+            if walk is not None:
+                walk()
+            found = [penalty(one, p) for layer in self.leaves for p, one in layer.penalties()]
+            return found + [one for layer in active for one in layer.activities]
+        finally:
+            for layer in active:
+                layer.activities = None
+
+    @property
+    def penalised(self) -> bool:
+        """Whether anything is added to the loss."""
+        return any(layer.activity_regularizer is not None or layer.penalties() for layer in self.leaves)
+
     def commit(self) -> None:
         """End a step: moving averages move, the next one draws other random numbers."""
         self.move_averages()
@@ -392,10 +414,21 @@ def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool,
 
     run = listed if visit or step.listed else partial(call, training=training)
     if trace is not None:
-        return trace.through(layer, run, tensors, (tensors[0].shape[0], *layer.shape_for(shape)))
-    if shape != layer.input_shape:
-        layer.follow(shape)
-    return run(*tensors)
+        y = trace.through(layer, run, tensors, (tensors[0].shape[0], *layer.shape_for(shape)))
+    else:
+        if shape != layer.input_shape:
+            layer.follow(shape)
+        y = run(*tensors)
+    if layer.activities is not None:
+        out = layer.activation(y) if call == layer.preactivation else y
+        layer.activities.append(penalty(layer.activity_regularizer, out) * (1.0 / out.shape[0]))
+    return y
+
+
+def penalty(regularizer, x: Tensor) -> Tensor:
+    """regularizer(x): in a program op by op where it is ours, else one node on the tape."""
+    trace, ours = tracing(), type(regularizer).__module__ == regularizers.__name__
+    return regularizer(x) if trace is None or ours else trace.on_tape(regularizer, (x,), ())
 
 
 def _batched(x, shape):

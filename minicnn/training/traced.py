@@ -115,11 +115,17 @@ class Programs:
         with Trace(model.backend, model.weights) as trace:
             xs, ts = ([*map(trace.input, _several(shapes))] for shapes in (x_shape, t_shape))
             ws = [None] * len(ts) if w_shape is None else [s and trace.input(s) for s in _several(w_shape)]
-            y = model.forward(xs, training=True, logits=model.fusing)
+            walked: list = []
+            added = model.penalties(lambda: walked.append(model.forward(xs, training=True, logits=model.fusing)))
+            (y,) = walked
             value, parts = self._reduced(trace, y, ts, ws)
+            for term in added:
+                value = value + term
             given = [*xs, *ts, *(w for w in ws if w is not None)]
             averages = [moved for layer in model.leaves if layer not in trace.taped for moved in layer.moved()]
-            return self._program(trace, given, y, value, averages, parts)
+            program = self._program(trace, given, y, value, averages, parts)
+            program.restraints = [both for layer in model.leaves for both in layer.restraints()]
+            return program
 
     def _inspection(self, x_shape, t_shape, training) -> Program:
         model, learns = self.model, t_shape is not None and self.model.loss is not None
@@ -129,9 +135,13 @@ class Programs:
             for x in xs:
                 x.requires_grad = learns
             flags = model.fusing if learns else (False,) * len(model.ends)
-            y = model.forward(xs, training=training, logits=flags)
+            walked: list = []
+            added = model.penalties(lambda: walked.append(model.forward(xs, training=training, logits=flags)))
+            (y,) = walked
             model.moved()  # nothing has happened
             value, parts = self._reduced(trace, y, ts, [None] * len(ts)) if learns else (None, [])
+            for term in added if learns else ():
+                value = value + term
             for flag, one in zip(flags, y if isinstance(y, list) else [y], strict=True):
                 if flag:  # outputs: the last layer's name belongs to what predict gives
                     at = [slot for _, slot in trace.outputs].index(trace.slot(one))
@@ -171,7 +181,8 @@ def described(model) -> tuple:
     """What a program is made from, besides shapes.  Arrays are not compared: programs follow their parameters."""
     layers = [
         (id(layer), layer.trainable, layer.traced, [getattr(layer, key) for key in layer.config],
-         {name: value for name, value in vars(layer).items() if name in OWN})
+         {name: value for name, value in vars(layer).items() if name in OWN},
+         [(key, id(one), dict(getattr(one, "__dict__", ()))) for key, one in layer.bounds().items()])
         for layer in model.leaves
     ]  # fmt: skip
     loss = [(id(one), one and dict(vars(one)), flag) for one, flag in zip(model.losses, model.fusing, strict=True)]

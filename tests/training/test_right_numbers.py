@@ -707,7 +707,7 @@ def test_models_with_steps_of_their_own_are_refused(name):
     [
         (lambda: layers.Conv2D(2, 3), "filters", 3), (lambda: layers.Conv2D(2, 3), "strides", (2, 2)),
         (lambda: layers.Conv2D(2, 3), "padding", "same"), (lambda: layers.Conv2D(2, 3), "kernel", np.zeros(36)),
-        (lambda: layers.Conv2D(2, 3), "bias", None), (lambda: layers.Conv2D(2, 3), "kernel_regularizer", "l2"),
+        (lambda: layers.Conv2D(2, 3), "bias", None), (lambda: layers.Flatten(), "kernel_regularizer", "l2"),
         (lambda: layers.Conv2D(2, 3), "dilation_rate", 2), (lambda: layers.Dense(2), "units", 3),
         (lambda: layers.Dense(2), "use_bias", False), (lambda: layers.Dense(2), "kernel_initializer", "zeros"),
         (lambda: layers.Dense(2), "dtype", "float16"), (lambda: layers.Dense(2), "weights", []),

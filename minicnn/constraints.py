@@ -1,0 +1,115 @@
+"""Constraints: what a weight is made to be after every step of the optimizer.
+
+    Dense(64, kernel_constraint="max_norm")     Conv2D(8, 3, kernel_constraint=constraints.MaxNorm(2, axis=[0, 1, 2]))
+
+|w| is the norm over `axis`: of a Dense kernel (inputs, units) axis 0 is one unit's weights, of a Conv2D kernel
+(KH, KW, C, filters) [0, 1, 2] one filter's.
+"""
+
+from collections.abc import Callable
+
+from .arguments import Named, index, items, number, shown
+from .core.tensor import Tensor
+from .errors import ArgumentError, ArgumentTypeError, one_of, require
+from .ops import arithmetic as A
+
+_EPSILON = 1e-7
+
+
+class Constraint(Named):
+    """constraint(w) -> a tensor of w's shape.  One of your own overrides __call__ and get_config."""
+
+    def __call__(self, w: Tensor) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__}: write __call__(self, w)")
+
+    def get_config(self) -> dict:
+        """The constructor's arguments as plain values, for files."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Constraint":
+        """The constraint that get_config described."""
+        return cls(**config)
+
+
+class NonNeg(Constraint):
+    """max(w, 0)."""
+
+    def __call__(self, w):
+        return A.maximum(w, 0.0)
+
+
+class MaxNorm(Constraint):
+    """w clip(|w|, 0, max_value) / (1e-7 + |w|)."""
+
+    def __init__(self, max_value=2, axis=0):
+        self.max_value, self.axis = number("MaxNorm: max_value", max_value, low=0), _axes("MaxNorm", axis)
+
+    def __call__(self, w):
+        norms = _norms(w, self.axis)
+        return w * (A.minimum(norms, self.max_value) / (norms + _EPSILON))
+
+
+class UnitNorm(Constraint):
+    """w / (1e-7 + |w|)."""
+
+    def __init__(self, axis=0):
+        self.axis = _axes("UnitNorm", axis)
+
+    def __call__(self, w):
+        return w / (_norms(w, self.axis) + _EPSILON)
+
+
+class MinMaxNorm(Constraint):
+    """w (rate clip(|w|, min_value, max_value) + (1 - rate) |w|) / (1e-7 + |w|)."""
+
+    def __init__(self, min_value=0.0, max_value=1.0, rate=1.0, axis=0):
+        self.min_value = number("MinMaxNorm: min_value", min_value, low=0)
+        self.max_value = number("MinMaxNorm: max_value", max_value, low=0)
+        self.rate, self.axis = number("MinMaxNorm: rate", rate, low=0, high=1), _axes("MinMaxNorm", axis)
+
+    def __call__(self, w):
+        norms = _norms(w, self.axis)
+        wanted = A.clip(norms, low=self.min_value, high=self.max_value) * self.rate + norms * (1 - self.rate)
+        return w * (wanted / (norms + _EPSILON))
+
+
+def _axes(where: str, axis):
+    """An axis, or a list of axes."""
+    found = [index(one) for one in (items(axis) or [axis])]
+    ok = all(one is not None for one in found)
+    require(ok, f"{where}: axis", "an axis or axes", shown(axis), error=ArgumentError)
+    return found if items(axis) else found[0]
+
+
+def _norms(w, axis):
+    return A.sqrt(A.total(w * w, axis=axis, keepdims=True))
+
+
+max_norm = maxnorm = MaxNorm
+non_neg = nonneg = NonNeg
+unit_norm = unitnorm = UnitNorm
+min_max_norm = MinMaxNorm
+ALL = (MaxNorm, NonNeg, UnitNorm, MinMaxNorm)
+_BY_NAME = {"max_norm": MaxNorm, "maxnorm": MaxNorm, "non_neg": NonNeg, "nonneg": NonNeg, "unit_norm": UnitNorm,
+            "unitnorm": UnitNorm, "min_max_norm": MinMaxNorm}  # fmt: skip
+
+
+def get(identifier, where: str = "constraint") -> Callable | None:
+    """A constraint from None, a name, a class, a function of a tensor, {"class_name", "config"}, or itself."""
+    if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Constraint):
+        return identifier()
+    config = {}
+    if isinstance(identifier, dict):
+        identifier, config = identifier.get("class_name"), identifier.get("config") or {}
+    expected = "a name, a function of a tensor, or None"
+    known = isinstance(identifier, str) and isinstance(config, dict)
+    require(known, where, expected, shown(identifier), error=ArgumentTypeError)
+    classes = {c.__name__: c for c in ALL}
+    return (classes.get(identifier) or _BY_NAME[one_of(where, identifier, _BY_NAME)])(**config)
+
+
+__all__ = ["ALL", "Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get", "max_norm", "min_max_norm",
+           "non_neg", "unit_norm"]  # fmt: skip

@@ -1,0 +1,105 @@
+"""Regularizers: a number that is added to the loss, of a weight or of a layer's output.
+
+    Conv2D(8, 3, kernel_regularizer="l2")     Dense(3, kernel_regularizer=regularizers.L1L2(1e-5, 1e-4))
+
+The loss of a batch, reported and differentiated, is the loss itself and the sum of these, not divided by the batch's
+size; an activity_regularizer's is.  Weights that are not trainable add nothing.
+"""
+
+from collections.abc import Callable
+
+from .arguments import Named, choice, number, shown
+from .core.tensor import Tensor
+from .errors import ArgumentTypeError, one_of, require
+from .ops import arithmetic as A
+from .ops.shape import transpose
+
+
+class Regularizer(Named):
+    """regularizer(x) -> a scalar tensor.  One of your own overrides __call__ and get_config."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        raise NotImplementedError(f"{type(self).__name__}: write __call__(self, x)")
+
+    def get_config(self) -> dict:
+        """The constructor's arguments as plain values, for files."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Regularizer":
+        """The regularizer that get_config described."""
+        return cls(**config)
+
+
+class L1(Regularizer):
+    """l1 sum |x|."""
+
+    def __init__(self, l1=0.01):
+        self.l1 = 0.01 if l1 is None else number("L1: l1", l1, low=0)
+
+    def __call__(self, x):
+        return A.total(A.absolute(x)) * self.l1
+
+
+class L2(Regularizer):
+    """l2 sum x^2, without a half: the gradient is 2 l2 x."""
+
+    def __init__(self, l2=0.01):
+        self.l2 = 0.01 if l2 is None else number("L2: l2", l2, low=0)
+
+    def __call__(self, x):
+        return A.total(x * x) * self.l2
+
+
+class L1L2(Regularizer):
+    """l1 sum |x| + l2 sum x^2."""
+
+    def __init__(self, l1=0.0, l2=0.0):
+        self.l1 = 0.0 if l1 is None else number("L1L2: l1", l1, low=0)
+        self.l2 = 0.0 if l2 is None else number("L1L2: l2", l2, low=0)
+
+    def __call__(self, x):
+        return A.total(A.absolute(x)) * self.l1 + A.total(x * x) * self.l2
+
+
+class OrthogonalRegularizer(Regularizer):
+    """factor times the mean |cosine| between different rows (or columns) of a matrix x."""
+
+    def __init__(self, factor=0.01, mode="rows"):
+        self.factor = number("OrthogonalRegularizer: factor", factor, low=0)
+        self.mode = choice("OrthogonalRegularizer: mode", mode, ("rows", "columns"))
+
+    def __call__(self, x):
+        require(x.ndim == 2, "OrthogonalRegularizer", "a matrix", x.shape)
+        x = x if self.mode == "rows" else transpose(x, axes=(1, 0))
+        x = x / A.sqrt(A.maximum(A.total(x * x, axis=1, keepdims=True), 1e-14))
+        n = x.shape[0]
+        apart = A.absolute(x @ transpose(x, axes=(1, 0))) * (1 - x.be.xp.eye(n, dtype=x.be.dtype))
+        return A.total(apart) * (self.factor * 0.5 / (n * (n - 1) / 2))
+
+
+l1, l2, l1_l2, l1l2, orthogonal_regularizer = L1, L2, L1L2, L1L2, OrthogonalRegularizer
+WeightRegularizer = L1L2  # Keras 1
+ALL = (L1, L2, L1L2, OrthogonalRegularizer)
+_BY_NAME = {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2, "orthogonal_regularizer": OrthogonalRegularizer,
+            "orthogonal": OrthogonalRegularizer}  # fmt: skip
+
+
+def get(identifier, where: str = "regularizer") -> Callable | None:
+    """A regularizer from None, a name, a class, a function of a tensor, {"class_name", "config"}, or itself."""
+    if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Regularizer):
+        return identifier()
+    config = {}
+    if isinstance(identifier, dict):
+        identifier, config = identifier.get("class_name"), identifier.get("config") or {}
+    expected = "a name, a function of a tensor, or None"
+    known = isinstance(identifier, str) and isinstance(config, dict)
+    require(known, where, expected, shown(identifier), error=ArgumentTypeError)
+    classes = {c.__name__: c for c in ALL}
+    return (classes.get(identifier) or _BY_NAME[one_of(where, identifier, _BY_NAME)])(**config)
+
+
+__all__ = ["ALL", "L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "get", "l1", "l1_l2", "l2",
+           "orthogonal_regularizer"]  # fmt: skip
