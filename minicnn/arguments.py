@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
 
-from .errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, require, shown
+from .errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, one_of, require, shown
 from .notes import note
 
 if TYPE_CHECKING:
@@ -309,6 +309,33 @@ def writable(where: str, path: str) -> None:
     except OSError as cause:
         received = f"{path!r} ({cause.strerror or cause})"
         require(False, where, "the name of a file that can be written", received, "choose another", error=ArgumentError)
+
+
+def configured(where: str, cls: type, config: Any) -> Any:
+    """cls(**config) of a dict that comes from a file or a notebook."""
+    config = {} if config is None else instance(f"{where}: {cls.__name__}: config", config, dict, "a dict")
+    known = inspect.signature(cls).parameters
+    # Keras writes options that it does not use as null.
+    config = {name: value for name, value in config.items() if name in known or value is not None}
+    extra = [name for name in config if name not in known]
+    expected = f"a config of {', '.join(known)}" if known else "no config"
+    require(not extra, f"{where}: {cls.__name__}", expected, ", ".join(map(str, extra)), error=ArgumentTypeError)
+    with within(where):
+        return cls(**config)
+
+
+def described(where: str, value: Any, base: type, names: dict[str, type]) -> Callable | None:
+    """An instance of `base` from None, its name, its class, {"class_name", "config"}, a function, or itself."""
+    if value is None or (callable(value) and not isinstance(value, type)):
+        return value
+    if isinstance(value, type) and issubclass(value, base):
+        return value()
+    config = value.get("config") if isinstance(value, dict) else None
+    name = value.get("class_name") if isinstance(value, dict) else value
+    expected = "a name, a function of a tensor, or None"
+    instance(where, name if isinstance(value, dict) else value, str, expected)
+    found = {cls.__name__: cls for cls in names.values()}.get(name)
+    return configured(where, found or names[one_of(where, name, names)], config)
 
 
 @contextlib.contextmanager

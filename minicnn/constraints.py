@@ -8,9 +8,9 @@
 
 from collections.abc import Callable
 
-from .arguments import Named, index, items, number, shown
+from .arguments import Named, described, index, items, number, shown
 from .core.tensor import Tensor
-from .errors import ArgumentError, ArgumentTypeError, one_of, require
+from .errors import ArgumentError, require
 from .ops import arithmetic as A
 
 _EPSILON = 1e-7
@@ -97,18 +97,7 @@ _BY_NAME = {"max_norm": MaxNorm, "maxnorm": MaxNorm, "non_neg": NonNeg, "nonneg"
 
 def get(identifier, where: str = "constraint") -> Callable | None:
     """A constraint from None, a name, a class, a function of a tensor, {"class_name", "config"}, or itself."""
-    if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Constraint):
-        return identifier()
-    config = {}
-    if isinstance(identifier, dict):
-        identifier, config = identifier.get("class_name"), identifier.get("config") or {}
-    expected = "a name, a function of a tensor, or None"
-    known = isinstance(identifier, str) and isinstance(config, dict)
-    require(known, where, expected, shown(identifier), error=ArgumentTypeError)
-    classes = {c.__name__: c for c in ALL}
-    return (classes.get(identifier) or _BY_NAME[one_of(where, identifier, _BY_NAME)])(**config)
+    return described(where, identifier, Constraint, _BY_NAME)
 
 
 __all__ = ["ALL", "Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "get", "max_norm", "min_max_norm",

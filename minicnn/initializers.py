@@ -14,7 +14,7 @@ import re
 
 import numpy as np
 
-from .arguments import Named, instance, named, number, shown, wholes, within
+from .arguments import Named, configured, instance, named, number, shown, wholes
 from .arguments import function as checked_function
 from .arguments import seed as checked_seed
 from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, one_of, require
@@ -293,16 +293,7 @@ def get(identifier, where: str = "initializer") -> Initializer | None:
     if identifier is None or isinstance(identifier, Initializer):
         return identifier
     if isinstance(identifier, dict):
-        cls, config = _named(where, identifier.get("class_name")), identifier.get("config") or {}
-        instance(f"{where}: {cls.__name__}: config", config, dict, "a dict")
-        known = inspect.signature(cls).parameters
-        # Keras writes options that it does not use as null.
-        config = {name: value for name, value in config.items() if name in known or value is not None}
-        extra = [name for name in config if name not in known]
-        expected = f"a config of {', '.join(known)}"
-        require(not extra, cls.__name__, expected, ", ".join(extra), error=ArgumentTypeError)
-        with within(where):
-            return cls(**config)
+        return configured(where, _named(where, identifier.get("class_name")), identifier.get("config"))
     if isinstance(identifier, str):
         return _named(where, identifier)()
     if isinstance(identifier, type) and issubclass(identifier, Initializer):

@@ -8,9 +8,9 @@ size; an activity_regularizer's is.  Weights that are not trainable add nothing.
 
 from collections.abc import Callable
 
-from .arguments import Named, choice, number, shown
+from .arguments import Named, choice, described, number
 from .core.tensor import Tensor
-from .errors import ArgumentTypeError, one_of, require
+from .errors import require
 from .ops import arithmetic as A
 from .ops.shape import transpose
 
@@ -87,18 +87,7 @@ _BY_NAME = {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2, "orthogonal_regular
 
 def get(identifier, where: str = "regularizer") -> Callable | None:
     """A regularizer from None, a name, a class, a function of a tensor, {"class_name", "config"}, or itself."""
-    if identifier is None or (callable(identifier) and not isinstance(identifier, type)):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Regularizer):
-        return identifier()
-    config = {}
-    if isinstance(identifier, dict):
-        identifier, config = identifier.get("class_name"), identifier.get("config") or {}
-    expected = "a name, a function of a tensor, or None"
-    known = isinstance(identifier, str) and isinstance(config, dict)
-    require(known, where, expected, shown(identifier), error=ArgumentTypeError)
-    classes = {c.__name__: c for c in ALL}
-    return (classes.get(identifier) or _BY_NAME[one_of(where, identifier, _BY_NAME)])(**config)
+    return described(where, identifier, Regularizer, _BY_NAME)
 
 
 __all__ = ["ALL", "L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "get", "l1", "l1_l2", "l2",

@@ -32,6 +32,9 @@ class Layer(arguments.Named, Guarded):
     name         unique in a model; None counts up per class: conv2d, conv2d_1, ...
     trainable    False: backward computes no gradients for its weights (and batch norm uses its moving averages)
     input_shape  of one sample; on a first layer it makes the model build its weights while layers are added
+    activity_regularizer  of the outputs' sum over a batch is added to its loss, over the number of samples: "l2", a
+                 regularizer or a function of a tensor; layers with weights take the same for each: kernel_regularizer,
+                 and kernel_constraint, what the weight is made to be after every step
     """
 
     config: tuple[str, ...] = ()  # constructor arguments that get_config writes down

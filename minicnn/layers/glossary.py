@@ -7,9 +7,7 @@ ARGUMENTS = {
     "activation": 'applied to the outputs: a name like "relu" or "softmax", or a function of a tensor; None: none',
     "algorithm": '"auto", "im2col" or "winograd": see above',
     "alpha": "y = alpha (exp(x) - 1) below 0",
-    "alpha_constraint": "not there: None",
     "alpha_initializer": "of the slopes below 0, a name or an initializer",
-    "alpha_regularizer": "not there: None",
     "antialias": "weigh all pixels that a smaller one covers",
     "arguments": "a dict of further arguments for the function",
     "axes": "which axes of the two inputs are summed over: a number, or one for each; the batch is axis 0",
@@ -88,6 +86,10 @@ ARGUMENTS = {
     "width": "px of the output",
     "width_factor": "the same of the width; None: as the height",
 }  # fmt: skip
+BOUNDS = {  # of each weight that has them: kernel_regularizer, kernel_constraint, ...
+    "regularizer": 'a penalty on it, added to the loss: a name like "l2", a regularizer or a function of a tensor',
+    "constraint": 'what it is made to be after a step: a name like "max_norm", a constraint or a function',
+}
 SHARED = ("name", "trainable", "input_shape")  # of every layer, behind **kwargs
 
 EXAMPLES = {  # a call and the shape of samples -> the shape of a batch
@@ -137,14 +139,18 @@ def explain(layer: type) -> None:
     positional = code.co_varnames[1 : code.co_argcount]
     given = init.__defaults__ or ()
     defaults = dict(zip(positional[len(positional) - len(given) :], given, strict=True)) | (init.__kwdefaults__ or {})
-    own = [name for name in names if name not in SHARED]
+    bounds = {f"{what}_{how}": text for what in layer.bound for how, text in BOUNDS.items()}
+    own = [name for name in names if name not in SHARED and name not in bounds]
+    defaults |= dict.fromkeys(bounds)
+    own += bounds
     heads = {name: f"{name} = {defaults[name]!r}" if name in defaults else name for name in own}
     width = max([len(head) for head in heads.values()] + [24])
     text = [(layer.__doc__ or "").rstrip(), "", "    Arguments"]
     for name in own:
-        meaning = ARGUMENTS.get(f"{layer.__name__}.{name}") or ARGUMENTS[name]
+        meaning = bounds.get(name) or ARGUMENTS.get(f"{layer.__name__}.{name}") or ARGUMENTS[name]
         text.append(f"        {heads[name]:<{width}}  {meaning}")
-    text.append(f"        {'name, trainable, input_shape':<{width}}  of every layer: help(minicnn.layers.Layer)")
+    common = "name, trainable, input_shape, activity_regularizer"
+    text.append(f"        {common}  of every layer: help(minicnn.layers.Layer)")
     if layer.__name__ in EXAMPLES:
         call, sample, result = EXAMPLES[layer.__name__]
         text += ["", "    Example", "        >>> from minicnn import layers",

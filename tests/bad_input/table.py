@@ -83,6 +83,37 @@ PADDING = Kind(
 )
 FLOAT32 = Kind(("float32",), ("float16", "x", 3, ODD, np.ones(2)), "float32")
 NOTHING = Kind((None,), (3, "x", [], ODD, np.ones(2)), "None")
+
+
+def bound(module, name: str, field: str) -> Kind:
+    """A regularizer or a constraint: by name, class, dict."""
+    cls = module.get(name)
+    kind = type(cls).__name__
+    return Kind(
+        (name, np.str_(name), kind, type(cls), {"class_name": kind, "config": {}}),
+        (
+            bad(name + "x", "one of", name),
+            bad("", "one of"),
+            3,
+            NAN,
+            True,
+            [],
+            [name],
+            ODD,
+            np.ones(2),
+            int,
+            bad({}, "a name"),
+            bad({"class_name": [kind]}, "a name"),
+            bad({"class_name": kind, "config": 3}, "config"),
+            bad({"class_name": kind, "config": {field: NAN}}, field, "nan"),
+            bad({"class_name": kind, "config": {"unknown": 1}}, "unknown"),
+        ),
+        "a name, a function of a tensor, or None",
+    )
+
+
+REGULARIZER = bound(minicnn.regularizers, "l2", "l2")
+CONSTRAINT = bound(minicnn.constraints, "max_norm", "max_value")
 LAYER = {
     "name": K.NAME.but("a/b", words=""),
     "trainable": K.FLAG,
@@ -90,11 +121,17 @@ LAYER = {
     "dtype": FLOAT32,
     "input_dim": K.optional(K.POSITIVE),
     "unknown": Kind((), (bad(3, "arguments of the layer"),)),
+    "activity_regularizer": REGULARIZER,
 }
 
 
 def layer(path: str, **arguments: Kind) -> None:
-    entry(path, **arguments, **{"kwargs": LAYER["unknown"]})
+    """With the regularizers and constraints that the layer has weights for."""
+    for one in path.split():
+        what = getattr(layers, one.rpartition(".")[2]).bound
+        bounds = {f"{name}_regularizer": REGULARIZER for name in what}
+        bounds |= {f"{name}_constraint": CONSTRAINT for name in what}
+        entry(one, **bounds | arguments | {"kwargs": LAYER["unknown"]})
 
 
 entry("layers.Layer", **LAYER)
@@ -208,8 +245,6 @@ layer("layers.ELU", alpha=K.FINITE)
 layer(
     "layers.PReLU",
     alpha_initializer=INITIALIZER,
-    alpha_regularizer=NOTHING,
-    alpha_constraint=NOTHING,
     shared_axes=Kind(
         ((1,), 1, np.int64(1), [1], np.array([1]), np.array(1)),
         (0, (0,), 1.5, NAN, "1", "ab", (1.5,), ("a",), (None,), (True,), {}, ODD, True),
@@ -400,6 +435,19 @@ entry(
 )
 entry("initializers.Orthogonal", gain=K.FINITE, seed=K.SEED)
 entry("initializers.Custom", function=K.FUNCTION)
+
+# regularizers and constraints -----------------------------------------------------------------------------------------
+
+entry("regularizers.get", where=Kind(), identifier=REGULARIZER._replace(called="expected"))
+entry("constraints.get", where=Kind(), identifier=CONSTRAINT._replace(called="expected"))
+entry("regularizers.L1", l1=K.optional(K.AT_LEAST_0))
+entry("regularizers.L2", l2=K.optional(K.AT_LEAST_0))
+entry("regularizers.L1L2", l1=K.optional(K.AT_LEAST_0), l2=K.optional(K.AT_LEAST_0))
+entry("regularizers.OrthogonalRegularizer", factor=K.AT_LEAST_0, mode=K.one_of("rows", "columns", words="or"))
+NORM_AXIS = Kind((0, np.int64(0), np.array(0)), (0.5, "x", NAN, None, True, {}, ODD, [0.5], ["x"]), "an axis or axes")
+entry("constraints.MaxNorm", max_value=K.AT_LEAST_0, axis=NORM_AXIS)
+entry("constraints.UnitNorm", axis=NORM_AXIS)
+entry("constraints.MinMaxNorm", min_value=K.AT_LEAST_0, max_value=K.AT_LEAST_0, rate=K.RATE, axis=NORM_AXIS)
 
 # losses and metrics ---------------------------------------------------------------------------------------------------
 

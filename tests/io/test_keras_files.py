@@ -273,10 +273,21 @@ HOSTILE = {
         lambda c: layer(c, 1)["config"].update(data_format="channels_first"), DataError,
         r"layer 1 \(Conv2D\): first: expected an image of at least the window's 3 x 3 px, received 6 x 1 px; .*",
     ),
-    "a regularizer": (
-        lambda c: layer(c, 1)["config"].update(kernel_regularizer={"class_name": "L2"}), DataError,
-        r"layer 1 \(Conv2D\): expected kernel_regularizer not to be used, received .*; minicnn has none; "
-        r"load_model\(..., compile=False\) leaves it out, for predictions",
+    "a regularizer of one's own": (
+        lambda c: layer(c, 1)["config"].update(kernel_regularizer={"module": "mine", "class_name": "L3",
+                                                                   "config": {}, "registered_name": "mine>L3"}),
+        DataError, "layer 1: expected a regularizer of Keras's, received 'L3'",
+    ),
+    "a constraint in a regularizer's place": (
+        lambda c: layer(c, 1)["config"].update(kernel_regularizer={
+            "module": "keras.constraints", "class_name": "MaxNorm", "config": {}, "registered_name": None}),
+        DataError, "layer 1: expected a regularizer of Keras's, received 'MaxNorm'",
+    ),
+    "a constraint of NaN": (
+        lambda c: layer(c, 1)["config"].update(kernel_constraint={
+            "module": "keras.constraints", "class_name": "MaxNorm", "config": {"max_value": float("nan")},
+            "registered_name": None}),
+        DataError, "(?s).*(max_value|NaN).*",
     ),
     "mixed precision": (
         lambda c: layer(c, 1)["config"].update(dtype={"config": {"name": "mixed_float16"}}), DataError,

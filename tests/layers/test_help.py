@@ -23,7 +23,8 @@ def arguments_of(layer):
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_argument_is_explained(name):
     text = LAYERS[name].__doc__.partition("\n    Arguments\n")[2]
-    for argument in set(arguments_of(LAYERS[name])) - set(glossary.SHARED):
+    bounds = [f"{what}_{how}" for what in LAYERS[name].bound for how in ("regularizer", "constraint")]
+    for argument in {*arguments_of(LAYERS[name]), *bounds} - set(glossary.SHARED):
         assert re.search(rf"^ {{8}}{argument}( = .*)? {{2,}}\S", text, re.MULTILINE), argument
     assert len(text) < 4000  # it is there once
 

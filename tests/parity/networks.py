@@ -110,6 +110,36 @@ def e(lib, rate=1.0, **kwargs):
 
 NETWORKS = {"a": a, "b": b, "c": c, "d": d, "e": e}
 
+
+
+def restrained(lib, rate=1.0, **kwargs):
+    """Every regularizer and every constraint, on every kind of weight and on outputs."""
+    layers, R, C = lib.layers, lib.regularizers, lib.constraints
+    return lib.Sequential(
+        [
+            lib.Input(SIZE),
+            layers.Conv2D(4, 5, strides=3, activation="relu", kernel_regularizer="l2", bias_regularizer=R.L1(0.1),
+                          kernel_constraint=C.MaxNorm(0.7, axis=[0, 1, 2]), activity_regularizer=R.L2(0.03)),
+            layers.BatchNormalization(gamma_regularizer=R.L1L2(0.1, 0.2), beta_constraint="non_neg"),
+            layers.DepthwiseConv2D(2, depthwise_regularizer=R.L1(0.05), bias_constraint=C.NonNeg(),
+                                   depthwise_constraint=C.MinMaxNorm(0.5, 0.9, rate=0.6, axis=[0, 1])),
+            layers.SeparableConv2D(3, 2, pointwise_regularizer=R.L1L2(0.01, 0.02), depthwise_regularizer="l1",
+                                   pointwise_constraint="unit_norm"),
+            layers.PReLU(alpha_regularizer=R.L1(0.2), alpha_constraint="max_norm"),
+            layers.Conv2DTranspose(2, 2, kernel_regularizer="l2"),
+            layers.LayerNormalization(beta_regularizer="l2", gamma_constraint=C.MaxNorm(1.0)),
+            layers.Flatten(),
+            layers.Dense(6, kernel_regularizer="l2", trainable=False),
+            layers.Dense(8, kernel_regularizer=R.OrthogonalRegularizer(0.3, mode="columns"),
+                         activity_regularizer=R.L1(0.01)),
+            layers.Dense(10, activation="softmax", kernel_constraint=C.UnitNorm(), activity_regularizer="l1"),
+        ],
+        **kwargs,
+    )  # fmt: skip
+
+
+BOUND = {"restrained": restrained}
+
 # Single layers: (shape of one sample, the layer from `layers`).
 IMAGE, VECTOR, SEQUENCE, FIRST = (7, 9, 3), (11,), (10, 3), (3, 7, 9)
 LAYERS = {
@@ -238,7 +268,8 @@ LAYERS = {
 
 def build(lib, what: str, rate: float = 0.0, **kwargs):
     """A network by its letter, or a model of one layer by its name in LAYERS."""
-    if what in NETWORKS:
-        return NETWORKS[what](lib, rate=rate, **kwargs)
+    network = NETWORKS.get(what) or BOUND.get(what)
+    if network:
+        return network(lib, rate=rate, **kwargs)
     shape, layer = LAYERS[what]
     return lib.Sequential([lib.Input(shape), layer(lib.layers)], **kwargs)
