@@ -180,3 +180,10 @@ def test_set_later_and_taken_away(rng):
 def test_errors(make):
     with pytest.raises(MinicnnError):
         make()
+
+
+def test_the_traced_loss_is_the_step_s(rng):
+    """What model.trace shows is what train_on_batch reports, with the penalties of weights and of outputs."""
+    model, (x, y) = network(), data(rng)
+    model.compile("sgd", "categorical_crossentropy")
+    assert float(model.trace(x, y, training=True).loss) == pytest.approx(model.train_on_batch(x, y), rel=1e-9)
