@@ -58,13 +58,16 @@ class World:
     sum         array -> the sum of all ranks' arrays, in every rank the same bytes
     broadcast   array -> rank 0's, in every rank
     abort       exit code -> ends all of them at once
+    on_device   sum of arrays in a device's memory, float32 or float64 and in C order, by which gradients need not go
+                through the host; None: they do
 
-    Both functions are called by all ranks in the same order, with NumPy arrays of the same shape and type; they may
-    write to the array that they are given. `World.mpi()` has them from MPI; tests make them of threads.
+    sum, broadcast and on_device are called by all ranks in the same order, with arrays of the same shape and type,
+    NumPy's but for on_device; they may write to the array that they are given. `World.mpi()` has them from MPI,
+    `World.nccl()` on_device from NCCL besides; tests make them of threads.
     """
 
     def __init__(self, rank: int = 0, size: int = 1, sum: Callable = _own, broadcast: Callable = _own,
-                 abort: Callable = sys.exit):  # fmt: skip
+                 abort: Callable = sys.exit, on_device: Callable | None = None):  # fmt: skip
         self.size = whole("World: size", size)
         self.rank = whole("World: rank", rank, low=0)
         ok = self.rank < self.size
@@ -72,6 +75,8 @@ class World:
         self.sum = function("World: sum", sum, of="(array)")
         self.broadcast = function("World: broadcast", broadcast, of="(array)")
         self.abort = function("World: abort", abort, of="(code)")
+        self.on_device = function("World: on_device", on_device, of="(array)", optional=True)
+        self.near = 0  # this process's number on its machine
 
     @classmethod
     def mpi(cls) -> "World":
@@ -104,9 +109,24 @@ class World:
             taken[cpus] = 1
             near.Allreduce(MPI.IN_PLACE, taken)
             cores.share(int(taken.max()))
+            world.near = near.Get_rank()
             sys.excepthook = world._ended
             if world.rank:
                 sys.stdout = open(os.devnull, "w")  # noqa: SIM115 (for as long as the process lives)
+        return world
+
+    @classmethod
+    def nccl(cls) -> "World":
+        """The same, each with a GPU of its own, from whose memory NCCL sums gradients: call it before models are made.
+
+        The host still runs each step and reads its loss. No device has run this: see backend/nccl.py.
+        Raises DeviceError where a process has no GPU.
+        """
+        from ..backend import nccl  # which loads the GPU's kernels
+
+        world = cls.mpi()
+        if world.size > 1:
+            world.on_device = nccl.communicator(world.rank, world.size, world.near)
         return world
 
     def _ended(self, kind, error, trace) -> None:
@@ -166,6 +186,10 @@ class Ranks:
     def __init__(self, world: World, model, source, settings: dict):
         self.world, self.model, self.kept = world, model, None
         self.signal, self._before = None, {}
+        name = model.backend.name
+        require(world.on_device is None or name == "cuda", f"fit with {world.size} processes",
+                'a model on device "cuda", whose memory its World sums', f'one on "{name}"',
+                "use World.mpi(), or device=\"cuda\"", error=ArgumentError)  # fmt: skip
         self._check(source, settings)
         for p in model.weights:
             p.assign(world.broadcast(np.array(model.backend.to_numpy(p.data))))
@@ -282,19 +306,24 @@ class Ranks:
         slots = [slot for _, slot, _ in program.averages] + [program.loss, *program.parts]
         found = [p.grad for p in params] + [values[slot] for slot in slots] + [batch for _, batch, _ in moved]
         shapes = [p.data.shape for p in params] + [array.shape for array in found[len(params) :]]
-        lasts = [be.to_numpy(values[slot]) for slot in program.lasts]
+        lasts = [values[slot] for slot in program.lasts]
         wholes = [(self.n, *last.shape[1:]) for last in lasts]
-        ends = np.cumsum([math.prod(shape) for shape in (*shapes, *wholes)])
-        sums = np.zeros(ends[-1], be.dtype)
-        pieces = np.split(sums, ends[:-1])
+        shapes = [*shapes, *wholes]
+        add, given = self.world.on_device, be.asarray
+        xp = be.xp
+        if add is None:
+            add, given, xp = self.world.sum, be.to_numpy, np
+        ends = np.cumsum([math.prod(shape) for shape in shapes]).tolist()
+        edges = list(zip([0, *ends], ends, strict=False))
+        sums = xp.zeros(ends[-1], be.dtype)
         if self.weight:
-            for piece, array in zip(pieces, found, strict=False):
+            for (start, end), array in zip(edges, found, strict=False):
                 if array is not None:  # else no path leads from the loss to this parameter
-                    np.multiply(be.to_numpy(array).reshape(-1), be.dtype.type(self.weight), out=piece)
-            for piece, shape, last in zip(pieces[len(found) :], wholes, lasts, strict=True):
-                piece.reshape(shape)[self.own] = last
-        pieces = np.split(self.world.sum(sums), ends[:-1])
-        summed = [be.asarray(piece.reshape(shape)) for piece, shape in zip(pieces, (*shapes, *wholes), strict=True)]
+                    xp.multiply(given(array).reshape(-1), be.dtype.type(self.weight), out=sums[start:end])
+            for (start, end), shape, last in zip(edges[len(found) :], wholes, lasts, strict=True):
+                sums[start:end].reshape(shape)[self.own] = given(last)
+        sums = add(sums)
+        summed = [be.asarray(sums[a:b].reshape(shape)) for (a, b), shape in zip(edges, shapes, strict=True)]
         count = len(params) + len(slots)
         loss = float(summed[len(params) + len(program.averages)])
         if not math.isfinite(loss):

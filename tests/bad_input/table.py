@@ -1695,7 +1695,7 @@ entry(
     show_trainable=K.FLAG._replace(good=()),
 )
 entry("World", {"size": 2}, rank=K.count(1, -1, low=0), size=K.count(2, 0), sum=K.FUNCTION, broadcast=K.FUNCTION,
-      abort=K.FUNCTION)  # fmt: skip
+      abort=K.FUNCTION, on_device=K.optional(K.FUNCTION))  # fmt: skip
 entry("doctor", device=ONE_DEVICE._replace(good=()), print_fn=HOOK._replace(good=()))
 SUM = {"f": lambda x: (x * x).sum(), "args": [np.ones(3)]}
 entry(

@@ -92,20 +92,34 @@ def test_1_2_and_4_processes(tmp_path):
 
 
 def test_ranks_on_emulated_devices(tmp_path):
-    """Each rank's step runs on a device; what is summed goes through the host."""
+    """Each rank's step runs on a device; what is summed goes through the host, or is summed in the device's memory."""
     body = """
         from tests.cuda.emulation import EmulatedGPU
         model = network(EmulatedGPU())
         model.fit(x[:44].astype("f"), y[:44], batch_size=16, verbose=0)
         np.savez(f"{sys.argv[1]}/{world.size}_{world.rank}.npz", *model.get_weights())
     """
-    for count in (1, 2):
-        code, _, err = finished(tmp_path, count, body)
-        assert code == 0, err
-    (alone,), (one, other) = weights(tmp_path, 1), weights(tmp_path, 2)
-    for name, array in one.items():
-        assert array.tobytes() == other[name].tobytes()
-        np.testing.assert_allclose(array, alone[name], rtol=1e-6, atol=1e-6)
+    on_device = """
+        from tests.cuda.device_array import DeviceArray, device
+        if world.size > 1:
+            def total(array):
+                assert type(array) is DeviceArray and array.flags.c_contiguous and array.dtype == np.float32
+                sizes.append(array.size)
+                return device(host(array.view(np.ndarray)))
+            sizes, host = [], world.sum
+            world.on_device = total
+    """
+    folders = [tmp_path / "host", tmp_path / "device"]
+    for folder, text in zip(folders, ("", on_device), strict=True):
+        folder.mkdir()
+        for count in (1, 2):
+            ended = "assert len(sizes) == 3" if text and count > 1 else ""
+            code, _, err = finished(folder, count, textwrap.dedent(text) + textwrap.dedent(body) + ended)
+            assert code == 0, err
+        (alone,), (one, other) = weights(folder, 1), weights(folder, 2)
+        for name, array in one.items():
+            assert array.tobytes() == other[name].tobytes()
+            np.testing.assert_allclose(array, alone[name], rtol=1e-6, atol=1e-6)
 
 
 def test_without_mpiexec_a_process_is_alone(tmp_path):
@@ -230,7 +244,7 @@ def test_two_hosts():
 def test_the_efficiency_program(tmp_path):
     """It runs; what it measures here says nothing."""
     program = ROOT / "benchmarks" / "ranks.py"
-    small = ["--images", "64", "--rounds", "2", "--epochs", "1", "--recipe", "valid_conv"]
+    small = ["--images", "32", "--rounds", "1", "--epochs", "1", "--recipe", "valid_conv"]
     done = subprocess.run([sys.executable, str(program), *small], text=True, capture_output=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 ranks of 1 thread" in done.stdout

@@ -498,6 +498,15 @@ def test_what_cannot_be_shared_is_refused(data):
     ranks.run(2, fitted)
 
 
+def test_sums_in_device_memory_need_a_device(data):
+    def fitted(world):
+        world.on_device = world.sum
+        with pytest.raises(ArgumentError, match='expected a model on device "cuda", .* received one on "cpu"; use World'):
+            trained(world, data)
+
+    ranks.run(2, fitted)
+
+
 @pytest.mark.parametrize(("n", "size"), [(0, 2), (1, 3), (7, 2), (16, 4), (41, 3), (256, 5)])
 def test_shares_are_fours_that_cover_all_rows_once(n, size):
     shares = [World(rank, size).share(n) for rank in range(size)]
