@@ -501,7 +501,7 @@ def test_what_cannot_be_shared_is_refused(data):
 def test_sums_in_device_memory_need_a_device(data):
     def fitted(world):
         world.on_device = world.sum
-        with pytest.raises(ArgumentError, match='expected a model on device "cuda", .* received one on "cpu"; use World'):
+        with pytest.raises(ArgumentError, match=r'device "cuda", .* received one on "cpu"; use World'):
             trained(world, data)
 
     ranks.run(2, fitted)
