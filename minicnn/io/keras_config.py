@@ -8,6 +8,7 @@ Source: Keras 3, saving/serialization_lib.py and the get_config of each class.
 from typing import Any
 
 from ..errors import ArgumentError, DataError, MinicnnError, require
+from . import keras_graph
 
 # Class -> the arguments that both libraries have.
 _CONV = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation",
@@ -82,16 +83,33 @@ DTYPES = ("float32", "float64")
 
 def from_document(document: dict) -> dict:
     """Keras's config.json of a model.  Raises ArgumentError for what Keras could not make again."""
-    dtype, config = document["dtype"], document["config"]
-    shape = [None, *config["input_shape"]]
-    first = {"batch_shape": shape, "dtype": dtype, "sparse": False, "ragged": False, "name": "input_layer"}
-    layers = [_keras("layers", "InputLayer", first), *(_from_layer(entry, dtype) for entry in config["layers"])]
-    inner = {"name": config["name"], "trainable": True, "dtype": _policy(dtype), "layers": layers,
-             "build_input_shape": shape}  # fmt: skip
-    return {
-        "module": "keras", "class_name": "Sequential", "config": inner, "registered_name": None,
-        "build_config": {"input_shape": shape}, "compile_config": _from_compiled(document["compiled"]),
-    }  # fmt: skip
+    entry = _from_part({"class_name": document["class_name"], "config": document["config"]}, document["dtype"])
+    shape = entry["config"].get("build_input_shape")
+    return entry | {"build_config": {"input_shape": shape}, "compile_config": _from_compiled(document["compiled"])}
+
+
+def _from_part(entry: dict, dtype: str) -> dict:
+    """Keras's entry of a layer, an input or a model."""
+    name, config = entry["class_name"], entry["config"]
+    own = entry.get("custom")
+    if name == "InputLayer" and not own:
+        return _keras("layers", "InputLayer", _input(config["shape"], config["name"], dtype))
+    if name == "Functional" and not own:
+        inner = keras_graph.written(config, lambda one: _from_part(one, dtype), dtype)
+        return {"module": "keras.src.models.functional", "class_name": name, "registered_name": name,
+                "config": inner | {"trainable": entry.get("trainable", True)}}  # fmt: skip
+    if name == "Sequential" and not own:
+        shape = config["input_shape"]
+        layers = [_keras("layers", "InputLayer", _input(shape, "input_layer", dtype)),
+                  *(_from_part(one, dtype) for one in config["layers"])]  # fmt: skip
+        inner = {"name": config["name"], "trainable": entry.get("trainable", True), "dtype": _policy(dtype),
+                 "layers": layers, "build_input_shape": [None, *shape]}  # fmt: skip
+        return {"module": "keras", "class_name": name, "config": inner, "registered_name": None}
+    return _from_layer(entry, dtype)
+
+
+def _input(shape: list, name: str, dtype: str) -> dict:
+    return {"batch_shape": [None, *shape], "dtype": dtype, "sparse": False, "ragged": False, "name": name}
 
 
 def _keras(module: str, class_name: str, config: dict) -> dict:
@@ -140,14 +158,26 @@ def _shared(what: str, entry: dict, where: str) -> str:
 def _from_compiled(compiled: dict | None) -> dict | None:
     if compiled is None or compiled["loss"] is None:
         return None
-    optimizer = compiled["optimizer"]
+    loss, places, weights = compiled["loss"], compiled.get("metric_places"), None
+    if "outputs" in loss:
+        loss, weights = [one and _from_loss(one) for one in loss["outputs"]], loss["weights"]
+    else:
+        loss = _from_loss(loss)
+    given = {key: [_from_metric(entry) for entry in compiled[key]] for key in ("metrics", "weighted_metrics")}
+    if places is not None:
+        count = len(loss)
+        given = {key: given[key] and [[m for m, k in zip(given[key], where, strict=True) if k == one]
+                                      for one in range(count)]
+                 for key, where in zip(given, places, strict=True)}  # fmt: skip
     return {
-        "optimizer": _from_optimizer(optimizer),
-        "loss": _keras("losses", _shared("loss", compiled["loss"], "loss"), compiled["loss"]["config"]),
-        "loss_weights": None,
-        **{key: [_from_metric(entry) for entry in compiled[key]] or None for key in ("metrics", "weighted_metrics")},
+        "optimizer": _from_optimizer(compiled["optimizer"]), "loss": loss, "loss_weights": weights,
+        **{key: value or None for key, value in given.items()},
         "run_eagerly": False, "steps_per_execution": 1, "jit_compile": False,
     }  # fmt: skip
+
+
+def _from_loss(entry: dict) -> dict:
+    return _keras("losses", _shared("loss", entry, "loss"), entry["config"])
 
 
 def _from_optimizer(entry: dict) -> dict:
@@ -177,9 +207,9 @@ def _from_metric(entry: dict) -> str | dict:
 
 
 def to_document(config: Any, where: str, strict: bool) -> dict:
-    """Our document of a Sequential that Keras described.  strict: what acts in training alone is refused, not dropped.
+    """Our document of a model that Keras described.  strict: what acts in training alone is refused, not dropped.
 
-    Raises DataError for anything that is no Sequential of layers that minicnn has.
+    Raises DataError for anything that is no model of layers that minicnn has.
     """
     try:
         return _to_document(config, where, strict)
@@ -191,10 +221,35 @@ def to_document(config: Any, where: str, strict: bool) -> dict:
 
 
 def _to_document(config: dict, where: str, strict: bool) -> dict:
-    kind = config.get("class_name")
-    fix = "minicnn has chains of layers alone"
-    require(kind == "Sequential", where, "a Sequential", f"{kind!r:.40}", fix, error=DataError)
-    inner = config["config"]
+    kind, dtypes = config.get("class_name"), set()
+    expected, fix = "a Sequential or a functional Model", "minicnn reads no class of yours"
+    require(kind in keras_graph.MODELS, where, expected, f"{kind!r:.40}", fix, error=DataError)
+    part = _to_part(config, where, strict, dtypes)
+    require(len(dtypes) <= 1, where, "layers of one dtype", ", ".join(sorted(dtypes)), error=DataError)
+    return {
+        "class_name": part["class_name"], "config": part["config"], "dtype": dtypes.pop() if dtypes else "float32",
+        "compiled": _to_compiled(config.get("compile_config"), where, _outputs(config["config"])) if strict else None,
+    }  # fmt: skip
+
+
+def _to_part(entry: dict, where: str, strict: bool, dtypes: set) -> dict:
+    """Our entry of a layer, an input or a model.  dtypes gathers what the layers say."""
+    name, inner = entry["class_name"], entry["config"]
+    model = name in keras_graph.MODELS and _is_keras(entry | {"registered_name": None})
+    if model and name != "Sequential":
+        config = keras_graph.read(inner, lambda one: _to_part(one, where, strict, dtypes), where)
+        return {"class_name": "Functional", "config": config, "named": True, "trainable": inner.get("trainable", True)}
+    if model:
+        return {"class_name": name, "config": _to_chain(inner, where, strict, dtypes), "named": True,
+                "trainable": inner.get("trainable", True)}  # fmt: skip
+    if name == "InputLayer":
+        shape = inner.get("batch_shape") or inner.get("batch_input_shape")
+        return {"class_name": name, "config": {"name": inner["name"], "shape": shape[1:]}, "named": True}
+    dtypes.add(_dtype(inner, where))
+    return _to_layer(entry, where, strict)
+
+
+def _to_chain(inner: dict, where: str, strict: bool, dtypes: set) -> dict:
     entries = list(inner["layers"])
     shape = inner.get("build_input_shape")
     if entries and entries[0].get("class_name") == "InputLayer":
@@ -204,15 +259,16 @@ def _to_document(config: dict, where: str, strict: bool) -> dict:
         shape = entries[0]["config"].get("batch_input_shape")
     require(isinstance(shape, list) and len(shape) > 0, where, "a built model", "one without the shape of its input",
             "build it in Keras before saving", error=DataError)  # fmt: skip
-    dtypes = {_dtype(entry["config"], where) for entry in entries} or {"float32"}
-    require(len(dtypes) == 1, where, "layers of one dtype", ", ".join(sorted(dtypes)), error=DataError)
-    return {
-        "class_name": "Sequential",
-        "config": {"name": inner.get("name", "sequential"), "input_shape": shape[1:],
-                   "layers": [_to_layer(entry, f"{where}: layer {n}", strict) for n, entry in enumerate(entries, 1)]},
-        "dtype": dtypes.pop(),
-        "compiled": _to_compiled(config.get("compile_config"), where) if strict else None,
-    }  # fmt: skip
+    layers = [_to_part(entry, f"{where}: layer {n}", strict, dtypes) for n, entry in enumerate(entries, 1)]
+    return {"name": inner.get("name", "sequential"), "input_shape": shape[1:], "layers": layers}
+
+
+def _outputs(inner: dict) -> list[str]:
+    """The names of a model's outputs."""
+    if "output_layers" not in inner:
+        return [""]
+    ends, keys = keras_graph.histories(inner["output_layers"])
+    return keys or [one[0] for one in ends]
 
 
 def _dtype(config: dict, where: str) -> str:
@@ -262,17 +318,45 @@ def _to_value(value: Any, where: str, module: str = "initializers") -> Any:
                                             if k not in ("input_axes", "output_axes") or v is not None}}  # fmt: skip
 
 
-def _to_compiled(compiled: dict | None, where: str) -> dict | None:
+def _to_compiled(compiled: dict | None, where: str, names: list[str]) -> dict | None:
+    """names: of the model's outputs."""
     if not compiled or not compiled.get("optimizer"):
         return None
-    loss, optimizer = compiled.get("loss"), compiled["optimizer"]
-    require(isinstance(loss, (str, dict, type(None))), where, "one loss", f"{loss!r:.80}", error=DataError)
-    require(not compiled.get("loss_weights"), where, "no loss_weights", "some", _COMPILE_FIX, error=DataError)
+    weights = compiled.get("loss_weights")
+    losses = _per_output(compiled.get("loss"), names, where, "a loss")
+    losses = [one if one is None or isinstance(one, str) else _to_thing(one, where) for one in losses]
+    if weights is not None:
+        weights = _per_output([weights] if isinstance(weights, (int, float)) else weights, names, where, "a weight")
+        weights = [1.0 if w is None else w for w in weights]
+    given, places = {}, []
+    for key in ("metrics", "weighted_metrics"):
+        each = [_to_metrics(one, where) for one in _per_output(compiled.get(key), names, where, key, many=True)]
+        given[key] = [metric for one in each for metric in one]
+        places.append([k for k, one in enumerate(each) for _ in one])
+    loss = losses[0]
+    if any(losses) and (len(names) > 1 or weights not in (None, [1.0])):
+        loss = {"outputs": losses, "weights": weights or [1.0] * len(names)}
     return {
-        "optimizer": _to_optimizer(optimizer, where),
-        "loss": loss if loss is None or isinstance(loss, str) else _to_thing(loss, where),
-        **{key: _to_metrics(compiled.get(key), where) for key in ("metrics", "weighted_metrics")},
+        "optimizer": _to_optimizer(compiled["optimizer"], where), "loss": loss, **given,
+        **({"metric_places": places} if len(names) > 1 else {}),
     }  # fmt: skip
+
+
+def _per_output(given: Any, names: list[str], where: str, what: str, many: bool = False) -> list:
+    """One for each output of what compile takes as one, a list, or a dict by name; None where it says nothing.
+
+    many: an output may have several, in a list.
+    """
+    if isinstance(given, dict) and "class_name" not in given:
+        unknown = [name for name in given if name not in names and names != [""]]
+        require(not unknown, where, f"{what} for {', '.join(names)}", ", ".join(unknown)[:80], error=DataError)
+        return [next(iter(given.values()))] if names == [""] and given else [given.get(name) for name in names]
+    if not isinstance(given, list):
+        return [given] * len(names)
+    if len(names) == 1 and many:
+        return [[one for item in given for one in (item if isinstance(item, list) else [item])]]
+    require(len(given) == len(names), where, f"{what} for {', '.join(names)}", len(given), error=DataError)
+    return given
 
 
 _COMPILE_FIX = "load_model(..., compile=False) reads the model for predictions"
@@ -300,6 +384,8 @@ def _to_thing(entry: dict, where: str) -> dict:
 
 
 def _to_metrics(given: Any, where: str) -> list:
-    require(given is None or isinstance(given, list), where, "a list of metrics", f"{given!r:.80}", error=DataError)
-    flat = [m for item in given or () for m in (item if isinstance(item, list) else [item]) if m is not None]
-    return [m if isinstance(m, str) else _to_thing(m, where) for m in flat]
+    """Of one output: none, one, or a list of them."""
+    listed = given if isinstance(given, list) else [] if given is None else [given]
+    ok = all(one is None or isinstance(one, (str, dict)) for one in listed)
+    require(ok, where, "a list of metrics", f"{given!r:.80}", error=DataError)
+    return [m if isinstance(m, str) else _to_thing(m, where) for m in listed if m is not None]

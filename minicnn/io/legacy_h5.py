@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError, WeightsError, require
-from . import hdf5, keras_config, strict_json
+from . import hdf5, keras_config, keras_graph, strict_json
 from .container import description, listed
 from .files import atomic_write, opened
 from .keras_files import KERAS_VERSION, optimizer_values
@@ -81,12 +81,19 @@ def _add_weights(group: Any, layers: list[Any]) -> None:
     _set_names(group, "layer_names", [layer.name for layer in layers])
     group.attrs["keras_version"], group.attrs["backend"] = KERAS_VERSION, "minicnn"
     for layer in layers:
-        inner = group.create_group(layer.name)
-        names = [f"{layer.name}/{weight.path.rpartition('/')[2]}:0" for weight in layer.weights]
+        inner, weights = group.create_group(layer.name), in_order(layer)
+        model = hasattr(layer, "layers")  # two of whose weights may have one name
+        names = [f"{layer.name}/{f'{i}/' if model else ''}{weight.path.rpartition('/')[2]}:0"
+                 for i, weight in enumerate(weights)]  # fmt: skip
         _set_names(inner, "weight_names", names)
-        for name, weight in zip(names, layer.weights, strict=True):
+        for name, weight in zip(names, weights, strict=True):
             inner.create_dataset(name, data=weight.numpy())
     _set_names(group.create_group("top_level_model_weights"), "weight_names", [])
+
+
+def in_order(layer: Any) -> list:
+    """The weights of a layer, or of a model that stands there, in Keras's order: the trainable ones first."""
+    return [*layer.trainable_weights, *layer.non_trainable_weights]
 
 
 def _set_names(group: Any, name: str, values: list[str]) -> None:
@@ -99,6 +106,8 @@ def _set_names(group: Any, name: str, values: list[str]) -> None:
 
 def _old(entry: Any) -> Any:
     """Keras 3's description in the words of Keras 2, which Keras 3 reads as well."""
+    if isinstance(entry, dict) and "input_layers" in entry:
+        entry = keras_graph.old(entry)
     if isinstance(entry, list):
         return [_old(item) for item in entry]
     if not isinstance(entry, dict):
@@ -108,14 +117,14 @@ def _old(entry: Any) -> Any:
     if "class_name" in entry and "config" in entry:
         config = {("batch_input_shape" if key == "batch_shape" else key): _old(value)
                   for key, value in entry["config"].items() if key != "build_input_shape"}  # fmt: skip
-        return {"class_name": entry["class_name"], "config": config}
+        return {key: _old(entry[key]) for key in ("name", "inbound_nodes") if key in entry} | {
+            "class_name": entry["class_name"], "config": config}  # fmt: skip
     return {key: _old(value) for key, value in entry.items()}
 
 
 def _training_config(compiled: dict) -> dict:
-    metrics = {key: compiled[key] if compiled[key] is None else [_old(m) for m in compiled[key]]
-               for key in ("metrics", "weighted_metrics")}  # fmt: skip
-    return {"loss": _old(compiled["loss"]), "loss_weights": None, **metrics,
+    metrics = {key: _old(compiled[key]) for key in ("metrics", "weighted_metrics")}
+    return {"loss": _old(compiled["loss"]), "loss_weights": compiled["loss_weights"], **metrics,
             "optimizer_config": _old(compiled["optimizer"])}  # fmt: skip
 
 
@@ -226,17 +235,17 @@ def _compile_config(training: Any, where: str) -> dict:
         config["learning_rate"] = config.pop("lr")
     name = str(optimizer.get("class_name")).removeprefix("Custom>")
     entry = {"class_name": name, "config": {k: v for k, v in config.items() if v is not None}}
-    return {"optimizer": entry, "loss": training.get("loss"),
+    return {"optimizer": entry, "loss": training.get("loss"), "loss_weights": training.get("loss_weights"),
             **{key: _metrics(training.get(key)) for key in ("metrics", "weighted_metrics")}}  # fmt: skip
 
 
 def _metrics(given: Any) -> Any:
     """Keras 2.3 and later write metrics by name as wrappers around a function."""
-    if not isinstance(given, list):
-        return given
-    flat = [m for one in given for m in (one if isinstance(one, list) else [one])]
-    return [m["config"].get("name") if isinstance(m, dict) and m.get("class_name") == "MeanMetricWrapper"
-            and isinstance(m.get("config"), dict) else m for m in flat]  # fmt: skip
+    if isinstance(given, dict) and given.get("class_name") == "MeanMetricWrapper" and isinstance(given["config"], dict):
+        return given["config"].get("name")
+    if isinstance(given, dict) and "class_name" not in given:
+        return {key: _metrics(one) for key, one in given.items()}
+    return [_metrics(one) for one in given] if isinstance(given, list) else given
 
 
 @contextlib.contextmanager
@@ -251,9 +260,13 @@ def load_weights(model: Any, path: str) -> None:
     """Read weights into a built model, layer by layer in their order; all are checked before the first changes."""
     where = f"load_weights {path}"
     with open_file(path, where, whole=False) as file:
-        wanted = [layer for layer in model.layers if layer.weights]
-        pairs = check(where, [(layer.name, layer.weights) for layer in wanted], file.layers)
-    for weight, array in pairs:
+        assign(where, model, file.layers)
+
+
+def assign(where: str, model: Any, found: list) -> None:
+    """The arrays of a file's layers to those of a model that have weights."""
+    wanted = [(layer.name, in_order(layer)) for layer in model.layers if layer.weights]
+    for weight, array in check(where, wanted, found):
         weight.assign(array)
 
 

@@ -151,19 +151,9 @@ def _load_legacy(path: str, restorer: Restorer, compile: bool, options: dict):
     with legacy_h5.open_file(path, where, whole=True) as file:
         document = keras_config.to_document(file.config, where, strict=compile)
         restorer.check_custom([document.get("config"), document.get("compiled")])
-        left, taken = list(file.layers), {}
-
-        def source(place: Place, layer: Layer, name: str, shape: tuple, dtype: np.dtype):
-            if layer not in taken:
-                theirs = left.pop(0) if left else ("no layer", [])
-                taken[layer] = [f"{theirs[0]}/{i}" for i in range(len(theirs[1]))], list(theirs[1])
-            names, arrays = taken[layer]
-            label = names.pop(0) if names else "none"
-            return _take({label: arrays.pop(0)} if arrays else {}, label, shape, dtype, f"{where}: {layer.name}/{name}")
-
+        source = _Budget(where, limit=sum(array.size for _, arrays in file.layers for array in arrays))
         model = build(document["config"], restorer, source, dtype=document["dtype"], **options)
-        over = [name for names, _ in taken.values() for name in names] + [name for name, _ in left]
-        require(not over, where, "weights that all belong to the model", ", ".join(over[:4]), error=WeightsError)
+        legacy_h5.assign(where, model, file.layers)
         if compile:
             compile_model(model, document["compiled"], restorer)
             if model.optimizer is not None and model.trainable_weights:
@@ -360,19 +350,23 @@ def compile_model(model, compiled, restorer: Restorer) -> None:
 
 
 class _Budget:
-    """The source of a model without a file: new values, but not more of them than WEIGHT_LIMIT.
+    """The source of new values, but not of more of them than `limit`: of a model without a file, or what its file has.
 
     placeholders: one zero that is seen at every index, instead of new values.
     """
 
-    def __init__(self, where: str, placeholders: bool = False):
-        self.where, self.count, self.placeholders = where, 0, placeholders
+    def __init__(self, where: str, placeholders: bool = False, limit: int | None = None):
+        self.where, self.count, self.placeholders, self.limit = where, 0, placeholders, limit
 
     def __call__(self, place: Place, layer: Layer, name: str, shape: tuple, dtype) -> np.ndarray | None:
         self.count += math.prod(map(int, shape))
+        received = f"{self.count:,} up to {layer.name}/{name}"
+        if self.limit is not None:
+            expected = f"the file's {self.limit:,} numbers of weights"
+            require(self.count <= self.limit, self.where, expected, received, error=WeightsError)
+            return None
         fix = "build a model as large as that in Python"
         expected = f"at most {WEIGHT_LIMIT:,} weights"
-        received = f"{self.count:,} up to {layer.name}/{name}"
         require(self.count <= WEIGHT_LIMIT, self.where, expected, received, fix, error=DataError)
         return np.broadcast_to(np.zeros((), dtype), shape) if self.placeholders else None
 
