@@ -355,7 +355,8 @@ def _per_output(given: Any, names: list[str], where: str, what: str, many: bool 
         return [given] * len(names)
     if len(names) == 1 and many:
         return [[one for item in given for one in (item if isinstance(item, list) else [item])]]
-    require(len(given) == len(names), where, f"{what} for {', '.join(names)}", len(given), error=DataError)
+    expected = f"{what} for {', '.join(names)}" if names != [""] else f"{what} for the one output"
+    require(len(given) == len(names), where, expected, len(given), error=DataError)
     return given
 
 

@@ -247,7 +247,7 @@ HOSTILE = {
     ),
     "functional": (
         lambda c: c.update(class_name="Functional"), DataError,
-        "expected a Sequential, received 'Functional'; minicnn has chains of layers alone",
+        "expected Keras's description of a model, received another .KeyError: 'input_layers'.",
     ),
     "unknown layer": (
         lambda c: layer(c, 4).update(class_name="LSTM"), DataError,
@@ -291,7 +291,7 @@ HOSTILE = {
     ),
     "mixed precision": (
         lambda c: layer(c, 1)["config"].update(dtype={"config": {"name": "mixed_float16"}}), DataError,
-        "expected dtype float32 or float64, received 'mixed_float16'",
+        "layer 1: expected dtype float32 or float64, received 'mixed_float16'",
     ),
     "float64": (
         lambda c: [entry["config"].update(dtype="float64") for entry in c["config"]["layers"]], WeightsError,
@@ -314,7 +314,8 @@ HOSTILE = {
         "optimizer: expected a class of minicnn's: .*, received 'Muon'.*",
     ),
     "many losses": (
-        lambda c: c["compile_config"].update(loss=["mse", "mse"]), DataError, "expected one loss, received .*",
+        lambda c: c["compile_config"].update(loss=["mse", "mse"]), DataError,
+        "expected a loss for the one output, received 2",
     ),
     "another loss": (
         lambda c: c["compile_config"].update(loss="ctc"), DataError, "loss: expected one of .*, received 'ctc'.*",
