@@ -20,6 +20,7 @@ OPS = {"Add": "add", "Subtract": "subtract", "Multiply": "multiply", "Divide": "
        "Minimum": "minimum", "Negative": "negative", "Absolute": "absolute", "Exp": "exp", "Log": "log",
        "Sqrt": "sqrt", "Sin": "sin", "Cos": "cos", "Matmul": "matmul"}  # fmt: skip
 KERAS_OPS = {ours: theirs for theirs, ours in OPS.items()} | {"power": "Power", "part": "GetItem"}
+OPS |= {"TrueDivide": "divide", "Abs": "absolute"}  # other names of Keras's for them
 LIMIT = 1_000  # layers of a file
 MODELS = ("Functional", "Model", "Sequential")
 
@@ -170,11 +171,15 @@ def _call(node: Any, where: str) -> tuple:
     else:
         kwargs = next((one[3] for one in node if len(one) > 3 and one[3]), {})
         args, listed = [_tensor(one[:3], "float32") for one in node], len(node) > 1
-    other = [key for key, value in kwargs.items() if key not in ("training", "mask") or (key == "mask" and value)]
+    other = [key for key, value in kwargs.items() if key != "training" and not (key == "mask" and _empty(value))]
     require(not other, where, "calls of layers with a tensor and training", ", ".join(other)[:80], error=DataError)
     training = kwargs.get("training")
     require(training in (None, True, False), where, "training to be true or false", training, error=DataError)
     return args, listed, training if training is None else bool(training)
+
+
+def _empty(mask: Any) -> bool:
+    return mask is None or (isinstance(mask, list) and all(one is None for one in mask))
 
 
 def _histories(value: Any):

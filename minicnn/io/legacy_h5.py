@@ -106,8 +106,6 @@ def _set_names(group: Any, name: str, values: list[str]) -> None:
 
 def _old(entry: Any) -> Any:
     """Keras 3's description in the words of Keras 2, which Keras 3 reads as well."""
-    if isinstance(entry, dict) and "input_layers" in entry:
-        entry = keras_graph.old(entry)
     if isinstance(entry, list):
         return [_old(item) for item in entry]
     if not isinstance(entry, dict):
@@ -115,8 +113,9 @@ def _old(entry: Any) -> Any:
     if entry.get("class_name") == "DTypePolicy":
         return entry["config"]["name"]
     if "class_name" in entry and "config" in entry:
+        inner = keras_graph.old(entry["config"]) if "input_layers" in entry["config"] else entry["config"]
         config = {("batch_input_shape" if key == "batch_shape" else key): _old(value)
-                  for key, value in entry["config"].items() if key != "build_input_shape"}  # fmt: skip
+                  for key, value in inner.items() if key != "build_input_shape"}  # fmt: skip
         return {key: _old(entry[key]) for key in ("name", "inbound_nodes") if key in entry} | {
             "class_name": entry["class_name"], "config": config}  # fmt: skip
     return {key: _old(value) for key, value in entry.items()}

@@ -30,7 +30,7 @@ JSON_LIMIT = 10_000_000  # characters
 def load_model(
     path, custom_objects=None, compile: bool = True, *, device="cpu", kernels="auto", threads=None, precision=None
 ):
-    """The model of a .minicnn file, or of a .keras or .h5 file of a Sequential made of layers that minicnn has.
+    """The model of a .minicnn file, or of a .keras or .h5 file of layers that minicnn has.
 
     custom_objects  {"name": class or function} for layers, losses, metrics, schedules of your own
     compile         False: without optimizer, loss and metrics, for predictions alone

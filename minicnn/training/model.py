@@ -27,7 +27,9 @@ class Model(OldNames, Savable, Trainer):
     inputs, outputs   a symbol, or a list or dict of them: what Input, and layers called on it, give
     Layers, and whole models, may be called several times: their weights are shared. Model(m.inputs,
     m.get_layer("conv2d").output) is a model of its own with the weights of m.
-    Differs from Keras: input_shape and output_shape are of one sample, (28, 28, 1), without None for the batch.
+    Differs from Keras: input_shape and output_shape are of one sample, (28, 28, 1), without None for the batch. A layer
+    called with training=False keeps to it in fit, as in Keras 2 and its guide to transfer learning; Keras 3's fit
+    overrides it.
 
     seed, device, kernels, threads, precision, graph, nan_check   as Sequential's; where layers have weights already,
     seed and device are theirs.

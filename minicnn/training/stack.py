@@ -82,7 +82,8 @@ class LayerStack(Guarded):
     def _attach(self, layer: Layer, index: int, shape) -> None:
         if layer.built:  # by another model, whose weights it goes on sharing
             expected = f"samples of the shape {layer.input_shape} that it is built for"
-            require(layer.input_shape == shape, f"add: {layer.name}", expected, shape)
+            same = layer.input_shape == (list(shape) if isinstance(layer.input_shape, list) else shape)
+            require(same, f"add: {layer.name}", expected, shape)
             require(layer.be.dtype == self.backend.dtype and layer.be.name == self.backend.name, f"add: {layer.name}",
                     f"a model on {layer.be.describe()}", self.backend.describe(), error=ArgumentError)  # fmt: skip
             return

@@ -17,6 +17,7 @@ import numpy as np
 
 import minicnn.recipes
 
+from .graphs import GRAPHS, arithmetic
 from .networks import build
 from .wire import pack, receive, send, unpack
 
@@ -165,6 +166,39 @@ def read_file(arrays, path, what=None, more=0):
     if header["config"] is not None:
         model.save(path.replace(".keras", ".again.keras"))
     return header, found
+
+
+def write_graph(arrays, what, path, options):
+    """A graph of graphs.py after one training step, if there is a loss, and its file; then one step more."""
+    model = (GRAPHS | {"arithmetic": arithmetic})[what](keras)
+    x, y = _several("x", arrays), _several("y", arrays)
+    if options["loss"] is not None:
+        model.compile(keras.optimizers.Adam(0.01), **options)
+        model.train_on_batch(x, y)
+    model.save(path)
+    return _seen(model, x, y, options["loss"] is not None)
+
+
+def read_graph(arrays, path):
+    """Keras's view of a graph's file; then, of a .keras file, one step."""
+    model = keras.saving.load_model(path)
+    x, y = _several("x", arrays), _several("y", arrays)
+    return _seen(model, x, y, path.endswith(".keras") and model.compiled)
+
+
+def _several(name, arrays):
+    found = unpack(name, arrays)
+    return found if len(found) > 1 else found[0]
+
+
+def _seen(model, x, y, step):
+    found = pack("w", model.get_weights()) | pack("p", _listed(model.predict(x, verbose=0)))
+    header = {"layers": [layer.name for layer in model.layers]}
+    return header | ({"loss": float(np.ravel(model.train_on_batch(x, y))[0])} if step else {}), found
+
+
+def _listed(value):
+    return value if isinstance(value, list) else [value]
 
 
 def _described(what):
