@@ -2,9 +2,11 @@
 
     minicnn play runs/kaggle_bn          what minicnn train left there
     minicnn play model.keras --port 8000
+    minicnn play                         a small network that has learnt nothing yet: the page trains it
 
-MODEL: a .minicnn or .keras file, or a run's folder. The page is served on 127.0.0.1 alone, at an address with a random
-token, until Ctrl-C. Needs the extra: pip install -e ".[play]". Exit codes: 0 after Ctrl-C; 2 bad input.
+MODEL: a .minicnn, .keras or .h5 file, or a run's folder; without one nothing has to be compiled. The page is served on
+127.0.0.1 alone, at an address with a random token, until Ctrl-C. Needs the extra: pip install -e ".[play]".
+Exit codes: 0 after Ctrl-C; 2 bad input.
 """
 
 import importlib.util
@@ -13,6 +15,7 @@ import socket
 import sys
 from pathlib import Path
 
+import minicnn
 from minicnn.errors import MinicnnError
 
 from . import models
@@ -23,7 +26,8 @@ NEEDED = ("starlette", "uvicorn")
 
 def main(argv: list[str] | None = None, prog: str = "minicnn play") -> int:
     parser = Parser(prog=prog, description=__doc__)
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a .minicnn or .keras file, or a run's folder")
+    words = "a .minicnn, .keras or .h5 file, or a run's folder; default: a small network, untrained"
+    parser.add_argument("model", type=Path, metavar="MODEL", nargs="?", help=words)
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     args = parser.parse_args(argv)
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
@@ -36,9 +40,9 @@ def main(argv: list[str] | None = None, prog: str = "minicnn play") -> int:
     from minicnn.play.session import Session
 
     try:
-        model = models.load(args.model)
+        model = beginner() if args.model is None else models.load(args.model)
         said = models.with_a_loss(model)
-        session = Session(model, str(args.model))
+        session = Session(model, "a network that has learnt nothing yet" if args.model is None else str(args.model))
         listening = socket.create_server(("127.0.0.1", args.port))
     except (MinicnnError, OSError) as error:
         print(f"{prog}: {error}", file=sys.stderr)
@@ -46,6 +50,17 @@ def main(argv: list[str] | None = None, prog: str = "minicnn play") -> int:
     if said:
         print(f"note      {said}")
     return serve(session, listening)
+
+
+def beginner():
+    """A small network for digits, on the kernels that are there to be read: they run at once."""
+    layers = minicnn.layers
+    parts = [layers.Input((28, 28, 1)), layers.Conv2D(6, 5, activation="relu"), layers.MaxPooling2D(),
+             layers.Conv2D(12, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten(),
+             layers.Dense(10, activation="softmax")]  # fmt: skip
+    model = minicnn.Sequential(parts, seed=0, kernels="numpy_ref")
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
 
 
 def serve(session, listening: socket.socket) -> int:

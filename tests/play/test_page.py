@@ -1,5 +1,6 @@
 """The page itself, driven in a browser: strokes, numbers, backward, training, the keyboard alone, and nobody else."""
 
+import contextlib
 import http.client
 import importlib.util
 import json
@@ -80,20 +81,36 @@ def chromium():
         browser.close()
 
 
-@pytest.fixture
-def page(chromium, address):
+@contextlib.contextmanager
+def visited(chromium, address, wanted="[data-layer]", width=1280, **how):
     """The page of a new visitor, who asks nobody else and meets no error."""
-    context = chromium.new_context(viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
+    context = chromium.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce", **how)
     found, said, asked = context.new_page(), [], []
     found.on("console", lambda message: said.append(message.text))
     found.on("pageerror", lambda error: said.append(str(error)))
     found.on("request", lambda request: asked.append(request.url))
     found.goto(address)
-    found.wait_for_selector("[data-layer]")
+    found.wait_for_selector(wanted)
     yield found
     context.close()
     assert said == []
     assert [url for url in asked if not url.startswith((address, "data:"))] == []
+
+
+@pytest.fixture
+def page(chromium, address):
+    with visited(chromium, address) as found:
+        yield found
+
+
+def accessible(page) -> None:
+    """axe-core finds nothing on the page as it is."""
+    if not AXE:
+        pytest.skip("MINICNN_AXE names no axe.min.js: npm pack axe-core")
+    page.evaluate(Path(AXE).read_text("utf-8") + ";0")
+    found = page.evaluate("axe.run()")
+    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
+    assert len(found["passes"]) > 10
 
 
 def stroke(page, points):
@@ -216,20 +233,11 @@ def test_training_moves_what_is_shown_and_pauses(page):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 400])
 def test_axe_finds_nothing(chromium, address, scheme, width):
-    if not AXE:
-        pytest.skip("MINICNN_AXE names no axe.min.js: npm pack axe-core")
-    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": 800})
-    page = context.new_page()
-    page.goto(address)
-    page.wait_for_selector("[data-layer]")
-    stroke(page, [(0.5, 0.1), (0.5, 0.9)])
-    page.locator('[data-layer="first"] canvas').focus()
-    settled(page)
-    page.evaluate(Path(AXE).read_text("utf-8") + ";0")
-    found = page.evaluate("axe.run()")
-    context.close()
-    assert [(one["id"], one["nodes"][0]["html"]) for one in found["violations"]] == []
-    assert len(found["passes"]) > 10
+    with visited(chromium, address, width=width, color_scheme=scheme) as page:
+        stroke(page, [(0.5, 0.1), (0.5, 0.9)])
+        page.locator('[data-layer="first"] canvas').focus()
+        settled(page)
+        accessible(page)
 
 
 def test_a_closed_browser_ends_nothing(chromium, address):

@@ -41,6 +41,103 @@ def compiled(model, loss):
 MODELS = [like_mnist, residual, one_output]
 
 
+def channels_first():
+    how = {"activation": "relu", "data_format": "channels_first"}
+    parts = [L.Input((1, 28, 28)), L.Conv2D(3, 5, **how), L.MaxPooling2D(data_format="channels_first"),
+             L.Flatten(data_format="channels_first"), L.Dense(10, activation="softmax")]  # fmt: skip
+    return compiled(minicnn.Sequential(parts, seed=1), "categorical_crossentropy")
+
+
+def without_channels():
+    parts = [L.Input((28, 28)), L.Reshape((28, 28, 1)), L.Conv2D(3, 5, activation="relu"), L.MaxPooling2D(),
+             L.Flatten(), L.Dense(10, activation="softmax")]  # fmt: skip
+    return compiled(minicnn.Sequential(parts, seed=1), "sparse_categorical_crossentropy")
+
+
+def vector():
+    parts = [L.Input((784,)), L.Reshape((28, 28, 1)), L.Conv2D(3, 5, activation="relu"), L.Flatten(),
+             L.Dense(10, activation="softmax")]  # fmt: skip
+    return compiled(minicnn.Sequential(parts, seed=1), "categorical_crossentropy")
+
+
+def odd_vector():
+    return compiled(minicnn.Sequential([L.Input((30,)), L.Dense(4, activation="relu"), L.Dense(2)], seed=1), "mse")
+
+
+def steps():
+    parts = [L.Input((20, 6)), L.Conv1D(4, 3, activation="relu"), L.GlobalMaxPooling1D(), L.Dense(3)]
+    return compiled(minicnn.Sequential(parts, seed=1), "mse")
+
+
+def nested():
+    inner = minicnn.Sequential([L.Input((14, 11, 3)), L.Conv2D(3, 3, padding="same", name="inside")], seed=1)
+    x = L.Input((14, 11, 3))
+    y = L.GlobalAveragePooling2D()(inner(inner(x)))
+    return compiled(minicnn.Model(x, L.Dense(4, activation="softmax")(y), seed=1), "categorical_crossentropy")
+
+
+def two_ends():
+    x = L.Input((9, 9, 1))
+    y = L.Flatten()(L.Conv2D(2, 3, activation="relu")(x))
+    ends = L.Reshape((2, 2))(L.Dense(4)(y)), L.Dense(3, activation="softmax", name="digit")(y)
+    model = minicnn.Model(x, ends, seed=1)
+    model.compile("adam", ["mse", "sparse_categorical_crossentropy"])
+    return model
+
+
+def images_out():
+    parts = [L.Input((8, 8, 1)), L.Conv2D(2, 3, padding="same", activation="relu"), L.Conv2D(1, 1)]
+    return compiled(minicnn.Sequential(parts, seed=0), "mse")
+
+
+@pytest.mark.parametrize("build", [channels_first, without_channels, vector, odd_vector, steps, nested, two_ends,
+                                   images_out])  # fmt: skip
+def test_a_drawing_becomes_the_input_of_any_shape(build):
+    """Every cell that is shown is the trace's, whatever the layer's shape; its number can be asked for."""
+    model = build()
+    session = Session(model)
+    found, trace = session.draw(DRAWN), session._now()
+    assert session.x.shape == model.input_shape
+    assert session.x.max() > 0.1
+    predicted = model.predict(session.x[None], verbose=0)
+    ends = predicted if isinstance(predicted, list) else [predicted]
+    wanted = next((end[0] for end in ends if end.ndim == 2), np.zeros(0))
+    np.testing.assert_allclose(found["outputs"], wanted, rtol=1e-5, atol=1e-6)
+    names = {layer["name"] for layer in session.about()["layers"]}
+    assert {layer["of"] for layer in found["layers"]} == names
+    for layer in found["layers"]:
+        index = [n // 2 for n in layer["shape"]]
+        cell = session.cell(layer["name"], index)
+        values = trace[layer["name"]][0]
+        if values.ndim == 3:
+            values = values.transpose(1, 2, 0) if build is channels_first else values
+        assert values.size == np.prod(layer["shape"])
+        assert cell["value"] == values.reshape(layer["shape"])[tuple(index)]
+        for (a, b), n in zip(cell["field"], session.about()["input"][:2], strict=True):
+            assert 0 <= a < b <= n
+    if build is nested:
+        assert [layer["name"] for layer in found["layers"]][:2] == ["inside", "inside/call_2"]
+    flows = sum("gradient" in layer for layer in found["layers"])
+    assert (flows > 0) == (build is not images_out)
+    if build is two_ends:
+        assert session.about()["of"] == " of digit"
+        assert found["loss"] == pytest.approx(-np.log(found["outputs"][found["label"]]), rel=1e-4)
+        other = next(layer for layer in found["layers"] if layer["name"].startswith("dense"))
+        middle = np.frombuffer(base64.b64decode(other["gradient"]), np.uint8)
+        assert set(middle) == {128}  # nothing flows from it: neither blue nor red
+    if session.about()["trains"] == "":
+        session.trainer.command("step")
+        assert session.look()["step"] == 1
+    assert (session.about()["trains"] == "") == (build in (channels_first, without_channels, vector))
+
+
+def test_a_window_of_a_vector_is_rows_of_the_drawing():
+    session = Session(vector())
+    session.draw(DRAWN)
+    name = session.about()["layers"][1]["name"]
+    assert session.cell(name, [3, 4, 1])["field"] == [[3, 8], [0, 28]]
+
+
 @pytest.mark.parametrize("build", MODELS)
 def test_outputs_maps_and_gradients_are_the_engines(build):
     model = build()
@@ -110,10 +207,10 @@ def test_without_a_loss_there_is_forward_alone():
 def test_what_cannot_be_shown_or_asked_is_refused():
     a, b = L.Input((4, 4, 1)), L.Input((4, 4, 1))
     two = minicnn.Model([a, b], L.Dense(2)(L.Flatten()(L.Add()([a, b]))), seed=0)
-    images = minicnn.Sequential([L.Input((4, 4, 1)), L.Conv2D(1, 1)], seed=0)
-    for model in (two, images):
-        with pytest.raises(ArgumentError, match=r"play: expected a model with one image \(H, W, C\) in and one vector"):
-            Session(model)
+    with pytest.raises(ArgumentError, match=r"play: .* one input that can be drawn.*received 2 inputs"):
+        Session(two)
+    with pytest.raises(ArgumentError, match="play: label: expected none: no output is a vector, received 0"):
+        Session(images_out()).backward(0)
     session = Session(like_mnist())
     for wrong in (-1, 10):
         with pytest.raises(ArgumentError, match="play: label: expected 0 to 9"):

@@ -1,7 +1,12 @@
 """minicnn predict, summary, plan, gradcheck, explain: on files and a run's folder; every command of the README."""
 
+import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -161,5 +166,30 @@ def test_every_command_of_the_readme(run, capsys):
     lines = advised()
     assert {line.split()[0] for line in lines} >= {"train", "report", *look.COMMANDS}
     for line in lines:
-        if not line.startswith(("train", "play")):  # what takes long, or never ends
+        if not line.startswith(("train", "play")):  # what takes long, or never ends: see the next
             assert said(capsys, line)
+
+
+@pytest.mark.slow
+@pytest.mark.tools
+def test_the_readme_trains_and_plays_in_processes(tmp_path):
+    """In an empty folder, as a student types it, on fewer images; play answers at the address that it prints."""
+    pytest.importorskip("uvicorn", reason='no uvicorn: pip install -e ".[play]"')
+    environment = os.environ | {"PYTHONPATH": str(README.parent), "MINICNN_DATA": ""}
+    asked = {"cwd": tmp_path, "env": environment, "text": True, "stdout": subprocess.PIPE}
+    lines = [line for line in advised() if line.startswith(("train", "play"))]
+    assert [line.split()[0] for line in lines] == ["play", "train", "play"]
+    for line in lines:
+        less = "--limit 64 --epochs 1 --kernels numpy_ref" if line.startswith("train") else ""
+        words = [sys.executable, "-m", "minicnn", *shlex.split(f"{line} {less}")]
+        with subprocess.Popen(words, **asked) as process:
+            if words[3] != "play":
+                output, _ = process.communicate()
+                assert process.returncode == 0, output
+                continue
+            printed = iter(process.stdout.readline, "")
+            address = next(found[0] for text in printed if (found := re.search(r"http://127\S+", text)))
+            with urllib.request.urlopen(address) as page:
+                assert b"minicnn play" in page.read()
+            process.send_signal(signal.SIGINT)
+            assert process.wait() == 0

@@ -294,7 +294,7 @@ function Page({ about }) {
         <${Pen} onDraw=${draw} image=${image}>${about.framed && html`<button
           onClick=${async () => setImage(await ask("example", { number: Math.floor(Math.random() * 1797) }))}>an example</button>`}<//>
         <div class="stages">${stages.filter((s) => Math.min(...s.shape) > 0).map((s) => html`<${Picture} key=${s.name} ...${s} size=${60} />`)}</div>
-        <h2>Outputs</h2>
+        <h2>Outputs${about.of}</h2>
         <div class="bars" id="outputs">${outputs.map((v, k) => html`<span>${k}</span>
           <meter min="0" max="1" value=${Math.max(0, Math.min(1, v))} aria-label=${`output ${k}`}></meter>
           <span>${k === best ? html`<strong>${v.toFixed(3)}</strong>` : v.toFixed(3)}</span>`)}</div>
@@ -307,9 +307,9 @@ function Page({ about }) {
           <label for="label">the loss of</label>
           <select id="label" value=${label} onChange=${(e) => { setLabel(e.target.value); if (back) backward(e.target.value); }}>
             <option value="">the believed class</option>${Array.from({ length: about.classes }, (_, k) => html`<option value=${k}>${k}</option>`)}</select>
-          <button class=${back ? "" : "main"} aria-pressed=${back} disabled=${about.loss === "none"} onClick=${() => backward(label)}>backward</button>
+          <button class=${back ? "" : "main"} aria-pressed=${back} disabled=${about.loss === "none" || !about.classes} onClick=${() => backward(label)}>backward</button>
           ${look && look.loss !== null && html`<span id="loss">loss of ${look.label}: ${short(look.loss)}</span>`}</div>
-        ${look && look.layers.map((layer, k) => html`<${Maps} key=${layer.name} layer=${layer} about=${names[layer.name]} back=${back}
+        ${look && look.layers.map((layer, k) => html`<${Maps} key=${layer.name} layer=${layer} about=${names[layer.of]} back=${back}
           chosen=${chosen && chosen[0] === layer.name ? chosen[1] : null} choose=${choose} lit=${k === lit} room=${room} />`)}
       </section>
       <section class="numbers" aria-label="Numbers" tabindex="0"><h2>Numbers</h2>
