@@ -22,6 +22,7 @@ _HOME = {
     "World": "training.world",
     "check_grad": "core.check_grad",
     "doctor": "diagnosis",
+    "ensemble": "training.ensemble",
     "load_model": "training.loading",
     "model_from_json": "training.loading",
     "no_grad": "core.tensor",

@@ -31,6 +31,7 @@ LAYERS = {
                     ("data_format", "keepdims")),
     "CenterCrop": ("height", "width", "data_format"),
     "RandomCrop": ("height", "width", "seed", "data_format"),
+    "RandomErasing": ("factor", "scale", "fill_value", "value_range", "seed", "data_format"),
     "RandomFlip": ("mode", "seed", "data_format"),
     "RandomRotation": ("factor", "fill_mode", "interpolation", "seed", "fill_value", "data_format"),
     **dict.fromkeys(("RandomZoom", "RandomTranslation"), ("height_factor", "width_factor", "fill_mode",
@@ -76,6 +77,7 @@ IGNORED = ("dtype", "name", "trainable", "batch_input_shape", "batch_shape", "bu
 NEVER_FROZEN = ("SpatialDropout1D", "SpatialDropout2D")  # Keras's classes take no argument `trainable`
 COMPILE_UNUSED = {"is_legacy_optimizer": None, "jit_compile": None}
 DTYPES = ("float32", "float64")
+OURS = ("OneCycle",)  # schedules
 
 
 # ours -> Keras's ------------------------------------------------------------------------------------------------------
@@ -185,7 +187,11 @@ def _from_optimizer(entry: dict) -> dict:
     rate = config.get("learning_rate")
     if isinstance(rate, dict):
         schedule = _shared("schedule", rate, "optimizer: learning_rate")
+        require(schedule not in OURS, "save: optimizer: learning_rate", "a schedule that Keras has", schedule, _FIX,
+                error=ArgumentError)  # fmt: skip
         config["learning_rate"] = _keras("optimizers.schedules", schedule, rate["config"])
+    require("learning_rate_factors" not in config, "save: optimizer", "arguments that Keras has",
+            "learning_rate_factors", _FIX, error=ArgumentError)  # fmt: skip
     decay = config.pop("decay", None)
     if decay:  # which Keras 3 ignores
         arguments = {"initial_learning_rate": rate, "decay_steps": 1, "decay_rate": decay, "staircase": False,

@@ -9,7 +9,15 @@ import math
 from ..arguments import flag, items, number, shown, whole
 from ..arguments import seed as checked_seed
 from ..errors import ArgumentError, one_of, require
-from ..ops.augment import random_brightness, random_contrast, random_crop, random_flip, random_warp
+from ..ops.augment import (
+    random_brightness,
+    random_contrast,
+    random_crop,
+    random_erasing,
+    random_flip,
+    random_shift,
+    random_warp,
+)
 from ..ops.resize import KERNELS, crop, resample
 from ..ops.shape import zero_pad
 from .base import image_shape
@@ -166,6 +174,68 @@ class RandomBrightness(Random):
         return random_brightness(x, key=key, factor=self.factor, value_range=self.value_range)
 
 
+class RandomErasing(Random):
+    """In training a rectangle of each image is filled, at times.  (N, H, W, C), shape unchanged.
+
+    The probability is drawn for each image, U(0, factor).
+
+    factor       of 1: U(0, 1), so half of the images; (1, 1): every image;  (low, high)
+    scale        shares of the image: sides are sqrt(U(low, high)) of its sides, drawn apart
+    fill_value   a number, or one per channel; None: value_range[1] times N(0, 1) in every number
+    value_range  (low, high) of the pixels, to which what is filled in is clipped
+    """
+
+    config = ("factor", "scale", "fill_value", "value_range", "seed", "data_format")
+
+    def __init__(self, factor=1.0, scale=(0.02, 0.33), fill_value=None, value_range=(0, 255), seed=None,
+                 data_format=None, **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self.factor, self.scale = _share("RandomErasing: factor", factor), _share("RandomErasing: scale", scale)
+        several = items(fill_value)
+        where = "RandomErasing: fill_value"
+        if several is not None:
+            self.fill_value = tuple(number(where, one) for one in several)
+        else:
+            self.fill_value = None if fill_value is None else number(where, fill_value)
+        self.value_range = _range("RandomErasing: value_range", value_range)
+        self._begin(seed, data_format)
+
+    def follow(self, input_shape):
+        if isinstance(self.fill_value, tuple):
+            expected = f"one fill_value for each of {input_shape[-1]} channels"
+            require(len(self.fill_value) == input_shape[-1], self.name, expected, len(self.fill_value))
+        return image_shape(self.name, input_shape)
+
+    def _drawn(self, x, key):
+        return random_erasing(x, key=key, factor=self.factor, scale=self.scale, value_range=self.value_range,
+                              fill_value=self.fill_value)  # fmt: skip
+
+
+class RandomShift(Random):
+    """In training each image is padded by `pixels` on all sides and cropped to its size at a place that is drawn.
+
+    pixels     at most so many px each way, whole ones: a number, or (rows, columns)
+    fill_mode, fill_value   what is beyond the edge: "reflect" dcba|abcd|dcba, "wrap", "nearest", "constant"
+    Not in Keras, whose RandomTranslation moves by parts of a pixel and whose RandomCrop moves a whole batch alike.
+    """
+
+    config = ("pixels", "fill_mode", "fill_value", "seed", "data_format")
+
+    def __init__(self, pixels, fill_mode="reflect", fill_value=0.0, seed=None, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        where = "RandomShift: pixels"
+        given = items(pixels)
+        given = [pixels] * 2 if given is None else given
+        require(len(given) == 2, where, "a number, or two", shown(pixels), error=ArgumentError)
+        self.pixels = tuple(whole(where, one, low=0) for one in given)
+        self.fill_mode = one_of("RandomShift: fill_mode", fill_mode, FILLS)
+        self.fill_value = number("RandomShift: fill_value", fill_value)
+        self._begin(seed, data_format)
+
+    def _drawn(self, x, key):
+        return random_shift(x, key=key, most=self.pixels, fill_mode=self.fill_mode, fill_value=self.fill_value)
+
+
 class _Sized(Images):
     """height, width: of the images that come out, in px."""
 
@@ -276,6 +346,13 @@ def _pair(where: str, value, **bounds) -> tuple[float, float]:
     found = items(value) or []
     require(len(found) == 2, where, "a number, or two", shown(value), error=ArgumentError)
     return tuple(number(where, one, **bounds) for one in found)
+
+
+def _share(where: str, value) -> tuple[float, float]:
+    """(low, high) of shares 0 to 1, from two numbers, or from the higher one."""
+    given = [0.0, value] if items(value) is None else value
+    a, b = sorted(_pair(where, given, low=0, high=1))
+    return (a, b)
 
 
 def _range(where: str, value, low=None, high=None, above=False) -> tuple[float, float]:

@@ -4,6 +4,8 @@ The same bytes come out whatever the number of threads; what was drawn is a func
 in the batch.
 """
 
+import math
+
 from ..core.op import op
 from ..errors import require
 
@@ -158,6 +160,59 @@ def random_crop(be, x, *, key, size):
         return (dx,)
 
     return xp.ascontiguousarray(x[:, rows, columns]), vjp
+
+
+@op
+def random_shift(be, x, *, key, most, fill_mode, fill_value=0.0):
+    """Each image moved by whole pixels, up to `most` (rows, columns) each way: padded on all sides, and cropped.
+
+    y[n,i,j] = x[n, i - down_n, j - right_n], down_n and right_n of -most .. most, all as likely.  x (N, H, W, C);
+    dx = dy moved back, added up where a pixel was read more than once.
+    """
+    _images("random_shift", x)
+    xp, (n, h, w, _) = be.xp, x.shape
+    draws = _uniforms(be, n, 4, key)
+    down, right = (xp.floor(draws[:, a] * (2 * most[a] + 1)) - most[a] for a in (0, 1))
+    rows = xp.arange(h, dtype="float64")[None, :, None] - down[:, None, None] + xp.zeros((1, 1, w))
+    columns = xp.arange(w, dtype="float64")[None, None, :] - right[:, None, None] + xp.zeros((1, h, 1))
+    cell = *_placed(xp, rows, columns, h, w, fill_mode), xp.ones_like(rows)
+
+    def vjp(dy, needs):
+        return (xp.ascontiguousarray(_added(xp, dy, *cell).astype(x.dtype)),)
+
+    return _read(xp, x, *cell, fill_value), vjp
+
+
+@op
+def random_erasing(be, x, *, key, factor, scale, value_range, fill_value=None):
+    """In each image, with a probability p ~ U(*factor), the pixels of one rectangle become fill_value.
+
+    Height and width are sqrt(U(*scale)) of the image's, drawn apart; the place is drawn too. fill_value: a number, or
+    one per channel; None: value_range[1] times N(0, 1) in every number, clipped to value_range.  x (N, H, W, C).
+    dx = dy outside of the rectangle, 0 within.
+    Source: Zhong et al. 2017, "Random erasing data augmentation".
+    """
+    _images("random_erasing", x)
+    xp, (n, h, w, c) = be.xp, x.shape
+    numbers = h * w * c if fill_value is None else 0
+    draws = _uniforms(be, n, 8 + numbers + numbers % 2, key)  # even: two make two normal numbers
+    tall, wide = (xp.sqrt(_between(draws[:, a], scale)) * size for a, size in ((0, h), (1, w)))
+    top, left = draws[:, 2] * (h - tall), draws[:, 3] * (w - wide)
+    chosen = draws[:, 5] < _between(draws[:, 4], factor)
+    y, x_ = (xp.arange(size, dtype="float64") for size in (h, w))
+    inside = (y >= top[:, None]) & (y < (top + tall)[:, None])
+    across = (x_ >= left[:, None]) & (x_ < (left + wide)[:, None])
+    erased = (chosen[:, None, None] & inside[:, :, None] & across[:, None, :])[..., None]
+    if fill_value is None:
+        radius, angle = xp.sqrt(-2 * xp.log(draws[:, 8::2])), 2 * math.pi * draws[:, 9::2]
+        normal = xp.stack([radius * xp.cos(angle), radius * xp.sin(angle)], axis=2).reshape(n, -1)[:, :numbers]
+        fill = normal.reshape(x.shape) * value_range[1]
+    else:
+        fill = xp.zeros(x.shape)
+        for channel in range(c):
+            fill[..., channel] = fill_value[channel] if isinstance(fill_value, tuple) else fill_value
+    fill = xp.clip(fill, *value_range).astype(x.dtype)
+    return xp.where(erased, fill, x), lambda dy, needs: (xp.where(erased, dy.dtype.type(0), dy),)
 
 
 def _images(where: str, x) -> None:

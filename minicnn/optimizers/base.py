@@ -35,7 +35,7 @@ class _Run(NamedTuple):
 
 # Arguments that are in a configuration where they are used.
 _RARE = {"use_ema": False, "ema_momentum": 0.99, "ema_overwrite_frequency": None, "loss_scale_factor": None,
-         "gradient_accumulation_steps": None, "decay": 0.0}  # fmt: skip
+         "gradient_accumulation_steps": None, "decay": 0.0, "learning_rate_factors": None}  # fmt: skip
 _SETTLED = ("momentum", "amsgrad", "centered", "use_ema", "gradient_accumulation_steps")  # they decide what is kept
 
 
@@ -60,6 +60,9 @@ class Optimizer(Named, Guarded):
                      element. At most one of the three.
     use_ema          keep average = b average + (1 - b) p of every weight, b = ema_momentum, p itself after the first
                      step. At the end of fit, and after every ema_overwrite_frequency updates, p = average.
+    learning_rate_factors         {name: factor}: the steps of the weights in whose "layer/name" the expression is found
+                     are so many times as long, as if their learning rate were: {"^dense/": 0.1, "bias$": 2.0}; of two
+                     that fit, the later one counts
     gradient_accumulation_steps   k >= 2: only every k-th step updates, with the mean of k gradients
     loss_scale_factor             has no effect: gradients are of float32 or wider, which need no scale
     decay            d of Keras 1 and 2: step n has the rate learning_rate / (1 + d n)
@@ -77,7 +80,7 @@ class Optimizer(Named, Guarded):
 
     def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
                  use_ema=False, ema_momentum=0.99, ema_overwrite_frequency=None, loss_scale_factor=None,
-                 gradient_accumulation_steps=None, name=None, **old):  # fmt: skip
+                 gradient_accumulation_steps=None, name=None, learning_rate_factors=None, **old):  # fmt: skip
         kind = type(self).__name__
         if "lr" in old:
             learning_rate = old.pop("lr")
@@ -105,6 +108,8 @@ class Optimizer(Named, Guarded):
         if loss_scale_factor is not None:
             note(f"{kind}(loss_scale_factor=...) has no effect: gradients are of float32 or wider")
         self.name = text(f"{kind}: name", name, optional=True) or kind.lower()
+        self.learning_rate_factors = _factors(f"{kind}: learning_rate_factors", learning_rate_factors)
+        self._scaled: list = []  # (number of a parameter, factor)
         self._excluded: list = []  # from weight decay: parameters and patterns of names
         self._decayed = None  # 1 for every number that decays, where some do not
         self.iterations, self.swapped = 0, False
@@ -212,6 +217,7 @@ class Optimizer(Named, Guarded):
         self._views = [p.data for p in self.params]
         self._runs = list(self._divided(end))
         self._decayed = self._mask(end) if self._excluded else None
+        self._scaled = self._factored() if self.learning_rate_factors else []
 
     def _divided(self, end: int):
         """The flat buffers as runs: large parameters alone, the others between them together."""
@@ -254,6 +260,16 @@ class Optimizer(Named, Guarded):
             if not any(one.search(name) if isinstance(one, re.Pattern) else one is p for one in self._excluded):
                 self._piece(mask, i)[...] = 1
         return mask
+
+    def _factored(self) -> list[tuple[int, float]]:
+        """(number of a parameter, its factor) for those that have one; the last name that is found counts."""
+        found: dict[int, float] = {}
+        for pattern, factor in self.learning_rate_factors.items():
+            here = {i: factor for i, p in enumerate(self.params) if re.search(pattern, p.path)}
+            if not here:
+                note(f"{type(self).__name__}: learning_rate_factors: {pattern!r} is in the name of no trainable weight")
+            found |= here
+        return sorted(found.items())
 
     def _piece(self, flat, i: int):
         """Parameter i's slice of a flat buffer."""
@@ -328,6 +344,7 @@ class Optimizer(Named, Guarded):
     def _update(self, gradients: list, live) -> None:
         if self.clipnorm or self.clipvalue or self.global_clipnorm:
             self._clip(on_device=live is not None)
+        before = [self._piece(self.flat, i).copy() for i, _ in self._scaled] if self._scaled else ()
         lr, t = 0.0, 1
         if live is None:
             lr, t = self._rate_at(self.iterations), self.iterations // (self.gradient_accumulation_steps or 1) + 1
@@ -343,6 +360,11 @@ class Optimizer(Named, Guarded):
                 kernel(run.flat, gradient, *run.slots, **numbers)
         else:
             self.update(self.be, self.flat, gradients[0], self.slot, lr, t)
+        for (i, factor), start in zip(self._scaled, before, strict=True):
+            piece = self._piece(self.flat, i)
+            piece -= start
+            piece *= factor
+            piece += start
 
     def _gather(self) -> list:
         """The gradient of every run, and out of the parameters: in the flat buffer, except those that stay apart."""
@@ -424,6 +446,21 @@ class Optimizer(Named, Guarded):
         return cls(**instance(f"{cls.__name__}.from_config: config", config, dict, "a dict"))
 
     config: tuple[str, ...] = ()
+
+
+def _factors(where: str, given) -> dict[str, float] | None:
+    """Names, or expressions that are searched for in them, and a number for each."""
+    if given is None:
+        return None
+    instance(where, given, dict, "a dict from names of weights to factors")
+    found = {}
+    for name, factor in given.items():
+        try:
+            re.compile(text(f"{where}: name", name))
+        except re.error as cause:
+            require(False, f"{where}: name", "a regular expression", f"{name!r} ({cause})", error=ArgumentError)
+        found[name] = number(f"{where}: of {name}", factor, low=0)
+    return found
 
 
 def fraction(where: str, value) -> float:

@@ -4,17 +4,18 @@
 
 s = step, from 0; r0 = initial_learning_rate; a rate has no unit, steps are counted over the model's life.
 
-Source: Keras 3.15, optimizers/schedules. SGDR: Loshchilov and Hutter, 2017 (arXiv 1608.03983).
+Source: Keras 3.15, optimizers/schedules. SGDR: Loshchilov and Hutter, 2017 (arXiv 1608.03983). OneCycle, which Keras
+has not: Smith and Topin, 2017 (arXiv 1708.07120), with PyTorch's arguments.
 Differs from Keras: computed in double precision.
 """
 
 import math
 
 from ..arguments import Named, flag, listed, number, text
-from ..errors import ArgumentError, require
+from ..errors import ArgumentError, one_of, require
 
 __all__ = [
-    "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule",
+    "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule", "OneCycle",
     "PiecewiseConstantDecay", "PolynomialDecay",
 ]  # fmt: skip
 
@@ -154,6 +155,38 @@ class CosineDecayRestarts(LearningRateSchedule):
             period, begin, length = period + 1, begin + length, length * self.t_mul
         cosine = self.m_mul**period * _cosine((step - begin) / length, 0.0)
         return self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha)
+
+
+class OneCycle(LearningRateSchedule):
+    """From max_lr / div_factor up to max_lr, and down to max_lr / div_factor / final_div_factor, where it stays.
+
+    total_steps        steps of both parts;  pct_start: the share of them in which the rate rises: it is highest in step
+                       pct_start total_steps - 1, from 0, and lowest from step total_steps - 1 on
+    anneal_strategy    "cos": along half a cosine each way;  "linear": in a line each way
+    """
+
+    def __init__(self, max_lr, total_steps, pct_start=0.3, anneal_strategy="cos", div_factor=25.0,
+                 final_div_factor=1e4, name="OneCycle"):  # fmt: skip
+        where = type(self).__name__
+        self.max_lr = number(f"{where}: max_lr", max_lr, low=0)
+        self.total_steps = number(f"{where}: total_steps", total_steps, above=0)
+        self.pct_start = number(f"{where}: pct_start", pct_start, low=0, high=1)
+        self.anneal_strategy = one_of(f"{where}: anneal_strategy", anneal_strategy, ("cos", "linear"))
+        self.div_factor = number(f"{where}: div_factor", div_factor, above=0)
+        self.final_div_factor = number(f"{where}: final_div_factor", final_div_factor, above=0)
+        self.name = text(f"{where}: name", name)
+
+    def __call__(self, step):
+        top, first = self.max_lr, self.max_lr / self.div_factor
+        rising, last = self.pct_start * self.total_steps - 1, self.total_steps - 1
+        if step < rising:
+            return self._between(first, top, step / rising)
+        done = (step - rising) / (last - rising) if step < last else 1.0
+        return self._between(top, first / self.final_div_factor, min(done, 1.0))
+
+    def _between(self, start: float, end: float, done: float) -> float:
+        left = _cosine(done, 0.0) if self.anneal_strategy == "cos" else 1 - done
+        return end + (start - end) * left
 
 
 def _cosine(done: float, alpha: float) -> float:

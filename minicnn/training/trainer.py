@@ -23,6 +23,7 @@ from .inputs import Arrays, Augmented, Batches, all_x, check_x, in_batches, pass
 from .keras2 import QUEUES
 from .several import Losses, Several, losses_of, parts, per_place, together
 from .stack import LayerStack
+from .tta import copies
 from .underway import Now, Underway
 from .world import ALONE, Ranks, World
 
@@ -414,12 +415,15 @@ class Trainer(LayerStack):
 
     @checked.older(*QUEUES)
     @checked.named
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None) -> np.ndarray:
+    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, tta=None) -> np.ndarray:
         """Outputs for all of x, (N, *output_shape), or for its first `steps` batches.
 
         They do not depend on batch_size. x is an array, a flow, whose rows come in their order, or an iterable of
-        batches (`steps` of them, if it is endless).
+        batches (`steps` of them, if it is endless). tta: "shifts", "flips" or "shifts+flips": the mean over moved or
+        mirrored copies of each image (tta.py), for an array x; so many times the work.
         """
+        if tta is not None:
+            return self._mean_over_copies(x, tta, batch_size, verbose, steps, callbacks)
         require(self.layers, "predict", "a model with layers", "an empty one", error=NotBuiltError)
         for name, value in {"batch_size": batch_size, "steps": steps}.items():
             if value is not None:
@@ -444,6 +448,15 @@ class Trainer(LayerStack):
         finally:
             hooks.close()
         return list(out.parts) if isinstance(out, Several) else out
+
+    def _mean_over_copies(self, x, tta, *how) -> np.ndarray:
+        """predict of each copy of x, averaged."""
+        one = not isinstance(self.input_shape, list) and not isinstance(self.output_shape, list)
+        require(one, "predict: tta", "a model with one input and one output", "several", error=ArgumentError)
+        total, count = 0.0, 0
+        for copy in copies(x, tta):
+            total, count = total + self.predict(copy, *how), count + 1
+        return total / np.asarray(count, self.backend.dtype)
 
     def _hooks(self, callbacks, verbose, steps) -> CallbackList:
         chatty = checked.verbose("verbose", verbose)

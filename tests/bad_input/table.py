@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 
 import minicnn
-from minicnn import callbacks, layers, losses, metrics, optimizers
+from minicnn import Sequential, callbacks, layers, losses, metrics, optimizers
 from minicnn.backend.cpu import CPU
 
 from . import kinds as K
@@ -331,6 +331,9 @@ OPTIMIZER = {
     "lr": LEARNING_RATE._replace(called="learning_rate"),
     "decay": K.optional(K.AT_LEAST_0),
     "use_ema": K.FLAG,
+    "learning_rate_factors": Kind(
+        (None,), (3, "x", [], bad({"(": 1}, "regular"), bad({3: 1.0}, "string"), bad({"a": -1}, "of a"), ODD), ""
+    ),
     "ema_momentum": K.RATE,
     "ema_overwrite_frequency": K.optional(K.POSITIVE),
     "loss_scale_factor": BOUND,
@@ -1456,6 +1459,7 @@ entry(
             bad(iter([()]), ""),
         ),
     ),
+    tta=Kind((), (3, "x", True, [], ODD), "shifts"),
     batch_size=COUNT,
     verbose=RUN_VERBOSE,
     steps=COUNT,
@@ -1582,6 +1586,8 @@ entry(
     custom_objects=Kind((), (3, "x", [], ODD), "a dict"),
     options=Kind((), (bad(3, "arguments of"),)),
 )
+PAIR = [Sequential([layers.Input((3,)), layers.Dense(2)], name=n, kernels="numpy_ref") for n in ("a", "b")]
+entry("ensemble", {"models": PAIR}, models=Kind((), (3, None, "x", [], [3], [None, None], ODD), "at least two models"), name=K.NAME)
 SYMBOLS = Kind((), (3, None, "x", ODD, [], {}, np.ones(2), layers.Dense(3)), "symbols")
 X = layers.Input((3,))
 entry(
@@ -1809,6 +1815,16 @@ entry(
     t_mul=K.real(2, 0.5, words="of at least 1"),
     m_mul=RATE0,
     alpha=K.FINITE,
+    name=K.TEXT,
+)
+entry(
+    f"{S}OneCycle",
+    max_lr=RATE0,
+    total_steps=STEPS,
+    pct_start=K.RATE,
+    anneal_strategy=K.one_of("linear", "cos"),
+    div_factor=K.ABOVE_0,
+    final_div_factor=K.ABOVE_0,
     name=K.TEXT,
 )
 NUMBERS = Kind(
@@ -2106,6 +2122,13 @@ layer(
     data_format=ORDER,
 )
 layer("layers.RandomBrightness", factor=SHARES, value_range=LIMITS, seed=K.SEED, data_format=ORDER)
+PARTS = Kind((0.2, np.float64(0.2), (0.0, 0.2)), (-0.1, bad((0.1, 2), "2"), (0.1,), "a", NAN, None, {}, ODD), "")
+FILLER = Kind((0.5, np.float64(0.5), np.array(0.5)), ("a", NAN, {}, bad((0, NAN), "nan"), ODD), "")
+layer("layers.RandomErasing", factor=PARTS, scale=PARTS, value_range=LIMITS, seed=K.SEED, data_format=ORDER,
+      fill_value=FILLER)  # fmt: skip
+PIXELS = Kind((2, np.int64(2), (2, 2), np.array([2, 2])), (-1, 1.5, "a", None, (1,), (1, 2, 3), NAN, ODD), "")
+layer("layers.RandomShift", pixels=PIXELS, fill_mode=FILL["fill_mode"], fill_value=FILL["fill_value"], seed=K.SEED,
+      data_format=ORDER)  # fmt: skip
 layer("layers.RandomCrop", height=K.POSITIVE, width=K.POSITIVE, seed=K.SEED, data_format=ORDER)
 layer("layers.CenterCrop", height=K.POSITIVE, width=K.POSITIVE, data_format=ORDER)
 layer(

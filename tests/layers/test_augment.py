@@ -19,6 +19,9 @@ EVERY = {
     "translation": lambda: layers.RandomTranslation(0.3, 0.2, "constant"),
     "contrast": lambda: layers.RandomContrast(0.5, (0, 1)),
     "brightness": lambda: layers.RandomBrightness(0.3, (0, 1)),
+    "erasing": lambda: layers.RandomErasing((0.8, 1.0), (0.1, 0.5), None, (0, 1)),
+    "erasing by a colour": lambda: layers.RandomErasing((0.8, 1.0), (0.1, 0.5), [0.2, 0.7], (0, 1)),
+    "shift": lambda: layers.RandomShift((2, 3)),
     "crop": lambda: layers.RandomCrop(4, 5),
 }
 

@@ -191,6 +191,10 @@ CASES = {
                              value_range=r) for r in ((-9, 9), (-0.7, 0.8))],
     G.random_brightness: [call(G.random_brightness, normal(3, 4, 5, 2), key=Key(7, 3, 1), factor=(-0.2, 0.4),
                                value_range=r) for r in ((-9, 9), (-0.7, 0.8))],
+    G.random_shift: [call(G.random_shift, normal(3, 5, 4, 2), key=Key(7, 3, 1), most=(2, 1), fill_mode=mode,
+                          fill_value=0.5) for mode in ("reflect", "wrap", "constant", "nearest")],
+    G.random_erasing: [call(G.random_erasing, normal(4, 5, 3, 3), key=Key(7, 3, 1), factor=(0.8, 1.0), scale=(0.2, 0.6),
+                            value_range=(-9, 9), fill_value=fill) for fill in (None, 0.5, (1, 2, 3))],
     G.random_crop: [call(G.random_crop, normal(3, 5, 4, 2), key=Key(7, s, 1), size=(2, 3)) for s in (1, 2)],
     D.dense: [
         call(D.dense, normal(3, 5), normal(5, 4), normal(4)), call(D.dense, normal(2, 3, 5), normal(5, 4), normal(4)),

@@ -481,6 +481,43 @@ def test_some_weights_are_left_out_of_the_decay(be):
         optimizer.exclude_from_weight_decay(var_names=["kernel"])
 
 
+@pytest.mark.parametrize("be", BACKENDS)
+@pytest.mark.parametrize(
+    "make",
+    [lambda **k: O.SGD(0.1, momentum=0.9, **k), lambda **k: O.Adam(0.1, weight_decay=0.1, **k),
+     lambda **k: O.Lion(0.1, clipnorm=0.2, **k), lambda **k: O.RMSprop(0.1, gradient_accumulation_steps=2, **k)],
+)  # fmt: skip
+def test_steps_of_some_weights_are_longer(be, make):
+    """What has a factor goes the way of an optimizer with that rate; the rest are the same bytes as ever."""
+
+    def after(optimizer):
+        params = [Parameter(START.copy(), be, path) for path in ("first/kernel", "first/bias", "dense/kernel")]
+        optimizer.build(params)
+        for t in range(1, 5):
+            for p in params:
+                p.receive(be.asarray(GRADIENT * t))
+            optimizer.apply()
+        return [p.numpy() for p in params]
+
+    plain = after(make())
+    some = after(make(learning_rate_factors={"^first/": 0.25, "bias$": 3}))
+    tenth, thrice = make(), make()
+    tenth.learning_rate, thrice.learning_rate = 0.025, 0.3
+    rtol = 1e-12 if be.dtype == np.float64 else 1e-5
+    np.testing.assert_allclose(some[0], after(tenth)[0], rtol=rtol)
+    np.testing.assert_allclose(some[1], after(thrice)[1], rtol=rtol)
+    assert some[2].tobytes() == plain[2].tobytes()
+
+
+def test_factors_are_kept_and_a_name_that_nobody_has_is_told(notes):
+    factors = {"^first/": 0.25, "kernal": 2.0}
+    optimizer = O.SGD(learning_rate_factors=factors)
+    assert O.SGD.from_config(optimizer.get_config()).learning_rate_factors == factors
+    assert "learning_rate_factors" not in O.SGD().get_config()
+    run(optimizer, CPU("numba_cpu"))
+    assert [note for note in notes() if "'kernal' is in the name of no trainable weight" in note]
+
+
 def test_decay_is_keras_2_s(oracle):
     optimizer = O.SGD(0.5, decay=0.25)
     w = run(optimizer, oracle, gradients=[np.ones(3)] * 3)

@@ -44,6 +44,28 @@ def test_a_saved_optimizer_keeps_its_schedule(tmp_path, schedule, expected, name
     assert loaded.optimizer.learning_rate == schedule(1)
 
 
+CYCLES = [
+    (S.OneCycle(0.1, 11, pct_start=3 / 11), (0.004, 0.052, 0.08535540, 4e-7, 4e-7)),
+    (S.OneCycle(0.1, 11, 3 / 11, "linear"), (0.004, 0.052, 0.0750001, 4e-7, 4e-7)),
+    (S.OneCycle(0.1, 5, 1.0, div_factor=10.0, final_div_factor=1.0), (0.01, 0.02318019, 0.01, 0.01, 0.01)),
+    (S.OneCycle(0.2, 5, 0.2, "linear", 2, 10), (0.2, 0.1525, 0.01, 0.01, 0.01)),
+]
+
+
+@pytest.mark.parametrize(("schedule", "expected"), CYCLES)
+def test_one_cycle(tmp_path, schedule, expected):
+    np.testing.assert_allclose([schedule(step) for step in STEPS], expected, rtol=1e-6, atol=1e-9)
+    again = type(schedule).from_config(schedule.get_config())
+    assert [again(step) for step in range(30)] == [schedule(step) for step in range(30)]
+    model = mc.Sequential([mc.layers.Input((3,)), mc.layers.Dense(1)], seed=1)
+    model.compile(mc.optimizers.Adam(schedule), "mse")
+    model.save(tmp_path / "m.minicnn")
+    assert mc.load_model(tmp_path / "m.minicnn").optimizer.schedule.get_config() == schedule.get_config()
+    pytest.importorskip("h5py")
+    with pytest.raises(ValueError, match="expected a schedule that Keras has, received OneCycle"):
+        model.save(tmp_path / "m.keras")
+
+
 class Half(S.LearningRateSchedule):
     def __init__(self, start):
         self.start = start

@@ -434,6 +434,7 @@ FOLLOWS = [
     lambda: layers.RandomZoom(0.2, seed=1), lambda: layers.RandomTranslation(0.2, 0.1, seed=1),
     lambda: layers.RandomContrast(0.2, seed=1),
     lambda: layers.RandomBrightness(0.2, seed=1), lambda: layers.RandomCrop(4, 3, seed=1),
+    lambda: layers.RandomErasing((0.5, 1.0), seed=1), lambda: layers.RandomShift(2, seed=1),
     lambda: layers.CenterCrop(4, 3), lambda: layers.Resizing(4, 9),
     lambda: layers.UpSampling2D(), lambda: layers.UpSampling2D((1, 2), interpolation="bilinear"),
     lambda: layers.Cropping2D(1), lambda: layers.LayerNormalization(), lambda: layers.GaussianNoise(0.0),

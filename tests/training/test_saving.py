@@ -196,6 +196,8 @@ EVERY = {
     "random translation": ((7, 9, 3), lambda: nn.RandomTranslation(0.1, (0.0, 0.2), "wrap")),
     "random contrast": ((7, 9, 3), lambda: nn.RandomContrast((0.1, 0.3), (0, 1))),
     "random brightness": ((7, 9, 3), lambda: nn.RandomBrightness(0.2, (0, 1), seed=3)),
+    "random erasing": ((7, 9, 3), lambda: nn.RandomErasing((0.5, 1.0), 0.2, [1, 2, 3], (0, 1), seed=3)),
+    "random shift": ((7, 9, 3), lambda: nn.RandomShift((2, 3), "wrap", seed=3)),
     "random crop": ((7, 9, 3), lambda: nn.RandomCrop(5, 4, seed=3)),
     "centre crop": ((7, 9, 3), lambda: nn.CenterCrop(5, 4)),
     "resizing": ((7, 9, 3), lambda: nn.Resizing(5, 4, "bicubic", True, antialias=True)),

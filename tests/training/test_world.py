@@ -340,6 +340,7 @@ RANDOM = {
     "rotation": lambda: layers.RandomRotation(0.2), "zoom": lambda: layers.RandomZoom(0.3, 0.2),
     "translation": lambda: layers.RandomTranslation(0.3, 0.2), "contrast": lambda: layers.RandomContrast(0.5, (0, 1)),
     "brightness": lambda: layers.RandomBrightness(0.3, (0, 1)), "crop": lambda: layers.RandomCrop(4, 5),
+    "erasing": lambda: layers.RandomErasing((0.9, 1.0)), "shift": lambda: layers.RandomShift(2),
 }  # fmt: skip
 
 

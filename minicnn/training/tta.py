@@ -1,0 +1,34 @@
+"""Predictions of an image's copies, averaged: what a network says of the picture and of the same picture moved.
+
+      "shifts"         as it is, and moved by one pixel up, down, left and right; the edge is repeated
+      "flips"          as it is, and mirrored left to right: not for digits
+      "shifts+flips"   all of the first, each mirrored too
+
+Source: Simonyan & Zisserman 2014, "Very deep convolutional networks", section 3.2, for the average over copies.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..errors import ArgumentError, one_of, require
+
+WAYS = ("shifts", "flips", "shifts+flips")
+MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
+
+
+def copies(x, how) -> Iterator[np.ndarray]:
+    """Images x (N, H, W, C) as each of the copies, the first of them x itself.  Raises ArgumentError."""
+    one_of("predict: tta", how, WAYS)
+    images = getattr(x, "ndim", 0) == 4
+    expected = "an array of images (N, H, W, C)"
+    require(images, f"predict: x, with tta={how!r}", expected, type(x).__name__, error=ArgumentError)
+    x = np.asarray(x)
+    h, w = x.shape[1:3]
+    for down, right in MOVES if "shifts" in how else MOVES[:1]:
+        moved = x
+        if down or right:
+            moved = x[:, np.clip(np.arange(h) - down, 0, h - 1)][:, :, np.clip(np.arange(w) - right, 0, w - 1)]
+        yield moved
+        if "flips" in how:
+            yield moved[:, :, ::-1]
