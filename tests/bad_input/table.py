@@ -1587,7 +1587,8 @@ entry(
     options=Kind((), (bad(3, "arguments of"),)),
 )
 PAIR = [Sequential([layers.Input((3,)), layers.Dense(2)], name=n, kernels="numpy_ref") for n in ("a", "b")]
-entry("ensemble", {"models": PAIR}, models=Kind((), (3, None, "x", [], [3], [None, None], ODD), "at least two models"), name=K.NAME)
+MODELS = Kind((), (3, None, "x", [], [3], [None, None], ODD), "at least two models")
+entry("ensemble", {"models": PAIR}, models=MODELS, name=K.NAME)
 SYMBOLS = Kind((), (3, None, "x", ODD, [], {}, np.ones(2), layers.Dense(3)), "symbols")
 X = layers.Input((3,))
 entry(
