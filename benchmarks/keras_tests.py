@@ -36,6 +36,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 import numpy as np  # noqa: E402
+from absl.testing import parameterized  # noqa: E402
 from keras_tests_declared import ABSENT, DECLARED  # noqa: E402
 
 from minicnn import keras as ours  # noqa: E402
@@ -109,11 +110,18 @@ class Place:
         return found(self._path, name)
 
 
+def is_module(path: str) -> bool:
+    """Whether Keras has a module of this path."""
+    with contextlib.suppress(ModuleNotFoundError):
+        return importlib.util.find_spec(f"keras.src.{path}") is not None
+    return False
+
+
 def found(path: str, name: str):
     whole = f"{path}.{name}".strip(".")
     if whole in SPECIAL:
         return SPECIAL[whole]
-    if importlib.util.find_spec(f"keras.src.{whole}".rstrip(".")) is not None and not name[0].isupper():
+    if not name[0].isupper() and is_module(whole):
         return Place(whole)
     top = path.split(".")[0]
     for part in (path, top, *PARTS):
@@ -129,7 +137,7 @@ def standardize_dtype(dtype):
     return np.dtype(getattr(dtype, "name", dtype)).name
 
 
-class Case(unittest.TestCase):
+class Case(parameterized.TestCase):
     """testing.TestCase: the same checks, each made with minicnn."""
 
     maxDiff = None

@@ -201,13 +201,15 @@ def instance(where: str, value: Any, of: type | tuple, expected: str, *, optiona
     return value
 
 
-def wholes(where: str, value: Any, *, low: int = 1) -> tuple[int, ...]:
-    """A tuple, list or array of whole numbers of at least `low`, as a tuple of ints."""
+def wholes(where: str, value: Any, *, low: int = 1, open: bool = False) -> tuple[int, ...]:
+    """A tuple, list or array of whole numbers of at least `low`, as a tuple of ints; open: or of None."""
     found = items(value)
+    free = [open and one is None for one in found or ()]
     indices = None if found is None else [index(one) for one in found]
-    if indices is None or any(one is None or one < low for one in indices):
+    wrong = [(one is None or one < low) and not ok for one, ok in zip(indices or (), free, strict=True)]
+    if indices is None or any(wrong):
         _refuse(where, f"a tuple of whole numbers of at least {low}", value, found is not None, False)
-    return tuple(one for one in indices if one is not None)
+    return tuple(indices)
 
 
 def array(where: str, value: Any, *, finite: bool = False, error: type = ArgumentTypeError) -> "np.ndarray":

@@ -17,6 +17,7 @@ from ..naming import auto_name, snake_case
 from ..notes import note
 from ..ops import activation as activations
 from . import keras1
+from .open_sizes import closed, is_open, opened
 
 Shape = tuple[int, ...]  # without the batch axis
 
@@ -86,7 +87,9 @@ class Layer(arguments.Named, Guarded):
         require(ok, f"{kind}: name", "a name without /", repr(name), error=ArgumentError)
         self.name = name or auto_name(kind)
         self.named = name is not None
-        self.input_shape = None if input_shape is None else arguments.wholes(f"{kind}: input_shape", input_shape)
+        if input_shape is not None:
+            input_shape = arguments.wholes(f"{kind}: input_shape", input_shape, open=True)
+        self.input_shape = input_shape
         self.output_shape: Shape | None = None
         self.built = False
         self.params: list[Parameter] = []
@@ -182,12 +185,12 @@ class Layer(arguments.Named, Guarded):
         """Place the layer on a backend as number `index` of a model and build it for samples of `input_shape`."""
         self.be, self.streams, self.index = be, streams, index
         self.params.clear()
-        self.output_shape = tuple(self.build(tuple(input_shape)))
+        self.output_shape = closed(self.build(opened(tuple(input_shape))))
         self.input_shape, self.built = tuple(input_shape), True
         return self.output_shape
 
     def __call__(self, x, *, training: bool | None = None):
-        """On a Tensor, or a list of them, at once; on a Symbol, or a list, a Symbol for Model(inputs, outputs)."""
+        """On a Tensor or array, or a list of them, at once: a Tensor; on a Symbol, or a list, a Symbol for Model."""
         training = None if training is None else arguments.flag(f"{self.name}: training", training)
         symbols = on_symbols(x)
         if symbols:
@@ -196,10 +199,10 @@ class Layer(arguments.Named, Guarded):
             shape = self.shape_for(shapes if listed else shapes[0])
             self.calls.append(Call(self, symbols, [shape], listed, training))
             return self.calls[-1].outputs[0]
-        received, given = arguments.shown(x), x if isinstance(x, (list, tuple)) and len(x) else [x]
-        tensors = all(isinstance(one, Tensor) for one in given)
-        require(tensors, f"{self.name}: x", "a Tensor", received, "wrap it: Tensor(x)", error=ArgumentTypeError)
-        shape = tuple(one.shape[1:] for one in x) if given is x else x.shape[1:]
+        several = isinstance(x, (list, tuple)) and len(x) and not all(isinstance(one, numbers.Number) for one in x)
+        given = [self._tensor(one) for one in (x if several else [x])]
+        x = given if several else given[0]
+        shape = tuple(one.shape[1:] for one in given) if several else x.shape[1:]
         if not self.built:
             self.attach(given[0].be, Streams(), 0, shape)
         if shape != self.input_shape:
@@ -209,10 +212,24 @@ class Layer(arguments.Named, Guarded):
         self.be.follow(self.moved())
         return y
 
+    def _tensor(self, x) -> Tensor:
+        """x, an array on the layer's backend, or in float32 on the CPU before there is one."""
+        if isinstance(x, Tensor):
+            return x
+        try:
+            array = arguments.array("x", x)
+        except ArgumentTypeError:
+            array = None
+        ok = array is not None and array.ndim > 0 and (array.size > 0 or hasattr(x, "shape"))
+        expected = "a Tensor or an array of numbers"
+        require(ok, f"{self.name}: x", expected, arguments.shown(x), error=ArgumentTypeError)
+        return Tensor(array, self.be) if self.be is not None else Tensor(array.astype("float32"))
+
     def shape_for(self, input_shape) -> Shape:
         """The shape of one output sample for samples of `input_shape`; a layer without weights yet stays without."""
         if self.built:
-            return tuple(self.follow(input_shape)) if input_shape != self.input_shape else self.output_shape
+            same = input_shape == self.input_shape
+            return self.output_shape if same else closed(self.follow(opened(input_shape)))
         tried, be = copy.copy(self), Placeholder()
         tried.params = []
         tried.source = lambda name, shape: be.like(shape)
@@ -237,6 +254,8 @@ class Layer(arguments.Named, Guarded):
 
     def add_weight(self, name: str, shape: Shape, initializer, *, trainable: bool = True) -> Parameter:
         """A new weight; its initial values depend on the model's seed, the layer's number and the weight's."""
+        fix = "give Input that size, or a layer such as GlobalAveragePooling2D before it"
+        require(not is_open(shape), f"{self.name}: {name}", "a weight of known size", tuple(shape), fix)
         values = None if self.source is None else self.source(name, shape)
         if values is None:
             rng = self.streams.generator(self.index << 8 | len(self.params))

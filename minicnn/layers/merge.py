@@ -11,6 +11,7 @@ from ..ops.join import concatenate as concatenated
 from ..ops.reduce import total
 from ..ops.shape import reshape, transpose
 from .base import Layer
+from .open_sizes import OPEN
 
 EPSILON = 1e-12  # of a squared length, as in Keras's normalize
 
@@ -32,7 +33,8 @@ class Merge(Layer):
         """The shape of one output sample: sizes agree, or one of them is 1; missing axes stand at the front."""
         rank = max(map(len, shapes))
         padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
-        sizes = [set(axis) - {1} for axis in zip(*padded, strict=True)]
+        sizes = [{n for n in axis if n is OPEN or n != 1} for axis in zip(*padded, strict=True)]
+        sizes = [{n for n in axis if n is not OPEN} or axis for axis in sizes]  # a known size says what the others are
         ok = all(len(axis) <= 1 for axis in sizes)
         require(ok, self.name, "samples of one shape, or of shapes that broadcast", ", ".join(map(str, shapes)))
         return tuple(axis.pop() if axis else 1 for axis in sizes)

@@ -14,6 +14,7 @@ from ..errors import ArgumentError, ArgumentTypeError, require
 from ..naming import auto_name
 from ..ops import activation, arithmetic, geometry, join, reduce, shape
 from .base import Layer
+from .open_sizes import probed
 
 ROWS = 3  # of a batch that shapes are tried with: a number that hardly any other axis has
 OPS: dict[str, Callable] = {
@@ -47,6 +48,9 @@ class Operation(Layer):
         return self.follow(input_shape)
 
     def follow(self, input_shape):
+        return probed(self._tried, input_shape)
+
+    def _tried(self, input_shape):
         be = Placeholder()
         shapes = input_shape if input_shape and isinstance(input_shape[0], tuple) else (input_shape,)
         with no_grad(), Trace(be, ()) as trace:

@@ -24,9 +24,9 @@ class InputLayer(Layer):
         shape = shape if shape is not None else input_shape if batch_shape is None else batch_shape
         name = text("Input: name", name, optional=True)
         if input_shape is not None:  # of files; where shape is given, too, it says nothing new
-            input_shape = wholes("Input: input_shape", input_shape)
+            input_shape = wholes("Input: input_shape", input_shape, open=True)
         require(shape is not None, "Input: shape", "whole numbers (H, W, C)", "None", error=ArgumentError)
-        super().__init__(name=name, trainable=trainable, input_shape=wholes("Input: shape", shape))
+        super().__init__(name=name, trainable=trainable, input_shape=wholes("Input: shape", shape, open=True))
 
     @property
     def symbol(self) -> Symbol:
@@ -44,15 +44,14 @@ def _batch_shape(given) -> tuple[int, ...]:
     where = "Input: batch_shape"
     ok = isinstance(given, (tuple, list)) and len(given) > 0
     sizes = [index(one) for one in given] if ok else []
-    ok = ok and all(one is not None and one > 0 for one in sizes[1:])
-    ok = ok and (given[0] is None or (sizes[0] is not None and sizes[0] > 0))
+    ok = ok and all(one is None or (size is not None and size > 0) for one, size in zip(given, sizes, strict=True))
     require(ok, where, "a tuple (None, H, W, C)", shown(given), error=ArgumentTypeError)
     return tuple(sizes[1:])
 
 
 @named
 def Input(shape=None, batch_size=None, dtype=None, *, name=None, batch_shape=None) -> Symbol:
-    """What a model is given, by the shape of one sample: Input((28, 28, 1)).
+    """What a model is given, by the shape of one sample: Input((28, 28, 1)); None leaves a size open: (None, None, 3).
 
     The first entry of a Sequential; or what layers are called on, and then `inputs` of Model(inputs, outputs).
     """

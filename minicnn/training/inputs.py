@@ -17,6 +17,7 @@ from ..data.batches import check_images, check_lengths, check_range
 from ..data.flow import Flow
 from ..data.image_files import ImageFiles
 from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, require
+from ..layers.open_sizes import fits, is_open
 from ..notes import note
 from ..weighting import check_weights
 from . import lenient
@@ -34,12 +35,15 @@ def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
         given = [_check_one(model, one, f"{what} of {name}", shape, any_size) for one, name, shape in
                  zip(per_place(f"{model.name}: {what}", x, names), names, model.input_shape, strict=True)]  # fmt: skip
         check_lengths(model.name, **{f"{what} of {n}": one for n, one in zip(names, given, strict=True)})
+        _sizes(model, [one.shape[1:] for one in given])
         return Several(given)
     if isinstance(x, dict) and only_one(x, model.input_names):
         (x,) = per_place(f"{model.name}: {what}", x, model.input_names)
     elif isinstance(x, (list, tuple)) and len(x) == 1 and getattr(x[0], "ndim", 0) == len(model.input_shape or ()) + 1:
         x = x[0]  # a list of its one input
-    return _check_one(model, x, what, None, any_size)
+    x = _check_one(model, x, what, None, any_size)
+    _sizes(model, [x.shape[1:]])
+    return x
 
 
 def _check_one(model, x, what: str, shape, any_size: bool) -> np.ndarray:
@@ -58,27 +62,34 @@ def _check_one(model, x, what: str, shape, any_size: bool) -> np.ndarray:
     if shape is None:
         model.ensure_built(x)
         shape = model.input_shape
-    if x.shape[1:] != shape:
-        if (*x.shape[1:], 1) == shape:
+    if not fits(x.shape[1:], shape):
+        if fits((*x.shape[1:], 1), shape):
             x = x[..., None]
-        elif x.shape[1:] == (*shape, 1):
+        elif x.shape[-1] == 1 and fits(x.shape[1:-1], shape):
             x = x[..., 0]
     if any_size and x.ndim == len(shape) + 1:
         return x
     expected = "(" + ", ".join(["N", *map(str, shape)]) + ")"
-    same_size = x.ndim > 1 and np.prod(x.shape[1:]) == np.prod(shape)
+    same_size = x.ndim > 1 and not is_open(shape) and np.prod(x.shape[1:]) == np.prod(shape)
     fix = f"use x.reshape(-1, {', '.join(map(str, shape))})" if same_size else "the model was built for that shape"
     if len(shape) == 3 and x.shape[1:] == (shape[2], *shape[:2]) and shape[2] > 1:  # a reshape would mix the pixels
         fix = "channels come last here: use x.transpose(0, 2, 3, 1)"
-    require(x.shape[1:] == shape, f"{model.name}: {what}", f"shape {expected}", x.shape, fix)
+    require(fits(x.shape[1:], shape), f"{model.name}: {what}", f"shape {expected}", x.shape, fix)
     return x
+
+
+def _sizes(model, shapes: list[tuple]) -> None:
+    """Of a model that leaves sizes open: let the layers say whether samples of these shapes fit."""
+    if is_open(model.input_shapes):
+        model.shapes_for(shapes)
+        model.seen = shapes
 
 
 ONE = (list, tuple, str, bytes, dict, set, frozenset)  # iterables that are no batches for predict
 
 
-def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, list[int]]:
-    """x, checked, as one array, and where its batches end: of an array, or of the batches of a flow or an iterable.
+def all_x(model, x, batch_size: int, steps: int | None) -> tuple[list, list[int]]:
+    """x, checked, in pieces of one size each, and where its batches end: of an array, or of a flow or an iterable.
 
     No more than `steps` batches. A flow begins at its first row, in the order of its rows, whatever has been drawn
     from it, with the draws of its present epoch; then its next epoch begins.
@@ -89,7 +100,7 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
         x = check_x(model, x, "x")
         count = passes("predict", steps, -(-len(x) // batch_size))
         stops = [min((i + 1) * batch_size, len(x)) for i in range(count)]
-        return x[: stops[-1]], stops
+        return [x[: stops[-1]]], stops
     if isinstance(x, Flow):
         x, steps = x.in_order(passes("predict", steps, len(x))), None
     parts = []
@@ -99,7 +110,9 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[np.ndarray, lis
     require(parts, "predict", "batches of x", "an iterable without any: none", error=DataError)
     if steps is not None and len(parts) < steps:
         ended("predict", len(parts), None, steps)
-    return concatenated(parts), list(itertools.accumulate(map(len, parts)))
+    stops = list(itertools.accumulate(map(len, parts)))
+    alike = len({tuple(one.shape[1:] for one in (p if isinstance(p, Several) else [p])) for p in parts}) == 1
+    return [concatenated(parts)] if alike else parts, stops
 
 
 class Indexed:
@@ -279,9 +292,9 @@ def _truths(model, x, y, sample_weight, class_weight, what: str, where: str) -> 
     if not isinstance(model.output_shape, list):
         if only_one(y, model.output_names) and (isinstance(y, dict) or len(x) > 1):
             (y,) = per_place(f"{where}: y", y, model.output_names)
-        return _truth(model.losses[0], model.output_shape, x, y, sample_weight, class_weight, "y", place, where, dtype,
-                      model.lenient)  # fmt: skip
-    names, shapes = model.output_names, model.output_shape
+        return _truth(model.losses[0], model.output_shapes_of(x)[0], x, y, sample_weight, class_weight, "y", place,
+                      where, dtype, model.lenient)  # fmt: skip
+    names, shapes = model.output_names, model.output_shapes_of(x)
     expected, fix = "sample_weight, or no weights, for several outputs", "give sample_weight a list"
     require(class_weight is None, where, expected, "class_weight", fix, error=ArgumentError)
     ys = per_place(f"{where}: y", y, names, fill=True)

@@ -151,7 +151,8 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
                 if not callbacks.judges_loss:
                     where = f"fit: stopped at epoch {epoch + 1}, batch {step + 1}"
                     raise NonFiniteError(f"{where}: {error}", error.loss) from None
-                nothing = [Tensor(np.full((len(y), *shape), np.nan), model.backend) for shape in model.output_shapes]
+                shapes = model.output_shapes_of(x)
+                nothing = [Tensor(np.full((len(y), *shape), np.nan), model.backend) for shape in shapes]
                 loss, last = error.loss, together(nothing)
                 shares = [loss] * len(logs.shares)
             logs.add(loss, y, last, w, wait=not watched, shares=shares)
@@ -187,9 +188,18 @@ def infer(model, x, *, logits):
         yield slice(start, start + n), together(values[slot][:n] for slot in program.lasts)
 
 
+def infer_all(model, pieces: list):
+    """infer over pieces of which each has a size of its own; rows are counted through all of them."""
+    before = 0
+    for x in pieces:
+        for rows, y in infer(model, x, logits=False):
+            yield slice(before + rows.start, before + rows.stop), y
+        before += len(x)
+
+
 def tile_size(model) -> int:
     """Images of a tile."""
-    largest = max(math.prod(shape) for shape in (*model.input_shapes, *(layer.output_shape for layer in model.leaves)))
+    largest = max(math.prod(shape) for shape in model.sizes)
     return max(min(TILE, TILE_BYTES // (largest * model.backend.dtype.itemsize)), 1)
 
 
@@ -199,7 +209,7 @@ def evaluate(model, source, steps: int, logs, callbacks, ranks=None) -> None:
     ranks: who computes the outputs together, or None: this process alone.
     """
     be, n = model.backend, min(steps * source.batch_size, source.n)
-    y = together(be.xp.empty((n, *shape), be.dtype) for shape in model.output_shapes)
+    y = together(be.xp.empty((n, *shape), be.dtype) for shape in model.output_shapes_of(source.x))
     tiles, done = infer(model, source.x[:n], logits=model.fusing), 0
     if ranks is not None:
         ranks.outputs(source.x[:n], y)

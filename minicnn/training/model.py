@@ -31,6 +31,9 @@ class Model(OldNames, Savable, Trainer):
     called with training=False keeps to it in fit, as in Keras 2 and its guide to transfer learning; Keras 3's fit
     overrides it.
 
+    Input((None, None, 3)) leaves sizes open: each batch has its own, and a program of its own, as long as every layer
+    takes it. Weights cannot depend on an open size: GlobalAveragePooling2D stands where Flatten would.
+
     seed, device, kernels, threads, precision, graph, nan_check   as Sequential's; where layers have weights already,
     seed and device are theirs.
     """

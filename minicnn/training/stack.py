@@ -18,6 +18,7 @@ from ..data.batches import check_lengths, check_range
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, nearest, require
 from ..layers import InputLayer, Layer
 from ..layers.base import Shape, assign_all, on_symbols
+from ..layers.open_sizes import is_open
 from ..notes import note
 from ..teaching.trace import Trace, labels
 from . import lenient
@@ -65,6 +66,7 @@ class LayerStack(Guarded):
     named: bool
     calls: list[Call]  # of the model itself, as a layer
     _trainable = True
+    seen: list[Shape] | None = None  # of a model with open sizes: the latest x
     config: ClassVar[tuple[str, ...]] = ()
 
     params = property(lambda self: self.weights)
@@ -108,6 +110,11 @@ class LayerStack(Guarded):
 
     def shapes_for(self, shapes: list[Shape]) -> list[Shape]:
         """The outputs' shapes, of one sample, for inputs of these."""
+        values = self.value_shapes(shapes)
+        return [values[end] for end in self.ends]
+
+    def value_shapes(self, shapes: list[Shape]) -> list[Shape]:
+        """Those of the inputs, and of what every step makes of them."""
         values = list(shapes)
         for step in self.steps:
             given = tuple(values[i] for i in step.inputs)
@@ -115,7 +122,7 @@ class LayerStack(Guarded):
                 values += step.layer.shapes_for(list(given))
             else:
                 values.append(step.layer.shape_for(given if step.listed else given[0]))
-        return [values[end] for end in self.ends]
+        return values
 
     def shape_for(self, input_shape):
         """The shape of its one output."""
@@ -162,6 +169,18 @@ class LayerStack(Guarded):
     def output_shapes(self) -> list[Shape]:
         """One per output."""
         return self.output_shape if isinstance(self.output_shape, list) else [self.output_shape]
+
+    def output_shapes_of(self, x) -> list[Shape]:
+        """One per output, for x, or Several of them, whose sizes may be those that the model leaves open."""
+        shapes = self.output_shapes
+        return self.shapes_for([one.shape[1:] for one in parts(x)]) if is_open(shapes) else shapes
+
+    @property
+    def sizes(self) -> list[Shape]:
+        """Of one sample: the inputs' shapes, and those of all layers; where sizes are open, as x had them last."""
+        if is_open(self.input_shapes):
+            return self.value_shapes(self.seen or [(1,) * len(shape) for shape in self.input_shapes])
+        return [*self.input_shapes, *(layer.output_shape for layer in self.leaves)]
 
     @property
     def last_layers(self) -> list[Layer | None]:
@@ -238,6 +257,8 @@ class LayerStack(Guarded):
     def plan(self, batch_size: int = 32) -> Plan:
         """Which algorithm each convolution and dense layer will use, with its tile, memory and arithmetic."""
         require(self.built, self.name, "a built model", "none", "call build((None, H, W, C))", error=NotBuiltError)
+        expected, fix = "a model of known sizes", "build it with Input((H, W, C)) for a plan of one size"
+        require(not is_open(self.input_shapes), f"{self.name}: plan", expected, self.input_shape, fix)
         return plan(self, arguments.whole("plan: batch_size", batch_size))
 
     def _repr_html_(self):

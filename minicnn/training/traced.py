@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from ..core.program import Program, Trace
 from ..core.tensor import Tensor, no_grad
+from ..errors import require
 from ..layers.base import OWN
+from ..layers.open_sizes import is_open
 from ..ops.block import RULES
 
 MOST = 64  # programs that are kept, the latest: of a few KiB each
@@ -93,7 +95,9 @@ class Programs:
     def written(self, rows: int) -> "Written":
         """The network at inference on so many rows, op by op, for whoever says it in another language."""
         model = self.model
-        shapes = model.input_shape if isinstance(model.input_shape, list) else [model.input_shape]
+        shapes, fix = model.input_shapes, "build it with Input((H, W, C)) and set_weights(model.get_weights())"
+        expected = "a model of known sizes"
+        require(not is_open(shapes), f"{model.name}: export", expected, ", ".join(map(str, shapes)), fix)
         with no_grad(), Trace(model.backend, model.weights) as trace:
             xs = [trace.input((rows, *shape)) for shape in shapes]
             ys = model.forward(xs, training=False)

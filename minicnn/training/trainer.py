@@ -428,13 +428,16 @@ class Trainer(LayerStack):
         for name, value in {"batch_size": batch_size, "steps": steps}.items():
             if value is not None:
                 positive_int(f"predict: {name}", value)
-        x, stops = all_x(self, x, batch_size or 32, steps)
+        pieces, stops = all_x(self, x, batch_size or 32, steps)
         hooks = self._hooks(callbacks, verbose, len(stops))
-        out = together(np.empty((len(x), *shape), self.backend.dtype) for shape in self.output_shapes)
+        shapes = {tuple(self.output_shapes_of(piece)) for piece in pieces}
+        expected, fix = "batches whose outputs are of one size", "predict each size by itself"
+        require(len(shapes) == 1, "predict: x", expected, ", ".join(map(str, sorted(shapes))), fix)
+        out = together(np.empty((stops[-1], *shape), self.backend.dtype) for shape in shapes.pop())
         try:
             with self.backend.running():
                 hooks.on_predict_begin()
-                tiles, done = loop.infer(self, x, logits=False), 0
+                tiles, done = loop.infer_all(self, pieces), 0
                 for step, (start, stop) in enumerate(zip([0, *stops], stops, strict=False)):
                     hooks.on_predict_batch_begin(step)
                     while done < stop:

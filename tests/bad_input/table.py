@@ -270,7 +270,7 @@ entry(
     "layers.Layer.__call__",
     {"x": minicnn.Tensor(IMAGES)},
     "layer",
-    x=Kind((), (None, 3, "x", IMAGES, [], ODD), "a Tensor"),
+    x=Kind((IMAGES,), (None, 3, "x", [], ODD), "a Tensor"),
     training=K.optional(K.FLAG),
 )
 WEIGHTS = (

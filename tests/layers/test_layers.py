@@ -513,10 +513,11 @@ def test_layers_build_themselves_on_first_call(rng):
     y = layer(Tensor(rng.standard_normal((2, 4)).astype(np.float32)))
     assert y.shape == (2, 3)
     assert layer.kernel.shape == (4, 3)
-    with pytest.raises(
-        errors.ArgumentTypeError, match=r"expected a Tensor, received an array of shape \(2, 4\); wrap it: Tensor\(x\)"
-    ):
-        layer(np.ones((2, 4)))
+    np.testing.assert_array_equal(layer(np.ones((2, 4))).numpy(), layer(Tensor(np.ones((2, 4), np.float32))).numpy())
+    total = layers.Add(name="sum")([np.ones((2, 4)), np.full((2, 4), 2)])
+    np.testing.assert_array_equal(total.numpy(), np.full((2, 4), 3))
+    with pytest.raises(errors.ArgumentTypeError, match="x: expected a Tensor or an array of numbers, received 'images'"):
+        layer("images")
 
 
 def test_own_functions_as_activation_and_initializer(oracle):

@@ -1,0 +1,50 @@
+"""None in a shape: what every layer says of it, and that it is what it says of each size."""
+
+import numpy as np
+import pytest
+
+from minicnn import errors, layers
+from minicnn.layers.open_sizes import fits, is_open
+
+from .test_layers import CASES
+
+NEED_SIZES = {"PReLU()", "LayerNormalization([1, -1], center=False)", "BatchNormalization(1)",
+              "BatchNormalization(axis=-2, center=False)"}  # fmt: skip
+IMAGES = [case for case in CASES if len(case.values[1]) == 3]
+
+
+@pytest.mark.parametrize(("make", "shape", "out", "x", "weights"), IMAGES)
+def test_an_open_size_is_every_size(request, make, shape, out, x, weights):
+    first = getattr(make(), "data_format", "channels_last") == "channels_first"
+    free = (shape[0], None, None) if first else (None, None, shape[2])
+    if request.node.callspec.id in NEED_SIZES:
+        with pytest.raises(errors.MinicnnError, match="None"):
+            make().shape_for(free)
+        return
+    open_shape = make().shape_for(free)
+    assert fits(out, open_shape)
+    if is_open(open_shape):
+        larger = tuple(n if n == m else 2 * n for n, m in zip(shape, free, strict=True))
+        assert fits(make().shape_for(larger), open_shape)
+
+
+def test_open_sizes_by_hand():
+    assert layers.Conv2D(4, 3, 2).shape_for((None, 9, 3)) == (None, 4, 4)
+    assert layers.Flatten().shape_for((None, 9, 3)) == (None,)
+    assert layers.Flatten().shape_for((4, 9, 3)) == (108,)
+    assert layers.Reshape((-1, 3)).shape_for((None, None, 3)) == (None, 3)
+    assert layers.Concatenate(axis=1).shape_for(((None, 3, 2), (4, 3, 2))) == (None, 3, 2)
+    assert layers.Add().shape_for(((None, None, 2), (4, 1, 2))) == (4, None, 2)
+    assert layers.Lambda(lambda x: x[:, ::2]).shape_for((None, 3, 2)) == (None, 3, 2)
+    assert layers.GlobalAveragePooling2D().shape_for((None, None, 3)) == (3,)
+    with pytest.raises(errors.ShapeError, match=r"kernel: expected a weight of known size, received \(None, 3\)"):
+        layers.Dense(3, name="d").shape_for((None,))
+
+
+def test_a_layer_by_itself_takes_every_size(rng):
+    layer = layers.Conv2D(2, 3)
+    symbol = layer(layers.Input((None, None, 1)))
+    assert symbol.shape == (None, None, None, 2)
+    assert layer(np.ones((1, 5, 6, 1))).shape == (1, 3, 4, 2)
+    with pytest.raises(errors.ShapeError, match=r"at least the window's 3 x 3 px, received 2 x 9 px"):
+        layer(np.ones((1, 2, 9, 1)))
