@@ -39,15 +39,12 @@ import numpy as np  # noqa: E402
 from absl.testing import parameterized  # noqa: E402
 from keras_tests_declared import ABSENT, DECLARED  # noqa: E402
 
+from minicnn import Parameter, Tensor  # noqa: E402
 from minicnn import keras as ours  # noqa: E402
-from minicnn.backend.cpu import CPU  # noqa: E402
-from minicnn.core.symbol import Symbol  # noqa: E402
-from minicnn.core.tensor import Parameter, Tensor  # noqa: E402
 from minicnn.errors import UnsupportedError  # noqa: E402
-from minicnn.keras._names import Missing  # noqa: E402
 
 TABLE = ROOT / "docs" / "keras-differences.md"
-FILES = """
+_FILES = """
     activations/activations_test  callbacks/*_test  constraints/constraints_test
     initializers/constant_initializers_test  initializers/random_initializers_test
     layers/activations/*_test  layers/convolutional/*_test  layers/core/dense_test  layers/core/identity_test
@@ -65,12 +62,14 @@ FILES = """
     losses/*_test  metrics/*_test  models/cloning_test  models/functional_test  models/sequential_test
     optimizers/*_test  optimizers/schedules/*_test  regularizers/regularizers_test
     utils/numerical_utils_test  utils/image_dataset_utils_test
-""".split()
+"""
+FILES = _FILES.split()
 
 
 # What takes Keras's place -------------------------------------------------------------------------------------------
 
-be = CPU("numpy_ref", "float32")
+be = Tensor(np.zeros(1, np.float32)).be
+Symbol, Missing = type(ours.Input((1,))), type(ours.layers.LSTM)
 PARTS = ("layers", "models", "losses", "metrics", "optimizers", "optimizers.schedules", "callbacks", "initializers",
          "regularizers", "constraints", "activations", "utils", "saving", "ops", "backend", "random")  # fmt: skip
 
@@ -195,7 +194,7 @@ class Case(parameterized.TestCase):
                        expected_output_dtype=None, expected_output=None, expected_num_trainable_weights=None,
                        expected_num_non_trainable_weights=None, expected_num_losses=None, run_training_check=True,
                        custom_objects=None, **others):  # fmt: skip
-        """Weights, shapes, values, a step of training and the way through get_config, as Keras's method of this name."""
+        """Weights, shapes, values, a step of training and the way through get_config, as Keras's method does."""
         if input_sparse or input_ragged or others.get("expected_mask_shape"):
             raise UnsupportedError("minicnn has no sparse or ragged tensors and no masks")
         call_kwargs = dict(call_kwargs or {})
@@ -214,8 +213,10 @@ class Case(parameterized.TestCase):
 
         def weights_are_as_expected(layer):
             self.assertTrue(layer.built)
-            for expected, weights in ((expected_num_trainable_weights, layer.trainable_weights),
-                                      (expected_num_non_trainable_weights, layer.non_trainable_weights)):
+            for expected, weights in (
+                (expected_num_trainable_weights, layer.trainable_weights),
+                (expected_num_non_trainable_weights, layer.non_trainable_weights),
+            ):
                 if expected is not None:
                     self.assertLen(weights, expected)
 

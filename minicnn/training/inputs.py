@@ -21,7 +21,7 @@ from ..layers.open_sizes import fits, is_open
 from ..notes import note
 from ..weighting import check_weights
 from . import lenient
-from .several import Several, concatenated, each, only_one, per_place
+from .several import Several, concatenated, each, only_one, output_shapes, per_place
 
 
 def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
@@ -292,9 +292,9 @@ def _truths(model, x, y, sample_weight, class_weight, what: str, where: str) -> 
     if not isinstance(model.output_shape, list):
         if only_one(y, model.output_names) and (isinstance(y, dict) or len(x) > 1):
             (y,) = per_place(f"{where}: y", y, model.output_names)
-        return _truth(model.losses[0], model.output_shapes_of(x)[0], x, y, sample_weight, class_weight, "y", place,
+        return _truth(model.losses[0], output_shapes(model, x)[0], x, y, sample_weight, class_weight, "y", place,
                       where, dtype, model.lenient)  # fmt: skip
-    names, shapes = model.output_names, model.output_shapes_of(x)
+    names, shapes = model.output_names, output_shapes(model, x)
     expected, fix = "sample_weight, or no weights, for several outputs", "give sample_weight a list"
     require(class_weight is None, where, expected, "class_weight", fix, error=ArgumentError)
     ys = per_place(f"{where}: y", y, names, fill=True)

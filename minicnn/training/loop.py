@@ -10,7 +10,7 @@ import numpy as np
 from ..core.tensor import Tensor, no_grad
 from ..errors import NonFiniteError, require
 from .memory import with_memory
-from .several import Several, each, parts, together
+from .several import Several, each, output_shapes, parts, together
 
 # Images that go through the network together at inference, whatever the batch size: so many that what a kernel does
 # once per call costs nothing, so few that no layer's output takes more than TILE_BYTES.
@@ -151,7 +151,7 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
                 if not callbacks.judges_loss:
                     where = f"fit: stopped at epoch {epoch + 1}, batch {step + 1}"
                     raise NonFiniteError(f"{where}: {error}", error.loss) from None
-                shapes = model.output_shapes_of(x)
+                shapes = output_shapes(model, x)
                 nothing = [Tensor(np.full((len(y), *shape), np.nan), model.backend) for shape in shapes]
                 loss, last = error.loss, together(nothing)
                 shares = [loss] * len(logs.shares)
@@ -209,7 +209,7 @@ def evaluate(model, source, steps: int, logs, callbacks, ranks=None) -> None:
     ranks: who computes the outputs together, or None: this process alone.
     """
     be, n = model.backend, min(steps * source.batch_size, source.n)
-    y = together(be.xp.empty((n, *shape), be.dtype) for shape in model.output_shapes_of(source.x))
+    y = together(be.xp.empty((n, *shape), be.dtype) for shape in output_shapes(model, source.x))
     tiles, done = infer(model, source.x[:n], logits=model.fusing), 0
     if ranks is not None:
         ranks.outputs(source.x[:n], y)

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import arguments, losses
 from ..errors import ArgumentError, ArgumentTypeError, require
+from ..layers.open_sizes import is_open
 
 
 class Several:
@@ -112,3 +113,9 @@ def concatenated(pieces: list):
     if not isinstance(pieces[0], Several):
         return np.concatenate(pieces)
     return Several(np.concatenate(column) for column in zip(*(piece.parts for piece in pieces), strict=True))
+
+
+def output_shapes(model, x) -> list[tuple]:
+    """One per output, for x, or Several of them, whose sizes may be those that the model leaves open."""
+    shapes = model.output_shapes
+    return model.shapes_for([one.shape[1:] for one in parts(x)]) if is_open(shapes) else shapes

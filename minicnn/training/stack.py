@@ -110,10 +110,10 @@ class LayerStack(Guarded):
 
     def shapes_for(self, shapes: list[Shape]) -> list[Shape]:
         """The outputs' shapes, of one sample, for inputs of these."""
-        values = self.value_shapes(shapes)
+        values = self._value_shapes(shapes)
         return [values[end] for end in self.ends]
 
-    def value_shapes(self, shapes: list[Shape]) -> list[Shape]:
+    def _value_shapes(self, shapes: list[Shape]) -> list[Shape]:
         """Those of the inputs, and of what every step makes of them."""
         values = list(shapes)
         for step in self.steps:
@@ -170,16 +170,11 @@ class LayerStack(Guarded):
         """One per output."""
         return self.output_shape if isinstance(self.output_shape, list) else [self.output_shape]
 
-    def output_shapes_of(self, x) -> list[Shape]:
-        """One per output, for x, or Several of them, whose sizes may be those that the model leaves open."""
-        shapes = self.output_shapes
-        return self.shapes_for([one.shape[1:] for one in parts(x)]) if is_open(shapes) else shapes
-
     @property
     def sizes(self) -> list[Shape]:
         """Of one sample: the inputs' shapes, and those of all layers; where sizes are open, as x had them last."""
         if is_open(self.input_shapes):
-            return self.value_shapes(self.seen or [(1,) * len(shape) for shape in self.input_shapes])
+            return self._value_shapes(self.seen or [(1,) * len(shape) for shape in self.input_shapes])
         return [*self.input_shapes, *(layer.output_shape for layer in self.leaves)]
 
     @property

@@ -21,7 +21,7 @@ from .guard import changes, rebuilds, trains
 from .identity import of_epoch
 from .inputs import Arrays, Augmented, Batches, all_x, check_x, in_batches, passes, source
 from .keras2 import QUEUES
-from .several import Losses, Several, losses_of, parts, per_place, together
+from .several import Losses, Several, losses_of, output_shapes, parts, per_place, together
 from .stack import LayerStack
 from .tta import copies
 from .underway import Now, Underway
@@ -430,7 +430,7 @@ class Trainer(LayerStack):
                 positive_int(f"predict: {name}", value)
         pieces, stops = all_x(self, x, batch_size or 32, steps)
         hooks = self._hooks(callbacks, verbose, len(stops))
-        shapes = {tuple(self.output_shapes_of(piece)) for piece in pieces}
+        shapes = {tuple(output_shapes(self, piece)) for piece in pieces}
         expected, fix = "batches whose outputs are of one size", "predict each size by itself"
         require(len(shapes) == 1, "predict: x", expected, ", ".join(map(str, sorted(shapes))), fix)
         out = together(np.empty((stops[-1], *shape), self.backend.dtype) for shape in shapes.pop())

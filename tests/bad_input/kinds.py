@@ -191,7 +191,6 @@ SHAPE = Kind(
         (6, NAN, 1),
         (6, "6", 1),
         (6, True, 1),
-        (6, None, 1),
         ((6, 6), 1),
         None,
         np.ones(3),

@@ -1641,7 +1641,6 @@ entry(
             (None, 0, 6, 1),
             (None, 1.5, 6, 1),
             (None, "6", 6, 1),
-            (None, None, 6, 1),
             np.ones(4),
         ),
         "input_shape",
