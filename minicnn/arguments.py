@@ -201,15 +201,21 @@ def instance(where: str, value: Any, of: type | tuple, expected: str, *, optiona
     return value
 
 
-def wholes(where: str, value: Any, *, low: int = 1, open: bool = False) -> tuple[int, ...]:
-    """A tuple, list or array of whole numbers of at least `low`, as a tuple of ints; open: or of None."""
+def wholes(where: str, value: Any, *, low: int = 1) -> tuple[int, ...]:
+    """A tuple, list or array of whole numbers of at least `low`, as a tuple of ints."""
     found = items(value)
-    free = [open and one is None for one in found or ()]
     indices = None if found is None else [index(one) for one in found]
-    wrong = [(one is None or one < low) and not ok for one, ok in zip(indices or (), free, strict=True)]
-    if indices is None or any(wrong):
+    if indices is None or any(one is None or one < low for one in indices):
         _refuse(where, f"a tuple of whole numbers of at least {low}", value, found is not None, False)
-    return tuple(indices)
+    return tuple(one for one in indices if one is not None)
+
+
+def sizes(where: str, value: Any) -> tuple[int | None, ...]:
+    """The shape of a sample: whole numbers of at least 1, or None for sizes left open."""
+    found = items(value)
+    if found is None or not all(one is None or (index(one) or 0) > 0 for one in found):
+        _refuse(where, "a tuple of whole numbers of at least 1", value, found is not None, False)
+    return tuple(index(one) for one in found)
 
 
 def array(where: str, value: Any, *, finite: bool = False, error: type = ArgumentTypeError) -> "np.ndarray":

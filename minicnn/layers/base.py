@@ -88,7 +88,7 @@ class Layer(arguments.Named, Guarded):
         self.name = name or auto_name(kind)
         self.named = name is not None
         if input_shape is not None:
-            input_shape = arguments.wholes(f"{kind}: input_shape", input_shape, open=True)
+            input_shape = arguments.sizes(f"{kind}: input_shape", input_shape)
         self.input_shape = input_shape
         self.output_shape: Shape | None = None
         self.built = False

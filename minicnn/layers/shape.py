@@ -2,7 +2,7 @@
 
 import math
 
-from ..arguments import index, items, named, shown, text, whole, wholes
+from ..arguments import index, items, named, shown, sizes, text, whole
 from ..core.symbol import Call, Symbol
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..ops.shape import flatten, reshape, transpose, zero_pad
@@ -24,9 +24,9 @@ class InputLayer(Layer):
         shape = shape if shape is not None else input_shape if batch_shape is None else batch_shape
         name = text("Input: name", name, optional=True)
         if input_shape is not None:  # of files; where shape is given, too, it says nothing new
-            input_shape = wholes("Input: input_shape", input_shape, open=True)
+            input_shape = sizes("Input: input_shape", input_shape)
         require(shape is not None, "Input: shape", "whole numbers (H, W, C)", "None", error=ArgumentError)
-        super().__init__(name=name, trainable=trainable, input_shape=wholes("Input: shape", shape, open=True))
+        super().__init__(name=name, trainable=trainable, input_shape=sizes("Input: shape", shape))
 
     @property
     def symbol(self) -> Symbol:

@@ -151,6 +151,6 @@ def _of_one(input_shape) -> tuple[int, ...]:
     ok = given and (given[0] is None or arguments.index(given[0]) is not None)
     sizes = tuple(arguments.index(one) for one in given[1:]) if ok else ()
     ok = ok and sizes and all(n is None or (one or 0) > 0 for n, one in zip(given[1:], sizes, strict=True))
-    expected = "a tuple (None, H, W, C) of whole numbers of at least 1, or None for sizes left open"
+    expected = "a tuple (None, H, W, C) of whole numbers of at least 1"
     require(ok, "build: input_shape", expected, arguments.shown(input_shape), error=ArgumentTypeError)
     return sizes
