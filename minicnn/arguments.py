@@ -124,6 +124,15 @@ def seed(where: str, value: Any) -> int | None:
     return whole(where, value, low=0, high=LARGEST_SEED, optional=True)
 
 
+def axes(where: str, value: Any) -> int | tuple[int, ...]:
+    """An axis, or a list of axes as a tuple."""
+    listed = items(value)
+    found = [index(one) for one in ([value] if listed is None else listed)]
+    if not found or None in found:
+        _refuse(where, "an axis or axes", value, True, False)
+    return found[0] if listed is None else tuple(found)
+
+
 def flag(where: str, value: Any) -> bool:
     """True or False, NumPy's too, or the numbers 1 and 0 of old notebooks; "False" would be true."""
     plain = scalar(value)

@@ -8,9 +8,8 @@
 
 from collections.abc import Callable
 
-from .arguments import Named, described, index, items, number, shown
+from .arguments import Named, axes, described, number
 from .core.tensor import Tensor
-from .errors import ArgumentError, require
 from .ops import arithmetic as A
 
 _EPSILON = 1e-7
@@ -43,7 +42,7 @@ class MaxNorm(Constraint):
     """w clip(|w|, 0, max_value) / (1e-7 + |w|)."""
 
     def __init__(self, max_value=2, axis=0):
-        self.max_value, self.axis = number("MaxNorm: max_value", max_value, low=0), _axes("MaxNorm", axis)
+        self.max_value, self.axis = number("MaxNorm: max_value", max_value, low=0), _listed(axes("MaxNorm: axis", axis))
 
     def __call__(self, w):
         norms = _norms(w, self.axis)
@@ -54,7 +53,7 @@ class UnitNorm(Constraint):
     """w / (1e-7 + |w|)."""
 
     def __init__(self, axis=0):
-        self.axis = _axes("UnitNorm", axis)
+        self.axis = _listed(axes("UnitNorm: axis", axis))
 
     def __call__(self, w):
         return w / (_norms(w, self.axis) + _EPSILON)
@@ -66,7 +65,7 @@ class MinMaxNorm(Constraint):
     def __init__(self, min_value=0.0, max_value=1.0, rate=1.0, axis=0):
         self.min_value = number("MinMaxNorm: min_value", min_value, low=0)
         self.max_value = number("MinMaxNorm: max_value", max_value, low=0)
-        self.rate, self.axis = number("MinMaxNorm: rate", rate, low=0, high=1), _axes("MinMaxNorm", axis)
+        self.rate, self.axis = number("MinMaxNorm: rate", rate, low=0, high=1), _listed(axes("MinMaxNorm: axis", axis))
 
     def __call__(self, w):
         norms = _norms(w, self.axis)
@@ -74,12 +73,9 @@ class MinMaxNorm(Constraint):
         return w * (wanted / (norms + _EPSILON))
 
 
-def _axes(where: str, axis):
-    """An axis, or a list of axes."""
-    found = [index(one) for one in (items(axis) or [axis])]
-    ok = all(one is not None for one in found)
-    require(ok, f"{where}: axis", "an axis or axes", shown(axis), error=ArgumentError)
-    return found if items(axis) else found[0]
+def _listed(axis):
+    """As a file holds it."""
+    return list(axis) if isinstance(axis, tuple) else axis
 
 
 def _norms(w, axis):

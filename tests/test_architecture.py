@@ -36,6 +36,8 @@ MAY = {
     # NumPy: targets are checked before they go to a device
     "regularizers": ({"core", "errors", "ops"}, set()),
     "constraints": ({"core", "errors", "ops"}, set()),
+    # NumPy: arrays and numbers become tensors
+    "activations": ({"core", "errors", "ops"}, ARRAYS),
     "losses": ({"core", "errors", "labels", "ops", "weighting"}, ARRAYS),
     "optimizers": ({"attributes", "core", "errors", "notes"}, set()),
     "naming": (set(), set()),
@@ -51,7 +53,7 @@ MAY = {
                   "layers", "losses", "metrics", "naming", "notes", "ops", "optimizers", "regularizers", "reports",
                   "teaching", "weighting"}, ARRAYS),
     # Names for what is elsewhere, found on first use.
-    "keras": ({"core", "errors", "layers", "naming", "notes", "ops", "optimizers", "training"}, ARRAYS),
+    "keras": ({"activations", "core", "errors", "layers", "naming", "notes", "ops", "optimizers", "training"}, ARRAYS),
     # An estimator is a program around a model. Whoever imports the file wants scikit-learn at once.
     "sklearn": ({"backend", "errors", "layers", "losses", "optimizers", "training"}, ARRAYS),
     "recipes": ({"errors"}, set()),

@@ -86,8 +86,13 @@ def silu(g, x):
 
 
 @form
-def gelu(g, x):
+def gelu(g, x, approximate=False):
     half = g.of(elementwise(g, "Mul", x, 0.5), x)
+    if approximate:
+        cube = g.of(elementwise(g, "Mul", g.of(elementwise(g, "Mul", x, x), x), x), x)
+        inner = g.of(elementwise(g, "Add", x, g.of(elementwise(g, "Mul", cube, 0.044715), x)), x)
+        tanh = g.of(elementwise(g, "Tanh", g.of(elementwise(g, "Mul", inner, math.sqrt(2 / math.pi)), x)), x)
+        return elementwise(g, "Mul", half, g.of(elementwise(g, "Add", tanh, 1.0), x))
     erf = g.of(elementwise(g, "Erf", g.of(elementwise(g, "Mul", x, math.sqrt(0.5)), x)), x)
     return elementwise(g, "Mul", half, g.of(elementwise(g, "Add", erf, 1.0), x))
 

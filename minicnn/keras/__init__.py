@@ -27,7 +27,7 @@ _PATHS = {
     "initializers": (("initializers",), {}),
     "regularizers": (("regularizers",), {}),
     "constraints": (("constraints",), {}),
-    "activations": (("ops.activation",), {}),
+    "activations": (("activations",), {}),
     "utils": (("data", "labels", "reports.network"), {"set_random_seed": _seeds.set_random_seed,
                                    "normalize": _seeds.normalize, "clear_session": _backend.clear_session}),
     "datasets": ((), {}),

@@ -358,7 +358,7 @@ def get_activation(where: str, identifier) -> Callable[[Tensor], Tensor]:
     if identifier is None:
         return activations.linear
     if callable(identifier) and not (isinstance(identifier, type) and not issubclass(identifier, Layer)):
-        return identifier() if isinstance(identifier, type) else identifier
+        return identifier() if isinstance(identifier, type) else getattr(identifier, "plain", identifier)
     where = f"{where}: activation"
     expected = "a name, a function of a tensor, or None"
     return activations.BY_NAME[one_of(where, arguments.instance(where, identifier, str, expected), activations.BY_NAME)]

@@ -3,6 +3,9 @@
 import math
 
 from ..core.op import op
+from .arithmetic import clip, sqrt
+from .compare import support
+from .reduce import logsumexp, total
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017: fixed point mean 0, variance 1
 
@@ -124,13 +127,19 @@ def silu(be, x):
 
 
 @op
-def gelu(be, x):
+def gelu(be, x, *, approximate=False):
     """y = x Phi(x), Phi(x) = (1 + erf(x / sqrt 2)) / 2 the standard normal distribution; dx = dy (Phi(x) + x phi(x)).
 
-    Source: Hendrycks & Gimpel 2016, "Gaussian error linear units", the exact form, as Keras's default.
+    approximate: Phi(x) = (1 + tanh u) / 2, u = sqrt(2 / pi) (x + .044715 x^3), and phi its derivative.
+    Source: Hendrycks & Gimpel 2016, "Gaussian error linear units"; the exact form is Keras's default.
     """
-    phi = be.xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
-    cdf = 0.5 * (1 + be.erf(x / math.sqrt(2)))
+    if approximate:
+        scale = math.sqrt(2 / math.pi)
+        t = be.xp.tanh(scale * (x + 0.044715 * x * x * x))
+        cdf, phi = 0.5 * (1 + t), 0.5 * scale * (1 - t * t) * (1 + 3 * 0.044715 * x * x)
+    else:
+        phi = be.xp.exp(-0.5 * x * x) / math.sqrt(2 * math.pi)
+        cdf = 0.5 * (1 + be.erf(x / math.sqrt(2)))
     return x * cdf, lambda dy, needs: (dy * (cdf + x * phi),)
 
 
@@ -148,13 +157,122 @@ def hard_sigmoid(be, x):
     return be.xp.clip(x / 6 + x.dtype.type(0.5), 0, 1), lambda dy, needs: (dy * inside / 6,)
 
 
+def pure(function):
+    """A function of tensors that is made of ops alone, the same ones whatever the numbers are: it can be traced."""
+    function.is_op = True
+    return function
+
+
+@pure
+def relu6(x):
+    """y = min(max(x, 0), 6).  Source: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10"."""
+    return relu_general(x, max_value=6.0)
+
+
+@pure
+def celu(x, alpha=1.0):
+    """y = x where x > 0, else alpha (exp(x / alpha) - 1).  Source: Barron 2017."""
+    return elu(x / alpha) * alpha
+
+
+@pure
+def log_sigmoid(x):
+    """y = log sigmoid(x) = -log(1 + exp(-x))."""
+    return -softplus(-x)
+
+
+@pure
+def mish(x):
+    """y = x tanh(log(1 + exp x)).  Source: Misra 2019, "Mish"."""
+    return x * tanh(softplus(x))
+
+
+@pure
+def hard_silu(x):
+    """y = x hard_sigmoid(x).  Source: Howard et al. 2019, "Searching for MobileNetV3"."""
+    return x * hard_sigmoid(x)
+
+
+@pure
+def hard_tanh(x):
+    """y = min(max(x, -1), 1)."""
+    return clip(x, low=-1.0, high=1.0)
+
+
+@pure
+def tanh_shrink(x):
+    """y = x - tanh x."""
+    return x - tanh(x)
+
+
+@pure
+def soft_shrink(x, threshold=0.5):
+    """y = x - threshold above it, x + threshold below -threshold, 0 between."""
+    return x - clip(x, low=-threshold, high=threshold)
+
+
+@pure
+def hard_shrink(x, threshold=0.5):
+    """y = x where |x| > threshold, else 0."""
+    return relu_general(x, threshold=threshold) - relu_general(-x, threshold=threshold)
+
+
+@pure
+def squareplus(x, b=4.0):
+    """y = (x + sqrt(x^2 + b)) / 2.  Source: Barron 2021, "Squareplus"."""
+    return (x + sqrt(x * x + b)) * 0.5
+
+
+@pure
+def sparse_sigmoid(x):
+    """y = min(max((x + 1) / 2, 0), 1)."""
+    return clip(x * 0.5 + 0.5, low=0.0, high=1.0)
+
+
+@pure
+def sparse_plus(x):
+    """y = 0 up to -1, (x + 1)^2 / 4 up to 1, then x: the integral of sparse_sigmoid."""
+    inner = sparse_sigmoid(x)
+    return inner * inner + relu(x - 1.0)
+
+
+def sparsemax(x, axis=-1):
+    """y = max(x - tau, 0) with the tau that makes the sum over `axis` 1: the nearest probabilities, some of them 0.
+
+    Source: Martins & Astudillo 2016, "From softmax to sparsemax".
+    Differs from Keras: it is the paper's; Keras 3.15 adds up all partial sums, so that its sums are not 1.
+    """
+    inside = support(x, axis=axis)
+    shares = total(inside, axis=axis, keepdims=True)
+    return relu(x - (total(x * inside, axis=axis, keepdims=True) - 1.0) / shares)
+
+
+@pure
+def softmax_over(x, axis=-1):
+    """softmax over any axis, or several."""
+    if axis in (-1, x.ndim - 1):
+        return softmax(x)
+    return exponential(x - logsumexp(x, axis=axis, keepdims=True))
+
+
+@pure
+def log_softmax_over(x, axis=-1):
+    """log_softmax over any axis, or several."""
+    return log_softmax(x) if axis in (-1, x.ndim - 1) else x - logsumexp(x, axis=axis, keepdims=True)
+
+
+@pure
 def linear(x):
     """y = x."""
     return x
 
 
 BY_NAME = {
-    "elu": elu, "exponential": exponential, "gelu": gelu, "hard_sigmoid": hard_sigmoid, "leaky_relu": leaky_relu,
-    "linear": linear, "log_softmax": log_softmax, "relu": relu, "selu": selu, "sigmoid": sigmoid, "silu": silu,
-    "softmax": softmax, "softplus": softplus, "softsign": softsign, "swish": silu, "tanh": tanh,
+    "celu": celu, "elu": elu, "exponential": exponential, "gelu": gelu, "hard_shrink": hard_shrink,
+    "hard_sigmoid": hard_sigmoid, "hard_silu": hard_silu, "hard_swish": hard_silu, "hard_tanh": hard_tanh,
+    "leaky_relu": leaky_relu, "linear": linear, "log_sigmoid": log_sigmoid, "log_softmax": log_softmax, "mish": mish,
+    "relu": relu, "relu6": relu6, "selu": selu, "sigmoid": sigmoid, "silu": silu, "soft_shrink": soft_shrink,
+    "softmax": softmax, "softplus": softplus, "softsign": softsign, "sparse_plus": sparse_plus,
+    "sparse_sigmoid": sparse_sigmoid, "sparsemax": sparsemax, "squareplus": squareplus, "swish": silu, "tanh": tanh,
+    "tanh_shrink": tanh_shrink,
 }  # fmt: skip

@@ -79,6 +79,25 @@ def isnan(x) -> Tensor:
     return _untracked(lambda xp, x: xp.isnan(x), x)
 
 
+def support(x, *, axis=-1) -> Tensor:
+    """1 where sparsemax over `axis` is above 0: at the k largest x, the largest k with 1 + k x_k > x_1 + ... + x_k.
+
+    Source: Martins & Astudillo 2016, "From softmax to sparsemax", algorithm 1.
+    """
+
+    def found(xp, x):
+        ordered = xp.flip(xp.sort(x, axis=axis), axis)
+        shape = [1] * x.ndim
+        shape[axis] = x.shape[axis]
+        k = xp.arange(1, x.shape[axis] + 1, dtype=x.dtype).reshape(shape)
+        sums = xp.cumsum(ordered, axis=axis)
+        many = (1 + k * ordered > sums).sum(axis=axis, keepdims=True)
+        tau = (xp.take_along_axis(sums, many - 1, axis=axis) - 1) / many
+        return x > tau
+
+    return _untracked(found, x)
+
+
 @op
 def where(be, condition, a, b):
     """y = a where condition is not 0, else b;  dy goes to the one that was taken, none to the condition."""

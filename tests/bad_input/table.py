@@ -439,6 +439,33 @@ entry(
 entry("initializers.Orthogonal", gain=K.FINITE, seed=K.SEED)
 entry("initializers.Custom", function=K.FUNCTION)
 
+# activations ----------------------------------------------------------------------------------------------------------
+
+NUMBERS = Kind((0.5,), tuple(b for b in K.no_arrays() if b.value is not int), "")
+ONE_ARGUMENT = (
+    "exponential hard_sigmoid hard_silu hard_tanh linear log_sigmoid mish relu6 selu sigmoid silu softplus softsign "
+    "sparse_plus sparse_sigmoid tanh tanh_shrink"
+)
+entry(" ".join(f"activations.{name}" for name in ONE_ARGUMENT.split()), x=NUMBERS)
+LIMIT = K.optional(K.FINITE)
+entry("activations.relu", x=NUMBERS, negative_slope=K.FINITE, max_value=LIMIT, threshold=K.FINITE)
+entry("activations.leaky_relu", x=NUMBERS, negative_slope=K.FINITE)
+entry("activations.elu", x=NUMBERS, alpha=K.FINITE)
+entry("activations.celu", x=NUMBERS, alpha=K.ABOVE_0)
+entry("activations.gelu", x=NUMBERS, approximate=K.FLAG)
+ALONG = Kind((-1,), (0.5, "x", NAN, None, True, {}, ODD, [0.5], []), "an axis or axes")
+entry("activations.softmax activations.log_softmax", {"x": [[0.5, 0.5]]}, x=NUMBERS, axis=ALONG)
+ALONG_ONE = ALONG.but(bad((0, 1), "an axis"))
+entry("activations.sparsemax", {"x": [[0.5, 0.5]]}, x=NUMBERS, axis=ALONG_ONE)
+entry("activations.glu", {"x": [[0.5, 0.5]]}, x=NUMBERS.but(bad([[0.5]], "even")),
+      axis=Kind((-1,), ALONG.bad, "an axis or axes"))  # fmt: skip
+entry("activations.hard_shrink activations.soft_shrink", x=NUMBERS, threshold=K.FINITE)
+entry("activations.squareplus", x=NUMBERS, b=K.FINITE)
+entry("activations.threshold", x=NUMBERS, threshold=K.FINITE, default_value=K.FINITE)
+entry("activations.get", identifier=Kind((), (bad("rleu", "one of"), bad("", "one of"), 3, [], {}, ODD), "a name",
+                                          "activation"))  # fmt: skip
+entry("activations.serialize", activation=Kind((), (None, 3, "relu", [], ODD, bad(len, "one of")), "one of"))
+
 # regularizers and constraints -----------------------------------------------------------------------------------------
 
 entry("regularizers.get", where=Kind(), identifier=REGULARIZER._replace(called="expected"))

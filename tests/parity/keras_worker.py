@@ -119,6 +119,21 @@ def loss_values(arrays, name, options):
     return {}, {"value": np.asarray(f(p)), "gradient": np.asarray(jax.grad(lambda p: f(p).sum())(p))}
 
 
+def function_values(arrays, path, options, listed=False):
+    """A function's value, and the gradients of <value, cotangent> by x0, x1, ...; listed: it takes a list."""
+    function = functools.reduce(getattr, path.split("."), keras)
+    options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    xs = [jnp.asarray(x) for x in unpack("x", arrays)]
+
+    def call(*xs):
+        return jnp.asarray(function(list(xs), **options) if listed else function(*xs, **options), xs[0].dtype)
+
+    value = call(*xs)
+    cotangent = jnp.asarray(arrays["cotangent"])
+    gradients = jax.grad(lambda xs: (call(*xs) * cotangent).sum())(xs)
+    return {}, {"value": np.asarray(value)} | pack("g", gradients)
+
+
 def metric_values(arrays, name, options):
     """A metric's result after each of several batches."""
     metric, results, weights = getattr(keras.metrics, name)(**options), [], iter(unpack("w", arrays))

@@ -261,7 +261,9 @@ LAYERS = {
     name: (VECTOR, lambda L, name=name: L.Activation(name))
     for name in (
         "relu", "elu", "selu", "leaky_relu", "sigmoid", "tanh", "softmax", "linear", "exponential",
-        "gelu", "hard_sigmoid", "log_softmax", "silu", "softplus", "softsign",
+        "gelu", "hard_sigmoid", "log_softmax", "silu", "softplus", "softsign", "celu", "hard_shrink", "hard_silu",
+        "hard_tanh", "log_sigmoid", "mish", "relu6", "soft_shrink", "sparse_plus", "sparse_sigmoid", "squareplus",
+        "tanh_shrink",
     )
 }  # fmt: skip
 
