@@ -178,7 +178,7 @@ class Layer(arguments.Named, Guarded):
         """
         said, ours = vars(type(self)).get("traceable"), type(self).__module__.startswith(__name__.rpartition(".")[0])
         activation = getattr(self, "activation", activations.linear)
-        pure = activation is activations.linear or getattr(activation, "is_op", False)
+        pure = getattr(activation, "is_op", False) or getattr(activation, "traceable", False)
         return pure and not OWN & vars(self).keys() and (ours if said is None else said)
 
     def attach(self, be: Backend, streams: Streams, index: int, input_shape: Shape) -> Shape:

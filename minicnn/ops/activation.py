@@ -159,7 +159,7 @@ def hard_sigmoid(be, x):
 
 def pure(function):
     """A function of tensors that is made of ops alone, the same ones whatever the numbers are: it can be traced."""
-    function.is_op = True
+    function.traceable = True
     return function
 
 
