@@ -599,7 +599,7 @@ def test_constructor_errors(make, error, message):
 def test_unknown_activation_suggests_the_nearest():
     with pytest.raises(
         errors.ArgumentError,
-        match=r"""^Dense: activation: expected one of elu, .*, received 'rellu'; did you mean "relu"\?$""",
+        match=r"""^Dense: activation: expected one of celu, .*, received 'rellu'; did you mean "relu"\?$""",
     ):
         L.Dense(1, activation="rellu")
     with pytest.raises(errors.ArgumentError, match=r"received 'glorot'"):
