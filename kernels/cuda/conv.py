@@ -55,13 +55,15 @@ def conv2d_input_grad(gpu, dy, w, x_shape, *, strides, pads, algorithm="auto"):
     return dx.reshape(x_shape)
 
 
-def conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="auto"):
+def conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="auto", into=None):
     geometry = _geometry(x.shape, w_shape, strides, pads)
     n, _, _, c, kh, kw, o, oh, ow = geometry[:9]
     if algorithm == "im2col":
         cols = _unfold(gpu, "im2col", x, (n * oh * ow, kh * kw * c), geometry)
-        return dense_weight_grad(gpu, cols, dy.reshape(-1, o)).reshape(w_shape)
+        dw = dense_weight_grad(gpu, cols, dy.reshape(-1, o), into)
+        return dw.reshape(w_shape) if into is None else dw
     parts = split(blocks(kh * kw * c, TILE_M) * blocks(o, tile(o)), n * oh * ow)
     shape = kh * kw * c, o
-    dw = product(gpu, "conv", f"conv2d_weight_grad_{tile(o)}", (x, dy), (c, o), shape, tile(o), parts, *geometry)
-    return dw.reshape(w_shape)
+    dw = product(gpu, "conv", f"conv2d_weight_grad_{tile(o)}", (x, dy), (c, o), shape, tile(o), parts, *geometry,
+                 into=into)  # fmt: skip
+    return dw.reshape(w_shape) if into is None else dw

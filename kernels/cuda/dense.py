@@ -1,5 +1,7 @@
 """Host side of dense.cu: which tile, which precision, and into how many parts a long sum is split."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from .launch import THREADS, blocks, gemm_options
@@ -17,25 +19,36 @@ def split(tiles, k):
     return max(1, min(WAVE // max(1, tiles), k // 128)) if k >= 512 else 1  # a launch more costs more than it saves
 
 
-def product(gpu, stem, kernel, arrays, sizes, shape, tile_n, parts, *numbers, finish=NOTHING, tall=False):
+class Parts(NamedTuple):
+    """A sum that is still in parts (count, M, N); shape: of what they add up to.  See step.settle."""
+
+    array: Any
+    shape: tuple[int, ...]
+
+
+def product(gpu, stem, kernel, arrays, sizes, shape, tile_n, parts, *numbers, finish=NOTHING, tall=False, into=None):
     """Run a GEMM kernel for an output of `shape` (M, N), and add its parts.
+
+    into: the array that the output is, of so many numbers; where there are several parts they stay, and are returned
 
     arrays: two operands, then bias, scale, shift where the kernel takes them;  sizes: the last axes of x and y, which
     choose the variant;  tile_n: columns of a tile;  tall: it has TALL rows where conv.cu says so;  finish: bias, scale,
     shift, relu
     """
     m, n = shape
-    y = gpu.xp.empty(shape, np.float32)
+    y = gpu.xp.empty(shape, np.float32) if into is None or parts > 1 else into.reshape(shape)
     to = y if parts == 1 else gpu.xp.empty((parts, m, n), np.float32)
     options = gemm_options(gpu.precision, *sizes, gpu.aligned(*arrays[:2]))
     tile_m = TALL if tall and tile_n == 32 and "-DV_OUT=4" in options else TILE_M
     grid = blocks(m, tile_m), blocks(n, tile_n), parts
     gpu(stem, kernel, grid, GEMM_THREADS, *arrays, to, *numbers, options=options)
+    if parts > 1 and into is not None:
+        return Parts(to, into.shape)
     if parts > 1:
         bias, scale, shift, relu = finish
         numbers = parts, m * n, n, relu
         gpu(stem, f"{stem}_add", blocks(m * n, 32), THREADS, to, bias, scale, shift, y, *numbers, options=options)
-    return y
+    return y if into is None else into
 
 
 def tile(n):
@@ -57,7 +70,7 @@ def dense_input_grad(gpu, dy, w):
     return product(gpu, "dense", "dense_input_grad", (dy, w), (i, o), (n, i), 64, parts, n, i, o)
 
 
-def dense_weight_grad(gpu, x, dy):
+def dense_weight_grad(gpu, x, dy, into=None):
     (n, i), o = x.shape, dy.shape[1]
     parts = split(blocks(i, TILE_M) * blocks(o, 64), n)
-    return product(gpu, "dense", "dense_weight_grad", (x, dy), (i, o), (i, o), 64, parts, n, i, o)
+    return product(gpu, "dense", "dense_weight_grad", (x, dy), (i, o), (i, o), 64, parts, n, i, o, into=into)

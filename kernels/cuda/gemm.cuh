@@ -34,14 +34,14 @@
 // Long sums are split (gridDim.z blocks share K); the parts are added later in their order. No atomics: same bytes.
 // Sources: NVIDIA, PTX ISA, "Matrix fragments for mma.m16n8k8"; Chetlur et al. 2014, "cuDNN", section 3.
 #pragma once
-#include "common.cuh"
+#include "parts.cuh"
 
 #define FLOAT32 0  // what -DMODE= chooses: PRECISIONS in launch.py, in this order
 #define TF32 1
 #define BF16 2
 #define TF32X3 3
 
-constexpr int WORDS = 16, GEMM_THREADS = 128, ADD_WARPS = 8;
+constexpr int WORDS = 16, GEMM_THREADS = 128;
 constexpr int PAIR = MODE == BF16 ? 2 : 1;  // numbers in a word
 constexpr int STEP = WORDS * PAIR;          // numbers along K in a slice
 
@@ -299,19 +299,10 @@ __device__ __forceinline__ void gemm(const A& a_source, const B& b_source, unsig
         }
 }
 
-// y (M, N) = the sum of parts (count, M, N), finished. Parts are many where outputs are few, so 8 warps share 32
-// outputs: warp l adds parts l, l + 8, .., and their sums are added in the order of l.
+// y (M, N) = the sum of parts (count, M, N), finished.
 __device__ __forceinline__ void gemm_add(float* shared, const float* parts, float* y, int count, int size, int N,
                                          const Epilogue& finish) {
-    int lane = threadIdx.x % 32, warp = threadIdx.x / 32, i = blockIdx.x * 32 + lane;
-    float sum = 0;
-    if (i < size) {
-#pragma unroll 4
-        for (int k = warp; k < count; k += ADD_WARPS) sum += parts[(long long)k * size + i];
-    }
-    shared[threadIdx.x] = sum;
-    __syncthreads();
-    if (warp || i >= size) return;
-    for (int l = 1; l < ADD_WARPS; ++l) sum += shared[32 * l + lane];
-    y[i] = finish(sum, i % N);
+    int i = blockIdx.x * 32 + threadIdx.x % 32;
+    float sum = sum_of_parts(shared, parts, count, size, i);
+    if (threadIdx.x < 32 && i < size) y[i] = finish(sum, i % N);
 }

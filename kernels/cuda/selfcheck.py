@@ -17,6 +17,7 @@ from .. import numpy_ref
 from ..contract import Key
 from ..numpy_ref.random import words
 from . import FUNCTIONS, activation, step
+from .dense import Parts
 from .launch import PRECISIONS, STEMS, VARIANTS, Launcher
 
 BOUND = 2e-5  # of the largest value, for sums and functions in float32
@@ -243,11 +244,11 @@ def _recorded_steps(gpu, to_numpy) -> str | None:
                  (tables.gather(sent[1], 2), rows.astype(np.uint8)[order[2 * k :][:2]])]  # fmt: skip
         tables.end(xp.asarray(np.float32(k + 1)).reshape(()), sent[2], sent[3])
     right = [(outputs.argmax(1) == answers[order[2 * k :][:2]]).sum() for k in (0, 1)]
-    to, average = xp.zeros((3, 2), np.float32), xp.ones(5, np.float32)
-    step.copy(gpu, [(to, sent[0][:2].reshape(3, 2))])
-    step.follow(gpu, [(average, xp.full(5, 3, np.float32), 0.75)])
+    to, added, average = xp.zeros((3, 2), np.float32), xp.zeros(3, np.float32), xp.ones(5, np.float32)
+    halves = Parts(sent[0][:2].reshape(2, 1, 3), (3,))
+    step.settle(gpu, [(to, sent[0][:2].reshape(3, 2)), (added, halves)], [(average, xp.full(5, 3, np.float32), 0.75)])
     read += [(tables.progress, [2, 1, 2, -1]), (tables.rate, rates[1]), (tables.losses, [1, 2]), (tables.right, right),
-             (to, rows[:2].reshape(3, 2)), (average, np.full(5, 1.5)),
+             (to, rows[:2].reshape(3, 2)), (added, rows[0] + rows[1]), (average, np.full(5, 1.5)),
              (activation.erf(gpu, xp.asarray(np.float32([-1, 0, 0.5]))), [-0.8427008, 0, 0.5204999])]  # fmt: skip
     for k, (a, e) in enumerate(read):
         if not np.allclose(to_numpy(a), e, rtol=1e-6, atol=1e-6):

@@ -6,11 +6,12 @@ import math
 
 import numpy as np
 
+from .dense import Parts
 from .launch import MOST, THREADS, blocks
 from .warp import FILL_MODES
 
 NEXT, NOW, DONE, BAD = range(4)  # places in `progress`
-PAIRS = 24  # arrays that one launch of blend_pairs takes
+PAIRS = 32  # arrays that one launch of blend_pairs takes
 
 
 class Epoch:
@@ -68,22 +69,23 @@ def fits(*arrays) -> bool:
     return all(array.size <= MOST for array in arrays)
 
 
-def copy(gpu, pairs) -> None:
-    """to[...] = from for pairs (to, from) of float32 arrays of equal size; from None: 0."""
-    _blend(gpu, pairs, 0.0)
+def settle(gpu, pairs, averages=()) -> None:
+    """What a backward leaves behind, in as few launches as may be.
+
+    pairs: (to, from) of float32 arrays of equal size: to[...] = from, or 0 where from is None; from may be Parts, then
+    their sum.  averages: (average, batch, momentum): average = momentum average + (1 - momentum) batch, in place
+    """
+    every = [(to, None, to.size, 1, 0.0, 0.0) if source is None else
+             (to, source.array, to.size, len(source.array), 0.0, 1.0) if isinstance(source, Parts) else
+             (to, source, to.size, 1, 0.0, 1.0) for to, source in pairs]  # fmt: skip
+    every += [(average, batch, average.size, 1, momentum, 1 - momentum) for average, batch, momentum in averages]
+    for start in range(0, len(every), PAIRS):
+        some = every[start : start + PAIRS]
+        arguments = [value for one in some + [(None, None, 0, 1, 0.0, 0.0)] * (PAIRS - len(some)) for value in one]
+        grid = sum(blocks(n, 32 if parts > 1 else THREADS) for _, _, n, parts, _, _ in some)
+        gpu("step", "blend_pairs", grid, THREADS, *arguments)
 
 
 def follow(gpu, averages) -> None:
-    """average = momentum average + (1 - momentum) batch, in place, for (average, batch, momentum) of float32 arrays."""
-    averages = list(averages)
-    for momentum in dict.fromkeys(m for _, _, m in averages):  # one, as a rule
-        _blend(gpu, [(average, batch) for average, batch, m in averages if m == momentum], momentum)
-
-
-def _blend(gpu, pairs, momentum):
-    pairs = [(to, source, to.size) for to, source in pairs]
-    for start in range(0, len(pairs), PAIRS):
-        some = pairs[start : start + PAIRS]
-        arguments = [value for pair in some + [(None, None, 0)] * (PAIRS - len(some)) for value in pair]
-        numbers = momentum, 1 - momentum
-        gpu("step", "blend_pairs", sum(blocks(n) for _, _, n in some), THREADS, *arguments, *numbers)
+    """settle of moving averages alone."""
+    settle(gpu, (), averages)

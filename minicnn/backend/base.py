@@ -21,7 +21,10 @@ class Backend:
     name: str
     xp: Any
     rows_independent = True
-    copy: Callable | None = None  # one launch for pairs (to, from) of arrays, where launches are what is dear
+    # Where launches are what is dear: one for all pairs (to, from) of arrays and for `follow`; and what stands in for
+    # the backend where a weight's gradient is asked for, and puts it where the optimizer reads.
+    settle: Callable | None = None
+    placing: Callable | None = None
     record: Callable | None = None  # a device's own way to run training steps: backend/cuda.py, training/captured.py
 
     def __init__(self, kernel_set: str, dtype: str, threads: int | None = None, own: dict | None = None):

@@ -14,7 +14,7 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn.kernels import cuda as kernel_set_cuda
-from minicnn.kernels.cuda import activation, selfcheck, step
+from minicnn.kernels.cuda import activation, conv, dense, selfcheck, step
 from minicnn.kernels.cuda.launch import PRECISIONS, CuPyLauncher
 from minicnn.kernels.numpy_ref.random import words
 
@@ -69,7 +69,13 @@ class OnDevice(Backend):
         self.record = launcher.record
         self.epoch = partial(step.Epoch, launcher)
         self.holds = step.fits
-        self.copy, self.follow = partial(step.copy, launcher), partial(step.follow, launcher)
+        self.follow, self.settle = partial(step.follow, launcher), self._settle
+        self.placing = partial(Placing, launcher)
+
+    def _settle(self, pairs, averages):
+        ready = step.Parts, type(None)
+        pairs = [(to, one if isinstance(one, ready) else self.asarray(one)) for to, one in pairs]
+        step.settle(self.launcher, pairs, averages)
 
     def table(self) -> dict[str, str]:
         return dict.fromkeys(kernels.KERNELS, "numpy_ref") | dict.fromkeys(self.own, "cuda")
@@ -85,6 +91,14 @@ class OnDevice(Backend):
                 f"a recorded step: expected arrays on the device, received a {type(array).__name__} of the host"
             )
         return super().asarray(array, dtype)
+
+
+class Placing:
+    """The kernels of weight gradients, whose result goes to `buffer`; a split sum is left in parts, for `settle`."""
+
+    def __init__(self, launcher, buffer):
+        self.conv2d_weight_grad = partial(conv.conv2d_weight_grad, launcher, into=buffer)
+        self.dense_weight_grad = partial(dense.dense_weight_grad, launcher, into=buffer)
 
 
 def _bound(xp, names) -> dict:

@@ -18,6 +18,7 @@ kernels give empty arrays of the right shape. A function that may do anything (a
 it becomes one node, which runs it on the tape in every step.
 """
 
+import collections
 import contextlib
 import contextvars
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,8 @@ class Node(NamedTuple):
     """One call of an op.  inputs, outputs: slots, 0 for None; outputs: y, then what the op hands out aside.
 
     needs, shapes  of every input: whether its gradient is wanted, and its shape (None: absent)
+                   A need that is neither True nor False stands in for the backend in the vjp of an op that has said
+                   op.placed = k: the kernel that makes input k's gradient is that one's, and knows where it goes
     layer          whose call it is, or None
     shape          of y
     """
@@ -194,6 +197,12 @@ class Program:
         self._new_key = partial(tuple.__new__, self._key)  # Key._make without two calls of Python's
         self._fused = self._prepared(self.nodes, True)
         self.every = self._prepared(self.unfused, False)  # all nodes, and every value is still there afterwards
+        reads = collections.Counter(slot for node in self.nodes for slot in node.inputs)
+        self._placed = {  # output of a node -> (its input, the parameter) whose gradient nothing is added to
+            node.outputs[0]: (node.op.placed, trace.params[slot])
+            for node in self.nodes if hasattr(node.op, "placed") and not self.taped
+            if (slot := node.inputs[node.op.placed]) in trace.params and reads[slot] == 1 and node.needs[node.op.placed]
+        }  # fmt: skip
         self._layers = self._prepared([node for node in self.unfused if node.layer is not None], False)
 
     def _prepared(self, nodes, free: bool, learns: bool | None = None) -> list[tuple]:
@@ -241,13 +250,15 @@ class Program:
                 values[slot] = None
         return values, vjps
 
-    def backward(self, be, vjps: list, dloss, kept: dict | None = None) -> None:
+    def backward(self, be, vjps: list, dloss, kept: dict | None = None, placing: Callable | None = None) -> None:
         """Gradients of all parameters from dloss, given to them; `vjps` is used up, so that what they keep is free.
 
         kept: a dict for copies of every slot's gradient; parameters are given none then.
+        placing: Backend.placing, if the optimizer, and nobody before it, reads the gradients
         """
         gradients, receivers = {} if kept is None else kept, dict(self.params) if kept is None else {}
         gradients[self.loss], ndarray, dtype = dloss, be.xp.ndarray, be.dtype
+        placed = {} if placing is None else self._placed
         while vjps:
             node, vjp = vjps.pop()
             dy = gradients.pop(node.outputs[0], None) if kept is None else kept.get(node.outputs[0])
@@ -255,7 +266,12 @@ class Program:
                 continue
             if not (type(dy) is ndarray and dy.dtype == dtype and dy.flags.c_contiguous):
                 dy = be.asarray(dy)  # a sum's gradient is a broadcast view
-            given = vjp(dy, node.needs)
+            needs = node.needs
+            if node.outputs[0] in placed:
+                k, p = placed[node.outputs[0]]
+                if p.grad_buffer is not None:
+                    needs = *needs[:k], placing(p.grad_buffer), *needs[k + 1 :]
+            given = vjp(dy, needs)
             del vjp, dy
             for slot, need, shape, gradient in zip(node.inputs, node.needs, node.shapes, given, strict=True):
                 if not need:

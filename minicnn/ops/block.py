@@ -72,10 +72,15 @@ def conv_block(
             dx, dw, db = be.conv2d_max_pool_grad(dy, argmax, y, x, w, **how, pool=pool, rate=rate, needs=wanted)
             return dx, dw, db, None, None
         dx = be.conv2d_input_grad(dz, w, x.shape, **how) if needs[0] else None
-        dw = be.conv2d_weight_grad(x, dz, w.shape, **how) if needs[1] else None
+        dw = None
+        if needs[1]:
+            dw = (be if needs[1] is True else needs[1]).conv2d_weight_grad(x, dz, w.shape, **how)
         return dx, dw, db, dgamma if normed else None, dbeta if normed else None
 
     return (y, mean, var), vjp
+
+
+conv_block.placed = 1  # see core/program.py, Node
 
 
 # without gradients ----------------------------------------------------------------------------------------------------

@@ -30,10 +30,14 @@ def conv2d(be, x, w, b, *, strides=(1, 1), pads=((0, 0), (0, 0)), relu=False, al
         if need_x:
             dx = be.conv2d_input_grad(dy, w, x.shape, strides=strides, pads=pads, algorithm=algorithm)
         if need_w:
-            dw = be.conv2d_weight_grad(x, dy, w.shape, strides=strides, pads=pads, algorithm=algorithm)
+            there = be if need_w is True else need_w
+            dw = there.conv2d_weight_grad(x, dy, w.shape, strides=strides, pads=pads, algorithm=algorithm)
         return dx, dw, db
 
     return y, vjp
+
+
+conv2d.__wrapped__.placed = 1  # see core/program.py, Node
 
 
 @op

@@ -221,7 +221,7 @@ class Optimizer(Named, Guarded):
 
     def _divided(self, end: int):
         """The flat buffers as runs: large parameters alone, the others between them together."""
-        divisible = self.be.copy is None and self.declared and self.gradient_accumulation_steps is None
+        divisible = self.be.settle is None and self.declared and self.gradient_accumulation_steps is None
         start, edges = 0, []
         for p, offset in zip(self.params, self.offsets, strict=True):
             p.apart = divisible and p.data.size >= LARGE
@@ -289,15 +289,17 @@ class Optimizer(Named, Guarded):
         lr, t = self._rate_at(iterations), iterations // (self.gradient_accumulation_steps or 1) + 1
         return [*map(float, self.kernel_args(lr, t).values()), (self.weight_decay or 0.0) * lr]
 
-    def apply(self, live=None, phase: Phase | None = None) -> None:
+    def apply(self, live=None, phase: Phase | None = None, averages=()) -> None:
         """One step with the gradients that backward left in the parameters, which are cleared.
+
+        averages: what the backend's `settle` moves in the same launch.
 
         live: this step's `numbers` (R,) in device memory, for a step that a device runs by itself; then the caller
         counts the iterations, and says which `phase` the step is of.
         """
         if phase is None:
             phase = self.phase(self.iterations) if self.use_ema or self.gradient_accumulation_steps else PLAIN
-        gradients = self._gather()
+        gradients = self._gather(averages)
         if self.gradient_accumulation_steps:
             self._accumulate(phase.updates)
         if phase.updates:
@@ -366,11 +368,11 @@ class Optimizer(Named, Guarded):
             piece *= factor
             piece += start
 
-    def _gather(self) -> list:
+    def _gather(self, averages=()) -> list:
         """The gradient of every run, and out of the parameters: in the flat buffer, except those that stay apart."""
         clips = self.clipnorm or self.clipvalue or self.global_clipnorm
-        if self.be.copy is not None:
-            self.be.copy([(p.grad_buffer, None if p.grad is None else self.be.asarray(p.grad)) for p in self.params])
+        if self.be.settle is not None:
+            self.be.settle([(p.grad_buffer, p.grad) for p in self.params if p.grad is not p.grad_buffer], averages)
         else:
             for p in self.params:
                 if p.grad is None:

@@ -76,7 +76,8 @@ def gradients(model, program, arrays, step, check=None, one=None) -> tuple[list,
     if program.learns:
         for p in model.optimizer.params:
             p.grad = None  # what an interrupted step, or a user's own backward, may have left
-        program.backward(be, vjps, be.xp.ones_like(loss) if one is None else one)
+        placing = be.placing if model.ranks is None else None
+        program.backward(be, vjps, be.xp.ones_like(loss) if one is None else one, placing=placing)
     return values, value
 
 
@@ -86,15 +87,18 @@ def update(model, program, values, live=None, phase=None, moved=None) -> None:
     moved: what layers on the tape have to say of their averages; None: they are asked. Several processes sum what they
     have found before they all do this: see Ranks.sum.
     """
-    if program.learns:
-        model.optimizer.apply(live, phase)
-        for p, constraint in program.restraints:
-            with no_grad():
-                p.data[...] = model.backend.asarray(held(constraint, p), p.dtype)
     averages = [(p.data, values[slot], momentum) for p, slot, momentum in program.averages]
     if moved is None:
         moved = [one for layer in program.taped for one in layer.moved()]
-    model.backend.follow(averages + moved)
+    together = program.learns and model.backend.settle is not None
+    if program.learns:
+        model.optimizer.apply(live, phase, averages + moved if together else ())
+        for p, constraint in program.restraints:
+            with no_grad():
+                p.data[...] = model.backend.asarray(held(constraint, p), p.dtype)
+    if not together:
+        model.backend.follow(averages + moved)
+
 
 
 def held(constraint, p):

@@ -374,10 +374,10 @@ def test_the_progress_bar_reads_when_it_draws(gpu, rng, notes, capsys):
     assert err == ""
 
 
-@pytest.mark.parametrize("count", [1, 24, 29])
-def test_pairs_go_in_twenty_fours(rng, count):
+@pytest.mark.parametrize("count", [1, 32, 37])
+def test_pairs_go_in_thirty_twos(rng, count):
     """What is written: all of each array, whatever it held, and 0 where there is no source."""
-    gpu, sizes = EmulatedGPU(), 2 * (3, 700, 256, 257, 1, 31, 512, 2, 255, 5, 9, 1000, 300, 1, 77)
+    gpu, sizes = EmulatedGPU(), 3 * (3, 700, 256, 257, 1, 31, 512, 2, 255, 5, 9, 1000, 300, 1, 77)
     before = [rng.random(n).astype("f") for n in sizes[:count]]
     sources = [rng.random(a.shape).astype("f") for a in before]
     momenta = [(0.9, 0.0, 0.5)[i % 3] for i in range(count)]
@@ -387,9 +387,37 @@ def test_pairs_go_in_twenty_fours(rng, count):
         np.testing.assert_allclose(np.array(a), old * m + new * (1 - m), rtol=1e-6)
     for a in arrays:
         a[...] = np.nan
-    gpu.copy(list(zip(arrays, [*given[:-1], None], strict=True)))
+    gpu.settle(list(zip(arrays, [*given[:-1], None], strict=True)), ())
     for a, e in zip(arrays, [*sources[:-1], np.zeros_like(sources[-1])], strict=True):
         np.testing.assert_array_equal(np.array(a), e)
+
+
+def test_gradients_are_the_same_bytes_wherever_they_are_put(gpu, rng):
+    """By the weights' kernels where the optimizer reads, split sums added there; or in arrays of their own, copied."""
+    x, y = images(rng, 16)
+    other, placed = gpu(), []
+    other.placing = None
+    device = gpu()
+    placing = device.placing
+    device.placing = lambda buffer: placed.append(buffer.shape) or placing(buffer)
+    same(trained(device, x, y, epochs=1), trained(other, x, y, epochs=1))
+    assert placed[:4] == [(16, 10), (64, 16), (3, 3, 4, 4), (3, 3, 1, 4)]
+
+
+def test_what_others_add_to_is_not_put_anywhere(gpu, rng):
+    """A kernel that two layers read has a gradient of two summands."""
+    x, y = images(rng, 8)
+
+    def run(device):
+        inputs, twice = layers.Input((8, 8, 1)), layers.Conv2D(1, 3, padding="same", activation="relu")
+        outputs = layers.Dense(10, activation="softmax")(layers.Flatten()(twice(twice(inputs))))
+        model = minicnn.Model(inputs, outputs, device=device, seed=2)
+        model.compile("sgd", "categorical_crossentropy")
+        return model, model.fit(x / 255, y, batch_size=8, epochs=2, verbose=0).history
+
+    other = gpu()
+    other.placing = None
+    same(run(gpu()), run(other))
 
 
 def test_a_step_of_network_a_is_few_launches(gpu):
