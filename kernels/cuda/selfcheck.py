@@ -16,7 +16,7 @@ import numpy as np
 from .. import numpy_ref
 from ..contract import Key
 from ..numpy_ref.random import words
-from . import FUNCTIONS, activation, step
+from . import FUNCTIONS, activation, loss, step
 from .dense import Parts
 from .launch import PRECISIONS, STEMS, VARIANTS, Launcher
 
@@ -242,11 +242,14 @@ def _recorded_steps(gpu, to_numpy) -> str | None:
         tables.begin()
         read += [(tables.gather(sent[0], 2), rows[order[2 * k :][:2]]),
                  (tables.gather(sent[1], 2), rows.astype(np.uint8)[order[2 * k :][:2]])]  # fmt: skip
-        tables.end(xp.asarray(np.float32(k + 1)).reshape(()), sent[2], sent[3])
+        tables.end(xp.asarray(np.float32(k + 1)).reshape(()), sent[2], sent[3], logits=k == 1)
     right = [(outputs.argmax(1) == answers[order[2 * k :][:2]]).sum() for k in (0, 1)]
     to, added, average = xp.zeros((3, 2), np.float32), xp.zeros(3, np.float32), xp.ones(5, np.float32)
     halves = Parts(sent[0][:2].reshape(2, 1, 3), (3,))
     step.settle(gpu, [(to, sent[0][:2].reshape(3, 2)), (added, halves)], [(average, xp.full(5, 3, np.float32), 0.75)])
+    mean, dz = loss.summed_cross_entropy(gpu, sent[0], sent[0], scale=0.25)
+    log_p = rows - np.log(np.exp(rows).sum(1, keepdims=True))
+    read += [(mean, -0.25 * (rows * log_p).sum()), (dz, 0.25 * (np.exp(log_p) * rows.sum(1, keepdims=True) - rows))]
     read += [(tables.progress, [2, 1, 2, -1]), (tables.rate, rates[1]), (tables.losses, [1, 2]), (tables.right, right),
              (to, rows[:2].reshape(3, 2)), (added, rows[0] + rows[1]), (average, np.full(5, 1.5)),
              (activation.erf(gpu, xp.asarray(np.float32([-1, 0, 0.5]))), [-0.8427008, 0, 0.5204999])]  # fmt: skip

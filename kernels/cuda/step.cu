@@ -10,7 +10,9 @@
 //
 // So a step is the same list of launches with the same arguments every time, and a whole epoch can be queued at once.
 // Why it is fast enough: all of it is a few kilobytes, in launches of one block; gather is one read and one write.
+#include "columns.cuh"
 #include "parts.cuh"
+#include "softmax.cuh"
 
 // progress: the next step's number, this step's, how many are finished, and the first whose loss was not finite or -1.
 constexpr int NEXT = 0, NOW = 1, DONE = 2, BAD = 3;
@@ -49,30 +51,56 @@ extern "C" __global__ void gather_bytes(
     gather(rows, order, start, y, size, width);
 }
 
-// Number of the greatest of K, the first on ties; NaN is greater than all.
-__device__ __forceinline__ int greatest(const float* row, int K) {
-    int best = 0;
-    for (int k = 1; k < K; ++k)
-        if (row[k] > row[best] || (row[k] != row[k] && row[best] == row[best])) best = k;
-    return best;
-}
+// Of two values with their places: the greater, the first on ties; NaN is greater than all.
+struct Best {
+    float value;
+    int place;
+    __device__ __forceinline__ void meet(float other, int there) {
+        bool mine = value != value, its = other != other;
+        bool less = its ? !mine : !mine && value < other, ties = its ? mine : !mine && value == other;
+        if (less || (ties && there < place)) value = other, place = there;
+    }
+};
 
-// One block of 256. losses[now] = loss; right[now] = how many rows of outputs (N, K) are greatest where answers[row]
-// says. outputs null: nobody asks.
+// Blocks of 256 along y, a row of outputs (N, K) per warp; the last one to end adds. losses[now] = loss; right[now] = in
+// how many rows the greatest stands where answers[row] says.
+// logits: of the softmax of outputs, which may tie where they do not. outputs null: nobody asks. counts (gridDim.y,)
 extern "C" __global__ void end_step(
     int* __restrict__ progress, const float* __restrict__ loss, const float* __restrict__ outputs, const int*
-    __restrict__ answers, const int* __restrict__ order, const int* __restrict__ start, int N, int K, float*
-    __restrict__ losses, int* __restrict__ right) {
-    __shared__ float sums[8];
+    __restrict__ answers, const int* __restrict__ order, const int* __restrict__ start, int N, int K, int logits,
+    float* __restrict__ counts, unsigned* __restrict__ arrived, float* __restrict__ losses, int* __restrict__ right) {
+    __shared__ float sums[BLOCK / 32];
+    int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     float count = 0;  // exact up to 2^24
-    if (outputs)
-        for (int n = threadIdx.x; n < N; n += blockDim.x)
-            count += greatest(outputs + n * K, K) == answers[order[*start + n]];
+    for (int n = blockIdx.y * (BLOCK / 32) + warp; n < N; n += gridDim.y * (BLOCK / 32)) {
+        const float* row = outputs + n * K;
+        Best best = {__uint_as_float(0xff800000u), K};  // minus infinity, and no place
+        if (logits) {
+            Softmax of(row, K, lane);
+            for (int k = lane; k < K; k += 32) best.meet(of(row[k]), k);
+        } else {
+            for (int k = lane; k < K; k += 32) best.meet(row[k], k);
+        }
+        for (int step = 16; step; step /= 2) {
+            float value = __shfl_xor_sync(ALL, best.value, step);
+            best.meet(value, __shfl_xor_sync(ALL, best.place, step));
+        }
+        count += best.place == answers[order[*start + n]];
+    }
+    if (lane == 0) sums[warp] = count;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        for (int w = 1; w < BLOCK / 32; ++w) count += sums[w];
+        counts[blockIdx.y] = count;
+    }
+    if (!last_block(arrived)) return;
+    count = 0;
+    for (int k = threadIdx.x; k < gridDim.y; k += BLOCK) count += __ldcg(counts + k);
     count = warp_sum(count);
-    if (threadIdx.x % 32 == 0) sums[threadIdx.x / 32] = count;
+    if (lane == 0) sums[warp] = count;
     __syncthreads();
     if (threadIdx.x) return;
-    for (int w = 1; w < 8; ++w) count += sums[w];
+    for (int w = 1; w < BLOCK / 32; ++w) count += sums[w];
     int now = progress[NOW];
     losses[now] = *loss;
     right[now] = (int)count;

@@ -8,6 +8,7 @@ import numpy as np
 
 from .dense import Parts
 from .launch import MOST, THREADS, blocks
+from .loss import rows_of
 from .warp import FILL_MODES
 
 NEXT, NOW, DONE, BAD = range(4)  # places in `progress`
@@ -22,7 +23,6 @@ class Epoch:
     starts, counters (steps,), rates (steps, R)    of every step; `start`, `counter`, `rate` those of the present one
     matrices (rows, 2, 3) or None                  of the augmentation, for every place in `order`
     losses, right (steps,)                         what came of every step
-    one ()                                         1, where a step's backward begins
     """
 
     def __init__(self, gpu, rows: int, steps: int, rates: int, augmented: bool):
@@ -34,7 +34,6 @@ class Epoch:
         self.start, self.counter = empty(1, np.int32), empty(1, np.uint32)
         self.matrices = empty((rows, 2, 3), np.float64) if augmented else None
         self.losses, self.right = empty(steps, np.float32), empty(steps, np.int32)
-        self.one = gpu.xp.ones((), np.float32)
 
     def begin(self):
         """Begin the next step."""
@@ -57,11 +56,16 @@ class Epoch:
         self.gpu("warp", kernel, blocks(y.size), THREADS, images, self.matrices, y, *numbers)
         return y
 
-    def end(self, loss, outputs, answers):
-        """End the step: its loss, and how many rows of outputs (N, K) are right; outputs None: nobody asks."""
-        n, k = (0, 0) if outputs is None else outputs.shape
+    def end(self, loss, outputs, answers, logits: bool = False):
+        """End the step: its loss, and how many rows of outputs (N, K) are right; outputs None: nobody asks.
+
+        logits: the outputs are the softmax of what is given
+        """
+        (n, k), grid = ((0, 0), 1) if outputs is None else (outputs.shape, rows_of(len(outputs)))
         arrays = self.progress, loss, outputs, answers, self.order, self.start
-        self.gpu("step", "end_step", 1, THREADS, *arrays, n, k, self.losses, self.right)
+        counts, arrived = self.gpu.xp.empty(grid, np.float32), self.gpu.arrived(1)
+        last = counts, arrived, self.losses, self.right
+        self.gpu("step", "end_step", (1, grid), THREADS, *arrays, n, k, int(logits), *last)
 
 
 def fits(*arrays) -> bool:

@@ -24,6 +24,7 @@ class Backend:
     # Where launches are what is dear: one for all pairs (to, from) of arrays and for `follow`; and what stands in for
     # the backend where a weight's gradient is asked for, and puts it where the optimizer reads.
     settle: Callable | None = None
+    one: Any = None  # where a backward begins, () and 1: nobody writes to it, so who meets it need not multiply by it
     placing: Callable | None = None
     record: Callable | None = None  # a device's own way to run training steps: backend/cuda.py, training/captured.py
 

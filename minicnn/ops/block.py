@@ -19,6 +19,7 @@ from .activation import relu
 from .conv import conv2d
 from .dense import dense
 from .dropout import dropout
+from .loss import scaled_sum, softmax_cross_entropy, summed_cross_entropy
 from .norm import batch_norm, batch_norm_fixed
 from .pool import max_pool
 from .shape import zero_pad
@@ -117,7 +118,8 @@ def _affine(be, gamma, beta, mean, var, eps, shape):
 # rules ----------------------------------------------------------------------------------------------------------------
 
 OPS = {f.__name__: f.__wrapped__ for f in
-       (zero_pad, conv2d, dense, relu, batch_norm, batch_norm_fixed, max_pool, dropout)}  # fmt: skip
+       (zero_pad, conv2d, dense, relu, batch_norm, batch_norm_fixed, max_pool, dropout, softmax_cross_entropy,
+        scaled_sum)}  # fmt: skip
 IMAGE_AXES = {-1: -1, 3: -1, 1: 1, -3: 1}  # a batch norm's axis -> the kernels': along the channels, along the rows
 
 
@@ -177,9 +179,17 @@ def _to_dense(found, fused):
     return found["relu"]._replace(op=OPS["dense"], inputs=inputs, static=how, needs=needs, shapes=shapes)
 
 
+def _to_loss(found, fused):
+    if "summed_cross_entropy" not in fused:
+        return None
+    of, last = found["softmax_cross_entropy"], found["scaled_sum"]
+    return last._replace(op=summed_cross_entropy, inputs=of.inputs, needs=of.needs, shapes=of.shapes)
+
+
 RULES = (
     Rule("zero_pad? conv2d relu? batch_norm? max_pool? dropout?", OPS, _to_block, training=True),
     Rule("dense relu", OPS, _to_dense, training=True),
+    Rule("softmax_cross_entropy scaled_sum", OPS, _to_loss, training=True),
     Rule("zero_pad? conv2d relu? batch_norm_fixed? max_pool?", OPS, partial(_to_folded, conv2d_folded, "conv2d"),
          inference=True, least=1),
     Rule("dense relu? batch_norm_fixed?", OPS, partial(_to_folded, dense_folded, "dense"), inference=True, least=1),

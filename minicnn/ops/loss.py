@@ -26,6 +26,12 @@ def scaled_sum(be, values, *, scale):
     return values.sum() * scale, lambda dy, needs: (be.xp.broadcast_to(dy, shape) * scale,)
 
 
+def summed_cross_entropy(be, z, t, *, scale):
+    """scaled_sum(softmax_cross_entropy(z, t)), and dz for it, from one kernel: a rule of block.py puts it there."""
+    loss, dz = be.summed_cross_entropy(z, t, scale=scale)
+    return loss, lambda dy, needs: (dz if dy is be.one else dy * dz, None)
+
+
 @op
 def sigmoid_cross_entropy(be, z, t):
     """loss = -[t log s + (1 - t) log(1 - s)] with s = sigmoid(z);  dz = dloss (s - t).  Any shape, element by element.

@@ -25,6 +25,7 @@ from ..data.flow import host
 from ..data.image_files import ImageFiles
 from ..errors import NonFiniteError
 from ..notes import note
+from ..ops.activation import softmax
 from . import loop
 from .inputs import Arrays, Augmented
 from .memory import with_memory
@@ -161,14 +162,13 @@ class Captured:
         w = None if self.weights is None else tables.gather(self.weights, n)
         arrays = (x, t) if w is None else (x, t, w)
         with model.streams.counted_at(tables.counter):
-            values, _ = loop.gradients(model, program, arrays, tables.counter, one=tables.one)
+            values, _ = loop.gradients(model, program, arrays, tables.counter)
             loop.update(model, program, values, tables.rate, phase)
-        outputs = None
-        if self.answers is not None:
+        outputs, logits = None if self.answers is None else values[program.last], model.fused_with is softmax
+        if outputs is not None and model.fused and not logits:
             with no_grad():
-                last = Tensor.of(values[program.last], self.be, None)
-                outputs = (model.last_layers[0].activation(last) if model.fused else last).data
-        tables.end(values[program.loss], outputs, self.answers)
+                outputs = model.fused_with(Tensor.of(outputs, self.be, None)).data
+        tables.end(values[program.loss], outputs, self.answers, logits)
 
     def _program(self, n: int):
         """The step on n images; it is written down at the first call, which no recording should hold."""

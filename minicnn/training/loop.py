@@ -64,10 +64,10 @@ def checked(model, program, arrays, loss) -> float:
     return value
 
 
-def gradients(model, program, arrays, step, check=None, one=None) -> tuple[list, float | None]:
+def gradients(model, program, arrays, step, check=None) -> tuple[list, float | None]:
     """Forward and backward: the program's values, and the parameters hold gradients.  Changes nothing else.
 
-    check: looks at the loss before backward, as `checked` does; one: the backward's 1 where the device has it ready.
+    check: looks at the loss before backward, as `checked` does.
     """
     be = model.backend
     values, vjps = program.forward(be, arrays, step, row=model.streams.row)
@@ -77,7 +77,7 @@ def gradients(model, program, arrays, step, check=None, one=None) -> tuple[list,
         for p in model.optimizer.params:
             p.grad = None  # what an interrupted step, or a user's own backward, may have left
         placing = be.placing if model.ranks is None else None
-        program.backward(be, vjps, be.xp.ones_like(loss) if one is None else one, placing=placing)
+        program.backward(be, vjps, be.xp.ones_like(loss) if be.one is None else be.one, placing=placing)
     return values, value
 
 

@@ -14,6 +14,7 @@ from minicnn.ops.block import RULES
 from minicnn.ops.conv import conv2d
 from minicnn.ops.dense import dense
 from minicnn.ops.dropout import dropout
+from minicnn.ops.loss import scaled_sum, softmax_cross_entropy
 from minicnn.ops.norm import batch_norm, batch_norm_fixed
 from minicnn.ops.pool import max_pool
 from minicnn.ops.shape import zero_pad
@@ -133,6 +134,33 @@ def test_a_rule_is_the_ops_that_it_replaces(fast, case, of_x):
              ("dense", True): ("dense", "batch_norm"), ("dense", False): ("dense_folded",)}  # fmt: skip
     assert set(layered) <= set(whole[case[0], case[-1]]), "a chain that is not one node tests no rule"
     assert len(layered) == (2 if case[0] == "dense" and case[-1] and case[2] is not None else 1)
+
+
+@pytest.mark.parametrize("rows", [1, 21, 700])
+@pytest.mark.parametrize("factor", [None, 3.0])
+def test_a_loss_and_its_sum_are_one_kernel_on_a_device(rng, rows, factor):
+    """Its gradient is multiplied by what arrives, unless that is known to be 1."""
+    z, t = rng.standard_normal((rows, 10)), np.eye(10)[rng.integers(0, 10, rows)]
+
+    def run(be, fused):
+        logits = Parameter(z, be, "z")
+        with Trace(be, [logits]) as trace:
+            targets = trace.input(t.shape)
+            loss = scaled_sum(softmax_cross_entropy(logits, targets), scale=1 / rows)
+            loss = loss if factor is None else multiply(loss, factor)
+        rules, kernels = (RULES, be.fused) if fused else ((), frozenset())
+        program = Program(trace, [targets], logits, loss, rules=rules, fused=kernels)
+        values, vjps = program.forward(be, [be.asarray(t, be.dtype)], 5)
+        program.backward(be, vjps, be.xp.ones((), be.dtype) if be.one is None else be.one)
+        return [node.name for node in program.nodes], be.to_numpy(values[program.loss]), be.to_numpy(logits.grad)
+
+    names, loss, dz = run(EmulatedGPU(), True)
+    _, expected_loss, expected_dz = run(CPU("numpy_ref", "float64"), False)
+    assert names == ["summed_cross_entropy"] + ["multiply"] * (factor is not None)
+    np.testing.assert_allclose(loss, expected_loss, rtol=2e-6)
+    np.testing.assert_allclose(dz, expected_dz, atol=2e-6 / rows)
+    if factor is None:  # else it is multiplied by the scale and then by the factor, not by their product
+        assert run(EmulatedGPU(), False)[2].tobytes() == dz.tobytes()
 
 
 @pytest.mark.parametrize("case", [c for c in CASES if c[1] == GEOMETRIES[3] and not c[5]], ids=name_of)
