@@ -3,6 +3,8 @@
 //      forward    moment_parts --> batch_norm           x read twice, y written once
 //      backward   norm_grad_parts --> batch_norm_grad   dy and x read twice, dx written once
 //
+//      before dropout     batch_norm_dropout, dropout_norm_parts --> dropout_norm_relu_parts: its mask is drawn again
+//                         wherever dy is read
 //      after max pooling  pool_norm_parts --> pool_norm_relu_parts
 //                         the pool's gradient is looked up where it is used and never in memory
 //
@@ -14,6 +16,7 @@
 // eps n (s - mean)^2 at most, while M2 itself is at least (s - mean)^2: a first value of another kind does no harm.
 // Source: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", eq. 2.1.
 #include "columns.cuh"
+#include "philox.cuh"
 #include "windows.cuh"
 
 // Moments ------------------------------------------------------------------------------------------------------------
@@ -107,19 +110,49 @@ extern "C" __global__ void batch_norm(
     y[i] = (x[i] - mean[c]) * (gamma[c] * (1.f / sqrtf(var[c] + eps))) + beta[c];
 }
 
+// What dropout makes of element i, as random.cu does: a word drawn anew wherever it is asked for.
+struct Drop {
+    unsigned long long threshold;
+    float scale;
+    unsigned seed_low, seed_high, step, stream, first;
+    __device__ __forceinline__ float operator()(float v, int i) const {
+        return philox_word(4 * first + i, step, stream, seed_low, seed_high) >= threshold ? v * scale : 0.f;
+    }
+};
+
+struct Keep {
+    __device__ __forceinline__ float operator()(float v, int) const { return v; }
+};
+
+#define DRAWS threshold, scale, seed_low, seed_high, live ? *live : step, stream, first
+
+// y = dropout of that
+extern "C" __global__ void batch_norm_dropout(
+    const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__ var, const float*
+    __restrict__ gamma, const float* __restrict__ beta, float* __restrict__ y, int size, int C, float eps,
+    unsigned long long threshold, float scale, unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream,
+    unsigned first, const unsigned* __restrict__ live) {
+    int i = element();
+    if (i >= size) return;
+    int c = i % C;
+    float v = (x[i] - mean[c]) * (gamma[c] * (1.f / sqrtf(var[c] + eps))) + beta[c];
+    y[i] = Drop{DRAWS}(v, i);
+}
+
 // parts (2, gridDim.y, C): sums of dy and of dy xhat.
-extern "C" __global__ void norm_grad_parts(
-    const float* __restrict__ dy, const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__
-    var, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows, int C, int B, int lanes, float eps) {
-    __shared__ float shared[BLOCK];
+template <class Passes>
+__device__ __forceinline__ void sum_gradients(float* shared, const float* dy, const float* x, const float* mean,
+                                              const float* var, float* parts, float* total, unsigned* arrived,
+                                              int rows, int C, int B, int lanes, float eps, const Passes& passes) {
     Share share(rows, C, B, lanes);
     float sum = 0, product = 0;
     if (share.first < share.last) {
         float center = mean[share.c], inv_std = 1.f / sqrtf(var[share.c] + eps);
         for (int r = share.first; r < share.last; r += share.step) {
             int i = share.at(r);
-            sum += dy[i];
-            product += dy[i] * ((x[i] - center) * inv_std);
+            float arrives = passes(dy[i], i);
+            sum += arrives;
+            product += arrives * ((x[i] - center) * inv_std);
         }
     }
     sum = block_sum(shared, sum, share);
@@ -129,6 +162,24 @@ extern "C" __global__ void norm_grad_parts(
         parts[gridDim.y * C + share.part()] = product;
     }
     add_parts(shared, share, parts, total, 2, arrived);
+}
+
+extern "C" __global__ void norm_grad_parts(
+    const float* __restrict__ dy, const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__
+    var, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows, int C, int B,
+    int lanes, float eps) {
+    __shared__ float shared[BLOCK];
+    sum_gradients(shared, dy, x, mean, var, parts, total, arrived, rows, C, B, lanes, eps, Keep{});
+}
+
+extern "C" __global__ void dropout_norm_parts(
+    const float* __restrict__ dy, const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__
+    var, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows, int C, int
+    lanes, float eps,
+    unsigned long long threshold, float scale, unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream,
+    unsigned first, const unsigned* __restrict__ live) {
+    __shared__ float shared[BLOCK];
+    sum_gradients(shared, dy, x, mean, var, parts, total, arrived, rows, C, 1, lanes, eps, Drop{DRAWS});
 }
 
 // dx of one element, with 1/m = 0 where mean and var are constants.
@@ -151,16 +202,17 @@ extern "C" __global__ void batch_norm_grad(
 }
 
 // The same for a ReLU's output x, channels last: dx before that ReLU, 0 where x <= 0, and parts of its column sums.
-extern "C" __global__ void norm_relu_parts(
-    const float* __restrict__ dy, const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__
-    var, const float* __restrict__ gamma, const float* __restrict__ dgamma, const float* __restrict__ dbeta, float*
-    __restrict__ dx, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows, int C, int lanes, float inverse_m, float eps) {
-    __shared__ float shared[BLOCK];
+template <class Passes>
+__device__ __forceinline__ void through_relu(float* shared, const float* dy, const float* x, const float* mean,
+                                             const float* var, const float* gamma, const float* dgamma,
+                                             const float* dbeta, float* dx, float* parts, float* total,
+                                             unsigned* arrived, int rows, int C, int lanes, float inverse_m,
+                                             float eps, const Passes& passes) {
     Share share(rows, C, 1, lanes);
     float sum = 0;
     for (int r = share.first; r < share.last; r += share.step) {
         int i = share.at(r);
-        float flows = norm_grad(dy[i], x[i], share.c, mean, var, gamma, dgamma, dbeta, inverse_m, eps);
+        float flows = norm_grad(passes(dy[i], i), x[i], share.c, mean, var, gamma, dgamma, dbeta, inverse_m, eps);
         flows = x[i] > 0 ? flows : 0.f;
         dx[i] = flows;
         sum += flows;
@@ -168,6 +220,28 @@ extern "C" __global__ void norm_relu_parts(
     sum = block_sum(shared, sum, share);
     if (share.writes()) parts[share.part()] = sum;
     add_parts(shared, share, parts, total, 1, arrived);
+}
+
+extern "C" __global__ void norm_relu_parts(
+    const float* __restrict__ dy, const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__
+    var, const float* __restrict__ gamma, const float* __restrict__ dgamma, const float* __restrict__ dbeta, float*
+    __restrict__ dx, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows,
+    int C, int lanes, float inverse_m, float eps) {
+    __shared__ float shared[BLOCK];
+    through_relu(shared, dy, x, mean, var, gamma, dgamma, dbeta, dx, parts, total, arrived, rows, C, lanes,
+                 inverse_m, eps, Keep{});
+}
+
+extern "C" __global__ void dropout_norm_relu_parts(
+    const float* __restrict__ dy, const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__
+    var, const float* __restrict__ gamma, const float* __restrict__ dgamma, const float* __restrict__ dbeta, float*
+    __restrict__ dx, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows,
+    int C, int lanes, float inverse_m, float eps,
+    unsigned long long threshold, float scale, unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream,
+    unsigned first, const unsigned* __restrict__ live) {
+    __shared__ float shared[BLOCK];
+    through_relu(shared, dy, x, mean, var, gamma, dgamma, dbeta, dx, parts, total, arrived, rows, C, lanes,
+                 inverse_m, eps, Drop{DRAWS});
 }
 
 // The same before a max pooling of windows of at most 255 cells: dy, argmax (N, OH, OW, C) are the pooling's ---------

@@ -7,6 +7,7 @@ import numpy as np
 from . import pool
 from .activation import geometry, relu_bias_grad, sums
 from .launch import THREADS, blocks
+from .random import drop
 
 
 def batch_norm_stats(gpu, x):
@@ -23,6 +24,27 @@ def batch_norm(gpu, x, mean, var, gamma, beta, *, eps):
     _, c, b = x.shape
     gpu("norm", "batch_norm", blocks(x.size), THREADS, x, mean, var, gamma, beta, y, x.size, c, b, eps)
     return y
+
+
+def batch_norm_dropout(gpu, x, mean, var, gamma, beta, *, eps, rate, key):
+    """dropout(batch_norm(x)) of x (N, C, 1) in one launch; not of the contract."""
+    y, c = gpu.xp.empty_like(x), x.shape[1]
+    known = x, mean, var, gamma, beta, y
+    gpu("norm", "batch_norm_dropout", blocks(x.size), THREADS, *known, x.size, c, eps, *drop(rate, key, x.shape))
+    return y
+
+
+def batch_norm_dropout_grad(gpu, dy, x, mean, var, gamma, *, eps, rate, key):
+    """batch_norm_grad(dropout(dy), .., relu=True) of dy, x (N, C, 1) in two launches; not of the contract."""
+    (n, c, _), draws = x.shape, drop(rate, key, x.shape)
+    lanes, grid, count = geometry(n, c, 1)
+    to = sums(gpu, grid, 2, count, c)
+    gpu("norm", "dropout_norm_parts", grid, THREADS, dy, x, mean, var, *to, n, c, lanes, eps, *draws)
+    dbeta, dgamma, dx = to[1][0], to[1][1], gpu.xp.empty_like(x)
+    to = sums(gpu, grid, 1, count, c)
+    known = dy, x, mean, var, gamma, dgamma, dbeta, dx, *to
+    gpu("norm", "dropout_norm_relu_parts", grid, THREADS, *known, n, c, lanes, 1 / n if n else 0.0, eps, *draws)
+    return dx, dgamma, dbeta, to[1][0]
 
 
 def batch_norm_grad(gpu, dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):

@@ -4,7 +4,7 @@ import numpy as np
 
 from .activation import scaled_relu_bias_grad
 from .launch import THREADS, blocks
-from .random import counter
+from .random import drop
 
 NOWHERE = (0, 1.0, 0, 0, 0, 0, 0, None)  # threshold, scale and counter of no dropout
 
@@ -32,8 +32,8 @@ def normalised_max_pool(gpu, x, norm, window, strides, pads, rate, key):
     out = _out_size(x.shape, window, strides, pads)
     y = gpu.xp.empty((x.shape[0], *out, x.shape[3]), x.dtype)
     argmax = gpu.xp.empty(y.shape, np.uint8 if _suffix(window) == "small" else np.int32)
-    drop = (round(rate * 2**32), 1 / (1 - rate), *counter(key, key.first(y.shape))) if rate else NOWHERE
-    numbers = y.size, *_numbers(x.shape, out, window, strides, pads), *drop, *norm
+    draws = drop(rate, key, y.shape) if rate else NOWHERE
+    numbers = y.size, *_numbers(x.shape, out, window, strides, pads), *draws, *norm
     gpu("pool", f"max_pool_{_suffix(window)}", blocks(y.size), THREADS, x, y, argmax, *numbers)
     return y, argmax
 

@@ -14,6 +14,11 @@ def counter(key, first):
     return key.seed & 0xFFFFFFFF, key.seed >> 32, step, key.stream, first, live
 
 
+def drop(rate, key, shape):
+    """threshold, scale and the counter of dropout of an array of this shape: what the kernels take."""
+    return round(rate * 2**32), 1 / (1 - rate), *counter(key, key.first(shape))
+
+
 def philox(gpu, n, key):
     words = gpu.xp.empty(n, np.uint32)
     gpu("random", "philox", blocks(n, 4 * THREADS), THREADS, words, n, *counter(key, key.row))
@@ -24,6 +29,5 @@ def dropout(gpu, x, *, rate, key):
     if not gpu.aligned(x):
         x = x.copy()  # the kernel reads four elements at a time
     y = gpu.xp.empty_like(x)
-    numbers = x.size, round(rate * 2**32), 1 / (1 - rate)
-    gpu("random", "dropout", blocks(x.size, 4 * THREADS), THREADS, x, y, *numbers, *counter(key, key.first(x.shape)))
+    gpu("random", "dropout", blocks(x.size, 4 * THREADS), THREADS, x, y, x.size, *drop(rate, key, x.shape))
     return y

@@ -16,7 +16,7 @@ import numpy as np
 from .. import numpy_ref
 from ..contract import Key
 from ..numpy_ref.random import words
-from . import FUNCTIONS, activation, loss, step
+from . import FUNCTIONS, activation, loss, norm, step
 from .dense import Parts
 from .launch import PRECISIONS, STEMS, VARIANTS, Launcher
 
@@ -105,6 +105,10 @@ def cases(kernel: str, rng) -> list[tuple[list, dict]]:
         "average_pool": lambda: [([x], POOL)],
         "average_pool_grad": lambda: [([normal(y.shape), x.shape], POOL)],
         "batch_norm": lambda: [([by_channel, mean, var, gamma, beta], {"eps": 1e-3})],
+        "batch_norm_dropout": lambda: [([by_channel, mean, var, gamma, beta], {"eps": 1e-3, "rate": 0.25, "key": KEY})],
+        "batch_norm_dropout_grad": lambda: [
+            ([normal(by_channel.shape), by_channel, mean, var, gamma], {"eps": 1e-3, "rate": 0.25, "key": KEY})
+        ],
         "batch_norm_grad": lambda: [
             ([normal(by_channel.shape), by_channel, mean, var, gamma], {"eps": 1e-3, "batch_stats": True, "relu": r})
             for r in (False, True)
@@ -128,6 +132,7 @@ def cases(kernel: str, rng) -> list[tuple[list, dict]]:
         "relu_grad": lambda: [([images(), x], {})],
         "softmax": lambda: [([3 * normal((9, 10))], {})],
         "softmax_cross_entropy": lambda: [([3 * normal((9, 10)), np.eye(10)[rng.integers(0, 10, 9)]], {})],
+        "summed_cross_entropy": lambda: [([3 * normal((9, 10)), np.eye(10)[rng.integers(0, 10, 9)]], {"scale": 0.25})],
     }[kernel]()  # fmt: skip
 
 
@@ -146,7 +151,26 @@ def _batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, rate, **p
     return dx.reshape(x.shape), *rest
 
 
-CHAINS = {"batch_norm_max_pool": _batch_norm_max_pool, "batch_norm_max_pool_grad": _batch_norm_max_pool_grad}
+def _batch_norm_dropout(x, mean, var, gamma, beta, *, eps, **drop):
+    return numpy_ref.dropout(numpy_ref.batch_norm(x, mean, var, gamma, beta, eps=eps), **drop)
+
+
+def _batch_norm_dropout_grad(dy, *given, eps, **drop):
+    return numpy_ref.batch_norm_grad(numpy_ref.dropout(dy, **drop), *given, eps=eps, batch_stats=True, relu=True)
+
+
+def _summed_cross_entropy(z, t, *, scale):
+    loss, dz = numpy_ref.softmax_cross_entropy(z, t)
+    return loss.sum() * scale, dz * scale
+
+
+CHAINS = {"batch_norm_max_pool": _batch_norm_max_pool, "batch_norm_max_pool_grad": _batch_norm_max_pool_grad,
+          "batch_norm_dropout": _batch_norm_dropout, "batch_norm_dropout_grad": _batch_norm_dropout_grad,
+          "summed_cross_entropy": _summed_cross_entropy}  # fmt: skip
+BLOCKS = {  # not of the contract: what the rules of minicnn/ops/block.py put in the place of several kernels
+    "batch_norm_dropout": norm.batch_norm_dropout, "batch_norm_dropout_grad": norm.batch_norm_dropout_grad,
+    "summed_cross_entropy": loss.summed_cross_entropy,
+}  # fmt: skip
 CHECKED = tuple(
     name for name in FUNCTIONS
     if name not in ("batch_norm_conv2d_weight_grad", "conv2d_max_pool", "conv2d_max_pool_grad")  # made of the others
@@ -168,7 +192,7 @@ def check(gpu: Launcher, to_numpy: Callable, known: dict | None = None) -> tuple
     after it.  known: what is wrong already; those kernels are not started.
     """
     wrong = dict(known or {})
-    for name in (*CHECKED, RECORDED):
+    for name in (*CHECKED, *BLOCKS, RECORDED):
         if name in wrong:
             continue
         try:
@@ -193,7 +217,7 @@ def works(gpu: Launcher, to_numpy: Callable) -> bool:
 
 
 def _disagreement(gpu, to_numpy, name) -> str | None:
-    product = name.startswith(("conv2d", "dense"))
+    product, function = name.startswith(("conv2d", "dense")), (FUNCTIONS | BLOCKS)[name]
     bound = PRODUCTS[gpu.precision] if product else BOUND
     for args, how in cases(name, np.random.default_rng(22)):
         given = [_sent(gpu, value, np.float32) for value in args]
@@ -201,11 +225,11 @@ def _disagreement(gpu, to_numpy, name) -> str | None:
         how_wide = {key: _sent(gpu, value, np.float64) for key, value in how.items()}
         how = {key: _sent(gpu, value, np.float32) for key, value in how.items()}
         if name in STEPS:
-            FUNCTIONS[name](gpu, *given, **how)
+            function(gpu, *given, **how)
             definition(gpu, name)(*wide, **how_wide)
             actual, expected = given, wide
         else:
-            actual, expected = FUNCTIONS[name](gpu, *given, **how), definition(gpu, name)(*wide, **how_wide)
+            actual, expected = function(gpu, *given, **how), definition(gpu, name)(*wide, **how_wide)
         pairs = zip(actual, expected, strict=True) if isinstance(expected, (tuple, list)) else [(actual, expected)]
         for k, pair in enumerate(pairs):
             a, e = map(to_numpy, pair)
@@ -247,9 +271,6 @@ def _recorded_steps(gpu, to_numpy) -> str | None:
     to, added, average = xp.zeros((3, 2), np.float32), xp.zeros(3, np.float32), xp.ones(5, np.float32)
     halves = Parts(sent[0][:2].reshape(2, 1, 3), (3,))
     step.settle(gpu, [(to, sent[0][:2].reshape(3, 2)), (added, halves)], [(average, xp.full(5, 3, np.float32), 0.75)])
-    mean, dz = loss.summed_cross_entropy(gpu, sent[0], sent[0], scale=0.25)
-    log_p = rows - np.log(np.exp(rows).sum(1, keepdims=True))
-    read += [(mean, -0.25 * (rows * log_p).sum()), (dz, 0.25 * (np.exp(log_p) * rows.sum(1, keepdims=True) - rows))]
     read += [(tables.progress, [2, 1, 2, -1]), (tables.rate, rates[1]), (tables.losses, [1, 2]), (tables.right, right),
              (to, rows[:2].reshape(3, 2)), (added, rows[0] + rows[1]), (average, np.full(5, 1.5)),
              (activation.erf(gpu, xp.asarray(np.float32([-1, 0, 0.5]))), [-0.8427008, 0, 0.5204999])]  # fmt: skip

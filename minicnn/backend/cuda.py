@@ -14,7 +14,7 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn.kernels import cuda as kernel_set_cuda
-from minicnn.kernels.cuda import activation, conv, dense, loss, selfcheck, step
+from minicnn.kernels.cuda import activation, conv, dense, selfcheck, step
 from minicnn.kernels.cuda.launch import PRECISIONS, CuPyLauncher
 from minicnn.kernels.numpy_ref.random import words
 
@@ -72,8 +72,9 @@ class OnDevice(Backend):
         self.follow, self.settle = partial(step.follow, launcher), self._settle
         self.placing = partial(Placing, launcher)
         self.one = self.xp.ones((), self.dtype)
-        self.summed_cross_entropy = partial(loss.summed_cross_entropy, launcher)
-        self.fused |= {"summed_cross_entropy"}  # for the rules of ops/block.py
+        for name, function in selfcheck.BLOCKS.items():
+            setattr(self, name, partial(function, launcher))
+        self.fused |= selfcheck.BLOCKS.keys()
 
     def _settle(self, pairs, averages):
         ready = step.Parts, type(None)

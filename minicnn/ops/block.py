@@ -81,7 +81,34 @@ def conv_block(
     return (y, mean, var), vjp
 
 
-conv_block.placed = 1  # see core/program.py, Node
+def dense_block(be, x, w, b, gamma, beta, *, eps=1e-3, rate=0.0, key=None):
+    """y = dropout(batch_norm(max(dense(x, w, b), 0))) with the batch's own statistics: training only, on a device.
+
+    x (N, I), w (I, O), b (O,) or None, gamma, beta (O,); rate, key: of the dropout, 0 for none.
+    -> y (N, O); aside: mean and var of the ReLU's output, (O,).
+    """
+    z = be.dense(x, w, b, relu=True).reshape(len(x), -1, 1)
+    mean, var = be.batch_norm_stats(z)
+    if rate:
+        y = be.batch_norm_dropout(z, mean, var, gamma, beta, eps=eps, rate=rate, key=key)
+    else:
+        y = be.batch_norm(z, mean, var, gamma, beta, eps=eps)
+
+    def vjp(dy, needs):
+        given = dy.reshape(z.shape), z, mean, var, gamma
+        if rate:
+            dz, dgamma, dbeta, db = be.batch_norm_dropout_grad(*given, eps=eps, rate=rate, key=key)
+        else:
+            dz, dgamma, dbeta, db = be.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
+        dz = dz.reshape(z.shape[:2])
+        dx = be.dense_input_grad(dz, w) if needs[0] else None
+        dw = (be if needs[1] is True else needs[1]).dense_weight_grad(x, dz) if needs[1] else None
+        return dx, dw, db, dgamma, dbeta
+
+    return (y.reshape(z.shape[:2]), mean, var), vjp
+
+
+conv_block.placed = dense_block.placed = 1  # see core/program.py, Node
 
 
 # without gradients ----------------------------------------------------------------------------------------------------
@@ -179,6 +206,22 @@ def _to_dense(found, fused):
     return found["relu"]._replace(op=OPS["dense"], inputs=inputs, static=how, needs=needs, shapes=shapes)
 
 
+def _to_dense_block(found, fused):
+    """A dense layer with a ReLU, and what follows, as training on a device runs it."""
+    (inputs, how, needs, shapes), last = _product(found, "dense"), list(found.values())[-1]
+    norm, drop = found.get("batch_norm"), found.get("dropout")
+    flat = len(found["dense"].shape) == 2 and norm is not None and norm.static["axis"] in (1, -1)
+    needed = {"batch_norm_dropout", "batch_norm_dropout_grad"}
+    if not needed <= fused or not (flat and how["relu"]) or (drop and drop.static["rate"] == 1):
+        return None
+    how = {"eps": norm.static["eps"], **(drop.static if drop else {})}
+    outputs = last.outputs[0], *norm.outputs[1:]
+    more = norm.inputs[1:], norm.needs[1:], norm.shapes[1:]
+    inputs, needs, shapes = (a + b for a, b in zip((inputs, needs, shapes), more, strict=True))
+    block = {"inputs": inputs, "static": how, "needs": needs, "shapes": shapes, "outputs": outputs}
+    return last._replace(op=dense_block, layer=found["dense"].layer, **block)
+
+
 def _to_loss(found, fused):
     if "summed_cross_entropy" not in fused:
         return None
@@ -188,6 +231,7 @@ def _to_loss(found, fused):
 
 RULES = (
     Rule("zero_pad? conv2d relu? batch_norm? max_pool? dropout?", OPS, _to_block, training=True),
+    Rule("dense relu? batch_norm dropout?", OPS, _to_dense_block, training=True),
     Rule("dense relu", OPS, _to_dense, training=True),
     Rule("softmax_cross_entropy scaled_sum", OPS, _to_loss, training=True),
     Rule("zero_pad? conv2d relu? batch_norm_fixed? max_pool?", OPS, partial(_to_folded, conv2d_folded, "conv2d"),

@@ -44,7 +44,7 @@ def test_what_bf16_storage_halves(model):
     assert model.stored(zeros((86, 28, 28, 1), "uint8"), batch) == 86 * 784
 
 
-NODES = 49  # all of them kernels of ours
+NODES = 46  # all of them kernels of ours
 
 
 def test_the_sizes_of_products(model):

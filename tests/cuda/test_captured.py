@@ -14,6 +14,7 @@ from minicnn import callbacks, data, layers, losses, optimizers, recipes
 from minicnn.backend.cpu import CPU
 from minicnn.core.program import Program
 from minicnn.errors import NonFiniteError
+from minicnn.kernels.cuda import selfcheck
 from minicnn.training import captured
 from minicnn.training.inputs import source
 from minicnn.training.sequential import Sequential
@@ -402,6 +403,20 @@ def test_gradients_are_the_same_bytes_wherever_they_are_put(gpu, rng):
     device.placing = lambda buffer: placed.append(buffer.shape) or placing(buffer)
     same(trained(device, x, y, epochs=1), trained(other, x, y, epochs=1))
     assert placed[:4] == [(16, 10), (64, 16), (3, 3, 4, 4), (3, 3, 1, 4)]
+
+
+def test_a_block_is_the_same_bytes_as_its_layers(gpu, rng):
+    """A dense layer's norm and dropout, a loss and its sum: one kernel, or one after the other."""
+    x, y = images(rng, 16)
+    apart = gpu()
+    apart.fused -= selfcheck.BLOCKS.keys()
+    (model, history), (other, expected) = (trained(device, x, y, epochs=2) for device in (gpu(), apart))
+    assert [node.name for node in model.programs.training((8, 8, 8, 1), (8, 10), None).nodes][2:] == [
+        "flatten", "dense_block", "dense", "summed_cross_entropy"
+    ]
+    assert bytes_of(model) == bytes_of(other)
+    np.testing.assert_allclose(history["loss"], expected["loss"], rtol=1e-6)  # a tree adds the rows' losses
+    assert history["accuracy"] == expected["accuracy"]
 
 
 def test_what_others_add_to_is_not_put_anywhere(gpu, rng):

@@ -9,7 +9,7 @@ from minicnn import layers
 from minicnn.backend import selfcheck as backend_selfcheck
 from minicnn.backend.cpu import CPU
 from minicnn.errors import DeviceError
-from minicnn.kernels import FUSED
+from minicnn.kernels import KERNELS
 from minicnn.kernels.cuda import launch, selfcheck
 from minicnn.training.sequential import Sequential
 from tests.cuda import emulation
@@ -94,9 +94,9 @@ def test_what_the_cached_file_may_say(cache):
 
 
 def test_an_error_of_the_compiler(plant):
-    plant("loss.cu", "float log_sum = logf(sum)", "float log_sum = logf(sum")
+    plant("loss.cu", "log_sum = logf(of.sum)", "log_sum = logf(of.sum")
     wrong = trusted(gpu())
-    assert set(wrong) == {"softmax", "softmax_cross_entropy"}
+    assert set(wrong) == {"softmax", "softmax_cross_entropy", "summed_cross_entropy"}
     assert all(reason.startswith("does not compile: loss.cu") for reason in wrong.values())
 
 
@@ -107,7 +107,10 @@ def test_an_error_of_the_compiler(plant):
         ("activation.cu", "y[i] = rectify(x[i]);", "y[i] = x[i];", {"relu"}),
         ("pool.cu", "sum / (float)(", "sum / (float)(1 + ", {"average_pool"}),
         ("step.cu", "losses[now] = *loss;", "losses[now] = 0;", {selfcheck.RECORDED}),
-        ("philox.cuh", "round < 10", "round < 9", {"philox", "dropout", "max_pool", "batch_norm_max_pool"}),
+        ("philox.cuh", "round < 10", "round < 9", {"philox", "dropout", "max_pool", "batch_norm_max_pool",
+                                                      "batch_norm_dropout", "batch_norm_dropout_grad"}),
+        ("loss.cu", "*total = sum * scale;", "*total = sum;", {"summed_cross_entropy"}),
+        ("norm.cu", "y[i] = Drop{DRAWS}(v, i);", "y[i] = v;", {"batch_norm_dropout"}),
     ],
 )
 def test_wrong_numbers(plant, file, old, new, kernels):
@@ -163,7 +166,7 @@ def small(device, x, y):
 
 @pytest.mark.parametrize(
     "wrong", [("relu_bias_grad", "adam_step"), ("conv2d", "philox"), ("dense",), (selfcheck.RECORDED,),
-              ("batch_norm_max_pool", "max_pool_grad"), selfcheck.CHECKED],
+              ("batch_norm_max_pool", "max_pool_grad"), selfcheck.CHECKED, tuple(selfcheck.BLOCKS)],
     ids=lambda names: "-".join(names)[:40],
 )  # fmt: skip
 def test_training_goes_on_with_the_reference_in_their_place(rng, wrong):
@@ -171,7 +174,7 @@ def test_training_goes_on_with_the_reference_in_their_place(rng, wrong):
     device = EmulatedGPU(wrong=dict.fromkeys(wrong, "does not run"))
     np.testing.assert_allclose(small(device, x, y), small(CPU("numpy_ref"), x, y), rtol=1e-4)
     for name in wrong:
-        if name != selfcheck.RECORDED and name not in FUSED:  # of which the reference has none: op by op
+        if name in KERNELS:
             assert device.table()[name] == "numpy_ref"
     ran = {kernel for _, kernel, _ in device.launcher.started}
     assert "adam_step" not in ran or "adam_step" not in wrong

@@ -165,4 +165,11 @@ def test_a_loss_and_its_sum_are_one_kernel_on_a_device(rng, rows, factor):
 
 @pytest.mark.parametrize("case", [c for c in CASES if c[1] == GEOMETRIES[3] and not c[5]], ids=name_of)
 def test_a_device_that_has_some_of_the_kernels(case):
-    check(EmulatedGPU(), case, case[-1], 2e-5 if case[0] == "dense" else 2e-4)
+    check(EmulatedGPU(), case, case[-1], 2e-4)
+
+
+@pytest.mark.parametrize("rate", [0, 0.25])
+@pytest.mark.parametrize("of_x", [True, False])
+def test_a_dense_layer_and_its_norm_are_one_node_on_a_device(rate, of_x):
+    names = check(EmulatedGPU(), ("dense", GEOMETRIES[0], -1, None, rate, False, True), of_x, 2e-5)
+    assert [name for name in names if name not in ("multiply", "total")] == ["dense_block"]
