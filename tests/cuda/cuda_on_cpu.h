@@ -13,6 +13,7 @@
 //                truncation that NVIDIA does not document: last bits differ there.
 //   subnormals   are zero, as operands and as results: CuPy compiles with -ftz=true
 //   bounds       the arrays lie between protected pages (emulation.py); a thread that goes beyond is named
+//   vectors      a float4, uint4 or uint2 that is read or written has to start at a multiple of its size
 //
 // Only what the kernels use is here.
 #pragma once
@@ -46,12 +47,41 @@ extern "C" char __stop_cuda_shared[] __attribute__((weak));
 
 struct dim3 { unsigned x, y, z; };
 struct float2 { float x, y; };
-struct alignas(16) float4 { float x, y, z, w; };
-struct alignas(16) uint4 { unsigned x, y, z, w; };
-struct alignas(8) uint2 { unsigned x, y; };
-static inline float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
-static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
-static inline uint2 make_uint2(unsigned x, unsigned y) { return {x, y}; }
+
+namespace emulation {
+
+[[noreturn]] static void fail(const char* what);
+
+struct Float4 { float x, y, z, w; };
+struct Uint4 { unsigned x, y, z, w; };
+struct Uint2 { unsigned x, y; };
+
+template <class Fields, size_t SIZE>
+struct alignas(SIZE) Vector : Fields {
+    Vector() = default;
+    Vector(const Fields& fields) : Fields(fields) {}
+    Vector(const Vector& other) : Fields(other.checked()) {}
+    Vector& operator=(const Vector& other) {
+        checked();
+        Fields::operator=(other.checked());
+        return *this;
+    }
+    const Fields& checked() const {
+        const void* address = this;
+        asm("" : "+r"(address));  // the compiler believes that it is a multiple
+        if ((size_t)address % SIZE) fail("a vector that does not start at a multiple of its size");
+        return *this;
+    }
+};
+
+}  // namespace emulation
+
+using float4 = emulation::Vector<emulation::Float4, 16>;
+using uint4 = emulation::Vector<emulation::Uint4, 16>;
+using uint2 = emulation::Vector<emulation::Uint2, 8>;
+static inline float4 make_float4(float x, float y, float z, float w) { return emulation::Float4{x, y, z, w}; }
+static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return emulation::Uint4{x, y, z, w}; }
+static inline uint2 make_uint2(unsigned x, unsigned y) { return emulation::Uint2{x, y}; }
 
 static dim3 threadIdx, blockIdx, blockDim, gridDim;
 

@@ -173,3 +173,20 @@ class DeviceNumPy:
     def ascontiguousarray(array, dtype=None):
         array = DeviceNumPy.asarray(array, dtype)
         return array if array.flags.c_contiguous else array.copy(order="C")
+
+
+class Unwritten(DeviceNumPy):
+    """The same, but new memory holds `fill` in every byte: what a pool hands out may hold anything."""
+
+    def __init__(self, fill: int):
+        self.fill = fill
+
+    def _filled(self, array):
+        array.view(np.ndarray).reshape(-1).view(np.uint8).fill(self.fill)
+        return array
+
+    def empty(self, shape, dtype=float):
+        return self._filled(DeviceNumPy.empty(shape, dtype))
+
+    def empty_like(self, array, dtype=None):
+        return self.empty(array.shape, dtype or array.dtype)

@@ -4,6 +4,7 @@ Around every launch each array is copied to pages of its own and back:
 
       | protected | 0xff ... | array | up to 15 bytes 0xff | protected |
 
+It starts where it did, modulo 16: a kernel may read vectors of an array, and not of any slice. New arrays hold 0xff too.
 A kernel that goes beyond an array meets protected pages, or (just before its start, and in those last bytes) reads
 NaN and leaves a mark that is found after the launch. Arrays that a kernel declares `const` may not have changed.
 """
@@ -68,10 +69,10 @@ class Guarded:
 
     def __init__(self, array):
         self.array = array = array.view(np.ndarray)
-        pages = -(-(array.nbytes + 16) // PAGE)
+        pages, shift = -(-(array.nbytes + 32) // PAGE), array.ctypes.data % 16
         self.room = _room(pages)
         _, self.inner, start = self.room
-        self.first = (pages * PAGE - array.nbytes) // 16 * 16  # 16: what a vector load asks for
+        self.first = (pages * PAGE - array.nbytes - shift) // 16 * 16 + shift  # 16: what a vector load asks for
         self.last = self.first + array.nbytes
         self.inner[: self.first] = FILL
         self.inner[self.last :] = FILL
@@ -98,7 +99,7 @@ class EmulatedLauncher(Launcher):
     """
 
     def __init__(self, folder, precision="float32", reverse=False):
-        super().__init__(device_array.DeviceNumPy(), precision)
+        super().__init__(device_array.Unwritten(FILL), precision)
         self.folder, self.reverse, self.started = Path(folder), reverse, set()
 
     def address(self, array):

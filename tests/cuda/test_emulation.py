@@ -65,6 +65,10 @@ extern "C" __global__ void multiply(const float* x, float* y, int n, int offset)
     mma_tf32(d, a, b);
     for (int i = 0; i < 4; ++i) y[(g + i / 2 * 8) * 8 + 2 * t + i % 2] = d[i];
 }
+extern "C" __global__ void fours(const float* x, float* y, int n) {
+    int i = element();
+    if (i < n / 4) ((float4*)y)[i] = ((const float4*)x)[i];
+}
 extern "C" __global__ void divisions(const int* n, const int* d, int* y, int size) {
     int i = element(), rest;
     if (i >= size) return;
@@ -119,6 +123,22 @@ def test_reads_beyond_an_array(gpu, n):
     assert np.isnan(y[0])
     gpu("trial", "beyond", n // 32 + 1, 32, x, y, n, 0)  # and it runs on after errors
     np.testing.assert_array_equal(x, y)
+
+
+def test_vectors_start_at_a_multiple_of_their_size(gpu):
+    """A slice starts where it lies: what a GPU ends with "misaligned address" is found here too."""
+    buffer, whole = f32(68), f32(64)
+    gpu("trial", "fours", 1, 32, buffer[4:], whole, 64)
+    np.testing.assert_array_equal(whole, buffer[4:])
+    for pair in ((buffer[1:65], whole), (whole, buffer[2:66])):
+        with pytest.raises(AssertionError, match="fours: a vector that does not start at a multiple of its size"):
+            gpu("trial", "fours", 1, 32, *pair, 64)
+
+
+def test_new_memory_is_not_zero(gpu):
+    for array in (gpu.xp.empty((3, 2), np.float32), gpu.xp.empty_like(f32(5)), gpu.xp.empty((), np.float32)):
+        assert np.isnan(np.array(array)).all()
+    assert (np.array(gpu.xp.empty(4, np.int32)) == -1).all()
 
 
 def test_writes_beyond_an_array(gpu):
