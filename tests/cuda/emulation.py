@@ -4,7 +4,7 @@ Around every launch each array is copied to pages of its own and back:
 
       | protected | 0xff ... | array | up to 15 bytes 0xff | protected |
 
-It starts where it did, modulo 16: a kernel may read vectors of an array, and not of any slice. New arrays hold 0xff too.
+It starts where it did, modulo 16: not every slice can be read as vectors. New arrays hold 0xff, too.
 A kernel that goes beyond an array meets protected pages, or (just before its start, and in those last bytes) reads
 NaN and leaves a mark that is found after the launch. Arrays that a kernel declares `const` may not have changed.
 """

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from minicnn.kernels import FUSED, KERNELS, cuda
-from minicnn.kernels.cuda import launch
+from minicnn.kernels.cuda import launch, selfcheck
 from minicnn.kernels.cuda.launch import FOLDER, PRECISIONS, STEMS, VARIANTS, Launcher, Parameter, signatures, source
 from tests.kernels.test_contract import Kernels, a_case
 
@@ -70,6 +70,11 @@ def test_every_kernel_is_launched_by_the_contract_and_fits_its_declaration(rng):
             ks.own[kernel](*args, **kwargs | more)
             assert gpu.launches, kernel
             EVERY.update(launched[:2] for launched in gpu.launches)
+    for name, function in selfcheck.BLOCKS.items():
+        gpu = Recorder()
+        for args, kwargs in selfcheck.cases(name, rng):
+            function(gpu, *(arg.astype(np.float32) for arg in args), **kwargs)
+        EVERY.update(launched[:2] for launched in gpu.launches)
     everything = {(stem, kernel) for stem in STEMS for kernel in signatures(stem)}
     assert everything - EVERY == RARE
 

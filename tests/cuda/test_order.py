@@ -1,9 +1,10 @@
 """The order in which threads and blocks run changes nothing: no barrier is missing, and no sum depends on it."""
 
+import numpy as np
 import pytest
 
 from minicnn.kernels import KERNELS
-from minicnn.kernels.cuda import bind
+from minicnn.kernels.cuda import bind, selfcheck
 from minicnn.kernels.cuda.launch import PRECISIONS
 from tests.cuda import emulation
 from tests.kernels.test_contract import Kernels, a_case, results
@@ -24,3 +25,16 @@ def test_the_same_bytes_from_last_to_first(rng, kernel, precision):
         ks.own = bind(emulation.launcher(precision, reverse))
         outputs.append([out.tobytes() for out in results(ks, kernel, args, kwargs) if out is not None])
     assert outputs[0] == outputs[1]
+
+
+@pytest.mark.parametrize("name", selfcheck.BLOCKS)
+def test_blocks_too(name):
+    outputs = []
+    for reverse in (False, True):
+        gpu = emulation.launcher("float32", reverse)
+        for args, how in selfcheck.cases(name, np.random.default_rng(1)):
+            given = [emulation.to_device(arg.astype(np.float32)) for arg in args]
+            found = selfcheck.BLOCKS[name](gpu, *given, **how)
+            outputs.append([emulation.to_host(a).tobytes() for a in (found if isinstance(found, tuple) else (found,))])
+    assert outputs[0] == outputs[1]
+

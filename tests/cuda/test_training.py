@@ -44,7 +44,7 @@ def test_training_agrees_with_the_cpu(rng, precision, tolerance):
         np.testing.assert_allclose(a, e, atol=10 * tolerance * max(1, np.abs(e).max()))
     ran = {kernel for _, kernel, _ in gpu.launcher.started}
     assert {"conv2d_32", "conv2d_input_grad_32", "conv2d_weight_grad_32", "max_pool_small", "moment_parts", "dropout",
-            "adam_step", "softmax_cross_entropy"} <= ran  # fmt: skip
+            "adam_step", "summed_cross_entropy"} <= ran  # fmt: skip
 
 
 def test_the_same_bytes_twice(rng):
