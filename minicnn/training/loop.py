@@ -92,13 +92,12 @@ def update(model, program, values, live=None, phase=None, moved=None) -> None:
         moved = [one for layer in program.taped for one in layer.moved()]
     together = program.learns and model.backend.settle is not None
     if program.learns:
-        model.optimizer.apply(live, phase, averages + moved if together else ())
+        model.optimizer.apply(live, phase, *([averages + moved] if together else []))
         for p, constraint in program.restraints:
             with no_grad():
                 p.data[...] = model.backend.asarray(held(constraint, p), p.dtype)
     if not together:
         model.backend.follow(averages + moved)
-
 
 
 def held(constraint, p):
