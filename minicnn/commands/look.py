@@ -32,29 +32,37 @@ def predict(args) -> int:
     model = models.load(args.model, args.device, trained=False)
     images = models.images_for(model, args.model, args.data)
     answers = model.predict(images.x, verbose=0)
-    require(not isinstance(answers, list), str(args.model), "a model with one output", "several", error=ArgumentError)
-    print(f"{len(images.x):,} images: {images.place}")
-    classes = answers.ndim == 2 and answers.shape[1] > 1
-    for n in range(min(len(answers), args.limit)):
-        if classes:
-            said = "   ".join(f"{k}: {answers[n, k]:.4f}" for k in np.argsort(-answers[n], kind="stable")[: args.top])
-        else:
-            said = np.array2string(answers[n], precision=4, threshold=8).replace("\n", " ")[:80]
-        label = images.label(n)
-        truth = "" if label is None else f"label {label}  "
-        wrong = "  WRONG" if classes and label is not None and answers[n].argmax() != label else ""
-        print(f"image {n:<6} {truth}{said}{wrong}")
-    if len(answers) > args.limit:
-        print(f"... {len(answers) - args.limit:,} more; --limit N prints more")
-    if classes and images.y is not None:
-        labels = images.y if images.y.ndim == 1 else images.y.argmax(axis=-1)
-        right = int((answers.argmax(axis=1) == labels).sum())
-        print(f"{right:,} of {len(labels):,} right: {right / len(labels):.4f}")
+    several = isinstance(answers, list)
+    answers, names = (answers, model.output_names) if several else ([answers], [""])
+    print(f"{images.count:,} images: {images.place}")
+    tell = [models.tells_classes(model, k, images.of(k)) for k in range(len(answers))]
+    for n in range(min(images.count, args.limit)):
+        for k, (name, classes) in enumerate(zip(names, tell, strict=True)):
+            head = (f"image {n:<6} " if k == 0 else " " * 13) + (f"{name}: " if several else "")
+            print(head + answer(answers[k][n], classes, images.label(n, k), args.top))
+    if images.count > args.limit:
+        print(f"... {images.count - args.limit:,} more; --limit N prints more")
+    for k, (name, classes) in enumerate(zip(names, tell, strict=True)):
+        y = images.of(k)
+        if classes and y is not None:
+            labels = y if y.ndim == 1 else y.argmax(axis=-1)
+            right = int((answers[k].argmax(axis=1) == labels).sum())
+            print(f"{f'{name}: ' if several else ''}{right:,} of {len(labels):,} right: {right / len(labels):.4f}")
     if args.out:
-        require(classes, "--out", "a model that tells classes", "another", error=ArgumentError)
-        submission.write(args.out, answers.argmax(axis=1))
-        print(f"wrote {args.out}, {len(answers):,} rows in Kaggle's form")
+        require(sum(tell) == 1, "--out", "a model with one output that tells classes", f"one with {sum(tell)}",
+                error=ArgumentError)  # fmt: skip
+        submission.write(args.out, answers[tell.index(True)].argmax(axis=1))
+        print(f"wrote {args.out}, {images.count:,} rows in Kaggle's form")
     return 0
+
+
+def answer(y: np.ndarray, classes: bool, label: int | None, top: int) -> str:
+    """One output of one image, and its label where there is one."""
+    if not classes:
+        return np.array2string(y, precision=4, threshold=8).replace("\n", " ")[:80]
+    said = "   ".join(f"{k}: {y[k]:.4f}" for k in np.argsort(-y, kind="stable")[:top])
+    truth = "" if label is None else f"label {label}  "
+    return f"{truth}{said}{'  WRONG' if label is not None and y.argmax() != label else ''}"
 
 
 def summary(args) -> int:
@@ -84,7 +92,7 @@ def gradcheck(args) -> int:
         images = models.images_for(model, args.model, args.data)
         labelled = images.y is not None
         require(labelled, f"--data {args.data}", "images with targets y", "without", error=ArgumentError)
-        x, y = images.x[: args.limit], models.targets(model, images, args.limit)
+        x, y = images.rows(slice(args.limit)), models.targets(model, images, args.limit)
     found = gradcheck(model, x, y, seed=args.seed)
     print(found)
     if note:
@@ -100,19 +108,13 @@ def explain(args) -> int:
     note = models.with_a_loss(model)
     images = models.images_for(model, args.model, args.data)
     n = args.image
-    require(0 <= n < len(images.x), "--image", f"a number from 0 to {len(images.x) - 1}", n, error=ArgumentError)
+    require(0 <= n < images.count, "--image", f"a number from 0 to {images.count - 1}", n, error=ArgumentError)
     at = None if args.pixel is None else pixel(args.pixel)
     ok = at is None or args.layer is not None
     require(ok, "--pixel", "a --layer too", "none", "name one: --layer conv2d", error=ArgumentError)
-    label, source = (images.label(n), "its label") if args.label is None else (args.label, "chosen")
-    if label is None:
-        answer = model.predict(images.x[n : n + 1], verbose=0)
-        single = answer.ndim == 2 and answer.shape[1] == 1
-        label, source = int(answer[0, 0] > 0.5) if single else int(answer[0].argmax()), "predicted"
-    classes = "crossentropy" in model.loss.name and len(model.output_shape) == 1
-    targets = label if classes else None if images.y is None or images.y.ndim == 1 else images.y[n : n + 1]
-    target = f"class {label} ({source})" if classes else "none" if targets is None else "the file's y"
-    trace = model.trace(images.x[n], targets, training=args.training)
+    targets, target = aims(model, images, n, args.label)
+    x = images.rows(n)
+    trace = model.trace(x, targets, training=args.training)
     print(f"image {n} of {images.place}; the loss is of {target}")
     if note:
         print(f"note      {note}")
@@ -123,13 +125,59 @@ def explain(args) -> int:
         print("--layer NAME --pixel 3,4,7 writes one number out; --steps shows every layer; names stand under gives")
         return 0
     if at is None:
-        return pages(steps_text(model.trace(images.x[n], targets, args.layer, training=args.training)))
+        return pages(steps_text(model.trace(x, targets, args.layer, training=args.training)))
     cell = trace.cell(args.layer, *at)
-    if len(model.input_shape) == 3:
-        rows, columns = (f"{s.start}..{s.stop - 1}" for s in trace.receptive_field(args.layer, *at))
-        print(f"it depends on rows {rows}, columns {columns} of the image")
+    if not cell.alone:
+        print(*seen(trace, args.layer, at), sep="\n")
     print(f"\n{cell}")
     return 0
+
+
+def seen(trace, layer: str, at: list[int]) -> list[str]:
+    """What of each input the cell depends on, in words."""
+    lines = []
+    for name in trace.inputs:
+        box = trace.receptive_field(layer, *at, x=name)
+        of = "the image" if name == "x" else name
+        parts = [f"{s.start}..{s.stop - 1}" for s in box]
+        axes = ("rows", "columns") if len(parts) == 2 else ("cells",)
+        if any(s.start >= s.stop for s in box):
+            lines.append(f"it depends on nothing of {of}")
+        elif parts:
+            lines.append(f"it depends on {', '.join(map(' '.join, zip(axes, parts, strict=False)))} of {of}")
+    return lines
+
+
+def aims(model, images: models.Images, n: int, chosen: int | None):
+    """(what the loss is of, as trace takes it; the same in words): labels, what --label says, or what is predicted."""
+    outputs = models.outputs(model)
+    several, answers = len(outputs) > 1, None
+    ok = chosen is None or not several
+    require(ok, "--label", "a model with one output", f"{len(outputs)}: name their targets in --data",
+            error=ArgumentError)  # fmt: skip
+    found, words = [], []
+    for k, (_, shape, loss) in enumerate(outputs):
+        y, classes = images.of(k), loss is not None and "crossentropy" in loss.name and len(shape) == 1
+        label, source = (images.label(n, k), "its label") if chosen is None else (chosen, "chosen")
+        if (label is None and classes) or (several and y is None and loss is not None):
+            if answers is None:
+                answers = model.predict(images.rows(slice(n, n + 1)), verbose=0)
+            answer = answers[k][0] if several else answers[0]
+            single = len(answer) == 1
+            label, source = int(answer[0] > 0.5) if single else int(answer.argmax()), "predicted"
+        if classes:
+            found.append(label)
+            words.append(f"class {label} ({source})")
+        elif y is not None and (y.ndim > 1 or shape == (1,)):
+            found.append(y[n : n + 1])
+            words.append("the file's y")
+        else:
+            found.append(models.believed(loss, answer) if several and loss is not None else None)
+            words.append("what it says" if several and loss is not None else "none")
+    if several:
+        told = ", ".join(f"{name}: {text}" for (name, *_), text in zip(outputs, words, strict=True))
+        return found, told
+    return found[0], words[0]
 
 
 def pixel(text: str) -> list[int]:

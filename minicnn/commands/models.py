@@ -1,6 +1,8 @@
 """The model and the images that a command is asked to look at: a file, a run's folder; digits, or one's own images."""
 
 import argparse
+import zipfile
+import zlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,16 +24,32 @@ LOSSES = {"softmax": "categorical_crossentropy", "sigmoid": "binary_crossentropy
 
 
 class Images(NamedTuple):
-    """x float32 (N, *input shape);  y class numbers (N,), or targets as fit takes them, or None;  place: in words."""
+    """x float32 (N, *input shape);  y class numbers (N,), or targets as fit takes them, or None;  place: in words.
 
-    x: np.ndarray
-    y: np.ndarray | None
+    Of several inputs x is a list, of several outputs y a list, with None for what the file does not have.
+    """
+
+    x: np.ndarray | list[np.ndarray]
+    y: np.ndarray | list[np.ndarray | None] | None
     place: str
 
-    def label(self, n: int) -> int | None:
-        if self.y is None:
+    @property
+    def count(self) -> int:
+        return len(self.x[0]) if isinstance(self.x, list) else len(self.x)
+
+    def rows(self, which):
+        """Some of x: a slice's, or one image's."""
+        return [one[which] for one in self.x] if isinstance(self.x, list) else self.x[which]
+
+    def of(self, output: int) -> np.ndarray | None:
+        """The targets of one output."""
+        return self.y[output] if isinstance(self.y, list) else self.y
+
+    def label(self, n: int, output: int = 0) -> int | None:
+        y = self.of(output)
+        if y is None:
             return None
-        return int(self.y[n]) if self.y.ndim == 1 else int(np.argmax(self.y[n]))
+        return int(y[n]) if y.ndim == 1 else int(np.argmax(y[n]))
 
 
 def model_path(given: Path) -> Path:
@@ -65,18 +83,50 @@ def with_a_loss(model) -> str:
     """Compile a model that has no loss with the one that fits its last layer; a note, "" if it had one."""
     if model.loss is not None:
         return ""
-    last = getattr(model.layers[-1], "activation", None)
-    name = LOSSES.get(getattr(last, "__name__", str(last)), "mean_squared_error")
-    model.compile("sgd", name)
-    return f"the file has no loss: {name} stands in for it"
+    lasts = [getattr(layer, "activation", None) for layer in model.last_layers]
+    names = [LOSSES.get(getattr(last, "__name__", str(last)), "mean_squared_error") for last in lasts]
+    model.compile("sgd", names if len(names) > 1 else names[0])
+    stand = "stands in for it" if len(names) == 1 else "stand in for them"
+    return f"the file has no loss: {', '.join(names)} {stand}"
 
 
-def targets(model, images: Images, count: int) -> np.ndarray:
-    """Targets as the model's loss takes them, of the first images."""
-    y, classes = images.y[:count], model.output_shape[-1]
-    if y.ndim > 1 or "sparse" in model.loss.name:
-        return y
-    return minicnn.to_categorical(y, classes) if classes > 1 else y[:, None]
+def believed(loss, answer: np.ndarray):
+    """Targets for which an answer is right: its likeliest class, or the numbers themselves. For losses nobody asks."""
+    from minicnn.play.session import believed
+
+    return believed(loss, answer)
+
+
+def outputs(model) -> list[tuple[str, tuple, object]]:
+    """(name, shape, loss) of every output."""
+    several = isinstance(model.output_shape, list)
+    shapes = model.output_shape if several else [model.output_shape]
+    return list(zip(model.output_names, shapes, model.losses, strict=True))
+
+
+def tells_classes(model, output: int, y: np.ndarray | None) -> bool:
+    """Whether an output is a vector of classes: by its activation, its loss or its targets, or if it is alone."""
+    shape, loss = outputs(model)[output][1:]
+    if len(shape) != 1 or shape[0] < 2:
+        return False
+    activation = getattr(model.last_layers[output], "activation", None)
+    if getattr(activation, "__name__", activation) == "softmax" or "crossentropy" in getattr(loss, "name", ""):
+        return True
+    return loss is None and (y is None or y.ndim == 1) and not isinstance(model.output_shape, list)
+
+
+def targets(model, images: Images, count: int):
+    """Targets as the model's losses take them, of the first images; of several outputs a list."""
+    found = []
+    for k, (name, shape, loss) in enumerate(outputs(model)):
+        y, classes = images.of(k), shape[-1]
+        if loss is not None:
+            require(y is not None, images.place, f"targets of {name}", "none", error=ArgumentError)
+        y = None if y is None else y[:count]
+        if y is not None and loss is not None and y.ndim == 1 and "sparse" not in loss.name:
+            y = minicnn.to_categorical(y, classes) if classes > 1 else y[:, None]
+        found.append(y)
+    return found if len(found) > 1 else found[0]
 
 
 def summary_of(folder: Path) -> dict:
@@ -117,8 +167,9 @@ def seed_of(folder: Path) -> int:
 
 def images_for(model, given: Path, data: Path | None) -> Images:
     """Images to look at: --data's, else those that the run was judged by, else scikit-learn's digits."""
-    shape = tuple(model.input_shape) if not isinstance(model.input_shape, list) else None
-    require(shape is not None, str(given), "a model with one input", "several", error=ArgumentError)
+    if isinstance(model.input_shape, list):
+        return _several(model, given, data)
+    shape = tuple(model.input_shape)
     folder = given if given.is_dir() else given.parent
     run = None if data is not None and not data.is_dir() else run_of(folder, data)
     if run is not None:
@@ -132,16 +183,72 @@ def images_for(model, given: Path, data: Path | None) -> Images:
         raise ArgumentError(f"{given}: expected --data FILE with images of shape {shape}, received none; FILE: .npz "
                             "with x and y, .npy, .csv of Kaggle's form, or a picture")  # fmt: skip
     x, y = read(data, shape)
+    if isinstance(model.output_shape, list) and data.suffix == ".npz":
+        found = arrays(data)
+        y = [found[name] if name in found.files else y if k == 0 else None
+             for k, name in enumerate(model.output_names)]  # fmt: skip
     fits = x.ndim == len(shape) + 1 and _fits(shape, x.shape[1:])
     require(fits, f"--data {data}", f"images of shape {shape}", x.shape[1:], error=ArgumentError)
     require(len(x) > 0, f"--data {data}", "at least one image", "none", error=ArgumentError)
-    same = y is None or len(y) == len(x)
-    require(same, f"--data {data}: y", f"{len(x)} rows, as x has", None if y is None else len(y), error=ArgumentError)
+    _same_rows(data, len(x), {"y": y} if not isinstance(y, list) else dict(zip(model.output_names, y, strict=True)))
     return Images(x, y, str(data))
+
+
+def _same_rows(data: Path, rows: int, found: dict) -> None:
+    for name, one in found.items():
+        same, received = one is None or len(one) == rows, None if one is None else len(one)
+        require(same, f"--data {data}: {name}", f"{rows} rows, as x has", received, error=ArgumentError)
+
+
+def _several(model, given: Path, data: Path | None) -> Images:
+    """Images of a model with several inputs: an .npz with an array for each input, and for outputs if it has them."""
+    names = ", ".join(model.input_names)
+    words = f"--data FILE.npz with the arrays {names} for its {len(model.input_names)} inputs"
+    ok = data is not None and data.suffix == ".npz"
+    require(ok, str(given), words, "none" if data is None else data, error=ArgumentError)
+    found, x = arrays(data), []
+    for name, shape in zip(model.input_names, model.input_shape, strict=True):
+        one = found[one_of(f"--data {data}: array", name, found.files)]
+        fits = _fits(shape, one.shape[1:]) and one.dtype.kind in "biuf" and len(one) > 0
+        shown = f"{one.dtype} {one.shape}"
+        require(fits, f"--data {data}: {name}", f"numbers of shape (N, {', '.join(map(str, shape))})", shown,
+                error=ArgumentError)  # fmt: skip
+        x.append(digits.scaled(one) if one.dtype == np.uint8 else one.astype(np.float32))
+    y = [found[name] if name in found.files else None for name in model.output_names]
+    if len(y) == 1 and y[0] is None and "y" in found.files:
+        y = [found["y"]]
+    _same_rows(data, len(x[0]), dict(zip((*model.input_names, *model.output_names), (*x, *y), strict=True)))
+    if len(y) == 1:
+        return Images(x, y[0], str(data))
+    return Images(x, y if any(one is not None for one in y) else None, str(data))
 
 
 def _fits(shape, found) -> bool:
     return len(shape) == len(found) and all(a in (None, b) for a, b in zip(shape, found, strict=True))
+
+
+class Arrays(dict):
+    """Arrays of an .npz by name."""
+
+    files = property(lambda self: list(self))
+
+
+def arrays(path: Path) -> np.ndarray | Arrays:
+    """What np.save or np.savez wrote, all of it read."""
+    try:
+        found = np.load(path, allow_pickle=False)
+        if path.suffix == ".npy":
+            require(isinstance(found, np.ndarray), f"--data {path}", "one array", "several", error=DataError)
+            return found
+        require(not isinstance(found, np.ndarray), f"--data {path}", "arrays by name", "one array", error=DataError)
+        with found:
+            return Arrays({name: found[name] for name in found.files})
+    except MinicnnError:
+        raise
+    except FileNotFoundError:
+        raise MissingDataError(f"--data {path}: expected a file, received none of this name") from None
+    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as cause:
+        raise DataError(f"--data {path}: expected arrays as NumPy saves them, received {cause}") from None
 
 
 def read(path: Path, shape) -> tuple[np.ndarray, np.ndarray | None]:
@@ -150,18 +257,10 @@ def read(path: Path, shape) -> tuple[np.ndarray, np.ndarray | None]:
     if path.is_dir():
         x, y, _ = minicnn.data.kaggle_digits.load_data(path)
     elif path.suffix in (".npz", ".npy"):
-        try:
-            found = np.load(path, allow_pickle=False)
-            if path.suffix == ".npz":
-                one_of(f"--data {path}: array", "x", found.files)
-                found, y = found["x"], found["y"] if "y" in found.files else None
-        except MinicnnError:
-            raise
-        except FileNotFoundError:
-            raise MissingDataError(f"--data {path}: expected a file, received none of this name") from None
-        except (ValueError, OSError, EOFError, KeyError) as cause:
-            raise DataError(f"--data {path}: expected arrays as NumPy saves them, received {cause}") from None
-        x = found
+        x = arrays(path)
+        if path.suffix == ".npz":
+            one_of(f"--data {path}: array", "x", x.files)
+            x, y = x["x"], x["y"] if "y" in x.files else None
     elif path.suffix in PICTURES:
         mode, size = {1: "grayscale", 4: "rgba"}.get(shape[-1], "rgb"), tuple(shape[:2])
         picture = minicnn.data.images.load_img(path, color_mode=mode, target_size=size if None not in size else None)

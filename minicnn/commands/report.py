@@ -7,9 +7,10 @@ import argparse
 import base64
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -41,9 +42,9 @@ h2 {{ margin-top: 2.5rem; border-bottom: 1px solid #8886 }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; margin: .6rem 0 }}
 th, td {{ padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #8883; white-space: nowrap }}
 th:first-child, td:first-child {{ text-align: left }}
-</style></head><body><h1>{title}</h1>
+</style></head><body><main><h1>{title}</h1>
 {body}
-</body></html>
+</main></body></html>
 """
 
 
@@ -72,7 +73,7 @@ def about(model, facts: dict, folder: Path) -> str:
     """What ran, on what, by which command."""
     machine = facts.get("machine") if isinstance(facts.get("machine"), dict) else {}
     versions = machine.get("versions") if isinstance(machine.get("versions"), dict) else {}
-    rows = [("", "")]
+    rows = [("what", "of this run")]
     rows += [(name, facts[name]) for name in ("command", "recipe", "seed", "epochs", "batch_size", "data", "device",
                                               "kernels", "date", "stopped") if name in facts]  # fmt: skip
     rows += [(name, machine[name]) for name in ("cpu", "system", "commit") if machine.get(name)]
@@ -109,7 +110,7 @@ def statistics(model, facts: dict, images) -> str:
     note = ""
     if not epochs:
         y = models.targets(model, images, WATCHED)
-        epochs = [layer_statistics(model.trace(images.x[:WATCHED], y))]
+        epochs = [layer_statistics(model.trace(images.rows(slice(WATCHED)), y))]
         note = missing("the run has not recorded them epoch by epoch: these are the trained model's")
     names = [layer.name for layer in model.leaves if isinstance(epochs[-1].get(layer.name), Mapping)]
     found = [key for key in QUANTITIES if any(key in epochs[-1][name] for name in names)]
@@ -139,14 +140,29 @@ def confusion(labels, answers) -> str:
 
 def last_images(model) -> str | None:
     """The last convolution, else the last layer, whose output is images with a size: of it Grad-CAM is taken."""
-    sized = [layer for layer in model.leaves if len(layer.output_shape or ()) == 3 and layer.output_shape[0] != 1]
+    axis = 1 if channels_first(model) else 0
+    sized = [layer for layer in model.leaves if len(layer.output_shape or ()) == 3 and layer.output_shape[axis] != 1]
     convolutions = [layer for layer in sized if layer.params and layer.params[0].data.ndim == 4]
     found = convolutions or sized
     return found[-1].name if found else None
 
 
-def worst(model, images, labels, answers) -> str:
+def channels_first(model) -> bool:
+    return any(getattr(layer, "data_format", "") == "channels_first" for layer in model.leaves)
+
+
+def gray(model, x) -> np.ndarray:
+    """One sample as a picture: its first input that is an image, else a vector's square or row."""
+    given = max(x if isinstance(x, list) else [x], key=lambda one: one.ndim)
+    if given.ndim == 3:
+        return given.mean(axis=0 if channels_first(model) else -1)
+    side = math.isqrt(given.size)
+    return given if given.ndim == 2 else given.reshape((side, side) if side * side == given.size else (1, -1))
+
+
+def worst(model, images, told: "Told") -> str:
     """The most confident errors, each with its Grad-CAM."""
+    labels, answers = told.labels, told.answers
     errors, name = reports.worst.find(labels, answers, WORST), last_images(model)
     if not errors:
         return missing("no errors")
@@ -155,12 +171,13 @@ def worst(model, images, labels, answers) -> str:
         axes = figure.subplots(2 if name else 1, len(errors), squeeze=False)
         for column, error in enumerate(errors):
             n, said = int(error.index), int(error.prediction)
-            shown = images.x[n].mean(axis=-1)
+            x = images.rows(n)
+            shown = gray(model, x)
             axes[0, column].imshow(shown, cmap="gray")
             axes[0, column].set_title(f"{n}: {error.label} as {said}", fontsize=9)
             peak = "-"
             if name:
-                cam = model.trace(images.x[n], said).grad_cam(name)
+                cam = model.trace(x, told.aims(n, said)).grad_cam(name)
                 high, across = shown.shape
                 place = (0, across, high, 0)
                 axes[1, column].imshow(shown, cmap="gray", extent=place)
@@ -194,14 +211,23 @@ def augmented(recipe, data) -> str:
     return f"<p>{escape(settings)}</p>" + inlined(drawn, "training images, augmented") + wide(rows)
 
 
+def kernel_of(layer) -> np.ndarray | None:
+    """A convolution's kernel as (KH, KW, C, O); of sequences KW is 1."""
+    kernel = layer.get_weights()[0] if layer.params else np.zeros(0)
+    if kernel.ndim == 3 and getattr(layer, "rank", 2) == 1:
+        return kernel[:, None]
+    return kernel if kernel.ndim == 4 else None
+
+
 def filters(model, before) -> str:
     """The first convolution's filters, as they began and as they are."""
-    layer = next((one for one in model.leaves if one.params and one.params[0].data.ndim == 4), None)
+    layer = next((one for one in model.leaves if kernel_of(one) is not None), None)
     if layer is None:
         return missing("no convolution")
-    kernel = layer.get_weights()[0]
+    kernel = kernel_of(layer)
     first = next((one for one in before.leaves if one.name == layer.name), None) if before is not None else None
-    start = first.get_weights()[0] if first is not None and first.get_weights()[0].shape == kernel.shape else None
+    start = None if first is None else kernel_of(first)
+    start = start if start is not None and start.shape == kernel.shape else None
     drawn, rows = "", [("filter", *(["norm before", "norm after", "change"] if start is not None else ["norm"]))]
     if start is not None:
         drawn += inlined(reports.features.draw_filters(start, title=f"{layer.name} before training"), "filters before")
@@ -217,8 +243,8 @@ def filters(model, before) -> str:
 
 def costs(model, images) -> str:
     """Time and memory of a training step, layer by layer."""
-    count = min(BATCH, len(images.x))
-    spent = layer_times(model, images.x[:count], models.targets(model, images, count))
+    count = min(BATCH, images.count)
+    spent = layer_times(model, images.rows(slice(count)), models.targets(model, images, count))
     plan, rows = model.plan(count), []
     for name, (forward, backward) in spent.items():
         mine = [row for row in plan if row.layer == name]
@@ -239,6 +265,39 @@ def costs(model, images) -> str:
     return words + inlined(figure, "time per layer") + wide([heads, *rows])
 
 
+class Told(NamedTuple):
+    """What the first output that tells classes says of the images.
+
+    labels (N,);  answers (N, classes): of one probability p both, 1 - p and p;  aims: what trace takes of image n and
+    a class
+    """
+
+    labels: np.ndarray
+    answers: np.ndarray
+    aims: Callable
+    title: str
+
+    @classmethod
+    def of(cls, model, images) -> "Told | None":
+        """None where no output with targets tells classes."""
+        ends, answers = models.outputs(model), model.predict(images.x, verbose=0)
+        answers = answers if isinstance(answers, list) else [answers]
+        for k, (name, shape, loss) in enumerate(ends):
+            y, binary = images.of(k), shape == (1,) and getattr(loss, "name", "") == "binary_crossentropy"
+            if y is None or not (binary or models.tells_classes(model, k, y)):
+                continue
+            labels = y.reshape(len(y)) if binary else y if y.ndim == 1 else y.argmax(-1)
+
+            def aims(n, said, k=k):
+                every = enumerate(zip(ends, answers, strict=True))
+                found = [said if i == k else models.believed(end[2], one[n]) for i, (end, one) in every]
+                return found if len(found) > 1 else said
+
+            both = np.concatenate([1 - answers[k], answers[k]], axis=1) if binary else answers[k]
+            return cls(labels.astype(np.int64), both, aims, f"<p>Of {escape(name)}.</p>" if len(ends) > 1 else "")
+        return None
+
+
 # the page -------------------------------------------------------------------------------------------------------------
 
 
@@ -251,25 +310,24 @@ def write(folder: Path, data: Path | None, out: Path, device: str = "cpu") -> in
     facts, images = models.summary_of(folder), models.images_for(model, folder, data)
     labelled = images.y is not None
     require(labelled, str(folder), "images with targets y", "without", "name them with --data", error=ArgumentError)
-    answers = model.predict(images.x, verbose=0)
-    classes = isinstance(answers, np.ndarray) and answers.ndim == 2 and answers.shape[1] > 1
+    told = Told.of(model, images)
     run = models.run_of(folder, data if data is not None and data.is_dir() else None)
     recipe = loaded = before = None
     if run is not None:
         (recipe, args), seed = run, models.seed_of(folder)
         loaded, before = digits.load(recipe, args, seed), initial(recipe, facts, seed)
-    labels = (images.y if images.y.ndim == 1 else images.y.argmax(-1)).astype(np.int64) if classes else None
+    none = missing("no output of the model tells classes")
     sections = {
         "The run": lambda: about(model, facts, folder) + (missing(note) if note else ""),
         "Curves": lambda: curves(folder),
         "Layers while they learnt": lambda: statistics(model, facts, images),
-        "Confusion matrix": lambda: confusion(labels, answers) if classes else missing("the model tells no classes"),
-        "Worst errors": lambda: worst(model, images, labels, answers) if classes else missing("it tells no classes"),
+        "Confusion matrix": lambda: told.title + confusion(told.labels, told.answers) if told else none,
+        "Worst errors": lambda: told.title + worst(model, images, told) if told else none,
         "Augmented samples": lambda: augmented(recipe, loaded),
         "Filters": lambda: filters(model, before),
         "Time and memory": lambda: costs(model, images),
     }
-    body = f"<p>Judged on {len(images.x):,} images: {escape(images.place)}.</p>" + "".join(
+    body = f"<p>Judged on {images.count:,} images: {escape(images.place)}.</p>" + "".join(
         f"<section><h2>{name}</h2>{make()}</section>\n" for name, make in sections.items()
     )
     page = PAGE.format(title=escape(f"minicnn: {facts.get('recipe', model.name)}"), body=body).encode()

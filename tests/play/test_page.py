@@ -25,6 +25,7 @@ from .drawings import drawings
 ROOT = Path(__file__).parents[2]
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 AXE = os.environ.get("MINICNN_AXE", "")  # axe-core's axe.min.js
+PICTURES = os.environ.get("MINICNN_PICTURES", "")  # a folder for screenshots, which people look at
 MISSING = [name for name in ("starlette", "uvicorn", "playwright") if importlib.util.find_spec(name) is None]
 pytestmark = [
     pytest.mark.tools,

@@ -1,6 +1,5 @@
 """The page with models that are not shaped like MNIST, with imported Keras files, and without a model."""
 
-import os
 import re
 import signal
 import subprocess
@@ -16,7 +15,6 @@ from minicnn.play.session import Session
 from . import test_page
 from .test_page import ROOT, accessible, chromium, settled, stroke, visited  # noqa: F401  (a fixture)
 
-PICTURES = os.environ.get("MINICNN_PICTURES", "")  # a folder for screenshots, which people look at
 pytestmark = [*test_page.pytestmark, pytest.mark.slow]
 
 
@@ -138,6 +136,7 @@ def test_axe_finds_nothing(chromium, served, scheme, width):  # noqa: F811
         page.get_by_role("button", name="backward").click()
         page.locator("[data-layer] canvas").first.focus()
         settled(page)
-        if PICTURES:
-            page.screenshot(path=f"{PICTURES}/{served[1].name.replace('/', '_')}_{width}_{scheme}.png", full_page=True)
+        if test_page.PICTURES:
+            name = f"{served[1].model.name}_{width}_{scheme}.png"
+            page.screenshot(path=f"{test_page.PICTURES}/{name}", full_page=True)
         accessible(page)

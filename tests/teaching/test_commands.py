@@ -39,8 +39,8 @@ def run(tmp_path, monkeypatch, rng):
 
 
 def said(capsys, line: str, code: int = 0) -> str:
-    assert main(shlex.split(line)) == code
-    found = capsys.readouterr()
+    returned, found = main(shlex.split(line)), capsys.readouterr()
+    assert returned == code, found.err
     return found.err if code == 2 else found.out
 
 
@@ -193,3 +193,110 @@ def test_the_readme_trains_and_plays_in_processes(tmp_path):
                 assert b"minicnn play" in page.read()
             process.send_signal(signal.SIGINT)
             assert process.wait() == 0
+
+
+def two_ends(folder: Path) -> minicnn.Model:
+    """A model with two inputs and two outputs, in a run's folder, and data.npz for it."""
+    minicnn.keras.backend.clear_session()
+    picture, beside = layers.Input((6, 5, 3), name="picture"), layers.Input((4,), name="beside")
+    y = layers.Flatten()(layers.Conv2D(4, 3, activation="relu", name="conv")(picture))
+    y = layers.Concatenate()([y, layers.Dense(3, name="side")(beside)])
+    ends = layers.Dense(2, name="angle")(y), layers.Dense(3, activation="softmax", name="kind")(y)
+    model = minicnn.Model([picture, beside], ends, seed=0)
+    model.compile("adam", {"angle": "mse", "kind": "categorical_crossentropy"})
+    folder.mkdir()
+    model.save(folder / "model.minicnn")
+    rng = np.random.default_rng(0)
+    np.savez(folder / "data.npz", picture=rng.random((5, 6, 5, 3)), beside=rng.random((5, 4)),
+             angle=rng.random((5, 2)), kind=np.arange(5) % 3)  # fmt: skip
+    np.savez(folder / "bare.npz", picture=rng.random((2, 6, 5, 3)), beside=rng.random((2, 4)))
+    return model
+
+
+def test_several_inputs_and_outputs(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    model = two_ends(Path("two"))
+    data = dict(np.load("two/data.npz"))
+    x = [data["picture"].astype(np.float32), data["beside"].astype(np.float32)]
+    kind = model.predict(x, verbose=0)[1]
+    text = said(capsys, "predict two --data two/data.npz --out answers.csv")
+    assert f"kind: label 0  {kind[0].argmax()}: {kind[0].max():.4f}" in text
+    assert f"kind: {int((kind.argmax(1) == data['kind']).sum())} of 5 right" in text
+    minicnn.io.submission.check("answers.csv", 5)
+    text = said(capsys, "explain two --data two/data.npz --image 4 --layer conv --pixel 1,2,3")
+    trace = model.trace([one[4] for one in x], {"angle": data["angle"][4:5], "kind": 1})
+    assert str(trace.cell("conv", 1, 2, 3)) in text
+    assert "the loss is of angle: the file's y, kind: class 1 (its label)" in text
+    assert "it depends on rows 1..3, columns 2..4 of x/picture\nit depends on nothing of x/beside" in text
+    text = said(capsys, "explain two --data two/bare.npz --layer side/kernel --pixel 3,1")
+    assert f"angle: what it says, kind: class " in text  # noqa: F541
+    assert "BACKWARD  dL/d side/kernel[3, 1] = " in text
+    assert "gradients are right" in said(capsys, "gradcheck two --data two/data.npz")
+    assert "gradients are right" in said(capsys, "gradcheck two")
+    assert "conv" in said(capsys, "plan two")
+    assert said(capsys, "summary two")
+    said(capsys, "report two --data two/data.npz")
+    page = looked_at(Path("two/report.html"))
+    assert "Of kind." in page
+    assert f"{int((kind.argmax(1) == data['kind']).sum())} of 5 right" in page
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("predict two", "--data FILE.npz with the arrays picture, beside for its 2 inputs"),
+        ("explain two --data two/data.npz --label 1", "--label: expected a model with one output"),
+        ("report two --data two/bare.npz", "images with targets y"), ("predict two --data two/wrong.npz", "'picture'"),
+        ("gradcheck two --data two/part.npz", "expected targets of angle"), ("play two", "received 2 inputs"),
+    ],
+)  # fmt: skip
+def test_what_several_lack_is_said(tmp_path, monkeypatch, capsys, line, message):
+    monkeypatch.chdir(tmp_path)
+    two_ends(Path("two"))
+    found = dict(np.load("two/data.npz"))
+    np.savez("two/wrong.npz", x=found["picture"])
+    np.savez("two/part.npz", **{name: found[name] for name in ("picture", "beside", "kind")})
+    if line.startswith("play"):
+        pytest.importorskip("uvicorn", reason='no uvicorn: pip install -e ".[play]"')
+    assert message in said(capsys, line, code=2)
+
+
+def first(folder: Path):
+    how = {"data_format": "channels_first"}
+    parts = [layers.Input((3, 8, 8)), layers.Conv2D(4, 3, activation="relu", **how), layers.Flatten(**how),
+             layers.Dense(1, activation="sigmoid")]  # fmt: skip
+    return minicnn.Sequential(parts, seed=0), "binary_crossentropy", 2
+
+
+def sequence(folder: Path):
+    parts = [layers.Input((9, 2)), layers.Conv1D(4, 3, activation="relu"), layers.Flatten(), layers.Dense(3)]
+    return minicnn.Sequential(parts, seed=0), "mse", 0
+
+
+def inside(folder: Path):
+    inner = minicnn.Sequential([layers.Input((8, 8, 3)), layers.Conv2D(3, 3, padding="same", name="inside")], seed=0)
+    x = layers.Input((8, 8, 3))
+    y = layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(inner(inner(x))))
+    return minicnn.Model(x, y, seed=0), "sparse_categorical_crossentropy", 3
+
+
+@pytest.mark.parametrize("build", [first, sequence, inside])
+def test_reports_and_explanations_of_other_shapes(tmp_path, monkeypatch, capsys, rng, build):
+    monkeypatch.chdir(tmp_path)
+    minicnn.keras.backend.clear_session()
+    model, loss, classes = build(tmp_path)
+    model.compile("adam", loss)
+    model.save("model.minicnn")
+    y = np.arange(6) % classes if classes else rng.random((6, 3))
+    np.savez("data.npz", x=rng.random((6, *model.input_shape)), y=y)
+    said(capsys, "report . --data data.npz")
+    page = looked_at(Path("report.html"))
+    assert ("of 6 right" in page) == bool(classes)
+    assert "no convolution" not in page
+    assert ("Grad-CAM of" in page) == bool(classes and "no errors" not in page)
+    layer, at = {inside: ("inside", "1,2,0"), sequence: ("conv1d", "1,2"), first: ("conv2d", "1,2,3")}[build]
+    text = said(capsys, f"explain model.minicnn --data data.npz --layer {layer} --pixel {at}")
+    assert "it depends on rows" in text
+    assert "BACKWARD  dL/d" in text
+    assert said(capsys, "explain model.minicnn --data data.npz --steps")
+    assert said(capsys, "predict model.minicnn --data data.npz")
