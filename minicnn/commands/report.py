@@ -42,6 +42,8 @@ h2 {{ margin-top: 2.5rem; border-bottom: 1px solid #8886 }}
 table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13px; margin: .6rem 0 }}
 th, td {{ padding: .15rem .6rem; text-align: right; border-bottom: 1px solid #8883; white-space: nowrap }}
 th:first-child, td:first-child {{ text-align: left }}
+.facts th, .facts td {{ text-align: left; white-space: normal; overflow-wrap: anywhere }}
+.facts td:first-child {{ white-space: nowrap }}
 </style></head><body><main><h1>{title}</h1>
 {body}
 </main></body></html>
@@ -82,7 +84,7 @@ def about(model, facts: dict, folder: Path) -> str:
     figures = facts.get("figures")
     rows += [(name, number(value)) for name, value in (figures.items() if isinstance(figures, dict) else ())]
     lacks = f"{folder} has no {models.SUMMARY}, which training by a command writes"
-    return wide(rows) + ("" if facts else missing(lacks))
+    return f'<div class="facts">{html_table(rows)}</div>' + ("" if facts else missing(lacks))
 
 
 def curves(folder: Path) -> str:
