@@ -3,8 +3,9 @@
     model.export("digits.onnx")                        onnxruntime.InferenceSession("digits.onnx")
 
 The network is written down op by op, as it would run (training/traced.py), and each op in ONNX's operators
-(onnx_ops.py). Weights are float32 and stand inside; the number of rows is open. What depends on constants alone is
-computed here. Layers that call a function of yours (Lambda) are refused: no file can hold them.
+(onnx_ops.py). Weights are float32 and stand inside; the number of rows is open, and so are sizes that the model leaves
+open, as in Input((None, None, 3)). What depends on constants alone is computed here. Layers that call a function of
+yours (Lambda) are refused: no file can hold them.
 """
 
 import functools
@@ -16,7 +17,7 @@ import numpy as np
 from .. import arguments
 from ..errors import ArgumentError, ArgumentTypeError, MissingPackageError, NotBuiltError, UnsupportedError, require
 from .files import atomic_write
-from .onnx_ops import Value, channels_first, form_of
+from .onnx_ops import SAME, WHOLE, Value, channels_first, form_of
 
 SUFFIX, OPSETS = ".onnx", (17, 23)
 IR = 8  # of opset 17's time; a newer file format for newer opsets
@@ -54,7 +55,9 @@ class _Graph:
         self.dtype = model.backend.dtype
         self.opset, self.nodes, self.constants, self._known = opset, [], {}, {}
         self._count, self._here, self._dilated = 0, model.name, {}
-        first, second = (model.programs.written(rows) for rows in (2, 3))  # what differs depends on the batch
+        # What differs depends on the batch, or on open sizes: even and odd, as strides see them.
+        first, second = (model.programs.written(rows, size) for rows, size in ((2, 60), (3, 83)))
+        self.open = any(None in shape for shape in model.input_shapes)
         for layer in first.taped:
             kind = type(layer).__name__
             raise UnsupportedError(
@@ -67,17 +70,23 @@ class _Graph:
             self.values[slot] = self.of(Value(name), (2, *shape))
         for slot, p in first.params.items():
             self.values[slot] = p.numpy()
-        self.known = first.constants
+        self.known, self.other = first.constants, second.constants
+        if [node.name for node in first.nodes] != [node.name for node in second.nodes]:
+            raise self.depends("ops that differ")
         for node, other in zip(first.nodes, second.nodes, strict=True):
             self._add(model, node, other)
         self.outputs = []
-        for name, slot, shape in zip(model.output_names, first.outputs, first.output_shapes, strict=True):
+        for name, slot, *shapes in zip(model.output_names, first.outputs, first.output_shapes, second.output_shapes,
+                                       strict=True):  # fmt: skip
+            shape = tuple(n if n == m else None for n, m in zip(*shapes, strict=True))
             self._name_output(name, self._value(slot), shape)
 
     def _value(self, slot: int) -> Any:
         """A Value, or an array that is the same in every run."""
         if slot not in self.values:
             self.values[slot] = np.asarray(self.known[slot])
+            if self.open and not np.array_equal(self.known[slot], self.other[slot]):
+                raise self.depends("a constant")
         return self.values[slot]
 
     def _add(self, model, node, other) -> None:
@@ -100,10 +109,25 @@ class _Graph:
         if node.name == "reshape":
             static = {"shape": _open(static["shape"], other.static["shape"])}
         elif static != other.static:
-            raise UnsupportedError(
-                f"export: {self._here}: expected the same op for every number of rows, received one that depends on it"
-            )
+            static = self._for_any_size(node, other)
         self.values[node.outputs[0]] = self.of(write(self, *args, **static), node.shape)
+
+    def depends(self, what: str) -> UnsupportedError:
+        """Of an op that is another one for other sizes."""
+        sizes, fix = "number of rows", ""
+        if self.open:
+            sizes, fix = "size of images", "; build it with Input((H, W, C)) and set_weights(model.get_weights())"
+        return UnsupportedError(f"export: {self._here}: expected the same op for every {sizes}, received {what}{fix}")
+
+    def _for_any_size(self, node: Any, other: Any) -> dict:
+        """The arguments of a window that are SAME or WHOLE where they differ from one open size to another."""
+        pads = {"pads": SAME}
+        if node.static | pads == other.static | pads and _is_same(node) and _is_same(other):
+            return node.static | pads
+        if all(one.name in ("max_pool", "average_pool") and one.static["window"] == tuple(one.shapes[0][1:3])
+               and one.shape[1:3] == (1, 1) for one in (node, other)):  # fmt: skip
+            return node.static | {"window": WHOLE}
+        raise self.depends("one that depends on it")
 
     def of(self, value: Value, shape: Any) -> Value:
         """`value`, of the shape (or with the shape of another value) that it has for two rows."""
@@ -174,13 +198,27 @@ class _Graph:
         nodes = [h.make_node(operator, inputs, [name], name=name, **attributes)
                  for operator, inputs, name, attributes in self.nodes]  # fmt: skip
         kind = onnx.TensorProto.FLOAT
-        inputs = [h.make_tensor_value_info(name, kind, ["batch", *shape]) for name, _, shape in self.inputs]
+        inputs = [h.make_tensor_value_info(name, kind, ["batch", *(f"{name}_{i}" if n is None else n for i, n in
+                                                                   enumerate(shape, 1))])
+                  for name, shape in zip(model.input_names, model.input_shapes, strict=True)]  # fmt: skip
         outputs = [h.make_tensor_value_info(name, kind, ["batch", *shape]) for name, shape in self.outputs]
         weights = [onnx.numpy_helper.from_array(array, name) for name, array in self.constants.items()]
         graph = h.make_graph(nodes, model.name, inputs, outputs, weights)
         opsets = [h.make_opsetid("", self.opset)]
         ir = max(IR, h.find_min_ir_version_for(opsets))
         return h.make_model(graph, producer_name="minicnn", opset_imports=opsets, ir_version=ir)
+
+
+def _is_same(node: Any) -> bool:
+    """Whether a window's pads are those of padding="same": as many as there are windows for, one more at the end."""
+    if node.name not in ("conv2d", "depthwise_conv2d", "max_pool", "average_pool"):
+        return False
+    window = node.static.get("window") or node.shapes[1][:2]
+    for n, k, s, pads in zip(node.shapes[0][1:3], window, node.static["strides"], node.static["pads"], strict=True):
+        total = max((-(-n // s) - 1) * s + k - n, 0)
+        if tuple(pads) != (total // 2, total - total // 2):
+            return False
+    return True
 
 
 def _open(two: tuple, three: tuple) -> list[int]:

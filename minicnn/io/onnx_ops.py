@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import UnsupportedError
 
+SAME, WHOLE = "same", "whole"  # pads, and windows, that depend on sizes which are open
 FORMS: dict[str, Callable] = {}  # op -> function(graph, *arguments, **static) -> Value
 
 
@@ -133,9 +134,12 @@ def _weights(g, w, axes):
     return g.constant(w.transpose(axes))
 
 
-def _edges(pads):
+def _edges(pads) -> dict:
+    """A window's pads, as attributes."""
+    if pads == SAME:
+        return {"auto_pad": "SAME_UPPER"}
     (top, bottom), (left, right) = pads
-    return [top, left, bottom, right]
+    return {"pads": [top, left, bottom, right]}
 
 
 def _ended(g, y: str, relu: bool, b=None) -> Value:
@@ -146,7 +150,7 @@ def _ended(g, y: str, relu: bool, b=None) -> Value:
 def conv2d(g, x, w, b, *, strides, pads, relu, algorithm):
     shape, rate = g.undilated(w)
     names = [g.first(x), _weights(g, shape, (3, 2, 0, 1)), *([] if b is None else [g.plain(b)])]
-    y = g.emit("Conv", *names, strides=list(strides), pads=_edges(pads), dilations=list(rate),
+    y = g.emit("Conv", *names, strides=list(strides), **_edges(pads), dilations=list(rate),
                kernel_shape=list(shape.shape[:2]))  # fmt: skip
     return _ended(g, y, relu)
 
@@ -156,7 +160,7 @@ def depthwise_conv2d(g, x, w, *, strides, pads):
     w, rate = g.undilated(w)
     kh, kw, c, m = w.shape
     name = g.constant(w.transpose(2, 3, 0, 1).reshape(c * m, 1, kh, kw))
-    return _ended(g, g.emit("Conv", g.first(x), name, strides=list(strides), pads=_edges(pads), group=c,
+    return _ended(g, g.emit("Conv", g.first(x), name, strides=list(strides), **_edges(pads), group=c,
                             dilations=list(rate), kernel_shape=[kh, kw]), False)  # fmt: skip
 
 
@@ -167,7 +171,7 @@ def conv2d_transpose(g, x, w, b, *, size, strides, pads):
              zip(strides, x.shape[1:3], w.shape[:2], rate, pads, strict=True)]  # fmt: skip
     names = [g.first(x), _weights(g, w, (3, 2, 0, 1)), *([] if b is None else [g.plain(b)])]
     more = [n - m for n, m in zip(size, least, strict=True)]
-    y = g.emit("ConvTranspose", *names, strides=list(strides), pads=_edges(pads), dilations=list(rate),
+    y = g.emit("ConvTranspose", *names, strides=list(strides), **_edges(pads), dilations=list(rate),
                kernel_shape=list(w.shape[:2]), output_padding=more)  # fmt: skip
     return _ended(g, y, False)
 
@@ -208,7 +212,8 @@ def batch_norm_fixed(g, x, gamma, beta, mean, var, *, axis, eps):
 
 def _pool(op: str, operator: str, **attributes) -> None:
     FORMS[op] = lambda g, x, *, window, strides, pads: Value(first=g.emit(
-        operator, g.first(x), kernel_shape=list(window), strides=list(strides), pads=_edges(pads), **attributes
+        f"Global{operator}", g.first(x)) if window == WHOLE else g.emit(
+        operator, g.first(x), kernel_shape=list(window), strides=list(strides), **_edges(pads), **attributes
     ))  # fmt: skip
 
 
@@ -225,8 +230,7 @@ def zero_pad(g, x, *, pads):
 @form
 def crop(g, x, *, edges):
     (top, bottom), (left, right) = edges
-    _, h, w, _ = x.shape
-    bounds = [top, left], [h - bottom, w - right], [2, 3]
+    bounds = [top, left], [-bottom or 2**62, -right or 2**62], [2, 3]
     return Value(first=g.emit("Slice", g.first(x), *(g.constant(one, np.int64) for one in bounds)))
 
 
@@ -240,6 +244,8 @@ def repeat_pixels(g, x, *, size):
 @form
 def bilinear(g, x, *, size, **how):
     """Two products, as the op is: exact for every pair of sizes, where operators of ONNX round scales."""
+    if g.open:
+        raise g.depends("one whose sizes are known")
     a, b = (_lines(g, n, m, how) for n, m in zip(x.shape[1:3], size, strict=True))
     rows = g.emit("MatMul", g.constant(a), g.first(x))  # (OH, H) (N, C, H, W)
     return Value(first=g.emit("MatMul", rows, g.constant(b.T)))

@@ -9,9 +9,7 @@ from typing import NamedTuple
 
 from ..core.program import Program, Trace
 from ..core.tensor import Tensor, no_grad
-from ..errors import require
 from ..layers.base import OWN
-from ..layers.open_sizes import is_open
 from ..ops.block import RULES
 
 MOST = 64  # programs that are kept, the latest: of a few KiB each
@@ -92,12 +90,13 @@ class Programs:
         """
         return self._kept(("inspection", x_shape, t_shape, training), self._inspection)
 
-    def written(self, rows: int) -> "Written":
-        """The network at inference on so many rows, op by op, for whoever says it in another language."""
+    def written(self, rows: int, size: int) -> "Written":
+        """The network at inference on so many rows, op by op, for whoever says it in another language.
+
+        size: of axes that the model leaves open, a number more for each further one.
+        """
         model = self.model
-        shapes, fix = model.input_shapes, "build it with Input((H, W, C)) and set_weights(model.get_weights())"
-        expected = "a model of known sizes"
-        require(not is_open(shapes), f"{model.name}: export", expected, ", ".join(map(str, shapes)), fix)
+        shapes = [tuple(size + i if n is None else n for i, n in enumerate(shape)) for shape in model.input_shapes]
         with no_grad(), Trace(model.backend, model.weights) as trace:
             xs = [trace.input((rows, *shape)) for shape in shapes]
             ys = model.forward(xs, training=False)

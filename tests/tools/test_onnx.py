@@ -196,3 +196,29 @@ def test_the_example(tmp_path):
     assert found["float32"]["largest difference"] < 1e-5
     assert found["int8"]["bytes"] < 0.5 * found["float32"]["bytes"]
     assert found["int8"]["accuracy"] > found["float32"]["accuracy"] - 0.05
+
+
+def test_sizes_that_are_left_open(tmp_path, rng):
+    model = shaken(minicnn.Sequential([
+        nn.Input((None, None, 3)), nn.Conv2D(4, 3, padding="same", strides=2), nn.MaxPooling2D(3, 2, padding="same"),
+        nn.BatchNormalization(), nn.DepthwiseConv2D(3, padding="same", strides=3, activation="relu"),
+        nn.ZeroPadding2D(2), nn.Cropping2D(((1, 0), (0, 1))), nn.UpSampling2D(2),
+        nn.AveragePooling2D(3, 2, padding="same"), nn.Conv2D(5, 2, dilation_rate=2, padding="same"),
+    ], seed=1), rng)  # fmt: skip
+    top = minicnn.Model(model.inputs, [model.output, nn.Dense(2)(nn.GlobalAveragePooling2D()(model.output))])
+    top.export(tmp_path / "open.onnx")
+    session = ort.InferenceSession(tmp_path / "open.onnx", providers=["CPUExecutionProvider"])
+    assert [None if isinstance(n, str) else n for n in session.get_inputs()[0].shape] == [None, None, None, 3]
+    for size in ((2, 24, 31), (1, 60, 61), (3, 37, 19)):
+        x = rng.normal(size=(*size, 3)).astype(np.float32)
+        for found, wanted in zip(session.run(None, {top.input_names[0]: x}), top.predict(x, verbose=0), strict=True):
+            assert found.shape == wanted.shape
+            np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5 * max(1, np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize("layer", [nn.Resizing(8, 8, name="here"), nn.Conv2DTranspose(2, 3, name="here")])
+def test_what_needs_a_size_says_so(tmp_path, layer):
+    model = minicnn.Sequential([nn.Input((None, None, 3)), layer])
+    message = r"export: here/.*: expected the same op for every size of images, received one .*; build it with Input"
+    with pytest.raises(UnsupportedError, match=message):
+        model.export(tmp_path / "m.onnx")
