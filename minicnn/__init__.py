@@ -21,6 +21,7 @@ _HOME = {
     "Tensor": "ops",
     "World": "training.world",
     "check_grad": "core.check_grad",
+    "clone_model": "training.cloning",
     "doctor": "diagnosis",
     "ensemble": "training.ensemble",
     "load_model": "training.loading",

@@ -1,4 +1,7 @@
-"""Sequential as Keras's scripts call it: the same model, which goes on with a note where minicnn would stop."""
+"""Models as Keras's scripts make them: the same ones, which go on with a note where minicnn would stop.
+
+Without seed= they take one from Python's `random`, which keras.utils.set_random_seed sets.
+"""
 
 import random
 
@@ -14,15 +17,16 @@ class Model(_Model):
     """minicnn.Model, which goes on where Keras does."""
 
     lenient = True
+    drawn_seed = staticmethod(lambda: random.getrandbits(63))
 
 
 class Sequential(_Sequential):
-    """minicnn.Sequential with a seed of Python's `random`, which keras.utils.set_random_seed sets."""
+    """minicnn.Sequential, which goes on where Keras does."""
 
     lenient = True
+    drawn_seed = staticmethod(lambda: random.getrandbits(63))
 
     def __init__(self, layers=None, trainable=True, name=None, **options):
-        options.setdefault("seed", random.getrandbits(63))
         super().__init__(layers, name, **options)
         if not trainable:
             self.trainable = False

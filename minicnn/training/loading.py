@@ -241,19 +241,7 @@ def _made(config, restorer: Restorer, source, path: str, group: str, cls, option
         shapes = shapes if len(config["inputs"]) > 1 else [shapes]
         inputs = [Input(tuple(shape)) if number is None else made[_whole(number)].symbol
                   for number, shape in zip(config["inputs"], shapes, strict=True)]  # fmt: skip
-        values = list(inputs)
-        for number, given, listed, training in config["steps"]:
-            given = [values[_whole(i)] for i in given]
-            require(listed or len(given) == 1, where, "one input of a step", len(given), error=DataError)
-            layer = made[_whole(number)]
-            options_of = {} if training is None else {"training": training}
-            y = layer(given if listed else given[0], **options_of)
-            values += y if isinstance(y, list) else [y]
-        outputs = [values[_whole(i)] for i in config["outputs"]]
-        keys = config.get("keys") or [None, None]
-        named = [dict(zip(k, v, strict=True)) if k else list(v) if len(v) > 1 else v[0]
-                 for k, v in zip(keys, (inputs, outputs), strict=True)]  # fmt: skip
-        return cls(*named, name=config["name"], **options)
+        return wired(config, made, inputs, cls, options, where)
     except (DataError, WeightsError):
         raise
     except (MinicnnError, TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as cause:
@@ -262,6 +250,23 @@ def _made(config, restorer: Restorer, source, path: str, group: str, cls, option
         for layer in made:
             if isinstance(layer, Layer):
                 layer.source = None
+
+
+def wired(config, made: list, inputs: list, cls, options, where: str):
+    """The model of a config's steps between layers that are made, from the symbols `inputs`."""
+    values = list(inputs)
+    for number, given, listed, training in config["steps"]:
+        given = [values[_whole(i)] for i in given]
+        require(listed or len(given) == 1, where, "one input of a step", len(given), error=DataError)
+        layer = made[_whole(number)]
+        options_of = {} if training is None else {"training": training}
+        y = layer(given if listed else given[0], **options_of)
+        values += y if isinstance(y, list) else [y]
+    outputs = [values[_whole(i)] for i in config["outputs"]]
+    keys = config.get("keys") or [None, None]
+    named = [dict(zip(k, v, strict=True)) if k else list(v) if len(v) > 1 else v[0]
+             for k, v in zip(keys, (inputs, outputs), strict=True)]  # fmt: skip
+    return cls(*named, name=config["name"], **options)
 
 
 def _whole(value) -> int:

@@ -71,7 +71,7 @@ class Model(OldNames, Savable, Trainer):
     def _begin(self, name, seed, backend: Backend, record, nan_check) -> None:
         """What every model begins with."""
         kind = type(self).__name__
-        seed = arguments.seed("seed", seed)
+        seed = arguments.seed("seed", self.drawn_seed() if seed is None else seed)
         self.backend = backend
         self.guard = Guard()
         self.graph, self.nan_check = arguments.flag("graph", record), one_of("nan_check", nan_check, ("epoch", "step"))
@@ -89,6 +89,7 @@ class Model(OldNames, Savable, Trainer):
         self.underway = self.checkpoint_failure = None
         self.runs = set()
 
+    drawn_seed = staticmethod(lambda: None)  # where none is given; None: the system's
     class_name = "Functional"  # in files and automatic names, as Keras's
 
     kind = property(lambda self: snake_case(self.class_name))

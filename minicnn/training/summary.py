@@ -1,7 +1,9 @@
 """The table that `model.summary()` prints, in Keras's columns."""
 
 import shutil
+from collections import Counter
 from html import escape
+from itertools import pairwise, zip_longest
 
 from ..callbacks.console import printable
 from ..io.html import html_table
@@ -11,21 +13,32 @@ ASCII = str.maketrans("│┃─━├┼┤┏┳┓┡╇┩└┴┘", "||-="
 
 
 def table(model, width: int | None = None, show_trainable: bool = False) -> str:
-    """Layer (type), Output Shape, Param #; then the totals with their sizes.  One string without a final newline.
+    """Layer (type), Output Shape, Param #, of a graph that is no chain also Connected to: name[call][output], ...
 
-    width  in characters; None: the terminal's, at most 88. Columns end at 45 %, 80 % and 100 % of it, later if need be.
+    Then the totals with their sizes.  One string without a final newline.
+
+    width  in characters; None: the terminal's, at most 88, of a graph 108. Columns end at 45 %, 80 % and 100 % of it,
+           of a graph at 30 %, 56 %, 74 % and 100 %, later if need be; what a layer is connected to stands in one line
+           each.
     """
-    width = width or min(88, shutil.get_terminal_size().columns - 4)
     heads, *rows = cells_of(model)
+    wide = len(heads) == 4
+    width = width or min(108 if wide else 88, shutil.get_terminal_size().columns - 4)
     marks = [("Y" if layer.trainable else "N") if layer.params else "-" for layer in model.layers]
-    cuts = [max(len(text) for text in column) for column in zip(heads, *rows, strict=True)]
-    shares = (width * 45 // 100 - 3, width * 80 // 100 - width * 45 // 100 - 4, width - width * 80 // 100 - 3)
-    cuts = [max(cut, share) for cut, share in zip(cuts, shares, strict=True)]
+    ends = (30, 56, 74, 100) if wide else (45, 80, 100)
+    edges = [0, *(width * end // 100 for end in ends)]
+    shares = [right - left - 3 - (0 < i < len(ends) - 1) for i, (left, right) in enumerate(pairwise(edges))]
+    cuts = [max(share, *(len(part) for cell in column for part in cell.split("\n")))
+            for share, column in zip(shares, zip(heads, *rows, strict=True), strict=True)]  # fmt: skip
 
     def line(cells, mark):
-        left, middle, right = cells
-        text = f"│ {left:<{cuts[0]}} │ {middle:<{cuts[1]}} │ {right:>{cuts[2]}} │"
-        return text + (f" {mark:^9} │" if show_trainable else "")
+        lines = []
+        for number, parts in enumerate(zip_longest(*(cell.split("\n") for cell in cells), fillvalue="")):
+            texts = [f"{part:>{cut}}" if i == 2 else f"{part:<{cut}}"
+                     for i, (part, cut) in enumerate(zip(parts, cuts, strict=True))]  # fmt: skip
+            shown = f" {'' if number else mark:^9} │" if show_trainable else ""
+            lines.append(f"│ {' │ '.join(texts)} │{shown}")
+        return "\n".join(lines)
 
     def rule(ends, bar="─"):
         spans = [*cuts, *([9] if show_trainable else [])]
@@ -36,10 +49,29 @@ def table(model, width: int | None = None, show_trainable: bool = False) -> str:
     return f'Model: "{model.name}"\n{heavy}\n{body}\n{rule("└┴┘")}\n{totals(model)}'
 
 
-def cells_of(model) -> list[tuple[str, str, str]]:
+def cells_of(model) -> list[tuple[str, ...]]:
     """Rows of the table, the first of them heads."""
-    rows = [(f"{layer.name} ({type(layer).__name__})", _shape(layer), _count(layer)) for layer in model.layers]
-    return [("Layer (type)", "Output Shape", "Param #"), *rows]
+    rows = [(f"{layer.name} ({_kind(layer)})", _shape(layer), _count(layer)) for layer in model.layers]
+    heads = ("Layer (type)", "Output Shape", "Param #")
+    steps = model.steps
+    if [step.inputs for step in steps] == [(i,) for i in range(len(steps))] and model.ends == (len(steps),):
+        return [heads, *rows]
+    read = connections(model)
+    return [(*heads, "Connected to"), *((*row, ",\n".join(read.get(layer, ())) or "-")
+                                       for row, layer in zip(rows, model.layers, strict=True))]  # fmt: skip
+
+
+def connections(model) -> dict:
+    """Layer -> what it reads, in all of its calls: "conv2d[0][0]", the name, which call's output, and which of them."""
+    names = [f"{symbol.name}[0][0]" for symbol in model.inputs]
+    calls, read = Counter(), {}
+    for step in model.steps:
+        read.setdefault(step.layer, []).extend(names[i] for i in step.inputs)
+        outputs = step.layer.output_shape
+        count = len(outputs) if isinstance(outputs, list) else 1
+        names += [f"{step.layer.name}[{calls[step.layer]}][{i}]" for i in range(count)]
+        calls[step.layer] += 1
+    return read
 
 
 def html(model) -> str:
@@ -66,7 +98,15 @@ def totals(model) -> str:
 
 
 def _shape(layer: Layer) -> str:
-    return "?" if layer.output_shape is None else f"({', '.join(['None', *map(str, layer.output_shape)])})"
+    shapes = layer.output_shape if isinstance(layer.output_shape, list) else [layer.output_shape]
+    shown = ["?" if one is None else f"({', '.join(['None', *map(str, one)])})" for one in shapes]
+    return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
+
+
+def _kind(layer: Layer) -> str:
+    """Its class; of a model that stands there Keras's word, Functional."""
+    name = type(layer).__name__
+    return layer.class_name if name == "Model" else name
 
 
 def _count(layer: Layer) -> str:

@@ -1281,6 +1281,14 @@ entry(
     **{name: kind._replace(good=()) for name, kind in DEVICE.items()},
 )
 entry(
+    "clone_model",
+    {"model": minicnn.Sequential([layers.Input((3,)), layers.Dense(2)], seed=1)},
+    model=Kind((), (3, None, "x", ODD, [], layers.Dense(2)), "a model"),
+    input_tensors=Kind((), (3, "x", ODD, np.ones((2, 3))), "symbols"),
+    clone_function=Kind((), (3, "x", ODD), "clone_function"),
+    recursive=K.FLAG._replace(good=()),
+)
+entry(
     "model_from_json",
     {"text": '{"format": 1, "config": {"name": "a", "input_shape": [3], "layers": []}}'},
     text=Kind((), (3, None, ODD, [], b"{}", bad("x", "JSON"), bad("{}", "format"), bad("[]", "")), "JSON"),

@@ -1,0 +1,105 @@
+"""clone_model: a model of the same architecture with weights of its own."""
+
+from typing import Any
+
+from .. import arguments
+from ..errors import ArgumentTypeError, require
+from ..layers import Input, InputLayer, Layer
+from ..layers.base import on_symbols
+from .loading import wired
+from .model import Model
+from .sequential import Sequential
+from .stack import LayerStack
+
+
+def clone_model(model, input_tensors=None, clone_function=None, *, recursive: bool = False):
+    """The same layers, newly made and with new weights, in the same order or graph; not compiled.
+
+    input_tensors   symbols that take the place of its inputs, in a list or alone; they may come from other layers
+    clone_function  layer -> the layer that stands in its place; None: a new one with the same arguments. It is asked
+                    about every layer once, also where that is shared, about no input, and about models that are
+                    layers as a whole, or, if `recursive`, about their layers instead
+    Layers keep their names and `trainable`; initializers and functions are shared, weights are not.
+    Raises ArgumentTypeError for another model or a clone_function that gives no layer.
+    Differs from Keras: call_function is not there; a layer that is shared by a model and by a model in it stays shared.
+    """
+    require(isinstance(model, (Model, Sequential)), "clone_model: model", "a model", arguments.shown(model),
+            error=ArgumentTypeError)  # fmt: skip
+    arguments.function("clone_model: clone_function", clone_function, of="a layer", optional=True)
+    recursive = arguments.flag("clone_model: recursive", recursive)
+    inputs = None if input_tensors is None else on_symbols(input_tensors)
+    expected, count = "symbols, as Input and layers called on it give", len(model.input_shapes)
+    require(inputs is None or len(inputs) == count, "clone_model: input_tensors", f"{count} {expected}",
+            arguments.shown(input_tensors), error=ArgumentTypeError)  # fmt: skip
+    return _Clone(clone_function, recursive).model(model, inputs)
+
+
+class _Clone:
+    """function: the caller's, or None;  made: layer -> its clone, in all models of one call."""
+
+    def __init__(self, function, recursive: bool):
+        self.function, self.recursive, self.made = function, recursive, {}
+
+    def model(self, model: Any, inputs: tuple | None = None) -> Any:
+        options = {"device": model.backend, "graph": model.graph, "nan_check": model.nan_check}
+        cls = type(model) if type(model).__module__.startswith(__name__.partition(".")[0]) else \
+            Sequential if isinstance(model, Sequential) else Model  # fmt: skip
+        if not isinstance(model, Sequential):
+            layers = [layer if inputs and isinstance(layer, InputLayer) else self.layer(layer)
+                      for layer in model.layers]  # fmt: skip
+            starts = inputs or [layers[n].symbol if n is not None else Input(shape) for n, shape in
+                                zip(model.get_config()["inputs"], model.input_shapes, strict=True)]  # fmt: skip
+            clone = wired(model.get_config(), layers, starts, cls, options, "clone_model")
+        elif inputs and inputs[0].call.inputs:  # what another layer gives: a chain cannot begin so
+            y = inputs[0]
+            for layer in model.layers:
+                y = self.layer(layer)(y)
+            clone = Model(inputs[0], y, name=model.name, **options)
+        else:
+            clone = cls(name=model.name, **options)
+            if model.input_shape is not None:
+                clone.add(inputs[0] if inputs else Input(model.input_shape, name=_of_entry(model)))
+            for layer in model.layers:
+                clone.add(self.layer(layer))
+        clone.named, clone._trainable = model.named, model._trainable
+        if getattr(model, "lenient", False):
+            clone.lenient = True
+        return clone
+
+    def layer(self, layer: Any) -> Any:
+        if layer not in self.made:
+            self.made[layer] = self._layer(layer)
+        return self.made[layer]
+
+    def _layer(self, layer: Any) -> Any:
+        if isinstance(layer, InputLayer):
+            new = InputLayer(layer.input_shape, name=layer.name)
+            new.named = layer.named
+            return new
+        if isinstance(layer, LayerStack) and (self.recursive or self.function is None):
+            return self.model(layer)
+        if self.function is None:
+            return _same(layer)
+        new = self.function(layer)
+        require(isinstance(new, (Layer, LayerStack)), "clone_model: clone_function", f"a layer for {layer.name}",
+                arguments.shown(new), error=ArgumentTypeError)  # fmt: skip
+        return new
+
+
+def _of_entry(model) -> str | None:
+    return model._entry.name if model._entry is not None and model._entry.call.layer.named else None
+
+
+def _same(layer: Layer) -> Layer:
+    """A new layer with the same arguments."""
+    cls = type(layer)
+    try:
+        if cls.get_config is Layer.get_config:  # what files write down of functions is their names alone
+            new = cls(**{key: getattr(layer, key) for key in layer.get_config()})
+        else:
+            new = cls.from_config(layer.get_config())
+    except TypeError as cause:
+        raise ArgumentTypeError(f"clone_model: {layer.name}: expected get_config to hold every argument of "
+                                f"{cls.__name__}, received others ({cause})") from None  # fmt: skip
+    new.named = layer.named
+    return new
