@@ -195,7 +195,8 @@ class Parameter(Tensor):
         arguments.text("Parameter: path", path)
         trainable = arguments.flag("Parameter: trainable", trainable)
         super().__init__(data, be, requires_grad=trainable)
-        if not getattr(self.data.flags, "writeable", True):  # as JAX's are, whose memory it would share
+        shared = not getattr(self.data.flags, "writeable", True)  # as JAX's are, whose memory it would share
+        if shared and 0 not in self.data.strides:  # one number that stands for a shape stays one number
             self.data = self.data.copy()
         self.path, self.trainable, self.grad_buffer, self.apart = path, trainable, None, False
 
