@@ -55,7 +55,8 @@ def _elementwise(op: str, operator: str, **attributes) -> None:
 for _op, _operator in {
     "relu": "Relu", "sigmoid": "Sigmoid", "tanh": "Tanh", "softplus": "Softplus", "softsign": "Softsign",
     "exponential": "Exp", "exp": "Exp", "log": "Log", "sqrt": "Sqrt", "absolute": "Abs", "negative": "Neg",
-    "sin": "Sin", "cos": "Cos", "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "maximum": "Max",
+    "arctan": "Atan", "erf": "Erf", "sin": "Sin", "cos": "Cos",
+    "add": "Add", "subtract": "Sub", "multiply": "Mul", "divide": "Div", "maximum": "Max",
     "minimum": "Min", "prelu": "PRelu",
 }.items():  # fmt: skip
     _elementwise(_op, _operator)
@@ -96,6 +97,16 @@ def gelu(g, x, approximate=False):
         return elementwise(g, "Mul", half, g.of(elementwise(g, "Add", tanh, 1.0), x))
     erf = g.of(elementwise(g, "Erf", g.of(elementwise(g, "Mul", x, math.sqrt(0.5)), x)), x)
     return elementwise(g, "Mul", half, g.of(elementwise(g, "Add", erf, 1.0), x))
+
+
+@form
+def log1p(g, x):
+    return elementwise(g, "Log", g.of(elementwise(g, "Add", x, 1.0), x))
+
+
+@form
+def expm1(g, x):
+    return elementwise(g, "Sub", g.of(elementwise(g, "Exp", x), x), 1.0)
 
 
 @form

@@ -9,7 +9,7 @@ and minicnn lacks can be imported; using it raises UnsupportedError, which says 
 
 import sys
 
-from . import _backend, _models, _seeds, _tensorflow
+from . import _backend, _functions, _models, _seeds, _tensorflow
 from ._names import Names
 
 __version__ = "3.15.0"  # Keras's, whose names these are: scripts print and compare it
@@ -37,11 +37,14 @@ _PATHS = {
     "datasets.cifar100": (("data.cifar100",), {}),
     "preprocessing": ((), {}),
     "preprocessing.image": (("data",), {}),
-    "backend": ((), _backend.BACKEND),
-    "ops": ((), _backend.OPS),
+    "backend": ((), _functions.BACKEND | {"function": _models.function}),
+    "ops": ((), _functions.OPS),
+    "ops.nn": ((), _functions.OPS),
+    "ops.numpy": ((), _functions.OPS),
+    "ops.linalg": ((), _functions.OPS),
     "saving": ((), {"load_model": _models.load_model, "save_model": _models.save_model}),
     "applications": ((), {}),
-    "random": ((), {}),
+    "random": ((), {"normal": _functions.random_normal, "uniform": _functions.random_uniform}),
     "wrappers": ((), {}),
     "wrappers.scikit_learn": ((), {}),
 }  # fmt: skip

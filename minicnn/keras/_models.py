@@ -5,6 +5,8 @@ Without seed= they take one from Python's `random`, which keras.utils.set_random
 
 import random
 
+from ..core.symbol import Symbol
+from ..errors import UnsupportedError, require, shown
 from ..optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Nadam, RMSprop
 from ..training.loading import load_model as _load_model
 from ..training.model import Model as _Model
@@ -30,6 +32,27 @@ class Sequential(_Sequential):
         super().__init__(layers, name, **options)
         if not trainable:
             self.trainable = False
+
+
+def function(inputs, outputs, updates=None, name=None):
+    """K.function: arrays for the inputs -> arrays of the outputs, as predict computes them.
+
+    The learning phase among the inputs, and its value among the arrays, have no effect.
+    """
+    require(not updates, "function: updates", "none", shown(updates), error=UnsupportedError)
+    single = not isinstance(outputs, (list, tuple))
+    inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+    places = [i for i, one in enumerate(inputs) if isinstance(one, Symbol)]
+    model = Model([inputs[i] for i in places], [outputs] if single else list(outputs))
+
+    def call(arrays):
+        arrays = list(arrays) if isinstance(arrays, (list, tuple)) else [arrays]
+        given = [arrays[i] for i in places]
+        found = model.predict(given if len(given) > 1 else given[0], verbose=0)
+        found = found if isinstance(found, list) else [found]
+        return found[0] if single else found
+
+    return call
 
 
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):

@@ -1,13 +1,24 @@
 """What scripts use of TensorFlow beside Keras: `import tensorflow as tf` -> `from minicnn.keras import tf`."""
 
 import contextlib
+import functools
 import types
 from typing import Any
 
-from . import _backend, _seeds
+import numpy as np
+
+from ..core.tensor import Tensor
+from . import _backend, _functions, _seeds
 from ._names import Missing
 
-F = _backend.OPS
+F = _functions.OPS
+
+
+FIXES = {
+    "tf.GradientTape": "fit and train_on_batch compute gradients; by hand: x = Tensor(array, requires_grad=True), "
+                       "loss(x).backward(), x.grad",
+    "tf.Variable": "a layer of your own makes its weights with add_weight",
+}  # fmt: skip
 
 
 class Namespace(types.ModuleType):
@@ -21,7 +32,8 @@ class Namespace(types.ModuleType):
     def __getattr__(self, name: str):
         if name.startswith("_"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        return Missing(f"{self.__name__.removeprefix('minicnn.keras.')}.{name}")
+        path = f"{self.__name__.removeprefix('minicnn.keras.')}.{name}"
+        return Missing(path, FIXES.get(path, ""))
 
 
 def _nothing(*args, **kwargs) -> None:
@@ -43,19 +55,18 @@ def _reduced(name: str):
     return lambda input_tensor, axis=None, keepdims=False: reduce(input_tensor, axis=axis, keepdims=keepdims)
 
 
-def divide_no_nan(x, y):
-    """x / y, and 0 where y is 0."""
-    nothing = F["equal"](y, 0)
-    return F["where"](nothing, 0.0, x / (y + nothing))
-
-
 _MATH = {name: F[name] for name in (
     "abs", "add", "argmax", "argmin", "cos", "cumsum", "divide", "equal", "exp", "floor", "greater", "greater_equal",
     "less", "less_equal", "log", "maximum", "minimum", "multiply", "negative", "not_equal", "round", "sigmoid", "sign",
-    "sin", "sqrt", "square", "subtract", "tanh")} | {
+    "sin", "sqrt", "square", "subtract", "tanh", "count_nonzero", "divide_no_nan", "erf", "expm1", "log1p",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "mod", "reciprocal", "rsqrt", "sinh", "cosh", "tan",
+    "in_top_k", "cumsum", "ceil", "floor", "top_k") if name in F} | {
     "pow": F["power"], "softplus": F["softplus"],
     **{f"reduce_{f}": _reduced(f) for f in ("all", "any", "logsumexp", "max", "mean", "min", "prod", "std", "sum")},
-    "reduce_variance": _reduced("var"), "divide_no_nan": divide_no_nan,
+    "reduce_variance": _reduced("var"), "reduce_euclidean_norm": _reduced("norm"), "floordiv": F["floor_divide"],
+    "is_nan": F["isnan"], "is_finite": F["isfinite"], "is_inf": F["isinf"], "xlogy": _functions.xlogy,
+    "add_n": lambda inputs: functools.reduce(F["add"], inputs), "atan": F["arctan"], "truediv": F["divide"],
+    "l2_normalize": lambda x, axis=None: _backend.l2_normalize(x, axis), "log_sigmoid": F["log_sigmoid"],
 }  # fmt: skip
 
 
@@ -65,8 +76,29 @@ def clip_by_value(t, clip_value_min, clip_value_max):
 
 
 _NN = {name: F[name] for name in (
-    "elu", "gelu", "log_softmax", "relu", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh"
-)} | {"swish": F["silu"], "l2_normalize": F["normalize"]}  # fmt: skip
+    "elu", "gelu", "log_softmax", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
+    "moments")} | {
+    "swish": F["silu"], "l2_normalize": _MATH["l2_normalize"],
+    "leaky_relu": lambda features, alpha=0.2: F["leaky_relu"](features, alpha),
+    "max_pool2d": lambda input, ksize, strides, padding: F["max_pool"](input, ksize, strides, padding),
+    "avg_pool2d": lambda input, ksize, strides, padding: F["average_pool"](input, ksize, strides, padding),
+    "conv2d": lambda input, filters, strides, padding: _functions.conv2d(input, filters, strides, padding),
+} | {f.__name__: f for f in (
+    _functions.sigmoid_cross_entropy_with_logits, _functions.softmax_cross_entropy_with_logits,
+    _functions.sparse_softmax_cross_entropy_with_logits)}  # fmt: skip
+
+
+def confusion_matrix(labels, predictions, num_classes=None):
+    """How often each label (row) was predicted as each class (column)."""
+    labels, predictions = (np.asarray(one).astype(int).reshape(-1) for one in (labels, predictions))
+    n = int(num_classes or max(labels.max(initial=0), predictions.max(initial=0)) + 1)
+    return np.bincount(labels * n + predictions, minlength=n * n).reshape(n, n)
+
+
+def _draws(draw):
+    """tf.random.normal(shape, mean, stddev) and uniform(shape, minval, maxval)."""
+    return lambda shape, a=None, b=None, dtype=None, seed=None, **more: draw(
+        shape, *(one for one in (a, b) if one is not None), seed=seed, **more)  # fmt: skip
 
 
 def tensorflow(keras) -> Namespace:
@@ -84,11 +116,28 @@ def tensorflow(keras) -> Namespace:
         "ones_like": F["ones_like"], "reshape": lambda tensor, shape: F["reshape"](tensor, shape),
         "shape": F["shape"], "squeeze": F["squeeze"], "stack": F["stack"], "stop_gradient": F["stop_gradient"],
         "tile": F["tile"], "transpose": F["transpose"], "where": F["where"], "zeros_like": F["zeros_like"],
+        "zeros": F["zeros"], "ones": F["ones"], "fill": lambda dims, value: F["full"](dims, value), "eye": F["eye"],
+        "range": F["arange"], "linspace": F["linspace"], "gather": lambda params, indices, axis=0: F["take"](
+            params, indices, axis), "split": lambda value, num_or_size_splits, axis=0: F["split"](
+            value, num_or_size_splits if isinstance(num_or_size_splits, int) else np.cumsum(num_or_size_splits)[:-1],
+            axis), "unstack": F["unstack"], "pad": lambda tensor, paddings, constant_values=0: F["pad"](
+            tensor, paddings, constant_values=constant_values), "reverse": lambda tensor, axis: F["flip"](tensor, axis),
+        "roll": lambda input, shift, axis: F["roll"](input, shift, axis), "repeat": lambda input, repeats, axis=None: F[
+            "repeat"](input, repeats, axis), "tensordot": lambda a, b, axes: F["tensordot"](a, b, axes),
+        "norm": lambda tensor, ord="euclidean", axis=None, keepdims=False: F["norm"](tensor, ord, axis, keepdims),
+        "broadcast_to": lambda input, shape: F["broadcast_to"](input, shape), "rank": F["ndim"], "identity": F[
+            "convert_to_tensor"], "print": print, "newaxis": None, "Tensor": Tensor, "is_tensor": F["is_tensor"],
+        "boolean_mask": lambda tensor, mask: F["take"](tensor, np.flatnonzero(np.asarray(mask))),
+        "clip_by_norm": lambda t, clip_norm: t * (clip_norm / F["maximum"](F["norm"](t), clip_norm)),
+        "linalg": Namespace("tf.linalg", {"norm": lambda tensor, ord="euclidean", axis=None, keepdims=False: F["norm"](
+            tensor, ord, axis, keepdims), "matmul": F["matmul"]}),
         "device": lambda name: contextlib.nullcontext(), "float32": "float32", "float64": "float64", "int32": "int32",
         "int64": "int64", "uint8": "uint8", "bool": "bool", "executing_eagerly": lambda: True,
         "get_logger": lambda: types.SimpleNamespace(setLevel=_nothing),
-        "math": Namespace("tf.math", _MATH), "nn": Namespace("tf.nn", _NN),
-        "random": Namespace("tf.random", {"set_seed": _seeds.set_random_seed}),
+        "math": Namespace("tf.math", _MATH | {"confusion_matrix": confusion_matrix}), "nn": Namespace("tf.nn", _NN),
+        "random": Namespace("tf.random", {
+            "set_seed": _seeds.set_random_seed, "normal": _draws(_functions.random_normal),
+            "uniform": _draws(_functions.random_uniform)}),
         "config": Namespace("tf.config", config | {"experimental": Namespace("tf.config.experimental", experimental)}),
         "test": Namespace("tf.test", {"is_gpu_available": lambda *args, **kwargs: False, "gpu_device_name": lambda: "",
                                       "is_built_with_cuda": lambda: False}),

@@ -1,5 +1,7 @@
 """Arithmetic on tensors, with broadcasting; core/op.py sums gradients back to each argument's shape."""
 
+import math
+
 from ..core.op import op
 from ..core.symbol import Symbol
 from ..core.tensor import Tensor
@@ -67,6 +69,31 @@ def exp(be, x):
 def log(be, x):
     """y = log x;  dx = dy / x."""
     return be.xp.log(x), lambda dy, needs: (dy / x,)
+
+
+@op
+def log1p(be, x):
+    """y = log(1 + x), exact for small x;  dx = dy / (1 + x)."""
+    return be.xp.log1p(x), lambda dy, needs: (dy / (1 + x),)
+
+
+@op
+def expm1(be, x):
+    """y = exp(x) - 1, exact for small x;  dx = dy (y + 1)."""
+    y = be.xp.expm1(x)
+    return y, lambda dy, needs: (dy * (y + 1),)
+
+
+@op
+def arctan(be, x):
+    """y = arctan x;  dx = dy / (1 + x^2)."""
+    return be.xp.arctan(x), lambda dy, needs: (dy / (1 + x * x),)
+
+
+@op
+def erf(be, x):
+    """y = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x;  dx = dy 2 / sqrt(pi) exp(-x^2)."""
+    return be.erf(x), lambda dy, needs: (dy * be.xp.exp(-x * x) * (2 / math.sqrt(math.pi)),)
 
 
 @op

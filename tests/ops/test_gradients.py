@@ -116,7 +116,7 @@ WINDOWS = [
 ]  # fmt: skip
 REDUCTIONS = list(itertools.product((None, 1, -1, (0, 2)), (False, True)))
 IMAGES = distinct(2, 5, 7, 2)
-SMOOTH = (V.sigmoid, V.tanh, V.softmax, V.log_softmax, V.softplus, V.silu, V.exponential)
+SMOOTH = (V.sigmoid, V.tanh, V.softmax, V.log_softmax, V.softplus, V.silu, V.exponential, A.expm1, A.arctan, A.erf)
 KINKED = (V.relu, V.leaky_relu, V.elu, V.selu, V.softsign)
 
 CASES = {
@@ -130,6 +130,7 @@ CASES = {
     A.exp: [call(A.exp, normal(3, 4))],
     A.log: [call(A.log, positive(3, 4))],
     A.sqrt: [call(A.sqrt, positive(3, 4))],
+    A.log1p: [call(A.log1p, positive(3, 4))],
     A.absolute: [call(A.absolute, distinct(3, 4))],
     A.clip: [call(A.clip, distinct(3, 4), low=-0.2, high=0.4)],
     A.maximum: [

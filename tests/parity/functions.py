@@ -32,4 +32,46 @@ ACTIVATIONS = {
 FUNCTIONS = {f"activations.{name}-{i}": (f"activations.{name}", [X], options)
              for name, cases in ACTIVATIONS.items() for i, options in enumerate(cases)
              if name != "sparsemax"}  # whose sums are not 1 in Keras
-LISTED = {"concatenate", "stack"}  # they take a list
+LISTED = {"concatenate", "stack", "hstack", "vstack"}  # they take a list
+
+Y, CUBE, IMAGES, V = distinct(4, 6, seed=1) + 0.03, distinct(2, 3, 4), distinct(2, 5, 6, 3), distinct(6)
+BINARY = np.round(positive(4, 6, seed=2))
+ROWS = np.random.default_rng(3).dirichlet(np.ones(6), 4)
+OPS = {  # name -> (arrays, options), each
+    "sum": [([X], {}), ([CUBE], {"axis": [0, 2], "keepdims": True})], "mean": [([X], {}), ([CUBE], {"axis": -1})],
+    "std": [([X], {"axis": 1})], "var": [([X], {}), ([CUBE], {"axis": [1, 2]})], "max": [([X], {"axis": 1})],
+    "min": [([X], {"axis": 0, "keepdims": True})], "prod": [([P], {"axis": 1})], "logsumexp": [([X], {"axis": 1})],
+    "any": [([BINARY], {"axis": 0})], "all": [([BINARY], {"axis": 0})], "argmax": [([X], {"axis": 1})],
+    "argmin": [([X], {"axis": 0})], "count_nonzero": [([BINARY], {"axis": 1})], "average": [([X], {"axis": 0})],
+    "norm": [([X], {}), ([X], {"axis": 1}), ([X], {"ord": 1, "axis": 0}), ([X], {"ord": 2, "axis": -1,
+                                                                                "keepdims": True})],
+    "cumsum": [([X], {"axis": 1})], "clip": [([X], {"x_min": -0.4, "x_max": 0.6})],
+    "power": [([P], {"x2": 2.5})], "where": [([BINARY > 0, X, Y], {})],
+    "matmul": [([X, distinct(6, 3)], {}), ([CUBE, distinct(2, 4, 5)], {}), ([X, V], {}), ([CUBE, distinct(4, 2)], {})],
+    "dot": [([X, V], {}), ([X, distinct(6, 3)], {}), ([CUBE, distinct(4, 2)], {})], "outer": [([V, V], {})],
+    "tensordot": [([CUBE, distinct(3, 4, 5)], {"axes": 2})], "take": [([X], {"indices": 2, "axis": 1})],
+    "flip": [([X], {}), ([X], {"axis": 1})], "roll": [([X], {"shift": 2, "axis": 1}), ([X], {"shift": -3})],
+    "pad": [([X], {"pad_width": ((1, 2), (0, 3))})], "repeat": [([X], {"repeats": 3, "axis": 1}),
+                                                                ([X], {"repeats": 2})],
+    "tile": [([X], {"repeats": (2, 1)})], "swapaxes": [([CUBE], {"axis1": 0, "axis2": 2})],
+    "moveaxis": [([CUBE], {"source": 0, "destination": -1})], "broadcast_to": [([V], {"shape": (4, 6)})],
+    "transpose": [([CUBE], {}), ([CUBE], {"axes": (2, 0, 1)})], "reshape": [([X], {"newshape": (3, 8)})],
+    "ravel": [([X], {})], "expand_dims": [([X], {"axis": 1})], "squeeze": [([distinct(4, 1, 6)], {"axis": 1})],
+    "concatenate": [([X, Y], {"axis": 1}), ([X, Y], {"axis": 0})], "stack": [([X, Y], {"axis": -1})],
+    "hstack": [([X, Y], {})], "vstack": [([X, Y], {}), ([V, V], {})], "full_like": [([X], {"fill_value": 3.0})],
+    "one_hot": [([np.arange(6.0)], {"num_classes": 7})], "nan_to_num": [([X], {})],
+    "max_pool": [([IMAGES], {"pool_size": 2}), ([IMAGES], {"pool_size": (3, 2), "strides": 1, "padding": "same"})],
+    "average_pool": [([IMAGES], {"pool_size": 2, "padding": "same"})],
+    "binary_crossentropy": [([BINARY, P], {}), ([BINARY, X], {"from_logits": True})],
+    "categorical_crossentropy": [([ROWS, P], {}), ([ROWS, X], {"from_logits": True})],
+    "normalize": [([X], {}), ([X], {"axis": 0})],
+} | {name: [([X], {})] for name in (
+    "abs", "absolute", "arctan", "ceil", "cos", "cosh", "erf", "exp", "exp2", "expm1", "floor", "isfinite", "isinf",
+    "isnan", "negative", "ones_like", "reciprocal", "round", "sign", "sin", "sinh", "square", "tan", "trunc",
+    "zeros_like", "logical_not", "sigmoid", "relu", "gelu", "log_softmax")} | {
+    name: [([P], {})] for name in ("log", "log10", "log1p", "log2", "rsqrt", "sqrt")} | {
+    name: [([X, Y], {})] for name in (
+        "add", "equal", "greater", "greater_equal", "less", "less_equal", "maximum", "minimum", "multiply", "not_equal",
+        "subtract", "logaddexp", "logical_and", "logical_or", "logical_xor", "divide", "true_divide", "mod",
+        "divide_no_nan", "floor_divide", "isclose")}  # fmt: skip
+FUNCTIONS |= {f"ops.{name}-{i}": (f"ops.{name}", *case) for name, cases in OPS.items() for i, case in enumerate(cases)}

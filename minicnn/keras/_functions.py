@@ -1,0 +1,470 @@
+"""Further functions of keras.ops, keras.backend and tf, put together from those of _backend.py, gradients included.
+
+What only asks (logical_and, isfinite, in_top_k) or makes constants (zeros, arange) has none.
+"""
+
+import itertools
+import math
+
+import numpy as np
+
+from ..activations import softplus
+from ..core.tensor import Tensor
+from ..errors import ArgumentError, UnsupportedError, require
+from ..ops import arithmetic as A
+from ..ops import compare as C
+from ..ops import conv, pool
+from ..ops import join as J
+from ..ops import reduce as R
+from ..ops import shape as S
+from ..ops.geometry import resolve_pads
+from . import _backend as B
+
+tensor = B.tensor
+
+
+def _on(function, doc: str):
+    def unary(x):
+        return function(tensor(x))
+
+    unary.__doc__ = doc
+    return unary
+
+
+# elementwise ----------------------------------------------------------------------------------------------------------
+
+
+def floor_divide(x1, x2):
+    """floor(x1 / x2), without a gradient."""
+    return C.floor(tensor(x1) / x2)
+
+
+def mod(x1, x2):
+    """x1 - x2 floor(x1 / x2)."""
+    x1 = tensor(x1)
+    return x1 - C.floor(x1 / x2) * x2
+
+
+def divide_no_nan(x1, x2):
+    """x1 / x2, and 0 where x2 is 0."""
+    x2 = tensor(x2)
+    nothing = C.equal(x2, 0)
+    return C.where(nothing, 0.0, x1 / (x2 + nothing))
+
+
+def xlogy(x, y):
+    """x log y, and 0 where x is 0."""
+    x, y = tensor(x), tensor(y)
+    nothing = C.equal(x, 0)
+    return C.where(nothing, 0.0, x * A.log(C.where(nothing, 1.0, y)))
+
+
+def logaddexp(x1, x2):
+    """log(exp x1 + exp x2) = x2 + log(1 + exp(x1 - x2))."""
+    return softplus(tensor(x1) - x2) + x2
+
+
+def isfinite(x):
+    """1 where x is neither infinite nor not a number."""
+    x = tensor(x)
+    return C.equal(x - x, 0)
+
+
+def isinf(x):
+    """1 where x is infinite."""
+    return C.equal(A.absolute(tensor(x)), math.inf)
+
+
+def isclose(x1, x2, rtol=1e-5, atol=1e-8):
+    """1 where |x1 - x2| <= atol + rtol |x2|."""
+    x1, x2 = tensor(x1), tensor(x2)
+    return C.less_equal(A.absolute(x1 - x2), A.absolute(x2) * rtol + atol)
+
+
+def nan_to_num(x, nan=0.0):
+    """x, and `nan` where it is not a number."""
+    x = tensor(x)
+    return C.where(C.isnan(x), nan, x)
+
+
+def logical_and(x1, x2):
+    """1 where both are not 0."""
+    return C.not_equal(tensor(x1), 0) * C.not_equal(tensor(x2), 0)
+
+
+def logical_or(x1, x2):
+    """1 where one at least is not 0."""
+    return A.maximum(C.not_equal(tensor(x1), 0), C.not_equal(tensor(x2), 0))
+
+
+def logical_xor(x1, x2):
+    """1 where exactly one is not 0."""
+    return C.not_equal(C.not_equal(tensor(x1), 0), C.not_equal(tensor(x2), 0))
+
+
+def logical_not(x):
+    """1 where x is 0."""
+    return C.equal(tensor(x), 0)
+
+
+UNARY = {
+    "arctan": _on(A.arctan, "arctan x."), "cosh": _on(lambda x: (A.exp(x) + A.exp(-x)) * 0.5, "cosh x."),
+    "erf": _on(A.erf, "The error function."), "exp2": _on(lambda x: A.exp(x * math.log(2)), "2^x."),
+    "expm1": _on(A.expm1, "exp x - 1."), "log10": _on(lambda x: A.log(x) * (1 / math.log(10)), "log x to base 10."),
+    "log1p": _on(A.log1p, "log(1 + x)."), "log2": _on(lambda x: A.log(x) * (1 / math.log(2)), "log x to base 2."),
+    "reciprocal": _on(lambda x: 1.0 / x, "1 / x."), "rsqrt": _on(lambda x: 1.0 / A.sqrt(x), "1 / sqrt x."),
+    "sinh": _on(lambda x: (A.exp(x) - A.exp(-x)) * 0.5, "sinh x."),
+    "tan": _on(lambda x: A.sin(x) / A.cos(x), "tan x."),
+    "trunc": _on(lambda x: C.sign(x) * C.floor(A.absolute(x)), "x towards 0, whole."),
+}  # fmt: skip
+
+# reductions and products ----------------------------------------------------------------------------------------------
+
+
+def norm(x, ord=None, axis=None, keepdims=False):
+    """The length of vectors: ord None, 2 or "euclidean" sqrt(sum x^2), 1 sum |x|, inf max |x|; "fro" of a matrix."""
+    x, axis = tensor(x), tuple(axis) if isinstance(axis, list) else axis
+    if ord in (None, 2, "fro", "euclidean"):
+        return A.sqrt(R.total(x * x, axis=axis, keepdims=keepdims))
+    if ord == 1:
+        return R.total(A.absolute(x), axis=axis, keepdims=keepdims)
+    require(ord == math.inf, "norm: ord", "None, 1, 2, inf or 'fro'", repr(ord), error=ArgumentError)
+    return R.amax(A.absolute(x), axis=axis, keepdims=keepdims)
+
+
+def moments(x, axes, keepdims=False):
+    """(mean, variance) over `axes`."""
+    return B.mean(x, axes, keepdims), B.var(x, axes, keepdims)
+
+
+def average(x, axis=None, weights=None):
+    """The mean, weighted if there are weights of x's shape or of one axis."""
+    if weights is None:
+        return B.mean(x, axis)
+    x, weights = tensor(x), tensor(weights)
+    if weights.ndim == 1 and x.ndim > 1:
+        shape = [1] * x.ndim
+        shape[axis] = -1
+        weights = S.reshape(weights, shape=tuple(shape)) + B.zeros_like(x)
+    return R.total(x * weights, axis=axis) / R.total(weights, axis=axis)
+
+
+def count_nonzero(x, axis=None, keepdims=False):
+    """How many are not 0."""
+    return B.sum_(C.not_equal(tensor(x), 0), axis, keepdims)
+
+
+def matmul(x1, x2):
+    """The matrix product over the last axis of x1 and the last but one of x2; leading axes are a batch."""
+    x1, x2 = tensor(x1), tensor(x2)
+    if x2.ndim <= 2:
+        y = B.dot(x1, x2 if x2.ndim == 2 else B.expand_dims(x2, 1))
+        return y if x2.ndim == 2 else B.squeeze(y, -1)
+    ok = x1.ndim == x2.ndim and x1.shape[:-2] == x2.shape[:-2]
+    require(ok, "matmul", f"x1 of shape ({', '.join(map(str, x2.shape[:-2]))}, I, {x2.shape[-2]})", x1.shape)
+    a, b = (S.reshape(x, shape=(-1, *x.shape[-2:])) for x in (x1, x2))
+    return S.reshape(J.batch_matmul(a, b), shape=(*x1.shape[:-1], x2.shape[-1]))
+
+
+def tensordot(x1, x2, axes=2):
+    """The sum over pairs of axes: a number, the last of x1 with the first of x2; or two lists."""
+    x1, x2 = tensor(x1), tensor(x2)
+    if isinstance(axes, int):
+        axes = (range(x1.ndim - axes, x1.ndim), range(axes))
+    first, second = ([a % x.ndim for a in ([one] if isinstance(one, int) else one)]
+                     for x, one in zip((x1, x2), axes, strict=True))  # fmt: skip
+    left, right = ([i for i in range(x.ndim) if i not in used] for x, used in ((x1, first), (x2, second)))
+    n = math.prod(x1.shape[i] for i in first)
+    a = S.reshape(S.transpose(x1, axes=(*left, *first)), shape=(-1, n))
+    b = S.reshape(S.transpose(x2, axes=(*second, *right)), shape=(n, -1))
+    return S.reshape(A.matmul(a, b), shape=(*(x1.shape[i] for i in left), *(x2.shape[i] for i in right)))
+
+
+def batch_dot(x, y, axes=None):
+    """Sample by sample: the sum over one axis of each; (N, D) with (N, D) is (N, 1)."""
+    x, y = tensor(x), tensor(y)
+    if x.ndim == y.ndim == 2:
+        return R.total(x * y, axis=1, keepdims=True)
+    a, b = (axes, axes) if isinstance(axes, int) else axes if axes is not None else (x.ndim - 1, y.ndim - 2)
+    require(x.ndim == y.ndim == 3, "batch_dot", "two matrices or two vectors for each sample", (x.shape, y.shape))
+    x = x if a % 3 == 2 else S.transpose(x, axes=(0, 2, 1))
+    return J.batch_matmul(x, y if b % 3 == 1 else S.transpose(y, axes=(0, 2, 1)))
+
+
+def outer(x1, x2):
+    """x1_i x2_j."""
+    return B.expand_dims(B.flatten(x1), 1) * B.flatten(x2)
+
+
+def in_top_k(targets, predictions, k):
+    """1 where the target's prediction is among the k largest."""
+    predictions = tensor(predictions)
+    own = R.total(B.one_hot(targets, predictions.shape[-1]) * predictions, axis=-1, keepdims=True)
+    return C.less(R.total(C.greater(predictions, own), axis=-1), k)
+
+
+# parts and order ------------------------------------------------------------------------------------------------------
+
+
+def _along(axis: int, key) -> tuple:
+    return (slice(None),) * axis + (key,)
+
+
+def take(x, indices, axis=0):
+    """The entries of x along `axis` at these places."""
+    x, indices = tensor(x), np.asarray(indices).astype(int)
+    at = axis % x.ndim
+    found = [J.part(x, key=_along(at, int(i))) for i in indices.reshape(-1)]
+    if indices.ndim == 0:
+        return found[0]
+    return S.reshape(J.stack(*found, axis=at), shape=(*x.shape[:at], *indices.shape, *x.shape[at + 1 :]))
+
+
+def split(x, indices_or_sections, axis=0):
+    """x in so many equal parts along `axis`, or cut at these places: a list."""
+    x = tensor(x)
+    at, n = axis % x.ndim, indices_or_sections
+    if isinstance(n, int):
+        require(x.shape[at] % n == 0, "split", f"a divisor of {x.shape[at]}", n)
+        n = range(x.shape[at] // n, x.shape[at], x.shape[at] // n)
+    edges = [0, *map(int, n), x.shape[at]]
+    return [J.part(x, key=_along(at, slice(a, b))) for a, b in itertools.pairwise(edges)]
+
+
+def unstack(x, num=None, axis=0):
+    """The slices of x along `axis`: a list."""
+    x = tensor(x)
+    return [J.part(x, key=_along(axis % x.ndim, i)) for i in range(x.shape[axis])]
+
+
+def flip(x, axis=None):
+    """x backwards along `axis`, or several."""
+    x = tensor(x)
+    axes = R.axes_of(axis, x.ndim)
+    return J.part(x, key=tuple(slice(None, None, -1 if i in axes else None) for i in range(x.ndim)))
+
+
+def roll(x, shift, axis=None):
+    """x moved on along `axis`, what falls off coming in again."""
+    x = tensor(x)
+    if axis is None:
+        return S.reshape(roll(B.flatten(x), shift, 0), shape=x.shape)
+    at = axis % x.ndim
+    cut = -shift % x.shape[at]
+    if not cut:
+        return x
+    parts = [J.part(x, key=_along(at, one)) for one in (slice(cut, None), slice(None, cut))]
+    return J.concatenate(*parts, axis=at)
+
+
+def pad(x, pad_width, mode="constant", constant_values=0):
+    """x with so many entries before and after along each axis, of one value."""
+    require(mode == "constant", "pad: mode", '"constant"', repr(mode), error=ArgumentError)
+    x = tensor(x)
+    for axis, (before, after) in enumerate(np.broadcast_to(pad_width, (x.ndim, 2)).tolist()):
+        edges = [np.full((*x.shape[:axis], n, *x.shape[axis + 1 :]), constant_values or 0, x.dtype)
+                 for n in (before, after)]  # fmt: skip
+        x = J.concatenate(edges[0], x, edges[1], axis=axis) if before or after else x
+    return x
+
+
+def repeat(x, repeats, axis=None):
+    """Each entry so many times along `axis`."""
+    x = tensor(x) if axis is not None else B.flatten(x)
+    at = 0 if axis is None else axis % x.ndim
+    many = [1] * (x.ndim + 1)
+    many[at + 1] = repeats
+    wide = J.tile(B.expand_dims(x, at + 1), repeats=tuple(many))
+    return S.reshape(wide, shape=(*x.shape[:at], x.shape[at] * repeats, *x.shape[at + 1 :]))
+
+
+def swapaxes(x, axis1, axis2):
+    """x with two axes exchanged."""
+    x = tensor(x)
+    axes = list(range(x.ndim))
+    axes[axis1], axes[axis2] = axes[axis2], axes[axis1]
+    return S.transpose(x, axes=tuple(axes))
+
+
+def moveaxis(x, source, destination):
+    """x with one axis at another place."""
+    x = tensor(x)
+    axes = [i for i in range(x.ndim) if i != source % x.ndim]
+    axes.insert(destination % x.ndim, source % x.ndim)
+    return S.transpose(x, axes=tuple(axes))
+
+
+def broadcast_to(x, shape):
+    """x repeated to a shape."""
+    x = tensor(x)
+    return x + np.zeros(tuple(shape), x.dtype)
+
+
+def map_fn(function, elems, **options):
+    """function of every sample, stacked."""
+    return J.stack(*map(function, unstack(elems)), axis=0)
+
+
+# constants ------------------------------------------------------------------------------------------------------------
+
+
+def _made(array) -> Tensor:
+    return Tensor(np.asarray(array, np.float32))
+
+
+def _sizes(shape) -> tuple[int, ...]:
+    return tuple(int(n) for n in (shape if isinstance(shape, (tuple, list)) else np.asarray(shape).reshape(-1)))
+
+
+def zeros(shape, dtype=None):
+    """Zeros."""
+    return _made(np.zeros(_sizes(shape)))
+
+
+def ones(shape, dtype=None):
+    """Ones."""
+    return _made(np.ones(_sizes(shape)))
+
+
+def full(shape, fill_value, dtype=None):
+    """One value everywhere."""
+    return _made(np.full(_sizes(shape), np.asarray(fill_value)))
+
+
+def full_like(x, fill_value, dtype=None):
+    """One value, in the shape of x."""
+    return B.zeros_like(x) + fill_value
+
+
+def arange(start, stop=None, step=1, dtype=None):
+    """start, start + step, ... below stop."""
+    return _made(np.arange(start, step=step) if stop is None else np.arange(start, stop, step))
+
+
+def linspace(start, stop, num=50, endpoint=True):
+    """`num` numbers from start to stop."""
+    return _made(np.linspace(start, stop, int(num), endpoint=endpoint))
+
+
+def eye(N, M=None, k=0, dtype=None):
+    """Ones on a diagonal."""
+    return _made(np.eye(N, M, k))
+
+
+def _drawn(seed):
+    """NumPy's generator, which keras.utils.set_random_seed seeds; a seed of its own makes each call the same."""
+    return np.random.default_rng(np.random.randint(2**31) if seed is None else seed)  # noqa: NPY002
+
+
+def random_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
+    """Draws of N(mean, stddev^2), other ones in each call."""
+    return _made(_drawn(seed).normal(mean, stddev, _sizes(shape)))
+
+
+def random_uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
+    """Draws from minval to below maxval, other ones in each call."""
+    return _made(_drawn(seed).uniform(minval, maxval, _sizes(shape)))
+
+
+# windows --------------------------------------------------------------------------------------------------------------
+
+
+def _window(x, size, strides, padding):
+    two = [(n, n) if isinstance(n, int) else tuple(n) for n in (size, size if strides is None else strides)]
+    return {"strides": two[1], "pads": resolve_pads(padding.lower(), x.shape[1:3], *two)}, two[0]
+
+
+def max_pool(inputs, pool_size, strides=None, padding="valid"):
+    """The largest of every window.  inputs (N, H, W, C)."""
+    x = tensor(inputs)
+    how, window = _window(x, pool_size, strides, padding)
+    return pool.max_pool(x, window=window, **how)
+
+
+def average_pool(inputs, pool_size, strides=None, padding="valid"):
+    """The mean of every window.  inputs (N, H, W, C)."""
+    x = tensor(inputs)
+    how, window = _window(x, pool_size, strides, padding)
+    return pool.average_pool(x, window=window, **how)
+
+
+def conv2d(inputs, kernel, strides=1, padding="valid"):
+    """The convolution with a kernel (KH, KW, C, filters).  inputs (N, H, W, C)."""
+    x = tensor(inputs)
+    how, _ = _window(x, np.shape(kernel)[:2], strides, padding)
+    return conv.conv2d(x, kernel if isinstance(kernel, Tensor) else np.asarray(kernel, x.dtype), None, **how)
+
+
+# losses of numbers ----------------------------------------------------------------------------------------------------
+
+
+def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
+    """-log p of the target's class."""
+    output = tensor(output)
+    target = tensor(target)
+    if target.ndim == output.ndim:
+        target = B.squeeze(target, -1)
+    return B.categorical_crossentropy(B.one_hot(target, output.shape[-1]), output, from_logits, axis)
+
+
+def sigmoid_cross_entropy_with_logits(labels, logits):
+    """-[t log p + (1 - t) log(1 - p)], p = sigmoid(logits)."""
+    return B.binary_crossentropy(labels, logits, from_logits=True)
+
+
+def softmax_cross_entropy_with_logits(labels, logits, axis=-1):
+    """-sum t log p, p = softmax(logits)."""
+    return B.categorical_crossentropy(labels, logits, from_logits=True, axis=axis)
+
+
+def sparse_softmax_cross_entropy_with_logits(labels, logits):
+    """-log p of the label's class, p = softmax(logits)."""
+    return sparse_categorical_crossentropy(labels, logits, from_logits=True)
+
+
+# what is no arithmetic ------------------------------------------------------------------------------------------------
+
+
+def set_value(x, value):
+    """Other values for a weight."""
+    if not hasattr(x, "assign"):
+        raise UnsupportedError("set_value: expected a weight, received a number; write optimizer.learning_rate = value")
+    x.assign(value)
+
+
+def in_train_phase(x, alt, training=None):
+    """x when training, else alt; either may be a function without arguments."""
+    found = x if training else alt
+    return found() if callable(found) else found
+
+
+def print_tensor(x, message="", summarize=3):
+    """Print a tensor and return it."""
+    print(message, B.get_value(x))
+    return x
+
+
+SHARED = UNARY | {f.__name__: f for f in (
+    arange, eye, max_pool, average_pool, ones, zeros, sparse_categorical_crossentropy, repeat)}  # fmt: skip
+BACKEND = B.BACKEND | SHARED | {f.__name__: f for f in (
+    batch_dot, conv2d, in_train_phase, map_fn, print_tensor, random_normal, random_uniform, set_value)} | {
+    "batch_get_value": lambda tensors: [B.get_value(x) for x in tensors],
+    "bias_add": lambda x, bias: tensor(x) + bias, "count_params": lambda x: math.prod(B.shape(x)),
+    "dtype": lambda x: np.dtype(x.dtype).name, "gather": lambda reference, indices: take(reference, indices),
+    "in_top_k": lambda predictions, targets, k: in_top_k(targets, predictions, k),
+    "is_tensor": lambda x: isinstance(x, Tensor), "repeat_elements": lambda x, rep, axis: repeat(x, rep, axis),
+    "repeat": lambda x, n: repeat(B.expand_dims(x, 1), n, 1), "reverse": lambda x, axes: flip(x, axes),
+    "spatial_2d_padding": lambda x, padding=((1, 1), (1, 1)): pad(x, ((0, 0), *padding, (0, 0))),
+}  # fmt: skip
+OPS = B.OPS | SHARED | {f.__name__: f for f in (
+    average, broadcast_to, count_nonzero, divide_no_nan, flip, floor_divide, full, full_like, in_top_k, isclose,
+    isfinite, isinf, linspace, logaddexp, logical_and, logical_not, logical_or, logical_xor, matmul, mod, moments,
+    moveaxis, nan_to_num, norm, outer, pad, roll, split, swapaxes, take, tensordot, unstack)} | {
+    "clip": lambda x, x_min, x_max: B.clip(x, x_min, x_max), "power": lambda x1, x2: B.power(x1, x2),
+    "reshape": lambda x, newshape: B.reshape(x, newshape), "is_tensor": BACKEND["is_tensor"], "ndim": B.ndim,
+    "ravel": B.flatten, "true_divide": lambda x1, x2: tensor(x1) / x2,
+    "allclose": lambda x1, x2, rtol=1e-5, atol=1e-8: bool(
+        isclose(x1, x2, rtol, atol).numpy().all()),
+    "hstack": lambda xs: B.concatenate(xs, 0 if np.ndim(xs[0]) == 1 else 1),
+    "vstack": lambda xs: B.concatenate([x if np.ndim(x) > 1 else B.expand_dims(x, 0) for x in xs], 0),
+}  # fmt: skip

@@ -1,0 +1,141 @@
+"""keras.ops, keras.backend and tf: gradients of every function, values that NumPy has, losses as scripts write them."""
+
+import functools
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor, check_grad, keras
+from minicnn.errors import UnsupportedError
+from minicnn.keras import backend as K
+from minicnn.keras import ops, tf
+from tests.parity.functions import CUBE, FUNCTIONS, IMAGES, LISTED, OPS, P, X, Y
+
+JUMPS = {"any", "all", "argmax", "argmin", "ceil", "count_nonzero", "equal", "floor", "floor_divide", "full_like",
+         "greater", "greater_equal", "isclose", "isfinite", "isinf", "isnan", "less", "less_equal", "logical_and",
+         "logical_not", "logical_or", "logical_xor", "not_equal", "one_hot", "ones_like", "round", "sign", "trunc",
+         "zeros_like"}  # fmt: skip
+NUMPY = {"abs", "absolute", "add", "arctan", "ceil", "cos", "cosh", "cumsum", "divide", "dot", "exp", "exp2", "expm1",
+         "flip", "floor", "floor_divide", "greater", "isfinite", "log", "log10", "log1p", "log2", "logaddexp",
+         "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "max", "maximum", "mean", "min",
+         "minimum", "mod", "moveaxis", "multiply", "negative", "outer", "pad", "prod", "ravel", "reciprocal", "repeat",
+         "roll", "round", "sign", "sin", "sinh", "sqrt", "square", "std", "subtract", "sum", "swapaxes", "take", "tan",
+         "tensordot", "transpose", "trunc", "var", "where", "hstack", "vstack", "stack",
+         "concatenate"}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", [name for name in FUNCTIONS if name.startswith("ops.")])
+def test_values_and_gradients(rng, what):
+    path, arrays, options = FUNCTIONS[what]
+    name = path.rpartition(".")[2]
+    function = functools.partial(functools.reduce(getattr, path.split("."), keras), **options)
+    run = (lambda *xs: function(list(xs))) if name in LISTED else function
+    options = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    if name in NUMPY:
+        expected = getattr(np, name)(arrays, **options) if name in LISTED else getattr(np, name)(*arrays, **options)
+        np.testing.assert_allclose(run(*map(Tensor, arrays)).numpy(), expected, rtol=1e-9, atol=1e-12)
+    if name in JUMPS:
+        assert not run(*(Tensor(a, requires_grad=True) for a in arrays)).requires_grad
+    else:
+        check_grad(run, [np.asarray(a, float) for a in arrays], rng=rng, rtol=2e-6)
+
+
+def test_every_function_of_the_table_is_a_name():
+    assert set(OPS) <= set(dir(ops))
+    assert not (JUMPS | NUMPY) - set(OPS)
+
+
+def values(x):
+    return K.get_value(x)
+
+
+def test_the_backend_s_own_words():
+    np.testing.assert_allclose(values(K.batch_dot(X, Y)), (X * Y).sum(1, keepdims=True), rtol=1e-5)
+    twice = values(K.batch_dot(CUBE, CUBE, axes=(2, 2)))
+    np.testing.assert_allclose(twice, CUBE @ CUBE.transpose(0, 2, 1), rtol=1e-5)
+    np.testing.assert_allclose(values(K.gather(X, [2, 0, 2])), X[[2, 0, 2]].astype("f4"))
+    np.testing.assert_allclose(values(K.reverse(X, 0)), X[::-1].astype("f4"))
+    np.testing.assert_allclose(values(K.repeat_elements(X, 2, axis=0)), X.repeat(2, 0).astype("f4"))
+    assert values(K.repeat(X, 3)).shape == (4, 3, 6)
+    assert values(K.spatial_2d_padding(IMAGES, ((1, 0), (0, 2)))).shape == (2, 6, 8, 3)
+    assert values(K.in_top_k(np.array([[0.1, 0.7, 0.2], [0.5, 0.3, 0.2]]), np.array([2, 2]), 2)).tolist() == [1, 0]
+    assert values(K.map_fn(lambda x: x * 2, X)).shape == X.shape
+    assert values(K.in_train_phase(1.0, lambda: 2.0)) == 2
+    assert (K.count_params(K.zeros((2, 3))), K.dtype(K.ones(2))) == (6, "float32")
+    assert values(K.arange(3)).tolist() == [0, 1, 2]
+    assert values(K.clip(X, Tensor(np.float32(-0.1)), 0.2)).max() == np.float32(0.2)
+    np.testing.assert_allclose(values(K.pow(P, Tensor(P.astype("f4")))), P**P, rtol=1e-5)
+    sparse = values(K.sparse_categorical_crossentropy(np.array([1, 0]), np.array([[0.2, 0.8], [0.5, 0.5]])))
+    np.testing.assert_allclose(sparse, -np.log([0.8, 0.5]), rtol=1e-5)
+    keras.utils.set_random_seed(3)
+    first = values(K.random_normal((500,), stddev=2.0))
+    keras.utils.set_random_seed(3)
+    np.testing.assert_array_equal(values(keras.random.normal((500,), stddev=2.0)), first)
+    assert 1.8 < first.std() < 2.2
+    with pytest.raises(UnsupportedError, match=r"optimizer\.learning_rate"):
+        K.set_value(0.1, 0.2)
+
+
+def test_function_gives_arrays_for_arrays(rng):
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(4, activation="relu"), keras.layers.Dense(2)])
+    features = K.function([model.layers[0].input, K.learning_phase()], [model.layers[0].output, model.output])
+    x = rng.standard_normal((5, 6)).astype("f4")
+    hidden, last = features([x, 0])
+    assert hidden.shape == (5, 4)
+    np.testing.assert_allclose(last, model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+
+
+def test_tf():
+    assert tf.zeros([2, 3]).shape == (2, 3)
+    assert tf.range(3).numpy().tolist() == [0, 1, 2]
+    assert tf.fill([2], 7.0).numpy().tolist() == [7, 7]
+    assert tf.math.confusion_matrix([0, 1, 1], [0, 1, 2], num_classes=3).tolist() == [[1, 0, 0], [0, 1, 1], [0, 0, 0]]
+    a, b = tf.split(X, [2, 4], axis=1)
+    assert (a.shape, b.shape) == ((4, 2), (4, 4))
+    np.testing.assert_allclose(tf.norm(X, axis=1).numpy(), np.linalg.norm(X, axis=1), rtol=1e-6)
+    np.testing.assert_allclose(tf.nn.leaky_relu(X, alpha=0.1).numpy(), np.where(X > 0, X, 0.1 * X), rtol=1e-6)
+    assert tf.nn.max_pool2d(IMAGES, 2, 2, "VALID").shape == (2, 2, 3, 3)
+    assert tf.random.normal([3, 4], stddev=0.1).shape == (3, 4)
+    assert tf.boolean_mask(X, X[:, 0] > 0).shape == ((X[:, 0] > 0).sum(), 6)
+    with pytest.raises(UnsupportedError, match="GradientTape; fit and train_on_batch"):
+        tf.GradientTape()
+
+
+def tversky(y_true, y_pred, alpha=0.7, smooth=1.0):
+    t, p = K.flatten(y_true), K.flatten(y_pred)
+    right, missed, wrong = K.sum(t * p), K.sum(t * (1 - p)), K.sum((1 - t) * p)
+    return 1 - (right + smooth) / (right + alpha * missed + (1 - alpha) * wrong + smooth)
+
+
+def iou(y_true, y_pred):
+    both = K.sum(K.abs(y_true * y_pred), axis=-1)
+    return K.mean(1 - (both + K.epsilon()) / (K.sum(y_true, -1) + K.sum(y_pred, -1) - both + K.epsilon()))
+
+
+def focal(y_true, y_pred):
+    y_true = tf.cast(y_true, tf.float32)
+    alpha_t = y_true * 0.25 + (tf.ones_like(y_true) - y_true) * 0.75
+    p_t = tf.where(tf.equal(y_true, 1.0), y_pred, 1 - y_pred)
+    return tf.reduce_mean(-alpha_t * tf.pow(1 - p_t, 2.0) * tf.math.log(p_t + 1e-7))
+
+
+def contrastive(y_true, y_pred):
+    return K.mean(y_true * K.square(y_pred) + (1 - y_true) * K.square(K.maximum(1.0 - y_pred, 0)))
+
+
+def log_cosh_and_cosine(y_true, y_pred):
+    d = y_pred - y_true
+    return ops.mean(ops.log(ops.cosh(d))) - ops.mean(ops.sum(ops.normalize(y_true) * ops.normalize(y_pred), axis=-1))
+
+
+@pytest.mark.parametrize("loss", [tversky, iou, focal, contrastive, log_cosh_and_cosine])
+def test_losses_as_scripts_write_them(rng, loss):
+    """The gradient, and a few steps that make it smaller."""
+    t, p = (rng.random((4, 3)) > 0.5) * 1.0 + 0.0, rng.uniform(0.2, 0.8, (4, 3))
+    t[:, 0] = 1.0
+    check_grad(lambda y: loss(Tensor(t, y.be), y), [p], rng=rng, rtol=2e-6)
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(3, activation="sigmoid")], seed=1)
+    model.compile(keras.optimizers.Adam(0.05), loss)
+    x = rng.standard_normal((16, 5))
+    history = model.fit(x, t[np.arange(16) % 4], epochs=6, batch_size=16, verbose=0).history["loss"]
+    assert history[-1] < history[0]
