@@ -11,7 +11,8 @@
       run        30 epochs on Kaggle's files         long       100 steps beside the CPU
 
 Each part is a process with a limit of its own; DIR/on_device.json is written anew after every part, and what a part
-printed is DIR/<part>.txt. What is missing (a tool, the data, a peer, time) is said in its place, and the rest goes on.
+printed is DIR/<part>.txt. What is missing (a tool, the data, a peer, time) is said in its place, and the rest goes on;
+without a GPU nothing but doctor runs, one sentence says why, and the exit code is 1.
 No device has run this program yet.
 """
 
@@ -45,17 +46,25 @@ cupy.cuda.Device().synchronize()
 cupy.cuda.runtime.profilerStop()
 """
 CHECK = 'import minicnn, sys; print(minicnn.Sequential(device="cuda", precision=sys.argv[1]).backend.describe())'
+LOOK = """
+from minicnn.backend import cuda
+try:
+    cuda._cupy()
+except cuda.DeviceError as error:
+    raise SystemExit(str(error))
+"""
 LARGE = "regex:conv2d_32|conv2d_input_grad_32|conv2d_weight_grad_32|pool_norm_relu_parts|norm_relu_parts"
 
 
 class Part(NamedTuple):
     """commands: run one after the other;  limit: seconds for all of them;  tool, data: what they need;
-    emulated: the commands of a rehearsal."""
+    alone: it has something to say without a GPU;  emulated: the commands of a rehearsal."""
 
     commands: tuple[tuple, ...]
     limit: int
     tool: str | None = None
     data: bool = False
+    alone: bool = False
     emulated: tuple[tuple, ...] = ()
 
 
@@ -68,7 +77,7 @@ def parts(out: Path, data: Path | None) -> dict[str, Part]:
     memcheck = "cuda-float32 and (conv2d or pool or batch_norm) and not layer_sizes"
     train = sys.executable, "-m", "minicnn", "train", "--device", "cuda", "--precision", "tf32", "--epochs", "30"
     return {
-        "doctor": Part(((*doctor, "cuda"),), 60, emulated=((*doctor, "cpu"),)),
+        "doctor": Part(((*doctor, "cuda"),), 60, alone=True, emulated=((*doctor, "cpu"),)),
         "selfcheck": Part(tuple((sys.executable, "-c", CHECK, p) for p in ("tf32", "float32", "bf16")), 240,
                           emulated=((*PYTEST, "tests/cuda/test_selfcheck.py", "-k", "all_is_well"),)),
         "contract": Part(((*contract, "-m", "gpu", "-n", "8", "--maxfail", "25"),), 240,
@@ -94,8 +103,24 @@ def parts(out: Path, data: Path | None) -> dict[str, Part]:
     }  # fmt: skip
 
 
-def run(part: Part, left: float, text: Path, emulated: bool, data: Path | None) -> dict:
-    """What came of a part: seconds, exit codes and its last lines, or why it was skipped."""
+def missing(env: dict) -> str | None:
+    """Why nothing here can use a GPU, in one sentence; None: one is there."""
+    found = subprocess.run([sys.executable, "-c", LOOK], cwd=ROOT, env=env, capture_output=True, text=True)
+    return None if found.returncode == 0 else (found.stderr.strip().splitlines() or ["no GPU"])[-1]
+
+
+def environment(data: Path | None) -> dict:
+    """Of every part."""
+    paths = os.pathsep.join(filter(None, (str(ROOT), machine.ENVIRONMENT.get("PYTHONPATH"))))
+    env = machine.ENVIRONMENT | {"PYTHONPATH": paths, "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
+    return env if data is None else env | {"MINICNN_DATA": str(data)}
+
+
+def run(part: Part, left: float, text: Path, emulated: bool, data: Path | None, absent: str | None = None) -> dict:
+    """What came of a part: seconds, exit codes and its last lines, or why it was skipped.
+
+    absent: why there is no GPU
+    """
     commands = part.emulated if emulated else part.commands
     if not commands:
         return {"skipped": "nothing of it runs without a GPU"}
@@ -103,13 +128,12 @@ def run(part: Part, left: float, text: Path, emulated: bool, data: Path | None) 
         return {"skipped": f"{part.tool} is not installed"}
     if part.data and data is None:
         return {"skipped": "--data was not given"}
+    if absent and not part.alone:
+        return {"skipped": absent}
     limit = left if emulated else min(part.limit, left)  # what a CPU needs for a rehearsal says nothing
     if limit < 5:
         return {"skipped": "no time is left"}
-    paths = os.pathsep.join(filter(None, (str(ROOT), machine.ENVIRONMENT.get("PYTHONPATH"))))
-    env = machine.ENVIRONMENT | {"PYTHONPATH": paths, "PYTHONUNBUFFERED": "1", "MPLBACKEND": "Agg"}
-    if data is not None:
-        env["MINICNN_DATA"] = str(data)
+    env = environment(data)
     began, codes = time.perf_counter(), []
     with open(text, "w", encoding="utf-8") as file:
         for command in commands:
@@ -141,17 +165,19 @@ def main(argv=None) -> int:
     found = {"emulated": args.emulated, "commit": machine.commit(), "machine": machine.describe(), "parts": {}}
     if args.emulated:
         print("*** EMULATED: no GPU runs this. It is a rehearsal, and its times mean nothing. ***")
-    for name, part in parts(out, data).items():
-        if args.parts and name not in args.parts:
-            continue
+    chosen = {name: part for name, part in parts(out, data).items() if not args.parts or name in args.parts}
+    absent = None if args.emulated or args.minutes == 0 else missing(environment(data))
+    for name, part in chosen.items():
         left = max(0, end - time.perf_counter())
         print(f"{name:10} at most {left if args.emulated else min(part.limit, left):.0f} s", flush=True)
-        answer = found["parts"][name] = run(part, left, out / f"{name}.txt", args.emulated, data)
+        answer = found["parts"][name] = run(part, left, out / f"{name}.txt", args.emulated, data, absent)
         print(f"{'':10} {answer.get('skipped') or (answer['tail'] or ['said nothing'])[-1]}", flush=True)
         machine.write_json(out / "on_device.json", found)
     failed = [name for name, answer in found["parts"].items() if any(answer.get("ended", ()))]
     print(f"{len(found['parts'])} parts, not well ended: {', '.join(failed) or 'none'}; {out / 'on_device.json'}")
-    return 1 if failed else 0
+    if absent:
+        print(f"Nothing was measured. {absent}")
+    return 1 if failed or absent else 0
 
 
 if __name__ == "__main__":

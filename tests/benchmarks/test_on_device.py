@@ -24,7 +24,17 @@ def test_what_is_missing_is_said_and_the_rest_goes_on(tmp_path):
     if shutil.which("ncu") is None:
         assert found["parts"]["counters"] == {"skipped": "ncu is not installed"}
     assert "cuda" in (tmp_path / "doctor.txt").read_text()
-    assert ended.stdout.count("\n") == 7
+    assert ended.stdout.count("\n") in (7, 8)  # with a sentence behind them where there is no GPU
+
+
+def test_without_a_gpu_one_sentence_says_so_at_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    ended, found = run(tmp_path, "--parts", "contract", "times", "long", "sanitizer")
+    reasons = {answer["skipped"] for answer in found["parts"].values()} - {"compute-sanitizer is not installed"}
+    (reason,) = reasons
+    assert reason.startswith('device "cuda": expected an NVIDIA GPU, its driver and CuPy, received: ')
+    assert ended.stdout.splitlines()[-1] == f"Nothing was measured. {reason}"
+    assert ended.returncode == 1
 
 
 def test_without_time_nothing_starts(tmp_path):
