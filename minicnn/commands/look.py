@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from minicnn.errors import ArgumentError, MinicnnError, require
-from minicnn.io import submission
+from minicnn.io import check_folder, submission
 
 from . import models
 from .parser import Parser
@@ -31,6 +31,8 @@ def predict(args) -> int:
     """What the model says about images: the likeliest classes of each, and how many are right."""
     model = models.load(args.model, args.device, trained=False)
     images = models.images_for(model, args.model, args.data)
+    if args.out:
+        check_folder(args.out.parent, "--out")
     answers = model.predict(images.x, verbose=0)
     several = isinstance(answers, list)
     answers, names = (answers, model.output_names) if several else ([answers], [""])

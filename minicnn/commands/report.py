@@ -17,7 +17,7 @@ import numpy as np
 import minicnn
 from minicnn import reports
 from minicnn.errors import ArgumentError, MinicnnError, require
-from minicnn.io import atomic_write, history
+from minicnn.io import atomic_write, check_folder, history
 from minicnn.io.html import Markup, curve, html_table
 from minicnn.reports.figure import picture
 from minicnn.teaching import layer_statistics
@@ -307,6 +307,8 @@ def write(folder: Path, data: Path | None, out: Path, device: str = "cpu") -> in
     """Write the report of a run's folder; its size in bytes."""
     received = "a file" if folder.exists() else "none"
     require(folder.is_dir(), str(folder), "a run's folder", received, error=ArgumentError)
+    models.model_path(folder)
+    check_folder(out.parent, "--out")
     model = models.load(folder, device)
     note = models.with_a_loss(model)
     facts, images = models.summary_of(folder), models.images_for(model, folder, data)

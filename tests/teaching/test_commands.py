@@ -87,6 +87,8 @@ def test_a_wrong_gradient_is_named_by_the_exit_code(run, capsys, monkeypatch):
         ("summary nowhere.minicnn", "nowhere.minicnn"), ("summary .", "expected a run's folder with model.minicnn"),
         ("predict runs/mine --data none.npz", "received none of this name"),
         ("predict runs/mine --data README.txt", "expected .npz"), ("predict runs/mine --limit 0", "at least 1"),
+        ("predict runs/mine --out data.npz/answers.csv", "--out: expected a folder that can be written"),
+        ("report runs/mine --out data.npz/report.html", "--out: expected a folder that can be written"),
         ("explain runs/mine --image 180", "--image: expected a number from 0 to 179"),
         ("explain runs/mine --pixel 1,2", "a --layer too"), ("explain runs/mine --layer conv --pixel 1", "conv2d"),
         ("explain runs/mine --layer conv2d --pixel 1,x", "whole numbers like 3,4,7"),
