@@ -19,7 +19,7 @@ import numpy as np
 
 from .jit import inner
 from .memory import empty
-from .tasks import parallel, parallel_for
+from .tasks import kernel
 
 WIDE = 256  # floats: 16 vectors, long enough to hide the overhead of a loop, short enough for the L1 cache
 
@@ -48,22 +48,12 @@ def _relu_block(k, thread, x, y, blocks):
         y[i] = np.float32(0) if x[i] <= 0 else x[i]  # NaN <= 0 is false: NaN stays
 
 
-@parallel
-def _relu(x, y, blocks):
-    parallel_for(_relu_block, blocks, (x, y, blocks))
-
-
 @inner
 def _relu_grad_block(k, thread, dy, y, dx, blocks):
     part = slice(k * dy.size // blocks, (k + 1) * dy.size // blocks)
     dy, y, dx = dy[part], y[part], dx[part]
     for i in range(dy.size):
         dx[i] = dy[i] if y[i] > 0 else np.float32(0)
-
-
-@parallel
-def _relu_grad(dy, y, dx, blocks):
-    parallel_for(_relu_grad_block, blocks, (dy, y, dx, blocks))
 
 
 @inner
@@ -81,11 +71,6 @@ def _relu_bias_grad_block(k, thread, dy, y, dx, totals, filters):
             total[i] += d
 
 
-@parallel
-def _relu_bias_grad(dy, y, dx, totals, filters):
-    parallel_for(_relu_bias_grad_block, totals.shape[0], (dy, y, dx, totals, filters))
-
-
 @inner
 def _bias_grad_block(k, thread, dy, totals, filters):
     blocks, rows, total = totals.shape[0], dy.size // filters, totals[k]
@@ -96,11 +81,6 @@ def _bias_grad_block(k, thread, dy, totals, filters):
         row = dy[start : start + width]
         for i in range(row.size):
             total[i] += row[i]
-
-
-@parallel
-def _bias_grad(dy, totals, filters):
-    parallel_for(_bias_grad_block, totals.shape[0], (dy, totals, filters))
 
 
 @inner
@@ -120,30 +100,31 @@ def _sum_chunk(c, thread, partials, total, chunks):
                 row[o] += more[o]
 
 
-@parallel
-def _sum_blocks(partials, total, chunks):
-    parallel_for(_sum_chunk, chunks, (partials, total, chunks))
+_relu, _relu_grad = kernel(_relu_block), kernel(_relu_grad_block)
+_relu_bias_grad, _bias_grad = kernel(_relu_bias_grad_block), kernel(_bias_grad_block)
+_sum_blocks = kernel(_sum_chunk)
 
 
 def sum_blocks(partials, total):
     """total (..., F) = sum of partials (B, ..., P), F <= P, over the blocks and in their order; both float32."""
     width = total.shape[-1]
     partials = partials.reshape(len(partials), -1, partials.shape[-1])  # (B, rows, P)
-    _sum_blocks(partials, total.reshape(-1, width), block_count(total.size))
+    chunks = block_count(total.size)
+    _sum_blocks(chunks, partials, total.reshape(-1, width), chunks)
     return total
 
 
 def relu(x):
     x = np.ascontiguousarray(x, np.float32)
-    y = empty(x.shape)
-    _relu(x.reshape(-1), y.reshape(-1), block_count(x.size))
+    y, blocks = empty(x.shape), block_count(x.size)
+    _relu(blocks, x.reshape(-1), y.reshape(-1), blocks)
     return y
 
 
 def relu_grad(dy, y):
     dy, y = np.ascontiguousarray(dy, np.float32), np.ascontiguousarray(y, np.float32)
-    dx = empty(dy.shape)
-    _relu_grad(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), block_count(dy.size))
+    dx, blocks = empty(dy.shape), block_count(dy.size)
+    _relu_grad(blocks, dy.reshape(-1), y.reshape(-1), dx.reshape(-1), blocks)
     return dx
 
 
@@ -152,7 +133,7 @@ def relu_bias_grad(dy, y):
     dx = empty(dy.shape)
     filters = dy.shape[-1]
     totals = empty((sums_count(dy.size, filters), fold(filters) * filters))  # a wide row of sums per block
-    _relu_bias_grad(dy.reshape(-1), y.reshape(-1), dx.reshape(-1), totals, filters)
+    _relu_bias_grad(len(totals), dy.reshape(-1), y.reshape(-1), dx.reshape(-1), totals, filters)
     return dx, totals.reshape(-1, filters).sum(axis=0)
 
 
@@ -162,5 +143,5 @@ def bias_grad(dy):
     if dy.size < WIDE * filters and block_count(dy.size) == 1:  # a few rows: not worth waking the threads
         return dy.reshape(-1, filters).sum(axis=0)
     totals = empty((sums_count(dy.size, filters), fold(filters) * filters))
-    _bias_grad(dy.reshape(-1), totals, filters)
+    _bias_grad(len(totals), dy.reshape(-1), totals, filters)
     return totals.reshape(-1, filters).sum(axis=0)

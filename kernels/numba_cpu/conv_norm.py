@@ -24,7 +24,7 @@ from .jit import inner
 from .memory import flats
 from .norm import before_relu
 from .plan import choose
-from .pool2x2_grad import grad_pair
+from .pool2x2_grad import Into, Windows, grad_pair
 from .tasks import parallel, parallel_for
 from .vector import LANES, load, store, zero
 
@@ -48,10 +48,7 @@ class Normed(NamedTuple):
 class NormedPooled(NamedTuple):
     """The same of a ReLU, a batch norm and 2x2 max-pooling: what pool2x2_grad.grad takes, and dz and its sums."""
 
-    argmax: np.ndarray
-    keep: np.float32
-    z: np.ndarray
-    size: pool2x2.Size
+    windows: Windows
     norm: tuple
     dz: np.ndarray
     total: np.ndarray
@@ -96,18 +93,19 @@ def _fill_band(dy, source, start, rows, columns, filters):
 
 
 @inner
-def pooled_rows(dy, s, at, rows):
-    """s.dz, `rows` rows from s.z[at] on, an even one of an image; s.total += their sums."""
-    line = s.size.width * s.size.channels
-    image, row = at // line // s.size.height, at // line % s.size.height
+def pooled_rows(s, at, rows):
+    """s.dz, `rows` rows from s.windows.x[at] on, an even one of an image; s.total += their sums."""
+    size = s.windows.size
+    line = size.width * size.channels
+    image, row = at // line // size.height, at // line % size.height
     for r in range(row, row + rows, 2):
-        grad_pair(dy, s.argmax, s.keep, s.z, s.size, s.norm, image, r, s.dz, at, s.total)
+        grad_pair(s.windows, s.norm, image, r, Into(s.dz, at, s.total))
 
 
 @overload(conv.fill_band)
 def _fill_pooled_band(dy, source, start, rows, columns, filters):
     def before_pooling(dy, source, start, rows, columns, filters):
-        pooled_rows(dy, source, start, rows)
+        pooled_rows(source, start, rows)
 
     return before_pooling if getattr(source, "instance_class", None) is NormedPooled else None
 
@@ -122,12 +120,12 @@ def _normed_task(task, thread, x, dy, z, mean, factors, units, s, column_step, a
 
 
 @inner
-def _pooled_task(task, thread, x, dy, argmax, keep, z, size, norm, units, s, column_step, at, to, blocks, parts,
+def _pooled_task(task, thread, x, windows, norm, units, s, column_step, at, to, blocks, parts,
                  partials, zeros, views, panels, inputs, totals):  # fmt: skip
     totals[task] = 0
-    source = NormedPooled(argmax, keep, z, size, norm, inputs[thread], totals[task])
-    conv.weight_grad_task(task, thread, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros,
-                          views, panels)  # fmt: skip
+    source = NormedPooled(windows, norm, inputs[thread], totals[task])
+    conv.weight_grad_task(task, thread, x, windows.dy, source, units, s, column_step, at, to, blocks, parts, partials,
+                          zeros, views, panels)  # fmt: skip
 
 
 @parallel
@@ -141,10 +139,10 @@ def _weight_grad(x, dy, z, mean, factors, units, s, column_step, at, to, blocks,
 
 
 @parallel
-def _pooled_weight_grad(x, dy, argmax, keep, z, size, norm, units, s, column_step, at, to, blocks, parts, partials,
+def _pooled_weight_grad(x, windows, norm, units, s, column_step, at, to, blocks, parts, partials,
                        zeros, views, panels, inputs, totals):  # fmt: skip
     given = (
-        x, dy, argmax, keep, z, size, norm, units, s, column_step, at, to, blocks, parts, partials,
+        x, windows, norm, units, s, column_step, at, to, blocks, parts, partials,
         zeros, views, panels, inputs, totals,
     )  # fmt: skip
     parallel_for(_pooled_task, blocks * parts, given)
@@ -169,8 +167,8 @@ def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, s
         dw = conv.conv2d_weight_grad(x, dz, w_shape, strides=strides, pads=pads, algorithm=algorithm)
         return dw, db, dgamma, dbeta
     if pool is not None:
-        given, along, dgamma, dbeta = norm_pool.pooled_sums(dy, argmax, z, mean, var, gamma, eps, axis, rate)
-        compiled, given, multiple = _pooled_weight_grad, (*given, along), 2
+        windows, along, dgamma, dbeta = norm_pool.pooled_sums(dy, argmax, z, mean, var, gamma, eps, axis, rate)
+        compiled, given, multiple = _pooled_weight_grad, (windows, along), 2
     else:
         given = flats(dy, z, mean)
         (dgamma, dbeta), factors = norm.grad_factors(norm.grad_sums(*given), var, gamma, eps, z.size // z.shape[3])

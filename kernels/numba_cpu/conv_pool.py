@@ -31,8 +31,9 @@ from .jit import inner
 from .memory import OWN, flats
 from .moments import NO_SUMS
 from .plan import choose
-from .pool import dropping, max_pool, max_pool_grad
+from .pool import max_pool, max_pool_grad
 from .pool2x2 import Pooling, Scatter, drop_rows, pool_rows, scatter_rows
+from .random import dropping
 from .tasks import parallel, parallel_for
 from .winograd import NO_FLOOR, NO_IMAGES, NO_PIXELS, NO_RUNS, ZERO, correlate
 
@@ -49,14 +50,14 @@ def _fill_band(dy, source, start, rows, columns, filters):
 
 @inner
 def _band(task, thread, x, bias, floor, scale, shift, y, pooling, s, phases, reads, writes, panels, views, outputs,
-          drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
+          dropout):  # fmt: skip
     n, band, z, line = task // s.bands, task % s.bands, outputs[thread], s.y_width // 2 * s.filters
     conv.correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, z, 0, views[thread])
     rows = min(s.band, s.y_height - band * s.band)
     to = (n * s.y_height + band * s.band) // 2 * line
     pool_rows(z, s.y_width, s.filters, band * s.band, rows, y, pooling, to)
-    if drops:
-        drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
+    if dropout.on:
+        drop_rows(y, pooling.argmax, to, line, rows // 2, dropout)
 
 
 @inner
@@ -70,10 +71,10 @@ def _weight_grad_task(task, thread, x, dy, argmax, y, keep, units, s, column_ste
 
 @parallel
 def _bands(x, images, bias, floor, scale, shift, y, pooling, s, phases, reads, writes, panels, views, outputs,
-          drops, threshold, keep, step, stream, k0, k1):  # fmt: skip
+          dropout):  # fmt: skip
     given = (
         x, bias, floor, scale, shift, y, pooling, s, phases, reads, writes, panels, views, outputs,
-        drops, threshold, keep, step, stream, k0, k1,
+        dropout,
     )  # fmt: skip
     parallel_for(_band, images * s.bands, given)
 
@@ -103,7 +104,7 @@ def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
     affine = NO_AFFINE if affine is None else flats(*affine)
     _bands(
         *flats(x), len(x), bias, ZERO if relu else NO_FLOOR, *affine, y, pooling, sizes, phases,
-        reads, writes, panels, views, outputs, *drop,
+        reads, writes, panels, views, outputs, drop,
     )  # fmt: skip
 
 
@@ -117,7 +118,7 @@ def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop, kept):
     images = per_thread.pop() if xg.tile % 2 else NO_IMAGES
     correlate(
         *which, x, xg, y, pooling, yg, count, block, vectors,
-        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, images, *drop, NO_SUMS, NO_RUNS, NO_PIXELS,
+        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, images, drop, NO_SUMS, NO_RUNS, NO_PIXELS,
     )  # fmt: skip
     return True
 
@@ -148,7 +149,7 @@ def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, al
         return _pool_of(z, rows, pool, rate, key)
     chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], filters)
     y, argmax = (memory.empty((n, oh // 2, ow // 2, filters), kind) for kind in (np.float32, np.uint8))
-    sent = y.reshape(-1), Pooling(argmax.reshape(-1), *_row_vectors(rows, shape[1])), dropping(rate, key, y)
+    sent = y.reshape(-1), Pooling(argmax.reshape(-1), *_row_vectors(rows, shape[1])), dropping(rate, key, y.shape)
     if chosen == "im2col":
         _im2col(x, w, b, shape, strides, pads, relu, by_filter, *sent)
     elif not _winograd(x, w, b, shape, pads, relu, by_filter, *sent, kept):

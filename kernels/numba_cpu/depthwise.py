@@ -14,7 +14,7 @@ import numpy as np
 
 from .jit import inner
 from .memory import empty
-from .tasks import parallel, parallel_for
+from .tasks import kernel
 
 
 @inner
@@ -39,9 +39,7 @@ def _row(row, thread, x, w, y, strides, first):
                             pixel[c * m + k] += cell[c] * weights[c, k]
 
 
-@parallel
-def _forward(x, w, y, strides, first):
-    parallel_for(_row, y.shape[0] * y.shape[1], (x, w, y, strides, first))
+_forward = kernel(_row)
 
 
 @inner
@@ -65,9 +63,7 @@ def _input_grad_image(n, thread, dy, w, dx, strides, first):
                                 to[c] += flows[c * m + k] * weights[c, k]
 
 
-@parallel
-def _input_grad(dy, w, dx, strides, first):
-    parallel_for(_input_grad_image, dy.shape[0], (dy, w, dx, strides, first))
+_input_grad = kernel(_input_grad_image)
 
 
 @inner
@@ -91,9 +87,7 @@ def _weight_grad_image(n, thread, x, dy, dw, strides, first):
                                 to[c, k] += cell[c] * flows[c * m + k]
 
 
-@parallel
-def _weight_grad(x, dy, dw, strides, first):
-    parallel_for(_weight_grad_image, dy.shape[0], (x, dy, dw, strides, first))
+_weight_grad = kernel(_weight_grad_image)
 
 
 def _arrays(*arrays):
@@ -108,19 +102,19 @@ def depthwise_conv2d(x, w, *, strides, pads):
     x, w = _arrays(x, w)
     out = [(x.shape[1 + a] + sum(pads[a]) - w.shape[a]) // strides[a] + 1 for a in (0, 1)]
     y = empty((x.shape[0], *out, w.shape[2] * w.shape[3]))
-    _forward(x, w, y, *_how(strides, pads))
+    _forward(y.shape[0] * y.shape[1], x, w, y, *_how(strides, pads))
     return y
 
 
 def depthwise_conv2d_input_grad(dy, w, x_shape, *, strides, pads):
     dy, w = _arrays(dy, w)
     dx = empty(tuple(x_shape))
-    _input_grad(dy, w, dx, *_how(strides, pads))
+    _input_grad(len(dy), dy, w, dx, *_how(strides, pads))
     return dx
 
 
 def depthwise_conv2d_weight_grad(x, dy, w_shape, *, strides, pads):
     x, dy = _arrays(x, dy)
     parts = empty((x.shape[0], *w_shape))
-    _weight_grad(x, dy, parts, *_how(strides, pads))
+    _weight_grad(len(dy), x, dy, parts, *_how(strides, pads))
     return parts.sum(axis=0)

@@ -27,7 +27,7 @@ import numpy as np
 from .activation import block_count, fold
 from .jit import inner, outer
 from .memory import empty, flats, past_caches
-from .tasks import parallel, parallel_for
+from .tasks import kernel, parallel, parallel_for
 from .vector import LANES, choose, load, prefetch, store, store_past, zero
 
 CHUNK = 16384  # floats
@@ -200,22 +200,18 @@ def _grad_rows(k, thread, dy, x, mean, channels, sums):
         q[i] += dy[full + i] * (x[full + i] - mean[i])
 
 
-@parallel
-def _grad_sums_last(dy, x, mean, channels, sums):
-    parallel_for(_grad_rows, sums.shape[1], (dy, x, mean, channels, sums))
+_grad_sums_last = kernel(_grad_rows)
 
 
 @inner
-def _grad_segments(k, thread, dy, x, mean, n, blocks, dbeta, dgamma):
+def _grad_segments(k, thread, dy, x, mean, n, sums, blocks):
+    dbeta, dgamma = sums[0], sums[1]
     for i in range(k * dbeta.size // blocks, (k + 1) * dbeta.size // blocks):
         part = slice(i * n, (i + 1) * n)
         dbeta[i], dgamma[i] = _sums_with(dy[part], x[part], mean[i % mean.size])
 
 
-@parallel
-def _grad_sums_segments(dy, x, mean, n, blocks, dbeta, dgamma):
-    given = dy, x, mean, n, blocks, dbeta.reshape(dbeta.size), dgamma.reshape(dbeta.size)
-    parallel_for(_grad_segments, blocks, given)
+_grad_sums_segments = kernel(_grad_segments)
 
 
 @inner
@@ -233,8 +229,8 @@ def normalised(x, norm):
 
 
 @inner
-def _map_block(k, thread, x, mean, scale, beta, y, row, blocks, past):
-    part = _rows_of_block(k, blocks, x, row)
+def _map_block(k, thread, x, norm, y, row, past, blocks):
+    (mean, scale, beta), part = norm, _rows_of_block(k, blocks, x, row)
     x, y, width = x[part], y[part], mean.size
     whole, full, piece = _walk(width, x.size)
     for first in range(0, full, piece):
@@ -258,14 +254,12 @@ def _map_block(k, thread, x, mean, scale, beta, y, row, blocks, past):
         y[full + i] = normalised(x[full + i], (mean[i], scale[i], beta[i]))
 
 
-@parallel
-def _map(x, mean, scale, beta, y, row, blocks, past):
-    parallel_for(_map_block, blocks, (x, mean, scale, beta, y, row, blocks, past))
+_map = kernel(_map_block)
 
 
 @inner
-def _grad_map_block(k, thread, dy, x, mean, scale, a, b, dx, row, blocks):
-    part = _rows_of_block(k, blocks, x, row)
+def _grad_map_block(k, thread, dy, x, norm, dx, row, blocks):
+    (mean, scale, a, b), part = norm, _rows_of_block(k, blocks, x, row)
     dy, x, dx = dy[part], x[part], dx[part]
     for start in range(0, x.size, mean.size):
         end = start + mean.size
@@ -274,9 +268,7 @@ def _grad_map_block(k, thread, dy, x, mean, scale, a, b, dx, row, blocks):
             dx_row[i] = (dy_row[i] - a[i] - (x_row[i] - mean[i]) * b[i]) * scale[i]
 
 
-@parallel
-def _grad_map(dy, x, mean, scale, a, b, dx, row, blocks):
-    parallel_for(_grad_map_block, blocks, (dy, x, mean, scale, a, b, dx, row, blocks))
+_grad_map = kernel(_grad_map_block)
 
 
 @inner
@@ -288,8 +280,8 @@ def before_relu(d, x, norm):
 
 
 @inner
-def _grad_map_relu_block(k, thread, dy, x, mean, scale, a, b, dx, row, totals):
-    part, total = _rows_of_block(k, totals.shape[0], x, row), totals[k]
+def _grad_map_relu_block(k, thread, dy, x, norm, dx, row, totals):
+    (mean, scale, a, b), part, total = norm, _rows_of_block(k, totals.shape[0], x, row), totals[k]
     dy, x, dx, width = dy[part], x[part], dx[part], mean.size
     for i in range(width):
         total[i] = 0
@@ -319,9 +311,7 @@ def _grad_map_relu_block(k, thread, dy, x, mean, scale, a, b, dx, row, totals):
         total[i] += dx[n]
 
 
-@parallel
-def _grad_map_relu(dy, x, mean, scale, a, b, dx, row, totals):
-    parallel_for(_grad_map_relu_block, totals.shape[0], (dy, x, mean, scale, a, b, dx, row, totals))
+_grad_map_relu = kernel(_grad_map_relu_block)
 
 
 @outer
@@ -367,7 +357,7 @@ def grad_sums(dy, x, mean):
     """Parts of sum dy and of sum dy (x - mean) per channel; dy, x flat, channels last -> (2, parts, C)"""
     channels = len(mean)
     sums = empty((2, block_count(x.size), _width(channels)))
-    _grad_sums_last(dy, x, *_wide(1, mean), channels, sums)
+    _grad_sums_last(sums.shape[1], dy, x, *_wide(1, mean), channels, sums)
     return sums.reshape(2, -1, channels)
 
 
@@ -408,8 +398,8 @@ def batch_norm(x, mean, var, gamma, beta, *, eps):
     y = empty(x.shape)
     if y.size == 0:
         return y
-    wide = _wide(b, mean, scale_of(var, gamma, eps), beta)
-    _map(x.reshape(-1), *wide, y.reshape(-1), c * b, block_count(x.size), past_caches(y, c * b))
+    norm, blocks = tuple(_wide(b, mean, scale_of(var, gamma, eps), beta)), block_count(x.size)
+    _map(blocks, x.reshape(-1), norm, y.reshape(-1), c * b, past_caches(y, c * b), blocks)
     return y
 
 
@@ -424,14 +414,14 @@ def batch_norm_grad(dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
         sums = grad_sums(flat_dy, flat_x, mean)
     else:
         sums = empty((2, a, c))
-        _grad_sums_segments(flat_dy, flat_x, mean, b, blocks, sums[0], sums[1])
+        _grad_sums_segments(blocks, flat_dy, flat_x, mean, b, sums.reshape(2, -1), blocks)
     given, factors = grad_factors(sums, var, gamma, eps, a * b)
     if not batch_stats:
         factors[1:] = 0  # mean and variance are given, not x's own
-    dx, wide = empty(x.shape), _wide(b, mean, *factors)
+    dx, norm = empty(x.shape), tuple(_wide(b, mean, *factors))
     if relu:
         totals = sums[0].reshape(blocks, -1)
-        _grad_map_relu(flat_dy, flat_x, *wide, dx.reshape(-1), c, totals)
+        _grad_map_relu(blocks, flat_dy, flat_x, norm, dx.reshape(-1), c, totals)
         return dx, *given, totals.reshape(-1, c).sum(axis=0)
-    _grad_map(flat_dy, flat_x, *wide, dx.reshape(-1), c * b, blocks)
+    _grad_map(blocks, flat_dy, flat_x, norm, dx.reshape(-1), c * b, blocks)
     return dx, *given

@@ -30,23 +30,23 @@ def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, st
             dx, db = relu_bias_grad(dx, x)
             rest.append(db)
         return dx, *rest
-    given, along, dgamma, dbeta = pooled_sums(dy, argmax, x, mean, var, gamma, eps, axis, rate)
-    dx, totals = empty(x.shape), empty((pool2x2.blocks(given[-1]), x.shape[3]))
-    pool2x2_grad.grad(*given, along, dx.reshape(-1), totals)
+    windows, norm_of, dgamma, dbeta = pooled_sums(dy, argmax, x, mean, var, gamma, eps, axis, rate)
+    dx, totals = empty(x.shape), empty((pool2x2.blocks(windows.size), x.shape[3]))
+    pool2x2_grad.grad(len(totals), windows, norm_of, dx.reshape(-1), totals)
     return dx, dgamma, dbeta, totals.sum(axis=0)
 
 
 def pooled_sums(dy, argmax, x, mean, var, gamma, eps, axis, rate):
-    """The first pass of 2x2 windows: two tuples of what the second takes (dy to size; norm), and dgamma and dbeta."""
+    """The first pass of 2x2 windows: what the second takes (windows, norm), and dgamma and dbeta."""
     size = pool2x2.size_of(x.shape)
     (dy, flat_x, mean), (argmax,) = flats(dy, x, mean), flats(argmax, dtype=np.uint8)
-    given = dy, argmax, np.float32(1 / (1 - rate)), flat_x, size
+    windows = pool2x2_grad.Windows(dy, argmax, np.float32(1 / (1 - rate)), flat_x, size)
     blocks = pool2x2.blocks(size)
     if axis == 1:
         sums = empty((2, size.images, size.height))
-        pool2x2_grad.sums_of_rows(*given, *pool2x2.along(axis, mean), sums, blocks)
+        pool2x2_grad.sums_of_rows(blocks, windows, *pool2x2.along(axis, mean), sums, blocks)
     else:
         sums = empty((2, blocks, size.channels))
-        pool2x2_grad.sums_of_channels(*given, mean, sums)
+        pool2x2_grad.sums_of_channels(blocks, windows, mean, sums)
     (dgamma, dbeta), factors = norm.grad_factors(sums, var, gamma, eps, x.size // len(mean))
-    return given, pool2x2.along(axis, mean, *factors), dgamma, dbeta
+    return windows, pool2x2.along(axis, mean, *factors), dgamma, dbeta

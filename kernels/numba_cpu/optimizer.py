@@ -12,13 +12,14 @@ import numpy as np
 
 from .activation import block_count
 from .jit import inner
-from .tasks import parallel, parallel_for
+from .tasks import kernel
 
 F = np.float32
 
 
 @inner
-def _sgd_block(k, thread, p, g, m, lr, momentum, nesterov, blocks):
+def _sgd_block(k, thread, p, g, m, numbers, blocks):
+    lr, momentum, nesterov = numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, m = p[part], g[part], m[part]
     for i in range(p.size):
@@ -30,13 +31,12 @@ def _sgd_block(k, thread, p, g, m, lr, momentum, nesterov, blocks):
             p[i] -= lr * g[i]
 
 
-@parallel
-def _sgd(p, g, m, lr, momentum, nesterov, blocks):
-    parallel_for(_sgd_block, blocks, (p, g, m, lr, momentum, nesterov, blocks))
+_sgd = kernel(_sgd_block)
 
 
 @inner
-def _rmsprop_block(k, thread, p, g, v, m, a, lr, rate, momentum, eps, blocks):
+def _rmsprop_block(k, thread, p, g, slots, numbers, blocks):
+    (v, m, a), (lr, rate, momentum, eps) = slots, numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, v, m, a = p[part], g[part], v[part], m[part], a[part]
     for i in range(p.size):
@@ -52,13 +52,12 @@ def _rmsprop_block(k, thread, p, g, v, m, a, lr, rate, momentum, eps, blocks):
         p[i] -= step
 
 
-@parallel
-def _rmsprop(p, g, v, m, a, lr, rate, momentum, eps, blocks):
-    parallel_for(_rmsprop_block, blocks, (p, g, v, m, a, lr, rate, momentum, eps, blocks))
+_rmsprop = kernel(_rmsprop_block)
 
 
 @inner
-def _adam_block(k, thread, p, g, m, v, vhat, rate, rate_1, rate_2, eps, blocks):
+def _adam_block(k, thread, p, g, slots, numbers, blocks):
+    (m, v, vhat), (rate, rate_1, rate_2, eps) = slots, numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, m, v, vhat = p[part], g[part], m[part], v[part], vhat[part]
     for i in range(p.size):
@@ -71,13 +70,12 @@ def _adam_block(k, thread, p, g, m, v, vhat, rate, rate_1, rate_2, eps, blocks):
         p[i] -= rate * m[i] / (math.sqrt(second) + eps)
 
 
-@parallel
-def _adam(p, g, m, v, vhat, rate, rate_1, rate_2, eps, blocks):
-    parallel_for(_adam_block, blocks, (p, g, m, v, vhat, rate, rate_1, rate_2, eps, blocks))
+_adam = kernel(_adam_block)
 
 
 @inner
-def _adagrad_block(k, thread, p, g, a, lr, eps, blocks):
+def _adagrad_block(k, thread, p, g, a, numbers, blocks):
+    lr, eps = numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, a = p[part], g[part], a[part]
     for i in range(p.size):
@@ -85,13 +83,12 @@ def _adagrad_block(k, thread, p, g, a, lr, eps, blocks):
         p[i] -= lr * g[i] / math.sqrt(a[i] + eps)
 
 
-@parallel
-def _adagrad(p, g, a, lr, eps, blocks):
-    parallel_for(_adagrad_block, blocks, (p, g, a, lr, eps, blocks))
+_adagrad = kernel(_adagrad_block)
 
 
 @inner
-def _adadelta_block(k, thread, p, g, a, d, lr, rate, eps, blocks):
+def _adadelta_block(k, thread, p, g, slots, numbers, blocks):
+    (a, d), (lr, rate, eps) = slots, numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, a, d = p[part], g[part], a[part], d[part]
     for i in range(p.size):
@@ -101,13 +98,12 @@ def _adadelta_block(k, thread, p, g, a, d, lr, rate, eps, blocks):
         p[i] -= lr * u
 
 
-@parallel
-def _adadelta(p, g, a, d, lr, rate, eps, blocks):
-    parallel_for(_adadelta_block, blocks, (p, g, a, d, lr, rate, eps, blocks))
+_adadelta = kernel(_adadelta_block)
 
 
 @inner
-def _adamax_block(k, thread, p, g, m, u, rate, rate_1, beta_2, eps, blocks):
+def _adamax_block(k, thread, p, g, slots, numbers, blocks):
+    (m, u), (rate, rate_1, beta_2, eps) = slots, numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, m, u = p[part], g[part], m[part], u[part]
     for i in range(p.size):
@@ -118,13 +114,12 @@ def _adamax_block(k, thread, p, g, m, u, rate, rate_1, beta_2, eps, blocks):
         p[i] -= rate * m[i] / (u[i] + eps)
 
 
-@parallel
-def _adamax(p, g, m, u, rate, rate_1, beta_2, eps, blocks):
-    parallel_for(_adamax_block, blocks, (p, g, m, u, rate, rate_1, beta_2, eps, blocks))
+_adamax = kernel(_adamax_block)
 
 
 @inner
-def _nadam_block(k, thread, p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps, blocks):
+def _nadam_block(k, thread, p, g, slots, numbers, blocks):
+    (m, v), (lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps) = slots, numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, m, v = p[part], g[part], m[part], v[part]
     for i in range(p.size):
@@ -133,13 +128,12 @@ def _nadam_block(k, thread, p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, r
         p[i] -= lr * (m_scale * m[i] + g_scale * g[i]) / (math.sqrt(v_scale * v[i]) + eps)
 
 
-@parallel
-def _nadam(p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps, blocks):
-    parallel_for(_nadam_block, blocks, (p, g, m, v, lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps, blocks))
+_nadam = kernel(_nadam_block)
 
 
 @inner
-def _lion_block(k, thread, p, g, m, lr, beta_1, rate_1, beta_2, rate_2, blocks):
+def _lion_block(k, thread, p, g, m, numbers, blocks):
+    lr, beta_1, rate_1, beta_2, rate_2 = numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, m = p[part], g[part], m[part]
     for i in range(p.size):
@@ -148,13 +142,12 @@ def _lion_block(k, thread, p, g, m, lr, beta_1, rate_1, beta_2, rate_2, blocks):
         m[i] = beta_2 * m[i] + rate_2 * g[i]
 
 
-@parallel
-def _lion(p, g, m, lr, beta_1, rate_1, beta_2, rate_2, blocks):
-    parallel_for(_lion_block, blocks, (p, g, m, lr, beta_1, rate_1, beta_2, rate_2, blocks))
+_lion = kernel(_lion_block)
 
 
 @inner
-def _ftrl_block(k, thread, p, g, a, z, inverse, power, root, l1, l2, shrinkage, beta, blocks):
+def _ftrl_block(k, thread, p, g, slots, numbers, blocks):
+    (a, z), (inverse, power, root, l1, l2, shrinkage, beta) = slots, numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, a, z = p[part], g[part], a[part], z[part]
     for i in range(p.size):
@@ -167,46 +160,51 @@ def _ftrl_block(k, thread, p, g, a, z, inverse, power, root, l1, l2, shrinkage, 
         p[i] = (bounded - z[i]) / ((new + beta) * inverse + l2)
 
 
-@parallel
-def _ftrl(p, g, a, z, inverse, power, root, l1, l2, shrinkage, beta, blocks):
-    parallel_for(_ftrl_block, blocks, (p, g, a, z, inverse, power, root, l1, l2, shrinkage, beta, blocks))
+_ftrl = kernel(_ftrl_block)
 
 
 def sgd_step(p, g, m, *, lr, momentum, nesterov):
-    _sgd(p, g, p[:0] if m is None else m, F(lr), F(momentum), bool(nesterov), block_count(p.size))
+    blocks = block_count(p.size)
+    _sgd(blocks, p, g, p[:0] if m is None else m, (F(lr), F(momentum), bool(nesterov)), blocks)
 
 
 def rmsprop_step(p, g, v, m, a, *, lr, rho, momentum, eps):
-    m, a = p[:0] if m is None else m, p[:0] if a is None else a
-    _rmsprop(p, g, v, m, a, F(lr), F(1 - rho), F(momentum), F(eps), block_count(p.size))
+    slots, blocks = (v, p[:0] if m is None else m, p[:0] if a is None else a), block_count(p.size)
+    _rmsprop(blocks, p, g, slots, (F(lr), F(1 - rho), F(momentum), F(eps)), blocks)
 
 
 def adam_step(p, g, m, v, vhat, *, rate, beta_1, beta_2, eps):
-    vhat = p[:0] if vhat is None else vhat
-    _adam(p, g, m, v, vhat, F(rate), F(1 - beta_1), F(1 - beta_2), F(eps), block_count(p.size))
+    slots, blocks = (m, v, p[:0] if vhat is None else vhat), block_count(p.size)
+    _adam(blocks, p, g, slots, (F(rate), F(1 - beta_1), F(1 - beta_2), F(eps)), blocks)
 
 
 def adagrad_step(p, g, a, *, lr, eps):
-    _adagrad(p, g, a, F(lr), F(eps), block_count(p.size))
+    blocks = block_count(p.size)
+    _adagrad(blocks, p, g, a, (F(lr), F(eps)), blocks)
 
 
 def adadelta_step(p, g, a, d, *, lr, rho, eps):
-    _adadelta(p, g, a, d, F(lr), F(1 - rho), F(eps), block_count(p.size))
+    blocks = block_count(p.size)
+    _adadelta(blocks, p, g, (a, d), (F(lr), F(1 - rho), F(eps)), blocks)
 
 
 def adamax_step(p, g, m, u, *, rate, beta_1, beta_2, eps):
-    _adamax(p, g, m, u, F(rate), F(1 - beta_1), F(beta_2), F(eps), block_count(p.size))
+    blocks = block_count(p.size)
+    _adamax(blocks, p, g, (m, u), (F(rate), F(1 - beta_1), F(beta_2), F(eps)), blocks)
 
 
 def nadam_step(p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
-    rates = F(lr), F(m_scale), F(g_scale), F(v_scale), F(1 - beta_1), F(1 - beta_2), F(eps)
-    _nadam(p, g, m, v, *rates, block_count(p.size))
+    numbers = F(lr), F(m_scale), F(g_scale), F(v_scale), F(1 - beta_1), F(1 - beta_2), F(eps)
+    blocks = block_count(p.size)
+    _nadam(blocks, p, g, (m, v), numbers, blocks)
 
 
 def lion_step(p, g, m, *, lr, beta_1, beta_2):
-    _lion(p, g, m, F(lr), F(beta_1), F(1 - beta_1), F(beta_2), F(1 - beta_2), block_count(p.size))
+    numbers, blocks = (F(lr), F(beta_1), F(1 - beta_1), F(beta_2), F(1 - beta_2)), block_count(p.size)
+    _lion(blocks, p, g, m, numbers, blocks)
 
 
 def ftrl_step(p, g, a, z, *, lr, power, l1, l2, shrinkage, beta):
     numbers = F(1 / lr), F(power), power == 0.5, F(l1), F(2 * l2), F(2 * shrinkage), F(beta)
-    _ftrl(p, g, a, z, *numbers, block_count(p.size))
+    blocks = block_count(p.size)
+    _ftrl(blocks, p, g, (a, z), numbers, blocks)

@@ -14,8 +14,8 @@ from . import pool2x2
 from .activation import block_count, relu_bias_grad
 from .jit import inner
 from .memory import empty, flats
-from .random import state
-from .tasks import parallel, parallel_for
+from .random import dropping
+from .tasks import kernel
 
 
 def _out_size(x_shape, window, strides, pads):
@@ -49,8 +49,9 @@ def _start(x, y, argmax, cell):
 
 
 @inner
-def _max_row(row, thread, x, y, argmax, cells, window, strides, first):
+def _max_row(row, thread, x, y, argmax, cells, windows):
     """Row number `row` of all images' outputs."""
+    window, strides, first = windows
     n, i = row // y.shape[1], row % y.shape[1]
     image, y, argmax, stride = x[n], y[n, i], argmax[n, i], strides[1]
     top, left = i * strides[0] - first[0], -first[1]  # where the first window's first cell is
@@ -68,13 +69,12 @@ def _max_row(row, thread, x, y, argmax, cells, window, strides, first):
                     _max_cell(image[top + p, s + q], y[j], argmax[j], cells[p * kw + q])
 
 
-@parallel
-def _max_pool(x, y, argmax, cells, window, strides, first):
-    parallel_for(_max_row, y.shape[0] * y.shape[1], (x, y, argmax, cells, window, strides, first))
+_max_pool = kernel(_max_row)
 
 
 @inner
-def _max_grad_image(k, thread, dy, argmax, dx, cells, window, strides, first, disjoint):
+def _max_grad_image(k, thread, dy, argmax, dx, cells, windows, disjoint):
+    window, strides, first = windows
     dy, argmax, dx = dy[k], argmax[k], dx[k]
     (oh, ow, channels), (height, width, _), (kh, kw) = dy.shape, dx.shape, window
     if not (disjoint and oh * kh == height and ow * kw == width):  # else every pixel is written below
@@ -95,13 +95,12 @@ def _max_grad_image(k, thread, dy, argmax, dx, cells, window, strides, first, di
                             dx_pixel[c] += dy_pixel[c] if argmax_pixel[c] == cell else np.float32(0)
 
 
-@parallel
-def _max_pool_grad(dy, argmax, dx, cells, window, strides, first, disjoint):
-    parallel_for(_max_grad_image, dy.shape[0], (dy, argmax, dx, cells, window, strides, first, disjoint))
+_max_pool_grad = kernel(_max_grad_image)
 
 
 @inner
-def _average_row(row, thread, x, y, window, strides, first):
+def _average_row(row, thread, x, y, windows):
+    window, strides, first = windows
     n, i = row // y.shape[1], row % y.shape[1]
     image, y, stride = x[n], y[n, i], strides[1]
     top, left = i * strides[0] - first[0], -first[1]
@@ -121,13 +120,12 @@ def _average_row(row, thread, x, y, window, strides, first):
             pixel[c] /= count
 
 
-@parallel
-def _average_pool(x, y, window, strides, first):
-    parallel_for(_average_row, y.shape[0] * y.shape[1], (x, y, window, strides, first))
+_average_pool = kernel(_average_row)
 
 
 @inner
-def _average_grad_image(k, thread, dy, dx, window, strides, first):
+def _average_grad_image(k, thread, dy, dx, windows):
+    window, strides, first = windows
     dy, dx = dy[k], dx[k]
     (oh, ow, channels), (height, width, _), (kh, kw) = dy.shape, dx.shape, window
     dx[:] = 0
@@ -145,9 +143,12 @@ def _average_grad_image(k, thread, dy, dx, window, strides, first):
                         dx_pixel[c] += dy_pixel[c] / count
 
 
-@parallel
-def _average_pool_grad(dy, dx, window, strides, first):
-    parallel_for(_average_grad_image, dy.shape[0], (dy, dx, window, strides, first))
+_average_pool_grad = kernel(_average_grad_image)
+
+
+def _windows(window, strides, pads):
+    """Size and step of windows, and the pixels of padding before the first, as compiled functions take them."""
+    return tuple(window), tuple(strides), (pads[0][0], pads[1][0])
 
 
 def _cells(window):
@@ -160,16 +161,9 @@ def pool_2x2(x, norm, rate, key):
     """y and argmax of (x - mean) scale + beta, norm = pool2x2.along(axis, mean, scale, beta); for windows of 2x2."""
     n, h, w, c = x.shape
     y, argmax, size = empty((n, h // 2, w // 2, c)), empty((n, h // 2, w // 2, c), np.uint8), pool2x2.size_of(x.shape)
-    to = y.reshape(-1), argmax.reshape(-1)
-    pool2x2.pool(*flats(x), size, norm, *to, pool2x2.blocks(size), *dropping(rate, key, y))
+    pooled, blocks = pool2x2.Pooled(y.reshape(-1), argmax.reshape(-1)), pool2x2.blocks(size)
+    pool2x2.pool(blocks, *flats(x), size, norm, pooled, dropping(rate, key, y.shape), blocks)
     return y, argmax
-
-
-def dropping(rate, key, y):
-    """Whether anything of y is dropped, the threshold of its words, the factor of what is not, and the words' state."""
-    if not rate:
-        return pool2x2.NO_DROPOUT
-    return True, np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate)), *state(key, key.row and key.first(y.shape))
 
 
 def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
@@ -179,10 +173,10 @@ def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
         return pool_2x2(x, pool2x2.along(-1, none, none + 1, none), rate, key)
     shape, cells = (x.shape[0], *_out_size(x.shape, window, strides, pads), x.shape[3]), _cells(window)
     y, argmax = empty(shape), empty(shape, cells.dtype)
-    _max_pool(x, y, argmax, cells, tuple(window), tuple(strides), (pads[0][0], pads[1][0]))
+    _max_pool(shape[0] * shape[1], x, y, argmax, cells, _windows(window, strides, pads))
     if rate:
-        none = cells.dtype.type(cells.size)
-        pool2x2.drop_blocks(y.reshape(-1), argmax.reshape(-1), none, block_count(y.size), *dropping(rate, key, y)[1:])
+        none, blocks, dropout = cells.dtype.type(cells.size), block_count(y.size), dropping(rate, key, y.shape)
+        pool2x2.drop_blocks(blocks, y.reshape(-1), argmax.reshape(-1), none, dropout, blocks)
     return y, argmax
 
 
@@ -198,7 +192,7 @@ def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads, rate=0.0, y=Non
     argmax = np.ascontiguousarray(argmax, cells.dtype)
     dx = empty(tuple(x_shape))
     disjoint = strides[0] >= window[0] and strides[1] >= window[1]
-    _max_pool_grad(dy, argmax, dx, cells, tuple(window), tuple(strides), (pads[0][0], pads[1][0]), disjoint)
+    _max_pool_grad(len(dy), dy, argmax, dx, cells, _windows(window, strides, pads), disjoint)
     return dx
 
 
@@ -206,19 +200,19 @@ def _scatter_2x2(dy, argmax, x_shape, rate, y):
     dx, size = empty(tuple(x_shape)), pool2x2.size_of(tuple(x_shape))
     totals, keep = empty((pool2x2.blocks(size), size.channels)), np.float32(1 / (1 - rate))
     (dy, y), (argmax,) = flats(dy, y), flats(argmax, dtype=np.uint8)
-    pool2x2.scatter(dy, argmax, keep, y, dx.reshape(-1), size, totals)
+    pool2x2.scatter(len(totals), dy, pool2x2.Scatter(argmax, y, keep, dx.reshape(-1), totals), size)
     return dx, totals.sum(axis=0)
 
 
 def average_pool(x, *, window, strides, pads):
     x = np.ascontiguousarray(x, np.float32)
     y = empty((x.shape[0], *_out_size(x.shape, window, strides, pads), x.shape[3]))
-    _average_pool(x, y, tuple(window), tuple(strides), (pads[0][0], pads[1][0]))
+    _average_pool(y.shape[0] * y.shape[1], x, y, _windows(window, strides, pads))
     return y
 
 
 def average_pool_grad(dy, x_shape, *, window, strides, pads):
     dy = np.ascontiguousarray(dy, np.float32)
     dx = empty(tuple(x_shape))
-    _average_pool_grad(dy, dx, tuple(window), tuple(strides), (pads[0][0], pads[1][0]))
+    _average_pool_grad(len(dy), dy, dx, _windows(window, strides, pads))
     return dx

@@ -27,7 +27,7 @@ from .jit import inner
 from .memory import flats
 from .norm import normalised
 from .random import fill_words
-from .tasks import parallel, parallel_for
+from .tasks import kernel
 from .vector import LANES, byte, choose, each, load, prefetch, put, splat, store, zero
 
 NO_CELL = 4  # the argmax of a dropped output
@@ -45,12 +45,11 @@ class Pooling(NamedTuple):
 
 
 NO_POOLING = Pooling(np.zeros(0, np.uint8), np.zeros(0, np.float32), np.zeros(0, np.float32))
-NO_DROPOUT = False, np.uint64(0), np.float32(1), *(np.uint64(0),) * 4  # what `pool.dropping` returns for rate 0
 
 
 class Scatter(NamedTuple):
     """What a convolution's gradient needs to know of the pooling after it: the pooling's results, 1 / (1 - rate), room
-    for the gradient before the pooling, and for its sums.
+    for the gradient before the pooling, and for its sums. Those of every block, as `scatter` takes it.
     """
 
     argmax: np.ndarray
@@ -58,6 +57,22 @@ class Scatter(NamedTuple):
     keep: np.float32
     dz: np.ndarray
     total: np.ndarray
+
+
+class Pooled(NamedTuple):
+    """A pooling's results."""
+
+    y: np.ndarray
+    argmax: np.ndarray
+
+
+class Row(NamedTuple):
+    """A row of y: where its windows start in x, the number of the upper one of their two rows of an image, its place.
+    """
+
+    at: int
+    row: int
+    to: int
 
 
 class Size(NamedTuple):
@@ -181,27 +196,27 @@ def _at(like, norm, row, o):
 
 
 @inline
-def _normed_channels(like, x, at, size, norm, row, o, y, argmax, to):
-    """A row of y from row `row` of an image, at x[at], and the one below: its channels from o on, as many as `like`."""
+def _normed_channels(like, x, size, norm, place, o, pooled):
+    """A row of y from two rows of x: its channels from o on, as many as `like`."""
     c, below = size.channels, size.width * size.channels
-    upper, lower = _at(like, norm, row, o), _at(like, norm, row + 1, o)
+    upper, lower = _at(like, norm, place.row, o), _at(like, norm, place.row + 1, o)
     for j in range(size.columns):
-        i, k = at + 2 * j * c + o, to + j * c + o
-        ask_for(x, ahead(at, size, o, j), below)
+        i, k = place.at + 2 * j * c + o, place.to + j * c + o
+        ask_for(x, ahead(place.at, size, o, j), below)
         a, b = each(like, x, i), each(like, x, i + c)
         best, cell = _greatest(a, b, each(like, x, i + below), each(like, x, i + below + c), upper, lower)
-        put(y, k, best)
-        put(argmax, k, cell)
+        put(pooled.y, k, best)
+        put(pooled.argmax, k, cell)
 
 
 @inline
-def _normed_row(x, at, size, norm, row, y, argmax, to):
+def _normed_row(x, size, norm, place, pooled):
     """The same of all channels, vector by vector: what normalises them is loaded once for a row."""
     whole = size.channels // LANES * LANES
     for o in range(0, whole, LANES):
-        _normed_channels(load(x, at), x, at, size, norm, row, o, y, argmax, to)
+        _normed_channels(load(x, place.at), x, size, norm, place, o, pooled)
     for o in range(whole, size.channels):
-        _normed_channels(x[at], x, at, size, norm, row, o, y, argmax, to)
+        _normed_channels(x[place.at], x, size, norm, place, o, pooled)
 
 
 @inner
@@ -251,11 +266,12 @@ def drop(y, argmax, words, threshold, scale, none):
 
 
 @inner
-def drop_piece(y, argmax, to, n, words, threshold, scale, step, stream, k0, k1):
+def drop_piece(y, argmax, to, n, words, dropout):
     """Dropout of y[to : to + n] in place; words (uint32): room for n + 8."""
     skipped, part = to % 4, slice(to, to + n)  # words of a counter that belong to what is before
-    fill_words(words[: (skipped + n + 3) // 4 * 4], to // 4, step, stream, k0, k1)
-    drop(y[part], argmax[part], words[skipped : skipped + n], threshold, scale, np.uint8(NO_CELL))
+    fill_words(words[: (skipped + n + 3) // 4 * 4], to // 4, dropout.state)
+    words = words[skipped : skipped + n]
+    drop(y[part], argmax[part], words, dropout.threshold, dropout.scale, np.uint8(NO_CELL))
 
 
 @inner
@@ -275,27 +291,25 @@ def pool_rows(z, width, channels, first, rows, y, pooling, to):
 
 
 @inner
-def drop_rows(y, argmax, to, line, rows, threshold, keep, step, stream, k0, k1):
+def drop_rows(y, argmax, to, line, rows, dropout):
     """Dropout of `rows` rows of y, from y[to] on."""
     words = np.empty(line + 8, np.uint32)
     for r in range(rows):
-        drop_piece(y, argmax, to + r * line, line, words, threshold, keep, step, stream, k0, k1)
+        drop_piece(y, argmax, to + r * line, line, words, dropout)
 
 
 @inner
-def _drop_block(k, thread, y, argmax, none, blocks, threshold, scale, step, stream, k0, k1):
+def _drop_block(k, thread, y, argmax, none, dropout, blocks):
+    """Dropout of the whole of y, for windows of any size."""
     quads = (y.size + 3) // 4
     first, end = k * quads // blocks, (k + 1) * quads // blocks
     words = np.empty(4 * (end - first), np.uint32)
-    fill_words(words, first, step, stream, k0, k1)
+    fill_words(words, first, dropout.state)
     part = slice(4 * first, 4 * end)
-    drop(y[part], argmax[part], words, threshold, scale, none)
+    drop(y[part], argmax[part], words, dropout.threshold, dropout.scale, none)
 
 
-@parallel
-def drop_blocks(y, argmax, none, blocks, threshold, scale, step, stream, k0, k1):
-    """Dropout of the whole of y; for windows of any size."""
-    parallel_for(_drop_block, blocks, (y, argmax, none, blocks, threshold, scale, step, stream, k0, k1))
+drop_blocks = kernel(_drop_block)
 
 
 # ---- backward, without a batch norm ----------------------------------------------------------------------------------
@@ -350,32 +364,27 @@ def _clear_rest(dx, s, r):
 
 
 @inner
-def _pool_block(k, thread, x, size, norm, y, argmax, blocks, drops, threshold, keep, step, stream, k0, k1):
+def _pool_block(k, thread, x, size, norm, pooled, dropout, blocks):
     line = size.columns * size.channels
     words = np.empty(line + 8, np.uint32)
     for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
         to = r * line
-        _normed_row(x, start(size, r), size, norm, r % size.image_rows * 2, y, argmax, to)
-        if drops:
-            drop_piece(y, argmax, to, line, words, threshold, keep, step, stream, k0, k1)
+        _normed_row(x, size, norm, Row(start(size, r), r % size.image_rows * 2, to), pooled)
+        if dropout.on:
+            drop_piece(pooled.y, pooled.argmax, to, line, words, dropout)
 
 
 @inner
-def _scatter_block(k, thread, dy, argmax, keep, y, dx, size, totals):
-    blocks, total = totals.shape[0], totals[k]
+def _scatter_block(k, thread, dy, source, size):
+    blocks, total = source.total.shape[0], source.total[k]
     total[:] = 0
     for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
-        rows = Scatter(argmax, y, keep, dx[start(size, r) :], total)
+        rows = Scatter(source.argmax, source.y, source.keep, source.dz[start(size, r) :], total)
         scatter_rows(dy, rows, r * size.columns * size.channels, 1, size.width, size.channels)
-        _clear_rest(dx, size, r)
+        _clear_rest(source.dz, size, r)
 
 
-@parallel
-def pool(x, size, norm, y, argmax, blocks, drops, threshold, keep, step, stream, k0, k1):
-    given = x, size, norm, y, argmax, blocks, drops, threshold, keep, step, stream, k0, k1
-    parallel_for(_pool_block, blocks, given)
+pool = kernel(_pool_block)
 
 
-@parallel
-def scatter(dy, argmax, keep, y, dx, size, totals):
-    parallel_for(_scatter_block, totals.shape[0], (dy, argmax, keep, y, dx, size, totals))
+scatter = kernel(_scatter_block)

@@ -15,12 +15,34 @@ moves the mean and the variance. `grad` therefore goes through pairs of x's rows
 conv_norm.py makes dx a band of rows at a time: there dx[0] is the gradient at x[shift].
 """
 
+from typing import NamedTuple
+
+import numpy as np
 
 from .jit import inner
 from .norm import before_relu
-from .pool2x2 import ahead, ask_for, flows, inline, kept, of_row, start
-from .tasks import parallel, parallel_for
+from .pool2x2 import Size, ahead, ask_for, flows, inline, kept, of_row, start
+from .tasks import kernel
 from .vector import LANES, across, byte, choose, each, load, put, splat, zero
+
+
+class Windows(NamedTuple):
+    """A pooling's gradient and argmax, 1 / (1 - rate), the image that it was of, and the sizes of both."""
+
+    dy: np.ndarray
+    argmax: np.ndarray
+    keep: np.float32
+    x: np.ndarray
+    size: Size
+
+
+class Into(NamedTuple):
+    """Where dx goes, which begins with the gradient at x[shift], and its sums per channel."""
+
+    dx: np.ndarray
+    shift: int
+    total: np.ndarray
+
 
 # ---- a window's channels: each function takes floats or vectors of them ----------------------------------------------
 
@@ -52,15 +74,16 @@ def _at(like, norm, row, o):
 
 
 @inline
-def _add_channels(like, dy, argmax, keep, x, size, at, i, o, mean, s, q):
+def _add_channels(like, windows, at, i, o, mean, s, q):
     """s += dy, q += dy (x - mean), per channel."""
+    x, size = windows.x, windows.size
     c, below = size.channels, size.width * size.channels
     mean, more_s, more_q = each(like, mean, o), each(like, s, o), each(like, q, o)
     for j in range(size.columns):
         k, n = at + j * c + o, i + 2 * j * c + o
         ask_for(x, ahead(i, size, o, j), below)
-        cell = each(like, argmax, k)
-        d = kept(each(like, dy, k), cell, keep)
+        cell = each(like, windows.argmax, k)
+        d = kept(each(like, windows.dy, k), cell, windows.keep)
         lower = each(like, x, n + below), each(like, x, n + below + c)
         won = _winner(cell, each(like, x, n), each(like, x, n + c), *lower)
         more_s, more_q = more_s + d, more_q + d * (won - mean)
@@ -69,15 +92,16 @@ def _add_channels(like, dy, argmax, keep, x, size, at, i, o, mean, s, q):
 
 
 @inline
-def _add_rows(like, dy, argmax, keep, x, size, at, i, o, means, sums):
+def _add_rows(like, windows, at, i, o, means, sums):
     """(s, q of the upper row, s, q of the lower one) + sums, lane by lane; means: of the two rows."""
+    x, size = windows.x, windows.size
     c, below = size.channels, size.width * size.channels
     (s, q, t, r), upper, lower = sums, splat(like, means[0]), splat(like, means[1])
     for j in range(size.columns):
         k, n = at + j * c + o, i + 2 * j * c + o
         ask_for(x, ahead(i, size, o, j), below)
-        cell = each(like, argmax, k)
-        d = kept(each(like, dy, k), cell, keep)
+        cell = each(like, windows.argmax, k)
+        d = kept(each(like, windows.dy, k), cell, windows.keep)
         a, b, e, f = each(like, x, n), each(like, x, n + c), each(like, x, n + below), each(like, x, n + below + c)
         more = _terms(d, cell, a, b, e, f, upper, lower)
         s, q, t, r = s + more[0], q + more[1], t + more[2], r + more[3]
@@ -85,17 +109,18 @@ def _add_rows(like, dy, argmax, keep, x, size, at, i, o, means, sums):
 
 
 @inline
-def _grad_channels(like, dy, argmax, keep, x, size, at, i, o, norm, row, dx, shift, total):
-    """dx in two rows of an image, `row` and the one below, with an odd last column; total += it."""
+def _grad_channels(like, windows, at, i, o, norm, row, into):
+    """dx in two rows of an image, `row` and the one below, with an odd last column; its sums += it."""
+    x, size, dx, shift = windows.x, windows.size, into.dx, into.shift
     c, below = size.channels, size.width * size.channels
-    upper, lower, more = _at(like, norm, row, o), _at(like, norm, row + 1, o), each(like, total, o)
+    upper, lower, more = _at(like, norm, row, o), _at(like, norm, row + 1, o), each(like, into.total, o)
     for j in range(size.columns):
         k, n = at + j * c + o, i + 2 * j * c + o
         soon = ahead(i, size, o, j)
         ask_for(x, soon, below)
         ask_for(dx, soon - shift, below)
-        cell = each(like, argmax, k)
-        d = kept(each(like, dy, k), cell, keep)
+        cell = each(like, windows.argmax, k)
+        d = kept(each(like, windows.dy, k), cell, windows.keep)
         d0 = before_relu(flows(d, cell, 0), each(like, x, n), upper)
         d1 = before_relu(flows(d, cell, 1), each(like, x, n + c), upper)
         d2 = before_relu(flows(d, cell, 2), each(like, x, n + below), lower)
@@ -105,98 +130,103 @@ def _grad_channels(like, dy, argmax, keep, x, size, at, i, o, norm, row, dx, shi
         put(dx, n - shift + below, d2)
         put(dx, n - shift + below + c, d3)
         more = more + ((d0 + d1) + (d2 + d3))
-    put(total, o, more)
+    put(into.total, o, more)
     if size.width > 2 * size.columns:
         last = i + 2 * size.columns * c
-        _grad_rest(like, x, last, 1, c, o, upper, dx, shift, total)
-        _grad_rest(like, x, last + below, 1, c, o, lower, dx, shift, total)
+        _grad_rest(like, windows, last, 1, o, upper, into)
+        _grad_rest(like, windows, last + below, 1, o, lower, into)
 
 
 @inline
-def _grad_rest(like, x, i, columns, c, o, norm, dx, shift, total):
-    """dx at `columns` pixels of a row that are in no window; total += it."""
-    more = each(like, total, o)
+def _grad_rest(like, windows, i, columns, o, norm, into):
+    """dx at `columns` pixels of a row that are in no window; its sums += it."""
+    more = each(like, into.total, o)
     for j in range(columns):
-        n = i + j * c + o
-        d = before_relu(zero(like), each(like, x, n), norm)
-        put(dx, n - shift, d)
+        n = i + j * windows.size.channels + o
+        d = before_relu(zero(like), each(like, windows.x, n), norm)
+        put(into.dx, n - into.shift, d)
         more = more + d
-    put(total, o, more)
+    put(into.total, o, more)
 
 
 # ---- the same of all channels, vector by vector ----------------------------------------------------------------------
 
 
 @inline
-def _sum_channels(dy, argmax, keep, x, size, at, i, mean, s, q):
+def _sum_channels(windows, at, i, mean, s, q):
+    x, size = windows.x, windows.size
     whole = size.channels // LANES * LANES
     for o in range(0, whole, LANES):
-        _add_channels(load(x, i), dy, argmax, keep, x, size, at, i, o, mean, s, q)
+        _add_channels(load(x, i), windows, at, i, o, mean, s, q)
     for o in range(whole, size.channels):
-        _add_channels(x[i], dy, argmax, keep, x, size, at, i, o, mean, s, q)
+        _add_channels(x[i], windows, at, i, o, mean, s, q)
 
 
 @inline
-def _sum_rows(dy, argmax, keep, x, size, at, i, means):
+def _sum_rows(windows, at, i, means):
     """s and q of the upper row, then of the lower one."""
+    x, size = windows.x, windows.size
     whole = size.channels // LANES * LANES
     none, nothing = zero(load(x, i)), zero(x[i])
     many, few = (none, none, none, none), (nothing, nothing, nothing, nothing)
     for o in range(0, whole, LANES):
-        many = _add_rows(none, dy, argmax, keep, x, size, at, i, o, means, many)
+        many = _add_rows(none, windows, at, i, o, means, many)
     for o in range(whole, size.channels):
-        few = _add_rows(nothing, dy, argmax, keep, x, size, at, i, o, means, few)
+        few = _add_rows(nothing, windows, at, i, o, means, few)
     (s, q, t, r), (s_1, q_1, t_1, r_1) = many, few
     return across(s) + s_1, across(q) + q_1, across(t) + t_1, across(r) + r_1
 
 
 @inline
-def _grad_rows(dy, argmax, keep, x, size, at, i, norm, row, dx, shift, total):
+def _grad_rows(windows, at, i, norm, row, into):
+    x, size = windows.x, windows.size
     whole = size.channels // LANES * LANES
     for o in range(0, whole, LANES):
-        _grad_channels(load(x, i), dy, argmax, keep, x, size, at, i, o, norm, row, dx, shift, total)
+        _grad_channels(load(x, i), windows, at, i, o, norm, row, into)
     for o in range(whole, size.channels):
-        _grad_channels(x[i], dy, argmax, keep, x, size, at, i, o, norm, row, dx, shift, total)
+        _grad_channels(x[i], windows, at, i, o, norm, row, into)
 
 
 @inline
-def _grad_single(x, i, size, norm, row, dx, shift, total):
+def _grad_single(windows, i, norm, row, into):
     """dx of an odd last row."""
-    c = size.channels
-    whole = c // LANES * LANES
+    x, size = windows.x, windows.size
+    whole = size.channels // LANES * LANES
     for o in range(0, whole, LANES):
-        _grad_rest(load(x, i), x, i, size.width, c, o, _at(load(x, i), norm, row, o), dx, shift, total)
-    for o in range(whole, c):
-        _grad_rest(x[i], x, i, size.width, c, o, _at(x[i], norm, row, o), dx, shift, total)
+        _grad_rest(load(x, i), windows, i, size.width, o, _at(load(x, i), norm, row, o), into)
+    for o in range(whole, size.channels):
+        _grad_rest(x[i], windows, i, size.width, o, _at(x[i], norm, row, o), into)
 
 
 @inline
-def grad_pair(dy, argmax, keep, x, size, norm, image, row, dx, shift, total):
-    """dx of an image's rows `row` and row + 1, if there are two; total += their sums."""
+def grad_pair(windows, norm, image, row, into):
+    """dx of an image's rows `row` and row + 1, if there are two; into.total += their sums."""
+    size = windows.size
     line = size.width * size.channels
     i = (image * size.height + row) * line
     if row + 1 == size.height:
-        _grad_single(x, i, size, norm, row, dx, shift, total)
+        _grad_single(windows, i, norm, row, into)
     else:
         at = (image * size.image_rows + row // 2) * size.columns * size.channels
-        _grad_rows(dy, argmax, keep, x, size, at, i, norm, row, dx, shift, total)
+        _grad_rows(windows, at, i, norm, row, into)
 
 
 # ---- all images ------------------------------------------------------------------------------------------------------
 
 
 @inner
-def _channels_block(k, thread, dy, argmax, keep, x, size, mean, totals):
-    blocks, s, q = totals.shape[1], totals[0, k], totals[1, k]
+def _channels_block(k, thread, windows, mean, totals):
+    size, blocks, s, q = windows.size, totals.shape[1], totals[0, k], totals[1, k]
     s[:] = 0
     q[:] = 0
     for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
         at, i = r * size.columns * size.channels, start(size, r)
-        _sum_channels(dy, argmax, keep, x, size, at, i, mean, s, q)
+        _sum_channels(windows, at, i, mean, s, q)
 
 
 @inner
-def _rows_block(k, thread, dy, argmax, keep, x, size, mean, totals, blocks):
+def _rows_block(k, thread, windows, mean, totals, blocks):
+    size = windows.size
     pairs = (size.height + 1) // 2
     for p in range(k * size.images * pairs // blocks, (k + 1) * size.images * pairs // blocks):
         image, row = p // pairs, p % pairs * 2
@@ -206,27 +236,22 @@ def _rows_block(k, thread, dy, argmax, keep, x, size, mean, totals, blocks):
         else:
             r = image * size.image_rows + row // 2
             at, i, means = r * size.columns * size.channels, start(size, r), (mean[row, 0], mean[row + 1, 0])
-            s[row], q[row], s[row + 1], q[row + 1] = _sum_rows(dy, argmax, keep, x, size, at, i, means)
+            s[row], q[row], s[row + 1], q[row + 1] = _sum_rows(windows, at, i, means)
 
 
 @inner
-def _grad_block(k, thread, dy, argmax, keep, x, size, norm, dx, totals):
+def _grad_block(k, thread, windows, norm, dx, totals):
+    size = windows.size
     blocks, pairs, total = totals.shape[0], (size.height + 1) // 2, totals[k]
     total[:] = 0
     for p in range(k * size.images * pairs // blocks, (k + 1) * size.images * pairs // blocks):
-        grad_pair(dy, argmax, keep, x, size, norm, p // pairs, p % pairs * 2, dx, 0, total)
+        grad_pair(windows, norm, p // pairs, p % pairs * 2, Into(dx, 0, total))
 
 
-@parallel
-def sums_of_channels(dy, argmax, keep, x, size, mean, totals):
-    parallel_for(_channels_block, totals.shape[1], (dy, argmax, keep, x, size, mean, totals))
+sums_of_channels = kernel(_channels_block)
 
 
-@parallel
-def sums_of_rows(dy, argmax, keep, x, size, mean, totals, blocks):
-    parallel_for(_rows_block, blocks, (dy, argmax, keep, x, size, mean, totals, blocks))
+sums_of_rows = kernel(_rows_block)
 
 
-@parallel
-def grad(dy, argmax, keep, x, size, norm, dx, totals):
-    parallel_for(_grad_block, totals.shape[0], (dy, argmax, keep, x, size, norm, dx, totals))
+grad = kernel(_grad_block)

@@ -7,9 +7,12 @@ Dropout makes 1024 words at a time, all in the L1 cache: memory sees x once and 
 Source: Salmon, Moraes, Dror & Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3".
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .activation import block_count
@@ -17,7 +20,7 @@ from .emit import I32, I64
 from .jit import inner
 from .memory import empty
 from .simd import LANES
-from .tasks import parallel, parallel_for
+from .tasks import kernel
 
 ROUNDS = 10
 MULTIPLIERS = 0xD2511F53, 0xCD9E8D57
@@ -27,13 +30,35 @@ COUNTERS = LANES // 2  # that go through the rounds together; four words come of
 BATCH = 256  # counters per piece of a dropout
 
 
+class State(NamedTuple):
+    """A key as compiled functions take it: all uint64; the upper half of the step is the counter to begin with."""
+
+    step: np.uint64
+    stream: np.uint64
+    k0: np.uint64
+    k1: np.uint64
+
+
+class Dropout(NamedTuple):
+    """Whether anything is dropped, the threshold of its words, the factor of what is not, and the words' state."""
+
+    on: bool
+    threshold: np.uint64
+    scale: np.float32
+    state: State
+
+
+NO_DROPOUT = Dropout(False, np.uint64(0), np.float32(1), State(*[np.uint64(0)] * 4))
+
+
 @intrinsic
-def _philox_vector(typingctx, words, i, counter, step, stream, k0, k1):
+def _philox_vector(typingctx, words, i, counter, state):
     """words[i : i + 4*COUNTERS] = the words of the counters from `counter` on.  Flat uint32; the rest uint64."""
     wide, flat = ir.VectorType(I64, COUNTERS), types.uint32[::1]
 
     def codegen(context, builder, signature, arguments):
-        words, i, counter, step, stream, *key = arguments
+        words, i, counter, drawn = arguments
+        step, stream, *key = cgutils.unpack_tuple(builder, drawn)
 
         def constant(*numbers):
             return ir.Constant(wide, list(numbers) if len(numbers) > 1 else [*numbers] * COUNTERS)
@@ -63,34 +88,31 @@ def _philox_vector(typingctx, words, i, counter, step, stream, k0, k1):
         builder.store(turned, builder.bitcast(start, turned.type.as_pointer()), align=4)
         return context.get_dummy_value()
 
-    number = types.uint64
-    return types.void(flat, types.int64, *[number] * 5), codegen
+    return types.void(flat, types.int64, types.uint64, state), codegen
 
 
 @inner
-def fill_words(words, first, step, stream, k0, k1):
+def fill_words(words, first, state):
     """words (flat, four per counter) = those of the counters from `first` on, after those that `state` leaves out."""
-    first += np.int64(step >> np.uint64(32))
+    first += np.int64(state.step >> np.uint64(32))
     whole = words.size // (4 * COUNTERS) * COUNTERS
     for k in range(0, whole, COUNTERS):
-        _philox_vector(words, 4 * k, np.uint64(first + k), step, stream, k0, k1)
+        _philox_vector(words, 4 * k, np.uint64(first + k), state)
     if 4 * whole < words.size:
         rest, last = words[4 * whole :], np.empty(4 * COUNTERS, np.uint32)
-        _philox_vector(last, 0, np.uint64(first + whole), step, stream, k0, k1)
+        _philox_vector(last, 0, np.uint64(first + whole), state)
         for i in range(rest.size):
             rest[i] = last[i]
 
 
 @inner
-def _philox_block(k, thread, words, blocks, step, stream, k0, k1):
+def _philox_block(k, thread, words, state, blocks):
     n = words.size // 4
     first, end = k * n // blocks, (k + 1) * n // blocks
-    fill_words(words[4 * first : 4 * end], first, step, stream, k0, k1)
+    fill_words(words[4 * first : 4 * end], first, state)
 
 
-@parallel
-def _philox(words, blocks, step, stream, k0, k1):
-    parallel_for(_philox_block, blocks, (words, blocks, step, stream, k0, k1))
+_philox = kernel(_philox_block)
 
 
 @inner
@@ -100,38 +122,41 @@ def _keep(x, words, threshold, scale, y):
 
 
 @inner
-def _dropout_block(k, thread, x, y, blocks, threshold, scale, step, stream, k0, k1):
+def _dropout_block(k, thread, x, y, dropout, blocks):
     batches, words = (x.size + 4 * BATCH - 1) // (4 * BATCH), np.empty(4 * BATCH, np.uint32)
     first, end = k * batches // blocks * BATCH, (k + 1) * batches // blocks * BATCH  # counters
     part = slice(4 * first, 4 * end)
     x, y = x[part], y[part]
     for start in range(0, x.size, 4 * BATCH):
         x_part, y_part = x[start : start + 4 * BATCH], y[start : start + 4 * BATCH]
-        fill_words(words, first + start // 4, step, stream, k0, k1)
-        _keep(x_part, words, threshold, scale, y_part)
+        fill_words(words, first + start // 4, dropout.state)
+        _keep(x_part, words, dropout.threshold, dropout.scale, y_part)
 
 
-@parallel
-def _dropout(x, y, blocks, threshold, scale, step, stream, k0, k1):
-    parallel_for(_dropout_block, blocks, (x, y, blocks, threshold, scale, step, stream, k0, k1))
+_dropout = kernel(_dropout_block)
 
 
 def state(key, first):
-    """A key as the last arguments of the functions above: the upper half of the step is the block to begin with."""
     words = key.step | first << 32, key.stream, key.seed & 0xFFFFFFFF, key.seed >> 32
-    return tuple(map(np.uint64, words))
+    return State(*map(np.uint64, words))
+
+
+def dropping(rate, key, shape) -> Dropout:
+    """The dropout of an array of this shape."""
+    if not rate:
+        return NO_DROPOUT
+    drawn = state(key, key.row and key.first(shape))
+    return Dropout(True, np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate)), drawn)
 
 
 def philox(n, key):
-    words = empty(((n + 3) // 4 * 4,), np.uint32)
-    _philox(words, block_count(n), *state(key, key.row))
+    words, blocks = empty(((n + 3) // 4 * 4,), np.uint32), block_count(n)
+    _philox(blocks, words, state(key, key.row), blocks)
     return words[:n]
 
 
 def dropout(x, *, rate, key):
     x = np.ascontiguousarray(x, np.float32)
-    y = empty(x.shape)
-    threshold, scale = np.uint64(round(rate * 2**32)), np.float32(1 / (1 - rate))
-    words = state(key, key.row and key.first(x.shape))
-    _dropout(x.reshape(-1), y.reshape(-1), block_count(x.size), threshold, scale, *words)
+    y, blocks = empty(x.shape), block_count(x.size)
+    _dropout(blocks, x.reshape(-1), y.reshape(-1), dropping(rate, key, x.shape), blocks)
     return y

@@ -4,9 +4,9 @@
       def _add_block(k, thread, x, y, blocks):      # task k of `blocks`; `thread`: whose scratch memory it may use
           ...
 
-      @parallel
-      def _add(x, y, blocks):
-          parallel_for(_add_block, blocks, (x, y, blocks))
+      _add = kernel(_add_block)
+
+      _add(blocks, x, y, blocks)                    # from Python: all tasks k < blocks
 
 Each thread begins with a share of its own, and then helps the others:
 
@@ -29,9 +29,11 @@ the cores busy by itself. Numba's own layer `workqueue` runs one loop at a time:
 """
 
 import contextlib
+import inspect
 import os
 import threading
 from functools import partial, update_wrapper
+from types import CodeType, FunctionType
 
 import numba
 from llvmlite import ir
@@ -72,6 +74,21 @@ def parallel(function):
     kernel.compiled, kernel.guarded = compiled, guarded
     _KERNELS.append(kernel)
     return kernel
+
+
+def kernel(task):
+    """The kernel (count, *arguments) that does task(k, thread, *arguments) for all k < count, on all threads.
+
+    Its function is written here, with the task's names, and says that it stands where the task does: Numba looks for
+    its machine code there. A function of *arguments would do, but Numba finds the type of a tuple slowly.
+    """
+    function = task.py_func
+    names = ", ".join(list(inspect.signature(function).parameters)[2:])
+    text = f"def {function.__name__}(count, {names}):\n    parallel_for(task, count, ({names},))"
+    (code,) = (c for c in compile(text, function.__code__.co_filename, "exec").co_consts if isinstance(c, CodeType))
+    code = code.replace(co_firstlineno=function.__code__.co_firstlineno)
+    known = {"__name__": function.__module__, "parallel_for": parallel_for, "task": task}
+    return parallel(FunctionType(code, known))
 
 
 def _aim(kernel: partial, function) -> None:

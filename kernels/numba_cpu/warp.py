@@ -22,7 +22,7 @@ from numba.extending import intrinsic
 from .emit import F32, I32, I64
 from .jit import inner
 from .memory import empty
-from .tasks import parallel, parallel_for
+from .tasks import kernel
 
 MODES = {"nearest": 0, "constant": 1, "reflect": 2, "wrap": 3}
 NEAREST, CONSTANT, REFLECT, WRAP = 0, 1, 2, 3
@@ -174,14 +174,12 @@ def _warp_image(n, thread, images, matrices, y, mode, cval, scale):
                     y[i, j, c] = _blend(image, r + rd * j, s + sd * j, c, scale)
 
 
-@parallel
-def _warp(images, matrices, y, mode, cval, scale):
-    parallel_for(_warp_image, images.shape[0], (images, matrices, y, mode, cval, scale))
+_warp = kernel(_warp_image)
 
 
 def affine_warp(images, matrices, *, fill_mode, cval, scale):
     images = np.ascontiguousarray(images, np.float32)  # pennies, and one compiled version instead of two
     matrices = np.ascontiguousarray(matrices, np.float64)
     y = empty(images.shape)
-    _warp(images, matrices, y, MODES[fill_mode], np.float32(cval), np.float32(scale))
+    _warp(len(images), images, matrices, y, MODES[fill_mode], np.float32(cval), np.float32(scale))
     return y

@@ -82,7 +82,8 @@ from . import memory
 from .activation import sum_blocks
 from .memory import OWN, flats
 from .moments import NO_SUMS, merge, sums_table
-from .pool2x2 import NO_DROPOUT, NO_POOLING
+from .pool2x2 import NO_POOLING
+from .random import NO_DROPOUT
 from .simd import LANES, LINE, ROWS, SHORT, WIDTH, tiles, whole_vectors
 from .transforms import VARIANTS, Variant
 from .winograd_loops import GRADIENT_ROWS, SEGMENT, Grid, correlate, filters_to_points, weight_grad
@@ -241,7 +242,7 @@ def convolve(x, w, b, y, *, pads, turned=False, relu=False, affine=None, stats=N
         runs, pixels = np.empty((len(tables), 2, block * xg.tile), np.int64), np.empty(len(sums))
     correlate(
         *which, x, xg, y.reshape(-1), NO_POOLING, yg, count, block, vectors,
-        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, NO_IMAGES, *NO_DROPOUT, sums, runs, pixels,
+        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, NO_IMAGES, NO_DROPOUT, sums, runs, pixels,
     )  # fmt: skip
     if stats:
         merge(sums, pixels, *stats)

@@ -327,7 +327,7 @@ def _points_task(k, t, which, side, taps, length, tasks, panels, u, u_line, temp
 
 
 @inner
-def _drop_tiles(y, argmax, g, tile, last, threshold, keep, step, stream, k0, k1):
+def _drop_tiles(y, argmax, g, tile, last, dropout):
     """Dropout of tiles tile..last: those side by side are one piece of each row of y."""
     t, line = tile, g.width // 2 * g.channels
     words = np.empty(line + 8, np.uint32)
@@ -338,13 +338,13 @@ def _drop_tiles(y, argmax, g, tile, last, threshold, keep, step, stream, k0, k1)
         count = min(together * g.tile, g.width - w) // 2 * g.channels
         for r in range(h // 2, min(h + g.tile, g.height) // 2):
             to = (n * g.height // 2 + r) * line + w // 2 * g.channels
-            drop_piece(y, argmax, to, count, words, threshold, keep, step, stream, k0, k1)
+            drop_piece(y, argmax, to, count, words, dropout)
         t += together
 
 
 @inner
 def _correlate_task(k, t, which, side, x, xg, y, pooling, yg, tiles, block, vectors, floor, u, u_line,
-                    vs, ms, temps, spares, zeros, tables, images, drops, threshold, keep, step, stream, k0, k1,
+                    vs, ms, temps, spares, zeros, tables, images, dropout,
                     sums, runs, pixels):  # fmt: skip
     """A block of tiles of y, and what is to be done with them while they are in the cache.
 
@@ -363,10 +363,10 @@ def _correlate_task(k, t, which, side, x, xg, y, pooling, yg, tiles, block, vect
         rows, line = (last - tile) // per_image * yg.height, yg.width // 2 * yg.channels
         to = n * yg.height // 2 * line
         pool_rows(z, yg.width, yg.channels, 0, rows, y, pooling, to)
-        if drops:
-            drop_rows(y, pooling.argmax, to, line, rows // 2, threshold, keep, step, stream, k0, k1)
-    elif drops:
-        _drop_tiles(y, pooling.argmax, yg, tile, last, threshold, keep, step, stream, k0, k1)
+        if dropout.on:
+            drop_rows(y, pooling.argmax, to, line, rows // 2, dropout)
+    elif dropout.on:
+        _drop_tiles(y, pooling.argmax, yg, tile, last, dropout)
     if len(sums):
         pixels[k] = _block_sums(y, yg, tile, last, runs[t], sums[k])
 
@@ -387,11 +387,11 @@ def filters_to_points(which, side, taps, w, depth, filters, turned, panels, u, u
 
 @parallel
 def correlate(which, side, x, xg, y, pooling, yg, tiles, block, vectors, floor, u, u_line,
-              vs, ms, temps, spares, zeros, tables, images, drops, threshold, keep, step, stream, k0, k1,
+              vs, ms, temps, spares, zeros, tables, images, dropout,
               sums, runs, pixels):  # fmt: skip
     given = (
         which, side, x, xg, y, pooling, yg, tiles, block, vectors, floor, u, u_line,
-        vs, ms, temps, spares, zeros, tables, images, drops, threshold, keep, step, stream, k0, k1,
+        vs, ms, temps, spares, zeros, tables, images, dropout,
         sums, runs, pixels,
     )  # fmt: skip
     parallel_for(_correlate_task, -(-tiles // block), given)
