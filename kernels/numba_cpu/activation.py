@@ -30,11 +30,13 @@ def block_count(size: int) -> int:
     return max(1, min(64, size // 4096))
 
 
+@lru_cache(4096)
 def sums_count(size: int, channels: int) -> int:
     """How many sums over rows of `channels` floats are kept, to be added up at the end: one of 8 rows or more."""
     return max(1, min(block_count(size), size // channels // 8)) if size else 1
 
 
+@lru_cache(4096)
 def fold(channels: int) -> int:
     """How many rows of `channels` floats make a row of at least WIDE."""
     return -(-WIDE // max(channels, 1))

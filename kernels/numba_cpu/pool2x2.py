@@ -93,6 +93,7 @@ def size_of(x_shape) -> Size:
     return Size(n, height, width, n * (height // 2), height // 2, width // 2, channels)
 
 
+@lru_cache(512)
 def fits(window, strides, pads) -> bool:
     """Whether these are the windows of this file."""
     return tuple(window) == tuple(strides) == (2, 2) and not any(map(any, pads))
@@ -367,11 +368,12 @@ def _clear_rest(dx, s, r):
 def _pool_block(k, thread, x, size, norm, pooled, dropout, blocks):
     line = size.columns * size.channels
     words = np.empty(line + 8, np.uint32)
+    y, argmax = pooled
     for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
         to = r * line
         _normed_row(x, size, norm, Row(start(size, r), r % size.image_rows * 2, to), pooled)
         if dropout.on:
-            drop_piece(pooled.y, pooled.argmax, to, line, words, dropout)
+            drop_piece(y, argmax, to, line, words, dropout)
 
 
 @inner
