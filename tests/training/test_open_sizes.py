@@ -69,7 +69,7 @@ def test_open_sizes_are_saved(ending, tmp_path, rng):
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
 
 
-def test_what_cannot_be_open(rng, tmp_path):
+def test_what_cannot_be_open(rng):
     with pytest.raises(errors.ShapeError, match=r"expected a weight of known size.*GlobalAveragePooling2D before it"):
         Sequential([Input((None, None, 3)), layers.Flatten(), layers.Dense(3)])
     with pytest.raises(errors.ShapeError, match="kernel: expected a weight of known size"):
