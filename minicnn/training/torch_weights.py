@@ -8,7 +8,7 @@
 | Conv2DTranspose, Conv1DTranspose | weight, bias | (I, O, KH, KW) of (KH, KW, O, I) |
 | Dense | weight, bias | (O, I) of (I, O) |
 | BatchNormalization | weight, bias, running_mean, running_var, num_batches_tracked | as here; the last is 0, unread |
-| GroupNormalization, LayerNormalization | weight, bias | as here; of whole images (C, H, W) of (H, W, C) |
+| LayerNormalization | weight, bias | as here; of whole images (C, H, W) of (H, W, C) |
 | PReLU | weight | (C,), or (1,) |
 
 The network there has its images as (N, C, H, W), so its Flatten puts channels first: the features that come from a
@@ -276,7 +276,7 @@ class _Walk:
             shape = layer.alpha.shape
             self._allowed(layer, len(shape) == 1 or math.prod(shape) == shape[-1], "slopes of channels, or one for all")
             return [part("weight", layer.alpha, lambda a: a.reshape(-1) if order is None else _take(a, order))]
-        if isinstance(layer, (layers.BatchNormalization, layers.LayerNormalization, *_GROUPED)):
+        if isinstance(layer, (layers.BatchNormalization, layers.LayerNormalization)):
             return self._normalization(layer, order)
         raise UnsupportedError(
             f"{self.where}: {layer.name}: expected layers that PyTorch has, received {type(layer).__name__}; "
@@ -305,10 +305,6 @@ class _Walk:
     def _allowed(self, layer: Any, ok: bool, expected: str) -> None:
         require(ok, f"{self.where}: {layer.name}", expected, f"weights of shape {layer.weights[0].shape}",
                 "PyTorch has no such module", error=UnsupportedError)  # fmt: skip
-
-
-_GROUPED = tuple(getattr(layers, name) for name in ("GroupNormalization",) if hasattr(layers, name))
-_ALIKE += _GROUPED
 
 
 def _is_each(layer: Any) -> bool:

@@ -123,6 +123,15 @@ def test_graphs(tmp_path, rng, build):
     same(shaken(build(), rng), tmp_path / "graph.onnx", rng)
 
 
+def test_activations(tmp_path, rng):
+    """All that a layer may name, which excepts glu and threshold, as outputs of one graph."""
+    names = sorted(set(minicnn.activations.FUNCTIONS) - {"glu", "threshold", "sparsemax"})
+    x = nn.Input((6,))
+    same(minicnn.Model(x, [nn.Activation(name)(x) for name in names]), tmp_path / "m.onnx", rng)
+    with pytest.raises(UnsupportedError, match=r"expected a layer whose ops are known, received Activation"):
+        minicnn.Model(x, nn.Activation("sparsemax")(x)).export(tmp_path / "m.onnx")  # it sorts
+
+
 @pytest.mark.parametrize("opset", [18, 21])
 def test_a_newer_opset(tmp_path, rng, opset):
     model = minicnn.Sequential([nn.Input(IMAGE), nn.LayerNormalization([1, 2]), nn.Conv2D(2, 3)])
