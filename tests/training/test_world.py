@@ -200,6 +200,31 @@ def test_metrics_are_of_all_rows_and_not_means_of_ranks(data):
         np.testing.assert_allclose(values, first[name], rtol=1e-9, err_msg=name)
 
 
+def test_regularizers_and_constraints(data):
+    """What depends on weights counts once, what depends on outputs by rows; in validation too."""
+    x, y = data
+
+    def fitted(world):
+        model = Sequential(
+            [
+                minicnn.Input((8, 8, 1)), layers.Conv2D(4, 3, kernel_regularizer="l2", activity_regularizer="l1"),
+                layers.BatchNormalization(gamma_regularizer="l1", synchronized=True), layers.Flatten(),
+                layers.Dense(CLASSES, activation="softmax", kernel_constraint="max_norm"),
+            ],
+            seed=7, device=CPU("numpy_ref", "float64"),
+        )  # fmt: skip
+        model.compile(minicnn.optimizers.SGD(0.1, learning_rate_factors={"^dense/": 0.5}), "categorical_crossentropy")
+        model.world = world
+        return model, model.fit(x, y, batch_size=16, epochs=2, verbose=0, validation_data=(x[:9], y[:9])).history
+
+    (alone, history), ((one, first), (other, second)) = fitted(World()), ranks.run(2, fitted)
+    equal([one, other])
+    close(alone, one, 1e-12)
+    assert first == second
+    for name, values in history.items():
+        np.testing.assert_allclose(values, first[name], rtol=1e-12, err_msg=name)
+
+
 def test_callbacks_decide_alike(data, tmp_path):
     """The rate falls, the best weights come back, and the run ends, in every rank after the same epoch."""
 
