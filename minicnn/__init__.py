@@ -10,8 +10,8 @@ from . import _checkout, errors  # noqa: F401  (_checkout makes minicnn.kernels 
 __version__ = "0.1.0"
 
 _MODULES = ("activations", "callbacks", "commands", "constraints", "data", "initializers", "io", "keras", "kernels",
-            "layers", "losses", "metrics", "ops", "optimizers", "recipes", "regularizers", "reports", "sklearn",
-            "teaching")  # fmt: skip
+            "layers", "losses", "metrics", "ops", "optimizers", "recipes", "records", "regularizers", "reports",
+            "sklearn", "teaching")  # fmt: skip
 _HOME = {
     "CheckpointOptions": "training.checkpoint",
     "Input": "layers",

@@ -2,6 +2,7 @@
 
     train     Kaggle's Digit Recognizer: train, judge, write a submission; without its files, on digits that are there
     recipe    train one of five published systems, and hold its figure beside the published one
+    record    train a recipe that aims at accuracy: mnist_record, fashion, cifar10
     predict   what a model says about images
     summary   its layers, shapes and parameters
     plan      what a training step will do: kernels, memory, operations
@@ -34,6 +35,12 @@ def train(words: list[str]) -> int:
 
 def recipe(words: list[str]) -> int:
     from .commands.recipe import main
+
+    return main(words)
+
+
+def record(words: list[str]) -> int:
+    from .commands.record import main
 
     return main(words)
 
@@ -78,8 +85,8 @@ def look(name: str) -> Callable[[list[str]], int]:
 
 
 LOOKS = ("predict", "summary", "plan", "gradcheck", "explain")
-COMMANDS = {"train": train, "recipe": recipe, **{name: look(name) for name in LOOKS}, "report": report, "play": play,
-            "port": port, "doctor": doctor}  # fmt: skip
+COMMANDS = {"train": train, "recipe": recipe, "record": record, **{name: look(name) for name in LOOKS},
+            "report": report, "play": play, "port": port, "doctor": doctor}  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
     python -m minicnn train                            the documented settings (recipe A, kaggle_bn)
     python -m minicnn train --limit 2000 --epochs 1    a rehearsal
+    python -m minicnn train --recipe mnist_record      a network that aims higher, and its submission (record.py)
 
 Data: --data, else $MINICNN_DATA/kaggle, else ./data, each with train.csv and test.csv, plain or .gz; else the 1,797
 digits that come with scikit-learn (10 epochs, batch 32).
@@ -15,6 +16,14 @@ What happens stands in recipe.py, for this recipe and the four others. In a chec
 `python examples/train_kaggle.py` is the same program.
 """
 
+import argparse
+import contextlib
+import io
+import sys
+
+from minicnn.records import BY_NAME
+
+from . import record
 from .digits import GET, find_folder
 from .options import parser
 from .recipe import execute
@@ -24,7 +33,18 @@ EPOCHS, BATCH_SIZE, MOMENTUM = 10, 32, 0.9
 
 
 def main(argv: list[str] | None = None, prog: str = "minicnn train") -> int:
+    words = sys.argv[1:] if argv is None else argv
+    other = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    other.add_argument("--recipe", default="kaggle_bn")
+    with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+        chosen, rest = other.parse_known_args(words)
+        if chosen.recipe in BY_NAME:
+            return record.main([chosen.recipe, *rest], prog)
     args = parser(prog, __doc__, "kaggle_bn").parse_args(argv)
+    one_of_both = "kaggle_bn", *BY_NAME
+    if args.recipe not in one_of_both:
+        print(f"{prog}: --recipe: expected one of {', '.join(one_of_both)}, received {args.recipe!r}", file=sys.stderr)
+        return 2
     args.words, args.embedded, args.option = argv, find_folder(args.data) is None, []
     if args.embedded:
         args.epochs = EPOCHS if args.epochs is None else args.epochs

@@ -227,6 +227,10 @@ CASES = {
         first(N.batch_norm, normal(4, 3, 5, 2), normal((4, 3, 5, 2)[axis]), normal((4, 3, 5, 2)[axis]), axis=axis)
         for axis in (1, 2, 3, -1, -2)
     ] + [first(N.batch_norm, normal(6, 3), normal(3), normal(3), eps=0.1)],
+    N.batch_norm_shared: [  # of one process; of several: tests/training/test_world.py
+        first(N.batch_norm_shared, normal(4, 3, 5, 2), normal((4, 3, 5, 2)[axis]), normal((4, 3, 5, 2)[axis]), axis=axis)
+        for axis in (1, -1)
+    ],
     N.batch_norm_fixed: [
         lambda rng, axis=axis, shape=shape: (
             lambda x, gamma, beta: N.batch_norm_fixed(x, gamma, beta, np.arange(3.0), np.arange(3.0) + 1, axis=axis),

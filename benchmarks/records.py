@@ -1,0 +1,107 @@
+"""The recipes that aim at accuracy, over several seeds: RECORDS.md is written from what was really measured.
+
+    python benchmarks/records.py                              mnist_record, fashion, cifar10; five seeds each; hours
+    python benchmarks/records.py mnist_record --seed 0 1 2    one of them, three seeds
+    python benchmarks/records.py --table                      only the table, from the runs that are there
+
+Every run is `minicnn record NAME --seed ...` in a process of its own. Its numbers are kept in results/records.json with
+the CPU, the commit and the time, and count as they are: the last epoch of every seed, none left out, none chosen. Runs
+of other commits or machines stand in rows of their own. Without a run nothing is written: a table holds no number that
+nobody measured. Exit code 1: a run failed.
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import machine
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+RESULTS, PAGE = ROOT / "benchmarks" / "results" / "records.json", ROOT / "RECORDS.md"
+HEAD = """# Records
+
+Written by `python benchmarks/records.py`; the recipes are minicnn/records.py. Accuracy is that of the last epoch on
+images that were not trained on, over n seeds; no epoch and no seed was chosen by its result. Time is one training with
+its data and its evaluation, the mean over seeds.
+
+| recipe | n | mean | sd | lowest | ensemble of n | s each | CPU, cores | commit |
+|---|---|---|---|---|---|---|---|---|
+"""
+
+
+def rows(kept: list[dict]) -> str:
+    """One line per recipe, commit and CPU."""
+    groups: dict[tuple, dict] = {}
+    for run in kept:
+        key = run["recipe"], run["commit"], run["cpu"], run["cores"]
+        group = groups.setdefault(key, {"seeds": {}, "ensemble": None})
+        group["seeds"] |= {one["seed"]: one for one in run["seeds"]}
+        group["ensemble"] = run.get("ensemble") or group["ensemble"]
+    text = ""
+    for (recipe, commit, cpu, cores), group in groups.items():
+        found = [one["accuracy"] for one in group["seeds"].values()]
+        together, n = group["ensemble"], len(found)
+        same = together is not None and sorted(together["seeds"]) == sorted(group["seeds"])
+        cells = [
+            recipe, n, f"{statistics.mean(found):.4f}", f"{statistics.stdev(found):.4f}" if n > 1 else "-",
+            f"{min(found):.4f}", f"{together['accuracy']:.4f}" if same else "-",
+            f"{statistics.mean(one['seconds'] for one in group['seeds'].values()):.0f}", f"{cpu}, {cores}", commit,
+        ]  # fmt: skip
+        text += f"| {' | '.join(map(str, cells))} |\n"
+    return text
+
+
+def measured(name: str, words: list[str], out: Path) -> dict:
+    """Train, and read what came of it; numbers of a rehearsal are refused."""
+    command = [sys.executable, "-m", "minicnn", "record", name, "--out", str(out), "--quiet", *words]
+    subprocess.run(command, cwd=ROOT, check=True)
+    paths = sorted(out.glob("seed_*/record.json")) or [out / "record.json"]
+    seeds = [json.loads(path.read_text()) for path in paths]
+    if not all(one["whole"] for one in seeds):
+        raise SystemExit("benchmarks/records.py: a rehearsal (--epochs, --limit) is no record; nothing was kept")
+    about, together = machine.describe(), out / "ensemble.json"
+    return {"recipe": name, "seeds": seeds, "commit": machine.commit(), "cpu": about["cpu"], "cores": about["cores"],
+            "load": machine.load(), "ensemble": json.loads(together.read_text()) if together.exists() else None}
+
+
+def write(kept: list[dict]) -> None:
+    if not kept:
+        print("no run has been measured: nothing is written")
+        return
+    PAGE.write_text(HEAD + rows(kept), "utf-8")
+    print(rows(kept), end="")
+
+
+def main() -> None:
+    from minicnn.records import BY_NAME
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipes", nargs="*", metavar="RECIPE", help=f"default all: {', '.join(BY_NAME)}")
+    parser.add_argument("--seed", type=int, nargs="+", default=[0, 1, 2, 3, 4], metavar="N")
+    parser.add_argument("--threads", type=int, metavar="N", help="of each run; default: all cores")
+    parser.add_argument("--epochs", type=int, metavar="N", help="a rehearsal, whose numbers are not kept")
+    parser.add_argument("--limit", type=int, metavar="N", help="the same, with fewer images")
+    parser.add_argument("--table", action="store_true", help="run nothing")
+    args = parser.parse_args()
+    unknown = [name for name in args.recipes if name not in BY_NAME]
+    if unknown:
+        parser.error(f"expected names of {', '.join(BY_NAME)}, received {', '.join(unknown)}")
+    kept = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else []
+    words = ["--seed", *map(str, args.seed)]
+    for name in ("threads", "epochs", "limit"):
+        value = getattr(args, name)
+        words += [] if value is None else [f"--{name}", str(value)]
+    for name in [] if args.table else args.recipes or BY_NAME:
+        with tempfile.TemporaryDirectory() as folder:
+            kept.append(measured(name, words, Path(folder)))
+        RESULTS.write_text(json.dumps(kept, indent=1), "utf-8")
+    write(kept)
+
+
+if __name__ == "__main__":
+    main()

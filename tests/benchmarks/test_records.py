@@ -1,0 +1,55 @@
+"""RECORDS.md: a table of what was measured, and of nothing else."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def records(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    spec = importlib.util.spec_from_file_location("benchmark_records", FOLDER / "records.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.RESULTS, module.PAGE = tmp_path / "records.json", tmp_path / "RECORDS.md"
+    return module
+
+
+def run(accuracies, commit="abc", ensemble=None, first=0):
+    seeds = [{"seed": first + i, "accuracy": a, "seconds": 60.0, "whole": True} for i, a in enumerate(accuracies)]
+    return {"recipe": "fashion", "seeds": seeds, "commit": commit, "cpu": "a CPU", "cores": 2, "ensemble": ensemble}
+
+
+def test_rows(records):
+    """n, mean, deviation and lowest of all seeds; another commit is another row; an ensemble is of these seeds."""
+    both = {"seeds": [0, 1], "accuracy": 0.95}
+    text = records.rows([run([0.9, 0.94], ensemble=both), run([0.93], "def"), run([0.92], "abc", first=2)])
+    assert text.splitlines() == [
+        "| fashion | 3 | 0.9200 | 0.0200 | 0.9000 | - | 60 | a CPU, 2 | abc |",
+        "| fashion | 1 | 0.9300 | - | 0.9300 | - | 60 | a CPU, 2 | def |",
+    ]
+    assert "| 0.9500 |" in records.rows([run([0.9, 0.94], ensemble=both)])
+
+
+def test_nothing_is_written_that_nobody_measured(records, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["records.py", "--table"])
+    records.main()
+    assert "nothing is written" in capsys.readouterr().out
+    assert not records.PAGE.exists()
+    assert not records.RESULTS.exists()
+
+
+def test_a_rehearsal_is_no_record(records, monkeypatch):
+    def trained(command, **how):
+        out = Path(command[command.index("--out") + 1])
+        (out / "record.json").write_text('{"seed": 0, "accuracy": 1.0, "seconds": 1.0, "whole": false}')
+
+    monkeypatch.setattr(records.subprocess, "run", trained)
+    monkeypatch.setattr(sys, "argv", ["records.py", "fashion", "--seed", "0", "--epochs", "1"])
+    with pytest.raises(SystemExit, match="is no record"):
+        records.main()
+    assert not records.RESULTS.exists()
