@@ -59,14 +59,14 @@ class Recipe:
 
     def build(self, lib: Any, **options: Any) -> Any:
         """The network in `lib`, minicnn or keras. What is no option of the recipe goes to lib.Sequential: seed=, ..."""
-        _library(f"{self.name}.build: lib", lib, "Sequential")
+        check_library(f"{self.name}.build: lib", lib, "Sequential")
         chosen = {name: options.pop(name, published) for name, published in self.options.items()}
         layers = [lib.Input((28, 28, 1)), *self.layers(lib.layers, **chosen)]
         return lib.Sequential(layers, **{"name": self.name, **options})
 
     def make_optimizer(self, lib: Any) -> Any:
         """A new optimizer of `lib`, as published."""
-        _library(f"{self.name}.make_optimizer: lib", lib, "optimizers")
+        check_library(f"{self.name}.make_optimizer: lib", lib, "optimizers")
         name, settings = self.optimizer
         return getattr(lib.optimizers, name)(**settings)
 
@@ -76,7 +76,7 @@ class Recipe:
         return rows // self.batch_size if self.whole_only else -(-rows // self.batch_size)
 
 
-def _library(where: str, lib: Any, what: str) -> None:
+def check_library(where: str, lib: Any, what: str) -> None:
     require(hasattr(lib, what), where, "the module minicnn or keras", shown(lib), error=ArgumentTypeError)
 
 

@@ -16,7 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .arguments import whole
+from .arguments import shown, whole
+from .errors import ArgumentTypeError, require
+from .recipes import check_library
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,13 +49,19 @@ class Record:
 
     def build(self, lib: Any, seed: int, **options: Any) -> Any:
         """The network, named after recipe and seed, so that several can be layers of one ensemble."""
+        check_library(f"{self.name}.build: lib", lib, "Sequential")
         whole(f"{self.name}.build: seed", seed, low=0)
         layers = [lib.Input(self.input_shape), *self.layers(lib.layers)]
         return lib.Sequential(layers, name=f"{self.name}_{seed}", seed=seed, **options)
 
     def compile(self, lib: Any, model: Any, steps: int) -> None:
         """Prepare a model of `build` for so many steps in all."""
-        rate = lib.optimizers.schedules.OneCycle(self.max_lr, whole(f"{self.name}.compile: steps", steps))
+        where = f"{self.name}.compile"
+        check_library(f"{where}: lib", lib, "optimizers")
+        ok = hasattr(model, "compile")
+        require(ok, f"{where}: model", "a model", shown(model), "make it with build", error=ArgumentTypeError)
+        whole(f"{where}: steps", steps)
+        rate = lib.optimizers.schedules.OneCycle(self.max_lr, steps)
         optimizer = lib.optimizers.AdamW(rate, weight_decay=self.weight_decay)
         loss = lib.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing)
         model.compile(optimizer, loss, metrics=["accuracy"])

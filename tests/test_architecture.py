@@ -57,7 +57,7 @@ MAY = {
     # An estimator is a program around a model. Whoever imports the file wants scikit-learn at once.
     "sklearn": ({"backend", "errors", "layers", "losses", "optimizers", "training"}, ARRAYS),
     "recipes": ({"errors"}, set()),
-    "records": ({"errors"}, set()),
+    "records": ({"errors", "recipes"}, set()),
     "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),
     # Programs use the names that every user has, and like users they may build models.
     "commands": ({"backend", "callbacks", "data", "errors", "io", "minicnn", "recipes", "records", "reports", "keras",

@@ -1807,6 +1807,11 @@ entry(
 LIB = Kind((), (3, None, "minicnn", ODD), "minicnn or keras")
 entry("recipes.Recipe.build", {"lib": minicnn}, "recipe", lib=LIB, options=Kind((), (bad(3, "arguments of"),)))
 entry("recipes.Recipe.make_optimizer", {"lib": minicnn}, "recipe", lib=LIB)
+entry("records.Record.build", {"lib": minicnn, "seed": 1}, "record", lib=LIB, options=Kind((), (bad(3, "arguments"),)),
+      seed=K.count(1, -1, low=0))  # fmt: skip
+BARE = minicnn.Sequential()
+entry("records.Record.compile", {"lib": minicnn, "model": BARE, "steps": 3}, "record", lib=LIB, steps=K.POSITIVE,
+      model=Kind((), (3, None, "x", [], NAN, np.ones(2), ODD), "a model"))  # fmt: skip
 entry("recipes.Recipe.steps_per_epoch", {"rows": 3}, "recipe", rows=K.POSITIVE._replace(good=()))
 
 _ = (losses, metrics, optimizers)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn import callbacks, errors, layers, losses, optimizers, recipes
+from minicnn import callbacks, errors, layers, losses, optimizers, recipes, records
 from minicnn.core.tensor import Parameter, Tensor
 
 from ..training.networks import state
@@ -50,6 +50,8 @@ PROTOCOL = {
     r"sklearn\..*": "scikit-learn's own checks of estimators, all of which run: tests/tools/test_sklearn.py",
     r"initializers\.FixedScaling": "a base class of those with a recipe",
     r"recipes\.Recipe": "this file, five times; not by users",
+    r"recipes\.check_library": "recipes and records",
+    r"records\.Record": "this file, three times; not by users",
     r"data\.digits\.(enlarge|corners)": "load_data, a drawing's frame",
     r"reports\.curves\.draw_rates|io\.history\.columns_of": "draw, write",
     r"reports\.worst\.WorstError": "find",
@@ -184,6 +186,7 @@ SUBJECTS = {
     "metric": lambda: minicnn.metrics.get("mse"),
     "generator": lambda: minicnn.data.ImageDataGenerator(),
     "recipe": lambda: recipes.valid_conv,
+    "record": lambda: records.fashion,
     "optimizer": lambda: optimizers.AdamW(),
     "figure": figure,
     "table": counts,
