@@ -228,8 +228,7 @@ CASES = {
         for axis in (1, 2, 3, -1, -2)
     ] + [first(N.batch_norm, normal(6, 3), normal(3), normal(3), eps=0.1)],
     N.batch_norm_shared: [  # of one process; of several: tests/training/test_world.py
-        first(N.batch_norm_shared, normal(4, 3, 5, 2), normal((4, 3, 5, 2)[axis]), normal((4, 3, 5, 2)[axis]), axis=axis)
-        for axis in (1, -1)
+        first(N.batch_norm_shared, normal(4, 3, 5, 2), normal(n), normal(n), axis=axis) for axis, n in ((1, 3), (-1, 2))
     ],
     N.batch_norm_fixed: [
         lambda rng, axis=axis, shape=shape: (
