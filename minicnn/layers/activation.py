@@ -1,5 +1,7 @@
 """Activations as layers."""
 
+import math
+
 from typing import ClassVar
 
 from .. import initializers
@@ -7,6 +9,7 @@ from ..arguments import choice, index, items, number, shown
 from ..errors import ArgumentError, require
 from ..notes import note
 from ..ops import activation as ops
+from ..ops.shape import reshape, transpose
 from .base import Layer, get_activation
 
 
@@ -27,20 +30,48 @@ class Activation(Layer):
 
 
 class Softmax(Layer):
-    """p = softmax(x) over the last axis."""
+    """p = softmax(x) over an axis, or over several together: their entries sum to 1.  Shape unchanged."""
 
     config = ("axis",)
-    activation = staticmethod(ops.softmax)
 
     def __init__(self, axis=-1, **kwargs):
         super().__init__(**kwargs)
-        self.axis = choice("Softmax: axis", axis, (-1,))
+        found = [index(one) for one in ([axis] if index(axis) is not None else items(axis) or [None])]
+        ok = None not in found and 0 not in found and len(set(found)) == len(found)
+        require(ok, "Softmax: axis", "an axis of samples, -1 the last, or several", shown(axis), error=ArgumentError)
+        self.axis = found[0] if index(axis) is not None else tuple(found)
+
+    @property
+    def activation(self):
+        """The op itself over the last axis, which a loss may take into itself."""
+        return ops.softmax if self.axis == -1 else self._along
+
+    def follow(self, input_shape):
+        self._axes(len(input_shape) + 1)
+        return input_shape
 
     def preactivation(self, x, *, training):
         return x
 
     def call(self, x, *, training):
-        return ops.softmax(x)
+        return self.activation(x)
+
+    def _axes(self, rank: int) -> list[int]:
+        given = [self.axis] if isinstance(self.axis, int) else self.axis
+        ok = all(-rank < axis < rank for axis in given) and len({axis % rank for axis in given}) == len(given)
+        require(ok, f"{self.name}: axis", f"axes of samples, up to {rank - 1}", self.axis)
+        return [axis % rank for axis in given]
+
+    def _along(self, x):
+        """softmax over the axes, moved to the end as one."""
+        axes = self._axes(x.ndim)
+        order = [*(axis for axis in range(x.ndim) if axis not in axes), *axes]
+        moved = transpose(x, axes=tuple(order))
+        wide = reshape(moved, shape=(*moved.shape[: x.ndim - len(axes)], math.prod(moved.shape[x.ndim - len(axes) :])))
+        y = reshape(ops.softmax(wide), shape=tuple(moved.shape))
+        return transpose(y, axes=tuple(order.index(axis) for axis in range(x.ndim)))
+
+    _along.is_op = True
 
 
 class ReLU(Layer):

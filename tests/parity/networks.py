@@ -257,6 +257,8 @@ LAYERS = {
     "relu layer": (VECTOR, lambda L: L.ReLU()),
     "relu layer, all arguments": (VECTOR, lambda L: L.ReLU(max_value=1.5, negative_slope=0.1, threshold=0.2)),
     "softmax layer": (VECTOR, lambda L: L.Softmax()),
+    "softmax of rows": (IMAGE, lambda L: L.Softmax(axis=1)),
+    "softmax of images": (IMAGE, lambda L: L.Softmax(axis=[1, 2])),
 } | {
     name: (VECTOR, lambda L, name=name: L.Activation(name))
     for name in (

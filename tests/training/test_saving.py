@@ -169,6 +169,7 @@ EVERY = {
     "zero padding": ((7, 9, 3), lambda: nn.ZeroPadding2D(((1, 2), (0, 3)))),
     "activation": ((5,), lambda: nn.Activation("selu")),
     "softmax": ((5,), lambda: nn.Softmax()),
+    "softmax of images": ((4, 3, 2), lambda: nn.Softmax(axis=(1, 2))),
     "relu": ((5,), lambda: nn.ReLU(max_value=1.5, negative_slope=0.1, threshold=0.2)),
     "leaky relu": ((5,), lambda: nn.LeakyReLU(0.2)),
     "elu": ((5,), lambda: nn.ELU(0.7)),
