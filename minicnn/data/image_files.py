@@ -55,8 +55,12 @@ class ImageFiles:
             if kept is None:
                 kept = self._coming.pop(row).result() if row in self._coming else self.decode(row)
                 self._keep(row, kept)
-            out[place] = kept
+            out[place] = self.placed(kept)
         return out
+
+    def placed(self, picture: np.ndarray) -> np.ndarray:
+        """A decoded picture as x[rows] has it."""
+        return picture
 
     def readable(self, rows: np.ndarray) -> np.ndarray:
         """`rows` without those whose file is no picture, which a note names, once each."""

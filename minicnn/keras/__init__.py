@@ -35,7 +35,7 @@ _PATHS = {
     "datasets.fashion_mnist": (("data.fashion_mnist",), {}),
     "datasets.cifar10": (("data.cifar10",), {}),
     "datasets.cifar100": (("data.cifar100",), {}),
-    "preprocessing": ((), {}),
+    "preprocessing": (("data",), {}),
     "preprocessing.image": (("data",), {}),
     "backend": ((), _functions.BACKEND | {"function": _models.function}),
     "ops": ((), _functions.OPS),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..core.tensor import Tensor
+from ..data.dataset import AUTOTUNE, Dataset
 from . import _backend, _functions, _seeds
 from ._names import Missing
 
@@ -135,6 +136,8 @@ def tensorflow(keras) -> Namespace:
         "int64": "int64", "uint8": "uint8", "bool": "bool", "executing_eagerly": lambda: True,
         "get_logger": lambda: types.SimpleNamespace(setLevel=_nothing),
         "math": Namespace("tf.math", _MATH | {"confusion_matrix": confusion_matrix}), "nn": Namespace("tf.nn", _NN),
+        "data": Namespace("tf.data", {"Dataset": Dataset, "AUTOTUNE": AUTOTUNE, "experimental": Namespace(
+            "tf.data.experimental", {"AUTOTUNE": AUTOTUNE})}),
         "random": Namespace("tf.random", {
             "set_seed": _seeds.set_random_seed, "normal": _draws(_functions.random_normal),
             "uniform": _draws(_functions.random_uniform)}),

@@ -1,11 +1,10 @@
 """Activations as layers."""
 
 import math
-
 from typing import ClassVar
 
 from .. import initializers
-from ..arguments import choice, index, items, number, shown
+from ..arguments import index, items, number, shown
 from ..errors import ArgumentError, require
 from ..notes import note
 from ..ops import activation as ops

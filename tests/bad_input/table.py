@@ -238,7 +238,8 @@ layer(
     data_format=ORDER,
 )
 layer("layers.Activation", activation=ACTIVATION)
-layer("layers.Softmax", axis=Kind((-1, np.int64(-1)), (0, "x", NAN, None, [], ODD, np.ones(2), True, (1, 0), (1, 1)), "axis"))
+BAD_AXES = (0, "x", NAN, None, [], ODD, np.ones(2), True, (1, 0), (1, 1))
+layer("layers.Softmax", axis=Kind((-1, np.int64(-1)), BAD_AXES, "axis"))
 layer("layers.ReLU", max_value=K.optional(K.AT_LEAST_0), negative_slope=K.AT_LEAST_0, threshold=K.AT_LEAST_0)
 layer("layers.LeakyReLU", negative_slope=K.AT_LEAST_0, alpha=K.AT_LEAST_0)
 layer("layers.ELU", alpha=K.FINITE)

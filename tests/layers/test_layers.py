@@ -149,6 +149,8 @@ CASES = [
     make(layers.PReLU, "random_uniform", x=distinct, weights=(IMAGE,)),
     make(layers.PReLU, "he_normal", shared_axes=[1, 2], x=distinct, weights=((1, 1, 2),)),
     make(layers.Softmax),
+    make(layers.Softmax, 1),
+    make(layers.Softmax, (1, -2)),
 ]  # fmt: skip
 cases = pytest.mark.parametrize(("build", "shape", "out", "x", "weights"), CASES)
 
@@ -586,7 +588,7 @@ WHOLE = "a whole number of at least 1"
         (lambda: L.PReLU(alpha_constraint="x"), ValueError, "PReLU: alpha_constraint: expected one of max_norm, maxnorm, non_neg, nonneg, unit_norm, unitnorm, min_max_norm, received 'x'"),
         (lambda: L.ReLU(negative_slope=-1), ValueError, "ReLU: negative_slope: expected a finite number of at least 0, received -1"),
         (lambda: L.LeakyReLU(-1), ValueError, "LeakyReLU: negative_slope: expected a finite number of at least 0, received -1"),
-        (lambda: L.Softmax(axis=1), ValueError, "Softmax: axis: expected -1, received 1"),
+        (lambda: L.Softmax(axis=0), ValueError, "Softmax: axis: expected an axis of samples, -1 the last, or several, received 0"),
     ],
 )  # fmt: skip
 def test_constructor_errors(make, error, message):
