@@ -64,38 +64,41 @@ def image_dataset_from_directory(
     """
     where = "image_dataset_from_directory"
     directory = path(f"{where}: directory", directory)
-    require(os.path.isdir(directory), f"{where}: directory", "a folder", directory, error=MissingDataError)
-    if labels not in ("inferred", None):
+    if not (labels is None or (isinstance(labels, str) and labels == "inferred")):
         expected = '"inferred", None, or a list of whole numbers'
         ok = isinstance(labels, (list, tuple)) and all(arguments.index(one) is not None for one in labels)
         require(ok, f"{where}: labels", expected, shown(labels), error=ArgumentTypeError)
     fix = 'class_names are for labels="inferred"'
-    ok = labels == "inferred" or class_names is None
+    ok = isinstance(labels, str) or class_names is None
     require(ok, f"{where}: class_names", "None", shown(class_names), fix, error=ArgumentError)
     label_mode = choice(f"{where}: label_mode", label_mode, ("int", "categorical", "binary", None))
     if labels is None or label_mode is None:
         labels = label_mode = None
-    one_of(f"{where}: color_mode", color_mode, images.MODES)
+    images.KNOWN_MODE(f"{where}: color_mode", color_mode)
+    if class_names is not None:
+        class_names = arguments.listed(f"{where}: class_names", class_names, "names of folders")
     batch_size = whole(f"{where}: batch_size", batch_size, optional=True)
     size = (image_size,) * 2 if arguments.index(image_size) is not None else image_size
     size = images.size(f"{where}: image_size", size)
-    one_of(f"{where}: interpolation", str(interpolation).lower(), KERNELS)
-    shuffle, crop, pad = (flag(f"{where}: {name}", value) for name, value in (
-        ("shuffle", shuffle), ("crop_to_aspect_ratio", crop_to_aspect_ratio),
-        ("pad_to_aspect_ratio", pad_to_aspect_ratio)))  # fmt: skip
+    text = arguments.text(f"{where}: interpolation", interpolation).lower()
+    how = one_of(f"{where}: interpolation", text, KERNELS)
+    follow_links, verbose, shuffle, crop, pad = (flag(f"{where}: {name}", value) for name, value in (
+        ("follow_links", follow_links), ("verbose", verbose), ("shuffle", shuffle),
+        ("crop_to_aspect_ratio", crop_to_aspect_ratio), ("pad_to_aspect_ratio", pad_to_aspect_ratio)))  # fmt: skip
     both = "crop_to_aspect_ratio or pad_to_aspect_ratio"
     require(not (crop and pad), where, both, "both", error=ArgumentError)
     choice(f"{where}: data_format", data_format, (None, "channels_last"))
     choice(f"{where}: format", format, ("tf", "grain"))
     seed = whole(f"{where}: seed", seed, low=0, high=2**32 - 1, optional=True)
     _check_split(where, validation_split, subset, shuffle, seed)
+    require(os.path.isdir(directory), f"{where}: directory", "a folder", directory, error=MissingDataError)
     if seed is None:
         seed = int(np.random.default_rng().integers(10**6))
     files, numbers, names = _files(where, directory, labels, class_names, follow_links)
     require(files, where, f"files that end in {', '.join(ENDINGS)} in {directory}", "none", error=DataError)
     two = label_mode != "binary" or len(names) == 2
     require(two, f"{where}: label_mode", '2 classes for "binary"', f"{len(names or ())}: {names}", error=DataError)
-    if flag(f"{where}: verbose", verbose):
+    if verbose:
         print(f"Found {len(files)} files" + (f" belonging to {len(names)} classes." if labels is not None else "."))
     if shuffle:
         order = np.arange(len(files))
@@ -103,7 +106,6 @@ def image_dataset_from_directory(
         files, numbers = [files[i] for i in order], numbers[order]
     held = int((validation_split or 0) * len(files))
     slices = {None: slice(None), "training": slice(0, len(files) - held), "validation": slice(len(files) - held, None)}
-    how = (str(interpolation).lower(), crop, pad)
     made = []
     for part in ("training", "validation") if subset == "both" else (subset,):
         rows = slices[part]
@@ -113,7 +115,7 @@ def image_dataset_from_directory(
         require(kept, where, f"pictures for {part}", f"none of {len(files)}", "change validation_split",
                 error=DataError)  # fmt: skip
         y = None if label_mode is None else _targets(numbers[rows], label_mode, len(names))
-        pictures = _Pictures(kept, size, color_mode, *how)
+        pictures = _Pictures(kept, size, color_mode, how, crop, pad)
         mixed = shuffle and not (subset == "both" and part == "validation")
         one = _dataset(pictures, y, batch_size, seed if mixed else None)
         one.class_names, one.file_paths = names, kept
@@ -134,14 +136,13 @@ def _check_split(where: str, share, subset, shuffle: bool, seed) -> None:
 def _files(where: str, directory: str, labels, class_names, follow_links: bool):
     """(paths, the class number of each, names of the classes), sorted by class and name."""
     names = [""]
-    if labels == "inferred":
+    if isinstance(labels, str):
         names = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir() and entry.name[0] != ".")
         if class_names is not None:
-            wanted = arguments.listed(f"{where}: class_names", class_names, "names of folders")
-            unknown = [name for name in wanted if name not in names]
+            unknown = [name for name in class_names if name not in names]
             expected = f"some of the folders {', '.join(names)}"
-            require(not unknown, f"{where}: class_names", expected, shown(wanted), error=ArgumentError)
-            names = wanted
+            require(not unknown, f"{where}: class_names", expected, shown(class_names), error=ArgumentError)
+            names = class_names
     files, numbers = [], []
     for number, name in enumerate(names):
         walk = sorted(os.walk(os.path.join(directory, name), followlinks=follow_links), key=lambda entry: entry[0])
@@ -151,7 +152,7 @@ def _files(where: str, directory: str, labels, class_names, follow_links: bool):
         numbers += [number] * len(found)
     if labels is None:
         return files, np.zeros(len(files), np.int32), None
-    if labels != "inferred":
+    if not isinstance(labels, str):
         expected = f"{len(files)} numbers, one per file"
         require(len(labels) == len(files), f"{where}: labels", expected, len(labels), error=DataError)
         return files, np.array(labels, np.int32), [str(one) for one in sorted(set(labels))]

@@ -972,6 +972,28 @@ entry(
     seed=Kind((3, np.int64(3)), (-1, 2**32, 1.5, NAN, "a", True, [], ODD, np.ones(2)), "from 0 to"),
     stratify=K.FLAG,
 )
+entry(
+    "data.image_dataset_from_directory",
+    {"directory": "/nowhere/at/all"},
+    directory=K.PATH,
+    labels=Kind((), (3, "cats", NAN, {}, ODD, [1.5], ["a"], np.ones(2)), "labels"),
+    label_mode=Kind((), (3, "sparse", NAN, [], {}, ODD, True), "label_mode"),
+    class_names=Kind((), (3, "cats", {}, ODD), "class_names"),
+    color_mode=Kind((), (3, "cmyk", NAN, [], {}, ODD, None), "color_mode"),
+    batch_size=K.optional(K.POSITIVE),
+    image_size=Kind((), (bad(0, "(0, 0)"), 1.5, NAN, "a", None, (1, 2, 3), (0, 3), {}, ODD), "image_size"),
+    seed=Kind((), (-1, 2**32, 1.5, NAN, "a", True, [], ODD, np.ones(2)), "seed"),
+    validation_split=Kind((), (0.0, 1.0, -1, 1.5, NAN, "a", True, [], ODD, np.ones(2)), "validation_split"),
+    subset=Kind((), (3, "test", NAN, [], {}, ODD, True), "subset"),
+    interpolation=Kind((), (3, "area", NAN, [], {}, ODD, None), "interpolation"),
+    data_format=Kind((), (3, "channels_first", [], {}, ODD), "data_format"),
+    format=Kind((), (3, "torch", [], {}, ODD, None), "format"),
+    shuffle=K.FLAG._replace(good=()),
+    follow_links=K.FLAG._replace(good=()),
+    crop_to_aspect_ratio=K.FLAG._replace(good=()),
+    pad_to_aspect_ratio=K.FLAG._replace(good=()),
+    verbose=K.FLAG._replace(good=()),
+)
 entry("data.digits.split", seed=Kind((), (-1, 2**32, 1.5, NAN, "a", True, [], ODD, np.ones(2)), "from 0 to"))
 FOLDER = K.PATH.but(K.place("/nowhere/at/all"))
 FILE = FOLDER.but(K.place("/"))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from minicnn import Input, Sequential, errors, keras, layers
-from minicnn.data import Dataset, image_dataset_from_directory
+from minicnn.data import image_dataset_from_directory
+from minicnn.data.dataset import Dataset
 from minicnn.data.pixels import fitted, resized, weights
 
 Image = pytest.importorskip("PIL.Image", reason='could not import "PIL": pip install -e ".[test]"')
