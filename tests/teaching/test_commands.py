@@ -249,7 +249,7 @@ def test_several_inputs_and_outputs(tmp_path, monkeypatch, capsys):
         ("predict two", "--data FILE.npz with the arrays picture, beside for its 2 inputs"),
         ("explain two --data two/data.npz --label 1", "--label: expected a model with one output"),
         ("report two --data two/bare.npz", "images with targets y"), ("predict two --data two/wrong.npz", "'picture'"),
-        ("gradcheck two --data two/part.npz", "expected targets of angle"), ("play two", "received 2 inputs"),
+        ("gradcheck two --data two/part.npz", "expected targets of angle"),
     ],
 )  # fmt: skip
 def test_what_several_lack_is_said(tmp_path, monkeypatch, capsys, line, message):
@@ -258,8 +258,6 @@ def test_what_several_lack_is_said(tmp_path, monkeypatch, capsys, line, message)
     found = dict(np.load("two/data.npz"))
     np.savez("two/wrong.npz", x=found["picture"])
     np.savez("two/part.npz", **{name: found[name] for name in ("picture", "beside", "kind")})
-    if line.startswith("play"):
-        pytest.importorskip("uvicorn", reason='no uvicorn: pip install -e ".[play]"')
     assert message in said(capsys, line, code=2)
 
 
