@@ -30,22 +30,23 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from . import memory, winograd
 from .activation import sum_blocks
-from .dense import NO_AFFINE, scale_and_shift
+from .epilogue import NO_FLOOR, epilogue, nothing, scale_and_shift
 from .jit import inner, outer
 from .library import load
 from .memory import OWN, flats
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .plan import choose
 from .simd import ROWS, copy_floats, pack, sweep, whole_vectors
-from .tasks import parallel, parallel_for
+from .tasks import kernel
 from .winograd import SHARES
 
 VIEW = 1 << 16  # floats: 256 KiB, a quarter of a usual L2 cache
 BLOCKS = 8  # partial sums of a weight gradient
-NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 
 
 class Phase(NamedTuple):
@@ -86,6 +87,34 @@ class Sizes(NamedTuple):
     bands: int
     tap_row_step: int = 0
     tap_column_step: int = 0
+
+
+class Correlation(NamedTuple):
+    """How y comes of x: what `_correlation` has planned, and the filters of all phases in panels."""
+
+    sizes: Sizes
+    phases: np.ndarray
+    reads: np.ndarray
+    writes: np.ndarray
+    panels: np.ndarray
+
+
+class Cells(NamedTuple):
+    """A weight gradient: `units` bands of all images in `blocks`, and the window's cells (`at` in a view, `to` in dw)
+    in `parts`; `column_step` floats lie between the columns of x that a cell reads. `zeros`: what sums begin with.
+
+    partials[g, k, ...] = the sum of dw over block g of the bands, for part k of the cells: task (g, k).
+    """
+
+    sizes: Sizes
+    units: int
+    column_step: int
+    at: np.ndarray
+    to: np.ndarray
+    blocks: int
+    parts: int
+    partials: np.ndarray
+    zeros: np.ndarray
 
 
 def _view(top, left, bottom, right, height, width):
@@ -219,8 +248,9 @@ def _pack_filters(w, w_columns, s, phases, panels, flipped):
 
 
 @inner
-def correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, y0, view):
+def correlate_band(x, n, band, c, epilogue, y, y0, view):
     """All phases of one band of one image; its first row is y[y0...]."""
+    s, phases = c.sizes, c.phases
     start, i0 = n * s.height * s.width * s.channels, band * s.band
     a, a0 = x, start + i0 * s.step * s.line
     if len(view):
@@ -230,8 +260,9 @@ def correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, sc
         f = phases[k]
         count = min(s.band, f.rows - i0) * f.columns
         if count > 0:
-            sweep(a, a0, reads[k], count, s.line, 1, panels, f.packed, 0, f.tap_rows, f.tap_columns * s.channels,
-                  bias, 0, 0, floor, y, y0, writes[k], s.filters)  # fmt: skip
+            sweep(a, a0, c.reads[k], count, s.line, 1, c.panels, f.packed, 0, f.tap_rows, f.tap_columns * s.channels,
+                  epilogue.bias, 0, 0, epilogue.floor, y, y0, c.writes[k], s.filters)  # fmt: skip
+    scale, shift = epilogue.scale, epilogue.shift
     if len(scale):  # of a forward pass, whose band is one piece of y and still in the cache
         for pixel in range(min(s.band, s.y_height - i0) * s.y_width):
             scale_and_shift(y, y0 + pixel * s.filters, s.filters, scale, shift, 0)
@@ -245,15 +276,31 @@ def fill_band(dy, source, start, rows, columns, filters):
     raise NotImplementedError
 
 
+def of_task(source, task, thread):
+    """`source` with what this task and this thread have of its dz and its sums, which begin with 0.
+
+    In njit code only. Who overloads `fill_band` for a kind of source overloads this as well.
+    """
+    raise NotImplementedError
+
+
+@overload(of_task)
+def _of_nothing(source, task, thread):
+    return (lambda source, task, thread: None) if source is types.none else None
+
+
 @inner
-def block_weight_grad(x, dy, source, first, last, s, column_step, at, to, zeros, partial, partial0, padded, view,
-                      panels):  # fmt: skip
-    """partial = the sum of dw over bands first..last, counted through all images, for the window's cells in `at`.
+def _block_weight_grad(task, x, dy, source, c, view, panels):
+    """With more threads than blocks, each block's cells are divided.
 
     source: None, or what `fill_band` makes a band of dy of, where `dy` is a gradient further behind.
     """
-    seed, seed0, seed_step = zeros, 0, 0
-    for unit in range(first, last):
+    s, padded = c.sizes, len(c.zeros)
+    part = -(-len(c.at) // (c.parts * ROWS)) * ROWS
+    g, k = task // c.parts, min(task % c.parts * part, len(c.at))
+    at, partial0 = c.at[k : k + part], (g * len(c.at) + k) * padded
+    seed, seed0, seed_step = c.zeros, 0, 0
+    for unit in range(g * c.units // c.blocks, (g + 1) * c.units // c.blocks):
         n, i0 = unit // s.bands, unit % s.bands * s.band
         rows = min(s.band, s.y_height - i0)
         start = n * s.height * s.width * s.channels
@@ -268,53 +315,33 @@ def block_weight_grad(x, dy, source, first, last, s, column_step, at, to, zeros,
         if len(panels):  # the filters are no whole vectors
             pack(b, b0, b_step, 1, rows * s.y_width, s.filters, panels, 0, 0, rows * s.y_width)
             b, b0, b_step = panels, 0, 0
-        sweep(a, a0, at, len(at), s.step * s.line, column_step, b, b0, b_step, rows, s.y_width,
-              seed, seed0, seed_step, NO_FLOOR, partial, partial0, to, padded)  # fmt: skip
-        seed, seed0, seed_step = partial, partial0, padded
+        sweep(a, a0, at, len(at), s.step * s.line, c.column_step, b, b0, b_step, rows, s.y_width,
+              seed, seed0, seed_step, NO_FLOOR, c.partials, partial0, c.to, padded)  # fmt: skip
+        seed, seed0, seed_step = c.partials, partial0, padded
 
 
 @inner
-def _correlate_task(task, thread, x, bias, floor, scale, shift, y, s, phases, reads, writes, panels, views,
-                    sums, edges):  # fmt: skip
+def _correlate_task(task, thread, x, c, epilogue, y, views, sums):
+    s, (table, edges) = c.sizes, sums
     n, band = task // s.bands, task % s.bands
     start = (n * s.y_height + band * s.band * s.y_step) * s.y_width * s.filters
-    correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, y, start, views[thread])
-    if len(sums):
+    correlate_band(x, n, band, c, epilogue, y, start, views[thread])
+    if len(table):
         rows = min(s.band, s.y_height - band * s.band)
-        chunk_sums(y, start, edges[:rows], edges[1 : rows + 1], s.filters, sums[task])
+        chunk_sums(y, start, edges[:rows], edges[1 : rows + 1], s.filters, table[task])
 
 
 @inner
-def weight_grad_task(task, thread, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros,
-                     views, panels):  # fmt: skip
-    """partials[g, k, ...] = the sum of dw over block g of the bands, for part k of the window's cells: task (g, k).
+def _weight_grad_task(task, thread, x, dy, source, c, views, panels):
+    _block_weight_grad(task, x, dy, of_task(source, task, thread), c, views[thread], panels[thread])
 
-    With more threads than blocks, each block's cells are divided.
-    """
-    cells, padded = len(at), len(zeros)
-    part = -(-cells // (parts * ROWS)) * ROWS
-    g, k = task // parts, min(task % parts * part, cells)
-    block_weight_grad(
-        x, dy, source, g * units // blocks, (g + 1) * units // blocks, s, column_step, at[k : k + part], to,
-        zeros, partials, (g * cells + k) * padded, padded, views[thread], panels[thread],
-    )  # fmt: skip
+
+_correlate, _weight_grad = kernel(_correlate_task), kernel(_weight_grad_task)
 
 
 @outer
 def _pack(w, w_columns, s, phases, panels, flipped):
     _pack_filters(w, w_columns, s, phases, panels, flipped)
-
-
-@parallel
-def _correlate(x, images, bias, floor, scale, shift, y, s, phases, reads, writes, panels, views, sums, edges):
-    given = x, bias, floor, scale, shift, y, s, phases, reads, writes, panels, views, sums, edges
-    parallel_for(_correlate_task, images * s.bands, given)
-
-
-@parallel
-def _weight_grad(x, dy, units, s, column_step, at, to, blocks, parts, partials, zeros, views, panels):
-    given = x, dy, None, units, s, column_step, at, to, blocks, parts, partials, zeros, views, panels
-    parallel_for(weight_grad_task, blocks * parts, given)
 
 
 _library = load()
@@ -357,54 +384,57 @@ def workspace(kernel, x_shape, y_shape, window, strides, pads, threads):
     return _plan(kernel, tuple(x_shape), tuple(y_shape), window, strides, pads, threads, threads)[1]
 
 
-def weight_grad_alone(compiled, given, x, y_shape, w_shape, strides, pads, most, multiple=1):
-    """dw and db, where nobody else reads dy: `compiled` makes it of the arrays `given`, a band after the other.
+def _sum_cells(plan, partials, x, dy, source, strides, room):
+    """dw of each block (blocks, KH KW C, whole vectors of filters) as `plan` says, and the parts of the cells.
 
-    most, multiple: of a band, see weight_grad_plan.
+    source: None or of `fill_band`; room: views and panels. `partials` holds the result.
+    """
+    sizes, at, to, _, _ = plan
+    units, zeros, column_step = len(x) * sizes.bands, np.zeros(whole_vectors(sizes.filters), np.float32), x.shape[3]
+    blocks, partials = min(units, BLOCKS), partials.reshape(-1)
+    parts = -(-numba.get_num_threads() // blocks)
+    c = Cells(sizes, units, strides[1] * column_step, at, to, blocks, parts, partials, zeros)
+    _weight_grad(blocks * parts, *flats(x), dy, source, c, *room)
+    return partials[: blocks * len(at) * len(zeros)].reshape(blocks, len(at), len(zeros)), parts
+
+
+def weight_grad_alone(source, dy, x, y_shape, w_shape, strides, pads, band):
+    """dw and db, where nobody else reads what source(dz, total), see `fill_band`, makes of dy band after band.
+
+    band: (most, multiple) of weight_grad_plan.
     """
     threads, filters = numba.get_num_threads(), y_shape[3]
-    plan = weight_grad_plan(x.shape[1:], y_shape[1:], tuple(w_shape[:2]), strides, pads, most, multiple)
-    sizes, at, to, view, panels = plan
-    units, zeros = len(x) * sizes.bands, np.zeros(whole_vectors(filters), np.float32)
-    blocks = min(units, BLOCKS)
-    parts = -(-threads // blocks)
+    plan = weight_grad_plan(x.shape[1:], y_shape[1:], tuple(w_shape[:2]), strides, pads, *band)
+    sizes, at, _, view, panels = plan
+    blocks = min(len(x) * sizes.bands, BLOCKS)
     room = (threads, view, OWN), (threads, panels, OWN), (threads, sizes.band * sizes.y_width * filters, OWN)
-    partials, *room = memory.scratch((1, blocks * len(at) * len(zeros)), *room)
-    partials, totals = partials.reshape(-1), memory.empty((blocks * parts, filters))
-    compiled(
-        *flats(x), *given, units, sizes, strides[1] * x.shape[3], at, to, blocks, parts, partials, zeros, *room, totals,
-    )  # fmt: skip
-    partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *w_shape[:3], len(zeros))
-    dw = partials[..., :filters].sum(axis=0, out=memory.empty(tuple(w_shape)))  # in the order of the blocks
+    partials, *room, dz = memory.scratch((1, blocks * len(at) * whole_vectors(filters)), *room)
+    totals = memory.empty((blocks * -(-threads // blocks), filters))
+    sums, parts = _sum_cells(plan, partials, x, dy, source(dz, totals), strides, room)
+    dw = memory.empty(tuple(w_shape))
+    sums[..., :filters].sum(axis=0, out=dw.reshape(len(at), filters))  # in the order of the blocks
     return dw, totals[::parts].sum(axis=0)
 
 
-def packed(plan, scratch, w, flipped, b):
-    """The bias in whole vectors, the filters in panels, and what else `scratch` asks for: views, ...."""
-    sizes, phases = plan[:2]
-    bias = np.zeros(whole_vectors(sizes.filters), np.float32)
-    if b is not None:
-        bias[: len(b)] = b
+def packed(plan, scratch, w, flipped):
+    """The correlation that is planned, and what else `scratch` asks for: views, ...."""
+    sizes, phases, reads, writes, _, _ = plan
     panels, *others = memory.scratch(*scratch)
     panels = panels.reshape(-1)
     _pack(*flats(w), w.shape[1], sizes, phases, panels, flipped)
-    return bias, panels, *others
+    return Correlation(sizes, phases, reads, writes, panels), *others
 
 
-def _run(plan, scratch, x, w, flipped, b, relu, affine, y, stats=None):
-    sizes, phases, reads, writes, _, _ = plan
-    bias, panels, views = packed(plan, scratch, w, flipped, b)
-    sums = sums_table(len(y) * sizes.bands, y.shape[3]) if stats else NO_SUMS
-    edges = np.arange(sizes.band + 1) * (y.shape[2] * y.shape[3])
-    floor, affine = ZERO if relu else NO_FLOOR, NO_AFFINE if affine is None else flats(*affine)
-    _correlate(
-        *flats(x), len(x), bias, floor, *affine, y.reshape(-1), sizes, phases, reads, writes,
-        panels, views, sums, edges,
-    )  # fmt: skip
+def _run(plan, scratch, x, w, flipped, epilogue, y, stats=None):
+    c, views = packed(plan, scratch, w, flipped)
+    bands = c.sizes.bands
+    table = sums_table(len(y) * bands, y.shape[3]) if stats else NO_SUMS
+    edges = np.arange(c.sizes.band + 1) * (y.shape[2] * y.shape[3])
+    _correlate(len(x) * bands, *flats(x), c, epilogue, y.reshape(-1), views, (table, edges))
     if stats:
-        rows = np.full((len(y), sizes.bands), sizes.band)
-        rows[:, -1] = y.shape[1] - (sizes.bands - 1) * sizes.band
-        merge(sums, rows.ravel() * float(y.shape[2]), *stats)
+        rows = np.full((len(y), bands), c.sizes.band)
+        rows[:, -1] = y.shape[1] - (bands - 1) * c.sizes.band
+        merge(table, rows.ravel() * float(y.shape[2]), *stats)
     return y
 
 
@@ -417,12 +447,13 @@ def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algo
     if y.size == 0:
         pass
     elif chosen == "winograd":
-        winograd.convolve(x, w, b, y, pads=pads, relu=relu, affine=affine, stats=mean_var, kept=kept)
+        behind = winograd.finish(shape[3], b, relu, affine)
+        winograd.convolve(x, w, y, behind, pads=pads, stats=mean_var, kept=kept)
     else:
         threads = numba.get_num_threads()
         shares = max(SHARES) if stats else threads  # a band's statistics are summed in one: so not by threads
         plan = _plan("forward", x.shape, shape, window, strides, pads, threads, shares)
-        _run(*plan, x, w, False, b, relu, affine, y, mean_var)
+        _run(*plan, x, w, False, epilogue(shape[3], b, relu, affine), y, mean_var)
     return (y, *mean_var) if stats else y
 
 
@@ -435,10 +466,10 @@ def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
     if dx.size == 0:
         return dx
     if chosen == "winograd":
-        return winograd.convolve(dy, w, None, dx, pads=pads, turned=True)
+        return winograd.convolve(dy, w, dx, winograd.nothing(x_shape[3]), pads=pads, turned=True)
     threads = numba.get_num_threads()
     plan = _plan("input_grad", x_shape, dy.shape, window, strides, pads, threads, threads)
-    return _run(*plan, dy, w, True, None, False, None, dx)
+    return _run(*plan, dy, w, True, nothing(x_shape[3]), dx)
 
 
 def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
@@ -452,13 +483,7 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
     if chosen == "winograd":
         return winograd.weight_gradient(x, dy, dw, pads=pads)
     threads = numba.get_num_threads()
-    (sizes, at, to, _, _), scratch = _plan("weight_grad", x.shape, dy.shape, window, strides, pads, threads, threads)
-    partials, views, panels = memory.scratch(*scratch)
-    units, partials = len(x) * sizes.bands, partials.reshape(-1)
-    blocks, zeros = min(units, BLOCKS), np.zeros(whole_vectors(dw.shape[3]), np.float32)
-    _weight_grad(
-        *flats(x, dy), units, sizes, strides[1] * x.shape[3], at, to,
-        blocks, -(-threads // blocks), partials, zeros, views, panels,
-    )  # fmt: skip
-    partials = partials[: blocks * len(at) * len(zeros)].reshape(blocks, *dw.shape[:3], len(zeros))
-    return sum_blocks(partials, dw)
+    plan, scratch = _plan("weight_grad", x.shape, dy.shape, window, strides, pads, threads, threads)
+    partials, *room = memory.scratch(*scratch)
+    sums, _ = _sum_cells(plan, partials, x, *flats(dy), None, strides, room)
+    return sum_blocks(sums, dw)

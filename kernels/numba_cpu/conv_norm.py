@@ -13,6 +13,7 @@ Where Winograd computes dw, which reads dz tile by tile, one step follows the ot
 With a 2x2 max-pooling behind the batch norm it is the same, and the two passes are those of pool2x2_grad.py.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,7 @@ from .jit import inner
 from .memory import flats
 from .norm import before_relu
 from .plan import choose
-from .pool2x2_grad import Into, Windows, grad_pair
-from .tasks import parallel, parallel_for
+from .pool2x2_grad import Windows, grad_pair
 from .vector import LANES, load, store, zero
 
 BAND = 1 << 15  # floats of dz: 128 KiB, an eighth of a usual L2 cache
@@ -99,7 +99,7 @@ def pooled_rows(s, at, rows):
     line = size.width * size.channels
     image, row = at // line // size.height, at // line % size.height
     for r in range(row, row + rows, 2):
-        grad_pair(s.windows, s.norm, image, r, Into(s.dz, at, s.total))
+        grad_pair(s.windows, s.norm, image, r, (s.dz, at, s.total))
 
 
 @overload(conv.fill_band)
@@ -110,42 +110,23 @@ def _fill_pooled_band(dy, source, start, rows, columns, filters):
     return before_pooling if getattr(source, "instance_class", None) is NormedPooled else None
 
 
-@inner
-def _normed_task(task, thread, x, dy, z, mean, factors, units, s, column_step, at, to, blocks, parts, partials, zeros,
-                 views, panels, inputs, totals):  # fmt: skip
-    totals[task] = 0
-    source = Normed(z, mean, factors[0], factors[1], factors[2], inputs[thread], totals[task])
-    conv.weight_grad_task(task, thread, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros,
-                          views, panels)  # fmt: skip
+@overload(conv.of_task)
+def _of_task(source, task, thread):
+    def before_norm(source, task, thread):
+        source.total[task] = 0
+        dz, total = source.dz[thread], source.total[task]
+        return Normed(source.z, source.mean, source.factor, source.a, source.b, dz, total)
+
+    return before_norm if getattr(source, "instance_class", None) is Normed else None
 
 
-@inner
-def _pooled_task(task, thread, x, windows, norm, units, s, column_step, at, to, blocks, parts,
-                 partials, zeros, views, panels, inputs, totals):  # fmt: skip
-    totals[task] = 0
-    source = NormedPooled(windows, norm, inputs[thread], totals[task])
-    conv.weight_grad_task(task, thread, x, windows.dy, source, units, s, column_step, at, to, blocks, parts, partials,
-                          zeros, views, panels)  # fmt: skip
+@overload(conv.of_task)
+def _of_pooled_task(source, task, thread):
+    def before_pooling(source, task, thread):
+        source.total[task] = 0
+        return NormedPooled(source.windows, source.norm, source.dz[thread], source.total[task])
 
-
-@parallel
-def _weight_grad(x, dy, z, mean, factors, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
-                panels, inputs, totals):  # fmt: skip
-    given = (
-        x, dy, z, mean, factors, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
-        panels, inputs, totals,
-    )  # fmt: skip
-    parallel_for(_normed_task, blocks * parts, given)
-
-
-@parallel
-def _pooled_weight_grad(x, windows, norm, units, s, column_step, at, to, blocks, parts, partials,
-                       zeros, views, panels, inputs, totals):  # fmt: skip
-    given = (
-        x, windows, norm, units, s, column_step, at, to, blocks, parts, partials,
-        zeros, views, panels, inputs, totals,
-    )  # fmt: skip
-    parallel_for(_pooled_task, blocks * parts, given)
+    return before_pooling if getattr(source, "instance_class", None) is NormedPooled else None
 
 
 def _gradients(dy, z, mean, var, gamma, eps, argmax, pool, axis, rate):
@@ -168,10 +149,11 @@ def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, s
         return dw, db, dgamma, dbeta
     if pool is not None:
         windows, along, dgamma, dbeta = norm_pool.pooled_sums(dy, argmax, z, mean, var, gamma, eps, axis, rate)
-        compiled, given, multiple = _pooled_weight_grad, (windows, along), 2
+        source, dy, multiple = partial(NormedPooled, windows, along), windows.dy, 2
     else:
-        given = flats(dy, z, mean)
-        (dgamma, dbeta), factors = norm.grad_factors(norm.grad_sums(*given), var, gamma, eps, z.size // z.shape[3])
-        compiled, given, multiple = _weight_grad, (*given, factors), 1
-    dw, db = conv.weight_grad_alone(compiled, given, x, z.shape, w_shape, strides, pads, BAND, multiple)
+        dy, flat_z, mean = flats(dy, z, mean)
+        sums = norm.grad_sums(dy, flat_z, mean)
+        (dgamma, dbeta), factors = norm.grad_factors(sums, var, gamma, eps, z.size // z.shape[3])
+        source, multiple = partial(Normed, flat_z, mean, *factors), 1
+    dw, db = conv.weight_grad_alone(source, dy, x, z.shape, w_shape, strides, pads, (BAND, multiple))
     return dw, db, dgamma, dbeta

@@ -20,22 +20,24 @@ Backward, the gradient before the pooling is four times as large as the one afte
 and dw, it is written. A first layer needs no dx: there a band of it is made in the L2 cache and read by dw at once.
 """
 
+from functools import partial
+
 import numba
 import numpy as np
 from numba.extending import overload
 
 from . import conv, memory, pool2x2, winograd
 from .conv import integers, output_shape
-from .dense import NO_AFFINE
+from .epilogue import NO_AFFINE, epilogue
 from .jit import inner
 from .memory import OWN, flats
-from .moments import NO_SUMS
 from .plan import choose
 from .pool import max_pool, max_pool_grad
 from .pool2x2 import Pooling, Scatter, drop_rows, pool_rows, scatter_rows
 from .random import dropping
-from .tasks import parallel, parallel_for
-from .winograd import NO_FLOOR, NO_IMAGES, NO_PIXELS, NO_RUNS, ZERO, correlate
+from .tasks import kernel
+from .winograd import NO_SUMS, finish
+from .winograd_loops import correlate
 
 BAND = 1 << 14  # floats of a band: 64 KiB, in the L2 cache; smaller ones cost more sweeps than they save
 
@@ -48,45 +50,28 @@ def _fill_band(dy, source, start, rows, columns, filters):
     return before_pooling if getattr(source, "instance_class", None) is Scatter else None
 
 
+@overload(conv.of_task)
+def _of_task(source, task, thread):
+    def before_pooling(source, task, thread):
+        source.total[task] = 0
+        return Scatter(source.argmax, source.y, source.keep, source.dz[thread], source.total[task])
+
+    return before_pooling if getattr(source, "instance_class", None) is Scatter else None
+
+
 @inner
-def _band(task, thread, x, bias, floor, scale, shift, y, pooling, s, phases, reads, writes, panels, views, outputs,
-          dropout):  # fmt: skip
+def _band(task, thread, x, c, epilogue, y, pooling, room):
+    s, (views, outputs) = c.sizes, room
     n, band, z, line = task // s.bands, task % s.bands, outputs[thread], s.y_width // 2 * s.filters
-    conv.correlate_band(x, n, band, s, phases, reads, writes, panels, bias, floor, scale, shift, z, 0, views[thread])
+    conv.correlate_band(x, n, band, c, epilogue, z, 0, views[thread])
     rows = min(s.band, s.y_height - band * s.band)
     to = (n * s.y_height + band * s.band) // 2 * line
     pool_rows(z, s.y_width, s.filters, band * s.band, rows, y, pooling, to)
-    if dropout.on:
-        drop_rows(y, pooling.argmax, to, line, rows // 2, dropout)
+    if pooling.dropout.on:
+        drop_rows(y, pooling.argmax, to, line, rows // 2, pooling.dropout)
 
 
-@inner
-def _weight_grad_task(task, thread, x, dy, argmax, y, keep, units, s, column_step, at, to, blocks, parts, partials,
-                      zeros, views, panels, inputs, totals):  # fmt: skip
-    totals[task] = 0
-    source = Scatter(argmax, y, keep, inputs[thread], totals[task])
-    conv.weight_grad_task(task, thread, x, dy, source, units, s, column_step, at, to, blocks, parts, partials, zeros,
-                          views, panels)  # fmt: skip
-
-
-@parallel
-def _bands(x, images, bias, floor, scale, shift, y, pooling, s, phases, reads, writes, panels, views, outputs,
-          dropout):  # fmt: skip
-    given = (
-        x, bias, floor, scale, shift, y, pooling, s, phases, reads, writes, panels, views, outputs,
-        dropout,
-    )  # fmt: skip
-    parallel_for(_band, images * s.bands, given)
-
-
-@parallel
-def _weight_grad(x, dy, argmax, y, keep, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
-                panels, inputs, totals):  # fmt: skip
-    given = (
-        x, dy, argmax, y, keep, units, s, column_step, at, to, blocks, parts, partials, zeros, views,
-        panels, inputs, totals,
-    )  # fmt: skip
-    parallel_for(_weight_grad_task, blocks * parts, given)
+_bands = kernel(_band)
 
 
 def _row_vectors(rows, count):
@@ -94,32 +79,22 @@ def _row_vectors(rows, count):
     return NO_AFFINE if rows is None else flats(*(part.reshape(-1)[:count] for part in rows))
 
 
-def _im2col(x, w, b, shape, strides, pads, relu, affine, y, pooling, drop):
+def _im2col(x, w, shape, strides, pads, epilogue, y, pooling):
     threads = numba.get_num_threads()
     least = conv.least_bands(len(x), threads)
     plan = conv.forward_plan(x.shape[1:], shape[1:], w.shape[:2], strides, pads, least, 2)
-    sizes, phases, reads, writes, floats, view = plan
-    scratch = (1, floats), (threads, view, OWN), (threads, sizes.band * sizes.y_width * sizes.filters, OWN)
-    bias, panels, views, outputs = conv.packed(plan, scratch, w, False, b)
-    affine = NO_AFFINE if affine is None else flats(*affine)
-    _bands(
-        *flats(x), len(x), bias, ZERO if relu else NO_FLOOR, *affine, y, pooling, sizes, phases,
-        reads, writes, panels, views, outputs, drop,
-    )  # fmt: skip
+    sizes, view = plan[0], plan[5]
+    scratch = (1, plan[4]), (threads, view, OWN), (threads, sizes.band * sizes.y_width * sizes.filters, OWN)
+    c, *room = conv.packed(plan, scratch, w, False)
+    _bands(len(x) * sizes.bands, *flats(x), c, epilogue, y, pooling, tuple(room))
 
 
-def _winograd(x, w, b, shape, pads, relu, affine, y, pooling, drop, kept):
+def _winograd(x, w, shape, pads, finish, y, kept):
     """Whether there is a way: odd tiles need whole images in a block."""
-    made = winograd.prepared(x, w, False, pads, b, affine, shape, images=True, kept=kept)
-    (which, xg, yg, count, block, u_line), x, vectors, u, per_thread, zeros, tables = made
-    per_image = yg.rows * yg.columns
-    if xg.tile % 2 and block % per_image:
+    tiling, x, room = winograd.prepared(x, w, shape, pads, images=True, kept=kept)
+    if tiling.yg.tile % 2 and tiling.block % (tiling.yg.rows * tiling.yg.columns):
         return False
-    images = per_thread.pop() if xg.tile % 2 else NO_IMAGES
-    correlate(
-        *which, x, xg, y, pooling, yg, count, block, vectors,
-        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, images, drop, NO_SUMS, NO_RUNS, NO_PIXELS,
-    )  # fmt: skip
+    correlate(-(-tiling.count // tiling.block), x, y, tiling, finish, room, NO_SUMS)
     return True
 
 
@@ -149,20 +124,15 @@ def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, al
         return _pool_of(z, rows, pool, rate, key)
     chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], filters)
     y, argmax = (memory.empty((n, oh // 2, ow // 2, filters), kind) for kind in (np.float32, np.uint8))
-    sent = y.reshape(-1), Pooling(argmax.reshape(-1), *_row_vectors(rows, shape[1])), dropping(rate, key, y.shape)
+    pooling = Pooling(argmax.reshape(-1), *_row_vectors(rows, shape[1]), dropping(rate, key, y.shape))
     if chosen == "im2col":
-        _im2col(x, w, b, shape, strides, pads, relu, by_filter, *sent)
-    elif not _winograd(x, w, b, shape, pads, relu, by_filter, *sent, kept):
-        z = winograd.convolve(x, w, b, memory.empty(shape), pads=pads, relu=relu, affine=by_filter, kept=kept)
+        behind = epilogue(filters, b, relu, by_filter)
+        _im2col(x, w, shape, strides, pads, behind, y.reshape(-1), pooling)
+    elif not _winograd(x, w, shape, pads, finish(filters, b, relu, by_filter, pooling), y.reshape(-1), kept):
+        behind = finish(filters, b, relu, by_filter)
+        z = winograd.convolve(x, w, memory.empty(shape), behind, pads=pads, kept=kept)
         return _pool_of(z, rows, pool, rate, key)
     return y, argmax
-
-
-def _weight_grad_alone(dy, argmax, y, x, shape, w, strides, pads, rate):
-    """dw and db, where nobody needs dx: the gradient before the pooling stays in the cache."""
-    (dy, y), (argmax,) = flats(dy, y), flats(argmax, dtype=np.uint8)
-    given = dy, argmax, y, np.float32(1 / (1 - rate))
-    return conv.weight_grad_alone(_weight_grad, given, x, shape, w.shape, strides, pads, BAND, 2)
 
 
 def conv2d_max_pool_grad(dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)):
@@ -173,7 +143,9 @@ def conv2d_max_pool_grad(dy, argmax, y, x, w, *, strides, pads, pool, algorithm=
         shape = whole  # nothing flows to an odd last row or column
         chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], shape[3], "weight_grad")
         if needs == (False, True) and chosen == "im2col":
-            return None, *_weight_grad_alone(dy, argmax, y, x, shape, w, strides, pads, rate)
+            (dy, y), (argmax,) = flats(dy, y), flats(argmax, dtype=np.uint8)
+            source = partial(Scatter, argmax, y, np.float32(1 / (1 - rate)))
+            return None, *conv.weight_grad_alone(source, dy, x, shape, w.shape, strides, pads, (BAND, 2))
     how = {"strides": strides, "pads": pads, "algorithm": algorithm}
     dz, db = max_pool_grad(dy, argmax, shape, **pool, rate=rate, y=y)
     dx = conv.conv2d_input_grad(dz, w, x.shape, **how) if needs[0] else None

@@ -29,6 +29,7 @@ the same numbers in the same order, so these are the same bits again.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -39,10 +40,11 @@ from numba.extending import intrinsic
 
 from . import memory
 from .emit import F32
+from .epilogue import NO_FLOOR, epilogue, nothing, scale_and_shift
 from .jit import inner
 from .memory import OWN
 from .simd import LANES, LINE, ROWS, SHORT, TILE, WIDTH, narrow, pack, short_asking, tiles, whole_vectors, wide_asking
-from .tasks import parallel, parallel_for
+from .tasks import kernel
 
 DEPTH = 256
 ROW_BLOCK = 16 * ROWS  # rows of a task at most: bringing a panel near costs little against 16 tiles that use it
@@ -50,22 +52,26 @@ FEW = 4  # rows that are multiplied without tiles
 SMALL = 1 << 15  # multiplications that are not worth waking a second thread
 BRINGING = 2  # the work of bringing a panel near, or turning it, in rows that are multiplied by it
 FMA = ir.FunctionType(F32, [F32] * 3)
-NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
-NO_AFFINE = np.zeros(0, np.float32), np.zeros(0, np.float32)  # no scale and no shift, for compiled functions
+
+
+class Product(NamedTuple):
+    """The sums over k of a[m*a_row + k*a_step] b[k*k_step + o*o_step], k < depth, in pieces of `deepest`."""
+
+    a: np.ndarray
+    a_row: int
+    a_step: int
+    b: np.ndarray
+    k_step: int
+    o_step: int
+    depth: int
+    deepest: int
 
 
 @inner
-def scale_and_shift(y, start, n, scale, shift, first):
-    """y[start : start + n] = scale y + shift, with the values from `first` on."""
-    row, scale, shift = y[start : start + n], scale[first : first + n], shift[first : first + n]
-    for k in range(row.size):
-        row[k] = row[k] * scale[k] + shift[k]
-
-
-@inner
-def _multiply(a, a0, a_step, at, rows, panel, p0, line, deep, seed, seed0, seed_step, floor, y, y0, to, used, last,
-              b, ahead, lines, y_lines):  # fmt: skip
-    """A piece of b, panel[p0 + k*line + o], against all rows, while the next one, from b[ahead] on, comes nearer."""
+def _multiply(left, piece, seed, into, ahead, last):
+    """A piece of b, panel[p0 + k*line + o], against all rows, while the next one, from b[next_b] on, comes nearer."""
+    (a, a0, a_step, at, rows), (panel, p0, line, deep), (seed, seed0, seed_step, floor) = left, piece, seed
+    (y, y0, to, used), (b, next_b, lines, y_lines) = into, ahead
     if used <= WIDTH - LANES:  # panels of one vector
         for m in range(0, rows, ROWS):
             for o in range(0, used, LANES):
@@ -82,48 +88,40 @@ def _multiply(a, a0, a_step, at, rows, panel, p0, line, deep, seed, seed0, seed_
         if height == ROWS:
             wide_asking(a, a0, at, m, here, 0, a_step, panel, p0, line, 1, deep,
                         seed, seed_m, seed_step, floor, y, y0, to, used,
-                        b, ahead, lines, first, y, next_y, y_lines, y_first)  # fmt: skip
+                        b, next_b, lines, first, y, next_y, y_lines, y_first)  # fmt: skip
         else:
             short_asking(a, a0, at, m, here, 0, a_step, panel, p0, line, 1, deep,
                          seed, seed_m, seed_step, floor, y, y0, to, used,
-                         b, ahead, lines, first, y, next_y, y_lines, y_first)  # fmt: skip
+                         b, next_b, lines, first, y, next_y, y_lines, y_first)  # fmt: skip
         m, n = m + height, n + 1
 
 
 @inner
-def _block(a, a0, a_step, at, rows, b, b0, k_step, o_step, depth, deepest, used, bias, bias0, floor,
-           scale, shift, y, y0, to, panel, sums, places, lines, y_lines, following):  # fmt: skip
-    """One task: `rows` x used results, used <= WIDTH; then comes the one whose part of b begins at `following`."""
-    seed, seed0, seed_step = bias, bias0, 0
-    for k in range(0, max(depth, 1), deepest):
-        deep, last = min(deepest, depth - k), k + deepest >= depth
-        piece, p0, line = b, b0 + k * k_step, k_step
-        if o_step != 1 or used < WIDTH:
-            piece, p0, line = panel, 0, WIDTH if used > WIDTH - LANES else LANES
-            pack(b, b0 + k * k_step, k_step, o_step, deep, used, panel, 0, 0, deep)
-        ahead = following if last else b0 + (k + deepest) * k_step
-        target, target0, table = (y, y0, to) if last else (sums, 0, places)
-        lowest, columns = (floor, used) if last else (NO_FLOOR, -(-used // LANES) * LANES)
-        _multiply(a, a0 + k * a_step, a_step, at, rows, piece, p0, line, deep, seed, seed0, seed_step, lowest,
-                  target, target0, table, columns, last, b, ahead, lines, y_lines)  # fmt: skip
-        seed, seed0, seed_step = sums, 0, WIDTH
-    if len(scale):
-        for t in range(rows):
-            scale_and_shift(y, y0 + to[t], used, scale, shift, bias0)
-
-
-@inner
-def _task(k, thread, a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
-          scale, shift, y, rows, filters, row_block, tables, panels, sums):  # fmt: skip
-    columns = -(-filters // WIDTH)
-    at, to, places, lines, y_lines = tables
+def _task(k, thread, product, epilogue, y, sizes, tables, room):
+    """`rows` x used results, used <= WIDTH; then comes the one whose part of b begins at `following`."""
+    a, a_row, a_step, b, k_step, o_step, depth, deepest = product
+    (rows, filters, row_block), (at, to, places, lines, y_lines) = sizes, tables
+    panel, sums, columns = room[0][thread], room[1][thread], -(-filters // WIDTH)
     first, o = k // columns * row_block, k % columns * WIDTH
     following = (o + WIDTH if o + WIDTH < filters else 0) * o_step
-    _block(
-        a, first * a_row, a_step, at, min(row_block, rows - first), b, o * o_step, k_step, o_step,
-        depth, deepest, min(WIDTH, filters - o), bias, o, floor, scale, shift, y, first * filters + o, to,
-        panels[thread], sums[thread], places, lines, y_lines, following,
-    )  # fmt: skip
+    rows, used, y0, b0 = min(row_block, rows - first), min(WIDTH, filters - o), first * filters + o, o * o_step
+    seed, seed0, seed_step = epilogue.bias, o, 0
+    for i in range(0, max(depth, 1), deepest):
+        deep, last = min(deepest, depth - i), i + deepest >= depth
+        piece, p0, line = b, b0 + i * k_step, k_step
+        if o_step != 1 or used < WIDTH:
+            piece, p0, line = panel, 0, WIDTH if used > WIDTH - LANES else LANES
+            pack(b, b0 + i * k_step, k_step, o_step, deep, used, panel, 0, 0, deep)
+        ahead = following if last else b0 + (i + deepest) * k_step
+        target, target0, table = (y, y0, to) if last else (sums, 0, places)
+        floor, width = (epilogue.floor, used) if last else (NO_FLOOR, -(-used // LANES) * LANES)
+        _multiply((a, first * a_row + i * a_step, a_step, at, rows), (piece, p0, line, deep),
+                  (seed, seed0, seed_step, floor), (target, target0, table, width), (b, ahead, lines, y_lines), last)
+        seed, seed0, seed_step = sums, 0, WIDTH
+    scale, shift = epilogue.scale, epilogue.shift
+    if len(scale):
+        for t in range(rows):
+            scale_and_shift(y, y0 + to[t], used, scale, shift, o)
 
 
 @intrinsic
@@ -138,8 +136,10 @@ def _fma(typingctx, a, b, c):
 
 
 @inner
-def _few_task(k, thread, a, b, depth, deepest, bias, floor, scale, shift, y, rows, filters, columns, sums):
+def _few_task(k, thread, product, epilogue, y, sizes, sums):
     """Some columns of y for a few rows of a: lines of b are read once, from left to right, and nothing is packed."""
+    (a, _, _, b, _, _, depth, deepest), (rows, filters, columns) = product, sizes
+    bias, floor, scale, shift = epilogue
     o0 = k * columns
     n, total = min(columns, filters - o0), sums[thread]
     for first in range(0, max(depth, 1), deepest):  # of a piece of b the later rows find it in the cache
@@ -170,20 +170,7 @@ def _few_task(k, thread, a, b, depth, deepest, bias, floor, scale, shift, y, row
             scale_and_shift(y, m * filters + o0, n, scale, shift, o0)
 
 
-@parallel
-def _few_rows(a, b, depth, deepest, bias, floor, scale, shift, y, rows, filters, columns, sums):
-    given = a, b, depth, deepest, bias, floor, scale, shift, y, rows, filters, columns, sums
-    parallel_for(_few_task, -(-filters // columns), given)
-
-
-@parallel
-def _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
-            scale, shift, y, rows, filters, row_block, tables, panels, sums):  # fmt: skip
-    given = (
-        a, a_row, a_step, b, k_step, o_step, depth, deepest, bias, floor,
-        scale, shift, y, rows, filters, row_block, tables, panels, sums,
-    )  # fmt: skip
-    parallel_for(_task, -(-rows // row_block) * -(-filters // WIDTH), given)
+_few_rows, _product = kernel(_few_task), kernel(_task)
 
 
 def _ends(floats):
@@ -220,44 +207,42 @@ def _rows_per_task(rows, panels, threads):
     return -(-rows // min(range(least, least + 2 * threads), key=most_work))
 
 
-def _run(a, a_row, a_step, b, k_step, o_step, depth, bias, floor, y, affine=None):
-    """y[m, o] = max(floor, bias[o] + sum_k a[m*a_row + k*a_step] b[k*k_step + o*o_step])"""
-    rows, filters = y.shape
+def _run(a, a_strides, b, b_strides, depth, epilogue, y):
+    """y[m, o] = max(floor, bias[o] + sum_k a[m*a_row + k*a_step] b[k*k_step + o*o_step]), scaled and shifted."""
+    (rows, filters), (a_row, a_step), (k_step, o_step) = y.shape, a_strides, b_strides
     if y.size == 0:
         return y
     threads = numba.get_num_threads()
-    row_block = _rows_per_task(rows, -(-filters // WIDTH), threads)
     pieces = max(-(-depth // DEPTH), 1)
     deepest = max(whole_vectors(-(-depth // pieces)), LANES)  # pieces of a size, cut where `depth` says, for any row
-    seed = np.zeros(whole_vectors(filters), np.float32)
-    if bias is not None:
-        seed[:filters] = bias
     a, b = memory.flats(a, b)  # another type would recompile
-    affine = NO_AFFINE if affine is None else memory.flats(*affine)
+    product = Product(a, a_row, a_step, b, k_step, o_step, depth, deepest)
     if rows <= FEW and (a_row, a_step, k_step, o_step) == (depth, 1, filters, 1):
         shares = 1 if rows * depth * filters < SMALL else threads
         columns = -(-filters // (shares * LINE)) * LINE
         (sums,) = memory.scratch((threads, columns, OWN))
-        _few_rows(a, b, depth, deepest, seed, floor, *affine, y.reshape(-1), rows, filters, columns,
-                  sums)  # fmt: skip
+        _few_rows(-(-filters // columns), product, epilogue, y.reshape(-1), (rows, filters, columns), sums)
         return y
+    panels = -(-filters // WIDTH)
+    row_block = _rows_per_task(rows, panels, threads)
     tables = _tables(row_block, a_row, filters, k_step, o_step, deepest)
-    panels, sums = memory.scratch((threads, DEPTH * WIDTH, OWN), (threads, ROW_BLOCK * WIDTH, OWN))
-    _product(a, a_row, a_step, b, k_step, o_step, depth, deepest, seed, floor, *affine,
-             y.reshape(-1), rows, filters, row_block, tables, panels, sums)  # fmt: skip
+    room = tuple(memory.scratch((threads, DEPTH * WIDTH, OWN), (threads, ROW_BLOCK * WIDTH, OWN)))
+    tasks = -(-rows // row_block) * panels
+    _product(tasks, product, epilogue, y.reshape(-1), (rows, filters, row_block), tables, room)
     return y
 
 
 def dense(x, w, b, *, relu=False, affine=None):
-    (inner, filters), floor = w.shape, ZERO if relu else NO_FLOOR
-    return _run(x, inner, 1, w, filters, 1, inner, b, floor, memory.empty((len(x), filters)), affine)
+    inner, filters = w.shape
+    finish, y = epilogue(filters, b, relu, affine), memory.empty((len(x), filters))
+    return _run(x, (inner, 1), w, (filters, 1), inner, finish, y)
 
 
 def dense_input_grad(dy, w):
     inner, filters = w.shape
-    return _run(dy, filters, 1, w, 1, filters, filters, None, NO_FLOOR, memory.empty((len(dy), inner)))
+    return _run(dy, (filters, 1), w, (1, filters), filters, nothing(inner), memory.empty((len(dy), inner)))
 
 
 def dense_weight_grad(x, dy):
     (n, inner), filters = x.shape, dy.shape[1]
-    return _run(x, 1, inner, dy, filters, 1, n, None, NO_FLOOR, memory.empty((inner, filters)))
+    return _run(x, (1, inner), dy, (filters, 1), n, nothing(filters), memory.empty((inner, filters)))

@@ -161,7 +161,7 @@ def pool_2x2(x, norm, rate, key):
     """y and argmax of (x - mean) scale + beta, norm = pool2x2.along(axis, mean, scale, beta); for windows of 2x2."""
     n, h, w, c = x.shape
     y, argmax, size = empty((n, h // 2, w // 2, c)), empty((n, h // 2, w // 2, c), np.uint8), pool2x2.size_of(x.shape)
-    pooled, blocks = pool2x2.Pooled(y.reshape(-1), argmax.reshape(-1)), pool2x2.blocks(size)
+    pooled, blocks = (y.reshape(-1), argmax.reshape(-1)), pool2x2.blocks(size)
     pool2x2.pool(blocks, *flats(x), size, norm, pooled, dropping(rate, key, y.shape), blocks)
     return y, argmax
 

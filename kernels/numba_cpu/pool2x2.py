@@ -26,7 +26,7 @@ from .activation import block_count
 from .jit import inner
 from .memory import flats
 from .norm import normalised
-from .random import fill_words
+from .random import NO_DROPOUT, Dropout, fill_words
 from .tasks import kernel
 from .vector import LANES, byte, choose, each, load, prefetch, put, splat, store, zero
 
@@ -35,16 +35,17 @@ inline = inner(forceinline=True)  # a call that counts references to six arrays 
 
 
 class Pooling(NamedTuple):
-    """What a convolution needs to know of the pooling that follows at once: where the winners' cells go, and a scale
-    and a shift for each row of an image before it, or two empty arrays.
+    """What a convolution needs to know of the pooling that follows at once: where the winners' cells go, a scale and a
+    shift for each row of an image before it, or two empty arrays, and the dropout after it.
     """
 
     argmax: np.ndarray
     scale: np.ndarray
     shift: np.ndarray
+    dropout: Dropout
 
 
-NO_POOLING = Pooling(np.zeros(0, np.uint8), np.zeros(0, np.float32), np.zeros(0, np.float32))
+NO_POOLING = Pooling(np.zeros(0, np.uint8), np.zeros(0, np.float32), np.zeros(0, np.float32), NO_DROPOUT)
 
 
 class Scatter(NamedTuple):
@@ -57,22 +58,6 @@ class Scatter(NamedTuple):
     keep: np.float32
     dz: np.ndarray
     total: np.ndarray
-
-
-class Pooled(NamedTuple):
-    """A pooling's results."""
-
-    y: np.ndarray
-    argmax: np.ndarray
-
-
-class Row(NamedTuple):
-    """A row of y: where its windows start in x, the number of the upper one of their two rows of an image, its place.
-    """
-
-    at: int
-    row: int
-    to: int
 
 
 class Size(NamedTuple):
@@ -198,16 +183,16 @@ def _at(like, norm, row, o):
 
 @inline
 def _normed_channels(like, x, size, norm, place, o, pooled):
-    """A row of y from two rows of x: its channels from o on, as many as `like`."""
-    c, below = size.channels, size.width * size.channels
-    upper, lower = _at(like, norm, place.row, o), _at(like, norm, place.row + 1, o)
+    """A row of y from row `row` of an image, at x[at], and the one below: its channels from o on, as many as `like`."""
+    c, below, (at, row, to), (y, argmax) = size.channels, size.width * size.channels, place, pooled
+    upper, lower = _at(like, norm, row, o), _at(like, norm, row + 1, o)
     for j in range(size.columns):
-        i, k = place.at + 2 * j * c + o, place.to + j * c + o
-        ask_for(x, ahead(place.at, size, o, j), below)
+        i, k = at + 2 * j * c + o, to + j * c + o
+        ask_for(x, ahead(at, size, o, j), below)
         a, b = each(like, x, i), each(like, x, i + c)
         best, cell = _greatest(a, b, each(like, x, i + below), each(like, x, i + below + c), upper, lower)
-        put(pooled.y, k, best)
-        put(pooled.argmax, k, cell)
+        put(y, k, best)
+        put(argmax, k, cell)
 
 
 @inline
@@ -215,9 +200,9 @@ def _normed_row(x, size, norm, place, pooled):
     """The same of all channels, vector by vector: what normalises them is loaded once for a row."""
     whole = size.channels // LANES * LANES
     for o in range(0, whole, LANES):
-        _normed_channels(load(x, place.at), x, size, norm, place, o, pooled)
+        _normed_channels(load(x, place[0]), x, size, norm, place, o, pooled)
     for o in range(whole, size.channels):
-        _normed_channels(x[place.at], x, size, norm, place, o, pooled)
+        _normed_channels(x[place[0]], x, size, norm, place, o, pooled)
 
 
 @inner
@@ -371,7 +356,7 @@ def _pool_block(k, thread, x, size, norm, pooled, dropout, blocks):
     y, argmax = pooled
     for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
         to = r * line
-        _normed_row(x, size, norm, Row(start(size, r), r % size.image_rows * 2, to), pooled)
+        _normed_row(x, size, norm, (start(size, r), r % size.image_rows * 2, to), pooled)
         if dropout.on:
             drop_piece(y, argmax, to, line, words, dropout)
 

@@ -36,14 +36,6 @@ class Windows(NamedTuple):
     size: Size
 
 
-class Into(NamedTuple):
-    """Where dx goes, which begins with the gradient at x[shift], and its sums per channel."""
-
-    dx: np.ndarray
-    shift: int
-    total: np.ndarray
-
-
 # ---- a window's channels: each function takes floats or vectors of them ----------------------------------------------
 
 
@@ -110,10 +102,10 @@ def _add_rows(like, windows, at, i, o, means, sums):
 
 @inline
 def _grad_channels(like, windows, at, i, o, norm, row, into):
-    """dx in two rows of an image, `row` and the one below, with an odd last column; its sums += it."""
-    x, size, dx, shift = windows.x, windows.size, into.dx, into.shift
+    """dx in two rows of an image, `row` and the one below, with an odd last column; total += it."""
+    x, size, (dx, shift, total) = windows.x, windows.size, into
     c, below = size.channels, size.width * size.channels
-    upper, lower, more = _at(like, norm, row, o), _at(like, norm, row + 1, o), each(like, into.total, o)
+    upper, lower, more = _at(like, norm, row, o), _at(like, norm, row + 1, o), each(like, total, o)
     for j in range(size.columns):
         k, n = at + j * c + o, i + 2 * j * c + o
         soon = ahead(i, size, o, j)
@@ -130,7 +122,7 @@ def _grad_channels(like, windows, at, i, o, norm, row, into):
         put(dx, n - shift + below, d2)
         put(dx, n - shift + below + c, d3)
         more = more + ((d0 + d1) + (d2 + d3))
-    put(into.total, o, more)
+    put(total, o, more)
     if size.width > 2 * size.columns:
         last = i + 2 * size.columns * c
         _grad_rest(like, windows, last, 1, o, upper, into)
@@ -139,14 +131,15 @@ def _grad_channels(like, windows, at, i, o, norm, row, into):
 
 @inline
 def _grad_rest(like, windows, i, columns, o, norm, into):
-    """dx at `columns` pixels of a row that are in no window; its sums += it."""
-    more = each(like, into.total, o)
+    """dx at `columns` pixels of a row that are in no window; total += it."""
+    dx, shift, total = into
+    more = each(like, total, o)
     for j in range(columns):
         n = i + j * windows.size.channels + o
         d = before_relu(zero(like), each(like, windows.x, n), norm)
-        put(into.dx, n - into.shift, d)
+        put(dx, n - shift, d)
         more = more + d
-    put(into.total, o, more)
+    put(total, o, more)
 
 
 # ---- the same of all channels, vector by vector ----------------------------------------------------------------------
@@ -200,7 +193,7 @@ def _grad_single(windows, i, norm, row, into):
 
 @inline
 def grad_pair(windows, norm, image, row, into):
-    """dx of an image's rows `row` and row + 1, if there are two; into.total += their sums."""
+    """dx of an image's rows `row` and row + 1, if there are two; into: dx, shift, and a total that their sums go to."""
     size = windows.size
     line = size.width * size.channels
     i = (image * size.height + row) * line
@@ -245,7 +238,7 @@ def _grad_block(k, thread, windows, norm, dx, totals):
     blocks, pairs, total = totals.shape[0], (size.height + 1) // 2, totals[k]
     total[:] = 0
     for p in range(k * size.images * pairs // blocks, (k + 1) * size.images * pairs // blocks):
-        grad_pair(windows, norm, p // pairs, p % pairs * 2, Into(dx, 0, total))
+        grad_pair(windows, norm, p // pairs, p % pairs * 2, (dx, 0, total))
 
 
 sums_of_channels = kernel(_channels_block)

@@ -79,22 +79,21 @@ import numba
 import numpy as np
 
 from . import memory
+from . import winograd_loops as loops
 from .activation import sum_blocks
+from .epilogue import NO_FLOOR, ZERO
 from .memory import OWN, flats
-from .moments import NO_SUMS, merge, sums_table
+from .moments import merge, sums_table
 from .pool2x2 import NO_POOLING
-from .random import NO_DROPOUT
 from .simd import LANES, LINE, ROWS, SHORT, WIDTH, tiles, whole_vectors
 from .transforms import VARIANTS, Variant
-from .winograd_loops import GRADIENT_ROWS, SEGMENT, Grid, correlate, filters_to_points, weight_grad
 
 BLOCK = 2 * ROWS  # at most so many tiles, whose points are in the cache together
 BLOCKS = 8  # partial sums of a weight gradient
 SHARES = (2, 4, 8)  # threads that should find equal work. Not the actual number: a block's statistics are summed in one
 WORTH = 1.1  # larger rounding errors must save so many times the products
 TABLES = 2, 2 * LINE  # for each thread, two tables for the addresses of the lines of a transform
-NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
-NO_IMAGES, NO_RUNS, NO_PIXELS = np.zeros((1, 0), np.float32), np.zeros((1, 2, 0), np.int64), np.zeros(0)
+NO_SUMS = loops.Sums(np.empty((0, 3, 0), np.float32), np.zeros((1, 2, 0), np.int64), np.zeros(0))
 
 
 def variant(size, taps: int, kernel: str) -> Variant:
@@ -125,8 +124,8 @@ def _grids(v, x_shape, y_shape, size, pads, y_padded, block):
     padded = whole_vectors(channels)
     # A line more: else the same tile at all points would compete for the same place in the cache.
     points = (_covered(block) * floats + LINE for floats in (padded, y_padded))
-    x_grid = Grid(height, width, channels, pads[0][0], pads[1][0], rows, columns, v.tile, padded, next(points))
-    return x_grid, Grid(oh, ow, filters, 0, 0, rows, columns, v.tile, y_padded, next(points)), n * rows * columns
+    x_grid = loops.Grid(height, width, channels, pads[0][0], pads[1][0], rows, columns, v.tile, padded, next(points))
+    return x_grid, loops.Grid(oh, ow, filters, 0, 0, rows, columns, v.tile, y_padded, next(points)), n * rows * columns
 
 
 def _block(count, multiple=1):
@@ -156,8 +155,7 @@ def _parts(count):
 
 @lru_cache(512)
 def _plan(kernel, x_shape, y_shape, taps, pads, threads, images=False):
-    """Number and points of the variant, the grids, numbers of tiles in all and in a block, floats from point to point
-    in U, the scratch.
+    """The tiling, and the scratch.
 
     For the input gradient, x_shape is that of dy and y_shape that of dx. Scratch sizes are those of `memory.scratch`.
     images: a block of odd tiles is whole images, if one fits.
@@ -173,8 +171,8 @@ def _plan(kernel, x_shape, y_shape, taps, pads, threads, images=False):
     block = BLOCK if weight else _block(count, per_image if whole else 1)
     xg, yg, count = _grids(v, x_shape, y_shape, size, pads, padded if weight else min(padded, WIDTH), block)
     points, parts = v.side**2, _parts(count)
-    u_line = (-(-channels // GRADIENT_ROWS) * GRADIENT_ROWS if weight else channels) * padded + LINE
-    columns = (SEGMENT - 1) * v.tile + v.side  # of a segment
+    u_line = (-(-channels // loops.GRADIENT_ROWS) * loops.GRADIENT_ROWS if weight else channels) * padded + LINE
+    columns = (loops.SEGMENT - 1) * v.tile + v.side  # of a segment
     row = max(columns * g.channels + g.padded for g in ((xg, yg) if weight else (xg,)))
     scratch = [
         (parts if weight else 1, cells * channels * padded),  # partial sums of dw, or the window's cells
@@ -183,10 +181,9 @@ def _plan(kernel, x_shape, y_shape, taps, pads, threads, images=False):
         (threads, points * yg.point, OWN),  # M or E
         (threads, columns * v.side * LANES, OWN),  # between columns and rows of a transform
         (threads, max(v.side * row, v.tile**2 * LANES), OWN),  # rows of pixels, or a tile of y
+        (threads, block // per_image * math.prod(y_shape[1:]) if whole else 0, OWN),  # images of y
     ]  # fmt: skip
-    if whole:
-        scratch.append((threads, block // per_image * math.prod(y_shape[1:]), OWN))  # images of y
-    return (VARIANTS.index(v), v.side), xg, yg, count, block, u_line, scratch
+    return loops.Tiling(VARIANTS.index(v), v.side, xg, yg, count, block, u_line), scratch
 
 
 def workspace(kernel, x_shape, y_shape, taps, pads, threads):
@@ -198,68 +195,71 @@ def workspace(kernel, x_shape, y_shape, taps, pads, threads):
 @lru_cache(512)
 def _zeros(*grids):
     """A row of pixels outside the image; nobody writes there, so all calls share it."""
-    return np.zeros(max(min(g.width, SEGMENT * g.tile + LINE) * g.channels + g.padded for g in grids), np.float32)
+    return np.zeros(max(min(g.width, loops.SEGMENT * g.tile + LINE) * g.channels + g.padded for g in grids), np.float32)
 
 
-def prepared(x, w, turned, pads, b, affine, y_shape, images=False, kept=None):
-    """The plan without its scratch, and what the compiled loops take: x, vectors, U, scratch per thread, zeros, tables.
+def finish(filters: int, bias, relu=False, affine=None, pooling=NO_POOLING) -> loops.Finish:
+    """bias (filters,) or None; affine (scale, shift) or None."""
+    vectors = np.zeros((4, whole_vectors(filters)), np.float32)
+    vectors[2] = 1
+    if bias is not None:
+        vectors[1, :filters] = bias
+    if affine is not None:
+        vectors[2, :filters], vectors[3, :filters] = affine
+    return loops.Finish(vectors.reshape(-1), ZERO if relu else NO_FLOOR, pooling)
+
+
+@lru_cache(512)
+def nothing(filters: int) -> loops.Finish:
+    """y as M says: no bias, no ReLU, no pooling."""
+    return finish(filters, None)
+
+
+def prepared(x, w, y_shape, pads, turned=False, images=False, kept=None):
+    """The tiling, x and the memory as the compiled loops take them, with the window's points in U.
 
     kept: where U stays, beside a copy of w: to compare costs a tenth of the transform, and no change goes unseen.
     """
     kernel = "input_grad" if turned else "forward"
-    *plan, scratch = _plan(kernel, x.shape, y_shape, len(w), pads, numba.get_num_threads(), images)
-    (which, xg, _, _, _, u_line), filters = plan, y_shape[3]
-    vectors = np.zeros((4, whole_vectors(filters)), np.float32)
-    _, bias, scale, shift = vectors
-    scale[:] = 1
-    if b is not None:
-        bias[:filters] = b
-    if affine is not None:
-        scale[:filters], shift[:filters] = affine
+    tiling, scratch = _plan(kernel, x.shape, y_shape, len(w), pads, numba.get_num_threads(), images)
     cells, u, *per_thread = memory.scratch(*scratch)
-    u, tables, (x, flat_w) = u.reshape(-1), np.zeros((len(per_thread[0]), *TABLES), np.int64), flats(x, w)
-    known = None if kept is None else kept.get(which)
-    if known is not None and np.array_equal(known[0], w):
-        return plan, x, vectors.reshape(-1), known[1], per_thread, _zeros(xg), tables
-    if kept is not None:
+    u, (x, flat_w), tables = u.reshape(-1), flats(x, w), np.zeros((len(per_thread[0]), *TABLES), np.int64)
+    known = None if kept is None else kept.get(tiling.which)
+    there = known is not None and np.array_equal(known[0], w)
+    if there:
+        u = known[1]
+    elif kept is not None:
         u = memory.empty(u.shape)
-    filters_to_points(
-        *which, len(w), flat_w, xg.channels, filters, turned, cells.reshape(-1), u, u_line,
-        per_thread[2], tables,
-    )  # fmt: skip
-    if kept is not None:
-        kept[which] = w.copy(), u
-    return plan, x, vectors.reshape(-1), u, per_thread, _zeros(xg), tables
+    room = loops.Memory(u, *per_thread, _zeros(tiling.xg), tables)
+    if not there:
+        loops.filters_to_points(tiling, len(w), flat_w, y_shape[3], turned, cells.reshape(-1), room)
+        if kept is not None:
+            kept[tiling.which] = w.copy(), u
+    return tiling, x, room
 
 
-def convolve(x, w, b, y, *, pads, turned=False, relu=False, affine=None, stats=None, kept=None):
+def convolve(x, w, y, finish, *, pads, turned=False, stats=None, kept=None):
     """y, and if `stats` is (mean, var), two arrays, these as well.  turned: x and y are dy and dx of a convolution."""
-    made = prepared(x, w, turned, pads, b, affine, y.shape, kept=kept)
-    (which, xg, yg, count, block, u_line), x, vectors, u, per_thread, zeros, tables = made
-    sums, runs, pixels = NO_SUMS, NO_RUNS, NO_PIXELS
+    tiling, x, room = prepared(x, w, y.shape, pads, turned, kept=kept)
+    tasks, tile, sums = -(-tiling.count // tiling.block), tiling.yg.tile, NO_SUMS
     if stats:
-        sums = sums_table(-(-count // block), y.shape[3])
-        runs, pixels = np.empty((len(tables), 2, block * xg.tile), np.int64), np.empty(len(sums))
-    correlate(
-        *which, x, xg, y.reshape(-1), NO_POOLING, yg, count, block, vectors,
-        ZERO if relu else NO_FLOOR, u, u_line, *per_thread, zeros, tables, NO_IMAGES, NO_DROPOUT, sums, runs, pixels,
-    )  # fmt: skip
+        runs = np.empty((len(room.tables), 2, tiling.block * tile), np.int64)
+        sums = loops.Sums(sums_table(tasks, y.shape[3]), runs, np.empty(tasks))
+    loops.correlate(tasks, x, y.reshape(-1), tiling, finish, room, sums)
     if stats:
-        merge(sums, pixels, *stats)
-    y[:, yg.rows * xg.tile :] = 0
-    y[:, :, yg.columns * xg.tile :] = 0
+        merge(sums.table, sums.pixels, *stats)
+    y[:, tiling.yg.rows * tile :] = 0
+    y[:, :, tiling.yg.columns * tile :] = 0
     return y
 
 
 def weight_gradient(x, dy, dw, *, pads):
     taps, _, channels, _ = dw.shape
     threads = numba.get_num_threads()
-    which, xg, yg, count, block, u_line, scratch = _plan("weight_grad", x.shape, dy.shape, taps, pads, threads)
+    tiling, scratch = _plan("weight_grad", x.shape, dy.shape, taps, pads, threads)
     partials, u, *per_thread = memory.scratch(*scratch)
     blocks, (x, dy) = scratch[0][0], flats(x, dy)
-    weight_grad(
-        *which, x, xg, dy, yg, count, blocks, block,
-        u, u_line, partials, *per_thread, _zeros(xg, yg), np.zeros((threads, *TABLES), np.int64),
-    )  # fmt: skip
-    partials = partials[:blocks, : scratch[0][1]].reshape(blocks, taps, taps, channels, yg.padded)
+    room = loops.Memory(u, *per_thread, _zeros(tiling.xg, tiling.yg), np.zeros((threads, *TABLES), np.int64))
+    loops.weight_grad(blocks, x, dy, tiling, blocks, partials, room)
+    partials = partials[:blocks, : scratch[0][1]].reshape(blocks, taps, taps, channels, tiling.yg.padded)
     return sum_blocks(partials, dw)

@@ -13,10 +13,10 @@ import numpy as np
 
 from .jit import inner
 from .moments import chunk_sums
-from .pool2x2 import drop_piece, drop_rows, pool_floats, pool_rows, pool_vector, scale_row
+from .pool2x2 import Pooling, drop_piece, drop_rows, pool_floats, pool_rows, pool_vector, scale_row
 from .product import product_kernel
 from .simd import LANES, LINE, ROWS, SHORT, TILE, WIDTH, copy_floats, pack, tiles
-from .tasks import parallel, parallel_for
+from .tasks import kernel, parallel, parallel_for
 from .transforms import BACK, FILTERS, FILTERS_BACK, OUTPUTS, address_of, last_lines, lines
 
 DEPTH = 32  # channels whose products are summed in registers
@@ -44,6 +44,59 @@ class Grid(NamedTuple):
     point: int  # floats from one point to the next
 
 
+class Tiling(NamedTuple):
+    """Number and points of the variant, the grids of x (V) and of y (M, E), the number of tiles in all and in a block,
+    and floats from point to point in U.
+    """
+
+    which: int
+    side: int
+    xg: Grid
+    yg: Grid
+    count: int
+    block: int
+    u_line: int
+
+
+class Finish(NamedTuple):
+    """What becomes of a tile of y: bias, scale and shift in whole vectors, from the second on of four; -inf or with a
+    ReLU 0; the pooling.
+    """
+
+    vectors: np.ndarray
+    floor: np.float32
+    pooling: Pooling
+
+
+class Memory(NamedTuple):
+    """U, or for each thread dU; for each thread V, M or E, what is between a transform's columns and rows, pixels or a
+    tile of y, and images of y, if a block has whole ones; a row of zeros; for each thread two tables of addresses.
+    """
+
+    u: np.ndarray
+    v: np.ndarray
+    m: np.ndarray
+    temp: np.ndarray
+    spare: np.ndarray
+    images: np.ndarray
+    zeros: np.ndarray
+    tables: np.ndarray
+
+
+class Sums(NamedTuple):
+    """The statistics of y, a row per block, or none; room for where a thread's runs start and end; a block's pixels."""
+
+    table: np.ndarray
+    runs: np.ndarray
+    pixels: np.ndarray
+
+
+@inner
+def _room(memory, t):
+    """What a thread has of the memory for a transform: temp, spare, zeros and two tables of addresses."""
+    return memory.temp[t], memory.spare[t], memory.zeros, memory.tables[t, 0], memory.tables[t, 1]
+
+
 @inner
 def _clear(x, start, end):
     part = x[start:end]
@@ -59,12 +112,13 @@ def _point_rows(table, x, first, step):
 
 
 @inner
-def _pixel_rows(table, x, n, h, w, count, g, zeros, spare):
-    """The table of image rows h, h+1, ... from column w on, `count` pixels: zeros where there are none.
+def _pixel_rows(table, x, g, n, h, columns, room):
+    """The table of image rows h, h+1, ...; columns (first, count): zeros where there are none.
 
     Whole vectors are read, also where the channels are none. What follows is the next pixel, but after the last one
     nothing: such rows are copied.
     """
+    (w, count), (_, spare, zeros, _, _) = columns, room
     for r in range(table.size):
         start = ((n * g.height + h + r) * g.width + w) * g.channels
         if not 0 <= h + r < g.height:
@@ -78,8 +132,8 @@ def _pixel_rows(table, x, n, h, w, count, g, zeros, spare):
 
 
 @inner
-def _spread(which, size, side, x, g, tile, last, v, temp, spare, zeros, table, columns):
-    """From tiles to points: v = M d M' for the patches d (size, size) of tiles tile..last.
+def _spread(transform, x, g, tile, last, v, room):
+    """From tiles to points: v = M d M' for the patches d (size, size) of tiles tile..last.  transform: (M, size, side).
 
     Patches side by side share columns: those of up to SEGMENT tiles are transformed together.
 
@@ -89,6 +143,7 @@ def _spread(which, size, side, x, g, tile, last, v, temp, spare, zeros, table, c
         |               |        | | | | | | | |       |  |  +-----+
         +---------------+        | | | | | | | |       +--|  |     |
     """
+    (which, size, side), (temp, _, _, table, columns) = transform, room
     t, column = tile, side * LANES
     _point_rows(columns[:size], temp, 0, column)
     while t < last:
@@ -99,7 +154,7 @@ def _spread(which, size, side, x, g, tile, last, v, temp, spare, zeros, table, c
         left = min(max(-w, 0), width)
         right = max(min(g.width - w, width), left)
         if right > left:
-            _pixel_rows(table[:size], x, n, h, w + left, right - left, g, zeros, spare)
+            _pixel_rows(table[:size], x, g, n, h, (w + left, right - left), room)
         _clear(temp, 0, left * column)
         _clear(temp, right * column, width * column)
         for c in range(0, g.padded, LANES):
@@ -111,13 +166,13 @@ def _spread(which, size, side, x, g, tile, last, v, temp, spare, zeros, table, c
 
 
 @inner
-def _gather(which, side, m, g, tile, last, first, panel, y, pools, pooling, vectors, floor, temp, spare, table,
-            columns):  # fmt: skip
-    """From points to tiles, with the epilogue, for filters first..first+panel.
+def _gather(tiling, m, tiles, panel, y, pools, finish, room):
+    """From points to tiles tile..last, with the epilogue, for filters first..first+width.
 
     pools: y holds the greatest of each 2x2 pixels. Then g's size and its tiles' are even.
     """
-    column = g.tile * LANES
+    which, side, g, (tile, last), (first, width) = tiling.which, tiling.side, tiling.yg, tiles, panel
+    (temp, spare, _, table, columns), (vectors, floor, pooling), column = room, finish, g.tile * LANES
     _point_rows(table[:side], m, 0, side * g.point)
     _point_rows(columns[:side], temp, 0, column)
     for t in range(tile, last):
@@ -127,7 +182,7 @@ def _gather(which, side, m, g, tile, last, first, panel, y, pools, pooling, vect
         y0 = ((n * g.height + h) * g.width + w) * g.channels + first
         if pools:
             y0 = ((n * g.height + h) // 2 * (g.width // 2) + w // 2) * g.channels + first
-        for o in range(0, panel, LANES):
+        for o in range(0, width, LANES):
             lines(which + BACK, side, temp, 0, column, LANES, table, (t - tile) * g.padded + o, g.point)
             filters = min(LANES, g.channels - first - o)
             if filters == LANES and not pools:
@@ -156,8 +211,9 @@ def _gather(which, side, m, g, tile, last, first, panel, y, pools, pooling, vect
 
 
 @inner
-def _square(which, size, side, y, y0, y_step, x, x0, x_step, temp, table, columns):
-    """y (side, side) = M x M', squares of vectors; `size` is that of x, and from one vector to the next are so many."""
+def _square(transform, y, y0, y_step, x, x0, x_step, room):
+    """y (side, side) = M x M', squares of vectors; from one vector to the next are so many floats."""
+    (which, size, side), (temp, _, _, table, columns) = transform, room
     _point_rows(table[:size], x, x0, size * x_step)
     _point_rows(columns[:size], temp, 0, side * LANES)
     lines(which, size, temp, 0, side * LANES, LANES, table, 0, x_step)
@@ -196,17 +252,20 @@ _add_wide, _add_narrow = product_kernel(GRADIENT_ROWS, TILE.vectors), product_ke
 
 
 @inner
-def _product(v, v0, xg, tall, short, u, u0, u_line, m, m0, yg, panel, x, far, far_step):
-    """m (count, panel) = v u for one point: v (count, C), u (C, panel) in panels of at most WIDTH.
+def _product(tiling, point, heights, panel, points, ahead):
+    """M (count, width) = V U for one point: V (count, C), U (C, width) in panels of at most WIDTH.
 
     The micro-kernel takes `tall` tiles of ROWS rows, then short ones, and DEPTH channels at a time: a sum's rounding
     error grows with the number of its terms. For 64 channels this makes it .8 times as large, and takes 1.02 as long.
-    Whole tiles: v and m have rows for them, of which those after `count` hold anything. Meanwhile come the next rows of
-    v, the same panel of the next point's u, and x from `far` on.
+    Whole tiles: V and M have rows for them, of which those after `count` hold anything. Meanwhile come the next rows of
+    V, the same panel of the next point's U, and x from `far` on.
     """
+    xg, yg, u_line = tiling.xg, tiling.yg, tiling.u_line
+    (tall, short), (o, panel_width), (u, v, m), (x, far, far_step) = heights, panel, points, ahead
+    v0, u0, m0 = point * xg.point, point * u_line + o * xg.channels, point * yg.point
     done, row, to = 0, xg.padded, yg.padded
-    while done < panel:
-        width, a, y = WIDTH if panel - done > WIDTH - LANES else LANES, v0, m0 + done
+    while done < panel_width:
+        width, a, y = WIDTH if panel_width - done > WIDTH - LANES else LANES, v0, m0 + done
         for n in range(tall + short):
             height, b_ahead = ROWS if n < tall else SHORT, u_line + n % 2 * LINE
             for c in range(0, xg.channels, DEPTH):
@@ -226,9 +285,10 @@ def _product(v, v0, xg, tall, short, u, u0, u_line, m, m0, yg, panel, x, far, fa
 
 
 @inner
-def _add_product(v, v0, xg, e, e0, yg, count, u, u0, x, far, far_step):
-    """u (C, O) += v' e for one point: v (count, C), e (count, O). u has rows for whole tiles, whatever in the last."""
-    o = 0
+def _add_product(tiling, point, count, points, ahead):
+    """dU (C, O) += V' E for one point: V (count, C), E (count, O). dU has rows for whole tiles, whatever is in them."""
+    xg, yg, (u, v, e), (x, far, far_step) = tiling.xg, tiling.yg, points, ahead
+    v0, e0, u0, o = point * xg.point, point * yg.point, point * tiling.u_line, 0
     while o < yg.padded:
         width = WIDTH if yg.padded - o > WIDTH - LANES else LANES
         for c in range(0, xg.channels, GRADIENT_ROWS):
@@ -245,25 +305,25 @@ def _add_product(v, v0, xg, e, e0, yg, count, u, u0, x, far, far_step):
 
 
 @inner
-def _forward(which, side, x, xg, tile, last, following, u, u_line, vectors, floor, y, pools, pooling, yg,
-             v, m, temp, spare, zeros, tables):  # fmt: skip
+def _forward(tiling, x, tiles_of, y, pools, finish, memory, t):
     """Tiles tile..last of y; meanwhile the patches up to tile `following` come into the cache."""
-    padded, points, (tall, short) = len(vectors) // 4, side * side, tiles(last - tile)
+    (tile, last, following), side, xg, yg = tiles_of, tiling.side, tiling.xg, tiling.yg
+    padded, points, (tall, short) = len(finish.vectors) // 4, side * side, tiles(last - tile)
     panels, slots = -(-padded // WIDTH), (tall + short) * xg.channels
-    _spread(which, side, side, x, xg, tile, last, v, temp, spare, zeros, tables[0], tables[1])
+    v, m, room = memory.v[t], memory.m[t], _room(memory, t)
+    uvm = memory.u, v, m
+    _spread((tiling.which, side, side), x, xg, tile, last, v, room)
     news, target = _news(xg, last, following, side), (_reach(yg, tile, 0), _reach(yg, last - 1, yg.tile))
     if pools:
         target = target[0] // 4, target[1] // 4
     for o in range(0, padded, WIDTH):
-        panel = min(WIDTH, padded - o)
+        panel = o, min(WIDTH, padded - o)
         for p in range(points):  # meanwhile comes what the next tiles read and what these will write, by turns
-            turn, place = o // WIDTH * points + p, p * u_line + o * xg.channels
+            turn = o // WIDTH * points + p
             other, piece = (x, news) if turn % 2 else (y, target)
             far, far_step = _share(piece, turn, panels * points, slots)
-            _product(v, p * xg.point, xg, tall, short, u, place, u_line, m, p * yg.point, yg, panel,
-                     other, far, far_step)  # fmt: skip
-        _gather(which, side, m, yg, tile, last, o, panel, y, pools, pooling, vectors, floor, temp, spare,
-                tables[0], tables[1])  # fmt: skip
+            _product(tiling, p, (tall, short), panel, uvm, (other, far, far_step))
+        _gather(tiling, m, (tile, last), panel, y, pools, finish, room)
 
 
 @inner
@@ -289,23 +349,26 @@ def _block_sums(y, g, tile, last, runs, sums):
 
 
 @inner
-def _backward(which, side, x, xg, dy, yg, first, last, block, u, u_line, dw, v, e, temp, spare, zeros, tables):
+def _backward(tiling, x, dy, first, last, dw, memory, t):
     """dw (lines of whole vectors) from tiles first..last."""
+    which, side, xg, yg, u_line = tiling.which, tiling.side, tiling.xg, tiling.yg, tiling.u_line
     points, taps, length = side * side, side + 1 - yg.tile, xg.channels * yg.padded
     tasks = -(-yg.padded // WIDTH) * -(-xg.channels // GRADIENT_ROWS)
+    u, v, e, room = memory.u[t], memory.v[t], memory.m[t], _room(memory, t)
+    uve = u, v, e
     _clear(u, 0, points * u_line)
-    for tile in range(first, last, block):
-        end, following = min(tile + block, last), min(tile + 2 * block, last)
+    for tile in range(first, last, tiling.block):
+        end, following = min(tile + tiling.block, last), min(tile + 2 * tiling.block, last)
         slots = tasks * (end - tile)
-        _spread(which, side, side, x, xg, tile, end, v, temp, spare, zeros, tables[0], tables[1])
-        _spread(which + OUTPUTS, yg.tile, side, dy, yg, tile, end, e, temp, spare, zeros, tables[0], tables[1])
+        _spread((which, side, side), x, xg, tile, end, v, room)
+        _spread((which + OUTPUTS, yg.tile, side), dy, yg, tile, end, e, room)
         news, news_dy = _news(xg, end, following, side), _news(yg, end, following, yg.tile)
         for p in range(points):  # meanwhile comes what the next tiles read of x and of dy, by turns
             other, piece = (x, news) if p % 2 else (dy, news_dy)
             far, far_step = _share(piece, p, points, slots)
-            _add_product(v, p * xg.point, xg, e, p * yg.point, yg, end - tile, u, p * u_line, other, far, far_step)
+            _add_product(tiling, p, end - tile, uve, (other, far, far_step))
     for k in range(0, length, LANES):  # dw = G' u G, the same for every (c, o)
-        _square(which + FILTERS_BACK, side, taps, dw, k, length, u, k, u_line, temp, tables[0], tables[1])
+        _square((which + FILTERS_BACK, side, taps), dw, k, length, u, k, u_line, room)
 
 
 @inner
@@ -319,11 +382,11 @@ def _pack_cells(w, cells, depth, filters, turned, panels):
 
 
 @inner
-def _points_task(k, t, which, side, taps, length, tasks, panels, u, u_line, temps, tables):
+def _points_task(k, t, tiling, taps, length, tasks, panels, memory):
     """u = G w G', the same for every (c, o): the panels keep their order.  Task k of `tasks`."""
-    vectors = length // LANES
+    vectors, transform, room = length // LANES, (tiling.which + FILTERS, taps, tiling.side), _room(memory, t)
     for v in range(vectors * k // tasks * LANES, vectors * (k + 1) // tasks * LANES, LANES):
-        _square(which + FILTERS, taps, side, u, v, u_line, panels, v, length, temps[t], tables[t, 0], tables[t, 1])
+        _square(transform, memory.u, v, tiling.u_line, panels, v, length, room)
 
 
 @inner
@@ -343,65 +406,44 @@ def _drop_tiles(y, argmax, g, tile, last, dropout):
 
 
 @inner
-def _correlate_task(k, t, which, side, x, xg, y, pooling, yg, tiles, block, vectors, floor, u, u_line,
-                    vs, ms, temps, spares, zeros, tables, images, dropout,
-                    sums, runs, pixels):  # fmt: skip
+def _correlate_task(k, t, x, y, tiling, finish, memory, sums):
     """A block of tiles of y, and what is to be done with them while they are in the cache.
 
-    pooling: for 2x2 max-pooling, tile by tile; if `images` has room for it, image by image, as odd tiles need it.
+    With 2x2 max-pooling tile by tile; if memory.images has room for it, image by image, as odd tiles need it.
     """
-    tile, per_image, pools, whole = k * block, yg.rows * yg.columns, len(pooling.argmax) > 0, images.shape[1] > 0
-    last, following = min(tile + block, tiles), min(tile + 2 * block, tiles)
+    xg, yg, block, pooling = tiling.xg, tiling.yg, tiling.block, finish.pooling
+    tile, per_image, pools, whole = k * block, yg.rows * yg.columns, len(pooling.argmax) > 0, memory.images.shape[1] > 0
+    last, following = min(tile + block, tiling.count), min(tile + 2 * block, tiling.count)
     if whole:  # the block's first image is number 0 of `here` and of z
         n = tile // per_image
-        here, z, skipped = x[n * xg.height * xg.width * xg.channels :], images[t], tile
+        here, z, skipped = x[n * xg.height * xg.width * xg.channels :], memory.images[t], tile
     else:
         n, here, z, skipped = 0, x, y, 0
-    _forward(which, side, here, xg, tile - skipped, last - skipped, following - skipped, u, u_line, vectors, floor,
-             z, pools and not whole, pooling, yg, vs[t], ms[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+    tiles_of = tile - skipped, last - skipped, following - skipped
+    _forward(tiling, here, tiles_of, z, pools and not whole, finish, memory, t)
     if whole:
         rows, line = (last - tile) // per_image * yg.height, yg.width // 2 * yg.channels
         to = n * yg.height // 2 * line
         pool_rows(z, yg.width, yg.channels, 0, rows, y, pooling, to)
-        if dropout.on:
-            drop_rows(y, pooling.argmax, to, line, rows // 2, dropout)
-    elif dropout.on:
-        _drop_tiles(y, pooling.argmax, yg, tile, last, dropout)
-    if len(sums):
-        pixels[k] = _block_sums(y, yg, tile, last, runs[t], sums[k])
+        if pooling.dropout.on:
+            drop_rows(y, pooling.argmax, to, line, rows // 2, pooling.dropout)
+    elif pooling.dropout.on:
+        _drop_tiles(y, pooling.argmax, yg, tile, last, pooling.dropout)
+    if len(sums.table):
+        sums.pixels[k] = _block_sums(y, yg, tile, last, sums.runs[t], sums.table[k])
 
 
 @inner
-def _weight_grad_task(g, t, which, side, x, xg, dy, yg, tiles, blocks, block, us, u_line, partials,
-                      vs, es, temps, spares, zeros, tables):  # fmt: skip
-    _backward(which, side, x, xg, dy, yg, g * tiles // blocks, (g + 1) * tiles // blocks, block,
-              us[t], u_line, partials[g], vs[t], es[t], temps[t], spares[t], zeros, tables[t])  # fmt: skip
+def _weight_grad_task(g, t, x, dy, tiling, blocks, partials, memory):
+    first, last = g * tiling.count // blocks, (g + 1) * tiling.count // blocks
+    _backward(tiling, x, dy, first, last, partials[g], memory, t)
 
 
 @parallel
-def filters_to_points(which, side, taps, w, depth, filters, turned, panels, u, u_line, temps, tables):
-    length = _pack_cells(w, taps * taps, depth, filters, turned, panels)
+def filters_to_points(tiling, taps, w, filters, turned, panels, memory):
+    length = _pack_cells(w, taps * taps, tiling.xg.channels, filters, turned, panels)
     tasks = min(POINT_TASKS, length // LANES)
-    parallel_for(_points_task, tasks, (which, side, taps, length, tasks, panels, u, u_line, temps, tables))
+    parallel_for(_points_task, tasks, (tiling, taps, length, tasks, panels, memory))
 
 
-@parallel
-def correlate(which, side, x, xg, y, pooling, yg, tiles, block, vectors, floor, u, u_line,
-              vs, ms, temps, spares, zeros, tables, images, dropout,
-              sums, runs, pixels):  # fmt: skip
-    given = (
-        which, side, x, xg, y, pooling, yg, tiles, block, vectors, floor, u, u_line,
-        vs, ms, temps, spares, zeros, tables, images, dropout,
-        sums, runs, pixels,
-    )  # fmt: skip
-    parallel_for(_correlate_task, -(-tiles // block), given)
-
-
-@parallel
-def weight_grad(which, side, x, xg, dy, yg, tiles, blocks, block, us, u_line, partials,
-                vs, es, temps, spares, zeros, tables):  # fmt: skip
-    given = (
-        which, side, x, xg, dy, yg, tiles, blocks, block, us, u_line, partials,
-        vs, es, temps, spares, zeros, tables,
-    )  # fmt: skip
-    parallel_for(_weight_grad_task, blocks, given)
+correlate, weight_grad = kernel(_correlate_task), kernel(_weight_grad_task)

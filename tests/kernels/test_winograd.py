@@ -260,7 +260,7 @@ def test_any_memory_layout_is_accepted_and_compiles_nothing_new():
         array.setflags(write=False)
     for y, reference in zip(three_convolutions(*strange, **how), expected, strict=True):
         np.testing.assert_array_equal(y, reference)
-    assert [len(f.compiled.signatures) for f in (winograd.correlate, winograd.weight_grad)] == [1, 1]
+    assert [len(f.compiled.signatures) for f in (winograd.loops.correlate, winograd.loops.weight_grad)] == [1, 1]
 
 
 # ---- the choice -----------------------------------------------------------------------------------------------------
@@ -412,7 +412,7 @@ from minicnn.kernels.numba_cpu import conv2d, winograd
 x, w = np.ones((1, 6, 6, 16), np.float32), np.ones((3, 3, 16, 16), np.float32)
 y = conv2d(x, w, None, strides=(1, 1), pads=((0, 0), (0, 0)), algorithm="winograd")
 np.testing.assert_allclose(y, 144, rtol=1e-5)
-stats = winograd.correlate.compiled.stats
+stats = winograd.loops.correlate.compiled.stats
 print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 """
 

@@ -1,0 +1,38 @@
+"""The programs that count argument lists and compare machine code: what they say of made-up files."""
+
+import pytest
+
+from benchmarks import argument_lists, machine_code
+
+LONG = 20  # functions of numba_cpu with more than 8 arguments: half are the contract's, half micro-kernels
+
+
+def test_argument_lists_do_not_grow():
+    found = [number for number, _ in argument_lists.lists(argument_lists.ROOT / "kernels" / "numba_cpu")]
+    assert sum(number > 8 for number in found) <= LONG
+    assert len(found) > 300
+
+
+def test_every_argument_counts(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(argument_lists, "ROOT", tmp_path)
+    (tmp_path / "a.py").write_text("def f(a, /, b, *c, d, **e):\n    def g(): pass\n")
+    assert sorted(argument_lists.lists(tmp_path)) == [(0, "a.py:2 g"), (5, "a.py:1 f")]
+    assert argument_lists.main([".", "--most", "4", "--list"]) == 1
+    assert "longest list 5" in capsys.readouterr().out
+
+
+OLD = f"mov 0x8(%rsp),%rax\nret\n\n{machine_code.ENTRY}\npush %rbp\nret\n"
+
+
+@pytest.mark.parametrize(("new", "code", "verdict"), [
+    (OLD, 0, "the same: 1"),
+    (OLD.replace("0x8", "0x10"), 0, "the same instructions, other offsets: 1"),
+    (OLD.replace("push %rbp\n", ""), 0, "the same on the threads; arguments are put down in another order: 1"),
+    (OLD.replace("mov 0x8(%rsp),%rax\n", ""), 1, "other instructions: 1"),
+])  # fmt: skip
+def test_machine_code_is_told_apart(tmp_path, capsys, new, code, verdict):
+    for folder, text in (("before", OLD), ("after", new)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "dense.product.0.s").write_text(text)
+    assert machine_code.compare(tmp_path / "before", tmp_path / "after") == code
+    assert verdict in capsys.readouterr().out
