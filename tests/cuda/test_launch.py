@@ -1,6 +1,7 @@
 """The way from a call to a kernel: declarations are read, calls are held to them, files are compiled once."""
 
 import contextlib
+import math
 import re
 import sys
 import weakref
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from minicnn.kernels import FUSED, KERNELS, cuda
+from minicnn.kernels import FUSED, KERNELS, Key, cuda
 from minicnn.kernels.cuda import launch, selfcheck
 from minicnn.kernels.cuda.launch import FOLDER, PRECISIONS, STEMS, VARIANTS, Launcher, Parameter, signatures, source
 from tests.kernels.test_contract import Kernels, a_case
@@ -258,6 +259,43 @@ def test_limits(gpu):
         gpu("activation", "relu", 1, 32, x(4), x(4), 4, options=("-DMODE=1",))
     with pytest.raises(ValueError, match="precision: expected one of"):
         Recorder("float16")
+
+
+@pytest.mark.parametrize("precision", ["float32", "tf32"])
+def test_a_large_batch_stays_within_a_grid(precision):
+    """Grids, blocks and the counters of last blocks, for 1,024 images of 32 x 32 x 64, whose memory nobody touches."""
+    gpu = Recorder(precision)
+    run, n, c = cuda.bind(gpu), 1024, 64
+    images, w, v = np.empty((n, 32, 32, c), "f"), np.empty((3, 3, c, c), "f"), np.empty(c, "f")
+    same = {"strides": (1, 1), "pads": ((1, 1), (1, 1))}
+    pool = {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
+    norm, drop = {"eps": 1e-3}, {"rate": 0.5, "key": Key(1, 2, 3)}
+    columns, wide = images.reshape(-1, c, 1), images.reshape(n, -1)
+    run["conv2d"](images, w, v, relu=True, stats=True, **same)
+    run["conv2d_input_grad"](images, w, images.shape, **same)
+    run["conv2d_weight_grad"](images, images, w.shape, **same)
+    run["conv2d"](images, w, v, algorithm="im2col", **same)
+    run["depthwise_conv2d"](images, w[..., :1].copy(), **same)
+    run["depthwise_conv2d_input_grad"](images, w[..., :1].copy(), images.shape, **same)
+    run["depthwise_conv2d_weight_grad"](images, images, (3, 3, c, 1), **same)
+    half, argmax = run["batch_norm_max_pool"](images, v, v, v, v, **norm, **pool, **drop)
+    run["batch_norm_max_pool_grad"](half, argmax, images, v, v, v, **norm, **pool, rate=0.5)
+    run["batch_norm_grad"](columns, columns, v, v, v, batch_stats=True, relu=True, **norm)
+    run["relu_bias_grad"](images, images)
+    run["dense_weight_grad"](wide, run["dense"](wide, np.empty((wide.shape[1], 10), "f"), None))
+    run["dropout"](images, **drop)
+    run["softmax_cross_entropy"](images.reshape(-1, c), images.reshape(-1, c))
+    selfcheck.BLOCKS["summed_cross_entropy"](gpu, images.reshape(-1, c), images.reshape(-1, c), scale=1.0)
+    flat = images.reshape(-1)
+    run["lion_step"](flat, flat, flat, lr=0.1, beta_1=0.9, beta_2=0.99)
+    run["ftrl_step"](flat, flat, flat, flat, lr=0.1, power=0.5, l1=0.1, l2=0.2, shrinkage=0.3, beta=0.4)
+    assert len(gpu.launches) > 25
+    for _, kernel, _, grid, block, args in gpu.launches:
+        assert grid[0] < 2**31, kernel
+        assert max(grid[1:]) < 2**16, kernel
+        assert math.prod(block) in (128, 256), kernel
+        counters = [a for a in args if getattr(a, "dtype", None) == np.uint32 and np.shape(a)]
+        assert all(grid[0] <= a.size for a in counters), kernel
 
 
 def test_a_declaration_that_cannot_be_read_is_an_error(tmp_path, monkeypatch):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from minicnn.kernels import KERNELS
-from minicnn.kernels.cuda import bind, selfcheck
+from minicnn.kernels.cuda import bind, launch, selfcheck
 from minicnn.kernels.cuda.launch import PRECISIONS
 from tests.cuda import emulation
 from tests.kernels.test_contract import Kernels, a_case, results
@@ -38,3 +38,28 @@ def test_blocks_too(name):
             outputs.append([emulation.to_host(a).tobytes() for a in (found if isinstance(found, tuple) else (found,))])
     assert outputs[0] == outputs[1]
 
+
+
+CHECKED = "-fsanitize=alignment,bounds,shift,signed-integer-overflow,integer-divide-by-zero,float-cast-overflow"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernel", [k for k in KERNELS if not k.startswith(("conv2d", "dense", "philox"))])
+def test_nothing_is_undefined(rng, kernel, monkeypatch, capfd):
+    """Indices within static arrays, shifts, overflows, vectors' alignment, as g++ checks them."""
+    monkeypatch.setattr(emulation, "FLAGS", (*emulation.FLAGS, CHECKED))
+    ks = Kernels("numpy_ref", "float32")
+    ks.array, ks.numpy, ks.own = emulation.to_device, emulation.to_host, bind(emulation.launcher())
+    args, kwargs = a_case(ks, rng, kernel)
+    assert results(ks, kernel, args, kwargs)
+    assert "runtime error" not in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_what_is_undefined_is_seen(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(emulation, "FLAGS", (*emulation.FLAGS, CHECKED))
+    gpu, x = emulation.launcher(), emulation.to_device(np.ones(8, np.float32))
+    text = launch.source("activation").replace("rectify(x[i])", "x[i] * (n << (i + 32))")
+    monkeypatch.setattr(emulation, "source", lambda stem: text)
+    gpu("activation", "relu", 1, 256, x, gpu.xp.empty_like(x), 8)
+    assert "runtime error: shift exponent 3" in capfd.readouterr().err
