@@ -62,7 +62,9 @@ def main() -> int:
     failed: dict[int, str] = {}
     having: Counter[str] = Counter()
     layers: set[str] = set()
-    for seed in seeds:
+    for number, seed in enumerate(seeds):
+        if number and number % 20 == 0:
+            print(f"{number} graphs, {len(failed)} failed", file=sys.stderr, flush=True)
         plan = drawn(seed)
         if chosen.seeds:
             print(f"graph {seed}\n{described(plan, '    ')}")

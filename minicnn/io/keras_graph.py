@@ -4,7 +4,8 @@
     "inbound_nodes": [[["conv2d", 0, 0, {}]], ...]                                      the same; Keras 2
     tensor    {"class_name": "__keras_tensor__", "config": {"keras_history": ["conv2d", 0, 0], ...}}
     history   layer, the how manieth call of it, the how manieth output
-    "input_layers", "output_layers"   histories: one, a list, or a dict
+    "input_layers", "output_layers"   histories: one, a list, or a dict; here calls of a graph that is a layer count
+                                      from 1, in Keras 2's files everywhere
 
 Source: Keras 3, models/functional.py and ops/node.py.
 """
@@ -51,8 +52,10 @@ def written(config: dict, leaf: Callable[[dict], dict], dtype: str) -> dict:
         calls[number] += 1
     layers = [layer | {"name": name, "inbound_nodes": nodes[name]} for name, layer in zip(names, layers, strict=True)]
     keys = config.get("keys") or [None, None]
+    models = {name for name, entry in zip(names, entries, strict=False) if "steps" in entry["config"]}
+    outputs = [[name, call + (name in models), i] for name, call, i in (values[n] for n in config["outputs"])]
     ends = [dict(zip(k, v, strict=True)) if k else v if len(v) > 1 else v[0]
-            for k, v in zip(keys, (inputs, [values[i] for i in config["outputs"]]), strict=True)]  # fmt: skip
+            for k, v in zip(keys, (inputs, outputs), strict=True)]  # fmt: skip
     return {"name": config["name"], "trainable": True, "layers": layers, "input_layers": ends[0],
             "output_layers": ends[1]}  # fmt: skip
 
@@ -135,6 +138,12 @@ def read(inner: dict, leaf: Callable[[dict], dict], where: str) -> dict:
             layers.append(leaf(entry))
             calls = [(list(_histories(args)), listed, training) for args, listed, training in calls]
         waiting += [(number, i, *call) for i, call in enumerate(calls)]
+    made = Counter(one[0] for one in waiting)
+    models = {name: made[i] for name, i in numbers.items() if "steps" in layers[i]["config"]}
+    from_1 = {name for one in waiting for name, call, _ in one[2] if call >= models.get(name, call + 1)}
+    waiting = [(number, i, [(name, call - (name in from_1), k) for name, call, k in given], *rest)
+               for number, i, given, *rest in waiting]  # fmt: skip
+    ends = [[name, (call or models[name]) - 1 if name in models else call, k] for name, call, k in ends]
     shapes = [layers[numbers[one[0]]]["config"]["shape"] for one in starts]
     values = {tuple(one): i for i, one in enumerate(starts)}
     steps, count = [], len(starts)

@@ -70,6 +70,17 @@ def outputs_of_models(lib):
     return lib.Model([x, z], L.Dense(3, activation="softmax", name="out")(y), name="outputs_of_models")
 
 
+def models_at_the_end(lib):
+    """A graph called twice, whose calls are outputs of the whole: their numbers count from 1 there."""
+    L = lib.layers
+    a = lib.Input((4,), name="a")
+    inner = lib.Model(a, [L.Dense(4, name="one")(a), L.ReLU(name="two")(a)], name="inner")
+    x = lib.Input((4,), name="x")
+    first = inner(x)
+    second = inner(first[0])
+    return lib.Model(x, [second[0], first[1], L.Add(name="sum")([second[1], first[0]])], name="models_at_the_end")
+
+
 def frozen(lib):
     """A frozen model inside, dropout that its call switches off, and an Input that is an output."""
     L = lib.layers
@@ -86,7 +97,8 @@ def features(lib):
     return lib.Model(whole.input, whole.get_layer("add0").output, name="features")
 
 
-GRAPHS = {f.__name__: f for f in (branches, residual, shared, several, nested, outputs_of_models, frozen, features)}
+GRAPHS = {f.__name__: f for f in (branches, residual, shared, several, nested, outputs_of_models, models_at_the_end,
+                                frozen, features)}  # fmt: skip
 
 
 def arithmetic(lib):

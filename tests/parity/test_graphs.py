@@ -15,11 +15,13 @@ ALL = GRAPHS | {"arithmetic": arithmetic}
 CASES = [(what, ending) for what in GRAPHS for ending in (".keras", ".h5")] + [("arithmetic", ".keras")]
 KERAS_OVERRIDES = ("frozen",)  # Keras 3 drops out in fit although the call said training=False
 
+PARTS = ("features", "models_at_the_end")  # without a loss
+
 
 def compiled(what):
     many = what == "several"
     losses = ["binary_crossentropy", "categorical_crossentropy"]
-    return {"loss": losses if many else None if what == "features" else "categorical_crossentropy",
+    return {"loss": losses if many else None if what in PARTS else "categorical_crossentropy",
             "loss_weights": [0.5, 2.0] if many else None}  # fmt: skip
 
 
