@@ -43,6 +43,8 @@ LAYERS = {
     "Cropping2D": ("cropping", "data_format"),
     "GaussianNoise": ("stddev", "seed"),
     "LayerNormalization": ("axis", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer"),
+    "GroupNormalization": ("groups", "axis", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer"),
+    "UnitNormalization": ("axis",),
     "Permute": ("dims",),
     "RepeatVector": ("n",),
     "Rescaling": ("scale", "offset"),

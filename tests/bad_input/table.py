@@ -2069,6 +2069,18 @@ layer(
     gamma_initializer=INITIALIZER,
 )
 layer(
+    "layers.GroupNormalization",
+    groups=Kind((2, np.int64(2)), (0, -2, *K.NO_WHOLE), "a whole number of at least"),
+    axis=Kind((-1, np.int64(-1), np.array(-1)), (0, *K.NO_WHOLE), "axis"),
+    epsilon=K.ABOVE_0,
+    center=K.FLAG,
+    scale=K.FLAG,
+    beta_initializer=INITIALIZER,
+    gamma_initializer=INITIALIZER,
+)
+UNIT_AXIS = Kind((-1, np.int64(-1)), ("a", NAN, 1.5, None, True, [], ODD), "an axis or axes")
+layer("layers.UnitNormalization", axis=UNIT_AXIS)
+layer(
     "layers.Permute",
     dims=Kind(((1, 2), [1, 2], np.array([1, 2])), (3, "ab", NAN, None, (0, 1), (1, 1), (1.5, 2), ODD), "dims")._replace(
         words=""

@@ -112,6 +112,10 @@ CASES = [
     make(layers.RepeatVector, 3, shape=VECTOR, out=(3, 4)),
     make(layers.LayerNormalization, weights=((2,), (2,))),
     make(layers.LayerNormalization, [1, -1], center=False, weights=((2, 6),)),
+    make(layers.GroupNormalization, 2, weights=((2,), (2,))),
+    make(layers.GroupNormalization, -1, 1, 0.01, False, weights=((6,),)),
+    make(layers.UnitNormalization),
+    make(layers.UnitNormalization, [1, -1]),
     make(layers.GaussianNoise, 0.4),
     make(layers.Lambda, halves, out=IMAGE),
     make(layers.Dense, 3, shape=VECTOR, out=(3,), weights=((4, 3), (3,))),
@@ -298,6 +302,9 @@ SIGNATURES = {
     layers.GaussianNoise: "stddev seed=None",
     layers.LayerNormalization: "axis=-1 epsilon=0.001 center=True scale=True beta_initializer='zeros' "
     "gamma_initializer='ones'",
+    layers.GroupNormalization: "groups=32 axis=-1 epsilon=0.001 center=True scale=True beta_initializer='zeros' "
+    "gamma_initializer='ones'",
+    layers.UnitNormalization: "axis=-1",
     layers.RandomFlip: "mode='horizontal_and_vertical' seed=None data_format=None",
     layers.RandomRotation: "factor fill_mode='reflect' interpolation='bilinear' seed=None fill_value=0.0 data_format=None",
     layers.RandomZoom: "height_factor width_factor=None fill_mode='reflect' interpolation='bilinear' seed=None "
@@ -443,6 +450,34 @@ def test_layer_norm_by_its_formula(oracle, rng, axis):
     mean, var = x.mean(axis=axes, keepdims=True), x.var(axis=axes, keepdims=True)
     expected = gamma.reshape(shape) * (x - mean) / np.sqrt(var + 0.01) + beta.reshape(shape)
     np.testing.assert_allclose(layer(Tensor(x, oracle)).numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(("groups", "axis"), [(3, -1), (1, -1), (-1, -1), (2, 1)])
+def test_group_norm_by_its_formula(oracle, rng, groups, axis):
+    """Group by group, written out."""
+    x = 3 * rng.standard_normal((4, 4, 5, 6)) + 1
+    layer = attached(layers.GroupNormalization(groups, axis, epsilon=0.01), oracle, x.shape[1:])
+    gamma, beta = (rng.standard_normal(w.shape) for w in layer.weights)
+    layer.set_weights([gamma, beta])
+    last = np.moveaxis(x, axis, -1)
+    expected = np.empty_like(last)
+    size = last.shape[-1] // (last.shape[-1] if groups == -1 else groups)
+    for start in range(0, last.shape[-1], size):
+        group = last[..., start : start + size]
+        mean, var = (f(group, axis=(1, 2, 3), keepdims=True) for f in (np.mean, np.var))
+        expected[..., start : start + size] = (group - mean) / np.sqrt(var + 0.01)
+    expected = np.moveaxis(expected * gamma + beta, -1, axis)
+    np.testing.assert_allclose(layer(Tensor(x, oracle)).numpy(), expected, rtol=1e-10, atol=1e-12)
+
+
+def test_unit_norm_by_its_formula(oracle, rng):
+    x = rng.standard_normal((3, 4, 2))
+    x[1, 2] = 0
+    y = attached(layers.UnitNormalization(), oracle, x.shape[1:])(Tensor(x, oracle)).numpy()
+    assert not y[1, 2].any()
+    y[1, 2] = x[1, 2] = 1
+    np.testing.assert_allclose(np.linalg.norm(y[:, :], axis=-1)[[0, 2]], 1, rtol=1e-12)
+    np.testing.assert_allclose(y[0], x[0] / np.linalg.norm(x[0], axis=-1, keepdims=True), rtol=1e-12)
 
 
 def test_dropout_trains_and_rests(oracle):

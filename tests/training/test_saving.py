@@ -203,6 +203,8 @@ EVERY = {
     "centre crop": ((7, 9, 3), lambda: nn.CenterCrop(5, 4)),
     "resizing": ((7, 9, 3), lambda: nn.Resizing(5, 4, "bicubic", True, antialias=True)),
     "layer norm": ((7, 9, 3), lambda: nn.LayerNormalization([1, -1], epsilon=1e-2, center=False)),
+    "group norm": ((7, 9, 6), lambda: nn.GroupNormalization(3, epsilon=1e-2, scale=False)),
+    "unit norm": ((7, 9, 3), lambda: nn.UnitNormalization([1, -1])),
     "upsampling": ((7, 9, 3), lambda: nn.UpSampling2D((1, 2), interpolation="bilinear")),
     "cropping": ((7, 9, 3), lambda: nn.Cropping2D(((1, 2), (0, 3)))),
     "rescaling": ((5,), lambda: nn.Rescaling(0.5, -1.0)),
