@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from ..activations import softplus
+from .. import activations
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, UnsupportedError, require
 from ..ops import arithmetic as A
@@ -61,7 +61,7 @@ def xlogy(x, y):
 
 def logaddexp(x1, x2):
     """log(exp x1 + exp x2) = x2 + log(1 + exp(x1 - x2))."""
-    return softplus(tensor(x1) - x2) + x2
+    return activations.softplus(tensor(x1) - x2) + x2
 
 
 def isfinite(x):
@@ -460,6 +460,7 @@ OPS = B.OPS | SHARED | {f.__name__: f for f in (
     average, broadcast_to, count_nonzero, divide_no_nan, flip, floor_divide, full, full_like, in_top_k, isclose,
     isfinite, isinf, linspace, logaddexp, logical_and, logical_not, logical_or, logical_xor, matmul, mod, moments,
     moveaxis, nan_to_num, norm, outer, pad, roll, split, swapaxes, take, tensordot, unstack)} | {
+    "gelu": lambda x, approximate=True: activations.gelu(x, approximate),  # its default here, as Keras's
     "clip": lambda x, x_min, x_max: B.clip(x, x_min, x_max), "power": lambda x1, x2: B.power(x1, x2),
     "reshape": lambda x, newshape: B.reshape(x, newshape), "is_tensor": BACKEND["is_tensor"], "ndim": B.ndim,
     "ravel": B.flatten, "true_divide": lambda x1, x2: tensor(x1) / x2,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import activations
 from ..core.tensor import Tensor
 from ..data.dataset import AUTOTUNE, Dataset
 from . import _backend, _functions, _seeds
@@ -77,9 +78,9 @@ def clip_by_value(t, clip_value_min, clip_value_max):
 
 
 _NN = {name: F[name] for name in (
-    "elu", "gelu", "log_softmax", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
+    "elu", "log_softmax", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
     "moments")} | {
-    "swish": F["silu"], "l2_normalize": _MATH["l2_normalize"],
+    "gelu": activations.gelu, "swish": F["silu"], "l2_normalize": _MATH["l2_normalize"],
     "leaky_relu": lambda features, alpha=0.2: F["leaky_relu"](features, alpha),
     "max_pool2d": lambda input, ksize, strides, padding: F["max_pool"](input, ksize, strides, padding),
     "avg_pool2d": lambda input, ksize, strides, padding: F["average_pool"](input, ksize, strides, padding),

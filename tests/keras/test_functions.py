@@ -94,6 +94,9 @@ def test_tf():
     assert (a.shape, b.shape) == ((4, 2), (4, 4))
     np.testing.assert_allclose(tf.norm(X, axis=1).numpy(), np.linalg.norm(X, axis=1), rtol=1e-6)
     np.testing.assert_allclose(tf.nn.leaky_relu(X, alpha=0.1).numpy(), np.where(X > 0, X, 0.1 * X), rtol=1e-6)
+    exact, near = (keras.activations.gelu(X, approximate=one).numpy() for one in (False, True))
+    assert (tf.nn.gelu(X).numpy() == exact).all()  # each library has its own default
+    assert (ops.gelu(X).numpy() == near).all()
     assert tf.nn.max_pool2d(IMAGES, 2, 2, "VALID").shape == (2, 2, 3, 3)
     assert tf.random.normal([3, 4], stddev=0.1).shape == (3, 4)
     assert tf.boolean_mask(X, X[:, 0] > 0).shape == ((X[:, 0] > 0).sum(), 6)

@@ -46,7 +46,7 @@ OPS = {  # name -> (arrays, options), each
     "norm": [([X], {}), ([X], {"axis": 1}), ([X], {"ord": 1, "axis": 0}), ([X], {"ord": 2, "axis": -1,
                                                                                 "keepdims": True})],
     "cumsum": [([X], {"axis": 1})], "clip": [([X], {"x_min": -0.4, "x_max": 0.6})],
-    "power": [([P], {"x2": 2.5})], "where": [([BINARY > 0, X, Y], {})],
+    "power": [([P], {"x2": 2.5})], "where": [([BINARY, X, Y], {})],
     "matmul": [([X, distinct(6, 3)], {}), ([CUBE, distinct(2, 4, 5)], {}), ([X, V], {}), ([CUBE, distinct(4, 2)], {})],
     "dot": [([X, V], {}), ([X, distinct(6, 3)], {}), ([CUBE, distinct(4, 2)], {})], "outer": [([V, V], {})],
     "tensordot": [([CUBE, distinct(3, 4, 5)], {"axes": 2})], "take": [([X], {"indices": 2, "axis": 1})],
@@ -60,15 +60,16 @@ OPS = {  # name -> (arrays, options), each
     "concatenate": [([X, Y], {"axis": 1}), ([X, Y], {"axis": 0})], "stack": [([X, Y], {"axis": -1})],
     "hstack": [([X, Y], {})], "vstack": [([X, Y], {}), ([V, V], {})], "full_like": [([X], {"fill_value": 3.0})],
     "one_hot": [([np.arange(6.0)], {"num_classes": 7})], "nan_to_num": [([X], {})],
-    "max_pool": [([IMAGES], {"pool_size": 2}), ([IMAGES], {"pool_size": (3, 2), "strides": 1, "padding": "same"})],
-    "average_pool": [([IMAGES], {"pool_size": 2, "padding": "same"})],
+    "max_pool": [([IMAGES], {"pool_size": 2, "strides": 2}), ([IMAGES], {"pool_size": (3, 2), "strides": 1, "padding": "same"})],
+    "average_pool": [([IMAGES], {"pool_size": 2, "strides": 2, "padding": "same"})],
     "binary_crossentropy": [([BINARY, P], {}), ([BINARY, X], {"from_logits": True})],
     "categorical_crossentropy": [([ROWS, P], {}), ([ROWS, X], {"from_logits": True})],
     "normalize": [([X], {}), ([X], {"axis": 0})],
 } | {name: [([X], {})] for name in (
     "abs", "absolute", "arctan", "ceil", "cos", "cosh", "erf", "exp", "exp2", "expm1", "floor", "isfinite", "isinf",
     "isnan", "negative", "ones_like", "reciprocal", "round", "sign", "sin", "sinh", "square", "tan", "trunc",
-    "zeros_like", "logical_not", "sigmoid", "relu", "gelu", "log_softmax")} | {
+    "zeros_like", "logical_not", "sigmoid", "relu", "gelu", "leaky_relu", "elu", "celu", "silu", "hard_shrink", "log_softmax",
+    "squareplus", "softmax")} | {
     name: [([P], {})] for name in ("log", "log10", "log1p", "log2", "rsqrt", "sqrt")} | {
     name: [([X, Y], {})] for name in (
         "add", "equal", "greater", "greater_equal", "less", "less_equal", "maximum", "minimum", "multiply", "not_equal",

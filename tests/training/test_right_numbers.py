@@ -438,6 +438,7 @@ FOLLOWS = [
     lambda: layers.CenterCrop(4, 3), lambda: layers.Resizing(4, 9),
     lambda: layers.UpSampling2D(), lambda: layers.UpSampling2D((1, 2), interpolation="bilinear"),
     lambda: layers.Cropping2D(1), lambda: layers.LayerNormalization(), lambda: layers.GaussianNoise(0.0),
+    lambda: layers.GroupNormalization(-1), lambda: layers.UnitNormalization(),
     lambda: layers.Lambda(lambda x: x * 2.0),
 ]  # fmt: skip
 
