@@ -60,7 +60,8 @@ OPS = {  # name -> (arrays, options), each
     "concatenate": [([X, Y], {"axis": 1}), ([X, Y], {"axis": 0})], "stack": [([X, Y], {"axis": -1})],
     "hstack": [([X, Y], {})], "vstack": [([X, Y], {}), ([V, V], {})], "full_like": [([X], {"fill_value": 3.0})],
     "one_hot": [([np.arange(6.0)], {"num_classes": 7})], "nan_to_num": [([X], {})],
-    "max_pool": [([IMAGES], {"pool_size": 2, "strides": 2}), ([IMAGES], {"pool_size": (3, 2), "strides": 1, "padding": "same"})],
+    "max_pool": [([IMAGES], {"pool_size": 2, "strides": 2}),
+                 ([IMAGES], {"pool_size": (3, 2), "strides": 1, "padding": "same"})],
     "average_pool": [([IMAGES], {"pool_size": 2, "strides": 2, "padding": "same"})],
     "binary_crossentropy": [([BINARY, P], {}), ([BINARY, X], {"from_logits": True})],
     "categorical_crossentropy": [([ROWS, P], {}), ([ROWS, X], {"from_logits": True})],
@@ -68,8 +69,8 @@ OPS = {  # name -> (arrays, options), each
 } | {name: [([X], {})] for name in (
     "abs", "absolute", "arctan", "ceil", "cos", "cosh", "erf", "exp", "exp2", "expm1", "floor", "isfinite", "isinf",
     "isnan", "negative", "ones_like", "reciprocal", "round", "sign", "sin", "sinh", "square", "tan", "trunc",
-    "zeros_like", "logical_not", "sigmoid", "relu", "gelu", "leaky_relu", "elu", "celu", "silu", "hard_shrink", "log_softmax",
-    "squareplus", "softmax")} | {
+    "zeros_like", "logical_not", "sigmoid", "relu", "gelu", "leaky_relu", "elu", "celu", "silu", "hard_shrink",
+    "log_softmax", "squareplus", "softmax")} | {
     name: [([P], {})] for name in ("log", "log10", "log1p", "log2", "rsqrt", "sqrt")} | {
     name: [([X, Y], {})] for name in (
         "add", "equal", "greater", "greater_equal", "less", "less_equal", "maximum", "minimum", "multiply", "not_equal",
