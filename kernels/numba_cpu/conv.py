@@ -364,6 +364,7 @@ def output_shape(x_shape, w_shape, strides, pads):
     return n, (h + top + bottom - kh) // strides[0] + 1, (w + left + right - kw) // strides[1] + 1, filters
 
 
+@lru_cache(512)
 def _plan(kernel, x_shape, y_shape, window, strides, pads, threads, shares):
     """The kernel's plan for at least so many shares of work, and the sizes of its scratch memory."""
     if kernel == "weight_grad":
