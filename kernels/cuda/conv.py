@@ -5,7 +5,7 @@ algorithm: "im2col" runs the readable kernels, always in the set's precision; "a
 
 import numpy as np
 
-from .dense import TILE_M, dense, dense_input_grad, dense_weight_grad, product, split, tile
+from .dense import TILE_M, dense, dense_input_grad, placed_weight_grad, product, split, tile
 from .launch import THREADS, blocks
 from .norm import batch_norm_stats
 
@@ -55,12 +55,18 @@ def conv2d_input_grad(gpu, dy, w, x_shape, *, strides, pads, algorithm="auto"):
     return dx.reshape(x_shape)
 
 
-def conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="auto", into=None):
+def conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="auto"):
+    how = {"strides": strides, "pads": pads, "algorithm": algorithm}
+    return placed_conv2d_weight_grad(gpu, x, dy, w_shape, **how, into=None)
+
+
+def placed_conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="auto", into):
+    """conv2d_weight_grad, as `product` places it."""
     geometry = _geometry(x.shape, w_shape, strides, pads)
     n, _, _, c, kh, kw, o, oh, ow = geometry[:9]
     if algorithm == "im2col":
         cols = _unfold(gpu, "im2col", x, (n * oh * ow, kh * kw * c), geometry)
-        dw = dense_weight_grad(gpu, cols, dy.reshape(-1, o), into)
+        dw = placed_weight_grad(gpu, cols, dy.reshape(-1, o), into=into)
         return dw.reshape(w_shape) if into is None else dw
     parts = split(blocks(kh * kw * c, TILE_M) * blocks(o, tile(o)), n * oh * ow)
     shape = kh * kw * c, o

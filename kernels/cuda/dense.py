@@ -70,7 +70,12 @@ def dense_input_grad(gpu, dy, w):
     return product(gpu, "dense", "dense_input_grad", (dy, w), (i, o), (n, i), 64, parts, n, i, o)
 
 
-def dense_weight_grad(gpu, x, dy, into=None):
+def dense_weight_grad(gpu, x, dy):
+    return placed_weight_grad(gpu, x, dy, into=None)
+
+
+def placed_weight_grad(gpu, x, dy, *, into):
+    """dense_weight_grad, as `product` places it."""
     (n, i), o = x.shape, dy.shape[1]
     parts = split(blocks(i, TILE_M) * blocks(o, 64), n)
     return product(gpu, "dense", "dense_weight_grad", (x, dy), (i, o), (i, o), 64, parts, n, i, o, into=into)

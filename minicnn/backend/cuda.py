@@ -101,8 +101,8 @@ class Placing:
     """The kernels of weight gradients, whose result goes to `buffer`; a split sum is left in parts, for `settle`."""
 
     def __init__(self, launcher, buffer):
-        self.conv2d_weight_grad = partial(conv.conv2d_weight_grad, launcher, into=buffer)
-        self.dense_weight_grad = partial(dense.dense_weight_grad, launcher, into=buffer)
+        self.conv2d_weight_grad = partial(conv.placed_conv2d_weight_grad, launcher, into=buffer)
+        self.dense_weight_grad = partial(dense.placed_weight_grad, launcher, into=buffer)
 
 
 def _bound(xp, names) -> dict:
