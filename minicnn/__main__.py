@@ -20,6 +20,7 @@ MODEL of a command is a .minicnn, .keras or .h5 file, or a run's folder. For exa
 minicnn COMMAND --help lists the options.
 """
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -68,7 +69,7 @@ def doctor(words: list[str]) -> int:
     from .commands.parser import Parser
     from .diagnosis import DEVICES, doctor
 
-    parser = Parser(prog="minicnn doctor", description=doctor.__doc__.split("\n")[0])
+    parser = Parser(prog="minicnn doctor", description=(doctor.__doc__ or "").split("\n")[0])
     parser.add_argument("--device", choices=DEVICES, default="auto", help="what has to work (default auto: the CPU)")
     return 0 if doctor(parser.parse_args(words).device)["works"] else 1
 
@@ -92,7 +93,7 @@ COMMANDS = {"train": train, "recipe": recipe, "record": record, **{name: look(na
 def main(argv: list[str] | None = None) -> int:
     """The command's exit code; 2 for a command line that is none, 130 after Ctrl-C, 141 if nobody reads on."""
     name, *words = (sys.argv[1:] if argv is None else argv) or ["--help"]
-    if hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold what no terminal can show
     if name in ("-h", "--help", "help"):
         print(__doc__, end="")

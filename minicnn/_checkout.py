@@ -14,5 +14,7 @@ if not (_here / "kernels").is_dir() and (_source / "contract.py").is_file():
     _spec = importlib.util.spec_from_file_location(
         "minicnn.kernels", _source / "__init__.py", submodule_search_locations=[str(_source)]
     )
+    assert _spec is not None
+    assert _spec.loader is not None
     sys.modules["minicnn.kernels"] = importlib.util.module_from_spec(_spec)
     _spec.loader.exec_module(sys.modules["minicnn.kernels"])

@@ -17,7 +17,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, overload
 
 from .errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, one_of, require, shown
 from .notes import note
@@ -127,7 +127,7 @@ def seed(where: str, value: Any) -> int | None:
 def axes(where: str, value: Any) -> int | tuple[int, ...]:
     """An axis, or a list of axes as a tuple."""
     listed = items(value)
-    found = [index(one) for one in ([value] if listed is None else listed)]
+    found: list[Any] = [index(one) for one in ([value] if listed is None else listed)]
     if not found or None in found:
         _refuse(where, "an axis or axes", value, True, False)
     return found[0] if listed is None else tuple(found)
@@ -241,7 +241,7 @@ def array(where: str, value: Any, *, finite: bool = False, error: type = Argumen
         if found.dtype.kind == "V" and found.dtype.type.__module__ == "ml_dtypes":  # bfloat16 of JAX
             found = found.astype(np.float32)
     except (ValueError, TypeError, OverflowError, RuntimeError):
-        found = None
+        found = cast(Any, None)
     if found is None or found.dtype.kind not in "buif":
         received = shown(value) if found is None or (found.ndim == 0 and found is not value) else f"dtype {found.dtype}"
         if found is None and isinstance(value, (list, tuple)):
@@ -349,7 +349,7 @@ def described(where: str, value: Any, base: type, names: dict[str, type]) -> Cal
     if isinstance(value, type) and issubclass(value, base):
         return value()
     config = value.get("config") if isinstance(value, dict) else None
-    name = value.get("class_name") if isinstance(value, dict) else value
+    name: Any = value.get("class_name") if isinstance(value, dict) else value
     expected = "a name, a function of a tensor, or None"
     instance(where, name if isinstance(value, dict) else value, str, expected)
     found = {cls.__name__: cls for cls in names.values()}.get(name)
@@ -373,7 +373,7 @@ def checked(_where: str, /, **checks: Callable[[str, Any], Any]) -> Callable[[An
     def draw(x, columns=8, title=""): ...
     """
 
-    def decorate(function):
+    def decorate(function: AnyFunction) -> AnyFunction:
         signature = inspect.signature(function)
         defaults = {name: parameter.default for name, parameter in signature.parameters.items()}
 
@@ -389,7 +389,7 @@ def checked(_where: str, /, **checks: Callable[[str, Any], Any]) -> Callable[[An
                     given[name] = check(f"{_where}: {name}", given[name])
             return function(*bound.args, **bound.kwargs)
 
-        return call
+        return cast(AnyFunction, call)
 
     return decorate
 
@@ -397,7 +397,7 @@ def checked(_where: str, /, **checks: Callable[[str, Any], Any]) -> Callable[[An
 def older(*without_effect: str, **renamed: str) -> Callable[[AnyFunction], AnyFunction]:
     """A function that takes arguments by old names too, each with one note; some of them have no effect any more."""
 
-    def decorate(function):
+    def decorate(function: AnyFunction) -> AnyFunction:
         @functools.wraps(function)
         def call(*args, **kwargs):
             for name in [name for name in kwargs if name in renamed or name in without_effect]:
@@ -410,7 +410,7 @@ def older(*without_effect: str, **renamed: str) -> Callable[[AnyFunction], AnyFu
                     kwargs[new] = value
             return function(*args, **kwargs)
 
-        return call
+        return cast(AnyFunction, call)
 
     return decorate
 

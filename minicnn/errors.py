@@ -7,6 +7,7 @@ Messages say where, what was expected, what was received, and what to do:
 
 import difflib
 from collections.abc import Iterable
+from typing import Literal, NoReturn, overload
 
 
 class MinicnnError(Exception):
@@ -95,14 +96,21 @@ class GradientError(MinicnnError, AssertionError):
 
 def shown(value: object) -> str:
     """`value` for a message: short, on one line, an array by its shape."""
-    if getattr(value, "shape", ()) != () and hasattr(value, "dtype"):
-        return f"an array of shape {tuple(value.shape)}"
+    shape = getattr(value, "shape", ())
+    if shape != () and hasattr(value, "dtype"):
+        return f"an array of shape {tuple(shape)}"
     if isinstance(value, type):
         return f"the class {value.__name__}"
     text = " ".join(repr(value).split())
     return text if len(text) <= 80 else text[:77] + "..."
 
 
+@overload
+def require(condition: Literal[False], where: str, expected: str, received: object, fix: str = "", *,
+            error: type[MinicnnError] = ShapeError) -> NoReturn: ...  # fmt: skip
+@overload
+def require(condition: object, where: str, expected: str, received: object, fix: str = "", *,
+            error: type[MinicnnError] = ShapeError) -> None: ...  # fmt: skip
 def require(condition: object, where: str, expected: str, received: object, fix: str = "", *,
             error: type[MinicnnError] = ShapeError) -> None:  # fmt: skip
     """Raise `error`: "where: expected ..., received ...; fix" unless `condition` holds."""
@@ -123,4 +131,4 @@ def one_of(where: str, name: object, known: Iterable[str]) -> str:
     fix = nearest(name, known) if text else ""
     error = ArgumentError if text else ArgumentTypeError
     require(text and name in known, where, "one of " + ", ".join(known), shown(name), fix, error=error)
-    return known[known.index(name)]
+    return known[known.index(str(name))]

@@ -11,6 +11,7 @@ import inspect
 import math
 import random
 import re
+from typing import Any
 
 import numpy as np
 
@@ -96,7 +97,7 @@ class Identity(Initializer):
 
     def values(self, shape, rng):
         require(len(shape) == 2, "Identity", "a shape of 2 axes", shape)
-        return self.gain * np.eye(*shape)
+        return self.gain * np.eye(shape[0], shape[1])
 
 
 class RandomInitializer(Initializer):
@@ -305,7 +306,7 @@ def get(identifier, where: str = "initializer") -> Initializer | None:
 
 
 def _named(where: str, name) -> type[Initializer]:
-    found = (_ALIASES.get(name) or _NAMES.get(name)) if isinstance(name, str) else None
+    found: Any = (_ALIASES.get(name) or _NAMES.get(name)) if isinstance(name, str) else None
     expected = "one of " + ", ".join(_NAMES)
     require(found is not None, where, expected, shown(name), nearest(name, _NAMES), error=ArgumentError)
     return found

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from minicnn import kernels
 
@@ -20,6 +20,10 @@ class Backend:
 
     name: str
     xp: Any
+    if TYPE_CHECKING:  # kernels are attributes by name
+
+        def __getattr__(self, name: str) -> Any: ...
+
     rows_independent = True
     # Where launches are what is dear: one for all pairs (to, from) of arrays and for `follow`; and what stands in for
     # the backend where a weight's gradient is asked for, and puts it where the optimizer reads.

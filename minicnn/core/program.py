@@ -112,7 +112,8 @@ class Trace:
         """`op` on shapes alone, written down: what core/op.py does while this trace is on."""
         args = [a if a is None or isinstance(a, Tensor) else constant(self.be.real, a) for a in args]
         arrays, static = [a.data if isinstance(a, Tensor) else a for a in args], (op.__kwdefaults__ or {}) | static
-        with getattr(self.be.xp, "errstate", contextlib.nullcontext)(all="ignore"):
+        silent: Any = getattr(self.be.xp, "errstate", contextlib.nullcontext)
+        with silent(all="ignore"):
             y, _ = op(self.be, *arrays, **static)
         y, *aside = y if isinstance(y, tuple) else (y,)
         needs = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
@@ -153,7 +154,7 @@ def _taped(function: Callable) -> Callable:
     def on_tape(be, *arrays, needs):
         tensors = [None if a is None else Tensor.of(a, be, None) for a in arrays]
         for tensor, need in zip(tensors, needs, strict=True):
-            if need:
+            if need and tensor is not None:
                 tensor.requires_grad = True
         y = function(*tensors)
 
@@ -267,7 +268,7 @@ class Program:
             if not (type(dy) is ndarray and dy.dtype == dtype and dy.flags.c_contiguous):
                 dy = be.asarray(dy)  # a sum's gradient is a broadcast view
             needs = node.needs
-            if node.outputs[0] in placed:
+            if placing is not None and node.outputs[0] in placed:
                 k, p = placed[node.outputs[0]]
                 if p.grad_buffer is not None:
                     needs = *needs[:k], placing(p.grad_buffer), *needs[k + 1 :]

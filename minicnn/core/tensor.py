@@ -11,6 +11,7 @@ import contextlib
 import contextvars
 import heapq
 import itertools
+from typing import Any
 
 from .. import arguments
 from ..backend.base import Backend
@@ -128,8 +129,8 @@ class Tensor(Operators):
         if self.node is None:
             self.receive(dy)
             return
-        gradients = {self.node: dy}
-        ready = [self.node]
+        gradients: dict[Any, Any] = {self.node: dy}
+        ready: list[Node] = [self.node]
         while ready:
             node = heapq.heappop(ready)  # the youngest: every op that read its output has been visited
             dy = gradients.pop(node)
@@ -198,7 +199,8 @@ class Parameter(Tensor):
         shared = not getattr(self.data.flags, "writeable", True)  # as JAX's are, whose memory it would share
         if shared and 0 not in self.data.strides:  # one number that stands for a shape stays one number
             self.data = self.data.copy()
-        self.path, self.trainable, self.grad_buffer, self.apart = path, trainable, None, False
+        self.path, self.trainable, self.apart = path, trainable, False
+        self.grad_buffer: Any = None
 
     @property
     def name(self) -> str:

@@ -2,6 +2,7 @@
 
 import math
 import numbers
+from typing import Any, cast
 
 import numpy as np
 
@@ -30,8 +31,8 @@ def train_test_split(x, y, test_size: float | int, seed: int | None, stratify: b
     x, y = of_others(x), of_others(y)
     n, stratify = check_lengths(where, x=x, y=y), flag(f"{where}: stratify", stratify)
     size = scalar(test_size)
-    number = isinstance(size, numbers.Real) and not isinstance(size, bool)
-    ok = number and (0 < size < n if isinstance(size, numbers.Integral) else 0 < size < 1)
+    number, most = isinstance(size, numbers.Real), n if isinstance(size, numbers.Integral) else 1
+    ok = number and not isinstance(size, bool) and 0 < cast(float, size) < most
     expected = f"a fraction between 0 and 1, or a whole number from 1 to {n - 1}"
     require(ok, f"{where}: test_size", expected, shown(test_size), error=ArgumentError)
     seed = whole(f"{where}: seed", seed, low=0, high=2**32 - 1, optional=True)
@@ -111,7 +112,7 @@ def check_range(values: np.ndarray, what: str, dtype) -> np.ndarray:
     for start in range(0, len(values), ROWS):
         bad = np.abs(values[start : start + ROWS]) > limit
         if bad.any():
-            place = np.unravel_index(int(bad.argmax()), bad.shape)
+            place: Any = np.unravel_index(int(bad.argmax()), bad.shape)
             value = values[start : start + ROWS][place]
             inside = f" at {tuple(map(int, place[1:]))}" if len(place) > 1 else ""
             raise DataError(

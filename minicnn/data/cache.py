@@ -11,6 +11,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -54,8 +55,9 @@ def load(name: str, dtype: str, shape: tuple[int, ...]) -> np.ndarray | None:
             if left < 0 or start + file.read(len(head) - len(start)) != head:
                 return None
             array = np.empty(declared, kind)
-            whole = file.readinto(memoryview(array.reshape(-1)).cast("B")) == array.nbytes if array.size else True
-            return array if whole and file.read() == hashlib.sha256(array).digest() else None
+            values, stream = memoryview(cast(Any, array.reshape(-1))), cast(io.BufferedIOBase, file)
+            whole = stream.readinto(values.cast("B")) == array.nbytes if array.size else True
+            return array if whole and file.read() == hashlib.sha256(cast(Any, array)).digest() else None
     except (OSError, DataError):  # not there, not readable
         return None
 
@@ -76,7 +78,7 @@ def store(name: str, array: np.ndarray) -> bool:
     try:
         with atomic_write(root / name) as file:
             np.lib.format.write_array(file, array, version=(1, 0), allow_pickle=False)
-            file.write(hashlib.sha256(array).digest())
+            file.write(hashlib.sha256(cast(Any, array)).digest())
     except (OSError, ArgumentError):  # a full disk, no permission, a folder of that name
         return False
     return True

@@ -90,7 +90,8 @@ def _read(files: Files, folder: Path, column: int) -> tuple[Split, Split]:
         raw = _unpacked(files, found)
     else:
         raw = {name: _bytes(found / name, files, n) for name, n in (files.train | files.test).items()}
-    return tuple(_split(files, [raw[name] for name in part], folder, column) for part in (files.train, files.test))
+    train, test = (_split(files, [raw[name] for name in part], folder, column) for part in (files.train, files.test))
+    return train, test
 
 
 def _size(files: Files, records: int) -> int:
@@ -111,8 +112,9 @@ def _unpacked(files: Files, archive: Path) -> dict[str, bytes]:
         with tarfile.open(archive, "r:gz") as tar:
             for member in tar:
                 name, records = wanted.get(member.name, (None, 0))
-                if name is not None and member.isfile() and member.size == _size(files, records):
-                    found[name] = tar.extractfile(member).read()
+                stream = tar.extractfile(member) if name is not None and member.isfile() else None
+                if stream is not None and member.size == _size(files, records):
+                    found[name] = stream.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as cause:
         raise DataError(f"{archive}: expected a .tar.gz, received a damaged one ({cause}); get it again") from None
     lacking = [name for name, _ in wanted.values() if name not in found]

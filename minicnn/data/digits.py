@@ -9,6 +9,7 @@ LeCun et al. 1998 (the frame); Keys 1981, "Cubic convolution interpolation", eq.
 """
 
 import functools
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ def split(seed: int = 2) -> tuple[Split, Split, Split]:
 def _arrays() -> Split:
     from sklearn.datasets import load_digits
 
-    bunch = load_digits()
+    bunch: Any = load_digits()
     return enlarge(bunch.images.astype(np.int64))[..., None], bunch.target.astype(np.int64)
 
 

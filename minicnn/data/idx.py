@@ -9,7 +9,7 @@ import math
 import os
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 import numpy as np
 
@@ -47,7 +47,7 @@ def read_with_digest(path: Path) -> tuple[np.ndarray, str]:
     raise DataError(f"{path}: expected {what}; get it again")
 
 
-def _read(path: Path, stream: BinaryIO, room: int) -> tuple[np.ndarray, str]:
+def _read(path: Path, stream: Any, room: int) -> tuple[np.ndarray, str]:
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] != UINT8 or not 1 <= magic[3] <= 4:
         received = f"0x{magic.hex()}" if magic else "an empty file"
@@ -60,7 +60,7 @@ def _read(path: Path, stream: BinaryIO, room: int) -> tuple[np.ndarray, str]:
     count = math.prod(shape)
     span = math.prod(max(size, 1) for size in shape)  # which NumPy bounds also for an array without values
     if len(shape) == magic[3] and count <= room and span <= MOST_BYTES:  # before memory is taken
-        values = np.empty(count, np.uint8)
+        values: Any = np.empty(count, np.uint8)
         got = _fill(stream, memoryview(values))
         if got == count and not stream.read(1):
             digest = hashlib.sha256(magic + sizes)
@@ -75,7 +75,7 @@ def _read(path: Path, stream: BinaryIO, room: int) -> tuple[np.ndarray, str]:
     )
 
 
-def _fill(stream: BinaryIO, target: memoryview) -> int:
+def _fill(stream: Any, target: memoryview) -> int:
     """Read until `target` is full or the stream ends; how much was read."""
     got = 0
     while got < len(target) and (count := stream.readinto(target[got : got + CHUNK])):

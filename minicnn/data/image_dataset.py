@@ -96,10 +96,11 @@ def image_dataset_from_directory(
         seed = int(np.random.default_rng().integers(10**6))
     files, numbers, names = _files(where, directory, labels, class_names, follow_links)
     require(files, where, f"files that end in {', '.join(ENDINGS)} in {directory}", "none", error=DataError)
-    two = label_mode != "binary" or len(names) == 2
+    two = label_mode != "binary" or len(names or ()) == 2
     require(two, f"{where}: label_mode", '2 classes for "binary"', f"{len(names or ())}: {names}", error=DataError)
     if verbose:
-        print(f"Found {len(files)} files" + (f" belonging to {len(names)} classes." if labels is not None else "."))
+        of = "." if labels is None else f" belonging to {len(names or ())} classes."
+        print(f"Found {len(files)} files{of}")
     if shuffle:
         order = np.arange(len(files))
         np.random.RandomState(seed).shuffle(order)  # Keras's order: which files validate depends on it
@@ -114,7 +115,7 @@ def image_dataset_from_directory(
             print(f"Using {len(kept)} files for {part}.")
         require(kept, where, f"pictures for {part}", f"none of {len(files)}", "change validation_split",
                 error=DataError)  # fmt: skip
-        y = None if label_mode is None else _targets(numbers[rows], label_mode, len(names))
+        y = None if label_mode is None else _targets(numbers[rows], label_mode, len(names or ()))
         pictures = _Pictures(kept, size, color_mode, how, crop, pad)
         mixed = shuffle and not (subset == "both" and part == "validation")
         one = _dataset(pictures, y, batch_size, seed if mixed else None)

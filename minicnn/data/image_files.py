@@ -84,7 +84,9 @@ class ImageFiles:
 
     def _begin(self, rows: Iterable[int]) -> None:
         missing = [r for r in rows if r not in self._kept and r not in self._coming and r not in self.broken]
-        if missing and self._pool is None:
+        if not missing:
+            return
+        if self._pool is None:
             self._pool = ThreadPoolExecutor(THREADS, "minicnn-images")
         for row in missing:
             self._coming[row] = self._pool.submit(self.decode, row)

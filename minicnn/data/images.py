@@ -26,7 +26,7 @@ def size(where: str, value) -> tuple[int, int]:
     """(height, width) in px."""
     both = wholes(where, value)
     require(len(both) == 2, where, "(height, width)", shown(value), error=ArgumentError)
-    return both
+    return both[0], both[1]
 
 
 def _dtype(where: str, value) -> np.dtype | None:

@@ -7,6 +7,7 @@ readings take a fraction of a second.  Source: https://www.kaggle.com/c/digit-re
 import hashlib
 import os
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 
@@ -27,6 +28,7 @@ def load_data(folder: str | os.PathLike) -> tuple[np.ndarray, np.ndarray, np.nda
     """
     train, test = find(folder)
     x_train, y_train = read_csv(train, labelled=True)
+    assert y_train is not None  # labelled
     x_test, _ = read_csv(test, labelled=False)
     return x_train, y_train, x_test
 
@@ -61,7 +63,7 @@ def read_csv(path: str | os.PathLike, labelled: bool) -> tuple[np.ndarray, np.nd
     """
     path, labelled = Path(arguments.path("read_csv: path", path)), arguments.flag("read_csv: labelled", labelled)
     with open_csv(path) as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
         names = [f"kaggle{FORMAT}-{digest}-{'train' if labelled else 'test'}-{part}.npy" for part in ("x", "y")]
         x = cache.load(names[0], "uint8", (SIDE, SIDE, 1))
         y = cache.load(names[1], "uint8", ()) if labelled else None
@@ -70,6 +72,6 @@ def read_csv(path: str | os.PathLike, labelled: bool) -> tuple[np.ndarray, np.nd
         file.seek(0)
         x, y = parse(path, lines(path, file), labelled)
     cache.store(names[0], x)
-    if labelled:
+    if y is not None:
         cache.store(names[1], y.astype(np.uint8))
     return x, y

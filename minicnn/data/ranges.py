@@ -55,9 +55,9 @@ def _zoom(where: str, value) -> tuple[float, float]:
         z = arguments.scalar(value)
         return 1 - z, 1 + z
     found = _pair(value)
-    ok = found is not None and min(found) > 0
-    expected = "a fraction from 0 to below 1, or two positive numbers"
-    require(ok, where, expected, arguments.shown(value), error=ArgumentError)
+    if found is None or min(found) <= 0:
+        expected = "a fraction from 0 to below 1, or two positive numbers"
+        require(False, where, expected, arguments.shown(value), error=ArgumentError)
     return found
 
 

@@ -47,10 +47,9 @@ def _preprocessed(function, image: np.ndarray) -> np.ndarray:
 
 
 def _fitted(value: np.ndarray | None, name: str) -> np.ndarray:
-    require(
-        value is not None, "ImageDataGenerator", f"fit(x) before images are made with {name}", "no fit",
-        "call fit with the images to train on", error=NotBuiltError,
-    )  # fmt: skip
+    if value is None:
+        expected, fix = f"fit(x) before images are made with {name}", "call fit with the images to train on"
+        require(False, "ImageDataGenerator", expected, "no fit", fix, error=NotBuiltError)
     return value
 
 

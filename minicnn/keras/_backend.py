@@ -272,7 +272,7 @@ def image_data_format():
 
 def set_image_data_format(data_format):
     """What data_format=None means to layers that are made from now on: "channels_last" or "channels_first"."""
-    known = dict(zip(("tf", "th", *images.FORMATS), images.FORMATS * 2, strict=True))
+    known: dict[str, str] = dict(zip(("tf", "th", *images.FORMATS), images.FORMATS * 2, strict=True))
     ok = isinstance(data_format, str) and data_format in known
     expected = '"channels_last" or "channels_first"'
     require(ok, "set_image_data_format", expected, repr(data_format), error=ArgumentError)

@@ -50,7 +50,7 @@ class Loss(Named):
     @property
     def traced(self) -> bool:
         """Whether `values` and `reduce` call nothing but ops, the same whatever the numbers are: core/program.py."""
-        ours = type(self).__module__.startswith(__package__ + ".") and type(self) not in (Loss, FunctionLoss)
+        ours = type(self).__module__.startswith(f"{__package__}.") and type(self) not in (Loss, FunctionLoss)
         return ours and self.reduction != "mean_with_sample_weight" and not {"values", "reduce"} & vars(self).keys()
 
     def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:

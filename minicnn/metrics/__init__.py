@@ -4,6 +4,7 @@ Source: Keras 3, metrics/ and trainers/compile_utils.py.
 """
 
 import itertools
+from typing import Any
 
 from .. import losses
 from ..arguments import shown
@@ -108,11 +109,12 @@ def get(identifier) -> Metric:
         if identifier.lower() in ("accuracy", "acc"):
             return MeanMetricWrapper(accuracy, identifier)
         known = ["accuracy", "acc", *_NAMES, *_SHORT]
-        found = (_NAMES | _SHORT | _ALIASES).get(identifier)
+        found: Any = (_NAMES | _SHORT | _ALIASES).get(identifier)
         if found is None and identifier in losses.FUNCTIONS:
             return MeanMetricWrapper(losses.FUNCTIONS[identifier])
         expected, fix = "one of " + ", ".join(known), nearest(identifier, known)
-        require(found is not None, "metric", expected, repr(identifier), fix, error=ArgumentError)
+        if found is None:
+            require(False, "metric", expected, repr(identifier), fix, error=ArgumentError)
         return found(name=str(identifier))
     if isinstance(identifier, type) and issubclass(identifier, Metric):
         return identifier()

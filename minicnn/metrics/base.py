@@ -63,7 +63,7 @@ class Metric(Named):
         try:
             self.reset_state()
         except AttributeError:  # of one that makes its variables after this, as Keras's do
-            if type(self).__module__.startswith(__package__):
+            if type(self).__module__.startswith(str(__package__)):
                 raise
 
     def add_weight(self, shape=(), initializer="zeros", dtype=None, name=None) -> Variable:

@@ -7,6 +7,8 @@
 0 / 0 is 0.  T thresholds, L labels.  Source: Keras 3, metrics/confusion_metrics.py.
 """
 
+from typing import Any
+
 import numpy as np
 
 from ..arguments import flag, items, number, shown, whole
@@ -32,9 +34,9 @@ class Confusion(Metric):
 
     def __init__(self, thresholds=None, top_k=None, class_id=None, name=None, dtype=None):
         kind = type(self).__name__
-        each = items(thresholds)
+        each: Any = items(thresholds)
         given = [thresholds] if each is None and thresholds is not None else each
-        self.thresholds = thresholds if each is None else list(thresholds)
+        self.thresholds = thresholds if each is None else each
         if given is not None:
             some, expected = len(given) > 0, "at least one number"
             require(some, f"{kind}: thresholds", expected, shown(thresholds), error=ArgumentError)
@@ -173,6 +175,10 @@ class _Best(Confusion):
         self.least = getattr(self, named)
         self.reset_state()
 
+    def shares(self):
+        """(what is held to `least`, what is made as large as that allows), at every threshold."""
+        raise NotImplementedError
+
     def result(self):
         bounded, wanted = self.shares()
         return float(np.where(bounded >= self.least, wanted, 0).max(initial=0))
@@ -253,7 +259,7 @@ class AUC(Confusion):
         ok = thresholds is None or items(thresholds) is not None
         require(ok, "AUC: thresholds", "a list of numbers from 0 to 1", shown(thresholds), error=ArgumentError)
         super().__init__(None if thresholds is None else items(thresholds), None, None, name, dtype)
-        inner = self.thresholds
+        inner: Any = self.thresholds
         if inner is None:
             inner = [(i + 1) / (self.num_thresholds - 1) for i in range(self.num_thresholds - 2)]
         self.num_thresholds = len(inner) + 2

@@ -85,9 +85,8 @@ class IoU(Metric):
                  sparse_y_pred=True, axis=-1):  # fmt: skip
         kind = type(self).__name__
         self.num_classes = whole(f"{kind}: num_classes", num_classes)
-        ids = items(target_class_ids)
-        ok = ids is not None and len(ids) > 0
-        require(ok, f"{kind}: target_class_ids", "a list of classes", shown(target_class_ids), error=ArgumentError)
+        ids = items(target_class_ids) or []
+        require(ids, f"{kind}: target_class_ids", "a list of classes", shown(target_class_ids), error=ArgumentError)
         high = self.num_classes - 1
         self.target_class_ids = [whole(f"{kind}: target_class_ids", one, low=0, high=high) for one in ids]
         self.ignore_class = whole(f"{kind}: ignore_class", ignore_class, low=None, optional=True)

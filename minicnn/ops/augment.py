@@ -5,6 +5,7 @@ in the batch.
 """
 
 import math
+from typing import Any
 
 from ..core.op import op
 from ..errors import require
@@ -65,7 +66,7 @@ def random_warp(be, x, *, key, angle=(0, 0), shift=((0, 0), (0, 0)), zoom=((0, 0
         y = be.affine_warp(x, maps, fill_mode=fill_mode, cval=float(fill_value), scale=1.0)
 
     def vjp(dy, needs):
-        dx = sum(_added(xp, dy, *cell) for cell in _cells(xp, maps, h, w, fill_mode, nearest))
+        dx: Any = sum(_added(xp, dy, *cell) for cell in _cells(xp, maps, h, w, fill_mode, nearest))
         return (xp.ascontiguousarray(dx.astype(x.dtype)),)
 
     return y, vjp

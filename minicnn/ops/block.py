@@ -13,6 +13,7 @@ What is computed is the chain of ops/conv.py, norm.py, pool.py and dropout.py; m
 """
 
 from functools import partial
+from typing import Any
 
 from ..core.fuse import Rule
 from .activation import relu
@@ -26,8 +27,9 @@ from .shape import zero_pad
 
 
 def conv_block(
-    be, x, w, b, gamma, beta, *, strides, pads, algorithm="auto", eps=1e-3, axis=-1, pool=None, rate=0.0, key=None
-):
+    be, x, w, b, gamma, beta, *, strides, pads, algorithm="auto", eps=1e-3, axis=-1, pool: Any = None, rate=0.0,
+    key=None,
+):  # fmt: skip
     """y = dropout(max_pool(batch_norm(max(conv2d(x, w, b), 0)))) with the batch's own statistics: training only.
 
     x (N, H, W, C), w (KH, KW, C, O), b (O,) or None; gamma, beta (O,), or None, None: no batch norm.
@@ -37,7 +39,7 @@ def conv_block(
     Shapes are not checked: the ops that a rule has replaced were, when they were written down.
     """
     normed, how = gamma is not None, {"strides": strides, "pads": pads, "algorithm": algorithm}
-    ending = None if pool is None else {**pool, "rate": rate}
+    ending: Any = None if pool is None else {**pool, "rate": rate}
     mean = var = None
     if normed and axis == 1:
         z = be.conv2d(x, w, b, **how, relu=True)
@@ -67,7 +69,7 @@ def conv_block(
             dz, dgamma, dbeta, db = be.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
             dz = dz.reshape(z.shape)
         elif "conv2d_max_pool_grad" not in be.fused:
-            dz, db = be.max_pool_grad(dy, argmax, z_shape, **pool, rate=rate, y=y)
+            dz, db = be.max_pool_grad(dy, argmax, z_shape, **ending, y=y)
         else:
             wanted = bool(needs[0]), bool(needs[1])
             dx, dw, db = be.conv2d_max_pool_grad(dy, argmax, y, x, w, **how, pool=pool, rate=rate, needs=wanted)
@@ -210,7 +212,9 @@ def _to_dense_block(found, fused):
     """A dense layer with a ReLU, and what follows, as training on a device runs it."""
     (inputs, how, needs, shapes), last = _product(found, "dense"), list(found.values())[-1]
     norm, drop = found.get("batch_norm"), found.get("dropout")
-    flat = len(found["dense"].shape) == 2 and norm is not None and norm.static["axis"] in (1, -1)
+    if norm is None:
+        return None
+    flat = len(found["dense"].shape) == 2 and norm.static["axis"] in (1, -1)
     needed = {"batch_norm_dropout", "batch_norm_dropout_grad"}
     if not needed <= fused or not (flat and how["relu"]) or (drop and drop.static["rate"] == 1):
         return None

@@ -26,5 +26,5 @@ def resolve_pads(padding: str, size: Pair, window: Pair, strides: Pair) -> Pads:
     """
     if padding == "valid":
         return (0, 0), (0, 0)
-    totals = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(size, window, strides, strict=True)]
-    return tuple((total // 2, total - total // 2) for total in totals)
+    high, wide = [max((-(-n // s) - 1) * s + k - n, 0) for n, k, s in zip(size, window, strides, strict=True)]
+    return (high // 2, high - high // 2), (wide // 2, wide - wide // 2)

@@ -1,6 +1,7 @@
 """Ops that make fewer numbers of many along axes.  axis: a number, a tuple, or None for all."""
 
 import math
+from typing import Any
 
 from ..arguments import flag, index, items
 from ..core.op import op
@@ -10,7 +11,7 @@ from ..errors import require, shown
 def axes_of(axis, ndim: int) -> tuple[int, ...]:
     """`axis` as a tuple of axes from 0."""
     given = range(ndim) if axis is None else items(axis) or [axis]
-    axes = [index(a) for a in given]
+    axes: list[Any] = [index(a) for a in given]
     ok = all(a is not None and -ndim <= a < ndim for a in axes)
     require(ok, "axis", f"axes of {ndim}", shown(axis))
     return tuple(a % ndim for a in axes)

@@ -1,5 +1,8 @@
 """Optimizers, under Keras's names: one algorithm, one class, one file."""
 
+from collections.abc import Callable
+from typing import cast
+
 from ..arguments import instance
 from ..errors import one_of
 from . import schedules
@@ -28,6 +31,6 @@ def get(identifier: str | Optimizer | type[Optimizer]) -> Optimizer:
     if isinstance(identifier, Optimizer):
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
-        return identifier()
+        return cast(Callable[[], Optimizer], identifier)()  # each has a learning rate of its own
     instance("optimizer", identifier, str, "a name or an Optimizer")
     return _BY_NAME[one_of("optimizer", identifier.lower(), _BY_NAME)]()

@@ -89,7 +89,7 @@ class Optimizer(Named, Guarded):
         if old:
             names = ", ".join(map(repr, old))
             raise ArgumentTypeError(f"{kind}: expected arguments of the optimizer, received {names}")
-        self.schedule: Callable[[int], float] | None = None
+        self.schedule: Callable[..., Any] | None = None
         self.learning_rate = learning_rate
         given = [c for c in (clipnorm, clipvalue, global_clipnorm) if c is not None]
         expected = "at most one of clipnorm, clipvalue, global_clipnorm"
@@ -264,7 +264,7 @@ class Optimizer(Named, Guarded):
     def _factored(self) -> list[tuple[int, float]]:
         """(number of a parameter, its factor) for those that have one; the last name that is found counts."""
         found: dict[int, float] = {}
-        for pattern, factor in self.learning_rate_factors.items():
+        for pattern, factor in (self.learning_rate_factors or {}).items():
             here = {i: factor for i, p in enumerate(self.params) if re.search(pattern, p.path)}
             if not here:
                 note(f"{type(self).__name__}: learning_rate_factors: {pattern!r} is in the name of no trainable weight")
@@ -357,7 +357,7 @@ class Optimizer(Named, Guarded):
             numbers = self.kernel_args(lr, t)
             if live is not None:
                 numbers[next(iter(numbers))] = live
-            kernel = getattr(self.be, self.kernel)
+            kernel = getattr(self.be, str(self.kernel))
             for run, gradient in zip(self._runs, gradients, strict=True):
                 kernel(run.flat, gradient, *run.slots, **numbers)
         else:
@@ -395,7 +395,7 @@ class Optimizer(Named, Guarded):
         pieces = [g] if self.global_clipnorm else []
         if self.clipnorm:
             pieces = [self._piece(g, i) for i in range(len(self.params))]
-        bound = self.global_clipnorm or self.clipnorm
+        bound = self.global_clipnorm or self.clipnorm or math.inf
         for piece in pieces:
             if on_device:
                 piece *= bound / xp.maximum(xp.sqrt((piece * piece).sum()), bound)

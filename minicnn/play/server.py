@@ -63,7 +63,7 @@ def application(session: Session, port: int, token: str) -> Callable:
 
     def file(name: str):
         path, kind = FILES[name]
-        content = resources.files(__package__).joinpath("page", path).read_bytes()
+        content = resources.files(str(__package__)).joinpath("page", path).read_bytes()
 
         async def answer(request):
             return Response(content, media_type=kind, headers=HEADERS)

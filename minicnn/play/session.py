@@ -14,6 +14,7 @@ import base64
 import math
 import threading
 import time
+from typing import Any, cast
 
 import numpy as np
 
@@ -193,7 +194,7 @@ class Session:
 
     # how -------------------------------------------------------------------------------------------------------------
 
-    def _now(self):
+    def _now(self) -> Any:
         """The trace of this image with these weights and this label."""
         with self._lock:
             made_of = self.x.tobytes(), self.label, self.model.guard.version
@@ -205,11 +206,11 @@ class Session:
         """The label whose loss flows back; other outputs have none, as if they were what they should be."""
         if self.loss is None:
             return None
-        forward = self.model.trace(self.x) if self.label is None or len(self.outputs) > 1 else None
+        forward = cast(Any, self.model.trace(self.x) if self.label is None or len(self.outputs) > 1 else None)
         label = self.label if forward is None else self._label(self._outputs(forward))
         if len(self.outputs) == 1:
             return label
-        ends = [forward[layer.name][0] for layer in self.model.last_layers]
+        ends = [cast(Any, forward)[layer.name][0] for layer in self.model.last_layers]
         return [label if k == self.end else believed(loss, y)
                 for k, (loss, y) in enumerate(zip(self.model.losses, ends, strict=True))]  # fmt: skip
 
@@ -233,7 +234,7 @@ class Session:
             found |= {"most": most, "gradient": picture(_channels(gradient), -(most or 1), most or 1)}
         return found
 
-    def _grad_cam(self, trace):
+    def _grad_cam(self, trace) -> tuple[Any, Any]:
         """(layer, heat) of the last layer that still has rows and columns, or twice None."""
         for layer in reversed(self.model.leaves):
             values = trace.values.get(layer.name)
@@ -321,7 +322,7 @@ class Trainer:
                 generator = ImageDataGenerator(**AUGMENTED, rescale=1 / 255)
                 y = y if "sparse" in str(getattr(self.model.losses[0], "name", "")) else np.eye(10, dtype=np.float32)[y]
                 self._batches = generator.flow(x, y, BATCH)
-            x, y = next(self._batches)
+            x, y, *_ = next(self._batches)
             found = self.model.train_on_batch(self.drawn.inputs(x[..., 0]), y, return_dict=True)
             self.step += 1
             self.losses.append(float(found["loss"]))

@@ -10,7 +10,7 @@ All tiles of a picture share one scale, so that a filter that finds nothing is w
 """
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -91,10 +91,11 @@ def _grid(tiles: np.ndarray, image: np.ndarray | None, columns: int, title: str,
     front = 0 if image is None else 2.0
     height = max((size + 0.15) * rows + 0.5, 1.9 if front else 0)
     with picture(max(size * columns + front + 0.9, 4.2), height) as figure:
-        figure.get_layout_engine().set(w_pad=0.08, h_pad=0.05, wspace=0, hspace=0)
+        cast(Any, figure.get_layout_engine()).set(w_pad=0.08, h_pad=0.05, wspace=0, hspace=0)
         figure.suptitle(title, x=0.01, ha="left")
-        left, right = figure.subfigures(1, 2, width_ratios=(front, size * columns + 0.9)) if front else (None, figure)
+        right: Any = figure
         if front:
+            left, right = cast(Any, figure.subfigures(1, 2, width_ratios=(front, size * columns + 0.9)))
             axes = left.add_subplot()
             show_image(axes, image)
             axes.set_xlabel("image")

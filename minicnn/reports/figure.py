@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 from collections.abc import Iterator
+from typing import Any, cast
 
 import matplotlib.style
 from matplotlib.axes import Axes
@@ -59,7 +60,8 @@ def picture(width: float, height: float) -> Iterator[Picture]:
     """A new picture, sizes in inches; what is added within the block gets the common look."""
     with matplotlib.style.context(LOOK):
         figure = Picture(figsize=(width, height), dpi=DPI, layout="constrained")
-        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # inches of air around and between
+        # inches of air around and between
+        cast(Any, figure.get_layout_engine()).set(w_pad=0.1, h_pad=0.1)
         yield figure
 
 

@@ -63,10 +63,10 @@ def _places(found: list[_Box]) -> tuple[list[tuple[float, int]], dict[tuple[int,
     for box in found:
         rows.append(max((rows[i] + 1 for i in box.feeds), default=0))
     edges = dict.fromkeys((i, n) for n, box in enumerate(found) for i in box.feeds)
-    at: dict = {}  # of boxes by number, of arrows by (from, to, row)
+    at: Any = {}  # of boxes by number, of arrows by (from, to, row)
     for row in range(max(rows) + 1):
-        wanted = {n: _middle([at.get((i, n, row - 1), at[i]) for i in box.feeds])
-                  for n, box in enumerate(found) if rows[n] == row}  # fmt: skip
+        wanted: Any = {n: _middle([at.get((i, n, row - 1), at[i]) for i in box.feeds])
+                       for n, box in enumerate(found) if rows[n] == row}  # fmt: skip
         wanted |= {(i, n, row): at.get((i, n, row - 1), at[i]) for i, n in edges if rows[i] < row < rows[n]}
         members = sorted(wanted, key=lambda one: (wanted[one], isinstance(one, tuple)))
         widths = [NARROW if isinstance(one, tuple) else 1 for one in members]

@@ -1,7 +1,7 @@
 """How well each digit is told apart."""
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -26,6 +26,6 @@ def table(y: np.ndarray, prediction: np.ndarray, classes: int = 10) -> "pandas.D
     import pandas
     from sklearn.metrics import precision_recall_fscore_support
 
-    columns = precision_recall_fscore_support(y, prediction, labels=range(classes), zero_division=0)
+    columns = precision_recall_fscore_support(y, prediction, labels=range(classes), zero_division=cast(Any, 0))
     names = ("precision", "recall", "f1", "images")
     return pandas.DataFrame(dict(zip(names, columns, strict=True)), pandas.RangeIndex(classes, name="label"))
