@@ -211,7 +211,7 @@ def test_a_function_of_your_own():
         (
             lambda: initializers.get({"class_name": "Ones", "config": {"vlaue": 1}}),
             ArgumentTypeError,
-            "Ones: expected a config",
+            "Ones: expected no config, received vlaue",
         ),
         (
             lambda: initializers.HeNormal(seed="a"),

@@ -20,7 +20,7 @@ def parser(prog: str, description: str, name: str | None = None) -> Parser:
         p.add_argument("--option", nargs="+", default=[], metavar="NAME=VALUE", help="of the network: axis=-1, ...")
         p.add_argument("--embedded", action="store_true", help="a rehearsal on the digits that scikit-learn carries")
     else:
-        p.add_argument("--recipe", default=name, metavar="NAME", help=f"{name}, or another: minicnn record --help")
+        p.add_argument("--recipe", default=name, metavar="NAME", help=f"default {name}; others: minicnn record --help")
     p.set_defaults(**{"name": name} if name else {}, prog=prog, records=name is None, note="", words=None)
     where = "$MINICNN_DATA/kaggle, then ./data" if name else "under $MINICNN_DATA, then the usual places"
     p.add_argument("--data", type=Path, metavar="DIR", help=f"folder with the files, plain or .gz; default {where}")

@@ -19,7 +19,8 @@ SCRIPTS = {
     "import keras\nmodel.compile('adam', loss='zork', metrics=['accuracy', 'zork'])": {"loss='zork'", "metrics='zork'"},
     "import keras\nmodel.save('m.h5')\nmodel.save('m.pb')\nfigure.save('m.png')": {"save: a file that ends in .pb"},
     "from keras.callbacks import ModelCheckpoint\nModelCheckpoint('w-{epoch}.hdf5', period=2)": set(),
-    "import tensorflow as tf\ntf.random.set_seed(3)\ntf.data.Dataset": {"tf.data"},
+    "import tensorflow as tf\ntf.random.set_seed(3)\ntf.data.Dataset": set(),
+    "import tensorflow as tf\ntf.train.Checkpoint": {"tf.train"},
     "import numpy": None,
 }  # fmt: skip
 

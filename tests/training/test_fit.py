@@ -384,8 +384,8 @@ def test_ctrl_c_in_the_middle_of_backward_leaves_no_gradient_behind(monkeypatch)
         m.train_on_batch(X[:16], Y[:16])
     backward = Program.backward
 
-    def interrupted(self, *given):
-        backward(self, *given)
+    def interrupted(self, *given, **named):
+        backward(self, *given, **named)
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Program, "backward", interrupted)
