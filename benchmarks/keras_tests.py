@@ -351,6 +351,8 @@ def outcome(case: unittest.TestCase) -> tuple[str, str]:
         return "passed", ""
     text = broken[0][1].strip()
     last = next((line for line in reversed(text.splitlines()) if line and not line.startswith(" ")), "")
+    if last.startswith("Skipped:"):  # pytest.skip, which unittest takes for an error
+        return "skipped", last
     if "UnsupportedError" in text and "minicnn has no" in text:
         return "absent", last
     return "failed", last + (f"   [{where(text)}]" if where(text) else "")
