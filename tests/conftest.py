@@ -199,28 +199,30 @@ def cache_folder(tmp_path_factory):
         os.environ["MINICNN_CACHE"] = before
 
 
-def functions() -> dict[tuple, tuple[dict, object]]:
-    """Every function and class of ours that is loaded, by its place: (the dict that holds it, the object)."""
+def namespaces() -> dict[str, dict]:
+    """Modules and classes of ours that are loaded: their names in them."""
     found = {}
     for name, module in list(sys.modules.items()):
-        if module is None or name.partition(".")[0] not in ("minicnn", "tests", "kernels"):
-            continue
-        spaces = [((name,), vars(module))]
-        spaces += [((name, c.__name__), vars(c)) for c in vars(module).values() if getattr(c, "__module__", 0) == name
-                   and isinstance(c, type)]  # fmt: skip
-        for place, space in spaces:
-            found.update({(*place, key): (space, value) for key, value in space.items() if callable(value)})
+        if module is not None and name.partition(".")[0] in ("minicnn", "tests", "kernels"):
+            found[name] = vars(module)
+            for each in vars(module).values():
+                if isinstance(each, type) and each.__module__ == name:
+                    found[f"{name}.{each.__name__}"] = vars(each)
     return found
 
 
 @pytest.fixture(autouse=True, scope="module")
 def put_back(request):
     """A file puts back each function that it replaces: which file meets it next depends on the processes' pace."""
-    before, own = functions(), request.module.__name__
+    before = {place: (names, dict(names)) for place, names in namespaces().items()}
     yield
-    left = [".".join(place) for place, (space, value) in before.items() if space.get(place[-1]) is not value]
-    left += [".".join(place) for place, (_, value) in functions().items()  # in modules that it was the first to load
-             if place not in before and place[0] != own and getattr(value, "__module__", None) == own]  # fmt: skip
+    left = [f"{place}.{name}" for place, (names, held) in before.items() for name, value in held.items()
+            if names.get(name) is not value and callable(value)]  # fmt: skip
+    own = request.module.__name__
+    left += [f"{place}.{name}" for place, names in namespaces().items()  # in modules that it was the first to load
+             if place not in before and not f"{place}.".startswith(f"{own}.")
+             for name, value in names.items()
+             if callable(value) and getattr(value, "__module__", None) == own]  # fmt: skip
     assert not left, f"expected these as they were before this file, received others: {left}; use monkeypatch"
 
 

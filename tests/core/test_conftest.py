@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-import minicnn
+import minicnn.core.tensor
+import minicnn.notes  # both here: pytester lets go of what is loaded while it runs, and a class would be there twice
 from tests.conftest import LARGEST, pytest_cmdline_main, pytest_xdist_make_scheduler
 from tests.sections import title_of
 
