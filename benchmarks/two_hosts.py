@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -54,6 +55,9 @@ def hosts(stack: ExitStack) -> dict[str, str]:
         ip("-n", names[letter], "addr", "add", f"{address}/24", "dev", "cable")
         for device in ("lo", "cable"):
             ip("-n", names[letter], "link", "set", device, "up")
+    for name in names.values():  # the kernel says so a while later, and until then MPICH finds no network but lo
+        while "state UP" not in ip("-n", name, "link", "show", "cable"):
+            time.sleep(0.01)
     return names
 
 
@@ -94,7 +98,8 @@ def check(out: Path) -> None:
         launcher = out / "launcher"
         launcher.write_text(LAUNCHER % names)
         launcher.chmod(0o700)
-        over = {"FI_PROVIDER": "tcp", "UCX_TLS": "tcp,self"}  # else the two find out that they are one machine
+        # else the two find out that they are one machine, or meet on lo, which they have each for itself
+        over = {"FI_PROVIDER": "tcp", "UCX_TLS": "tcp,self", "UCX_NET_DEVICES": "cable"}
         subprocess.run(
             ["ip", "netns", "exec", names["a"], mpiexec, "-launcher", "rsh", "-launcher-exec", str(launcher),
              "-hosts", ",".join(HOSTS), "-ppn", "1", "-n", "2", *command],
