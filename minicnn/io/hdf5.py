@@ -226,4 +226,4 @@ class Weights:
         received = f"{dataset.nbytes} bytes of which it stores {stored}"
         require(plain, f"{self.where}: {label}", "values that the file holds", received, error=DataError)
         self.left -= dataset.nbytes
-        return np.ascontiguousarray(dataset[()])
+        return np.asarray(dataset[()], order="C")

@@ -32,7 +32,7 @@ LEGACY = (".h5", ".hdf5", ".hdf")  # Keras 2's: legacy_h5.py
 
 def write(path: str | os.PathLike, document: dict, arrays: dict[str, np.ndarray]) -> None:
     """Write a model atomically."""
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
     note = {"format": FORMAT, "sha256": container.digest(arrays, _canonical(document)), "model": document}
     data = container.pack(arrays, note)
     with atomic_write(path) as file:

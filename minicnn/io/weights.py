@@ -41,7 +41,7 @@ def save_weights(model: Any, path: str | os.PathLike, overwrite: bool = True) ->
         return keras_files.save_weights(model, path)
     if path.endswith(legacy_h5.ENDINGS):
         return legacy_h5.save_weights(model, path)
-    arrays = {weight.path: np.ascontiguousarray(weight.numpy()) for weight in model.weights}
+    arrays = {weight.path: np.asarray(weight.numpy(), order="C") for weight in model.weights}
     where = f"save_weights {path}"
     require(len(arrays) > 0, where, "a model with weights", "none", "build it: give it an Input", error=WeightsError)
     require(

@@ -30,7 +30,7 @@ def stack(be, *arrays, axis=0):
     at = axis % (arrays[0].ndim + 1)
 
     def vjp(dy, needs):
-        return [be.xp.ascontiguousarray(be.xp.take(dy, i, axis=at)) if need else None for i, need in enumerate(needs)]
+        return [be.asarray(be.xp.take(dy, i, axis=at), dy.dtype) if need else None for i, need in enumerate(needs)]
 
     return be.xp.stack(arrays, axis=at), vjp
 
@@ -44,7 +44,7 @@ def part(be, x, *, key):
         dx[key] = dy
         return (dx,)
 
-    return be.xp.ascontiguousarray(x[key]), vjp
+    return be.asarray(x[key], x.dtype), vjp
 
 
 @op

@@ -10,7 +10,7 @@ from ..errors import require, shown
 @op
 def reshape(be, x, *, shape):
     """The same elements in another shape; one axis may be -1."""
-    before, sizes = x.shape, [index(n) for n in items(shape) or [shape]]
+    before, sizes = x.shape, [index(n) for n in ([shape] if items(shape) is None else items(shape))]
     ok = all(n is not None and n >= -1 for n in sizes) and sizes.count(-1) <= 1
     known = math.prod(n for n in sizes if n is not None and n != -1)
     ok = ok and (x.size == known if -1 not in sizes else known > 0 and x.size % known == 0)
@@ -30,7 +30,7 @@ def transpose(be, x, *, axes=None):
     """Axes in another order; None reverses them."""
     axes = tuple(a % x.ndim for a in axes or reversed(range(x.ndim)))
     back = tuple(sorted(range(x.ndim), key=axes.__getitem__))
-    return be.xp.ascontiguousarray(x.transpose(axes)), lambda dy, needs: (be.xp.ascontiguousarray(dy.transpose(back)),)
+    return be.asarray(x.transpose(axes), x.dtype), lambda dy, needs: (be.asarray(dy.transpose(back), dy.dtype),)
 
 
 @op

@@ -93,12 +93,12 @@ class World:
         comm = MPI.COMM_WORLD
 
         def total(array):
-            array = np.ascontiguousarray(array)
+            array = np.asarray(array, order="C")
             comm.Allreduce(MPI.IN_PLACE, array)
             return array
 
         def from_first(array):
-            array = np.ascontiguousarray(array)
+            array = np.asarray(array, order="C")
             comm.Bcast(array)
             return array
 

@@ -147,8 +147,9 @@ CASES = {
         call(J.concatenate, normal(2, 3, 1), normal(2, 3, 4)), call(J.concatenate, normal(1, 2), normal(3, 2), axis=0),
         call(J.concatenate, normal(2, 1, 2), normal(2, 2, 2), normal(2, 3, 2), axis=1),
     ],
-    J.stack: [call(J.stack, normal(2, 3), normal(2, 3), axis=axis) for axis in (0, 1, -1)],
-    J.part: [
+    J.stack: [call(J.stack, normal(2, 3), normal(2, 3), axis=axis) for axis in (0, 1, -1)]
+    + [call(J.stack, normal(), normal())],
+    J.part: [call(J.part, normal(4), key=2), call(J.part, normal(3, 4), key=(1, -1))] + [
         call(J.part, normal(3, 4, 2), key=key)
         for key in (1, (slice(None), 2), (..., 0), (slice(2, 0, -1), None, slice(1, 3)))
     ],
@@ -238,9 +239,11 @@ CASES = {
     ],
     P.max_pool: [call(P.max_pool, IMAGES, **w) for w in WINDOWS],
     P.average_pool: [call(P.average_pool, IMAGES, **w) for w in WINDOWS],
-    S.reshape: [call(S.reshape, normal(3, 4), shape=(2, 6)), call(S.reshape, normal(3, 4), shape=(6, -1))],
+    S.reshape: [call(S.reshape, normal(3, 4), shape=(2, 6)), call(S.reshape, normal(3, 4), shape=(6, -1)),
+                call(S.reshape, normal(1, 1), shape=())],
     S.flatten: [call(S.flatten, normal(3, 4, 2))],
-    S.transpose: [call(S.transpose, normal(3, 4, 2), axes=axes) for axes in (None, (1, 2, 0), (0, -1, 1))],
+    S.transpose: [call(S.transpose, normal(3, 4, 2), axes=axes) for axes in (None, (1, 2, 0), (0, -1, 1))]
+    + [call(S.transpose, normal())],
     S.zero_pad: [call(S.zero_pad, normal(2, 3, 4, 2), pads=((1, 2), (0, 3)))],
     V.prelu: [call(V.prelu, distinct(3, 4), normal(4)), call(V.prelu, distinct(2, 3, 4), normal(1, 4))],
     V.hard_sigmoid: [call(V.hard_sigmoid, lambda rng: np.array([-4.0, -2.9, 0.1, 2.9, 3.1]))],

@@ -313,7 +313,7 @@ def test_every_metric(tmp_path):
 
 
 class Scale(nn.Layer):
-    """y = factor x + shift"""
+    """y = factor gain x + shift; gain is one number."""
 
     config = ("factor",)
 
@@ -323,10 +323,11 @@ class Scale(nn.Layer):
 
     def build(self, input_shape):
         self.shift = self.add_weight("shift", input_shape, "ones")
+        self.gain = self.add_weight("gain", (), "ones")
         return input_shape
 
     def call(self, x, *, training):
-        return x * self.factor + self.shift
+        return x * self.factor * self.gain + self.shift
 
 
 def squash(x):
@@ -373,6 +374,12 @@ def test_custom_objects(tmp_path):
         m.fit(x, x[:, :3], epochs=2, verbose=0)
     assert state(twin) == state(model)
     assert twin.metrics_names == ["loss", "off_by_one"]
+    for ending in ("safetensors", "weights.h5", "h5"):  # they keep a weight of no axes, too
+        model.save_weights(tmp_path / f"w.{ending}")
+        again = custom_model()
+        again.load_weights(tmp_path / f"w.{ending}")
+        for one, other in zip(again.get_weights(), model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other, strict=True)
 
 
 def test_custom_objects_that_are_missing_or_wrong(tmp_path):
