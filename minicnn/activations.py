@@ -43,7 +43,6 @@ def _activation(plain: Callable | None = None, **checks) -> Callable:
 
         if plain is not None:
             call.plain = plain
-            call.__doc__ = call.__doc__ or plain.__doc__
         return call
 
     return decorate
@@ -97,10 +96,7 @@ def _positive(where: str, value):
     return number(where, value, above=0)
 
 
-@_activation(ops.celu, alpha=_positive)
-def celu(x, alpha=1.0):
-    """y = x where x > 0, else alpha (exp(x / alpha) - 1)."""
-    return ops.celu(x, alpha=alpha)
+celu = _activation(ops.celu, alpha=_positive)(ops.celu)
 
 
 @_activation(ops.gelu, approximate=boolean)
@@ -129,22 +125,9 @@ def sparsemax(x, axis=-1):
     return ops.sparsemax(x, axis=axis)
 
 
-@_activation(ops.hard_shrink, threshold=number)
-def hard_shrink(x, threshold=0.5):
-    """y = x where |x| > threshold, else 0."""
-    return ops.hard_shrink(x, threshold=threshold)
-
-
-@_activation(ops.soft_shrink, threshold=number)
-def soft_shrink(x, threshold=0.5):
-    """y = x - threshold above it, x + threshold below -threshold, 0 between."""
-    return ops.soft_shrink(x, threshold=threshold)
-
-
-@_activation(ops.squareplus, b=number)
-def squareplus(x, b=4):
-    """y = (x + sqrt(x^2 + b)) / 2."""
-    return ops.squareplus(x, b=b)
+hard_shrink = _activation(ops.hard_shrink, threshold=number)(ops.hard_shrink)
+soft_shrink = _activation(ops.soft_shrink, threshold=number)(ops.soft_shrink)
+squareplus = _activation(ops.squareplus, b=number)(ops.squareplus)
 
 
 @_activation(threshold=number, default_value=number)

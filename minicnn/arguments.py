@@ -17,7 +17,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, cast, overload
 
 from .errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, one_of, require, shown
 from .notes import note
@@ -59,9 +59,7 @@ def accepts(function: Callable, *arguments: Any) -> bool:
 def _refuse(where: str, expected: str, value: Any, kind: bool, optional: bool,
             fix: str = "") -> NoReturn:  # fmt: skip
     expected += ", or None" if optional else ""
-    raise (ArgumentError if kind else ArgumentTypeError)(
-        f"{where}: expected {expected}, received {shown(value)}" + (f"; {fix}" if fix else "")
-    )
+    require(False, where, expected, shown(value), fix, error=ArgumentError if kind else ArgumentTypeError)
 
 
 @overload
@@ -351,7 +349,7 @@ def described(where: str, value: Any, base: type, names: dict[str, type]) -> Cal
     config = value.get("config") if isinstance(value, dict) else None
     name: Any = value.get("class_name") if isinstance(value, dict) else value
     expected = "a name, a function of a tensor, or None"
-    instance(where, name if isinstance(value, dict) else value, str, expected)
+    instance(where, name, str, expected)
     found = {cls.__name__: cls for cls in names.values()}.get(name)
     return configured(where, found or names[one_of(where, name, names)], config)
 
@@ -460,3 +458,16 @@ class Named:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = named(cls.__init__)
+
+
+class Configured(Named):
+    """Its attributes are its constructor's arguments, plain values, and nothing else: files can hold it."""
+
+    def get_config(self) -> dict:
+        """The constructor's arguments as plain values, for files."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_config(cls, config: dict) -> Self:
+        """The one that get_config described."""
+        return cls(**config)

@@ -8,27 +8,18 @@
 
 from collections.abc import Callable
 
-from .arguments import Named, axes, described, number
+from .arguments import Configured, axes, described, number
 from .core.tensor import Tensor
 from .ops import arithmetic as A
 
 _EPSILON = 1e-7
 
 
-class Constraint(Named):
+class Constraint(Configured):
     """constraint(w) -> a tensor of w's shape.  One of your own overrides __call__ and get_config."""
 
     def __call__(self, w: Tensor) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__}: write __call__(self, w)")
-
-    def get_config(self) -> dict:
-        """The constructor's arguments as plain values, for files."""
-        return dict(vars(self))
-
-    @classmethod
-    def from_config(cls, config: dict) -> "Constraint":
-        """The constraint that get_config described."""
-        return cls(**config)
 
 
 class NonNeg(Constraint):

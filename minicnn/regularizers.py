@@ -8,27 +8,18 @@ size; an activity_regularizer's is.  Weights that are not trainable add nothing.
 
 from collections.abc import Callable
 
-from .arguments import Named, choice, described, number
+from .arguments import Configured, choice, described, number
 from .core.tensor import Tensor
 from .errors import require
 from .ops import arithmetic as A
 from .ops.shape import transpose
 
 
-class Regularizer(Named):
+class Regularizer(Configured):
     """regularizer(x) -> a scalar tensor.  One of your own overrides __call__ and get_config."""
 
     def __call__(self, x: Tensor) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__}: write __call__(self, x)")
-
-    def get_config(self) -> dict:
-        """The constructor's arguments as plain values, for files."""
-        return dict(vars(self))
-
-    @classmethod
-    def from_config(cls, config: dict) -> "Regularizer":
-        """The regularizer that get_config described."""
-        return cls(**config)
 
 
 class L1(Regularizer):

@@ -31,8 +31,8 @@ class Array(np.ndarray):
 
 
 def element(value):
-    """Arrays, tensors and numbers as Array; of tuples, lists and dicts each part."""
-    if isinstance(value, (tuple, list)):
+    """Arrays, lists, tensors and numbers as Array; of tuples and dicts each part."""
+    if isinstance(value, tuple):
         return tuple(map(element, value))
     if isinstance(value, dict):
         return {key: element(part) for key, part in value.items()}

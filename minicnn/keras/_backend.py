@@ -47,12 +47,14 @@ def _reduction(function):
     return reduction
 
 
-def _unary(function):
-    def unary(x):
+def unary(function, doc: str = ""):
+    """`function` of a tensor for arrays and numbers as well."""
+
+    def of_all(x):
         return function(tensor(x))
 
-    unary.__doc__ = function.__doc__
-    return unary
+    of_all.__doc__ = doc or function.__doc__
+    return of_all
 
 
 def square(x):
@@ -63,14 +65,14 @@ def square(x):
 
 def power(x, a):
     """y = x^a; with a tensor or several numbers for a, x has to be above 0."""
-    if isinstance(a, Tensor) or np.ndim(a):
+    if isinstance(a, (Tensor, Symbol)) or np.ndim(a):
         return A.exp(A.log(tensor(x)) * a)
     return A.power(tensor(x), exponent=float(np.asarray(a)))
 
 
 def clip(x, min_value, max_value):
     """y = min(max(x, min_value), max_value)."""
-    if any(np.ndim(bound) or isinstance(bound, Tensor) for bound in (min_value, max_value)):
+    if any(isinstance(bound, (Tensor, Symbol)) or np.ndim(bound) for bound in (min_value, max_value)):
         return A.minimum(A.maximum(tensor(x), min_value), max_value)
     return A.clip(tensor(x), low=float(np.asarray(min_value)), high=float(np.asarray(max_value)))
 
@@ -151,16 +153,16 @@ def transpose(x, axes=None):
 
 def dot(x, y):
     """The sum over the last axis of x and the last but one of y: (..., K) (K, M), and vectors."""
-    x, y = tensor(x), y if isinstance(y, Tensor) else np.asarray(y)
+    x = tensor(x)
+    y = y if isinstance(y, (Tensor, Symbol)) else np.asarray(y, x.dtype)
     if y.ndim == 1:
         return R.total(x * y, axis=-1)
-    y = y if isinstance(y, Tensor) else Tensor(np.asarray(y, x.dtype), x.be)
+    rest = (*y.shape[:-2], y.shape[-1])
     if y.ndim > 2:
         order = (y.ndim - 2, *range(y.ndim - 2), y.ndim - 1)
-        y, rest = S.transpose(y, axes=order), (*y.shape[:-2], y.shape[-1])
-        y = S.reshape(y, shape=(y.shape[0], -1))
-    else:
-        rest = y.shape[1:]
+        of_tensors = isinstance(y, (Tensor, Symbol))
+        y = S.reshape(S.transpose(y, axes=order), shape=(y.shape[-2], -1)) if of_tensors else (
+            np.ascontiguousarray(y.transpose(order)).reshape(y.shape[-2], -1))  # fmt: skip
     wide = S.reshape(x, shape=(-1, x.shape[-1]))
     return S.reshape(A.matmul(wide, y), shape=(*x.shape[:-1], *rest))
 
@@ -309,15 +311,15 @@ maximum_of, minimum_of, prod = _reduction(R.amax), _reduction(R.amin), _reductio
 logsumexp = _reduction(R.logsumexp)
 
 _SHARED = {
-    "abs": _unary(A.absolute), "all": all_, "any": any_, "argmax": lambda x, axis=-1: C.argmax(tensor(x), axis=axis),
+    "abs": unary(A.absolute), "all": all_, "any": any_, "argmax": lambda x, axis=-1: C.argmax(tensor(x), axis=axis),
     "argmin": lambda x, axis=-1: C.argmin(tensor(x), axis=axis), "clip": clip, "concatenate": concatenate,
-    "cast": cast, "cos": _unary(A.cos), "dot": dot, "equal": _lifted(C.equal), "exp": _unary(A.exp),
+    "cast": cast, "cos": unary(A.cos), "dot": dot, "equal": _lifted(C.equal), "exp": unary(A.exp),
     "expand_dims": expand_dims, "greater": _lifted(C.greater), "greater_equal": _lifted(C.greater_equal),
-    "less": _lifted(C.less), "less_equal": _lifted(C.less_equal), "log": _unary(A.log), "logsumexp": logsumexp,
+    "less": _lifted(C.less), "less_equal": _lifted(C.less_equal), "log": unary(A.log), "logsumexp": logsumexp,
     "max": maximum_of, "maximum": _lifted(A.maximum), "mean": mean, "min": minimum_of, "minimum": _lifted(A.minimum),
     "not_equal": _lifted(C.not_equal), "ones_like": ones_like, "one_hot": one_hot, "prod": prod, "reshape": reshape,
-    "round": _unary(C.rounded), "shape": shape, "sign": _unary(C.sign),
-    "sin": _unary(A.sin), "sqrt": _unary(A.sqrt), "square": square, "squeeze": squeeze, "stack": stack, "std": std,
+    "round": unary(C.rounded), "shape": shape, "sign": unary(C.sign),
+    "sin": unary(A.sin), "sqrt": unary(A.sqrt), "square": square, "squeeze": squeeze, "stack": stack, "std": std,
     "stop_gradient": stop_gradient, "sum": sum_, "transpose": transpose, "var": var,
     "where": _lifted(C.where), "zeros_like": zeros_like,
     "cumsum": lambda x, axis=0: R.cumulative_sum(tensor(x), axis=axis),
@@ -331,14 +333,14 @@ BACKEND = _SHARED | {
         flatten, floatx, get_value, image_data_format, image_dim_ordering, l2_normalize, learning_phase, ndim,
         permute_dimensions, set_epsilon, set_floatx, set_image_data_format, set_learning_phase, switch)
 } | {"pow": power, "eval": get_value, "int_shape": shape, "variable": constant,
-     "set_image_dim_ordering": set_image_data_format, "is_nan": _unary(C.isnan), "relu": relu}
+     "set_image_dim_ordering": set_image_data_format, "is_nan": unary(C.isnan), "relu": relu}
 OPS = _SHARED | {
-    "absolute": _unary(A.absolute), "add": _lifted(A.add), "amax": maximum_of, "amin": minimum_of,
-    "ceil": _unary(C.ceil), "binary_crossentropy": binary_crossentropy,
+    "absolute": unary(A.absolute), "add": _lifted(A.add), "amax": maximum_of, "amin": minimum_of,
+    "ceil": unary(C.ceil), "binary_crossentropy": binary_crossentropy,
     "categorical_crossentropy": categorical_crossentropy,
     "convert_to_numpy": get_value, "convert_to_tensor": lambda x, dtype=None: tensor(x), "divide": _lifted(A.divide),
-    "floor": _unary(C.floor), "isnan": _unary(C.isnan),
-    "matmul": _lifted(A.matmul), "multiply": _lifted(A.multiply), "negative": _unary(A.negative), "power": power,
+    "floor": unary(C.floor), "isnan": unary(C.isnan),
+    "matmul": _lifted(A.matmul), "multiply": _lifted(A.multiply), "negative": unary(A.negative), "power": power,
     "subtract": _lifted(A.subtract), "normalize": lambda x, axis=-1: l2_normalize(x, axis),
     **activations.FUNCTIONS, "hard_swish": activations.hard_swish, "swish": activations.swish,
 }  # fmt: skip

@@ -23,14 +23,6 @@ from . import _backend as B
 tensor = B.tensor
 
 
-def _on(function, doc: str):
-    def unary(x):
-        return function(tensor(x))
-
-    unary.__doc__ = doc
-    return unary
-
-
 # elementwise ----------------------------------------------------------------------------------------------------------
 
 
@@ -81,9 +73,12 @@ def isclose(x1, x2, rtol=1e-5, atol=1e-8):
     return C.less_equal(A.absolute(x1 - x2), A.absolute(x2) * rtol + atol)
 
 
-def nan_to_num(x, nan=0.0):
-    """x, and `nan` where it is not a number."""
+def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
+    """x, and `nan` where it is not a number; infinity becomes the largest number there is, or posinf and neginf."""
     x = tensor(x)
+    most = float(np.finfo(x.dtype).max)
+    x = C.where(C.equal(x, math.inf), most if posinf is None else posinf, x)
+    x = C.where(C.equal(x, -math.inf), -most if neginf is None else neginf, x)
     return C.where(C.isnan(x), nan, x)
 
 
@@ -108,14 +103,16 @@ def logical_not(x):
 
 
 UNARY = {
-    "arctan": _on(A.arctan, "arctan x."), "cosh": _on(lambda x: (A.exp(x) + A.exp(-x)) * 0.5, "cosh x."),
-    "erf": _on(A.erf, "The error function."), "exp2": _on(lambda x: A.exp(x * math.log(2)), "2^x."),
-    "expm1": _on(A.expm1, "exp x - 1."), "log10": _on(lambda x: A.log(x) * (1 / math.log(10)), "log x to base 10."),
-    "log1p": _on(A.log1p, "log(1 + x)."), "log2": _on(lambda x: A.log(x) * (1 / math.log(2)), "log x to base 2."),
-    "reciprocal": _on(lambda x: 1.0 / x, "1 / x."), "rsqrt": _on(lambda x: 1.0 / A.sqrt(x), "1 / sqrt x."),
-    "sinh": _on(lambda x: (A.exp(x) - A.exp(-x)) * 0.5, "sinh x."),
-    "tan": _on(lambda x: A.sin(x) / A.cos(x), "tan x."),
-    "trunc": _on(lambda x: C.sign(x) * C.floor(A.absolute(x)), "x towards 0, whole."),
+    "arctan": B.unary(A.arctan, "arctan x."), "cosh": B.unary(lambda x: (A.exp(x) + A.exp(-x)) * 0.5, "cosh x."),
+    "erf": B.unary(A.erf, "The error function."), "exp2": B.unary(lambda x: A.exp(x * math.log(2)), "2^x."),
+    "expm1": B.unary(A.expm1, "exp x - 1."),
+    "log10": B.unary(lambda x: A.log(x) * (1 / math.log(10)), "log x to base 10."),
+    "log1p": B.unary(A.log1p, "log(1 + x)."),
+    "log2": B.unary(lambda x: A.log(x) * (1 / math.log(2)), "log x to base 2."),
+    "reciprocal": B.unary(lambda x: 1.0 / x, "1 / x."), "rsqrt": B.unary(lambda x: 1.0 / A.sqrt(x), "1 / sqrt x."),
+    "sinh": B.unary(lambda x: (A.expm1(x) - A.expm1(-x)) * 0.5, "sinh x."),
+    "tan": B.unary(lambda x: A.sin(x) / A.cos(x), "tan x."),
+    "trunc": B.unary(lambda x: C.sign(x) * C.floor(A.absolute(x)), "x towards 0, whole."),
 }  # fmt: skip
 
 # reductions and products ----------------------------------------------------------------------------------------------
@@ -130,6 +127,19 @@ def norm(x, ord=None, axis=None, keepdims=False):
         return R.total(A.absolute(x), axis=axis, keepdims=keepdims)
     require(ord == math.inf, "norm: ord", "None, 1, 2, inf or 'fro'", repr(ord), error=ArgumentError)
     return R.amax(A.absolute(x), axis=axis, keepdims=keepdims)
+
+
+def matrix_norm(x, ord=None, axis=None, keepdims=False):
+    """norm, but over two axes ord 1 is the largest sum of a column's |x|, and inf of a row's."""
+    x = tensor(x)
+    pair = R.axes_of(axis, x.ndim)
+    if ord not in (1, 2, math.inf) or len(pair) != 2:
+        return norm(x, ord, axis, keepdims)
+    if ord == 2:
+        raise UnsupportedError("norm: minicnn has no spectral norm of matrices")
+    column, row = pair if ord == 1 else pair[::-1]
+    largest = R.amax(R.total(A.absolute(x), axis=column, keepdims=True), axis=row, keepdims=True)
+    return largest if keepdims else R.total(largest, axis=pair)
 
 
 def moments(x, axes, keepdims=False):
@@ -158,8 +168,7 @@ def matmul(x1, x2):
     """The matrix product over the last axis of x1 and the last but one of x2; leading axes are a batch."""
     x1, x2 = tensor(x1), tensor(x2)
     if x2.ndim <= 2:
-        y = B.dot(x1, x2 if x2.ndim == 2 else B.expand_dims(x2, 1))
-        return y if x2.ndim == 2 else B.squeeze(y, -1)
+        return B.dot(x1, x2)
     ok = x1.ndim == x2.ndim and x1.shape[:-2] == x2.shape[:-2]
     require(ok, "matmul", f"x1 of shape ({', '.join(map(str, x2.shape[:-2]))}, I, {x2.shape[-2]})", x1.shape)
     a, b = (S.reshape(x, shape=(-1, *x.shape[-2:])) for x in (x1, x2))
@@ -210,10 +219,13 @@ def _along(axis: int, key) -> tuple:
     return (slice(None),) * axis + (key,)
 
 
-def take(x, indices, axis=0):
-    """The entries of x along `axis` at these places."""
-    x, indices = tensor(x), np.asarray(indices).astype(int)
-    at = axis % x.ndim
+def take(x, indices, axis=None):
+    """The entries of x along `axis` at these places; None: of all of them, one after the other."""
+    x, indices = tensor(x) if axis is not None else B.flatten(x), np.asarray(indices).astype(int)
+    at = (axis or 0) % x.ndim
+    if not indices.size:
+        nothing = J.part(x, key=_along(at, slice(0, 0)))
+        return S.reshape(nothing, shape=(*x.shape[:at], *indices.shape, *x.shape[at + 1 :]))
     found = [J.part(x, key=_along(at, int(i))) for i in indices.reshape(-1)]
     if indices.ndim == 0:
         return found[0]
@@ -369,8 +381,16 @@ def random_uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
 # windows --------------------------------------------------------------------------------------------------------------
 
 
+def _two(n) -> tuple[int, int]:
+    """One number for both, two, or TensorFlow's four with those of images and channels, which are 1."""
+    found = (n, n) if isinstance(n, int) else tuple(n)
+    found = found[1:3] if len(found) == 4 and found[0] == found[3] == 1 else found
+    require(len(found) == 2, "window, strides", "a number, two, or (1, rows, columns, 1)", repr(n), error=ArgumentError)
+    return found
+
+
 def _window(x, size, strides, padding):
-    two = [(n, n) if isinstance(n, int) else tuple(n) for n in (size, size if strides is None else strides)]
+    two = [_two(n) for n in (size, size if strides is None else strides)]
     return {"strides": two[1], "pads": resolve_pads(padding.lower(), x.shape[1:3], *two)}, two[0]
 
 
@@ -450,7 +470,7 @@ BACKEND = B.BACKEND | SHARED | {f.__name__: f for f in (
     batch_dot, conv2d, in_train_phase, map_fn, print_tensor, random_normal, random_uniform, set_value)} | {
     "batch_get_value": lambda tensors: [B.get_value(x) for x in tensors],
     "bias_add": lambda x, bias: tensor(x) + bias, "count_params": lambda x: math.prod(B.shape(x)),
-    "dtype": lambda x: np.dtype(x.dtype).name, "gather": lambda reference, indices: take(reference, indices),
+    "dtype": lambda x: np.dtype(x.dtype).name, "gather": lambda reference, indices: take(reference, indices, 0),
     "in_top_k": lambda predictions, targets, k: in_top_k(targets, predictions, k),
     "is_tensor": lambda x: isinstance(x, Tensor), "repeat_elements": lambda x, rep, axis: repeat(x, rep, axis),
     "repeat": lambda x, n: repeat(B.expand_dims(x, 1), n, 1), "reverse": lambda x, axes: flip(x, axes),
@@ -459,8 +479,8 @@ BACKEND = B.BACKEND | SHARED | {f.__name__: f for f in (
 OPS = B.OPS | SHARED | {f.__name__: f for f in (
     average, broadcast_to, count_nonzero, divide_no_nan, flip, floor_divide, full, full_like, in_top_k, isclose,
     isfinite, isinf, linspace, logaddexp, logical_and, logical_not, logical_or, logical_xor, matmul, mod, moments,
-    moveaxis, nan_to_num, norm, outer, pad, roll, split, swapaxes, take, tensordot, unstack)} | {
-    "gelu": lambda x, approximate=True: activations.gelu(x, approximate),  # its default here, as Keras's
+    moveaxis, nan_to_num, outer, pad, roll, split, swapaxes, take, tensordot, unstack)} | {
+    "norm": matrix_norm, "gelu": lambda x, approximate=True: activations.gelu(x, approximate),  # Keras's default
     "clip": lambda x, x_min, x_max: B.clip(x, x_min, x_max), "power": lambda x1, x2: B.power(x1, x2),
     "reshape": lambda x, newshape: B.reshape(x, newshape), "is_tensor": BACKEND["is_tensor"], "ndim": B.ndim,
     "ravel": B.flatten, "true_divide": lambda x1, x2: tensor(x1) / x2,

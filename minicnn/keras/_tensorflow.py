@@ -10,6 +10,7 @@ import numpy as np
 from .. import activations
 from ..core.tensor import Tensor
 from ..data.dataset import AUTOTUNE, Dataset
+from ..errors import DataError, require
 from . import _backend, _functions, _seeds
 from ._names import Missing
 
@@ -62,14 +63,27 @@ _MATH = {name: F[name] for name in (
     "less", "less_equal", "log", "maximum", "minimum", "multiply", "negative", "not_equal", "round", "sigmoid", "sign",
     "sin", "sqrt", "square", "subtract", "tanh", "count_nonzero", "divide_no_nan", "erf", "expm1", "log1p",
     "logical_and", "logical_not", "logical_or", "logical_xor", "mod", "reciprocal", "rsqrt", "sinh", "cosh", "tan",
-    "in_top_k", "cumsum", "ceil", "floor", "top_k") if name in F} | {
+    "in_top_k", "ceil")} | {
     "pow": F["power"], "softplus": F["softplus"],
     **{f"reduce_{f}": _reduced(f) for f in ("all", "any", "logsumexp", "max", "mean", "min", "prod", "std", "sum")},
-    "reduce_variance": _reduced("var"), "reduce_euclidean_norm": _reduced("norm"), "floordiv": F["floor_divide"],
+    "reduce_variance": _reduced("var"), "reduce_euclidean_norm": lambda input_tensor, axis=None, keepdims=False: norm(
+        input_tensor, axis=axis, keepdims=keepdims), "floordiv": F["floor_divide"],
     "is_nan": F["isnan"], "is_finite": F["isfinite"], "is_inf": F["isinf"], "xlogy": _functions.xlogy,
     "add_n": lambda inputs: functools.reduce(F["add"], inputs), "atan": F["arctan"], "truediv": F["divide"],
     "l2_normalize": lambda x, axis=None: _backend.l2_normalize(x, axis), "log_sigmoid": F["log_sigmoid"],
 }  # fmt: skip
+
+
+def norm(tensor, ord="euclidean", axis=None, keepdims=False):
+    """The length of vectors; axis None: of all numbers as one."""
+    return _functions.norm(tensor, ord, axis, keepdims)
+
+
+def boolean_mask(tensor, mask):
+    """The entries where the mask, of the first axes of `tensor`, is true."""
+    mask = np.asarray(mask, bool)
+    rows = F["reshape"](tensor, (-1, *_backend.shape(tensor)[mask.ndim :]))
+    return F["take"](rows, np.flatnonzero(mask), 0)
 
 
 def clip_by_value(t, clip_value_min, clip_value_max):
@@ -82,8 +96,10 @@ _NN = {name: F[name] for name in (
     "moments")} | {
     "gelu": activations.gelu, "swish": F["silu"], "l2_normalize": _MATH["l2_normalize"],
     "leaky_relu": lambda features, alpha=0.2: F["leaky_relu"](features, alpha),
-    "max_pool2d": lambda input, ksize, strides, padding: F["max_pool"](input, ksize, strides, padding),
-    "avg_pool2d": lambda input, ksize, strides, padding: F["average_pool"](input, ksize, strides, padding),
+    **dict.fromkeys(("max_pool", "max_pool2d"), lambda input, ksize, strides, padding: F["max_pool"](
+        input, ksize, strides, padding)),
+    **dict.fromkeys(("avg_pool", "avg_pool2d"), lambda input, ksize, strides, padding: F["average_pool"](
+        input, ksize, strides, padding)),
     "conv2d": lambda input, filters, strides, padding: _functions.conv2d(input, filters, strides, padding),
 } | {f.__name__: f for f in (
     _functions.sigmoid_cross_entropy_with_logits, _functions.softmax_cross_entropy_with_logits,
@@ -94,6 +110,10 @@ def confusion_matrix(labels, predictions, num_classes=None):
     """How often each label (row) was predicted as each class (column)."""
     labels, predictions = (np.asarray(one).astype(int).reshape(-1) for one in (labels, predictions))
     n = int(num_classes or max(labels.max(initial=0), predictions.max(initial=0)) + 1)
+    ok = labels.shape == predictions.shape and all(0 <= one.min(initial=0) <= one.max(initial=0) < n
+                                                   for one in (labels, predictions))  # fmt: skip
+    require(ok, "confusion_matrix", f"as many labels as predictions, from 0 to {n - 1}", f"{labels}, {predictions}",
+            error=DataError)  # fmt: skip
     return np.bincount(labels * n + predictions, minlength=n * n).reshape(n, n)
 
 
@@ -126,13 +146,12 @@ def tensorflow(keras) -> Namespace:
             tensor, paddings, constant_values=constant_values), "reverse": lambda tensor, axis: F["flip"](tensor, axis),
         "roll": lambda input, shift, axis: F["roll"](input, shift, axis), "repeat": lambda input, repeats, axis=None: F[
             "repeat"](input, repeats, axis), "tensordot": lambda a, b, axes: F["tensordot"](a, b, axes),
-        "norm": lambda tensor, ord="euclidean", axis=None, keepdims=False: F["norm"](tensor, ord, axis, keepdims),
+        "norm": norm,
         "broadcast_to": lambda input, shape: F["broadcast_to"](input, shape), "rank": F["ndim"], "identity": F[
             "convert_to_tensor"], "print": print, "newaxis": None, "Tensor": Tensor, "is_tensor": F["is_tensor"],
-        "boolean_mask": lambda tensor, mask: F["take"](tensor, np.flatnonzero(np.asarray(mask))),
-        "clip_by_norm": lambda t, clip_norm: t * (clip_norm / F["maximum"](F["norm"](t), clip_norm)),
-        "linalg": Namespace("tf.linalg", {"norm": lambda tensor, ord="euclidean", axis=None, keepdims=False: F["norm"](
-            tensor, ord, axis, keepdims), "matmul": F["matmul"]}),
+        "boolean_mask": boolean_mask,
+        "clip_by_norm": lambda t, clip_norm: t * (clip_norm / F["maximum"](norm(t), clip_norm)),
+        "linalg": Namespace("tf.linalg", {"norm": norm, "matmul": F["matmul"]}),
         "device": lambda name: contextlib.nullcontext(), "float32": "float32", "float64": "float64", "int32": "int32",
         "int64": "int64", "uint8": "uint8", "bool": "bool", "executing_eagerly": lambda: True,
         "get_logger": lambda: types.SimpleNamespace(setLevel=_nothing),

@@ -11,7 +11,7 @@ Differs from Keras: computed in double precision.
 
 import math
 
-from ..arguments import Named, flag, listed, number, text
+from ..arguments import Configured, flag, listed, number, text
 from ..errors import ArgumentError, one_of, require
 
 __all__ = [
@@ -20,20 +20,11 @@ __all__ = [
 ]  # fmt: skip
 
 
-class LearningRateSchedule(Named):
+class LearningRateSchedule(Configured):
     """A function of the step that an optimizer takes as learning_rate.  Derive from it and write `__call__(step)`."""
 
     def __call__(self, step: int) -> float:
         raise NotImplementedError
-
-    def get_config(self) -> dict:
-        """The constructor's arguments as plain values, for files."""
-        return dict(vars(self))
-
-    @classmethod
-    def from_config(cls, config: dict) -> "LearningRateSchedule":
-        """The schedule that get_config described."""
-        return cls(**config)
 
     def __repr__(self):
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items() if k != 'name')})"

@@ -174,3 +174,9 @@ def test_order_and_pixels_are_those_of_keras(folder, capsys):
                                                      batch_size=1, verbose=False, **shape)  # fmt: skip
                 have = next(iter(found))[0][0]
                 np.testing.assert_allclose(have, np.asarray(want), atol=2e-3, err_msg=f"{how} {shape} {size}")
+
+
+def test_a_list_is_an_array_and_a_tuple_is_several():
+    assert [int(one) for one in Dataset.from_tensor_slices([1, 2, 3])] == [1, 2, 3]
+    assert [one.tolist() for one in Dataset.from_tensor_slices([[1, 2], [3, 4]])] == [[1, 2], [3, 4]]
+    assert [tuple(map(int, one)) for one in Dataset.from_tensor_slices(([1, 2], [3, 4]))] == [(1, 3), (2, 4)]

@@ -1,27 +1,30 @@
 """keras.ops, keras.backend and tf: gradients of every function, values that NumPy has, losses as scripts write them."""
 
 import functools
+import math
 
 import numpy as np
 import pytest
 
 from minicnn import Tensor, check_grad, keras
-from minicnn.errors import UnsupportedError
+from minicnn.errors import ArgumentError, DataError, UnsupportedError
 from minicnn.keras import backend as K
 from minicnn.keras import ops, tf
-from tests.parity.functions import CUBE, FUNCTIONS, IMAGES, LISTED, OPS, P, X, Y
+from tests.parity.functions import CUBE, FUNCTIONS, IMAGES, LISTED, OPS, P, V, X, Y
 
 JUMPS = {"any", "all", "argmax", "argmin", "ceil", "count_nonzero", "equal", "floor", "floor_divide", "full_like",
          "greater", "greater_equal", "isclose", "isfinite", "isinf", "isnan", "less", "less_equal", "logical_and",
          "logical_not", "logical_or", "logical_xor", "not_equal", "one_hot", "ones_like", "round", "sign", "trunc",
          "zeros_like"}  # fmt: skip
-NUMPY = {"abs", "absolute", "add", "arctan", "ceil", "cos", "cosh", "cumsum", "divide", "dot", "exp", "exp2", "expm1",
-         "flip", "floor", "floor_divide", "greater", "isfinite", "log", "log10", "log1p", "log2", "logaddexp",
+NUMPY = {"abs", "absolute", "add", "all", "any", "arctan", "argmax", "argmin", "average", "broadcast_to", "ceil",
+         "concatenate", "cos", "cosh", "count_nonzero", "cumsum", "divide", "dot", "equal", "exp", "exp2",
+         "expand_dims", "expm1", "flip", "floor", "floor_divide", "full_like", "greater", "greater_equal", "hstack",
+         "isclose", "isfinite", "isinf", "isnan", "less", "less_equal", "log", "log10", "log1p", "log2", "logaddexp",
          "logical_and", "logical_not", "logical_or", "logical_xor", "matmul", "max", "maximum", "mean", "min",
-         "minimum", "mod", "moveaxis", "multiply", "negative", "outer", "pad", "prod", "ravel", "reciprocal", "repeat",
-         "roll", "round", "sign", "sin", "sinh", "sqrt", "square", "std", "subtract", "sum", "swapaxes", "take", "tan",
-         "tensordot", "transpose", "trunc", "var", "where", "hstack", "vstack", "stack",
-         "concatenate"}  # fmt: skip
+         "minimum", "mod", "moveaxis", "multiply", "nan_to_num", "negative", "not_equal", "ones_like", "outer",
+         "pad", "prod", "ravel", "reciprocal", "repeat", "roll", "round", "sign", "sin", "sinh", "sqrt", "square",
+         "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "tan", "tensordot", "transpose", "trunc",
+         "var", "vstack", "where", "zeros_like"}  # fmt: skip
 
 
 @pytest.mark.parametrize("what", [name for name in FUNCTIONS if name.startswith("ops.")])
@@ -102,6 +105,54 @@ def test_tf():
     assert tf.boolean_mask(X, X[:, 0] > 0).shape == ((X[:, 0] > 0).sum(), 6)
     with pytest.raises(UnsupportedError, match="GradientTape; fit and train_on_batch"):
         tf.GradientTape()
+
+
+def test_what_keras_and_tensorflow_make_of_other_arguments():
+    np.testing.assert_array_equal(ops.take(X, [0, 7]).numpy(), X.astype("f4").ravel()[[0, 7]])
+    np.testing.assert_array_equal(tf.boolean_mask(X, X > 0).numpy(), X.astype("f4")[X > 0])
+    np.testing.assert_array_equal(tf.boolean_mask(CUBE, CUBE[..., 0] > 0).numpy(), CUBE.astype("f4")[CUBE[..., 0] > 0])
+    assert tf.boolean_mask(X, np.zeros(4, bool)).shape == (0, 6)
+    for order in (None, "fro", 1, math.inf):
+        np.testing.assert_allclose(ops.norm(X, ord=order).numpy(), np.linalg.norm(X, order), rtol=1e-6)
+        got = ops.norm(CUBE, ord=order, axis=(1, 2)).numpy()
+        np.testing.assert_allclose(got, np.linalg.norm(CUBE, order, axis=(1, 2)), rtol=1e-6)
+        np.testing.assert_allclose(ops.norm(V, ord=None if order == "fro" else order).numpy(),
+                                   np.linalg.norm(V, None if order == "fro" else order), rtol=1e-6)  # fmt: skip
+    with pytest.raises(UnsupportedError, match="spectral"):
+        ops.norm(X, ord=2)
+    np.testing.assert_allclose(tf.norm(X, ord=1).numpy(), np.abs(X).sum(), rtol=1e-6)  # all as one vector
+    small = np.float32([1e-4, -3e-6, 0.2, 0])
+    np.testing.assert_allclose(ops.sinh(small).numpy(), np.sinh(small.astype(float)), rtol=1e-6)
+    broken = np.float32([1, np.nan, np.inf, -np.inf])
+    np.testing.assert_array_equal(ops.nan_to_num(broken).numpy(), np.nan_to_num(broken))
+    np.testing.assert_array_equal(ops.nan_to_num(broken, 5.0, 6.0, -7.0).numpy(), [1, 5, 6, -7])
+
+
+@pytest.mark.parametrize(("labels", "predictions"), [([0], [3]), ([0], [-1]), ([-1], [1]), ([0, 1], [1])])
+def test_labels_that_no_cell_is_for_are_refused(labels, predictions):
+    with pytest.raises(DataError, match="confusion_matrix"):
+        tf.math.confusion_matrix(labels, predictions, num_classes=2)
+
+
+def test_windows_in_tensorflows_words():
+    kernel = np.ones((3, 2, 3, 4))
+    same = tf.nn.conv2d(IMAGES, kernel, strides=[1, 1, 1, 1], padding="SAME").numpy()
+    np.testing.assert_array_equal(same, K.conv2d(IMAGES, kernel, padding="same").numpy())
+    pooled = tf.nn.max_pool(IMAGES, ksize=[1, 2, 2, 1], strides=[1, 2, 2, 1], padding="VALID").numpy()
+    np.testing.assert_array_equal(pooled, ops.max_pool(IMAGES, 2, 2).numpy())
+    assert tf.nn.avg_pool(IMAGES, 2, 1, "SAME").shape == IMAGES.shape
+    with pytest.raises(ArgumentError, match="window"):
+        tf.nn.max_pool(IMAGES, [1, 2, 2, 2], 1, "SAME")
+
+
+def test_products_of_layers_outputs():
+    x = keras.Input((4,))
+    weights = np.arange(12.0).reshape(4, 3)
+    model = keras.Model(x, K.dot(x, weights))
+    rows = np.float32([[1, 2, 3, 4], [0, 1, 0, 0]])
+    np.testing.assert_allclose(model.predict(rows, verbose=0), rows @ weights, rtol=1e-6)
+    model = keras.Model(x, K.clip(K.pow(x, x), x, 9.0))
+    np.testing.assert_allclose(model.predict(rows[:1], verbose=0), [[1, 4, 9, 9]], rtol=1e-5)
 
 
 def tversky(y_true, y_pred, alpha=0.7, smooth=1.0):
