@@ -56,7 +56,10 @@ def hosts(stack: ExitStack) -> dict[str, str]:
         for device in ("lo", "cable"):
             ip("-n", names[letter], "link", "set", device, "up")
     for name in names.values():  # the kernel says so a while later, and until then MPICH finds no network but lo
+        until = time.monotonic() + 30
         while "state UP" not in ip("-n", name, "link", "show", "cable"):
+            if time.monotonic() > until:
+                raise SystemExit("two hosts: the cable did not come up in 30 s")
             time.sleep(0.01)
     return names
 

@@ -6,7 +6,6 @@ The dataset is made in memory of scikit-learn's digits, as PNG pictures, so that
 hub's, load_dataset("ylecun/mnist", split="train"), has the same columns.
 """
 
-import argparse
 
 import numpy as np
 from datasets import Dataset
@@ -14,6 +13,7 @@ from PIL import Image
 
 import minicnn
 from minicnn import layers
+from minicnn.commands.parser import Parser
 
 
 def rows(x: np.ndarray, y: np.ndarray) -> Dataset:
@@ -51,7 +51,7 @@ def network(seed: int) -> minicnn.Sequential:
 
 
 def main(argv=None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--limit", type=int, default=None, help="training images at most")
     arguments = parser.parse_args(argv)

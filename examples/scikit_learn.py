@@ -3,7 +3,6 @@
     python examples/scikit_learn.py
 """
 
-import argparse
 
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -11,6 +10,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 import minicnn
 from minicnn import layers
+from minicnn.commands.parser import Parser
 from minicnn.sklearn import MiniCNNClassifier
 
 
@@ -27,7 +27,7 @@ def scaled(x):
 
 
 def main(argv=None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--limit", type=int, default=600, help="training images at most")
     parser.add_argument("--epochs", type=int, default=4)
     arguments = parser.parse_args(argv)

@@ -6,13 +6,13 @@ PyTorch's images have their channels first, (C, H, W); here they come last. The 
 turn them. Weights go both ways too: model.to_torch_state_dict().
 """
 
-import argparse
 
 import torch
 from torch.utils.data import DataLoader, TensorDataset, default_collate
 
 import minicnn
 from minicnn import layers
+from minicnn.commands.parser import Parser
 
 
 def channels_last(samples: list) -> tuple[torch.Tensor, torch.Tensor]:
@@ -22,7 +22,7 @@ def channels_last(samples: list) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def main(argv=None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--epochs", type=int, default=5)
     parser.add_argument("--limit", type=int, default=None, help="training images at most")
     arguments = parser.parse_args(argv)

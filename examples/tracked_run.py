@@ -4,10 +4,10 @@
     pip install -e ".[trackers]" && python examples/tracked_run.py --to trackio
 """
 
-import argparse
 
 import minicnn
 from minicnn import callbacks, layers
+from minicnn.commands.parser import Parser
 
 
 class Trackio(callbacks.Callback):
@@ -30,7 +30,7 @@ class Trackio(callbacks.Callback):
 
 
 def main(argv=None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("--to", choices=("tensorboard", "trackio"), required=True)
     parser.add_argument("--out", default="runs/logs", help="TensorBoard's folder")
     parser.add_argument("--epochs", type=int, default=3)

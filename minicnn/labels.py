@@ -77,3 +77,10 @@ def _whole(y: np.ndarray, classes: int | None, what: str) -> np.ndarray:
             + ("" if classes is None else " or the number of classes")
         )
     return y.astype(np.int64)
+
+
+def believed(loss, y: np.ndarray):
+    """Targets for which what the model says is right: its likeliest class, or the numbers themselves."""
+    if "sparse" in getattr(loss, "name", ""):
+        return int(y.argmax()) if y.ndim == 1 else y.argmax(axis=-1)[None]
+    return y[None]

@@ -4,12 +4,12 @@
       minicnn train --recipe mnist_record                 one, and Kaggle's submission
 
 The protocol: every choice stands here, before a run; what is reported is the last epoch, on images that were not
-trained on, over several seeds; no epoch and no seed is chosen by its result. What has been measured is in RECORDS.md,
-which benchmarks/records.py writes; `aim` is what is wanted, not what was found.
+trained on, over several seeds; no epoch and no seed is chosen by its result. benchmarks/records.py
+measures them and writes RECORDS.md; `aim` is what is wanted, not what was found.
 
 Sources: Deotte 2018, "25 million images! [0.99757] MNIST", for deep nets of small kernels under augmentation; Smith &
 Topin 2017, "Super-convergence", for the schedule; Jordan 2024, "94% on CIFAR-10 in 3.29 seconds", for cifar10's shape:
-whitened early, wide late, moved by two reflected pixels, mirrored.
+narrow early, wide late, moved by two reflected pixels, mirrored; its whitening is not here.
 """
 
 from collections.abc import Callable, Mapping

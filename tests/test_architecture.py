@@ -61,9 +61,9 @@ MAY = {
     "records": ({"errors", "recipes"}, set()),
     "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),
     # Programs use the names that every user has, and like users they may build models.
-    "commands": ({"backend", "callbacks", "data", "errors", "io", "minicnn", "recipes", "records", "reports", "keras",
-                  "teaching", "play"}, ARRAYS | {"uvicorn"}),
-    "play": ({"data", "errors", "io"}, ARRAYS | {"PIL", "starlette"}),
+    "commands": ({"backend", "callbacks", "data", "errors", "io", "labels", "minicnn", "recipes", "records", "reports",
+                  "keras", "teaching", "play"}, ARRAYS | {"uvicorn"}),
+    "play": ({"data", "errors", "io", "labels"}, ARRAYS | {"PIL", "starlette"}),
     "__main__": ({"commands", "diagnosis", "errors"}, set()),
     "__init__": ({"_checkout", "errors"}, set()),
     "_checkout": (set(), set()),

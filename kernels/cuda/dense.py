@@ -36,13 +36,14 @@ def product(gpu, stem, kernel, arrays, sizes, shape, tile_n, parts, *numbers, fi
     shift, relu
     """
     m, n = shape
-    y = gpu.xp.empty(shape, np.float32) if into is None or parts > 1 else into.reshape(shape)
+    stays = parts > 1 and into is not None
+    y = None if stays else gpu.xp.empty(shape, np.float32) if into is None else into.reshape(shape)
     to = y if parts == 1 else gpu.xp.empty((parts, m, n), np.float32)
     options = gemm_options(gpu.precision, *sizes, gpu.aligned(*arrays[:2]))
     tile_m = TALL if tall and tile_n == 32 and "-DV_OUT=4" in options else TILE_M
     grid = blocks(m, tile_m), blocks(n, tile_n), parts
     gpu(stem, kernel, grid, GEMM_THREADS, *arrays, to, *numbers, options=options)
-    if parts > 1 and into is not None:
+    if stays:
         return Parts(to, into.shape)
     if parts > 1:
         bias, scale, shift, relu = finish

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..arguments import flag, path, shown, writable
 from ..errors import ArgumentError, ArgumentTypeError, require
-from ..io.files import complaints, open_log
+from ..io.files import append, open_log
 from ..notes import note
 from .base import Callback
 
@@ -98,13 +98,9 @@ class CSVLogger(Callback):
         self._write(text.getvalue())
 
     def _write(self, text: str) -> None:
-        data = memoryview(text.encode() if self.writes else b"")
-        if not data:
+        if not (text and self.writes):
             return
-        with complaints(self.filename, wanted=len(data)):
-            while data:
-                data = data[self._file.write(data) :]
-            os.fsync(self._file.fileno())
+        append(self._file, self.filename, text.encode(), sync=True)
         self._rows += text
 
     def on_train_end(self, logs=None):

@@ -144,7 +144,7 @@ class TensorBoard(Callback):
         self._batch_began = time.perf_counter()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.update_freq == "epoch" or self.model.steps_done % self.update_freq:
+        if not self.writes or self.update_freq == "epoch" or self.model.steps_done % self.update_freq:
             return
         found = {f"batch_{name}": value for name, value in read_logs(logs).items()}
         if self.write_steps_per_second:
@@ -170,6 +170,8 @@ class TensorBoard(Callback):
             self._weights(epoch)
 
     def _scalars(self, folder: str, step: int, found: dict) -> None:
+        if not self.writes:
+            return
         numbers = {name: value for name, value in found.items() if _is_number(value)}
         self._write(folder, step, *(events.scalar(name, float(value)) for name, value in numbers.items()))
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from minicnn.errors import ArgumentError, MinicnnError, require
 from minicnn.io import check_folder, submission
+from minicnn.labels import believed
 
 from . import models
 from .parser import Parser
@@ -153,28 +154,31 @@ def seen(trace, layer: str, at: list[int]) -> list[str]:
 def aims(model, images: models.Images, n: int, chosen: int | None):
     """(what the loss is of, as trace takes it; the same in words): labels, what --label says, or what is predicted."""
     outputs = models.outputs(model)
-    several, answers = len(outputs) > 1, None
+    several, answers = len(outputs) > 1, []
     ok = chosen is None or not several
     require(ok, "--label", "a model with one output", f"{len(outputs)}: name their targets in --data",
             error=ArgumentError)  # fmt: skip
+
+    def said(k: int) -> np.ndarray:
+        if not answers:
+            answers.append(model.predict(images.rows(slice(n, n + 1)), verbose=0))
+        return answers[0][k][0] if several else answers[0][0]
+
     found, words = [], []
     for k, (_, shape, loss) in enumerate(outputs):
         y, classes = images.of(k), loss is not None and "crossentropy" in loss.name and len(shape) == 1
-        label, source = (images.label(n, k), "its label") if chosen is None else (chosen, "chosen")
-        if (label is None and classes) or (several and y is None and loss is not None):
-            if answers is None:
-                answers = model.predict(images.rows(slice(n, n + 1)), verbose=0)
-            answer = answers[k][0] if several else answers[0]
-            single = len(answer) == 1
-            label, source = int(answer[0] > 0.5) if single else int(answer.argmax()), "predicted"
         if classes:
+            label, source = (images.label(n, k), "its label") if chosen is None else (chosen, "chosen")
+            if label is None:
+                answer = said(k)
+                label, source = int(answer[0] > 0.5) if len(answer) == 1 else int(answer.argmax()), "predicted"
             found.append(label)
             words.append(f"class {label} ({source})")
         elif y is not None and (y.ndim > 1 or shape == (1,)):
             found.append(y[n : n + 1])
             words.append("the file's y")
         else:
-            found.append(models.believed(loss, answer) if several and loss is not None else None)
+            found.append(believed(loss, said(k)) if several and loss is not None else None)
             words.append("what it says" if several and loss is not None else "none")
     if several:
         told = ", ".join(f"{name}: {text}" for (name, *_), text in zip(outputs, words, strict=True))

@@ -90,13 +90,6 @@ def with_a_loss(model) -> str:
     return f"the file has no loss: {', '.join(names)} {stand}"
 
 
-def believed(loss, answer: np.ndarray):
-    """Targets for which an answer is right: its likeliest class, or the numbers themselves. For losses nobody asks."""
-    from minicnn.play.session import believed
-
-    return believed(loss, answer)
-
-
 def outputs(model) -> list[tuple[str, tuple, object]]:
     """(name, shape, loss) of every output."""
     several = isinstance(model.output_shape, list)
@@ -175,23 +168,27 @@ def images_for(model, given: Path, data: Path | None) -> Images:
     if run is not None:
         recipe, args = run
         found = digits.load(recipe, args, seed_of(folder))
-        return Images(digits.scaled(found.judged[0]), found.judged[1], f"{digits.place(recipe, args)}, not trained on")
+        x, y = found.judged
+        return Images(digits.scaled(x), _first(model, y), f"{digits.place(recipe, args)}, not trained on")
     if data is None:
         if _fits(shape, (28, 28, 1)):
             _, _, (x, y) = minicnn.data.digits.split(seed=2)
-            return Images(digits.scaled(x), y, "180 of scikit-learn's digits")
+            return Images(digits.scaled(x), _first(model, y), "180 of scikit-learn's digits")
         raise ArgumentError(f"{given}: expected --data FILE with images of shape {shape}, received none; FILE: .npz "
                             "with x and y, .npy, .csv of Kaggle's form, or a picture")  # fmt: skip
-    x, y = read(data, shape)
-    if isinstance(model.output_shape, list) and data.suffix == ".npz":
-        found = arrays(data)
-        y = [found[name] if name in found.files else y if k == 0 else None
-             for k, name in enumerate(model.output_names)]  # fmt: skip
+    x, y, others = read(data, shape)
+    if isinstance(model.output_shape, list):
+        y = [others.get(name, y if k == 0 else None) for k, name in enumerate(model.output_names)]
     fits = x.ndim == len(shape) + 1 and _fits(shape, x.shape[1:])
     require(fits, f"--data {data}", f"images of shape {shape}", x.shape[1:], error=ArgumentError)
     require(len(x) > 0, f"--data {data}", "at least one image", "none", error=ArgumentError)
     _same_rows(data, len(x), {"y": y} if not isinstance(y, list) else dict(zip(model.output_names, y, strict=True)))
     return Images(x, y, str(data))
+
+
+def _first(model, y):
+    """Targets of the first output; the others have none."""
+    return [y, *[None] * (len(model.output_names) - 1)] if isinstance(model.output_shape, list) else y
 
 
 def _same_rows(data: Path, rows: int, found: dict) -> None:
@@ -208,15 +205,15 @@ def _several(model, given: Path, data: Path | None) -> Images:
     require(ok, str(given), words, "none" if data is None else data, error=ArgumentError)
     found, x = arrays(data), []
     for name, shape in zip(model.input_names, model.input_shape, strict=True):
-        one = found[one_of(f"--data {data}: array", name, found.files)]
+        one = found[one_of(f"--data {data}: array", name, found)]
         fits = _fits(shape, one.shape[1:]) and one.dtype.kind in "biuf" and len(one) > 0
         shown = f"{one.dtype} {one.shape}"
         require(fits, f"--data {data}: {name}", f"numbers of shape (N, {', '.join(map(str, shape))})", shown,
                 error=ArgumentError)  # fmt: skip
         x.append(digits.scaled(one) if one.dtype == np.uint8 else one.astype(np.float32))
-    y = [found[name] if name in found.files else None for name in model.output_names]
-    if len(y) == 1 and y[0] is None and "y" in found.files:
-        y = [found["y"]]
+    y = [found.get(name) for name in model.output_names]
+    if len(y) == 1 and y[0] is None:
+        y = [found.get("y")]
     _same_rows(data, len(x[0]), dict(zip((*model.input_names, *model.output_names), (*x, *y), strict=True)))
     if len(y) == 1:
         return Images(x, y[0], str(data))
@@ -227,22 +224,16 @@ def _fits(shape, found) -> bool:
     return len(shape) == len(found) and all(a in (None, b) for a, b in zip(shape, found, strict=True))
 
 
-class Arrays(dict):
-    """Arrays of an .npz by name."""
-
-    files = property(lambda self: list(self))
-
-
-def arrays(path: Path) -> np.ndarray | Arrays:
-    """What np.save or np.savez wrote, all of it read."""
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """What np.savez wrote, by name, all of it read; of np.save the one array, as x."""
     try:
         found = np.load(path, allow_pickle=False)
         if path.suffix == ".npy":
             require(isinstance(found, np.ndarray), f"--data {path}", "one array", "several", error=DataError)
-            return found
+            return {"x": found}
         require(not isinstance(found, np.ndarray), f"--data {path}", "arrays by name", "one array", error=DataError)
         with found:
-            return Arrays({name: found[name] for name in found.files})
+            return {name: found[name] for name in found.files}
     except MinicnnError:
         raise
     except FileNotFoundError:
@@ -251,16 +242,14 @@ def arrays(path: Path) -> np.ndarray | Arrays:
         raise DataError(f"--data {path}: expected arrays as NumPy saves them, received {cause}") from None
 
 
-def read(path: Path, shape) -> tuple[np.ndarray, np.ndarray | None]:
-    """Images and, where the file has them, targets.  Bytes become fractions 0..1."""
-    y = None
+def read(path: Path, shape) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+    """Images and, where the file has them, targets; and all that an .npz has.  Bytes become fractions 0..1."""
+    y, found = None, {}
     if path.is_dir():
         x, y, _ = minicnn.data.kaggle_digits.load_data(path)
     elif path.suffix in (".npz", ".npy"):
-        x = arrays(path)
-        if path.suffix == ".npz":
-            one_of(f"--data {path}: array", "x", x.files)
-            x, y = x["x"], x["y"] if "y" in x.files else None
+        found = arrays(path)
+        x, y = found[one_of(f"--data {path}: array", "x", found)], found.get("y")
     elif path.suffix in PICTURES:
         mode, size = {1: "grayscale", 4: "rgba"}.get(shape[-1], "rgb"), tuple(shape[:2])
         picture = minicnn.data.images.load_img(path, color_mode=mode, target_size=size if None not in size else None)
@@ -271,4 +260,4 @@ def read(path: Path, shape) -> tuple[np.ndarray, np.ndarray | None]:
     else:
         raise ArgumentError(f"--data {path}: expected .npz, .npy, .csv, a picture or Kaggle's folder, received another")
     require(x.dtype.kind in "biuf", f"--data {path}", "numbers", x.dtype, error=DataError)
-    return (digits.scaled(x) if x.dtype == np.uint8 else x.astype(np.float32)), y
+    return (digits.scaled(x) if x.dtype == np.uint8 else x.astype(np.float32)), y, found

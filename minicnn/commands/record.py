@@ -13,7 +13,6 @@ import argparse
 import dataclasses
 import json
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from minicnn.io import atomic_write, check_folder, submission
 from minicnn.records import BY_NAME, Record
 
 from .digits import GET, find_folder, one_hot, scaled
+from .hooks import Stopwatch
 from .parser import Parser
 
 
@@ -49,7 +49,7 @@ def accuracy(record: Record, model, x, y) -> float:
 
 def run(record: Record, args: argparse.Namespace, seed: int, train: tuple, held: tuple, out: Path):
     """One network to its last epoch: the model, and what is to be known of it."""
-    started = time.perf_counter()
+    watch = Stopwatch(args.quiet)  # goes on where a killed run stopped
     model = record.build(minicnn, seed, device=args.device, threads=args.threads)
     steps = -(-len(train[0]) // record.batch_size)
     record.compile(minicnn, model, steps * record.epochs)
@@ -58,15 +58,15 @@ def run(record: Record, args: argparse.Namespace, seed: int, train: tuple, held:
     print(f"training  {record.name}, seed {seed}: {len(train[0]):,} images, {record.epochs} epochs of {steps} steps, "
           f"{model.count_params():,} parameters", flush=True)  # fmt: skip
     kept = minicnn.CheckpointOptions(out / "checkpoints", resume=not args.fresh)
-    model.fit(flow, epochs=record.epochs, verbose=0 if args.quiet else 1, checkpoint=kept)
-    seconds = time.perf_counter() - started
-    found = {"recipe": record.name, "seed": seed, "accuracy": accuracy(record, model, *held), "seconds": seconds,
+    model.fit(flow, epochs=record.epochs, verbose=0 if args.quiet else 1, checkpoint=kept,
+              callbacks=[watch])  # fmt: skip
+    found = {"recipe": record.name, "seed": seed, "accuracy": accuracy(record, model, *held), "seconds": watch.training,
              "epochs": record.epochs, "images": len(train[0]), "judged": len(held[0]), "tta": record.tta,
              "whole": args.epochs is None and args.limit is None}  # fmt: skip
     model.save(out / "model.minicnn")
     _write(out / "record.json", found)
     print(f"result    seed {seed}: accuracy {found['accuracy']:.4f} on {len(held[0]):,} images after the last epoch, "
-          f"{seconds:.0f} s", flush=True)  # fmt: skip
+          f"{watch.training:.0f} s of training", flush=True)  # fmt: skip
     return model, found
 
 

@@ -19,6 +19,7 @@ from minicnn import reports
 from minicnn.errors import ArgumentError, MinicnnError, require
 from minicnn.io import atomic_write, check_folder, history
 from minicnn.io.html import Markup, curve, html_table
+from minicnn.labels import believed
 from minicnn.reports.figure import picture
 from minicnn.teaching import layer_statistics
 from minicnn.teaching.timing import layer_times
@@ -142,22 +143,18 @@ def confusion(labels, answers) -> str:
 
 def last_images(model) -> str | None:
     """The last convolution, else the last layer, whose output is images with a size: of it Grad-CAM is taken."""
-    axis = 1 if channels_first(model) else 0
+    axis = 1 if model.channels_first else 0
     sized = [layer for layer in model.leaves if len(layer.output_shape or ()) == 3 and layer.output_shape[axis] != 1]
     convolutions = [layer for layer in sized if layer.params and layer.params[0].data.ndim == 4]
     found = convolutions or sized
     return found[-1].name if found else None
 
 
-def channels_first(model) -> bool:
-    return any(getattr(layer, "data_format", "") == "channels_first" for layer in model.leaves)
-
-
 def gray(model, x) -> np.ndarray:
     """One sample as a picture: its first input that is an image, else a vector's square or row."""
     given = max(x if isinstance(x, list) else [x], key=lambda one: one.ndim)
     if given.ndim == 3:
-        return given.mean(axis=0 if channels_first(model) else -1)
+        return given.mean(axis=0 if model.channels_first else -1)
     side = math.isqrt(given.size)
     return given if given.ndim == 2 else given.reshape((side, side) if side * side == given.size else (1, -1))
 
@@ -292,7 +289,7 @@ class Told(NamedTuple):
 
             def aims(n, said, k=k):
                 every = enumerate(zip(ends, answers, strict=True))
-                found = [said if i == k else models.believed(end[2], one[n]) for i, (end, one) in every]
+                found = [said if i == k else believed(end[2], one[n]) for i, (end, one) in every]
                 return found if len(found) > 1 else said
 
             both = np.concatenate([1 - answers[k], answers[k]], axis=1) if binary else answers[k]

@@ -36,10 +36,11 @@ def main(argv: list[str] | None = None, prog: str = "minicnn train") -> int:
     words = sys.argv[1:] if argv is None else argv
     other = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     other.add_argument("--recipe", default="kaggle_bn")
-    with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+    chosen, rest = argparse.Namespace(recipe="kaggle_bn"), words
+    with contextlib.suppress(SystemExit), contextlib.redirect_stderr(io.StringIO()):  # the parser below says it
         chosen, rest = other.parse_known_args(words)
-        if chosen.recipe in BY_NAME:
-            return record.main([chosen.recipe, *rest], prog)
+    if chosen.recipe in BY_NAME:
+        return record.main([chosen.recipe, *rest], prog)
     args = parser(prog, __doc__, "kaggle_bn").parse_args(argv)
     one_of_both = "kaggle_bn", *BY_NAME
     if args.recipe not in one_of_both:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .files import complaints, open_log
+from .files import append, complaints, open_log
 
 BINS = 30  # of a histogram, as many as TensorFlow's summaries have
 FILTERS, CHANNELS = 64, 32  # of a kernel's picture, at most
@@ -37,10 +37,7 @@ class EventFile:
         if self._file is None:
             self._file = open_log(self.path)
             events.insert(0, Event(wall_time=time.time(), file_version="brain.Event:2"))
-        data = memoryview(b"".join(_record(event.SerializeToString()) for event in events))
-        with complaints(self.path, wanted=len(data)):
-            while data:
-                data = data[self._file.write(data) :]
+        append(self._file, self.path, b"".join(_record(event.SerializeToString()) for event in events))
 
     @property
     def size(self) -> int:

@@ -239,6 +239,16 @@ def open_log(path: str | os.PathLike, append: bool = False) -> io.FileIO:
         return io.FileIO(path, "a" if append else "w")
 
 
+def append(file: io.FileIO, path: str | os.PathLike, data: bytes, *, sync: bool = False) -> None:
+    """Write all of `data` at the end of a log.  sync: it is on the disk afterwards.  Raises what `complaints` says."""
+    left = memoryview(data)
+    with complaints(path, wanted=len(data)):
+        while left:
+            left = left[file.write(left) :]
+        if sync:
+            os.fsync(file.fileno())
+
+
 def second_name(path: str | os.PathLike, name: str | os.PathLike) -> None:
     """Give the file `path`, which nobody writes to again, the name `name` too, in one step; a copy where need be."""
     folder, base = os.path.split(os.path.abspath(name))

@@ -215,7 +215,9 @@ def _from_metric(entry: dict) -> str | dict:
 
 
 def to_document(config: Any, where: str, strict: bool) -> dict:
-    """Our document of a model that Keras described.  strict: what acts in training alone is refused, not dropped.
+    """Our document of a model that Keras described.
+
+    strict: a regularizer or constraint of one's own is refused, not dropped.
 
     Raises DataError for anything that is no model of layers that minicnn has.
     """
@@ -292,12 +294,12 @@ def _to_layer(entry: dict, where: str, strict: bool) -> dict:
     expected = f"one of Keras's {', '.join(LAYERS)}"
     require(ours, where, expected, f"{name!r:.60}", "minicnn has no such layer", error=DataError)
     for key, value in config.items():
-        if key in LAYERS[name] or key in IGNORED or value in (None, False) or value in UNUSED.get(key, ()):
-            continue
-        if key.endswith(BOUNDS):
+        used = key in LAYERS[name] or key in IGNORED or key.endswith(BOUNDS)
+        if used or value in (None, False) or value in UNUSED.get(key, ()):
             continue
         require(False, f"{where} ({name})", f"{key} not to be used", f"{value!r:.80}", error=DataError)
-    bounds = [key for key in config if key.endswith(BOUNDS) and config[key] is not None]
+    bounds = [key for key, value in config.items() if key.endswith(BOUNDS) and value is not None
+              and (strict or not isinstance(value, dict) or _is_keras(value))]  # fmt: skip
     kept = {key: _to_value(config[key], where, _module(key)) for key in (*LAYERS[name], *bounds) if key in config}
     if isinstance(kept.get("axis"), list) and len(kept["axis"]) == 1:
         kept["axis"] = kept["axis"][0]

@@ -1,17 +1,15 @@
 """Normalisation of groups of channels, and of vectors to length 1, from the ops of minicnn/ops."""
 
-from typing import ClassVar
-
-from .. import initializers
 from ..arguments import axes as checked_axes
-from ..arguments import flag, number, whole
+from ..arguments import whole
 from ..errors import ArgumentError, require
 from ..ops.arithmetic import maximum, sqrt
 from ..ops.reduce import mean, total, variance
 from .base import Layer
+from .norm import Affine
 
 
-class GroupNormalization(Layer):
+class GroupNormalization(Affine):
     """y = gamma (x - mean) / sqrt(var + epsilon) + beta, mean and variance of each sample over a group of channels.
 
     Shape unchanged; gamma and beta have one entry per channel.
@@ -19,7 +17,6 @@ class GroupNormalization(Layer):
     Source: Wu & He 2018, "Group normalization".
     """
 
-    bound: ClassVar = {"beta": "beta", "gamma": "gamma"}
     config = ("groups", "axis", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer")
 
     def __init__(self, groups=32, axis=-1, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros",
@@ -30,10 +27,7 @@ class GroupNormalization(Layer):
         require(self.groups != 0, f"{where}: groups", "a whole number of at least 1, or -1", 0, error=ArgumentError)
         self.axis = whole(f"{where}: axis", axis, low=None)
         require(self.axis != 0, f"{where}: axis", "one axis other than the batch's", 0, error=ArgumentError)
-        self.epsilon = number(f"{where}: epsilon", epsilon, above=0)
-        self.center, self.scale = flag(f"{where}: center", center), flag(f"{where}: scale", scale)
-        self.beta_initializer = initializers.get(beta_initializer, f"{where}: beta_initializer")
-        self.gamma_initializer = initializers.get(gamma_initializer, f"{where}: gamma_initializer")
+        self._affine(where, epsilon, center, scale, beta_initializer, gamma_initializer)
 
     def build(self, input_shape):
         rank = len(input_shape) + 1
@@ -45,8 +39,7 @@ class GroupNormalization(Layer):
         fits = channels is not None and channels % count == 0
         require(fits, f"{self.name}: groups", f"a divisor of {channels} channels", self.groups, error=ArgumentError)
         self.count, self.wanted = count, (channels, rank)
-        self.gamma = self.add_weight("gamma", (channels,), self.gamma_initializer) if self.scale else None
-        self.beta = self.add_weight("beta", (channels,), self.beta_initializer) if self.center else None
+        self._add_affine((channels,))
         return input_shape
 
     def follow(self, input_shape):
@@ -63,9 +56,7 @@ class GroupNormalization(Layer):
         centred = grouped - mean(grouped, axis=over, keepdims=True)
         y = centred / sqrt(variance(grouped, axis=over, keepdims=True) + self.epsilon)
         y, wide = y.reshape(*shape), [channels if i == at else 1 for i in range(len(shape))]
-        if self.gamma is not None:
-            y = y * self.gamma.reshape(*wide)
-        return y if self.beta is None else y + self.beta.reshape(*wide)
+        return self._scaled(y, wide)
 
 
 class UnitNormalization(Layer):

@@ -1,16 +1,13 @@
 """Layer normalisation, from the ops of minicnn/ops/reduce.py and arithmetic.py."""
 
-from typing import ClassVar
-
-from .. import initializers
-from ..arguments import flag, listed, number, whole
+from ..arguments import listed, whole
 from ..errors import ArgumentError, require
 from ..ops.arithmetic import sqrt
 from ..ops.reduce import mean, variance
-from .base import Layer
+from .norm import Affine
 
 
-class LayerNormalization(Layer):
+class LayerNormalization(Affine):
     """y = gamma (x - mean) / sqrt(var + epsilon) + beta, mean and variance of each sample over `axis`.
 
     Shape unchanged.
@@ -18,7 +15,6 @@ class LayerNormalization(Layer):
     Source: Ba et al. 2016, "Layer normalization".
     """
 
-    bound: ClassVar = {"beta": "beta", "gamma": "gamma"}
     config = ("axis", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer")
 
     def __init__(self, axis=-1, epsilon=0.001, center=True, scale=True, beta_initializer="zeros",
@@ -29,10 +25,7 @@ class LayerNormalization(Layer):
         axes = [whole(f"{where}: axis", a, low=None) for a in axes]
         require(axes and 0 not in axes, f"{where}: axis", "axes other than the batch's", axis, error=ArgumentError)
         self.axis = axes[0] if len(axes) == 1 else axes
-        self.epsilon = number(f"{where}: epsilon", epsilon, above=0)
-        self.center, self.scale = flag(f"{where}: center", center), flag(f"{where}: scale", scale)
-        self.beta_initializer = initializers.get(beta_initializer, f"{where}: beta_initializer")
-        self.gamma_initializer = initializers.get(gamma_initializer, f"{where}: gamma_initializer")
+        self._affine(where, epsilon, center, scale, beta_initializer, gamma_initializer)
 
     def build(self, input_shape):
         rank = len(input_shape) + 1
@@ -41,8 +34,7 @@ class LayerNormalization(Layer):
         require(ok, f"{self.name}: axis", f"axes of {rank}-dimensional data", self.axis, error=ArgumentError)
         self.axes = tuple(a % rank for a in axes)
         shape = tuple((None, *input_shape)[a] for a in sorted(axes))  # Keras's order: -1 comes before 1
-        self.gamma = self.add_weight("gamma", shape, self.gamma_initializer) if self.scale else None
-        self.beta = self.add_weight("beta", shape, self.beta_initializer) if self.center else None
+        self._add_affine(shape)
         self.wanted = tuple(input_shape[a - 1] for a in self.axes), rank
         return input_shape
 
@@ -57,6 +49,4 @@ class LayerNormalization(Layer):
         centred = x - mean(x, axis=self.axes, keepdims=True)
         y = centred / sqrt(variance(x, axis=self.axes, keepdims=True) + self.epsilon)
         wide = tuple(n if i in self.axes else 1 for i, n in enumerate(x.shape))
-        if self.gamma is not None:
-            y = y * self.gamma.reshape(*wide)
-        return y if self.beta is None else y + self.beta.reshape(*wide)
+        return self._scaled(y, wide)

@@ -10,7 +10,29 @@ from ..ops.norm import batch_norm, batch_norm_fixed, batch_norm_shared
 from .base import Layer
 
 
-class BatchNormalization(Layer):
+class Affine(Layer):
+    """What normalisations share: y = gamma x + beta at the end, each of which may be missing."""
+
+    bound: ClassVar = {"beta": "beta", "gamma": "gamma"}
+
+    def _affine(self, kind: str, epsilon, center, scale, beta_initializer, gamma_initializer) -> None:
+        self.epsilon = number(f"{kind}: epsilon", epsilon, above=0)
+        self.center, self.scale = flag(f"{kind}: center", center), flag(f"{kind}: scale", scale)
+        self.beta_initializer = initializers.get(beta_initializer, f"{kind}: beta_initializer")
+        self.gamma_initializer = initializers.get(gamma_initializer, f"{kind}: gamma_initializer")
+
+    def _add_affine(self, shape) -> None:
+        self.gamma = self.add_weight("gamma", shape, self.gamma_initializer) if self.scale else None
+        self.beta = self.add_weight("beta", shape, self.beta_initializer) if self.center else None
+
+    def _scaled(self, y, wide):
+        """gamma y + beta;  wide: their shape beside y's."""
+        if self.gamma is not None:
+            y = y * self.gamma.reshape(*wide)
+        return y if self.beta is None else y + self.beta.reshape(*wide)
+
+
+class BatchNormalization(Affine):
     """y = gamma (x - mean) / sqrt(var + epsilon) + beta along `axis`, over all other axes.  Shape unchanged.
 
     Training uses the batch's mean and population variance and moves the averages:
@@ -20,7 +42,6 @@ class BatchNormalization(Layer):
     they compute what one process would. With one process that is the same.
     """
 
-    bound: ClassVar = {"beta": "beta", "gamma": "gamma"}
     config = ("axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
               "moving_mean_initializer", "moving_variance_initializer", "synchronized")  # fmt: skip
 
@@ -32,10 +53,7 @@ class BatchNormalization(Layer):
         self.axis = whole(f"{kind}: axis", axis, low=None)
         require(self.axis != 0, f"{kind}: axis", "one axis other than the batch's", axis, error=ArgumentError)
         self.momentum = number(f"{kind}: momentum", momentum, low=0, high=1)
-        self.epsilon = number(f"{kind}: epsilon", epsilon, above=0)
-        self.center, self.scale = flag(f"{kind}: center", center), flag(f"{kind}: scale", scale)
-        self.beta_initializer = initializers.get(beta_initializer, f"{kind}: beta_initializer")
-        self.gamma_initializer = initializers.get(gamma_initializer, f"{kind}: gamma_initializer")
+        self._affine(kind, epsilon, center, scale, beta_initializer, gamma_initializer)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer, f"{kind}: moving_mean_initializer")
         self.moving_variance_initializer = initializers.get(
             moving_variance_initializer, f"{kind}: moving_variance_initializer"
@@ -48,8 +66,7 @@ class BatchNormalization(Layer):
         require(-rank < self.axis < rank, f"{self.name}: axis", f"an axis of {rank}-dimensional data", self.axis,
                 error=ArgumentError)  # fmt: skip
         channels = ((None, *input_shape)[self.axis],)
-        self.gamma = self.add_weight("gamma", channels, self.gamma_initializer) if self.scale else None
-        self.beta = self.add_weight("beta", channels, self.beta_initializer) if self.center else None
+        self._add_affine(channels)
         self.moving_mean = self.add_weight("moving_mean", channels, self.moving_mean_initializer, trainable=False)
         self.moving_variance = self.add_weight(
             "moving_variance", channels, self.moving_variance_initializer, trainable=False

@@ -21,6 +21,7 @@ import numpy as np
 from ..data import digits
 from ..data.augment import ImageDataGenerator
 from ..errors import ArgumentError, MinicnnError, one_of, require
+from ..labels import believed
 from .frame import frame, resized
 
 MOST_CHANNELS = 128  # of a layer are shown; the page says how many there are
@@ -67,7 +68,7 @@ class Drawn:
         ok = one and 1 <= len(model.input_shape) <= 3
         require(ok, "play", "a model with one input that can be drawn: (H, W, C), (H, W) or (n,)", received,
                 error=ArgumentError)  # fmt: skip
-        self.channels_first = any(getattr(one, "data_format", "") == "channels_first" for one in model.leaves)
+        self.channels_first = model.channels_first
         self.shape = tuple(OPEN if n is None else n for n in model.input_shape)
         if len(self.shape) == 3:
             *sizes, channels = (*self.shape[1:], self.shape[0]) if self.channels_first else self.shape
@@ -248,13 +249,6 @@ class Session:
 def calls(trace, name: str) -> list[str]:
     """The names of a layer's outputs: several of one that is called several times."""
     return [one for one in trace.values if one == name or one.startswith(f"{name}/call_")]
-
-
-def believed(loss, y: np.ndarray):
-    """Targets for which what the model says is right: its likeliest class, or the numbers themselves."""
-    if "sparse" in getattr(loss, "name", ""):
-        return int(y.argmax()) if y.ndim == 1 else y.argmax(axis=-1)[None]
-    return y[None]
 
 
 def _channels(values: np.ndarray) -> np.ndarray:

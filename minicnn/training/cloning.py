@@ -62,7 +62,7 @@ class _Clone:
             for layer in model.layers:
                 clone.add(self.layer(layer))
         clone.named, clone._trainable = model.named, model._trainable
-        if getattr(model, "lenient", False):
+        if model.lenient:
             clone.lenient = True
         return clone
 

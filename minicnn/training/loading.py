@@ -369,7 +369,7 @@ class _Budget:
         if self.limit is not None:
             expected = f"the file's {self.limit:,} numbers of weights"
             require(self.count <= self.limit, self.where, expected, received, error=WeightsError)
-            return None
+            return np.zeros(shape, dtype)  # which all of the file's take the place of: nothing is drawn
         fix = "build a model as large as that in Python"
         expected = f"at most {WEIGHT_LIMIT:,} weights"
         require(self.count <= WEIGHT_LIMIT, self.where, expected, received, fix, error=DataError)

@@ -269,7 +269,7 @@ def added(model, x, rows) -> float:
         model.forward([Tensor(be.asarray(one, be.dtype), be) for one in parts(x[rows])], training=False)
 
     asked = any(layer.activity_regularizer is not None for layer in model.leaves)
-    found = model.penalties(walk if asked else None)
+    _, found = model.penalties(walk) if asked else model.penalties()
     return sum(float(one.numpy()) for one in found)
 
 

@@ -2,8 +2,9 @@
 
 import collections
 import sys
+from collections.abc import Callable
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -124,6 +125,13 @@ class LayerStack(Guarded):
                 values.append(step.layer.shape_for(given if step.listed else given[0]))
         return values
 
+    def _all_shapes(self, shapes: list[Shape]) -> list[Shape]:
+        """The same, and what the layers of models within make of them."""
+        values = self._value_shapes(shapes)
+        within = [step.layer._all_shapes([values[i] for i in step.inputs]) for step in self.steps
+                  if isinstance(step.layer, LayerStack)]  # fmt: skip
+        return [*values, *(shape for found in within for shape in found)]
+
     def shape_for(self, input_shape):
         """The shape of its one output."""
         listed = bool(input_shape) and isinstance(input_shape[0], tuple)
@@ -138,6 +146,11 @@ class LayerStack(Guarded):
     def leaves(self) -> list[Layer]:
         """Every layer once, in place of models among them their layers."""
         return leaves(self.layers)
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether images are (C, H, W), as any layer says."""
+        return any(getattr(layer, "data_format", "") == "channels_first" for layer in self.leaves)
 
     def _on_symbols(self, symbols: tuple[Symbol, ...], training):
         """The outputs of a call on symbols: one, or a list."""
@@ -174,7 +187,7 @@ class LayerStack(Guarded):
     def sizes(self) -> list[Shape]:
         """Of one sample: the inputs' shapes, and those of all layers; where sizes are open, as x had them last."""
         if is_open(self.input_shapes):
-            return self._value_shapes(self.seen or [(1,) * len(shape) for shape in self.input_shapes])
+            return self._all_shapes(self.seen or [tuple(n or 1 for n in shape) for shape in self.input_shapes])
         return [*self.input_shapes, *(layer.output_shape for layer in self.leaves)]
 
     @property
@@ -352,8 +365,8 @@ class LayerStack(Guarded):
         with be.running():
             program = self.programs.inspection(*shapes_of(xs, ts), training)
             arrays, step = [be.asarray(a, be.dtype) for a in (*xs, *ts)], self.streams.step
-            first = any(getattr(one, "data_format", "") == "channels_first" for one in self.leaves)
-            return Trace(be, program, *program.record(be, arrays, step), step, layer, labels(self), first)
+            found = program.record(be, arrays, step)
+            return Trace(be, program, *found, step, layer, labels(self), self.channels_first)
 
     def looked_at(self, where: str, x, y) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
         """(images of every input, the losses' targets of every output, none without y).
@@ -374,19 +387,15 @@ class LayerStack(Guarded):
         """All layers' moving averages take over what the latest training call has left."""
         self.backend.follow(self.moved())
 
-    def penalties(self, walk=None) -> list[Tensor]:
-        """What regularizers add to the loss: of weights, and of the outputs of `walk`, which calls the layers.
-
-        walk's result is its own business; None where no output has been asked for.
-        """
+    def penalties(self, walk: Callable = lambda: None) -> tuple[Any, list[Tensor]]:
+        """What `walk` returns, which calls the layers; what regularizers add to the loss: of weights, of outputs."""
         active = [layer for layer in self.leaves if layer.activity_regularizer is not None]
         for layer in active:
             layer.activities = []
         try:
-            if walk is not None:
-                walk()
+            y = walk()
             found = [penalty(one, p) for layer in self.leaves for p, one in layer.penalties()]
-            return found + [one for layer in active for one in layer.activities]
+            return y, found + [one for layer in active for one in layer.activities]
         finally:
             for layer in active:
                 layer.activities = None

@@ -5,6 +5,7 @@ any of it (frozen a layer, set a rate, replaced a `call`), the programs are made
 """
 
 import functools
+from functools import partial
 from typing import NamedTuple
 
 from ..core.program import Program, Trace
@@ -64,9 +65,11 @@ class Programs:
         """The step without its loss, which a model that is not compiled has none of: to be looked at, not to be run."""
         return self._kept(("outline", x_shape), self._outline)
 
-    def _reduced(self, trace: Trace, y, ts, ws) -> tuple[Tensor, list[Tensor]]:
-        """The loss of outputs, or logits, y, and of several each one's: op by op where it says that it can be, else
-        one node on the tape."""
+    def _reduced(self, trace: Trace, y, ts, ws, added) -> tuple[Tensor, list[Tensor]]:
+        """The loss of outputs, or logits, y, with what regularizers added; and of several outputs each one's own.
+
+        Op by op where a loss says that it can be, else one node on the tape.
+        """
         model, parts, scaled = self.model, [], []
         ys = y if isinstance(y, list) else [y]
         for loss, scale, logits, *one in zip(model.losses, model.scales, model.fusing, ys, ts, ws, strict=True):
@@ -81,7 +84,7 @@ class Programs:
 
             parts.append(reduced(*one) if loss.traced else trace.on_tape(on_arrays, one, ()))
             scaled.append(parts[-1] if scale == 1 else parts[-1] * scale)
-        return functools.reduce(lambda a, b: a + b, scaled), parts if len(ys) > 1 else []
+        return functools.reduce(lambda a, b: a + b, [*scaled, *added]), parts if len(ys) > 1 else []
 
     def inspection(self, x_shape, t_shape, training: bool) -> Program:
         """Forward as predict or as a step runs it and, given t_shape, the loss and all gradients, the input's too.
@@ -118,12 +121,8 @@ class Programs:
         with Trace(model.backend, model.weights) as trace:
             xs, ts = ([*map(trace.input, _several(shapes))] for shapes in (x_shape, t_shape))
             ws = [None] * len(ts) if w_shape is None else [s and trace.input(s) for s in _several(w_shape)]
-            walked: list = []
-            added = model.penalties(lambda: walked.append(model.forward(xs, training=True, logits=model.fusing)))
-            (y,) = walked
-            value, parts = self._reduced(trace, y, ts, ws)
-            for term in added:
-                value = value + term
+            y, added = model.penalties(partial(model.forward, xs, training=True, logits=model.fusing))
+            value, parts = self._reduced(trace, y, ts, ws, added)
             given = [*xs, *ts, *(w for w in ws if w is not None)]
             averages = [moved for layer in model.leaves if layer not in trace.taped for moved in layer.moved()]
             program = self._program(trace, given, y, value, averages, parts)
@@ -138,13 +137,10 @@ class Programs:
             for x in xs:
                 x.requires_grad = learns
             flags = model.fusing if learns else (False,) * len(model.ends)
-            walked: list = []
-            added = model.penalties(lambda: walked.append(model.forward(xs, training=training, logits=flags)))
-            (y,) = walked
+            walk = partial(model.forward, xs, training=training, logits=flags)
+            y, added = model.penalties(walk) if learns else (walk(), [])
             model.moved()  # nothing has happened
-            value, parts = self._reduced(trace, y, ts, [None] * len(ts)) if learns else (None, [])
-            for term in added if learns else ():
-                value = value + term
+            value, parts = self._reduced(trace, y, ts, [None] * len(ts), added) if learns else (None, [])
             for flag, one in zip(flags, y if isinstance(y, list) else [y], strict=True):
                 if flag:  # outputs: the last layer's name belongs to what predict gives
                     at = [slot for _, slot in trace.outputs].index(trace.slot(one))

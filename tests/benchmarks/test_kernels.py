@@ -1,23 +1,11 @@
 """The per-kernel table counts what it says, the pool's statistics are true, and all rungs of the ladder agree."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import minicnn
 from minicnn.kernels.numba_cpu import memory
-
-FOLDER = Path(__file__).parents[2] / "benchmarks"
-
-
-def program(name, monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", FOLDER / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.benchmarks import program
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """The benchmark of the recipes: what it runs and skips, what it keeps, and an honest table."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -10,17 +9,13 @@ import pytest
 
 from minicnn import recipes
 from minicnn.reports import machine
-
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+from tests.benchmarks import program
 
 
 @pytest.fixture
 def benchmark(tmp_path, monkeypatch):
     """The module with files of its own and a training that takes no time; `started` lists (recipe, seed)."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    spec = importlib.util.spec_from_file_location("benchmark_recipes", FOLDER / "recipes.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = program("recipes", monkeypatch)
     module.RESULTS, module.PAGE, module.README = (tmp_path / n for n in ("recipes.json", "benchmarks.md", "README.md"))
     module.KERAS = tmp_path / "recipes_keras.json"
     for page in (module.PAGE, module.README):

@@ -1,20 +1,16 @@
 """RECORDS.md: a table of what was measured, and of nothing else."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).parents[2] / "benchmarks"
+from tests.benchmarks import program
 
 
 @pytest.fixture
 def records(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(FOLDER))
-    spec = importlib.util.spec_from_file_location("benchmark_records", FOLDER / "records.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = program("records", monkeypatch)
     module.RESULTS, module.PAGE = tmp_path / "records.json", tmp_path / "RECORDS.md"
     return module
 

@@ -55,6 +55,7 @@ def test_two_seeds_and_their_ensemble(kaggle, tmp_path, monkeypatch, capsys):
         (["record", "cifar11"], "recipe: expected"),
         (["record", "fashion", "--seed", "1", "1"], "--seed: expected numbers from 0, each once"),
         (["record", "fashion", "--epochs", "0"], "--epochs: expected a number of at least 1"),
+        (["train", "--recipe", "mnist_record", "--data", "nowhere"], "nowhere"),
         (["train", "--recipe", "mnist_rekord"], "--recipe: expected one of kaggle_bn, mnist_record"),
     ],
 )
@@ -65,3 +66,10 @@ def test_without_files_or_with_bad_words_it_says_so(words, message, tmp_path, mo
     assert message in said
     assert said.count("\n") == 1
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_a_recipe_refuses_the_options_of_the_digits(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "--recipe", "mnist_record", "--batch-size", "64"])
+    assert ended.value.code == 2
+    assert "unrecognized arguments: --batch-size 64" in capsys.readouterr().err

@@ -333,8 +333,11 @@ def test_configs(saved, change, error, message):
     refuse(saved, error, message)
 
 
-def test_a_regularizer_is_left_out_for_predictions(saved, trained):
-    rewrite(saved, lambda c: layer(c, 1)["config"].update(kernel_regularizer={"class_name": "L2", "config": {}}))
+def test_a_regularizer_of_ones_own_is_left_out_for_predictions(saved, trained):
+    own = {"module": "mine", "class_name": "Own", "config": {}}
+    rewrite(saved, lambda c: layer(c, 1)["config"].update(kernel_regularizer=own))
+    with pytest.raises(DataError, match="Own"):
+        mc.load_model(saved, **KERNELS)
     twin = mc.load_model(saved, compile=False, **KERNELS)
     assert [w.tobytes() for w in twin.get_weights()] == everything(trained)[0]
 

@@ -70,6 +70,6 @@ if OTHERS:  # else there is nothing to try, which would count as a skip
     @pytest.mark.parametrize("name", OTHERS)
     def test_others_that_are_installed(name, tmp_path):
         rows, history = run(name, tmp_path)
-        if rows:
+        if name != "wandb":  # whose offline files have no reader
             check(rows, history)
         assert any(path.is_file() for path in tmp_path.rglob("*"))

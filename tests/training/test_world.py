@@ -65,6 +65,17 @@ def equal(models):
             assert a.tobytes() == b.tobytes()
 
 
+def agrees(fitted, rtol=1e-12) -> dict:
+    """Two ranks end with one process's weights, and both with its History within `rtol`.  fitted: world -> both."""
+    (alone, history), ((one, first), (other, second)) = fitted(World()), ranks.run(2, fitted)
+    equal([one, other])
+    close(alone, one, 1e-12)
+    assert first == second
+    for name, values in history.items():
+        np.testing.assert_allclose(values, first[name], rtol=rtol, err_msg=name)
+    return history
+
+
 @pytest.mark.parametrize("size", [2, 3])
 def test_ranks_decide_as_one_rank(data, size):
     """In float64 all but to the last bits: weights, losses, metrics, after steps of 16, 16 and 9 images."""
@@ -147,12 +158,7 @@ def test_several_inputs_and_outputs(data):
         history = model.fit([x, y], targets, batch_size=16, epochs=2, verbose=0, validation_data=held_out).history
         return model, history
 
-    (alone, history), ((one, first), (other, second)) = fitted(World()), ranks.run(2, fitted)
-    equal([one, other])
-    close(alone, one, 1e-12)
-    assert first == second
-    for name, values in history.items():
-        np.testing.assert_allclose(values, first[name], rtol=1e-12, err_msg=name)
+    agrees(fitted)
 
 
 @pytest.mark.parametrize("how", [{"use_ema": True}, {"gradient_accumulation_steps": 2}, {"clipnorm": 0.01}])
@@ -191,13 +197,7 @@ def test_metrics_are_of_all_rows_and_not_means_of_ranks(data):
                             validation_data=(x[:9], y[:9], np.linspace(0.5, 2, 9))).history  # fmt: skip
         return model, history
 
-    (alone, history), ((one, first), (other, second)) = fitted(World()), ranks.run(2, fitted)
-    equal([one, other])
-    close(alone, one, 1e-12)
-    assert first == second
-    assert len(history) == 2 * (2 + len(names))
-    for name, values in history.items():
-        np.testing.assert_allclose(values, first[name], rtol=1e-9, err_msg=name)
+    assert len(agrees(fitted, rtol=1e-9)) == 2 * (2 + len(names))
 
 
 def test_regularizers_and_constraints(data):
@@ -217,12 +217,7 @@ def test_regularizers_and_constraints(data):
         model.world = world
         return model, model.fit(x, y, batch_size=16, epochs=2, verbose=0, validation_data=(x[:9], y[:9])).history
 
-    (alone, history), ((one, first), (other, second)) = fitted(World()), ranks.run(2, fitted)
-    equal([one, other])
-    close(alone, one, 1e-12)
-    assert first == second
-    for name, values in history.items():
-        np.testing.assert_allclose(values, first[name], rtol=1e-12, err_msg=name)
+    agrees(fitted)
 
 
 def test_callbacks_decide_alike(data, tmp_path):
