@@ -4,6 +4,7 @@ Texts are the documents and what stands in the sources between quotes: messages,
 """
 
 import ast
+import functools
 import re
 import tomllib
 from itertools import chain, pairwise, takewhile
@@ -39,21 +40,24 @@ class Command(NamedTuple):
     words: list[str]
 
 
-def texts():
-    """(where, text)"""
-    for name in [*DOCUMENTS, ".ci/run"]:
-        yield name, (ROOT / name).read_text("utf-8")
-    for folder in FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            tree = ast.parse(path.read_text("utf-8"))
-            parts = {part for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for part in node.values}
-            for node in ast.walk(tree):
-                where = str(path.relative_to(ROOT))
-                if isinstance(node, ast.JoinedStr):
-                    yield where, "".join(getattr(part, "value", "") if isinstance(part, ast.Constant) else "{}"
-                                         for part in node.values)  # fmt: skip
-                elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in parts:
-                    yield where, node.value
+@functools.cache
+def texts() -> list[tuple[str, str]]:
+    """(where, text), read once: to parse every source takes seconds."""
+    documents = [(name, (ROOT / name).read_text("utf-8")) for name in [*DOCUMENTS, ".ci/run"]]
+    return documents + [(str(path.relative_to(ROOT)), text) for folder in FOLDERS
+                        for path in sorted((ROOT / folder).rglob("*.py")) for text in _quoted(path)]  # fmt: skip
+
+
+def _quoted(path: Path):
+    """Every string of a source; of an f-string the whole, with {} where values go."""
+    parts = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):  # an f-string comes before its parts
+        if isinstance(node, ast.JoinedStr):
+            parts.update(node.values)
+            yield "".join(getattr(part, "value", "") if isinstance(part, ast.Constant) else "{}"
+                          for part in node.values)  # fmt: skip
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in parts:
+            yield node.value
 
 
 def find(place: str, text: str):
@@ -65,9 +69,6 @@ def find(place: str, text: str):
                 words.append(word[1])
                 rest = rest[word.end() :]
             yield Command(place, start[0].strip(), [word.strip("\"'") for word in words])
-
-
-FOUND = [command for place, text in texts() for command in find(place, text)]
 
 
 def wrong(command: Command) -> str | None:
@@ -152,9 +153,10 @@ def wrong_pytest(words: list[str]) -> str | None:
 
 
 def test_the_search_sees_commands():
-    assert len(FOUND) > 40
-    assert Command("README.md", "pip install", ["-e", ".[test]"]) in FOUND
-    starts = {(command.start, command.words[0]) for command in FOUND if command.words}
+    found = [command for place, text in texts() for command in find(place, text)]
+    assert len(found) > 40
+    assert Command("README.md", "pip install", ["-e", ".[test]"]) in found
+    starts = {(command.start, command.words[0]) for command in found if command.words}
     assert ("python", "examples/train_kaggle.py") in starts
     assert ("python -m minicnn", "doctor") in starts
 
@@ -181,9 +183,10 @@ def test_the_check_can_fail(text, fault):
     assert next(filter(None, faults), None) == fault
 
 
-@pytest.mark.parametrize("place", sorted({command.place for command in FOUND}))
-def test_every_advised_command_exists(place):
-    faults = {f"{c.start} {' '.join(c.words)}": wrong(c) for c in FOUND if c.place == place}
+def test_every_advised_command_exists():
+    found = [command for place, text in texts() for command in find(place, text)]
+    assert len({command.place for command in found}) > 50
+    faults = {(c.place, c.start, *c.words): wrong(c) for c in found}
     assert {command: fault for command, fault in faults.items() if fault} == {}
 
 

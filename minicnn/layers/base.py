@@ -321,7 +321,8 @@ def assign_all(where: str, params: list[Parameter], values) -> None:
     """Copy `values` into `params`, after checking that their number and every shape agree."""
     ok = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping))
     where, expected = f"{where}: values", f"{len(params)} weight arrays"
-    require(ok, where, expected, arguments.shown(values), error=ArgumentTypeError)
+    if not ok:  # to show values takes 50 ms: only where they are refused
+        require(False, where, expected, arguments.shown(values), error=ArgumentTypeError)
     values = list(values)
     fix = "" if params else "build the model first: give it an Input"
     require(len(values) == len(params), where, expected, len(values), fix, error=WeightsError)

@@ -221,6 +221,7 @@ def outputs(folder):
     return {name: (folder / name).read_bytes() for name in OUTPUTS if name != "summary.json"}
 
 
+@pytest.mark.slow
 def test_killed_it_goes_on_and_finished_it_says_so(capsys, kaggle, tmp_path, monkeypatch):
     """The README's promise, by its own command: SIGKILL during training, the same again, the same bytes."""
     section = (SCRIPT.parents[1] / "README.md").read_text("utf-8").partition("## Killed at any moment\n\n")[2]
@@ -249,8 +250,14 @@ def test_killed_it_goes_on_and_finished_it_says_so(capsys, kaggle, tmp_path, mon
     assert outputs(tmp_path / "out") == expected
 
 
-def test_other_arguments_are_refused_and_fresh_begins_anew(capsys, kaggle, monkeypatch):
-    monkeypatch.setattr(minicnn.reports, "save", lambda *_: None)
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """For what is not about them: a run's five pictures take two seconds."""
+    monkeypatch.setattr(said_and_written, "draw", lambda *_: {})
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_other_arguments_are_refused_and_fresh_begins_anew(capsys, kaggle):
     command = [*TINY, "--data", str(kaggle), "--out", "out"]
     assert train.main([*command, "--limit", "20"]) == 0
     capsys.readouterr()
@@ -269,8 +276,8 @@ def test_other_arguments_are_refused_and_fresh_begins_anew(capsys, kaggle, monke
     assert replaced not in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_time_limit_stops_with_everything_written(capsys, kaggle, monkeypatch, tmp_path):
-    monkeypatch.setattr(minicnn.reports, "save", lambda *_: None)
     clock = iter(range(1000))  # a step takes a second
     monkeypatch.setattr("minicnn.commands.hooks.time",
                         SimpleNamespace(monotonic=lambda: next(clock), perf_counter=time.perf_counter))  # fmt: skip
@@ -319,10 +326,9 @@ def in_training(process):
     raise AssertionError(process.stderr.read())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-@pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_keeps_what_was_learnt(kaggle, tmp_path, number, code):
     process = start("--data", kaggle, "--epochs", 1000, "--kernels", "numpy_ref", "--out", "out")
     in_training(process)
