@@ -18,13 +18,6 @@ a matrix product
 and a pass over columns
       chain      iterations of a thread x cycles from one to the next, least .. greatest: CHAIN below, guessed once,
                  times COUNTED, the share of instructions that a mend has left
-Folded into others since, 13 of 59 nodes: what each should save, and the least at batch 86 by this model, in us:
-      split sums of weight gradients, their copies, moving averages in one launch   5 nodes, 6.4 MB   240.1 -> 235.7
-      loss, its sum and its gradient in one, and the softmax of end_step in that    5 nodes                 -> 229.2
-      dropout behind a batch norm, a dense layer's ReLU and bias, in its passes     3 nodes                 -> 226.7
-On the same guesses the code before these mends (addresses in the K loop, no __restrict__, 128 parts, 78 nodes) came to
-422 to 716 us at batch 86. Storage in bf16 would save 5 % of the least at batch 86, 8 % at 256 and 9 % at 1,024, the
-image patch 25 to 30 %: the patch comes first.
 No device has confirmed it. What it is good for is which of two designs is faster, and where the time should go.
 """
 
