@@ -13,7 +13,7 @@ from ..arguments import seed as checked_seed
 from ..errors import ArgumentError, DataError, ShapeError, one_of, require
 from . import file_flow
 from .batches import check_images, check_lengths
-from .draws import NOTHING, STREAM, WORDS, Parameters, draw, matrices, recolour
+from .draws import ALTERNATING, NOTHING, SIDES, STREAM, WORDS, Parameters, draw, matrices, recolour
 from .file_flow import FileFlow
 from .flow import Flow, host, part
 from .ranges import check_options
@@ -28,6 +28,9 @@ class ImageDataGenerator:
         a float s: U(-s, s), of the size if s < 1, else px; an int s: 0 .. s-1 px; a sequence: one of its elements, of
         the size if all are < 1, else px; the last two with either sign
     zoom_range  a float z: U(1-z, 1+z), or (low, high); rows and columns apart; more than 1 shrinks
+    horizontal_flip, vertical_flip  True: mirrored with probability 1/2, drawn anew each time; "alternating": with
+        probability 1/2 in the first pass through the data, and then the other way in every pass, so that two passes
+        show both sides of each image (Jordan 2024, "94% on CIFAR-10 in 3.29 seconds"); Keras has no such value
     fill_mode, cval  beyond the edge: "nearest", "constant" (cval), "reflect", "wrap"
     channel_shift_range, brightness_range  r: U(-r, r) is added; (low, high): multiplied; for pixels of 0..255
     rescale and the rest  see `standardize`
@@ -136,12 +139,14 @@ class ImageDataGenerator:
         return file_flow.from_dataframe(self, dataframe, directory, x_col, y_col, weight_col, classes, class_mode,
                                         subset, validate_filenames, options)  # fmt: skip
 
-    def augment(self, be, images: np.ndarray, seed: int, step: int, row: int = 0):
+    def augment(self, be, images: np.ndarray, seed: int, step: int, row: int = 0, *, rows=None, turn: int = 0):
         """Images (N, H, W, C) as step `step` of a training with `seed` sees them: on `be`, in its float type.
 
-        row: how many images come before them, where they are a part of the step's batch.
+        row   how many images come before them, where they are a part of the step's batch
+        rows  their numbers in the data, of which flips that alternate are a function; None: their places in the batch
+        turn  how many passes through the data came before this one
         """
-        drawn = self._draw(be if be.name == "cpu" else host(), images, seed, step, row)
+        drawn = self._draw(be if be.name == "cpu" else host(), images, seed, step, row, rows, turn)
         if self.only_moves():
             return be.asarray(self._move(be, images, drawn, self.rescale or 1.0))  # one kernel does everything
         on = be if be.name == "cpu" else host()  # the rest is NumPy
@@ -193,16 +198,26 @@ class ImageDataGenerator:
         x = _one_image("random_transform: x", x)
         return self.apply_transform(x, self.get_random_transform(x.shape, checked_seed("random_transform: seed", seed)))
 
-    def _draw(self, on, images: np.ndarray, seed: int, step: int, row: int = 0) -> Parameters:
+    def _draw(self, on, images: np.ndarray, seed: int, step: int, row: int = 0, rows=None, turn: int = 0) -> Parameters:
         key = on.key(seed, step, STREAM, row * WORDS // 4)
         words = on.philox(WORDS * len(images), key).reshape(-1, WORDS)
-        return draw(self, words, *images.shape[1:3])
+        rows = np.arange(row, row + len(images)) if rows is None else rows
+        return draw(self, words, *images.shape[1:3], self._sides(on, seed, rows, turn))
 
-    def matrices(self, shape: tuple[int, ...], seed: int, steps: list[tuple[int, int]]) -> np.ndarray:
-        """What `augment` draws for images of `shape` (H, W, C) in steps (number, images): float64 (rows, 2, 3)."""
+    def _sides(self, on, seed: int, rows: np.ndarray, turn: int | np.ndarray) -> np.ndarray | None:
+        """bool (2, N): which of these rows are mirrored, across and down, in pass `turn`, of all or of each."""
+        if ALTERNATING not in (self.horizontal_flip, self.vertical_flip) or not len(rows):
+            return None
+        words = on.philox(2 * (int(rows.max()) + 1), on.key(seed, 0, SIDES)).reshape(-1, 2)[rows]
+        return (words.T < 2**31) ^ (np.asarray(turn) % 2 == 1)
+
+    def matrices(self, shape: tuple[int, ...], seed: int, steps: list[tuple[int, np.ndarray, int]]) -> np.ndarray:
+        """What `augment` draws for images of `shape` (H, W, C) in steps (number, rows, turn): float64 (N, 2, 3)."""
         on = host()
-        words = [on.philox(WORDS * n, on.key(seed, step, STREAM)) for step, n in steps]
-        return matrices(draw(self, np.concatenate(words).reshape(-1, WORDS), *shape[:2]), *shape[:2])
+        words = [on.philox(WORDS * len(rows), on.key(seed, step, STREAM)) for step, rows, _ in steps]
+        turns = np.repeat([turn for *_, turn in steps], [len(rows) for _, rows, _ in steps])
+        sides = self._sides(on, seed, np.concatenate([rows for _, rows, _ in steps]), turns)
+        return matrices(draw(self, np.concatenate(words).reshape(-1, WORDS), *shape[:2], sides), *shape[:2])
 
     def _move(self, on, images: np.ndarray, drawn: Parameters, scale: float = 1.0):
         where = on.asarray(matrices(drawn, *images.shape[1:3]), dtype=np.float64)

@@ -10,12 +10,15 @@ from collections.abc import Sequence
 import numpy as np
 
 STREAM = 3 << 16  # minicnn.backend.streams: AUGMENT << 16, held together by a test
+SIDES = STREAM | 1  # which way an image of the data begins that alternates, whatever its step and place
 WORDS = 16  # per image; the last ones are free
 (THETA, HEIGHT_SHIFT, WIDTH_SHIFT, SHEAR, ZOOM_X, ZOOM_Y, FLIP_HORIZONTAL, FLIP_VERTICAL, CHANNEL_SHIFT, BRIGHTNESS,
  HEIGHT_SIGN, WIDTH_SIGN) = range(12)  # fmt: skip
 
 NOTHING = {"theta": 0.0, "tx": 0.0, "ty": 0.0, "shear": 0.0, "zx": 1.0, "zy": 1.0, "flip_horizontal": False,
            "flip_vertical": False}  # fmt: skip
+
+ALTERNATING = "alternating"
 
 Parameters = dict[str, np.ndarray]  # float64 or bool (N,), under Keras's names
 
@@ -25,13 +28,19 @@ def uniforms(words: np.ndarray) -> np.ndarray:
     return (words + 0.5) * 2.0**-32
 
 
-def draw(options, words: np.ndarray, height: int, width: int) -> Parameters:
+def draw(options, words: np.ndarray, height: int, width: int, sides: np.ndarray | None = None) -> Parameters:
     """The parameters of N images, from their words (N, 16) and the ranges of `options`, an ImageDataGenerator.
+
+    sides: bool (2, N), which images are mirrored, across and down, where that alternates; None where nothing does.
 
     theta, shear (degrees); tx, ty (px, to the left and upwards); zx, zy (> 1 shrinks); flip_horizontal, flip_vertical;
     channel_shift_intensity, brightness (only if asked for).
     """
     u = uniforms(words).T  # (16, N)
+
+    def flips(option, u, axis: int):
+        return sides[axis] if option == ALTERNATING else (u < 0.5) & bool(option)
+
     tx = _shift(options.width_shift_range, u[WIDTH_SHIFT], u[WIDTH_SIGN], width)
     ty = _shift(options.height_shift_range, u[HEIGHT_SHIFT], u[HEIGHT_SIGN], height)
     low, high = options.zoom_range
@@ -42,8 +51,8 @@ def draw(options, words: np.ndarray, height: int, width: int) -> Parameters:
         "shear": options.shear_range * (2 * u[SHEAR] - 1),
         "zx": low + (high - low) * u[ZOOM_X],
         "zy": low + (high - low) * u[ZOOM_Y],
-        "flip_horizontal": (u[FLIP_HORIZONTAL] < 0.5) & bool(options.horizontal_flip),
-        "flip_vertical": (u[FLIP_VERTICAL] < 0.5) & bool(options.vertical_flip),
+        "flip_horizontal": flips(options.horizontal_flip, u[FLIP_HORIZONTAL], 0),
+        "flip_vertical": flips(options.vertical_flip, u[FLIP_VERTICAL], 1),
     }
     if options.channel_shift_range:
         parameters["channel_shift_intensity"] = options.channel_shift_range * (2 * u[CHANNEL_SHIFT] - 1)

@@ -6,6 +6,7 @@ import numbers
 
 from .. import arguments
 from ..errors import ArgumentError, one_of, require
+from .draws import ALTERNATING
 
 WHERE = "ImageDataGenerator"
 FILL_MODES = ("nearest", "constant", "reflect", "wrap")
@@ -20,8 +21,9 @@ def check_options(options) -> None:
 
     set_all(
         "featurewise_center samplewise_center featurewise_std_normalization samplewise_std_normalization "
-        "zca_whitening horizontal_flip vertical_flip keras_compat", arguments.flag,
+        "zca_whitening keras_compat", arguments.flag,
     )  # fmt: skip
+    set_all("horizontal_flip vertical_flip", _flip)
     not_negative = functools.partial(arguments.number, low=0)
     set_all("zca_epsilon rotation_range shear_range channel_shift_range", not_negative)
     set_all("width_shift_range height_shift_range", _shift)
@@ -36,6 +38,16 @@ def check_options(options) -> None:
     set_all("interpolation_order", functools.partial(arguments.choice, known=(1,)))
     name = getattr(options.dtype, "__name__", options.dtype)  # np.float32, too
     arguments.choice(f"{WHERE}: dtype", name, ("float32", None))
+
+
+def _flip(where: str, value):
+    """True, False or "alternating"."""
+    if isinstance(value, str) and value == ALTERNATING:
+        return ALTERNATING
+    expected = f'True, False or "{ALTERNATING}"'
+    ok = isinstance(arguments.scalar(value), int) and value in (0, 1)
+    require(ok, where, expected, arguments.shown(value), error=ArgumentError)
+    return bool(value)
 
 
 def _shift(where: str, value):

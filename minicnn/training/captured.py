@@ -224,7 +224,8 @@ class Captured:
             matrices = None
             if self.augmented:
                 generator = self.source.flow.image_data_generator
-                every = [(step + i, n) for i, n in enumerate(sizes)]
+                turns = [source.passed(self.steps, epoch, i) for i in range(len(order))]
+                every = [(step + i, *one) for i, one in enumerate(zip(order, turns, strict=True))]
                 matrices = generator.matrices(source.x.shape[1:], streams.seed, every)
             self.ahead = {key: Turn(sizes, np.concatenate(order).astype(np.int32), matrices)}
         return self.ahead[key]
@@ -279,7 +280,8 @@ class Captured:
         """NonFiniteError for a step whose loss was not finite, in the words of loop.train_epoch."""
         loss = float(self.be.to_numpy(self.tables.losses)[bad])
         start = sum(turn.sizes[:bad])
-        x = self.source.images(self.be, self.model.streams, turn.order[start : start + turn.sizes[bad]])
+        rows, passed = turn.order[start : start + turn.sizes[bad]], self.source.passed(self.steps, epoch, bad)
+        x = self.source.images(self.be, self.model.streams, rows, turn=passed)
         cause = loop.first_non_finite(self.model, self._program(len(x)), [x])
         where = f"fit: stopped at epoch {epoch + 1}, batch {bad + 1}"
         raise NonFiniteError(f"{where}: loss is {loss}: {cause}", loss)

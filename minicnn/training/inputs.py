@@ -246,8 +246,12 @@ class Arrays:
         words = be.to_numpy(be.philox(self.n, streams.key(SHUFFLE, turn, step=life)))
         return np.argsort(words, kind="stable")
 
-    def images(self, be, streams, rows, ahead: int = 0):
-        """`rows` as the step sees them that is `ahead` of the present one."""
+    def passed(self, steps: int, epoch: int, step: int = 0) -> int:
+        """How many passes of the model's life came before that of this step of `epoch`, in epochs of one pass each."""
+        return self.before + ((epoch + self.shift) * steps + step) // self.steps
+
+    def images(self, be, streams, rows, ahead: int = 0, turn: int = 0):
+        """`rows` as the step sees them that is `ahead` of the present one, in the pass `turn` of the model's life."""
         x = self.x[rows]
         return _on(be, x) if isinstance(x, Several) else be.asarray(x, be.dtype)
 
@@ -278,7 +282,8 @@ class Arrays:
             y = self.y[rows]
             t = y if self.targets is self.y else self.targets[rows]
             t = _on(be, t) if isinstance(t, Several) else be.asarray(t, be.dtype)
-            yield self.images(be, streams, mine, i if epoch is None else 0), y, t, w
+            ahead, passed = (i, 0) if epoch is None else (0, self.passed(steps, epoch, i))
+            yield self.images(be, streams, mine, ahead, passed), y, t, w
 
 
 def _on(be, arrays):
@@ -346,8 +351,9 @@ class Augmented(Arrays):
             self.x.prefetch(np.concatenate([rows, coming[self.batch_size : 2 * self.batch_size]]))
         return rows
 
-    def images(self, be, streams, rows, ahead=0):
-        return be.asarray(self.flow.batch(be, rows, streams.seed, streams.step + ahead, streams.row)[0], be.dtype)
+    def images(self, be, streams, rows, ahead=0, turn=0):
+        x, _ = self.flow.batch(be, rows, streams.seed, streams.step + ahead, streams.row, turn)
+        return be.asarray(x, be.dtype)
 
 
 class Batches:

@@ -9,11 +9,13 @@
 | Dense | weight, bias | (O, I) of (I, O) |
 | BatchNormalization | weight, bias, running_mean, running_var, num_batches_tracked | as here; the last is 0, unread |
 | LayerNormalization | weight, bias | as here; of whole images (C, H, W) of (H, W, C) |
+| GroupNormalization | weight, bias | (C,) of GroupNorm(groups, C), instance norm with as many groups as channels |
 | PReLU | weight | (C,), or (1,) |
 
 The network there has its images as (N, C, H, W), so its Flatten puts channels first: the features that come from a
 Flatten here, up to the next Dense, are reordered, and so are those of a Dense that a Reshape makes into images. A
-module is named as its layer, or as `names` says. BatchNorm2d there has to have eps=layer.epsilon, 0.001 unless stated.
+module is named as its layer, or as `names` says. What normalises there has to have eps=layer.epsilon, 0.001 unless
+stated.
 """
 
 import math
@@ -33,7 +35,8 @@ _CONV = (layers.Conv2D, layers.Conv1D, layers.Conv2DTranspose, layers.Conv1DTran
 _DEPTHWISE = (layers.DepthwiseConv2D, layers.DepthwiseConv1D)
 _SEPARABLE = (layers.SeparableConv2D, layers.SeparableConv1D)
 _ALIKE = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU, layers.Softmax, Noise,
-          layers.BatchNormalization, layers.LayerNormalization, layers.Rescaling, layers.Flatten, Merge)  # fmt: skip
+          layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization, layers.UnitNormalization,
+          layers.Rescaling, layers.Flatten, Merge)  # fmt: skip
 # Of Operations, those that treat every feature alike.
 _EACH = ("absolute", "add", "clip", "divide", "exp", "log", "maximum", "minimum", "multiply", "negative", "power",
          "relu", "sigmoid", "sqrt", "subtract", "tanh")  # fmt: skip
@@ -276,7 +279,7 @@ class _Walk:
             shape = layer.alpha.shape
             self._allowed(layer, len(shape) == 1 or math.prod(shape) == shape[-1], "slopes of channels, or one for all")
             return [part("weight", layer.alpha, lambda a: a.reshape(-1) if order is None else _take(a, order))]
-        if isinstance(layer, (layers.BatchNormalization, layers.LayerNormalization)):
+        if isinstance(layer, (layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization)):
             return self._normalization(layer, order)
         raise UnsupportedError(
             f"{self.where}: {layer.name}: expected layers that PyTorch has, received {type(layer).__name__}; "
@@ -289,6 +292,10 @@ class _Walk:
         shape = layer.weights[0].shape
         whole = len(shape) > 1 and len(shape) == len(layer.input_shape)
         self._allowed(layer, len(shape) == 1 or whole, "axes of all of a sample, or its channels")
+        if isinstance(layer, layers.GroupNormalization):
+            channels = 1 if self.first and len(layer.input_shape) > 1 else len(layer.input_shape)
+            self._allowed(layer, layer.at == channels, "the axis of the channels")
+            self._allowed(layer, order is None or layer.count in (1, *shape), "one group of flattened images, or no two")
 
         def layout(a):
             return np.moveaxis(a, -1, 0) if whole else _take(a, order)

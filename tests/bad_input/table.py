@@ -829,6 +829,7 @@ SHIFT = Kind(
 )
 NUMBER_0 = K.AT_LEAST_0
 PAIR = ((1, 2, 3), (1,), (), ("a", "b"), (1, NAN), (1, None), "ab", {}, ODD, NAN, np.ones((2, 2)))
+ALTERNATING = K.FLAG._replace(good=(*K.FLAG.good, "alternating"), words='True, False or "alternating"')
 entry(
     "data.ImageDataGenerator",
     featurewise_center=K.FLAG,
@@ -852,8 +853,8 @@ entry(
     channel_shift_range=NUMBER_0,
     fill_mode=K.one_of("nearest", "constant", "reflect", "wrap"),
     cval=K.real(0.5, words="a finite number"),
-    horizontal_flip=K.FLAG,
-    vertical_flip=K.FLAG,
+    horizontal_flip=ALTERNATING,
+    vertical_flip=ALTERNATING,
     rescale=K.optional(K.real(0.5, words="a finite number")),
     preprocessing_function=HOOK,
     data_format=ORDER,

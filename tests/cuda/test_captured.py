@@ -58,7 +58,8 @@ def images(rng, n=21):
 
 def flow(x, y, batch_size=8, **how):
     generator = data.ImageDataGenerator(
-        rotation_range=10, zoom_range=0.1, width_shift_range=0.1, height_shift_range=0.1, rescale=1 / 255, **how
+        rotation_range=10, zoom_range=0.1, width_shift_range=0.1, height_shift_range=0.1, rescale=1 / 255,
+        horizontal_flip="alternating", **how
     )
     return generator.flow(x, y, batch_size=batch_size)
 

@@ -27,6 +27,7 @@ def assert_uniform(values, low, high):
 def test_streams_are_the_backends():
     streams = Streams(seed=1)
     assert streams.key(AUGMENT).stream == draws.STREAM
+    assert streams.key(AUGMENT, 1).stream == draws.SIDES
     assert streams.key(SHUFFLE).stream == flow.SHUFFLE
 
 

@@ -106,6 +106,30 @@ def test_training_gives_its_own_rows_seed_and_step():
     assert flow(x).batch(be, rows, 5, 1)[1] is None
 
 
+@pytest.mark.parametrize("axis", ["horizontal", "vertical"])
+def test_alternating_flips_show_both_sides_in_two_passes(axis):
+    """Half of the images begin mirrored; then each is turned in every pass, wherever it stands in its batch."""
+    x = np.random.default_rng(1).integers(0, 256, (400, 3, 4, 1)).astype(np.uint8)
+    mirrored = x[:, :, ::-1] if axis == "horizontal" else x[:, ::-1]
+    sides = []
+    f = flow(x, np.arange(400), 32, seed=3, generator=ImageDataGenerator(**{f"{axis}_flip": "alternating"}))
+    for _ in range(3):
+        found = np.zeros(400, bool)
+        for xb, rows in (next(f) for _ in range(len(f))):
+            found[rows] = [np.array_equal(one, other) for one, other in zip(xb, mirrored[rows], strict=True)]
+            np.testing.assert_array_equal(xb, np.where(found[rows, None, None, None], mirrored[rows], x[rows]))
+        sides.append(found)
+    assert 150 < sides[0].sum() < 250
+    np.testing.assert_array_equal(sides[1], ~sides[0])
+    np.testing.assert_array_equal(sides[2], sides[0])
+
+
+def test_alternating_flips_of_the_two_axes_are_drawn_apart():
+    both = ImageDataGenerator(horizontal_flip="alternating", vertical_flip="alternating")
+    across, down = both._sides(select("cpu", "numpy_ref"), 3, np.arange(400), 0)
+    assert 150 < (across != down).sum() < 250
+
+
 def test_subsets(x):
     y = np.arange(N) % 2
     generator = ImageDataGenerator(validation_split=0.25)

@@ -29,6 +29,13 @@ class Named(T.Module):
         return x
 
 
+class Normalize(T.Module):
+    """UnitNormalization."""
+
+    def forward(self, x):
+        return T.functional.normalize(x)
+
+
 def split(first, second):
     """SeparableConv2D."""
     return Named(depthwise=first, pointwise=second)
@@ -71,6 +78,13 @@ NETS = {
                       Named(a=T.PReLU(4), b=T.PReLU())),
     "layer norm": lambda: (stack(IMAGE, nn.LayerNormalization([1, 2, 3], epsilon=1e-5, name="a")),
                            Named(a=T.LayerNorm([4, 8, 7]))),
+    "group norm": lambda: (stack(IMAGE, nn.Conv2D(6, 1, name="a"), nn.GroupNormalization(3, name="g"),
+                                 nn.GroupNormalization(-1, epsilon=1e-5, name="i"), nn.Flatten(),
+                                 nn.GroupNormalization(1, name="f"), nn.UnitNormalization(), nn.Dense(2, name="b")),
+                           Named(a=T.Conv2d(4, 6, 1), g=T.GroupNorm(3, 6, 1e-3), i=T.GroupNorm(6, 6), v=T.Flatten(),
+                                 f=T.GroupNorm(1, 336, 1e-3), n=Normalize(), b=T.Linear(336, 2))),
+    "group norm without": lambda: (stack(IMAGE, nn.GroupNormalization(2, scale=False, center=False)),
+                                   Named(a=T.GroupNorm(2, 4, 1e-3, affine=False))),
     "generator": lambda: (stack((5,), nn.Dense(4 * 3 * 6, use_bias=True, name="a"), nn.BatchNormalization(name="n"),
                                 nn.ReLU(), nn.Reshape((4, 3, 6)), nn.Conv2DTranspose(2, 2, name="b")),
                           Named(a=T.Linear(5, 72), n=T.BatchNorm1d(72, 1e-3), r=T.ReLU(),
@@ -200,12 +214,16 @@ def test_what_pytorch_has_no_module_for_is_named():
     for layer, message in [
         (nn.PReLU(name="p"), r"p: expected slopes of channels, or one for all, received weights of shape \(8, 7, 4\)"),
         (nn.LayerNormalization([1, 2], name="p"), "p: expected axes of all of a sample, or its channels"),
+        (nn.GroupNormalization(2, axis=1, name="p"), r"p: expected the axis of the channels, received .* shape \(8,\)"),
     ]:
         with pytest.raises(UnsupportedError, match=message):
             stack(IMAGE, layer).to_torch_state_dict()
     mixed = stack(IMAGE, nn.Flatten(), nn.Lambda(lambda x: x * 2, name="own"), nn.Dense(2))
     with pytest.raises(UnsupportedError, match="own: expected a layer whose features PyTorch has in the same order"):
         mixed.to_torch_state_dict()
+    grouped = stack(IMAGE, nn.Flatten(), nn.GroupNormalization(2, name="p"))
+    with pytest.raises(UnsupportedError, match="p: expected one group of flattened images, or no two"):
+        grouped.to_torch_state_dict()
     first = stack((4, 8, 7), nn.Conv2D(3, 3, data_format="channels_first"), nn.Flatten(name="f"), nn.Dense(2))
     with pytest.raises(UnsupportedError, match=r'f: expected Flatten\(data_format="channels_first"\)'):
         first.to_torch_state_dict()

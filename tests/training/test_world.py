@@ -99,7 +99,8 @@ def test_ranks_of_the_fast_kernels(data):
 def test_weights_of_samples_and_augmentation(data):
     """Each rank's images are turned as they would be in the whole batch; weighted means stay those of the batch."""
     x, y = data
-    flow = ImageDataGenerator(rotation_range=20, width_shift_range=0.2, zoom_range=0.1, brightness_range=(0.5, 1))
+    flow = ImageDataGenerator(rotation_range=20, width_shift_range=0.2, zoom_range=0.1, brightness_range=(0.5, 1),
+                              horizontal_flip="alternating")  # fmt: skip
 
     def fitted(world):
         model = compiled()
