@@ -295,7 +295,8 @@ class _Walk:
         if isinstance(layer, layers.GroupNormalization):
             channels = 1 if self.first and len(layer.input_shape) > 1 else len(layer.input_shape)
             self._allowed(layer, layer.at == channels, "the axis of the channels")
-            self._allowed(layer, order is None or layer.count in (1, *shape), "one group of flattened images, or no two")
+            whole_groups = order is None or layer.count in (1, *shape)
+            self._allowed(layer, whole_groups, "one group of flattened images, or no two")
 
         def layout(a):
             return np.moveaxis(a, -1, 0) if whole else _take(a, order)
