@@ -148,7 +148,7 @@ class _Estimator(BaseEstimator):
             optimizer = model.optimizer
         wanted = model.loss if self.loss is None else self.loss
         model.build((None, *shape))
-        loss = _configured("loss", losses.get, wanted or self._loss(model.output_shape), chosen["loss"])
+        loss = _configured("loss", losses.get, wanted or self._loss(model.sample_out), chosen["loss"])
         metrics = model.metrics if self.metrics is None else self.metrics
         model.compile(optimizer, loss, metrics=copy.deepcopy(metrics), weighted_metrics=model.weighted_metrics)
         return model
@@ -235,9 +235,9 @@ class MiniCNNClassifier(ClassifierMixin, _Estimator):
 
     def _targets(self, model: Model, y: np.ndarray, outputs: int) -> np.ndarray:
         """Class numbers for a sparse loss, one column for one output, else one-hot rows."""
-        single = model.output_shape == (1,) and outputs == 2
+        single = model.sample_out == (1,) and outputs == 2
         expected = f"a model with {outputs} outputs, one a class"
-        require(single or model.output_shape == (outputs,), "model", expected, f"outputs {model.output_shape}")
+        require(single or model.sample_out == (outputs,), "model", expected, f"outputs {model.sample_out}")
         if single:
             return y[:, None]
         return y if isinstance(model.loss, losses.SparseCategoricalCrossentropy) else np.eye(outputs)[y]
@@ -284,8 +284,8 @@ class MiniCNNRegressor(RegressorMixin, _Estimator):
         return "mean_squared_error"
 
     def _targets(self, model: Model, y: np.ndarray, outputs: int) -> np.ndarray:
-        fits = model.output_shape == (outputs,)
-        require(fits, "model", f"a model with {outputs} outputs, as y has columns", f"outputs {model.output_shape}")
+        fits = model.sample_out == (outputs,)
+        require(fits, "model", f"a model with {outputs} outputs, as y has columns", f"outputs {model.sample_out}")
         return y
 
 

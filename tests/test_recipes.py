@@ -30,7 +30,7 @@ def test_as_published(name):
     assert (recipe.batch_size, recipe.epochs, recipe.steps_per_epoch(37_800), model.count_params(), trainable,
             type(optimizer).__name__) == TABLE[name]  # fmt: skip
     assert (recipe.parameters, recipe.trainable) == (model.count_params(), trainable)
-    assert (model.name, model.seed, model.output_shape) == (name, 0, (10,))
+    assert (model.name, model.seed, model.sample_out) == (name, 0, (10,))
     assert float(optimizer.learning_rate) == 1e-3
 
 
@@ -86,6 +86,6 @@ def test_keras_builds_the_same_shapes_and_counts(name):
     os.environ.setdefault("KERAS_BACKEND", "jax")
     keras = pytest.importorskip("keras")
     ours, theirs = recipes.BY_NAME[name].build(minicnn), recipes.BY_NAME[name].build(keras)
-    assert [(layer.output_shape, layer.count_params()) for layer in ours.layers] == [
+    assert [(layer.sample_out, layer.count_params()) for layer in ours.layers] == [
         (tuple(layer.output.shape[1:]), layer.count_params()) for layer in theirs.layers
     ]

@@ -92,8 +92,8 @@ def with_a_loss(model) -> str:
 
 def outputs(model) -> list[tuple[str, tuple, object]]:
     """(name, shape, loss) of every output."""
-    several = isinstance(model.output_shape, list)
-    shapes = model.output_shape if several else [model.output_shape]
+    several = isinstance(model.sample_out, list)
+    shapes = model.sample_out if several else [model.sample_out]
     return list(zip(model.output_names, shapes, model.losses, strict=True))
 
 
@@ -105,7 +105,7 @@ def tells_classes(model, output: int, y: np.ndarray | None) -> bool:
     activation = getattr(model.last_layers[output], "activation", None)
     if getattr(activation, "__name__", activation) == "softmax" or "crossentropy" in getattr(loss, "name", ""):
         return True
-    return loss is None and (y is None or y.ndim == 1) and not isinstance(model.output_shape, list)
+    return loss is None and (y is None or y.ndim == 1) and not isinstance(model.sample_out, list)
 
 
 def targets(model, images: Images, count: int):
@@ -160,9 +160,9 @@ def seed_of(folder: Path) -> int:
 
 def images_for(model, given: Path, data: Path | None) -> Images:
     """Images to look at: --data's, else those that the run was judged by, else scikit-learn's digits."""
-    if isinstance(model.input_shape, list):
+    if isinstance(model.sample_in, list):
         return _several(model, given, data)
-    shape = tuple(model.input_shape)
+    shape = tuple(model.sample_in)
     folder = given if given.is_dir() else given.parent
     run = None if data is not None and not data.is_dir() else run_of(folder, data)
     if run is not None:
@@ -177,7 +177,7 @@ def images_for(model, given: Path, data: Path | None) -> Images:
         raise ArgumentError(f"{given}: expected --data FILE with images of shape {shape}, received none; FILE: .npz "
                             "with x and y, .npy, .csv of Kaggle's form, or a picture")  # fmt: skip
     x, y, others = read(data, shape)
-    if isinstance(model.output_shape, list):
+    if isinstance(model.sample_out, list):
         y = [others.get(name, y if k == 0 else None) for k, name in enumerate(model.output_names)]
     fits = x.ndim == len(shape) + 1 and _fits(shape, x.shape[1:])
     require(fits, f"--data {data}", f"images of shape {shape}", x.shape[1:], error=ArgumentError)
@@ -188,7 +188,7 @@ def images_for(model, given: Path, data: Path | None) -> Images:
 
 def _first(model, y):
     """Targets of the first output; the others have none."""
-    return [y, *[None] * (len(model.output_names) - 1)] if isinstance(model.output_shape, list) else y
+    return [y, *[None] * (len(model.output_names) - 1)] if isinstance(model.sample_out, list) else y
 
 
 def _same_rows(data: Path, rows: int, found: dict) -> None:
@@ -204,7 +204,7 @@ def _several(model, given: Path, data: Path | None) -> Images:
     ok = data is not None and data.suffix == ".npz"
     require(ok, str(given), words, "none" if data is None else data, error=ArgumentError)
     found, x = arrays(data), []
-    for name, shape in zip(model.input_names, model.input_shape, strict=True):
+    for name, shape in zip(model.input_names, model.sample_in, strict=True):
         one = found[one_of(f"--data {data}: array", name, found)]
         fits = _fits(shape, one.shape[1:]) and one.dtype.kind in "biuf" and len(one) > 0
         shown = f"{one.dtype} {one.shape}"

@@ -144,7 +144,7 @@ def confusion(labels, answers) -> str:
 def last_images(model) -> str | None:
     """The last convolution, else the last layer, whose output is images with a size: of it Grad-CAM is taken."""
     axis = 1 if model.channels_first else 0
-    sized = [layer for layer in model.leaves if len(layer.output_shape or ()) == 3 and layer.output_shape[axis] != 1]
+    sized = [layer for layer in model.leaves if len(layer.sample_out or ()) == 3 and layer.sample_out[axis] != 1]
     convolutions = [layer for layer in sized if layer.params and layer.params[0].data.ndim == 4]
     found = convolutions or sized
     return found[-1].name if found else None

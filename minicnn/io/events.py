@@ -120,7 +120,7 @@ def graph_of(model: Any) -> bytes:
     from tensorboardX.proto.graph_pb2 import GraphDef
     from tensorboardX.proto.node_def_pb2 import NodeDef
 
-    shapes = zip(model.input_names, model.input_shapes, strict=True)
+    shapes = zip(model.input_names, model.samples_in, strict=True)
     nodes = [NodeDef(name=name, op="Input", attr=_shape_of(shape)) for name, shape in shapes]
     _add_calls(model, [node.name for node in nodes], "", nodes, NodeDef)
     return GraphDef(node=nodes).SerializeToString()
@@ -137,7 +137,7 @@ def _add_calls(model: Any, given: list[str], prefix: str, nodes: list, kind: Any
         if hasattr(layer, "steps"):
             values += _add_calls(layer, read, name + "/", nodes, kind)
         else:
-            nodes.append(kind(name=name, op=type(layer).__name__, input=read, attr=_shape_of(layer.output_shape)))
+            nodes.append(kind(name=name, op=type(layer).__name__, input=read, attr=_shape_of(layer.sample_out)))
             values.append(name)
     return [values[end] for end in model.ends]
 

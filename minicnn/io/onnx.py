@@ -57,7 +57,7 @@ class _Graph:
         self._count, self._here, self._dilated = 0, model.name, {}
         # What differs depends on the batch, or on open sizes: even and odd, as strides see them.
         first, second = (model.programs.written(rows, size) for rows, size in ((2, 60), (3, 83)))
-        self.open = any(None in shape for shape in model.input_shapes)
+        self.open = any(None in shape for shape in model.samples_in)
         for layer in first.taped:
             kind = type(layer).__name__
             raise UnsupportedError(
@@ -200,7 +200,7 @@ class _Graph:
         kind = onnx.TensorProto.FLOAT
         inputs = [h.make_tensor_value_info(name, kind, ["batch", *(f"{name}_{i}" if n is None else n for i, n in
                                                                    enumerate(shape, 1))])
-                  for name, shape in zip(model.input_names, model.input_shapes, strict=True)]  # fmt: skip
+                  for name, shape in zip(model.input_names, model.samples_in, strict=True)]  # fmt: skip
         outputs = [h.make_tensor_value_info(name, kind, ["batch", *shape]) for name, shape in self.outputs]
         weights = [onnx.numpy_helper.from_array(array, name) for name, array in self.constants.items()]
         graph = h.make_graph(nodes, model.name, inputs, outputs, weights)

@@ -27,12 +27,31 @@ _CONSTRUCTOR = "give it to the constructor of a new layer"
 _MISSING = "it does not exist here; write a layer of your own"
 
 
+def of_batch(shape):
+    """The shape of one sample, or a list of them, as Keras says it: (28, 28, 1) is (None, 28, 28, 1)."""
+    if shape is None:
+        return None
+    several = isinstance(shape, list) or (shape and isinstance(shape[0], tuple))
+    return [(None, *one) for one in shape] if several else (None, *shape)
+
+
+class _OfBatch:
+    """An attribute's of_batch.  No property: a layer of somebody's own may set the name."""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    def __get__(self, layer, owner=None):
+        return self if layer is None else of_batch(getattr(layer, self.name))
+
+
 class Layer(arguments.Named, Guarded):
     """A step of a network, with weights or without.
 
     name         unique in a model; None counts up per class: conv2d, conv2d_1, ...
     trainable    False: backward computes no gradients for its weights (and batch norm uses its moving averages)
     input_shape  of one sample; on a first layer it makes the model build its weights while layers are added
+                 (read, it is a batch's, as output_shape is: (None, 28, 28, 1); one sample's are sample_in, sample_out)
     activity_regularizer  of the outputs' sum over a batch is added to its loss, over the number of samples: "l2", a
                  regularizer or a function of a tensor; layers with weights take the same for each: kernel_regularizer,
                  and kernel_constraint, what the weight is made to be after every step
@@ -41,9 +60,10 @@ class Layer(arguments.Named, Guarded):
     config: tuple[str, ...] = ()  # constructor arguments that get_config writes down
     # Of those, what every call reads, so that it may be set at any time; the others are settled once weights are made.
     live = ("rate", "seed", "momentum", "epsilon", "negative_slope", "threshold", "max_value", "alpha", "algorithm",
-            "activation", "input_shape")  # fmt: skip
+            "activation")  # fmt: skip
     refused: ClassVar[dict[str, str]] = {
         "dtype": "the model's device decides it", "dtype_policy": "the model's device decides it",
+        "input_shape": _CONSTRUCTOR, "output_shape": "the layer decides it",
         "data_format": _CONSTRUCTOR, "noise_shape": _CONSTRUCTOR,
         "weights": "use set_weights", "trainable_weights": "set trainable", "non_trainable_weights": "set trainable",
     } | {f"{what}_{how}": _MISSING for how in ("regularizer", "constraint") for what in (
@@ -55,6 +75,7 @@ class Layer(arguments.Named, Guarded):
     kind = property(lambda self: snake_case(type(self).__name__))  # its class in automatic names and in Keras's files
     # Does `call` nothing but call ops, the same ones whatever the numbers are? None: of our own classes yes, else no.
     traceable: bool | None = None
+    input_shape, output_shape = _OfBatch("sample_in"), _OfBatch("sample_out")
     # Where a model that is loaded takes its weights from: (name, shape) -> values, or None for initial ones.
     source: Callable[[str, Shape], object] | None = None
 
@@ -89,8 +110,8 @@ class Layer(arguments.Named, Guarded):
         self.named = name is not None
         if input_shape is not None:
             input_shape = arguments.sizes(f"{kind}: input_shape", input_shape)
-        self.input_shape = input_shape
-        self.output_shape: Shape | None = None
+        self.sample_in = input_shape
+        self.sample_out: Shape | None = None
         self.built = False
         self.params: list[Parameter] = []
         self.trainable = trainable
@@ -185,9 +206,9 @@ class Layer(arguments.Named, Guarded):
         """Place the layer on a backend as number `index` of a model and build it for samples of `input_shape`."""
         self.be, self.streams, self.index = be, streams, index
         self.params.clear()
-        self.output_shape = closed(self.build(opened(tuple(input_shape))))
-        self.input_shape, self.built = tuple(input_shape), True
-        return self.output_shape
+        self.sample_out = closed(self.build(opened(tuple(input_shape))))
+        self.sample_in, self.built = tuple(input_shape), True
+        return self.sample_out
 
     def __call__(self, x, *, training: bool | None = None):
         """On a Tensor or array, or a list of them, at once: a Tensor; on a Symbol, or a list, a Symbol for Model."""
@@ -205,7 +226,7 @@ class Layer(arguments.Named, Guarded):
         shape = tuple(one.shape[1:] for one in given) if several else x.shape[1:]
         if not self.built:
             self.attach(given[0].be, Streams(), 0, shape)
-        if shape != self.input_shape:
+        if shape != self.sample_in:
             self.follow(shape)
         self.moved()  # of a call that nobody committed
         y = self.call(x, training=bool(training))
@@ -228,8 +249,8 @@ class Layer(arguments.Named, Guarded):
     def shape_for(self, input_shape) -> Shape:
         """The shape of one output sample for samples of `input_shape`; a layer without weights yet stays without."""
         if self.built:
-            same = input_shape == self.input_shape
-            return self.output_shape if same else closed(self.follow(opened(input_shape)))
+            same = input_shape == self.sample_in
+            return self.sample_out if same else closed(self.follow(opened(input_shape)))
         tried, be = copy.copy(self), Placeholder()
         tried.params = []
         tried.source = lambda name, shape: be.like(shape)
@@ -314,7 +335,7 @@ class Layer(arguments.Named, Guarded):
         return cls(**config)
 
     def __repr__(self):
-        return f"<{type(self).__name__} {self.name}: {self.input_shape} -> {self.output_shape}>"
+        return f"<{type(self).__name__} {self.name}: {self.sample_in} -> {self.sample_out}>"
 
 
 def assign_all(where: str, params: list[Parameter], values) -> None:

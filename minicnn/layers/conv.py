@@ -67,7 +67,7 @@ class _Conv(Images):
     @property
     def pads(self):
         """For images of the size that the layer was built for."""
-        return self.pads_for(self.input_shape[:2])
+        return self.pads_for(self.sample_in[:2])
 
     def _products(self, x, relu=False):
         kernel = dilated(self._image_kernel(self.kernel), self._wide(self.dilation_rate))

@@ -13,8 +13,6 @@ from .images import FORMATS, Images, two_sides
 class InputLayer(Layer):
     """The shape of one sample; a model does not list it among its layers."""
 
-    config = ("input_shape",)
-
     def __init__(self, shape=None, batch_size=None, *, name=None, dtype=None, batch_shape=None, input_shape=None,
                  trainable=True):  # fmt: skip
         check_dtype("Input", dtype)
@@ -28,11 +26,15 @@ class InputLayer(Layer):
         require(shape is not None, "Input: shape", "whole numbers (H, W, C)", "None", error=ArgumentError)
         super().__init__(name=name, trainable=trainable, input_shape=sizes("Input: shape", shape))
 
+    def get_config(self) -> dict:
+        """The constructor's arguments as plain values, for files."""
+        return super().get_config() | {"input_shape": list(self.sample_in)}
+
     @property
     def symbol(self) -> Symbol:
         """What it stands for in Model(inputs, outputs): always the same one."""
         if not self.calls:
-            self.calls.append(Call(self, (), [self.input_shape]))
+            self.calls.append(Call(self, (), [self.sample_in]))
         return self.calls[0].outputs[0]
 
     def call(self, x, *, training):

@@ -63,13 +63,13 @@ class Drawn:
     """
 
     def __init__(self, model):
-        one = not isinstance(model.input_shape, list)
-        received = f"{len(model.input_shape)} inputs" if not one else f"one of shape {tuple(model.input_shape)}"
-        ok = one and 1 <= len(model.input_shape) <= 3
+        one = not isinstance(model.sample_in, list)
+        received = f"{len(model.sample_in)} inputs" if not one else f"one of shape {tuple(model.sample_in)}"
+        ok = one and 1 <= len(model.sample_in) <= 3
         require(ok, "play", "a model with one input that can be drawn: (H, W, C), (H, W) or (n,)", received,
                 error=ArgumentError)  # fmt: skip
         self.channels_first = model.channels_first
-        self.shape = tuple(OPEN if n is None else n for n in model.input_shape)
+        self.shape = tuple(OPEN if n is None else n for n in model.sample_in)
         if len(self.shape) == 3:
             *sizes, channels = (*self.shape[1:], self.shape[0]) if self.channels_first else self.shape
             self.height, self.width, self.channels = *sizes, channels
@@ -106,7 +106,7 @@ class Session:
 
     def __init__(self, model, name: str = ""):
         self.model, self.name, self.drawn = model, name or model.name, Drawn(model)
-        self.outputs = model.output_shape if isinstance(model.output_shape, list) else [model.output_shape]
+        self.outputs = model.sample_out if isinstance(model.sample_out, list) else [model.sample_out]
         vectors = [k for k, shape in enumerate(self.outputs) if len(shape) == 1]
         told = [k for k in vectors if "crossentropy" in str(getattr(model.losses[k], "name", ""))]
         self.end = next(iter([*told, *vectors]), None)
@@ -273,7 +273,7 @@ class Trainer:
     @property
     def why_not(self) -> str:
         """An empty text if the model can learn the embedded digits, else why it cannot."""
-        if not self.drawn.framed or self.model.output_shape != (10,):
+        if not self.drawn.framed or self.model.sample_out != (10,):
             return "the digits that are there are images of 28 x 28 px in 10 classes; this model is of another shape"
         return "" if self.model.optimizer is not None else "the model has no optimizer: compile it before it is saved"
 

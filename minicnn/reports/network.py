@@ -88,7 +88,7 @@ def _lines(box: _Box, shapes: bool, dtype: bool, names: bool, activations: bool,
     if activations and activation is not None:
         lines.append(f"activation: {getattr(activation, '__name__', type(activation).__name__)}")
     if shapes:
-        lines += [f"input: {_shape(layer.input_shape)}", f"output: {_shape(layer.output_shape or layer.input_shape)}"]
+        lines += [f"input: {_shape(layer.sample_in)}", f"output: {_shape(layer.sample_out or layer.sample_in)}"]
     if dtype:
         lines.append(f"dtype: {layer.be.dtype.name if layer.be else 'float32'}")
     if trainable:

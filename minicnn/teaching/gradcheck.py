@@ -118,16 +118,16 @@ def gradcheck(model, x=None, y=None, *, seed: int = 0) -> GradCheck:
 
 def _images(model, n: int, rng):
     """Random numbers for every input; OPEN cells where an axis has no size."""
-    several = isinstance(model.input_shape, list)
-    shapes = model.input_shape if several else [model.input_shape]
+    several = isinstance(model.sample_in, list)
+    shapes = model.sample_in if several else [model.sample_in]
     found = [rng.standard_normal((n, *(OPEN if m is None else m for m in shape))) for shape in shapes]
     return found if several else found[0]
 
 
 def _targets(model, n: int, rng):
     """Targets that the losses accept: class numbers, one-hot rows or any numbers."""
-    several = isinstance(model.output_shape, list)
-    shapes = model.output_shape if several else [model.output_shape]
+    several = isinstance(model.sample_out, list)
+    shapes = model.sample_out if several else [model.sample_out]
     found = [None if loss is None else _target(loss, tuple(OPEN if m is None else m for m in shape), n, rng)
              for loss, shape in zip(model.losses, shapes, strict=True)]  # fmt: skip
     return found if several else found[0]

@@ -49,7 +49,7 @@ class Labels(NamedTuple):
 
 def labels(model) -> Labels:
     """Of a model's inspection."""
-    several_x, several_y = isinstance(model.input_shape, list), isinstance(model.output_shape, list)
+    several_x, several_y = isinstance(model.sample_in, list), isinstance(model.sample_out, list)
     xs = [f"x/{name}" for name in model.input_names] if several_x else ["x"]
     ys = [f"y/{name}" for name in model.output_names] if several_y else ["y"]
     parts = [f"loss/{name}" for name, loss in zip(model.output_names, model.losses, strict=False) if loss is not None]

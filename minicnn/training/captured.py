@@ -66,8 +66,8 @@ def _reason(model, source, hooks) -> str | None:
     others = [m.name for m in (*model.metrics, *model.weighted_metrics) if m not in counted]
     if others:
         return f"{', '.join(others)}: only accuracy is counted on the device"
-    if model.metrics and (len(model.output_shape) != 1 or model.output_shape[0] == 1):
-        return f"accuracy of outputs of shape {('N', *model.output_shape)}"
+    if model.metrics and (len(model.sample_out) != 1 or model.sample_out[0] == 1):
+        return f"accuracy of outputs of shape {('N', *model.sample_out)}"
     if not model.backend.holds(source.x, source.targets):
         return "x has more numbers than the kernels can count"
     if not model.trainable_weights:

@@ -28,7 +28,7 @@ def clone_model(model, input_tensors=None, clone_function=None, *, recursive: bo
     arguments.function("clone_model: clone_function", clone_function, of="a layer", optional=True)
     recursive = arguments.flag("clone_model: recursive", recursive)
     inputs = None if input_tensors is None else on_symbols(input_tensors)
-    expected, count = "symbols, as Input and layers called on it give", len(model.input_shapes)
+    expected, count = "symbols, as Input and layers called on it give", len(model.samples_in)
     require(inputs is None or len(inputs) == count, "clone_model: input_tensors", f"{count} {expected}",
             arguments.shown(input_tensors), error=ArgumentTypeError)  # fmt: skip
     return _Clone(clone_function, recursive).model(model, inputs)
@@ -48,7 +48,7 @@ class _Clone:
             layers = [layer if inputs and isinstance(layer, InputLayer) else self.layer(layer)
                       for layer in model.layers]  # fmt: skip
             starts = inputs or [layers[n].symbol if n is not None else Input(shape) for n, shape in
-                                zip(model.get_config()["inputs"], model.input_shapes, strict=True)]  # fmt: skip
+                                zip(model.get_config()["inputs"], model.samples_in, strict=True)]  # fmt: skip
             clone = wired(model.get_config(), layers, starts, cls, options, "clone_model")
         elif inputs and inputs[0].call.inputs:  # what another layer gives: a chain cannot begin so
             y = inputs[0]
@@ -57,8 +57,8 @@ class _Clone:
             clone = Model(inputs[0], y, name=model.name, **options)
         else:
             clone = cls(name=model.name, **options)
-            if model.input_shape is not None:
-                clone.add(inputs[0] if inputs else Input(model.input_shape, name=_of_entry(model)))
+            if model.sample_in is not None:
+                clone.add(inputs[0] if inputs else Input(model.sample_in, name=_of_entry(model)))
             for layer in model.layers:
                 clone.add(self.layer(layer))
         clone.named, clone._trainable = model.named, model._trainable
@@ -73,7 +73,7 @@ class _Clone:
 
     def _layer(self, layer: Any) -> Any:
         if isinstance(layer, InputLayer):
-            new = InputLayer(layer.input_shape, name=layer.name)
+            new = InputLayer(layer.sample_in, name=layer.name)
             new.named = layer.named
             return new
         if isinstance(layer, LayerStack) and (self.recursive or self.function is None):

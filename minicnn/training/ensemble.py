@@ -26,19 +26,19 @@ def ensemble(models, name: str | None = None) -> Model:
     require(ok, where, expected, shown(models), fix, error=ArgumentTypeError)
     for one in given:
         require(one.built, where, "built models", f"{one.name}, which has no weights yet", error=ArgumentError)
-        plain = not isinstance(one.input_shape, list) and not isinstance(one.output_shape, list)
+        plain = not isinstance(one.sample_in, list) and not isinstance(one.sample_out, list)
         require(plain, where, "models with one input and one output", f"{one.name}, which has several",
                 error=ArgumentError)  # fmt: skip
     first = given[0]
-    shapes = f"{first.input_shape} -> {first.output_shape}, as the first model's"
+    shapes = f"{first.sample_in} -> {first.sample_out}, as the first model's"
     for one in given[1:]:
-        same = (one.input_shape, one.output_shape) == (first.input_shape, first.output_shape)
-        require(same, where, shapes, f"{one.input_shape} -> {one.output_shape}", error=ArgumentError)
+        same = (one.sample_in, one.sample_out) == (first.sample_in, first.sample_out)
+        require(same, where, shapes, f"{one.sample_in} -> {one.sample_out}", error=ArgumentError)
     names = [one.name for one in given]
     twice = [n for n in names if names.count(n) > 1]
     require(not twice, where, "models with names of their own", f"{twice[0]} twice" if twice else "",
             'give each model a name: model.name = "first"', error=ArgumentError)  # fmt: skip
-    x = Input(first.input_shape)
+    x = Input(first.sample_in)
     model = Model(x, Average(name="mean")([one(x) for one in given]), name=name)
     if first.loss is not None:
         model.compile("sgd", first.loss, metrics=[one.apart() for one in first.metrics])

@@ -25,21 +25,21 @@ from .several import Several, concatenated, each, only_one, output_shapes, per_p
 
 
 def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
-    """x as a finite array of shape (N, *model.input_shape).  A last axis of 1 may be missing or one too many: Keras.
+    """x as a finite array of shape (N, *model.sample_in).  A last axis of 1 may be missing or one too many: Keras.
 
     any_size: other shapes with as many axes pass too; whether they fit is for the layers to say.
     Of several inputs: a list, or a dict by their names -> Several.
     """
-    if isinstance(model.input_shape, list):
+    if isinstance(model.sample_in, list):
         names = model.input_names
         given = [_check_one(model, one, f"{what} of {name}", shape, any_size) for one, name, shape in
-                 zip(per_place(f"{model.name}: {what}", x, names), names, model.input_shape, strict=True)]  # fmt: skip
+                 zip(per_place(f"{model.name}: {what}", x, names), names, model.sample_in, strict=True)]  # fmt: skip
         check_lengths(model.name, **{f"{what} of {n}": one for n, one in zip(names, given, strict=True)})
         _sizes(model, [one.shape[1:] for one in given])
         return Several(given)
     if isinstance(x, dict) and only_one(x, model.input_names):
         (x,) = per_place(f"{model.name}: {what}", x, model.input_names)
-    elif isinstance(x, (list, tuple)) and len(x) == 1 and getattr(x[0], "ndim", 0) == len(model.input_shape or ()) + 1:
+    elif isinstance(x, (list, tuple)) and len(x) == 1 and getattr(x[0], "ndim", 0) == len(model.sample_in or ()) + 1:
         x = x[0]  # a list of its one input
     x = _check_one(model, x, what, None, any_size)
     _sizes(model, [x.shape[1:]])
@@ -61,7 +61,7 @@ def _check_one(model, x, what: str, shape, any_size: bool) -> np.ndarray:
         check_images(x, what, model.backend.dtype)
     if shape is None:
         model.ensure_built(x)
-        shape = model.input_shape
+        shape = model.sample_in
     if not fits(x.shape[1:], shape):
         if fits((*x.shape[1:], 1), shape):
             x = x[..., None]
@@ -80,7 +80,7 @@ def _check_one(model, x, what: str, shape, any_size: bool) -> np.ndarray:
 
 def _sizes(model, shapes: list[tuple]) -> None:
     """Of a model that leaves sizes open: let the layers say whether samples of these shapes fit."""
-    if is_open(model.input_shapes):
+    if is_open(model.samples_in):
         model.shapes_for(shapes)
         model.seen = shapes
 
@@ -95,7 +95,7 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[list, list[int]
     from it, with the draws of its present epoch; then its next epoch begins.
     """
     x = in_batches(arguments.of_others(x))
-    many = isinstance(model.input_shape, list) and isinstance(x, (list, tuple, dict))
+    many = isinstance(model.sample_in, list) and isinstance(x, (list, tuple, dict))
     if many or hasattr(x, "shape") or isinstance(x, ONE) or not hasattr(x, "__iter__"):
         x = check_x(model, x, "x")
         count = passes("predict", steps, -(-len(x) // batch_size))
@@ -294,7 +294,7 @@ def _on(be, arrays):
 def _truths(model, x, y, sample_weight, class_weight, what: str, where: str) -> tuple:
     """(y, targets, weights or None) for x, checked; of several outputs each of them Several."""
     dtype, place = model.backend.dtype, where if what == "x" else "arrays"
-    if not isinstance(model.output_shape, list):
+    if not isinstance(model.sample_out, list):
         if only_one(y, model.output_names) and (isinstance(y, dict) or len(x) > 1):
             (y,) = per_place(f"{where}: y", y, model.output_names)
         return _truth(model.losses[0], output_shapes(model, x)[0], x, y, sample_weight, class_weight, "y", place,
@@ -448,7 +448,7 @@ class Batches:
         weights = item[2] if len(item) == 3 else None
         with _named(number):
             first = next(iter(item[0].values())) if isinstance(item[0], dict) else item[0]
-            many = isinstance(first, (list, tuple)) and isinstance(self.model.input_shape, list)
+            many = isinstance(first, (list, tuple)) and isinstance(self.model.sample_in, list)
             size = len(first[0] if many else first)
             return Arrays(self.model, *item[:2], size, weights, self.class_weight, where=self.where)
 

@@ -348,7 +348,7 @@ def compile_model(model, compiled, restorer: Restorer) -> None:
         model.compile(optimizer, loss, **lists)
         return
     ok = isinstance(places, list) and [len(one) for one in places] == [len(one) for one in lists.values()] and all(
-        type(k) is int and 0 <= k < len(model.output_shapes) for one in places for k in one)  # fmt: skip
+        type(k) is int and 0 <= k < len(model.samples_out) for one in places for k in one)  # fmt: skip
     require(ok, restorer.where, "an output of every metric", f"{places!r:.80}", error=DataError)
     model.compile(optimizer, loss)
     (model.metrics, model.weighted_metrics), model._places = lists.values(), places

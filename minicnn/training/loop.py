@@ -59,7 +59,7 @@ def checked(model, program, arrays, loss) -> float:
     """The loss on the host.  Raises NonFiniteError."""
     value = float(loss)
     if not math.isfinite(value):
-        cause = first_non_finite(model, program, arrays[: len(model.input_shapes)])
+        cause = first_non_finite(model, program, arrays[: len(model.samples_in)])
         raise NonFiniteError(f"loss is {value}: {cause}", value)
     return value
 

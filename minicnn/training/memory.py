@@ -37,7 +37,7 @@ def with_memory(model, batch_size: int, action: Callable, undo: Callable = lambd
 
 def step_bytes(model, batch_size: int) -> tuple[int, int]:
     """About how many bytes a step takes besides weights, optimizer and data; and how many one image more takes."""
-    given, made = model.sizes[: len(model.input_shapes)], model.sizes[len(model.input_shapes) :]
+    given, made = model.sizes[: len(model.samples_in)], model.sizes[len(model.samples_in) :]
     numbers = sum(map(math.prod, given)) + KEPT * sum(map(math.prod, made))
     per_image = numbers * model.backend.dtype.itemsize
     return per_image * batch_size, per_image

@@ -27,9 +27,8 @@ class Model(OldNames, Savable, Trainer):
     inputs, outputs   a symbol, or a list or dict of them: what Input, and layers called on it, give
     Layers, and whole models, may be called several times: their weights are shared. Model(m.inputs,
     m.get_layer("conv2d").output) is a model of its own with the weights of m.
-    Differs from Keras: input_shape and output_shape are of one sample, (28, 28, 1), without None for the batch. A layer
-    called with training=False keeps to it in fit, as in Keras 2 and its guide to transfer learning; Keras 3's fit
-    overrides it.
+    Differs from Keras: A layer called with training=False keeps to it in fit, as in Keras 2 and its guide to transfer
+    learning; Keras 3's fit overrides it.
 
     Input((None, None, 3)) leaves sizes open: each batch has its own, and a program of its own, as long as every layer
     takes it. Weights cannot depend on an open size: GlobalAveragePooling2D stands where Flatten would.
@@ -56,11 +55,11 @@ class Model(OldNames, Savable, Trainer):
             seed = there[0].streams.seed
         self._begin(name, seed, select(device, kernels, threads, precision), graph, nan_check)
         shapes = [one.sample for one in self._inputs]
-        self.input_shape = shapes if len(shapes) > 1 else shapes[0]
+        self.sample_in = shapes if len(shapes) > 1 else shapes[0]
         for index, layer in enumerate(found.layers):
             if isinstance(layer, InputLayer):
                 if not layer.built:
-                    layer.attach(self.backend, self.streams, index, layer.input_shape)
+                    layer.attach(self.backend, self.streams, index, layer.sample_in)
             else:
                 self.layers = found.layers[:index]
                 self._attach(layer, index, found.shapes[layer])
@@ -79,7 +78,7 @@ class Model(OldNames, Savable, Trainer):
         self.name = arguments.text(f"{kind}: name", name, optional=True) or auto_name(self.class_name)
         self.layers, self.named, self.first, self.calls = [], name is not None, 0, []
         self.programs = Programs(self)
-        self.input_shape = None
+        self.sample_in = None
         self.optimizer = None
         self.loss = None
         self.metrics, self._places = [], None
@@ -107,7 +106,7 @@ class Model(OldNames, Savable, Trainer):
         return list(self._outputs)
 
     @property
-    def output_shape(self):
+    def sample_out(self):
         """Of one sample: of its output, or a list."""
         shapes = [one.sample for one in self._outputs]
         return shapes if len(shapes) > 1 else shapes[0]

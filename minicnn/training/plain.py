@@ -52,7 +52,7 @@ def layer_entry(layer: layers.Layer) -> dict:
         return {"class_name": layer.class_name, "config": layer.get_config(), "named": layer.named,
                 "trainable": layer.trainable}  # fmt: skip
     if isinstance(layer, layers.InputLayer):
-        return {"class_name": "InputLayer", "config": {"name": layer.name, "shape": list(layer.input_shape)},
+        return {"class_name": "InputLayer", "config": {"name": layer.name, "shape": list(layer.sample_in)},
                 "named": layer.named}  # fmt: skip
     where, found = f"layer {layer.name}", _entry("layer", layer, f"layer {layer.name}")
     config = found["config"]

@@ -70,7 +70,7 @@ def plan(model, batch_size: int) -> Plan:
     """The plan of `model` for batches of `batch_size`, as its layers are now."""
     be, rows = model.backend, Plan()
     model.programs.refresh()
-    program = model.programs.outline(tuple((batch_size, *shape) for shape in model.input_shapes))
+    program = model.programs.outline(tuple((batch_size, *shape) for shape in model.samples_in))
     for node in program.nodes:
         kept, layer = math.prod(node.shape) * be.dtype.itemsize, node.layer.name
         products = _products(be, node)

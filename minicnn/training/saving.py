@@ -133,8 +133,8 @@ class Savable(LayerStack):
 
     def get_config(self) -> dict:
         """The architecture as plain values: name, input_shape, layers; of a graph also its steps, see graph.py."""
-        listed = isinstance(self.input_shape, list)
-        shape = self.input_shape and ([*map(list, self.input_shape)] if listed else list(self.input_shape))
+        listed = isinstance(self.sample_in, list)
+        shape = self.sample_in and ([*map(list, self.sample_in)] if listed else list(self.sample_in))
         entries = [plain.layer_entry(layer) for layer in self.layers]
         config = {"name": self.name, "input_shape": shape, "layers": entries}
         if self.class_name == "Sequential":
@@ -198,7 +198,7 @@ def _compiled(model) -> dict | None:
     if model.optimizer is None:
         return None
     loss, many = model.loss, isinstance(model.loss, Losses)
-    several = {"metric_places": model.metric_places} if isinstance(model.output_shape, list) else {}
+    several = {"metric_places": model.metric_places} if isinstance(model.sample_out, list) else {}
     if many:
         entries = {"outputs": [one and plain.loss_entry(one) for one in loss.items], "weights": list(loss.weights)}
     return several | {

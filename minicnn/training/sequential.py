@@ -43,7 +43,7 @@ class Sequential(Model):
                 self.add(layer)
 
     class_name = "Sequential"
-    output_shape = property(lambda self: self.layers[-1].output_shape if self.layers else self.input_shape)
+    sample_out = property(lambda self: self.layers[-1].sample_out if self.layers else self.sample_in)
     output_names = property(lambda self: [layer.name for layer in self.layers[-1:]])
     input_names = property(lambda self: [self._entry.name] if self._entry is not None else [])
 
@@ -64,19 +64,19 @@ class Sequential(Model):
         ok = isinstance(layer, (Layer, LayerStack)) and layer is not self
         require(ok, "add", "a layer", arguments.shown(layer), error=ArgumentTypeError)
         if isinstance(layer, InputLayer):
-            first = self.input_shape is None and not self.layers
+            first = self.sample_in is None and not self.layers
             require(first, "add: layer", "Input as the first entry", "a second or late one", error=ArgumentError)
-            self.input_shape, self._entry = layer.input_shape, layer.symbol
+            self.sample_in, self._entry = layer.sample_in, layer.symbol
             return
         taken = any(layer is known or layer.name == known.name for known in self.layers)
         require(not taken, "add", "a name that no other layer has", repr(layer.name), error=ArgumentError)
-        one = not isinstance(layer.input_shape, list) and not isinstance(layer.output_shape, list)
+        one = not isinstance(layer.sample_in, list) and not isinstance(layer.sample_out, list)
         require(one, "add", "a layer with one input and one output", f"{layer.name}, which has several",
                 "use Model(inputs, outputs)", error=ArgumentError)  # fmt: skip
-        first = layer.input_shape if not self.layers and self.input_shape is None else self.input_shape
+        first = layer.sample_in if not self.layers and self.sample_in is None else self.sample_in
         if first is not None:
-            self._attach(layer, len(self.layers), self.output_shape if self.layers else first)
-        self.input_shape = first
+            self._attach(layer, len(self.layers), self.sample_out if self.layers else first)
+        self.sample_in = first
         self.layers.append(layer)
         self._link()
 
@@ -95,30 +95,30 @@ class Sequential(Model):
         require(self.layers, f"{self.name}", "at least one layer", "none", error=NotBuiltError)
         if self.built:
             return
-        shape = self.input_shape if input_shape is None else _of_one(input_shape)
+        shape = self.sample_in if input_shape is None else _of_one(input_shape)
         require(shape is not None, f"{self.name}: build", "input_shape=(None, H, W, C)", "none", error=NotBuiltError)
         new = [layer for layer in self.layers if not layer.built]
         try:
             size = shape
             for index, layer in enumerate(self.layers):
                 self._attach(layer, index, size)
-                size = layer.output_shape
+                size = layer.sample_out
         except MinicnnError:
             for layer in new:
                 layer.built = False  # half a network is none: the next shape starts afresh
             raise
-        self.input_shape = shape
+        self.sample_in = shape
         self._link()
 
     def _link(self) -> None:
         """Let a chain's layers know their place, so that they have an output: Model(model.inputs, layer.output)."""
-        if self.input_shape is None or any(layer.output_shape is None for layer in self.layers):
+        if self.sample_in is None or any(layer.sample_out is None for layer in self.layers):
             return
         if self._entry is None:
-            self._entry = InputLayer(self.input_shape).symbol
+            self._entry = InputLayer(self.sample_in).symbol
         for layer in self.layers[len(self._linked) :]:
             x = self._linked[-1].outputs[0] if self._linked else self._entry
-            call = Call(layer, (x,), [layer.output_shape])
+            call = Call(layer, (x,), [layer.sample_out])
             layer.calls.append(call)
             self._linked.append(call)
 

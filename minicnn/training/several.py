@@ -117,5 +117,5 @@ def concatenated(pieces: list):
 
 def output_shapes(model, x) -> list[tuple]:
     """One per output, for x, or Several of them, whose sizes may be those that the model leaves open."""
-    shapes = model.output_shapes
+    shapes = model.samples_out
     return model.shapes_for([one.shape[1:] for one in parts(x)]) if is_open(shapes) else shapes

@@ -18,7 +18,7 @@ from ..core.tensor import Parameter, Tensor, no_grad
 from ..data.batches import check_lengths, check_range
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, nearest, require
 from ..layers import InputLayer, Layer
-from ..layers.base import Shape, assign_all, on_symbols
+from ..layers.base import Shape, assign_all, of_batch, on_symbols
 from ..layers.open_sizes import is_open
 from ..notes import note
 from ..teaching.trace import Trace, labels
@@ -47,7 +47,7 @@ class LayerStack(Guarded):
     refused: ClassVar[dict[str, str]] = dict.fromkeys(_HOOKS, _STEPS) | {
         "dtype": _FLOATS, "dtype_policy": _FLOATS, "compute_dtype": _FLOATS, "variable_dtype": _FLOATS,
         "seed": "give it to the constructor", "built": "call build((None, H, W, C))",
-        "output_shape": "the layers decide it", "loss_weights": "give it to compile",
+        "output_shape": "the layers decide it", "input_shape": "use Input", "loss_weights": "give it to compile",
         "weights": "use set_weights", "trainable_weights": "set a layer's trainable", "input_spec": "use Input",
         "non_trainable_weights": "set a layer's trainable", "activity_regularizer": "add its gradient in a layer",
     }  # fmt: skip
@@ -61,7 +61,7 @@ class LayerStack(Guarded):
     guard: Guard
     name: str
     layers: list
-    input_shape: tuple[int, ...] | list | None
+    sample_in: tuple[int, ...] | list | None  # of one sample, as every layer's: a list where there are several inputs
     programs: Programs
     first: int  # the number of its first layer, which another model may have given it
     named: bool
@@ -74,7 +74,7 @@ class LayerStack(Guarded):
 
     seed = property(lambda self: self.streams.seed)
     built = property(lambda self: bool(self.layers) and all(layer.built for layer in self.layers))
-    output_shape: Shape | list | None
+    sample_out: Shape | list | None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -84,8 +84,8 @@ class LayerStack(Guarded):
 
     def _attach(self, layer: Layer, index: int, shape) -> None:
         if layer.built:  # by another model, whose weights it goes on sharing
-            expected = f"samples of the shape {layer.input_shape} that it is built for"
-            same = layer.input_shape == (list(shape) if isinstance(layer.input_shape, list) else shape)
+            expected = f"samples of the shape {layer.sample_in} that it is built for"
+            same = layer.sample_in == (list(shape) if isinstance(layer.sample_in, list) else shape)
             require(same, f"add: {layer.name}", expected, shape)
             require(layer.be.dtype == self.backend.dtype and layer.be.name == self.backend.name, f"add: {layer.name}",
                     f"a model on {layer.be.describe()}", self.backend.describe(), error=ArgumentError)  # fmt: skip
@@ -105,7 +105,7 @@ class LayerStack(Guarded):
         """Build a model without weights as part of another: on its backend, with its random streams."""
         self.backend, self.streams, self.first = be, streams, index
         self.build((None, *input_shape))
-        return self.output_shape
+        return self.sample_out
 
     be = property(lambda self: self.backend)
 
@@ -154,7 +154,7 @@ class LayerStack(Guarded):
 
     def _on_symbols(self, symbols: tuple[Symbol, ...], training):
         """The outputs of a call on symbols: one, or a list."""
-        wanted = len(self.input_shape) if isinstance(self.input_shape, list) else 1
+        wanted = len(self.sample_in) if isinstance(self.sample_in, list) else 1
         require(len(symbols) == wanted, f"{self.name}: inputs", f"{wanted} of them", len(symbols), error=ArgumentError)
         shapes = self.shapes_for([one.sample for one in symbols])
         self.calls.append(Call(self, symbols, shapes, len(symbols) > 1, training))
@@ -173,27 +173,30 @@ class LayerStack(Guarded):
         """The symbol of its output, or a list of them."""
         return self.outputs[0] if len(self.outputs) == 1 else self.outputs
 
-    @property
-    def input_shapes(self) -> list[Shape]:
-        """One per input."""
-        return self.input_shape if isinstance(self.input_shape, list) else [self.input_shape]
+    input_shape = property(lambda self: of_batch(self.sample_in), doc="(None, 28, 28, 1), or a list: Keras's.")
+    output_shape = property(lambda self: of_batch(self.sample_out), doc="(None, 10), or a list: Keras's.")
 
     @property
-    def output_shapes(self) -> list[Shape]:
+    def samples_in(self) -> list[Shape]:
+        """One per input."""
+        return self.sample_in if isinstance(self.sample_in, list) else [self.sample_in]
+
+    @property
+    def samples_out(self) -> list[Shape]:
         """One per output."""
-        return self.output_shape if isinstance(self.output_shape, list) else [self.output_shape]
+        return self.sample_out if isinstance(self.sample_out, list) else [self.sample_out]
 
     @property
     def sizes(self) -> list[Shape]:
         """Of one sample: the inputs' shapes, and those of all layers; where sizes are open, as x had them last."""
-        if is_open(self.input_shapes):
-            return self._all_shapes(self.seen or [tuple(n or 1 for n in shape) for shape in self.input_shapes])
-        return [*self.input_shapes, *(layer.output_shape for layer in self.leaves)]
+        if is_open(self.samples_in):
+            return self._all_shapes(self.seen or [tuple(n or 1 for n in shape) for shape in self.samples_in])
+        return [*self.samples_in, *(layer.sample_out for layer in self.leaves)]
 
     @property
     def last_layers(self) -> list[Layer | None]:
         """The layer of each output; None where that is a model, or where somebody else reads the output too."""
-        count = len(self.input_shape) if isinstance(self.input_shape, list) else 1
+        count = len(self.sample_in) if isinstance(self.sample_in, list) else 1
         read, ends, made = {i for step in self.steps for i in step.inputs}, self.ends, {}
         for step in self.steps:
             model = isinstance(step.layer, LayerStack)
@@ -206,7 +209,7 @@ class LayerStack(Guarded):
         if self.built:
             return
         with self.guard:  # the thread that comes second finds it built
-            self.build((self.input_shape and (None, *self.input_shape)) or x.shape)
+            self.build((self.sample_in and (None, *self.sample_in)) or x.shape)
 
     @property
     def trainable(self) -> bool:
@@ -266,7 +269,7 @@ class LayerStack(Guarded):
         """Which algorithm each convolution and dense layer will use, with its tile, memory and arithmetic."""
         require(self.built, self.name, "a built model", "none", "call build((None, H, W, C))", error=NotBuiltError)
         expected, fix = "a model of known sizes", "build it with Input((H, W, C)) for a plan of one size"
-        require(not is_open(self.input_shapes), f"{self.name}: plan", expected, self.input_shape, fix)
+        require(not is_open(self.samples_in), f"{self.name}: plan", expected, self.sample_in, fix)
         return plan(self, arguments.whole("plan: batch_size", batch_size))
 
     def _repr_html_(self):
@@ -292,7 +295,7 @@ class LayerStack(Guarded):
             visits = collections.Counter()
             self.moved()  # what a step that failed may have left
         given = list(x) if isinstance(x, (list, tuple)) else [x]
-        shapes = self.input_shape if isinstance(self.input_shape, list) else [self.input_shape]
+        shapes = self.sample_in if isinstance(self.sample_in, list) else [self.sample_in]
         require(len(given) == len(shapes), f"{self.name}: x", f"{len(shapes)} inputs", len(given))
         for one, shape in zip(given, shapes, strict=True):
             expected = f"samples of {len(shape)} axes, like {shape}"
@@ -338,7 +341,7 @@ class LayerStack(Guarded):
 
     @reads
     def activations(self, x) -> dict[str, np.ndarray]:
-        """The output of every layer for images x at inference: layer name -> (N, *its output_shape)."""
+        """The output of every layer for images x at inference: layer name -> (N, *its sample_out)."""
         xs = [self.backend.asarray(one, self.backend.dtype) for one in parts(check_x(self, x, "x"))]
         self.programs.refresh()
         with no_grad(), self.backend.running():
@@ -375,11 +378,11 @@ class LayerStack(Guarded):
         lists, or dicts by their names.  where: the caller, for messages.
         """
         arguments.text("looked_at: where", where)
-        if isinstance(self.input_shape, list):
+        if isinstance(self.sample_in, list):
             given = per_place(f"{where}: x", x, self.input_names)
-            x = [_batched(one, shape) for one, shape in zip(given, self.input_shape, strict=True)]
+            x = [_batched(one, shape) for one, shape in zip(given, self.sample_in, strict=True)]
         else:
-            x = _batched(x, self.input_shape)
+            x = _batched(x, self.sample_in)
         x = check_x(self, x, f"{where}: x")
         return parts(x), () if y is None else _targets(self, y, len(x), where)
 
@@ -442,7 +445,7 @@ def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool,
     if trace is not None:
         y = trace.through(layer, run, tensors, (tensors[0].shape[0], *layer.shape_for(shape)))
     else:
-        if shape != layer.input_shape:
+        if shape != layer.sample_in:
             layer.follow(shape)
         y = run(*tensors)
     if layer.activities is not None:
@@ -473,10 +476,10 @@ def _targets(model, y, n: int, where: str) -> tuple[np.ndarray, ...]:
     """The losses' targets for n images, from what fit takes or from one class number."""
     expected, fix = "a compiled model, whose loss is differentiated", 'call compile("adam", "categorical_crossentropy")'
     require(model.loss is not None, f"{where}: y", expected, "one without a loss", fix, error=NotBuiltError)
-    if not isinstance(model.output_shape, list):
-        return (_target(model, model.losses[0], model.output_shape, y, n, f"{where}: y"),)
+    if not isinstance(model.sample_out, list):
+        return (_target(model, model.losses[0], model.sample_out, y, n, f"{where}: y"),)
     given = per_place(f"{where}: y", y, model.output_names, fill=True)
-    every = zip(model.losses, model.output_shape, given, model.output_names, strict=True)
+    every = zip(model.losses, model.sample_out, given, model.output_names, strict=True)
     return tuple(_target(model, loss, shape, one, n, f"{where}: y of {name}") for loss, shape, one, name in every)
 
 

@@ -67,7 +67,7 @@ def connections(model) -> dict:
     calls, read = Counter(), {}
     for step in model.steps:
         read.setdefault(step.layer, []).extend(names[i] for i in step.inputs)
-        outputs = step.layer.output_shape
+        outputs = step.layer.sample_out
         count = len(outputs) if isinstance(outputs, list) else 1
         names += [f"{step.layer.name}[{calls[step.layer]}][{i}]" for i in range(count)]
         calls[step.layer] += 1
@@ -98,7 +98,7 @@ def totals(model) -> str:
 
 
 def _shape(layer: Layer) -> str:
-    shapes = layer.output_shape if isinstance(layer.output_shape, list) else [layer.output_shape]
+    shapes = layer.sample_out if isinstance(layer.sample_out, list) else [layer.sample_out]
     shown = ["?" if one is None else f"({', '.join(['None', *map(str, one)])})" for one in shapes]
     return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
 

@@ -157,7 +157,7 @@ def _entries(where: str, model: Any, names: Any) -> list[Entry]:
     require(model.built, f"{where}: {model.name}", "a built model", "one without weights", "give it an Input",
             error=WeightsError)  # fmt: skip
     walk = _Walk(where, _modules(where, model, names))
-    walk.through(model, [None] * len(model.input_shapes))
+    walk.through(model, [None] * len(model.samples_in))
     keys = [one.key for one in walk.found]
     twice = sorted({key for key in keys if keys.count(key) > 1})
     require(not twice, f"{where}: names", "a name for each module", f"{', '.join(twice)} twice", error=ArgumentError)
@@ -196,18 +196,18 @@ class _Walk:
             count += len(layer.ends) if isinstance(layer, LayerStack) else 1
         wanted: dict[int, np.ndarray] = {}
         for (layer, inputs, *_), end in zip(reversed(model.steps), reversed(ends), strict=True):
-            if isinstance(layer, layers.Reshape) and len(layer.output_shape) > 1 and _flat(layer.input_shape):
-                wanted[inputs[0]] = channels_first(layer.output_shape)
+            if isinstance(layer, layers.Reshape) and len(layer.sample_out) > 1 and _flat(layer.sample_in):
+                wanted[inputs[0]] = channels_first(layer.sample_out)
             elif isinstance(layer, _ALIKE) and end in wanted and not isinstance(layer, layers.Concatenate):
                 wanted |= dict.fromkeys(inputs, wanted[end])
         return wanted
 
     def _after(self, layer: Any, read: list[Order], wanted: Order) -> Order:
         """Enter the layer's weights; the order of its output."""
-        order, shape = read[0] if read else None, layer.output_shape
-        if isinstance(layer, (layers.Flatten, layers.Reshape)) and _flat(shape) and not _flat(layer.input_shape):
+        order, shape = read[0] if read else None, layer.sample_out
+        if isinstance(layer, (layers.Flatten, layers.Reshape)) and _flat(shape) and not _flat(layer.sample_in):
             self._check_format(layer)
-            before = layer.input_shape
+            before = layer.sample_in
             if getattr(layer, "data_format", "channels_last") == "channels_first":
                 before = (*before[1:], before[0])
             return channels_first(before)
@@ -215,7 +215,7 @@ class _Walk:
             self._enter(layer, order, wanted)
             return wanted
         if isinstance(layer, layers.Concatenate) and any(one is not None for one in read):
-            sizes = [math.prod(one) for one in layer.input_shape]
+            sizes = [math.prod(one) for one in layer.sample_in]
             starts = np.cumsum([0, *sizes[:-1]])
             return np.concatenate([start + (np.arange(n) if one is None else one)
                                    for start, n, one in zip(starts, sizes, read, strict=True)])  # fmt: skip
@@ -290,7 +290,7 @@ class _Walk:
         batch = isinstance(layer, layers.BatchNormalization)
         weights = {p.name: p for p in layer.weights}
         shape = layer.weights[0].shape
-        whole = len(shape) > 1 and len(shape) == len(layer.input_shape)
+        whole = len(shape) > 1 and len(shape) == len(layer.sample_in)
         self._allowed(layer, len(shape) == 1 or whole, "axes of all of a sample, or its channels")
         if isinstance(layer, layers.GroupNormalization):
             channels = 1 if self.first and len(layer.input_shape) > 1 else len(layer.input_shape)

@@ -99,7 +99,7 @@ class Programs:
         size: of axes that the model leaves open, a number more for each further one.
         """
         model = self.model
-        shapes = [tuple(size + i if n is None else n for i, n in enumerate(shape)) for shape in model.input_shapes]
+        shapes = [tuple(size + i if n is None else n for i, n in enumerate(shape)) for shape in model.samples_in]
         with no_grad(), Trace(model.backend, model.weights) as trace:
             xs = [trace.input((rows, *shape)) for shape in shapes]
             ys = model.forward(xs, training=False)

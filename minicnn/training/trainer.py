@@ -62,7 +62,7 @@ class Trainer(LayerStack):
             raise ArgumentTypeError(
                 f"compile: expected optimizer, loss, metrics, received {', '.join(map(repr, unknown))}"
             )
-        many = isinstance(self.output_shape, list)
+        many = isinstance(self.sample_out, list)
         names = self.output_names if many or self.layers else [""]
         optimizer, loss = optimizers.get(optimizer), losses_of("compile: loss", loss, names, loss_weights)
         found = [_placed(what, given, names) if many else [(m, 0) for m in _metrics(what, given)]
@@ -88,18 +88,18 @@ class Trainer(LayerStack):
 
     @loss.setter
     def loss(self, value) -> None:
-        many = value is not None and isinstance(self.output_shape, list)
+        many = value is not None and isinstance(self.sample_out, list)
         self._loss = losses_of("loss", value, self.output_names, None) if many else _loss("loss", value)
 
     @property
     def losses(self) -> list[losses.Loss | None]:
         """One per output."""
-        return self._loss.items if isinstance(self._loss, Losses) else [self._loss] * len(self.output_shapes)
+        return self._loss.items if isinstance(self._loss, Losses) else [self._loss] * len(self.samples_out)
 
     @property
     def scales(self) -> list[float]:
         """What each output's loss is multiplied by."""
-        return self._loss.weights if isinstance(self._loss, Losses) else [1] * len(self.output_shapes)
+        return self._loss.weights if isinstance(self._loss, Losses) else [1] * len(self.samples_out)
 
     @property
     def metric_places(self) -> list[list[int]]:
@@ -121,7 +121,7 @@ class Trainer(LayerStack):
     @property
     def metrics_names(self) -> list[str]:
         """What logs hold: "loss", then the metrics in compile's order, of which no two share a name."""
-        if not isinstance(self.output_shape, list):
+        if not isinstance(self.sample_out, list):
             return ["loss", *metrics.unique_names(self.metrics, self.weighted_metrics)]
         outputs, places = self.output_names, (*self.metric_places[0], *self.metric_places[1])
         named = [[m for m, k in zip((*self.metrics, *self.weighted_metrics), places, strict=True) if k == one]
@@ -454,7 +454,7 @@ class Trainer(LayerStack):
 
     def _mean_over_copies(self, x, tta, *how) -> np.ndarray:
         """predict of each copy of x, averaged."""
-        one = not isinstance(self.input_shape, list) and not isinstance(self.output_shape, list)
+        one = not isinstance(self.sample_in, list) and not isinstance(self.sample_out, list)
         require(one, "predict: tta", "a model with one input and one output", "several", error=ArgumentError)
         total, count = 0.0, 0
         for copy in copies(x, tta):

@@ -343,7 +343,7 @@ class Ranks:
         if not math.isfinite(mine):
             self.asked = 0
             share(self)  # the walk asks what the step has asked, and all is there
-            cause += f": {loop.first_non_finite(self.model, program, arrays[: len(self.model.input_shapes)])}"
+            cause += f": {loop.first_non_finite(self.model, program, arrays[: len(self.model.samples_in)])}"
             share(None)
         raise NonFiniteError(f"loss is {loss}: {cause}", loss)
 

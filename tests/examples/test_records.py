@@ -21,7 +21,7 @@ def test_networks(name):
     assert [model.name for model in models] == [f"{name}_0", f"{name}_1"]
     record.compile(minicnn, models[0], 100)
     assert models[0].optimizer.learning_rate == pytest.approx(record.max_lr / 25)
-    assert models[0].output_shape == (10,)
+    assert models[0].sample_out == (10,)
     assert any((a != b).any() for a, b in zip(models[0].get_weights(), models[1].get_weights(), strict=True))
     assert models[0].count_params() < 2_000_000
 

@@ -21,7 +21,7 @@ ALL = GRAPHS | {"arithmetic": arithmetic}
 
 def trained(what):
     model = ALL[what](mc)
-    x, y = data(model.input_shape, model.output_shape)
+    x, y = data(model.sample_in, model.sample_out)
     several = what == "several"
     model.compile(mc.optimizers.Adam(0.01), ["mse", "categorical_crossentropy"] if several else "mse",
                   loss_weights=[0.5, 2.0] if several else None,

@@ -144,7 +144,7 @@ def test_channels_first_is_what_layers_without_a_data_format_take(notes):
         first = built((3, 8, 7))
     finally:
         K.set_image_data_format("channels_last")
-    assert [layer.output_shape for layer in first.layers] == [(4, 6, 5), (4, 3, 2), (24,), (2,)]
+    assert [layer.output_shape for layer in first.layers] == [(None, 4, 6, 5), (None, 4, 3, 2), (None, 24), (None, 2)]
     assert [note.partition(":")[0] for note in notes()] == ['data_format="channels_first"']
     first.set_weights(last.get_weights())
     x = np.random.default_rng(0).random((2, 3, 8, 7)).astype("f4")

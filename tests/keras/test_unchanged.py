@@ -45,8 +45,33 @@ def test_layers_of_keras_1(what, notes):
     assert (notes() == []) == (what == "new alone")
 
 
+def test_shapes_that_are_read_begin_with_the_batch():
+    model = keras.Sequential([L.Conv2D(2, 3, input_shape=(6, 6, 1)), L.Flatten(), L.Dense(3)])
+    assert (model.input_shape, model.output_shape) == ((None, 6, 6, 1), (None, 3))
+    assert [layer.output_shape for layer in model.layers] == [(None, 4, 4, 2), (None, 32), (None, 3)]
+    assert [layer.input_shape for layer in model.layers] == [(None, 6, 6, 1), (None, 4, 4, 2), (None, 32)]
+    a, b = L.Input((3,)), L.Input((None, None, 4))
+    pooled, join = L.GlobalAveragePooling2D()(b), L.Concatenate()
+    model = keras.Model([a, b], [join([a, pooled]), pooled])
+    assert (model.input_shape, model.output_shape) == ([(None, 3), (None, None, None, 4)], [(None, 7), (None, 4)])
+    assert (join.input_shape, join.output_shape) == ([(None, 3), (None, 4)], (None, 7))
+    assert (L.Dense(3).output_shape, L.Dense(3, input_dim=7).input_shape) == (None, (None, 7))
+    for owner, name in ((model, "input_shape"), (model, "output_shape"), (join, "input_shape"), (join, "output_shape")):
+        with pytest.raises(MinicnnError, match=name):
+            setattr(owner, name, (3,))
+
+
+def test_a_layer_of_somebodys_own_may_call_its_attributes_so():
+    class Own(L.Layer):
+        def __init__(self):
+            super().__init__()
+            self.output_shape, self.input_shape = 7, 4
+
+    assert (Own().output_shape, Own().input_shape) == (7, 4)
+
+
 def test_batch_input_shape():
-    assert keras.Sequential([L.Dense(2, batch_input_shape=(None, 4))]).input_shape == (4,)
+    assert keras.Sequential([L.Dense(2, batch_input_shape=(None, 4))]).input_shape == (None, 4)
     with pytest.raises(ArgumentTypeError, match="batch_input_shape: expected a tuple"):
         L.Dense(2, batch_input_shape=4)
 

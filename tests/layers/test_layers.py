@@ -188,9 +188,9 @@ def test_every_layer_has_a_case():
 @cases
 def test_shapes_and_weights(rng, oracle, build, shape, out, x, weights):
     layer = build()
-    assert (layer.built, layer.output_shape) == (False, None)
+    assert (layer.built, layer.sample_out) == (False, None)
     attached(layer, oracle, shape)
-    assert (layer.built, layer.input_shape, layer.output_shape) == (True, shape, out)
+    assert (layer.built, layer.sample_in, layer.sample_out) == (True, shape, out)
     assert tuple(w.shape for w in layer.weights) == weights
     assert layer.count_params() == sum(int(np.prod(w)) for w in weights)
     for training in (False, True):
@@ -406,7 +406,7 @@ def test_old_spellings(notes):
     layers.MaxPooling2D(padding="SAME")
     assert layers.LeakyReLU(alpha=0.1).negative_slope == 0.1
     layers.Conv2D(1, 1, padding="Same")  # said once
-    assert layers.Dense(3, input_dim=7).input_shape == (7,)
+    assert layers.Dense(3, input_dim=7).sample_in == (7,)
     assert notes() == [
         'padding="Same" is read as "same"', 'padding="SAME" is read as "same"', "LeakyReLU(alpha=...) is read as negative_slope=",
     ]  # fmt: skip
@@ -662,4 +662,4 @@ def test_build_errors_leave_the_layer_unbuilt(oracle, layer, shape, message):
         attached(layer, oracle, shape)
     assert str(caught.value) == message
     assert not layer.built
-    assert layer.input_shape is None
+    assert layer.sample_in is None

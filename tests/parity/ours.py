@@ -35,7 +35,7 @@ def passes(model, x, y, *, training: bool, loss: str) -> dict:
             h.backward(be.asarray(np.asarray(y, be.dtype)))
             value = float((h.numpy() * y).sum())
         else:
-            target = be.asarray(model.loss.prepare(y, model.output_shape), be.dtype)
+            target = be.asarray(model.loss.prepare(y, model.sample_out), be.dtype)
             total = model.loss.reduce(model.loss.values(target, h, logits=fused))
             total.backward()
             value = float(total.numpy())

@@ -109,7 +109,7 @@ def test_from_keras(keras32, what, tmp_path, yardstick):
         options={"loss": "categorical_crossentropy", "metrics": ["accuracy"]},
     )  # fmt: skip
     model = mc.load_model(path + ".keras")
-    assert [[type(a).__name__, a.name, list(a.output_shape)] for a in model.layers] == header["layers"]
+    assert [[type(a).__name__, a.name, list(a.sample_out)] for a in model.layers] == header["layers"]
     same_bytes(model.get_weights(), unpack("w", arrays))
     assert any(a.tobytes() != b.tobytes() for a, b in zip(model.get_weights(), start.get_weights(), strict=True))
     mine = model.predict(batches()["x0"], verbose=0)
@@ -131,7 +131,7 @@ def test_to_keras_and_back(keras32, what, tmp_path, yardstick):
     model = trained(what, "float32", published(what))
     model.save(path)
     header, arrays = keras32("read_file", data, path=path)
-    assert [[type(a).__name__, a.name, list(a.output_shape)] for a in model.layers] == header["layers"]
+    assert [[type(a).__name__, a.name, list(a.sample_out)] for a in model.layers] == header["layers"]
     same_bytes(model.get_weights(), unpack("w", arrays))
     mine = model.predict(data["x0"], verbose=0)
     yardstick.absolute("files float32: predictions", what, mine, arrays["y"], 1e-5)

@@ -26,7 +26,7 @@ def compiled(what):
 
 
 def arrays_of(model):
-    x, y = data(model.input_shape, model.output_shape)
+    x, y = data(model.sample_in, model.sample_out)
     both = [one if isinstance(one, list) else [one] for one in (x, y)]
     return x, y, pack("x", both[0]) | pack("y", both[1])
 

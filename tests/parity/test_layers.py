@@ -15,7 +15,7 @@ pytestmark = pytest.mark.parity
 def test_layer(keras, dtype, what, yardstick):
     model = model_in(dtype, what)
     rng = np.random.default_rng(1)
-    x, cotangent = (rng.standard_normal((4, *shape)).astype(dtype) for shape in (model.input_shape, model.output_shape))
+    x, cotangent = (rng.standard_normal((4, *shape)).astype(dtype) for shape in (model.sample_in, model.sample_out))
     modes = [True, False] if "batch norm" in what else [True]
     for training in modes:
         sent = pack("w", model.get_weights()) | {"x": x, "y": cotangent}
@@ -33,8 +33,8 @@ def test_layer(keras, dtype, what, yardstick):
 
 def test_max_pool_sends_a_tie_to_the_first_cell(keras, dtype, yardstick):
     model = model_in(dtype, "max pool overlapping")
-    x = np.random.default_rng(2).integers(0, 2, (3, *model.input_shape)).astype(dtype)
-    cotangent = np.random.default_rng(3).standard_normal((3, *model.output_shape)).astype(dtype)
+    x = np.random.default_rng(2).integers(0, 2, (3, *model.sample_in)).astype(dtype)
+    cotangent = np.random.default_rng(3).standard_normal((3, *model.sample_out)).astype(dtype)
     _, theirs = keras("passes", {"x": x, "y": cotangent}, what="max pool overlapping", training=True, loss="dot")
     mine = ours.passes(model, x, cotangent, training=True, loss="dot")
     yardstick.relative(f"layers {dtype}", "max pool with ties", mine["dout"][0], theirs["dout0"], 1e-6)

@@ -97,7 +97,7 @@ def test_a_drawing_becomes_the_input_of_any_shape(build):
     model = build()
     session = Session(model)
     found, trace = session.draw(DRAWN), session._now()
-    assert session.x.shape == model.input_shape
+    assert session.x.shape == model.sample_in
     assert session.x.max() > 0.1
     predicted = model.predict(session.x[None], verbose=0)
     ends = predicted if isinstance(predicted, list) else [predicted]
@@ -143,7 +143,7 @@ def test_outputs_maps_and_gradients_are_the_engines(build):
     model = build()
     session = Session(model)
     found = session.draw(DRAWN)
-    assert session.x.shape == model.input_shape
+    assert session.x.shape == model.sample_in
     assert 0.1 < session.x.max() <= 1
     np.testing.assert_allclose(found["outputs"], model.predict(session.x[None], verbose=0)[0], rtol=1e-5, atol=1e-6)
     label = found["label"]

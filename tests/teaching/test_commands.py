@@ -288,7 +288,7 @@ def test_reports_and_explanations_of_other_shapes(tmp_path, monkeypatch, capsys,
     model.compile("adam", loss)
     model.save("model.minicnn")
     y = np.arange(6) % classes if classes else rng.random((6, 3))
-    np.savez("data.npz", x=rng.random((6, *model.input_shape)), y=y)
+    np.savez("data.npz", x=rng.random((6, *model.sample_in)), y=y)
     said(capsys, "report . --data data.npz")
     page = looked_at(Path("report.html"))
     assert ("of 6 right" in page) == bool(classes)

@@ -219,12 +219,12 @@ def test_a_field_holds_what_moves_a_cell(rng, build, names):
     model = minicnn.Sequential(parts, seed=0, device=oracle) if isinstance(parts, list) else parts
     for p in model.weights:
         p.assign(np.abs(p.numpy()) + 0.1)  # nothing cancels
-    x = rng.random((1, *model.input_shape))
+    x = rng.random((1, *model.sample_in))
     trace = model.trace(x)
     for name in names:
         at = tuple(int(rng.integers(n)) for n in trace[name].shape[1:])
-        moved = np.zeros(model.input_shape, bool)
-        for place in np.ndindex(*model.input_shape):
+        moved = np.zeros(model.sample_in, bool)
+        for place in np.ndindex(*model.sample_in):
             other = x.copy()
             other[(0, *place)] += 1
             moved[place] = abs(model.trace(other)[name][(0, *at)] - trace[name][(0, *at)]) > 1e-5

@@ -40,7 +40,7 @@ def same(model, path, rng, **options):
     assert [one.name for one in session.get_inputs()] == model.input_names
     assert [one.name for one in session.get_outputs()] == model.output_names
     for rows in (1, 3):
-        shapes = model.input_shape if isinstance(model.input_shape, list) else [model.input_shape]
+        shapes = model.sample_in if isinstance(model.sample_in, list) else [model.sample_in]
         xs = [rng.normal(size=(rows, *shape)).astype(np.float32) for shape in shapes]
         want = model.predict(xs if len(xs) > 1 else xs[0], verbose=0)
         found = session.run(None, dict(zip(model.input_names, xs, strict=True)))

@@ -104,7 +104,7 @@ def here(y):
 
 
 def agree(model, net, rng):
-    shape = model.input_shape
+    shape = model.sample_in
     x = rng.normal(size=(3, *shape)).astype(np.float32)
     with torch.no_grad():
         found = here(net.eval()(there(x)))

@@ -18,7 +18,7 @@ def test_every_layer_as_a_shorter_model_predicts_it(kernels):
     found = model.activations(X)
     assert list(found) == [layer.name for layer in model.layers]
     for count, (layer, array) in enumerate(zip(model.layers, found.values(), strict=True), 1):
-        assert array.shape == (9, *layer.output_shape)
+        assert array.shape == (9, *layer.sample_out)
         cut = Sequential(model.layers[:count], device=model.backend)
         np.testing.assert_allclose(array, cut.predict(X, verbose=0), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found[model.layers[-1].name], model.predict(X, verbose=0), rtol=1e-5, atol=1e-6)

@@ -33,7 +33,7 @@ def test_every_graph(what):
     assert not {id(w) for w in clone.weights} & {id(w) for w in model.weights}
     assert not same(clone.get_weights(), model.get_weights())
     clone.set_weights(model.get_weights())
-    x, _ = data(model.input_shape, model.output_shape)
+    x, _ = data(model.sample_in, model.sample_out)
     assert same(clone.predict(x, verbose=0), model.predict(x, verbose=0))
     before = model.get_weights()
     clone.set_weights([w * 0 for w in clone.get_weights()])
@@ -77,7 +77,7 @@ def test_a_layer_of_ones_own_is_made_from_its_config():
             super().__init__(units, **kwargs)
 
     clone = mc.clone_model(mc.Sequential([mc.Input((2,)), Mine(3, more=7, name="mine")]))
-    assert (clone.layers[0].more, clone.output_shape) == (7, (3,))
+    assert (clone.layers[0].more, clone.sample_out) == (7, (3,))
     with pytest.raises(ArgumentTypeError, match=r"clone_model: lost: .*get_config to hold every argument of Lost"):
         mc.clone_model(mc.Sequential([mc.Input((2,)), Lost("so", 3, name="lost")]))
 
@@ -109,7 +109,7 @@ def test_a_function_that_clones():
         return new
 
     asked = []
-    assert mc.clone_model(model, clone_function=wider).output_shape == (7,)
+    assert mc.clone_model(model, clone_function=wider).sample_out == (7,)
     assert sorted(asked) == ["block", "flat", "norm", "out"]
     asked = []
     mc.clone_model(model, clone_function=wider, recursive=True)

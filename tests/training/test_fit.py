@@ -491,7 +491,7 @@ def test_a_model_without_anything_to_train():
     ):
         model.compile("adam", "mse")
         before = model.get_weights()
-        x = np.ones((3, *model.input_shape))
+        x = np.ones((3, *model.sample_in))
         model.fit(x, np.ones((3, 4)), epochs=2, verbose=0)
         for a, b in zip(before, model.get_weights(), strict=True):
             np.testing.assert_array_equal(a, b)

@@ -258,7 +258,7 @@ def test_merges(layer, like):
     a, b = rng.standard_normal((2, 3, 4, 4))
     y = layer([Tensor(a, ORACLE), Tensor(b, ORACLE)])
     np.testing.assert_allclose(y.numpy(), like(a, b), rtol=1e-12)
-    assert layer.output_shape == y.shape[1:]
+    assert layer.sample_out == y.shape[1:]
     minicnn.check_grad(lambda a, b: layer.call([a, b], training=True), [a, b], rng=rng, rtol=1e-6)
     x, z = Input((4, 4)), Input((4, 4))
     function = getattr(L, type(layer).__name__.lower())

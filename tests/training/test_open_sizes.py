@@ -27,7 +27,7 @@ def graph(shape):
 @pytest.mark.parametrize("make", [stack, graph])
 def test_every_size_is_that_of_a_model_of_its_own(make, rng):
     model = make((None, None, 3))
-    assert None in model.input_shape
+    assert None in model.sample_in
     loss = "sparse_categorical_crossentropy" if make is stack else "mse"
     model.compile("sgd", loss)
     for size in ((6, 7), (9, 6)):
@@ -35,7 +35,7 @@ def test_every_size_is_that_of_a_model_of_its_own(make, rng):
         own.compile("sgd", loss)
         own.set_weights(model.get_weights())
         x = rng.random((6, *size, 3)).astype(np.float32)
-        y = np.arange(6) % 3 if make is stack else rng.random((6, *own.output_shape)).astype(np.float32)
+        y = np.arange(6) % 3 if make is stack else rng.random((6, *own.sample_out)).astype(np.float32)
         np.testing.assert_array_equal(model.predict(x, verbose=0), own.predict(x, verbose=0))
         assert model.evaluate(x, y, verbose=0) == own.evaluate(x, y, verbose=0)
         histories = [one.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history for one in (model, own)]
@@ -64,7 +64,7 @@ def test_open_sizes_are_saved(ending, tmp_path, rng):
     model.compile("adam", "sparse_categorical_crossentropy")
     model.save(tmp_path / f"m.{ending}")
     again = load_model(tmp_path / f"m.{ending}")
-    assert again.input_shape == (None, 9, 3)
+    assert again.sample_in == (None, 9, 3)
     x = rng.random((2, 12, 9, 3)).astype(np.float32)
     np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
 

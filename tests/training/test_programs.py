@@ -20,10 +20,10 @@ def conv(filters=3, **kwargs):
 
 def names(model, training=True, logits=False):
     """The program's ops up to the last layer."""
-    shape = (4, *model.input_shape)
+    shape = (4, *model.sample_in)
     if training:
         model.compile("sgd", "mse")
-        program = model.programs.training(shape, (4, *model.output_shape))
+        program = model.programs.training(shape, (4, *model.sample_out))
     else:
         program = model.programs.prediction(shape, logits)
     return [node.name for node in program.nodes if node.layer is not None]
@@ -326,7 +326,7 @@ def test_folded_equals_layer_by_layer(network, kind, logits, rng):
     kernels, dtype, tolerance = SETS[kind]
     model = network(CPU(kernels, dtype))
     model.set_weights([rng.uniform(0.5, 1.5, w.shape).astype(dtype) for w in model.get_weights()])
-    x = rng.standard_normal((4, *model.input_shape)).astype(dtype)
+    x = rng.standard_normal((4, *model.sample_in)).astype(dtype)
     with no_grad():
         expected = model.forward(Tensor(x, model.backend), training=False, logits=logits).numpy()
     program = model.programs.prediction(x.shape, logits)
@@ -349,7 +349,7 @@ def changes(path):
         model.train_on_batch(x, np.zeros((len(x), 3), np.float32))
 
     def load_weights(model, x):
-        other = type(model)([minicnn.Input(model.input_shape), *network(CPU("numba_cpu")).layers], seed=9)
+        other = type(model)([minicnn.Input(model.sample_in), *network(CPU("numba_cpu")).layers], seed=9)
         other.set_weights([w + np.float32(0.1) for w in model.get_weights()])
         other.save_weights(path)
         model.load_weights(path)
@@ -395,7 +395,7 @@ def test_a_subclass_and_a_replaced_call_are_called(rng):
 
 def test_tiles_change_nothing_and_large_images_make_them_small(rng, monkeypatch):
     model = merging(CPU("numba_cpu"))
-    x = rng.standard_normal((11, *model.input_shape)).astype(np.float32)
+    x = rng.standard_normal((11, *model.sample_in)).astype(np.float32)
     assert loop.tile_size(model) == loop.TILE
     whole = model.predict(x, verbose=0)
     for largest, size in ((0, 1), (21 * 19 * 5 * 4 * 3, 3)):

@@ -25,7 +25,7 @@ def test_weights_exist_as_layers_are_added():
     assert [w.shape for w in model.get_weights()] == [(4, 3), (3,)]
     model.add(layers.Dense(2))
     assert model.built
-    assert (model.input_shape, model.output_shape, model.count_params()) == ((4,), (2,), 23)
+    assert (model.sample_in, model.sample_out, model.count_params()) == ((4,), (2,), 23)
     assert [layer.name.split("_")[0] for layer in model.layers] == ["dense", "dense"]  # the Input is not listed
 
 
@@ -83,14 +83,14 @@ def test_a_layer_that_does_not_fit_is_not_added():
     with pytest.raises(errors.ShapeError, match=r"^c: expected an image of at least"):
         empty.add(layers.Conv2D(1, 3, name="c", input_shape=(2, 2, 1)))
     empty.add(layers.Dense(1, input_shape=(7,)))
-    assert (len(model.layers), empty.input_shape) == (1, (7,))
+    assert (len(model.layers), empty.sample_in) == (1, (7,))
 
 
 def test_pop():
     model = Sequential([Input((4,)), layers.Dense(3), layers.Dense(2)])
     popped = model.pop()
     assert popped.units == 2
-    assert model.output_shape == (3,)
+    assert model.sample_out == (3,)
     assert len(model.get_weights()) == 2
     model.add(layers.Dense(5))
     assert model.predict(np.ones((2, 4)), verbose=0).shape == (2, 5)
