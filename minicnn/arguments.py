@@ -17,7 +17,7 @@ import re
 import stat
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Literal, NoReturn, Self, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, Self, TypeVar, cast, overload
 
 from .errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, one_of, require, shown
 from .notes import note
@@ -340,6 +340,29 @@ def configured(where: str, cls: type, config: Any) -> Any:
         return cls(**config)
 
 
+def serialized(module: str, thing: Any) -> Any:
+    """Keras's description of an object with a get_config, as plain values; of a function its name."""
+    if not hasattr(thing, "get_config"):
+        return function("serialize", thing).__name__
+    return {"module": f"keras.{module}", "class_name": type(thing).__name__, "config": thing.get_config(),
+            "registered_name": None}  # fmt: skip
+
+
+def deserialized(where: str, config: Any, known: dict[str, Any], custom_objects: dict | None = None) -> Any:
+    """What `serialized` described: an object of one of the classes in `known` or custom_objects, or a function of them.
+
+    known: name -> class or function.  Nothing is ever imported by name.
+    """
+    there = known | (instance(f"{where}: custom_objects", custom_objects, dict, "a dict", optional=True) or {})
+    name = config.get("class_name") if isinstance(config, dict) else config
+    instance(where, name, str, 'a name or {"class_name": ..., "config": {...}}')
+    found = there[one_of(where, name, there)]
+    if not isinstance(config, dict):
+        return found
+    inner = instance(f"{where}: {name}: config", config.get("config") or {}, dict, "a dict")
+    return found.from_config(inner) if hasattr(found, "from_config") else found(**inner)
+
+
 def described(where: str, value: Any, base: type, names: dict[str, type]) -> Callable | None:
     """An instance of `base` from None, its name, its class, {"class_name", "config"}, a function, or itself."""
     if value is None or (callable(value) and not isinstance(value, type)):
@@ -458,6 +481,34 @@ class Named:
         super().__init_subclass__(**options)
         if "__init__" in vars(cls):
             cls.__init__ = named(cls.__init__)
+
+
+@functools.cache  # a checkpoint asks for it of every layer
+def parameters(cls: type) -> dict[str, inspect.Parameter]:
+    """The named arguments of a constructor."""
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return {n: p for n, p in inspect.signature(cls).parameters.items() if p.kind not in kinds}
+
+
+class Described(Named):
+    """Those of its attributes that are its constructor's arguments describe it; one of your own may add to them.
+
+    common: what a constructor that ends in **kwargs hands on to the base class
+    """
+
+    common: ClassVar[tuple[str, ...]] = ()
+
+    def get_config(self) -> dict:
+        """The constructor's arguments, as far as they are attributes of their names, for files."""
+        held = vars(self) | getattr(self, "options", {})
+        kinds = [p.kind for p in inspect.signature(type(self)).parameters.values()]
+        more = self.common if inspect.Parameter.VAR_KEYWORD in kinds else ()
+        return {name: held[name] for name in (*parameters(type(self)), *more) if name in held}
+
+    @classmethod
+    def from_config(cls, config: dict) -> Self:
+        """The one that get_config described."""
+        return cls(**instance(f"{cls.__name__}.from_config: config", config, dict, "a dict"))
 
 
 class Configured(Named):

@@ -483,7 +483,7 @@ OPS = B.OPS | SHARED | {f.__name__: f for f in (
     "norm": matrix_norm, "gelu": lambda x, approximate=True: activations.gelu(x, approximate),  # Keras's default
     "clip": lambda x, x_min, x_max: B.clip(x, x_min, x_max), "power": lambda x1, x2: B.power(x1, x2),
     "reshape": lambda x, newshape: B.reshape(x, newshape), "is_tensor": BACKEND["is_tensor"], "ndim": B.ndim,
-    "ravel": B.flatten, "true_divide": lambda x1, x2: tensor(x1) / x2,
+    "array": lambda x, dtype=None: tensor(x), "ravel": B.flatten, "true_divide": lambda x1, x2: tensor(x1) / x2,
     "allclose": lambda x1, x2, rtol=1e-5, atol=1e-8: bool(
         isclose(x1, x2, rtol, atol).numpy().all()),
     "hstack": lambda xs: B.concatenate(xs, 0 if np.ndim(xs[0]) == 1 else 1),

@@ -3,7 +3,7 @@
     compile(loss="huber")     compile(loss=losses.Huber(delta=0.5))     compile(loss=losses.huber)
 """
 
-from ..arguments import shown
+from ..arguments import deserialized, serialized, shown
 from ..errors import ArgumentTypeError, one_of, require
 from .base import EPSILON, Elementwise, FunctionLoss, Loss
 from .crossentropy import (
@@ -64,6 +64,8 @@ def get(identifier) -> Loss:
     if callable(identifier) and not isinstance(identifier, type):
         ours = BY_FUNCTION.get(identifier)
         return FunctionLoss(identifier) if ours is None else ours()
+    if isinstance(identifier, dict):
+        return get(deserialize(identifier))
     known = isinstance(identifier, str)
     require(known, "loss", "a name, a function or a Loss", shown(identifier), error=ArgumentTypeError)
     by_class = {c.__name__: c for c in ALL}
@@ -72,10 +74,24 @@ def get(identifier) -> Loss:
     return _BY_NAME[one_of("loss", identifier.lower(), _BY_NAME)]()
 
 
+def serialize(loss):
+    """Keras's description of a loss as plain values; of a function its name."""
+    return serialized("losses", loss)
+
+
+def deserialize(config, custom_objects=None):
+    """The loss that `serialize` described, or the function of that name.
+
+    custom_objects: name -> class or function of yours
+    """
+    known = {c.__name__: c for c in ALL} | {n: f for n, f in globals().items() if n in _BY_NAME}
+    return deserialized("losses.deserialize", config, known, custom_objects)
+
+
 __all__ = [
     "ALL", "EPSILON", "FUNCTIONS", "BinaryCrossentropy", "BinaryFocalCrossentropy", "CategoricalCrossentropy",
     "CategoricalFocalCrossentropy", "CategoricalGeneralizedCrossEntropy", "CategoricalHinge", "CosineSimilarity",
     "Dice", "Elementwise", "FunctionLoss", "Hinge", "Huber", "KLDivergence", "LogCosh", "Loss", "MeanAbsoluteError",
     "MeanAbsolutePercentageError", "MeanSquaredError", "MeanSquaredLogarithmicError", "Poisson",
-    "SparseCategoricalCrossentropy", "SquaredHinge", "Tversky", "get", *FUNCTIONS,
+    "SparseCategoricalCrossentropy", "SquaredHinge", "Tversky", "deserialize", "get", "serialize", *FUNCTIONS,
 ]  # fmt: skip

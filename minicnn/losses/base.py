@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..arguments import Named, array, flag, float_type, number, shown, text, whole
+from ..arguments import Described, array, flag, float_type, number, shown, text, whole
 from ..arguments import function as checked_function
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, ArgumentTypeError, DataError, one_of, require
@@ -17,7 +17,7 @@ REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "
 MEANS = REDUCTIONS[:2]  # two names of one
 
 
-class Loss(Named):
+class Loss(Described):
     """A loss.  `loss(y_true, y_pred, sample_weight=None)` -> a scalar.
 
     A loss of your own overrides `call(y_true, y_pred)`, as in Keras, with ops of tensors.
@@ -28,6 +28,8 @@ class Loss(Named):
     """
 
     fused: Callable | None = None
+    common = ("reduction", "name")
+    dtype = "float32"  # which Keras's programs ask for; the model's device decides
 
     def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None):
         kind = type(self).__name__

@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 from .. import losses
-from ..arguments import shown
+from ..arguments import deserialized, serialized, shown
 from ..errors import ArgumentError, ArgumentTypeError, nearest, require
 from ..naming import snake_case
 from .base import Mean, MeanMetricWrapper, Metric, Sum
@@ -118,6 +118,8 @@ def get(identifier) -> Metric:
         return found(name=str(identifier))
     if isinstance(identifier, type) and issubclass(identifier, Metric):
         return identifier()
+    if isinstance(identifier, dict):
+        return get(deserialize(identifier))
     expected = "a name, a function (y_true, y_pred) or a Metric"
     ok = callable(identifier) and not isinstance(identifier, type)
     require(ok, "metric", expected, shown(identifier), error=ArgumentTypeError)
@@ -126,6 +128,20 @@ def get(identifier) -> Metric:
         return MeanMetricWrapper(FUNCTIONS[name])
     name = identifier.name if isinstance(identifier, losses.Loss) else type(identifier).__name__
     return MeanMetricWrapper(identifier, getattr(identifier, "__name__", name))
+
+
+def serialize(metric):
+    """Keras's description of a metric as plain values; of a function its name."""
+    return serialized("metrics", metric)
+
+
+def deserialize(config, custom_objects=None):
+    """The metric that `serialize` described, or the function of that name.
+
+    custom_objects: name -> class or function of yours
+    """
+    known = losses.FUNCTIONS | FUNCTIONS | {c.__name__: c for c in ALL} | {n: c for n, c in _SHORT.items()}
+    return deserialized("metrics.deserialize", config, known, custom_objects)
 
 
 def unique_names(metrics: list[Metric], weighted: list[Metric]) -> list[str]:
@@ -148,4 +164,5 @@ def _clashes(name: str, taken: set[str]) -> bool:
     return name in taken or f"val_{name}" in taken or (name.startswith("val_") and name[4:] in taken)
 
 
-__all__ = [*(c.__name__ for c in ALL), *FUNCTIONS, "ALL", "FUNCTIONS", "Metric", "get", "unique_names"]
+__all__ = [*(c.__name__ for c in ALL), *FUNCTIONS, "ALL", "FUNCTIONS", "Metric", "deserialize", "get", "serialize",
+           "unique_names"]  # fmt: skip

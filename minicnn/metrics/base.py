@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from .. import losses
-from ..arguments import Named, array, flag, float_type, number, text, whole
+from ..arguments import Described, array, flag, float_type, number, text, whole
 from ..arguments import function as checked_function
 from ..core.tensor import Tensor
 from ..errors import ShapeError, one_of, require
@@ -45,7 +45,7 @@ class Variable(Tensor):
         return self
 
 
-class Metric(Named):
+class Metric(Described):
     """A number that builds up over batches: reset_state(), update_state(y_true, y_pred) for each, result().
 
     name: its key in logs; None counts up per class, as layers' names do. direction: "max" or "min" is better, None
@@ -53,6 +53,8 @@ class Metric(Named):
     """
 
     better: ClassVar[str | None] = None  # the direction of a class
+    common = ("name",)
+    dtype = "float32"  # which Keras's programs ask for; sums are kept in float64
 
     def __init__(self, name: str | None = None, direction: str | None = None, dtype=None):
         kind = type(self).__name__

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import cast
 
-from ..arguments import instance
+from ..arguments import deserialized, instance, serialized
 from ..errors import one_of
 from . import schedules
 from .adadelta import Adadelta
@@ -20,17 +20,33 @@ from .rmsprop import RMSprop
 from .sgd import SGD
 
 __all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion", "Nadam", "Optimizer",
-           "RMSprop", "get", "schedules"]  # fmt: skip
+           "RMSprop", "deserialize", "get", "schedules", "serialize"]  # fmt: skip
 
 _CLASSES = Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, RMSprop, SGD
 _BY_NAME = {c.__name__.lower(): c for c in _CLASSES}
 
 
-def get(identifier: str | Optimizer | type[Optimizer]) -> Optimizer:
-    """An optimizer from its name (any case), its class, or itself."""
+def get(identifier: str | dict | Optimizer | type[Optimizer]) -> Optimizer:
+    """An optimizer from its name (any case), its class, {"class_name", "config"}, or itself."""
     if isinstance(identifier, Optimizer):
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
         return cast(Callable[[], Optimizer], identifier)()  # each has a learning rate of its own
+    if isinstance(identifier, dict):
+        return deserialize(identifier)
     instance("optimizer", identifier, str, "a name or an Optimizer")
     return _BY_NAME[one_of("optimizer", identifier.lower(), _BY_NAME)]()
+
+
+def serialize(optimizer: Optimizer) -> dict:
+    """Keras's description of an optimizer as plain values, without its state."""
+    return serialized("optimizers", instance("optimizers.serialize: optimizer", optimizer, Optimizer, "an Optimizer"))
+
+
+def deserialize(config: dict, custom_objects: dict | None = None) -> Optimizer:
+    """The optimizer that `serialize` described.  custom_objects: name -> class of yours."""
+    instance("optimizers.deserialize: config", config, dict, 'a dict {"class_name": ..., "config": {...}}')
+    name = config.get("class_name")
+    if isinstance(name, str) and name.lower() in _BY_NAME:
+        config = config | {"class_name": name.lower()}
+    return deserialized("optimizers.deserialize", config, _BY_NAME, custom_objects)

@@ -15,6 +15,7 @@ class Adam(Optimizer):
     """
 
     kernel, kernel_slots = "adam_step", ("m", "v", "vhat")
+    turns = (("m", "v"), ("vhat",))
     config = ("beta_1", "beta_2", "epsilon", "amsgrad")
 
     def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False, **kwargs):

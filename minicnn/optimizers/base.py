@@ -19,6 +19,8 @@ from ..attributes import Guarded
 from ..core.tensor import Parameter
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..notes import note
+from . import schedules
+from .explicit import Explicit, Rate
 
 ALIGNMENT = 16  # floats: every parameter starts on a cache line
 LARGE = 1 << 17  # floats: half a megabyte takes longer to copy than another call of the kernel
@@ -50,7 +52,7 @@ class Phase(NamedTuple):
 PLAIN = Phase()
 
 
-class Optimizer(Named, Guarded):
+class Optimizer(Explicit, Named, Guarded):
     """Common step, in Keras's order: add up, clip, decay the weights, update, average.
 
     learning_rate    a number >= 0, or a schedule: a function of the step from 0, or of nothing, read at every step
@@ -64,7 +66,8 @@ class Optimizer(Named, Guarded):
                      are so many times as long, as if their learning rate were: {"^dense/": 0.1, "bias$": 2.0}; of two
                      that fit, the later one counts
     gradient_accumulation_steps   k >= 2: only every k-th step updates, with the mean of k gradients
-    loss_scale_factor             has no effect: gradients are of float32 or wider, which need no scale
+    loss_scale_factor             `apply` divides the gradients that it is given by it, see scale_loss; fit needs no
+                     scale: its gradients are of float32 or wider
     decay            d of Keras 1 and 2: step n has the rate learning_rate / (1 + d n)
 
     `iterations` counts steps, also those that only add up. Formulas count updates, schedules and `decay` steps.
@@ -106,7 +109,7 @@ class Optimizer(Named, Guarded):
         self.gradient_accumulation_steps = whole(where, gradient_accumulation_steps, low=2, optional=True)
         self.loss_scale_factor = number(f"{kind}: loss_scale_factor", loss_scale_factor, above=0, optional=True)
         if loss_scale_factor is not None:
-            note(f"{kind}(loss_scale_factor=...) has no effect: gradients are of float32 or wider")
+            note(f"{kind}(loss_scale_factor=...) has no effect on fit: its gradients are of float32 or wider")
         self.name = text(f"{kind}: name", name, optional=True) or kind.lower()
         self.learning_rate_factors = _factors(f"{kind}: learning_rate_factors", learning_rate_factors)
         self._scaled: list = []  # (number of a parameter, factor)
@@ -167,7 +170,7 @@ class Optimizer(Named, Guarded):
     @property
     def learning_rate(self) -> float:
         """The rate of the next step; where there is a `decay`, what it is a part of."""
-        return self._rate if self.schedule is None else self._rate_at(self.iterations)
+        return Rate(self._rate if self.schedule is None else self._rate_at(self.iterations), self)
 
     def _rate_at(self, iterations: int) -> float:
         if self.schedule is None:
@@ -178,6 +181,8 @@ class Optimizer(Named, Guarded):
     @learning_rate.setter
     def learning_rate(self, rate) -> None:
         where = f"{type(self).__name__}: learning_rate"
+        if isinstance(rate, dict):  # of get_config
+            rate = schedules.deserialize(rate)
         if callable(rate) and not isinstance(rate, type):
             self.schedule, self._counts = rate, accepts(rate, 0)
             ok, fix = self._counts or accepts(rate), "write it as lambda step: ..."
@@ -196,6 +201,9 @@ class Optimizer(Named, Guarded):
     def build(self, params: list[Parameter]) -> None:
         """Take over `params`: move their data into one flat buffer.  State that exists for a parameter is kept."""
         if [id(p) for p in params] == [id(p) for p in self.params] and self._owns_data():
+            return
+        params = [instance(f"{type(self).__name__}.build", p, Parameter, "weights") for p in params]
+        if not params:
             return
         be = params[0].be
         old = {id(p): {s: self._piece(getattr(self.slot, s), i) for s in self.kept} for i, p in enumerate(self.params)}
@@ -289,7 +297,7 @@ class Optimizer(Named, Guarded):
         lr, t = self._rate_at(iterations), iterations // (self.gradient_accumulation_steps or 1) + 1
         return [*map(float, self.kernel_args(lr, t).values()), (self.weight_decay or 0.0) * lr]
 
-    def apply(self, live=None, phase: Phase | None = None, averages=()) -> None:
+    def step(self, live=None, phase: Phase | None = None, averages=()) -> None:
         """One step with the gradients that backward left in the parameters, which are cleared.
 
         averages: what the backend's `settle` moves in the same launch.
@@ -436,8 +444,10 @@ class Optimizer(Named, Guarded):
         return len(self.kept) * sum(p.data.size for p in self.params) + 2
 
     def get_config(self) -> dict:
-        """The constructor's arguments as plain values, for files."""
-        common = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay, "clipnorm": self.clipnorm,
+        """The constructor's arguments as plain values, for files; a schedule that is a function stays one."""
+        ours = isinstance(self.schedule, schedules.LearningRateSchedule)
+        rate = schedules.serialize(self.schedule) if ours else self.schedule or float(self.learning_rate)
+        common = {"learning_rate": rate, "weight_decay": self.weight_decay, "clipnorm": self.clipnorm,
                   "clipvalue": self.clipvalue, "global_clipnorm": self.global_clipnorm}  # fmt: skip
         rare = {name: getattr(self, name) for name, default in _RARE.items() if getattr(self, name) != default}
         return common | rare | {key: getattr(self, key) for key in self.config}

@@ -12,6 +12,7 @@ class RMSprop(Optimizer):
     """
 
     kernel, kernel_slots = "rmsprop_step", ("v", "m", "a")
+    turns = (("v",), ("m",), ("a",))
     config = ("rho", "momentum", "epsilon", "centered")
 
     def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, **kwargs):

@@ -11,12 +11,12 @@ Differs from Keras: computed in double precision.
 
 import math
 
-from ..arguments import Configured, flag, listed, number, text
+from ..arguments import Configured, deserialized, flag, listed, number, scalar, serialized, text
 from ..errors import ArgumentError, one_of, require
 
 __all__ = [
     "CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule", "OneCycle",
-    "PiecewiseConstantDecay", "PolynomialDecay",
+    "PiecewiseConstantDecay", "PolynomialDecay", "deserialize", "serialize",
 ]  # fmt: skip
 
 
@@ -41,6 +41,7 @@ class ExponentialDecay(LearningRateSchedule):
         self.staircase, self.name = flag(f"{where}: staircase", staircase), text(f"{where}: name", name)
 
     def __call__(self, step):
+        step = _count(step)
         return self.initial_learning_rate * self.decay_rate ** _periods(step, self.decay_steps, self.staircase)
 
 
@@ -58,6 +59,7 @@ class InverseTimeDecay(LearningRateSchedule):
         self.staircase, self.name = flag(f"{where}: staircase", staircase), text(f"{where}: name", name)
 
     def __call__(self, step):
+        step = _count(step)
         return self.initial_learning_rate / (1 + self.decay_rate * _periods(step, self.decay_steps, self.staircase))
 
 
@@ -76,6 +78,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         self.name = text(f"{where}: name", name)
 
     def __call__(self, step):
+        step = _count(step)
         return self.values[sum(step > b for b in self.boundaries)]
 
 
@@ -95,6 +98,7 @@ class PolynomialDecay(LearningRateSchedule):
         self.cycle, self.name = flag(f"{where}: cycle", cycle), text(f"{where}: name", name)
 
     def __call__(self, step):
+        step = _count(step)
         whole = self.decay_steps
         if self.cycle:
             whole *= max(math.ceil(step / self.decay_steps), 1)
@@ -118,6 +122,7 @@ class CosineDecay(LearningRateSchedule):
         self.warmup_steps = number(f"{where}: warmup_steps", warmup_steps, low=0)
 
     def __call__(self, step):
+        step = _count(step)
         top, low = self.warmup_target, self.initial_learning_rate
         if top is None:
             return low * _cosine(min(step / self.decay_steps, 1), self.alpha)
@@ -138,6 +143,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         self.name = text(f"{where}: name", name)
 
     def __call__(self, step):
+        step = _count(step)
         period, begin, length = 0, 0.0, self.first_decay_steps
         if self.t_mul == 1:
             period = step // length
@@ -168,6 +174,7 @@ class OneCycle(LearningRateSchedule):
         self.name = text(f"{where}: name", name)
 
     def __call__(self, step):
+        step = _count(step)
         top, first = self.max_lr, self.max_lr / self.div_factor
         rising, last = self.pct_start * self.total_steps - 1, self.total_steps - 1
         if step < rising:
@@ -178,6 +185,22 @@ class OneCycle(LearningRateSchedule):
     def _between(self, start: float, end: float, done: float) -> float:
         left = _cosine(done, 0.0) if self.anneal_strategy == "cos" else 1 - done
         return end + (start - end) * left
+
+
+def serialize(schedule: LearningRateSchedule) -> dict:
+    """Keras's description of a schedule as plain values."""
+    return serialized("optimizers.schedules", schedule)
+
+
+def deserialize(config: dict, custom_objects: dict | None = None) -> LearningRateSchedule:
+    """The schedule that `serialize` described.  custom_objects: name -> class of yours."""
+    known = {c.__name__: c for c in LearningRateSchedule.__subclasses__() if c.__module__ == __name__}
+    return deserialized("schedules.deserialize", config, known, custom_objects)
+
+
+def _count(step):
+    """A step as a number: a tensor or a weight may hold it."""
+    return scalar(step.numpy() if hasattr(step, "numpy") else step)
 
 
 def _cosine(done: float, alpha: float) -> float:

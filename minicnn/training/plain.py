@@ -7,13 +7,12 @@
 What is ours stands in the tables of this file; nothing is ever imported by name.
 """
 
-import functools
-import inspect
 import math
 from collections.abc import Callable
 from typing import Any
 
 from .. import constraints, initializers, layers, losses, metrics, optimizers, regularizers
+from ..arguments import parameters
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..layers.operation import Operation
 from ..ops.activation import BY_NAME as ACTIVATIONS
@@ -119,26 +118,15 @@ def function_entry(function: Callable, where: str) -> dict:
 def _entry(what: str, thing: Any, where: str) -> dict:
     cls = type(thing)
     own = TABLES[what].get(cls.__name__) is cls
-    held = vars(thing) | getattr(thing, "options", {})
-    parameters = _named(cls)
-    if hasattr(thing, "get_config"):
-        config = dict(thing.get_config())
-    else:
-        config = {name: held[name] for name in parameters if name in held}
+    config = dict(thing.get_config())
     # What one of our classes leaves out of its config has one possible value, also in a class derived from it.
-    settled = {name for base in cls.__mro__ if TABLES[what].get(base.__name__) is base for name in _named(base)}
-    lost = [name for name in parameters if name not in {*config, *settled, *_GIVEN}]
+    settled = {name for base in cls.__mro__ if TABLES[what].get(base.__name__) is base for name in parameters(base)}
+    lost = [name for name in parameters(cls) if name not in {*config, *settled, *_GIVEN}]
     fix = f"write config = {tuple(lost)} in the class" if what == "layer" else "give it a get_config"
     expected = f"{cls.__name__}.get_config() to hold every argument of the constructor"
     require(not lost, f"save: {where}", expected, f"none of {', '.join(lost)}", fix, error=ArgumentError)
-    found = {"class_name": cls.__name__, "config": config if what == "layer" else plain(config, where)}
+    found = {"class_name": cls.__name__, "config": config if what in ("layer", "optimizer") else plain(config, where)}
     return found if own else found | {"custom": True}
-
-
-@functools.cache  # a checkpoint asks for it of every layer
-def _named(cls: type) -> dict[str, inspect.Parameter]:
-    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return {n: p for n, p in inspect.signature(cls).parameters.items() if p.kind not in kinds}
 
 
 def plain(value: Any, where: str) -> Any:

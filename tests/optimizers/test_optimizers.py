@@ -612,7 +612,7 @@ def test_old_spellings(notes):
     O.Adam(lr=0.02, epsilon=None, decay=0.0)  # said once
     assert notes() == ["Adam(lr=...) is read as learning_rate="]
     O.Adam(loss_scale_factor=8)
-    assert notes() == ["Adam(loss_scale_factor=...) has no effect: gradients are of float32 or wider"]
+    assert notes() == ["Adam(loss_scale_factor=...) has no effect on fit: its gradients are of float32 or wider"]
     assert O.Adam(epsilon=None).epsilon == 1e-7
 
 
