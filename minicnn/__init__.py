@@ -10,7 +10,7 @@ from . import _checkout, errors  # noqa: F401  (_checkout makes minicnn.kernels 
 __version__ = "0.1.0"
 
 _MODULES = ("activations", "callbacks", "commands", "constraints", "data", "initializers", "io", "keras", "kernels",
-            "layers", "losses", "metrics", "ops", "optimizers", "recipes", "records", "regularizers", "reports",
+            "layers", "losses", "metrics", "ops", "optimizers", "play", "recipes", "records", "regularizers", "reports",
             "sklearn", "teaching")  # fmt: skip
 _HOME = {
     "CheckpointOptions": "training.checkpoint",

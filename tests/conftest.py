@@ -35,8 +35,8 @@ When a skipped test is a failure
 
     MINICNN_REQUIRE=parity       tests marked `parity`: the run with the extra `parity` installed
     MINICNN_REQUIRE=parity,data  also tests that look for the real files: their reason to skip names MINICNN_DATA
-    MINICNN_REQUIRE=tools        tests marked `tools`: the run with the extras onnx, play and tensorboard installed,
-                                 and the tools that read what these write
+    MINICNN_REQUIRE=tools        tests marked `tools`: the run with the extras onnx, play, notebook and tensorboard
+                                 installed, and the tools that read what these write
     MINICNN_REQUIRE=torch        tests marked `torch`: the run with PyTorch installed
     MINICNN_REQUIRE=docs         tests marked `docs`: the run with the extra docs installed
     MINICNN_REQUIRE=several      tests marked `several`: the run with the extras mpi and search installed

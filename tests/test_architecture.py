@@ -64,7 +64,7 @@ MAY = {
     # Programs use the names that every user has, and like users they may build models.
     "commands": ({"backend", "callbacks", "data", "errors", "io", "labels", "minicnn", "recipes", "records", "reports",
                   "keras", "teaching", "play"}, ARRAYS | {"uvicorn"}),
-    "play": ({"data", "errors", "io", "labels"}, ARRAYS | {"PIL", "starlette"}),
+    "play": ({"data", "errors", "io", "labels"}, ARRAYS | {"PIL", "anywidget", "starlette"}),
     "__main__": ({"commands", "diagnosis", "errors"}, set()),
     "__init__": ({"_checkout", "errors"}, set()),
     "_checkout": (set(), set()),

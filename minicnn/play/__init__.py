@@ -1,7 +1,40 @@
-"""`minicnn play MODEL`: a page on this machine that shows every number of the model while one draws on it.
+"""Every number of a model while one draws on it: `minicnn play MODEL` on a page, `widget(model)` in a notebook.
 
-page/  HTML, CSS and one script, no build step      browser
+page/  HTML, CSS and the component, no build step   browser
 server.py    who may ask, and in what form          HTTP on 127.0.0.1
+notebook.py  the same questions in a notebook       the widget's comm
+questions.py what may be asked                      bytes in, JSON out
 session.py   what the page shows of a model         model.trace, train_on_batch
 frame.py     a drawing in the frame that the model was trained in
 """
+
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from ..errors import MissingPackageError
+
+if TYPE_CHECKING:
+    from .notebook import Widget
+
+__all__ = ["widget"]
+
+
+def widget(model, name: str = "") -> "Widget":
+    """The page of `minicnn play` for a model of this notebook, as the value of a cell: no server, the kernel answers.
+
+    model  any with one input that can be drawn; backward needs its loss: compile it;  name: what its head says
+
+    Raises MissingPackageError without anywidget: pip install -e ".[notebook]"; ArgumentError for several inputs.
+    """
+    from .session import Session
+
+    try:
+        from .notebook import Widget
+    except ModuleNotFoundError as cause:
+        raise MissingPackageError("play.widget", str(cause.name)) from None
+    return Widget(Session(model, name))
+
+
+def page_file(name: str) -> bytes:
+    """A file of the page."""
+    return resources.files(__name__).joinpath("page", name).read_bytes()

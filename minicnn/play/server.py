@@ -2,29 +2,25 @@
 
 Nobody else is answered: the server listens on 127.0.0.1, every address begins with a random token, and the Host header
 must name this machine, so that no foreign page reaches it through a name of its own (DNS rebinding). Questions are POST
-with small bodies: bytes of a drawing, or JSON of a few plain fields. Nothing that arrives chooses a file or a size.
+with small bodies.
 """
 
 import secrets
 from collections.abc import Callable
-from importlib import resources
 
-import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from ..errors import MinicnnError
-from ..io import strict_json
+from . import page_file
+from .questions import LARGEST, QUESTIONS, reply
 from .session import Session
 
 HOST = "127.0.0.1"
-LARGEST = 1 << 19  # bytes of a body
-SIDE = 140  # px of the page's canvas
-FILES = {"": ("index.html", "text/html"), "app.js": ("app.js", "text/javascript"),
-         "preact.js": ("preact.js", "text/javascript"), "style.css": ("style.css", "text/css")}  # fmt: skip
+FILES = {"": ("index.html", "text/html"), "style.css": ("style.css", "text/css")} | {
+    name: (name, "text/javascript") for name in ("app.js", "page.js", "preact.js")}  # fmt: skip
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -33,28 +29,14 @@ HEADERS = {
 }  # fmt: skip
 
 
-def whole(value) -> int:
-    """A number that JSON may have carried, or ValueError."""
-    if type(value) is not int:
-        raise ValueError(f"expected a whole number, received {value!r:.40}")
-    return value
-
-
 async def body_of(request: Request) -> bytes:
-    """The body, or ValueError where it is too long."""
+    """The body, as far as it is read: what is longer than LARGEST is refused."""
     found = bytearray()
     async for part in request.stream():
         found += part
         if len(found) > LARGEST:
-            raise ValueError(f"expected at most {LARGEST} bytes")
+            break
     return bytes(found)
-
-
-async def fields_of(request: Request) -> dict:
-    given = strict_json.parse(await body_of(request) or b"{}")
-    if not isinstance(given, dict):
-        raise ValueError("expected an object of fields")
-    return given
 
 
 def application(session: Session, port: int, token: str) -> Callable:
@@ -63,68 +45,23 @@ def application(session: Session, port: int, token: str) -> Callable:
 
     def file(name: str):
         path, kind = FILES[name]
-        content = resources.files(str(__package__)).joinpath("page", path).read_bytes()
+        content = page_file(path)
 
         async def answer(request):
             return Response(content, media_type=kind, headers=HEADERS)
 
         return answer
 
-    def question(ask):
-        """An answer in JSON; what the asker did wrong is told in a sentence, with 400."""
-
+    def question(name: str):
         async def answer(request):
-            try:
-                work = await ask(request)
-                return JSONResponse(await run_in_threadpool(work), headers=HEADERS)
-            except (MinicnnError, ValueError, KeyError, TypeError) as error:
-                return JSONResponse({"error": str(error)}, status_code=400, headers=HEADERS)
+            ok, text = await run_in_threadpool(reply, session, name, await body_of(request))
+            status = 200 if ok else 400
+            return Response(text, status_code=status, media_type="application/json", headers=HEADERS)
 
         return answer
 
-    async def about(request):
-        return session.about
-
-    async def draw(request):
-        pixels = await body_of(request)
-        if len(pixels) != SIDE * SIDE:
-            raise ValueError(f"expected {SIDE} x {SIDE} bytes, received {len(pixels)}")
-        return lambda: session.draw(np.frombuffer(pixels, np.uint8).reshape(SIDE, SIDE))
-
-    async def example(request):
-        number = whole((await fields_of(request)).get("number"))
-        return lambda: {"side": 28, "pixels": session.example(number).reshape(-1).tolist()}
-
-    async def look(request):
-        return session.look
-
-    async def backward(request):
-        label = (await fields_of(request)).get("label")
-        label = None if label is None else whole(label)
-        return lambda: session.backward(label)
-
-    async def cell(request):
-        given = await fields_of(request)
-        name, index = given.get("name"), given.get("index")
-        if not isinstance(name, str) or not isinstance(index, list) or len(index) > 4:
-            raise ValueError("expected a layer's name and a cell's index")
-        index = [whole(i) for i in index]
-        return lambda: session.cell(name, index)
-
-    async def train(request):
-        given = await fields_of(request)
-        rate = given.get("rate")
-        if rate is not None and type(rate) not in (int, float):
-            raise ValueError(f"expected a rate, received {rate!r:.40}")
-        return lambda: session.trainer.command(str(given.get("what")), rate)
-
-    async def progress(request):
-        return session.trainer.state
-
-    asks = {"about": about, "draw": draw, "example": example, "look": look, "backward": backward, "cell": cell,
-            "train": train, "progress": progress}  # fmt: skip
     routes = [Route(f"/{name}", file(name)) for name in FILES]
-    routes += [Route(f"/api/{name}", question(ask), methods=["POST"]) for name, ask in asks.items()]
+    routes += [Route(f"/api/{name}", question(name), methods=["POST"]) for name in QUESTIONS]
     inner = Starlette(routes=[Mount(f"/{token}", routes=routes)])
 
     async def guarded(scope, receive, send):

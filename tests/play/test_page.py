@@ -129,7 +129,7 @@ def settled(page) -> list[float]:
     end, idle = time.monotonic() + 60, 0
     while idle < 4:
         page.wait_for_timeout(50)
-        idle = idle + 1 if page.locator("body").get_attribute("data-waiting") == "0" else 0
+        idle = idle + 1 if page.locator("[data-waiting]").get_attribute("data-waiting") == "0" else 0
         assert time.monotonic() < end
     text = page.locator("#outputs").inner_text().split()
     return [float(value) for value in text[1::2]]
@@ -171,6 +171,9 @@ def test_the_numbers_of_a_cell_are_the_engines(page, address, model):
     given = asked(address, "cell", json.dumps({"name": "second", "index": index}))
     assert f"= {given['value']:.17g}".rstrip("0") in text or f"= {given['value']}" in text
     assert given["text"].split("\n")[0] in page.locator(".numbers pre").inner_text()
+    (top, bottom), (left, right) = given["field"]  # without its end
+    seen = page.locator(".numbers figcaption").inner_text()
+    assert seen == f"what it sees: rows {top} to {bottom - 1}, columns {left} to {right - 1}"
     page.locator("#label").select_option("3")
     page.get_by_role("button", name="backward").click()
     settled(page)

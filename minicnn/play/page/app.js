@@ -1,19 +1,9 @@
-// The page: a canvas, the model's layers, and the numbers of one cell. It knows only what the server tells it.
+// The component: a canvas, the model's layers, and the numbers of one cell. It knows only what the Session answers;
+// page.js brings its questions there over HTTP, widget.js over a notebook's comm.
 import { html, render, useEffect, useRef, useState } from "./preact.js";
 
 const SIDE = 140; // px of the drawing
 const BRUSH = 9;  // px
-let waiting = 0; // questions that have no answer yet; the page says so to whoever waits for it
-const ask = async (name, body = {}) => {
-  const raw = body instanceof Uint8Array;
-  document.body.dataset.waiting = ++waiting;
-  try {
-    const answer = await fetch(`api/${name}`, { method: "POST", body: raw ? body : JSON.stringify(body) });
-    const found = await answer.json();
-    if (!answer.ok) throw new Error(found.error);
-    return found;
-  } finally { document.body.dataset.waiting = --waiting; }
-};
 const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 const short = (x) => x === null || x === undefined ? "none" : x === 0 ? "0" : Math.abs(x) >= 1e-3 && Math.abs(x) < 1e4
   ? x.toFixed(4) : x.toExponential(2);
@@ -169,10 +159,10 @@ function Maps({ layer, about, back, chosen, choose, lit, room }) {
   };
   const hover = (event) => { const cell = at(event); if (cell) choose(layer.name, cell); };
   const size = `${layer.shape.join(" x ")}`, more = layer.shape[layer.shape.length - 1] > count && !flat;
-  const range = gradients ? `dL/d from ${short(-layer.most)} to ${short(layer.most)}`
+  const extent = gradients ? `dL/d from ${short(-layer.most)} to ${short(layer.most)}`
     : `${short(layer.low)} to ${short(layer.high)}, mean ${short(layer.mean)}, ${Math.round(100 * layer.zeros)} % zeros`;
   return html`<div class=${`layer ${lit ? "lit" : ""}`} data-layer=${layer.name}>
-    <h3>${layer.name}</h3> <span class="soft">${`${about.kind}, ${size}, ${about.parameters.toLocaleString("en")} parameters; ${range}${
+    <h3>${layer.name}</h3> <span class="soft">${`${about.kind}, ${size}, ${about.parameters.toLocaleString("en")} parameters; ${extent}${
       more ? `; the first ${count} channels` : ""}`}</span>
     <canvas ref=${ref} tabindex="0" role="img" style=${{ width: `${across * (w + gap) * zoom}px` }}
       aria-label=${`${gradients ? "Gradients" : "Outputs"} of ${layer.name}. Arrow keys choose a cell, Page Up and Down a channel.`}
@@ -187,6 +177,8 @@ function Grid({ title, rows }) {
     ${rows.map((row) => html`<tr>${row.map((v) => html`<td>${short(v)}</td>`)}</tr>`)}</tbody></table>`;
 }
 
+const range = ([first, end]) => `${first} to ${end - 1}`;
+
 function Numbers({ cell, look, input }) {
   if (!cell) return html`<p class="soft">Point at a cell of a map, or move there with the arrow keys.</p>`;
   let grids = null;
@@ -200,7 +192,7 @@ function Numbers({ cell, look, input }) {
   return html`
     <p id="cell-value"><strong>${cell.name} (${cell.index.join(", ")})</strong> = ${cell.value}
       ${cell.gradient === null ? "" : html`<br />dL/d of it = ${cell.gradient}`}</p>
-    ${cell.field && html`<${Picture} name=${`what it sees: rows ${cell.field[0].join(" to ")}, columns ${cell.field[1].join(" to ")}`}
+    ${cell.field && html`<${Picture} name=${`what it sees: rows ${range(cell.field[0])}, columns ${range(cell.field[1])}`}
       shape=${input.slice(0, 2)} pixels=${look.x} size=${112} box=${cell.field} />`}
     ${grids}<pre tabindex="0" aria-label="The numbers written out">${cell.text}</pre>`;
 }
@@ -231,7 +223,7 @@ function Training({ state, command, why }) {
 
 // The page ------------------------------------------------------------------------------------------------------------
 
-function Page({ about }) {
+function Page({ about, ask }) {
   const [stages, setStages] = useState([]), [look, setLook] = useState(null), [cell, setCell] = useState(null);
   const [chosen, setChosen] = useState(null), [back, setBack] = useState(false), [label, setLabel] = useState("");
   const [lit, setLit] = useState(-1), [error, setError] = useState(""), [image, setImage] = useState(null);
@@ -275,9 +267,9 @@ function Page({ about }) {
   useEffect(() => { latest("train", async () => setTraining(await ask("progress"))); }, []);
   useEffect(() => {
     const measure = () => setRoom(Math.max(64, layers.current.clientWidth - 28));
-    measure();
-    addEventListener("resize", measure);
-    return () => removeEventListener("resize", measure);
+    const watch = new ResizeObserver(measure);
+    watch.observe(layers.current);
+    return () => watch.disconnect();
   }, []);
   useEffect(() => {
     if (!training.running) return undefined;
@@ -317,5 +309,19 @@ function Page({ about }) {
     </main>`;
 }
 
-ask("about").then((about) => render(html`<${Page} about=${about} />`, document.getElementById("page")),
-  (error) => { document.getElementById("page").textContent = `The server did not answer: ${error.message}`; });
+// Into the element `root`.  tell(name, bytes): a question for the Session; a promise of its answer, which throws what
+// the Session says against it.  root's data-waiting: the questions that have no answer yet, for whoever waits for them.
+export const mount = async (root, tell) => {
+  let waiting = 0;
+  const ask = async (name, body = {}) => {
+    root.dataset.waiting = ++waiting;
+    try {
+      return await tell(name, body instanceof Uint8Array ? body : new TextEncoder().encode(JSON.stringify(body)));
+    } finally { root.dataset.waiting = --waiting; }
+  };
+  try {
+    const about = await ask("about");
+    root.textContent = "";
+    render(html`<${Page} about=${about} ask=${ask} />`, root);
+  } catch (error) { root.textContent = `The model did not answer: ${error.message}`; }
+};
