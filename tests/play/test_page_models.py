@@ -4,6 +4,7 @@ import re
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -57,26 +58,32 @@ def nothing(path):
     return None
 
 
-@pytest.fixture(scope="module", params=[branches, keras_2, keras_3, nothing], ids=lambda build: build.__name__)
-def served(request, tmp_path_factory):
-    """(the address, a Session of the same model, whether the page trains it)"""
-    path = request.param(tmp_path_factory.mktemp("other"))
+@contextmanager
+def playing(path=None):
+    """The address that `minicnn play` prints, while it runs; Ctrl-C ends it."""
     command = [sys.executable, "-m", "minicnn", "play", *([] if path is None else [str(path)])]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             lines = iter(process.stdout.readline, "")
-            address = next(found[0] for line in lines if (found := re.search(r"http://127\.0\.0\.1:\d+/\S+/", line)))
-            if path is None:
-                from minicnn.commands.play import beginner
-
-                minicnn.keras.backend.clear_session()  # names as in a new process
-                yield address, Session(beginner()), True
-            else:
-                yield address, Session(minicnn.load_model(path)), path.suffix == ".keras"
+            yield next(found[0] for line in lines if (found := re.search(r"http://127\.0\.0\.1:\d+/\S+/", line)))
             process.send_signal(signal.SIGINT)
             assert process.wait(20) == 0
         finally:
             process.kill()
+
+
+@pytest.fixture(scope="module", params=[branches, keras_2, keras_3, nothing], ids=lambda build: build.__name__)
+def served(request, tmp_path_factory):
+    """(the address, a Session of the same model, whether the page trains it)"""
+    path = request.param(tmp_path_factory.mktemp("other"))
+    with playing(path) as address:
+        if path is None:
+            from minicnn.commands.play import beginner
+
+            minicnn.keras.backend.clear_session()  # names as in a new process
+            yield address, Session(beginner()), True
+        else:
+            yield address, Session(minicnn.load_model(path)), path.suffix == ".keras"
 
 
 @pytest.fixture
@@ -89,16 +96,14 @@ def number(text: str) -> float:
     return float(re.search(r"= (-?[\d.e-]+)", text)[1])
 
 
-def test_hover_and_backward_are_the_engines(page, served):
-    _, session, _ = served
-    for points in ([(0.2, 0.2), (0.8, 0.3)], [(0.8, 0.3), (0.4, 0.9)]):
-        stroke(page, points)
-    outputs = settled(page)
+def drawn_ink(page) -> np.ndarray:
+    """uint8 (S, S): what the page's canvas holds."""
     ink = page.evaluate("Array.from(document.getElementById('pen').getContext('2d').getImageData(0,0,140,140).data)")
-    session.draw(np.array(ink, np.uint8).reshape(140, 140, 4)[..., 0])
-    np.testing.assert_allclose(outputs, session.look()["outputs"], atol=6e-4)  # three digits are shown
-    page.get_by_role("button", name="backward").click()
-    settled(page)
+    return np.array(ink, np.uint8).reshape(140, 140, 4)[..., 0]
+
+
+def asked_cells(page, session) -> None:
+    """A cell of every layer, by the keyboard: its numbers on the page are the engine's, digit by digit."""
     shown = page.locator("[data-layer]").evaluate_all("all => all.map(one => one.dataset.layer)")
     looked = session.look()["layers"]
     assert shown == [layer["name"] for layer in looked]
@@ -114,6 +119,18 @@ def test_hover_and_backward_are_the_engines(page, served):
         if cell["gradient"] is not None:
             assert number(text.partition("dL/d of it")[2]) == cell["gradient"]
         assert cell["text"].splitlines()[0] in page.locator(".numbers pre").inner_text()
+
+
+def test_hover_and_backward_are_the_engines(page, served):
+    _, session, _ = served
+    for points in ([(0.2, 0.2), (0.8, 0.3)], [(0.8, 0.3), (0.4, 0.9)]):
+        stroke(page, points)
+    outputs = settled(page)
+    session.draw(drawn_ink(page))
+    np.testing.assert_allclose(outputs, session.look()["outputs"], atol=6e-4)  # three digits are shown
+    page.get_by_role("button", name="backward").click()
+    settled(page)
+    asked_cells(page, session)
 
 
 def test_what_fits_the_digits_is_trained_on_them(page, served):
