@@ -42,7 +42,7 @@ def predict(args) -> int:
     for n in range(min(images.count, args.limit)):
         for k, (name, classes) in enumerate(zip(names, tell, strict=True)):
             head = (f"image {n:<6} " if k == 0 else " " * 13) + (f"{name}: " if several else "")
-            print(head + answer(answers[k][n], classes, images.label(n, k), args.top))
+            print(head + answer(answers[k][n], classes, images.label(n, k) if classes else None, args.top))
     if images.count > args.limit:
         print(f"... {images.count - args.limit:,} more; --limit N prints more")
     for k, (name, classes) in enumerate(zip(names, tell, strict=True)):
@@ -166,8 +166,12 @@ def aims(model, images: models.Images, n: int, chosen: int | None):
 
     found, words = [], []
     for k, (_, shape, loss) in enumerate(outputs):
-        y, classes = images.of(k), loss is not None and "crossentropy" in loss.name and len(shape) == 1
-        if classes:
+        y = images.of(k)
+        numbers = y is not None and y.ndim == 1 and len(shape) == 1 and shape[0] != 1  # one-hot, as in gradcheck
+        ok = chosen is None or (loss is not None and len(shape) == 1)
+        require(ok, "--label", "a model whose output is a vector", f"one of shape {shape}", error=ArgumentError)
+        classes = loss is not None and len(shape) == 1 and "crossentropy" in loss.name
+        if classes or (loss is not None and numbers) or chosen is not None:
             label, source = (images.label(n, k), "its label") if chosen is None else (chosen, "chosen")
             if label is None:
                 answer = said(k)

@@ -49,7 +49,10 @@ class Images(NamedTuple):
         y = self.of(output)
         if y is None:
             return None
-        return int(y[n]) if y.ndim == 1 else int(np.argmax(y[n]))
+        if y.ndim > 1:
+            return int(np.argmax(y[n]))
+        require(y[n] == np.floor(y[n]), f"label of image {n}", "a whole number", y[n], error=DataError)
+        return int(y[n])
 
 
 def model_path(given: Path) -> Path:

@@ -300,3 +300,64 @@ def test_reports_and_explanations_of_other_shapes(tmp_path, monkeypatch, capsys,
     assert "BACKWARD  dL/d" in text
     assert said(capsys, "explain model.minicnn --data data.npz --steps")
     assert said(capsys, "predict model.minicnn --data data.npz")
+
+
+def squared(folder: Path) -> None:
+    """Models whose loss is mse, beside class numbers: alone, and as one of two heads; of one number; an image."""
+    minicnn.keras.backend.clear_session()
+    x = layers.Input((5, 5, 1))
+    flat = layers.Flatten()(x)
+    angle, kind = layers.Dense(3, name="angle")(flat), layers.Dense(4, activation="softmax", name="kind")(flat)
+    for name, ends, loss in (("alone", angle, "mse"), ("heads", [angle, kind], ["mse", "categorical_crossentropy"]),
+                             ("one", layers.Dense(1, name="only")(flat), "mse"), ("image", x * 2, "mse")):  # fmt: skip
+        model = minicnn.Model(x, ends, seed=0)
+        model.compile("sgd", loss)
+        model.save(folder / f"{name}.minicnn")
+    x = np.random.default_rng(0).random((4, 5, 5, 1))
+    np.savez(folder / "data.npz", x=x, y=np.array([2, 0, 1, 2]), kind=np.arange(4))
+    np.savez(folder / "float.npz", x=x, y=np.array([2.0, 0.5, 7, -1]))
+
+
+@pytest.mark.parametrize(
+    ("line", "target"),
+    [
+        ("alone.minicnn --data data.npz", "class 2 (its label)"),
+        ("alone.minicnn --data float.npz", "class 2 (its label)"),
+        ("alone.minicnn --data data.npz --label 1", "class 1 (chosen)"),
+        ("heads.minicnn --data data.npz --image 3", "angle: class 2 (its label), kind: class 3 (its label)"),
+        ("one.minicnn --data data.npz", "the file's y"), ("one.minicnn --data data.npz --label 1", "class 1 (chosen)"),
+    ],
+)  # fmt: skip
+def test_a_squared_loss_of_class_numbers_is_of_their_rows(tmp_path, monkeypatch, capsys, line, target):
+    """As gradcheck takes them: one-hot. The whole way back is there, of the class that is named."""
+    monkeypatch.chdir(tmp_path)
+    squared(tmp_path)
+    text = said(capsys, f"explain {line}")
+    assert f"; the loss is of {target}\n" in text
+    model = minicnn.load_model(line.split()[0])
+    n, x = 3 if "--image 3" in line else 0, np.load("data.npz")["x"].astype(np.float32)
+    angle = model.predict(x, verbose=0)
+    angle = (angle[0] if isinstance(angle, list) else angle)[n]
+    if target != "the file's y" and len(angle) > 1:
+        label = int(target.partition("class ")[2][0])
+        loss = float(np.mean((angle - np.eye(3)[label]) ** 2))
+        assert model.trace(x[n], [label, 3] if n else label)["loss/angle" if n else "loss"] == pytest.approx(loss)
+    name = "only" if line.startswith("one") else "angle"
+    assert re.search(rf"^dense +{name} .* \d\.\d\de[-+]\d\d$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("alone.minicnn --data float.npz --image 1", "label of image 1: expected a whole number, received 0.5"),
+        ("alone.minicnn --data float.npz --image 2", "expected a whole number from 0 to 2, received 7"),
+        ("alone.minicnn --data float.npz --image 3", "expected a whole number from 0 to 2, received -1"),
+        ("alone.minicnn --data data.npz --label 3", "expected a whole number from 0 to 2, received 3"),
+        ("one.minicnn --data data.npz --label 2", "expected a whole number from 0 to 1, received 2"),
+        ("image.minicnn --data data.npz --label 1", "--label: expected a model whose output is a vector"),
+    ],
+)  # fmt: skip
+def test_a_label_that_no_class_has_is_refused(tmp_path, monkeypatch, capsys, line, message):
+    monkeypatch.chdir(tmp_path)
+    squared(tmp_path)
+    assert message in said(capsys, f"explain {line}", code=2)
