@@ -1,9 +1,12 @@
 """What makes a measurement credible: the machine, who else used it, thread settings; and an atomic result file."""
 
+import importlib.util
 import json
 import os
 import platform
+import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -82,6 +85,15 @@ def write_json(path: Path, value: dict) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+NO_MPI = 'there is no mpiexec or no mpi4py: pip install -e ".[mpi]"'
+
+
+def mpiexec() -> str | None:
+    """The command that starts several processes, this environment's before others; None: it or mpi4py is missing."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    return shutil.which("mpiexec", path=path) if importlib.util.find_spec("mpi4py") else None
 
 
 def warn_if_busy() -> tuple[float | None, bool]:

@@ -6,18 +6,19 @@
 Every round runs each way once, so that whatever else the machine does meets all of them alike. A run is a program of
 its own: it trains one epoch that counts for nothing (kernels are compiled, memory is touched), then --epochs that do.
 Printed are each way's median, lowest and highest, and the medians' ratio to one process with as many threads: the
-efficiency of ranks. On a machine with other work the spread says that the figures mean nothing.
+efficiency of ranks, with the machine's name. On one with other work it warns, and the figures mean nothing.
 """
 
 import argparse
 import json
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+import machine
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -61,11 +62,7 @@ def run(ranks: int, threads: int) -> float:
     env = os.environ | {"NUMBA_NUM_THREADS": str(threads), "RANKS": str(ranks), "PYTHONPATH": str(ROOT)}
     command = [sys.executable, __file__, *sys.argv[1:], "--measure"]
     if ranks > 1:
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        mpiexec = shutil.which("mpiexec", path=path)
-        if mpiexec is None:
-            sys.exit('benchmarks/ranks.py: there is no mpiexec: pip install -e ".[mpi]"')
-        command = [mpiexec, "-n", str(ranks), *command]
+        command = [machine.mpiexec(), "-n", str(ranks), *command]
         env["NUMBA_NUM_THREADS"] = str(threads * ranks)  # a rank takes its share of them
     return json.loads(subprocess.run(command, env=env, check=True, text=True, stdout=subprocess.PIPE).stdout)
 
@@ -75,18 +72,23 @@ def main() -> None:
     if args.measure:
         measure(args)
         return
-    n = args.ranks
+    if machine.mpiexec() is None:
+        sys.exit(f"benchmarks/ranks.py: {machine.NO_MPI}")
+    _, quiet = machine.warn_if_busy()
+    n, about = args.ranks, machine.describe()
     ways = {f"{n} ranks of 1 thread": (n, 1), f"1 process of {n} threads": (1, n), "1 process of 1 thread": (1, 1)}
     found: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(args.rounds):
         for name, way in ways.items():
             found[name].append(run(*way))
-    print(f"{args.recipe}, {args.images} images, {args.rounds} rounds, {os.cpu_count()} cores")
+    print(f"{args.recipe}, {args.images} images, {args.rounds} rounds; {about['cpu']}, {about['cores']} cores, "
+          f"commit {machine.commit()}")
     medians = {name: statistics.median(values) for name, values in found.items()}
     for name, values in found.items():
         print(f"{name:26} {medians[name]:9,.0f} images/s   {min(values):9,.0f} .. {max(values):9,.0f}")
     ranks, threads, _ = medians.values()
-    print(f"efficiency of ranks against threads: {ranks / threads:.2f}")
+    print(f"efficiency of ranks against threads: {ranks / threads:.2f}"
+          + ("" if quiet else " (a rehearsal: the machine had other work)"))  # fmt: skip
 
 
 if __name__ == "__main__":

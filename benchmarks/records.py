@@ -3,11 +3,17 @@
     python benchmarks/records.py                              mnist_record, fashion, cifar10; five seeds each; hours
     python benchmarks/records.py mnist_record --seed 0 1 2    one of them, three seeds
     python benchmarks/records.py --table                      only the table, from the runs that are there
+    python benchmarks/records.py --arithmetic                 nothing is trained: can it be done in its time?
 
 Every run is `minicnn record NAME --seed ...` in a process of its own. Its numbers are kept in results/records.json with
 the CPU, the commit and the time, and count as they are: the last epoch of every seed, none left out, none chosen. Runs
 of other commits or machines stand in rows of their own. Without a run nothing is written: a table holds no number that
 nobody measured. Exit code 1: a run failed.
+
+--arithmetic counts the operations of all products of a training, forward and both gradients, and takes the time from
+network A's step as it was measured on a named machine (results/kernels_A.json), memory traffic and all else included.
+Two estimates: by operations as convolution is defined, and by those that are left where Winograd needs fewer. CPUs with
+half the lanes (AVX2) are taken to be half as fast at an equal clock. Estimates; a run is what counts.
 """
 
 import argparse
@@ -23,6 +29,10 @@ import machine
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "records.json", ROOT / "RECORDS.md"
+KERNELS = "numpy_ref", "numba_cpu"  # operations by the definition, and as Winograd needs them
+MEASURED = ROOT / "benchmarks" / "results" / "kernels_A.json"
+IMAGES = {"kaggle": 37_800, "fashion": 60_000, "cifar10": 50_000}  # of an epoch
+MINUTES = {"mnist_record": 15, "fashion": 20, "cifar10": 20}  # that a training may take on two cores
 HEAD = """# Records
 
 Written by `python benchmarks/records.py`; the recipes are minicnn/records.py. Accuracy is that of the last epoch on
@@ -69,6 +79,45 @@ def measured(name: str, words: list[str], out: Path) -> dict:
             "load": machine.load(), "ensemble": json.loads(together.read_text()) if together.exists() else None}
 
 
+def arithmetic(names: list[str]) -> str:
+    """Operations, and the minutes that they would take where network A's step was measured."""
+    import minicnn
+    from minicnn.records import BY_NAME
+
+    known = json.loads(MEASURED.read_text("utf-8"))
+    ceiling, cores, lanes = (known["ceilings"][name] for name in ("flops", "threads", "lanes"))
+    batch, seconds = known["batch_size"], known["step_seconds"]
+    adam = {"optimizer": "adam", "loss": "categorical_crossentropy"}
+    counts = {}
+    for kernels in KERNELS:
+        how = {"seed": 0, "device": "cpu", "kernels": kernels}
+        model = minicnn.recipes.BY_NAME["kaggle_bn"].build(minicnn, **how)
+        model.compile(**adam)
+        counts["A", kernels] = operations(model, batch) / batch
+        for name in names:
+            model = BY_NAME[name].build(minicnn, **how)
+            BY_NAME[name].compile(minicnn, model, 1)
+            counts[name, kernels] = operations(model, BY_NAME[name].batch_size) / BY_NAME[name].batch_size
+    rate = counts["A", "numpy_ref"] * batch / seconds
+    text = (f"{known['machine']['cpu']}, {cores} cores of {lanes} lanes (commit {known['commit']}): network A's step "
+            f"{rate / 1e9:.0f} GFLOP/s by the definition, fused multiply-adds alone {ceiling / 1e9:.0f}\n")  # fmt: skip
+    for name in names:
+        record, limit = BY_NAME[name], MINUTES[name]
+        images = IMAGES[record.data] * record.epochs
+        both = sorted(counts[name, k] / counts["A", k] * images / batch * seconds / 60 for k in KERNELS)
+        total, slow = counts[name, "numpy_ref"] * images, [2 * minutes for minutes in both]
+        text += (f"{name}: {record.epochs} epochs are {total / 1e15:.3f} PFLOP, {total / limit / 60e9:.0f} GFLOP/s in "
+                 f"{limit} minutes. There {both[0]:.1f} to {both[1]:.1f} minutes; with half the lanes "
+                 f"{slow[0]:.1f} to {slow[1]:.1f}, or {slow[0] / limit * cores:.1f} to {slow[1] / limit * cores:.1f} "
+                 f"cores for {limit}\n")  # fmt: skip
+    return text
+
+
+def operations(model, batch_size: int) -> int:
+    """Multiplications and additions of the products of one training step, as the model's kernels do them."""
+    return sum(row.flops for row in model.plan(batch_size))
+
+
 def write(kept: list[dict]) -> None:
     if not kept:
         print("no run has been measured: nothing is written")
@@ -87,10 +136,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, metavar="N", help="a rehearsal, whose numbers are not kept")
     parser.add_argument("--limit", type=int, metavar="N", help="the same, with fewer images")
     parser.add_argument("--table", action="store_true", help="run nothing")
+    parser.add_argument("--arithmetic", action="store_true", help="run nothing: count operations, estimate the time")
     args = parser.parse_args()
     unknown = [name for name in args.recipes if name not in BY_NAME]
     if unknown:
         parser.error(f"expected names of {', '.join(BY_NAME)}, received {', '.join(unknown)}")
+    if args.arithmetic:
+        print(arithmetic(args.recipes or list(BY_NAME)), end="")
+        return
     kept = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else []
     words = ["--seed", *map(str, args.seed)]
     for name in ("threads", "epochs", "limit"):

@@ -18,6 +18,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import machine
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
@@ -92,10 +93,10 @@ def check(out: Path) -> None:
     """Both kinds of run, and what has to be true of them."""
     command = [sys.executable, __file__, "--out", str(out)]
     env = os.environ | {"PYTHONPATH": str(ROOT), "NUMBA_NUM_THREADS": "1"}
-    subprocess.run(command, env=env, check=True)
-    mpiexec = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+    mpiexec = machine.mpiexec()
     if mpiexec is None:
-        raise NotPermitted('there is no mpiexec: pip install -e ".[mpi]"')
+        raise NotPermitted(machine.NO_MPI)
+    subprocess.run(command, env=env, check=True)
     with ExitStack() as stack:
         names = hosts(stack)
         launcher = out / "launcher"

@@ -40,6 +40,7 @@ When a skipped test is a failure
     MINICNN_REQUIRE=torch        tests marked `torch`: the run with PyTorch installed
     MINICNN_REQUIRE=docs         tests marked `docs`: the run with the extra docs installed
     MINICNN_REQUIRE=several      tests marked `several`: the run with the extras mpi and search installed
+    MINICNN_REQUIRE=hosts        tests marked `hosts`: the same, where network namespaces may be made
     CI=true and MINICNN_DATA     imply `data`
 
     Plain `pytest` requires nothing. What cannot be tried at all is not generated: no parameters that always skip.

@@ -31,6 +31,20 @@ def test_rows(records):
     assert "| 0.9500 |" in records.rows([run([0.9, 0.94], ensemble=both)])
 
 
+def test_arithmetic_counts_products_three_times(records, monkeypatch, capsys):
+    """Forward, and the gradients of weights and inputs, which the first layer has none of; nothing is trained."""
+    sizes = ((32, 3, 32), (32, 32, 64), (16, 64, 128), (16, 128, 128), (8, 128, 256), (8, 256, 256))
+    products = [2 * 9 * size**2 * c * k for size, c, k in sizes] + [2 * 256 * 10]
+    total = (3 * sum(products) - products[0]) * 50_000 * 12
+    monkeypatch.setattr(sys, "argv", ["records.py", "cifar10", "--arithmetic"])
+    records.main()
+    head, line = capsys.readouterr().out.splitlines()
+    assert "GFLOP/s by the definition" in head
+    rate = f"{total / 1200e9:.0f} GFLOP/s in 20 minutes"
+    assert line.startswith(f"cifar10: 12 epochs are {total / 1e15:.3f} PFLOP, {rate}")
+    assert not records.PAGE.exists()
+
+
 def test_nothing_is_written_that_nobody_measured(records, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["records.py", "--table"])
     records.main()
