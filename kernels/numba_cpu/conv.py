@@ -41,7 +41,7 @@ from .library import load
 from .memory import OWN, flats
 from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .plan import choose
-from .simd import ROWS, copy_floats, pack, sweep, whole_vectors
+from .simd import ROWS, Into, Left, Matrix, Right, Seed, copy_floats, pack, sweep, whole_vectors
 from .tasks import kernel
 from .winograd import SHARES
 
@@ -242,9 +242,9 @@ def _pack_filters(w, w_columns, s, phases, panels, flipped):
             for v in range(f.tap_columns):
                 cell = (f.tap_row + u * s.tap_row_step) * w_columns + f.tap_column + v * s.tap_column_step
                 k_step, o_step = (1, s.channels) if flipped else (s.filters, 1)
-                pack(w, cell * s.channels * s.filters, k_step, o_step, s.channels, s.filters,
-                     panels, f.packed, (u * f.tap_columns + v) * s.channels,
-                     f.tap_rows * f.tap_columns * s.channels)  # fmt: skip
+                taps = Matrix(w, cell * s.channels * s.filters, k_step, o_step, s.channels, s.filters)
+                row, total = (u * f.tap_columns + v) * s.channels, f.tap_rows * f.tap_columns * s.channels
+                pack(taps, panels, f.packed, row, total)
 
 
 @inner
@@ -260,8 +260,9 @@ def correlate_band(x, n, band, c, epilogue, y, y0, view):
         f = phases[k]
         count = min(s.band, f.rows - i0) * f.columns
         if count > 0:
-            sweep(a, a0, c.reads[k], count, s.line, 1, c.panels, f.packed, 0, f.tap_rows, f.tap_columns * s.channels,
-                  epilogue.bias, 0, 0, epilogue.floor, y, y0, c.writes[k], s.filters)  # fmt: skip
+            windows = Left(a, a0, c.reads[k], 0, count, s.line, 1)
+            panels = Right(c.panels, f.packed, 0, f.tap_rows, f.tap_columns * s.channels)
+            sweep(windows, panels, Seed(epilogue.bias, 0, 0, epilogue.floor), Into(y, y0, c.writes[k], s.filters))
     scale, shift = epilogue.scale, epilogue.shift
     if len(scale):  # of a forward pass, whose band is one piece of y and still in the cache
         for pixel in range(min(s.band, s.y_height - i0) * s.y_width):
@@ -313,10 +314,11 @@ def _block_weight_grad(task, x, dy, source, c, view, panels):
             fill_band(dy, source, b0, rows, s.y_width, s.filters)
             b, b0 = source.dz, 0
         if len(panels):  # the filters are no whole vectors
-            pack(b, b0, b_step, 1, rows * s.y_width, s.filters, panels, 0, 0, rows * s.y_width)
+            pack(Matrix(b, b0, b_step, 1, rows * s.y_width, s.filters), panels, 0, 0, rows * s.y_width)
             b, b0, b_step = panels, 0, 0
-        sweep(a, a0, at, len(at), s.step * s.line, c.column_step, b, b0, b_step, rows, s.y_width,
-              seed, seed0, seed_step, NO_FLOOR, c.partials, partial0, c.to, padded)  # fmt: skip
+        cells = Left(a, a0, at, 0, len(at), s.step * s.line, c.column_step)
+        pixels, sums = Right(b, b0, b_step, rows, s.y_width), Seed(seed, seed0, seed_step, NO_FLOOR)
+        sweep(cells, pixels, sums, Into(c.partials, partial0, c.to, padded))
         seed, seed0, seed_step = c.partials, partial0, padded
 
 

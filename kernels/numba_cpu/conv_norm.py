@@ -129,26 +129,26 @@ def _of_pooled_task(source, task, thread):
     return before_pooling if getattr(source, "instance_class", None) is NormedPooled else None
 
 
-def _gradients(dy, z, mean, var, gamma, eps, argmax, pool, axis, rate):
-    """dz, dgamma, dbeta, db"""
+def _gradients(dy, z, batch_norm, argmax, pool, axis, rate):
+    """dz, dgamma, dbeta, db.  batch_norm: its mean, var, gamma and eps."""
+    *values, eps = batch_norm
     if pool is not None:
-        how = {**pool, "axis": axis, "rate": rate}
-        return norm_pool.batch_norm_max_pool_grad(dy, argmax, z, mean, var, gamma, eps=eps, **how)
-    given = (part.reshape(-1, z.shape[3], 1) for part in (dy, z))
-    dz, *others = norm.batch_norm_grad(*given, mean, var, gamma, eps=eps, batch_stats=True, relu=True)
+        return norm_pool.batch_norm_max_pool_grad(dy, argmax, z, *values, eps=eps, **pool, axis=axis, rate=rate)
+    dy, flat_z = (part.reshape(-1, z.shape[3], 1) for part in (dy, z))
+    dz, *others = norm.batch_norm_grad(dy, flat_z, *values, eps=eps, batch_stats=True, relu=True)
     return dz.reshape(z.shape), *others
 
 
 def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto",
                                   argmax=None, pool=None, axis=-1, rate=0.0):  # fmt: skip
-    strides, pads = integers(strides, pads)
+    (strides, pads), batch_norm = integers(strides, pads), (mean, var, gamma, eps)
     chosen = choose(algorithm, z.shape[1:3], tuple(w_shape[:2]), strides, x.shape[3], z.shape[3], "weight_grad")
     if chosen == "winograd" or 0 in (x.size, z.size) or not (pool is None or pool2x2.fits(**pool)):
-        dz, dgamma, dbeta, db = _gradients(dy, z, mean, var, gamma, eps, argmax, pool, axis, rate)
+        dz, dgamma, dbeta, db = _gradients(dy, z, batch_norm, argmax, pool, axis, rate)
         dw = conv.conv2d_weight_grad(x, dz, w_shape, strides=strides, pads=pads, algorithm=algorithm)
         return dw, db, dgamma, dbeta
     if pool is not None:
-        windows, along, dgamma, dbeta = norm_pool.pooled_sums(dy, argmax, z, mean, var, gamma, eps, axis, rate)
+        windows, along, dgamma, dbeta = norm_pool.pooled_sums(dy, argmax, z, batch_norm, axis, rate)
         source, dy, multiple = partial(NormedPooled, windows, along), windows.dy, 2
     else:
         dy, flat_z, mean = flats(dy, z, mean)

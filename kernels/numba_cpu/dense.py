@@ -38,12 +38,12 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import memory
+from . import memory, simd
 from .emit import F32
 from .epilogue import NO_FLOOR, epilogue, nothing, scale_and_shift
 from .jit import inner
 from .memory import OWN
-from .simd import LANES, LINE, ROWS, SHORT, TILE, WIDTH, narrow, pack, short_asking, tiles, whole_vectors, wide_asking
+from .simd import LANES, LINE, ROWS, SHORT, TILE, WIDTH, Into, Left, Matrix, Right, Seed, pack, tiles, whole_vectors
 from .tasks import kernel
 
 DEPTH = 256
@@ -70,29 +70,27 @@ class Product(NamedTuple):
 @inner
 def _multiply(left, piece, seed, into, ahead, last):
     """A piece of b, panel[p0 + k*line + o], against all rows, while the next one, from b[next_b] on, comes nearer."""
-    (a, a0, a_step, at, rows), (panel, p0, line, deep), (seed, seed0, seed_step, floor) = left, piece, seed
+    (a, a0, at, _, rows, _, a_step), (panel, p0, line, _, deep), (seeds, seed0, seed_step, floor) = left, piece, seed
     (y, y0, to, used), (b, next_b, lines, y_lines) = into, ahead
     if used <= WIDTH - LANES:  # panels of one vector
         for m in range(0, rows, ROWS):
             for o in range(0, used, LANES):
-                narrow(a, a0, at, m, min(ROWS, rows - m), 0, a_step, panel, p0 + o * deep, line, 1, deep,
-                       seed, seed0 + m * seed_step + o, seed_step, floor, y, y0 + o, to, used - o)  # fmt: skip
+                tile, sums = Left(a, a0, at, m, min(ROWS, rows - m), 0, a_step), seed0 + m * seed_step + o
+                column = Right(panel, p0 + o * deep, line, 1, deep)
+                target = Into(y, y0 + o, to, used - o)
+                simd.wide_or_narrow(False, tile, column, Seed(seeds, sums, seed_step, floor), target)
         return
     tall, _ = tiles(rows)
     m = n = 0
     while m < rows:
         height = ROWS if n < tall and rows - m >= ROWS else SHORT  # a short tile need not be whole
-        here, seed_m, first = min(height, rows - m), seed0 + m * seed_step, min(n * deep, len(lines) - deep)
+        first = min(n * deep, len(lines) - deep)
         more = last and m + height < rows
         next_y, y_first = y0 + (to[m + height] if more else 0), 0 if more else len(y_lines) - deep
-        if height == ROWS:
-            wide_asking(a, a0, at, m, here, 0, a_step, panel, p0, line, 1, deep,
-                        seed, seed_m, seed_step, floor, y, y0, to, used,
-                        b, next_b, lines, first, y, next_y, y_lines, y_first)  # fmt: skip
-        else:
-            short_asking(a, a0, at, m, here, 0, a_step, panel, p0, line, 1, deep,
-                         seed, seed_m, seed_step, floor, y, y0, to, used,
-                         b, next_b, lines, first, y, next_y, y_lines, y_first)  # fmt: skip
+        tile = Left(a, a0, at, m, min(height, rows - m), 0, a_step)
+        sums = Seed(seeds, seed0 + m * seed_step, seed_step, floor)
+        coming = simd.Ahead(b, next_b, lines, first, y, next_y, y_lines, y_first)
+        simd.tall_or_short(height == ROWS, tile, piece, sums, into, coming)
         m, n = m + height, n + 1
 
 
@@ -111,12 +109,13 @@ def _task(k, thread, product, epilogue, y, sizes, tables, room):
         piece, p0, line = b, b0 + i * k_step, k_step
         if o_step != 1 or used < WIDTH:
             piece, p0, line = panel, 0, WIDTH if used > WIDTH - LANES else LANES
-            pack(b, b0 + i * k_step, k_step, o_step, deep, used, panel, 0, 0, deep)
+            pack(Matrix(b, b0 + i * k_step, k_step, o_step, deep, used), panel, 0, 0, deep)
         ahead = following if last else b0 + (i + deepest) * k_step
         target, target0, table = (y, y0, to) if last else (sums, 0, places)
         floor, width = (epilogue.floor, used) if last else (NO_FLOOR, -(-used // LANES) * LANES)
-        _multiply((a, first * a_row + i * a_step, a_step, at, rows), (piece, p0, line, deep),
-                  (seed, seed0, seed_step, floor), (target, target0, table, width), (b, ahead, lines, y_lines), last)
+        left, right = Left(a, first * a_row + i * a_step, at, 0, rows, 0, a_step), Right(piece, p0, line, 1, deep)
+        into = Into(target, target0, table, width)
+        _multiply(left, right, Seed(seed, seed0, seed_step, floor), into, (b, ahead, lines, y_lines), last)
         seed, seed0, seed_step = sums, 0, WIDTH
     scale, shift = epilogue.scale, epilogue.shift
     if len(scale):

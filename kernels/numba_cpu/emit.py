@@ -34,6 +34,17 @@ def hidden(builder, value):
     return builder.call(ir.InlineAsm(ir.FunctionType(value.type, [value.type]), "", "=r,0"), [value])
 
 
+def members(context, builder, signature, arguments, kinds):
+    """name -> LLVM value of all members of the NamedTuples that an intrinsic gets.  kinds: name -> type, else int64."""
+    found = {}
+    for given, value in zip(signature.args, arguments, strict=True):
+        if isinstance(given, types.BaseNamedTuple):
+            for n, (name, kind) in enumerate(zip(given.fields, given, strict=True)):
+                member = builder.extract_value(value, n)
+                found[name] = context.cast(builder, member, kind, kinds.get(name, types.int64))
+    return found
+
+
 class Rows:
     """Addresses in rows that lie anywhere: a pointer for each row, and one running index for all of them."""
 

@@ -14,6 +14,7 @@ Source: Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm 
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -22,13 +23,34 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import memory
-from .emit import F32, I64, nth_vector
+from .emit import F32, I64, members, nth_vector
 from .jit import inner, outer
 from .library import external
 from .simd import LANES
 
 GROUP = 4  # vectors whose sums stay in registers: enough to hide the latency of an addition
 NO_SUMS = np.empty((0, 3, 0), np.float32)  # for a kernel that is asked for no statistics
+
+
+class Column(NamedTuple):
+    """Rows y[j], y[j + step], ... and on, `rows` of them."""
+
+    y: np.ndarray
+    j: int
+    step: int
+    rows: int
+
+
+class Moments(NamedTuple):
+    """A chunk's sums of d and of d^2, d = y - shift."""
+
+    s: np.ndarray
+    q: np.ndarray
+    shift: np.ndarray
+
+
+_FLOATS = types.float32[::1]
+_KINDS = dict.fromkeys(("y", *Moments._fields), _FLOATS)
 
 
 def sums_table(chunks: int, channels: int) -> np.ndarray:
@@ -65,22 +87,21 @@ def _column_function(vectors):
 
 
 def _column_kernel(vectors):
-    """njit code for the sums over a column, `vectors` vectors wide, of `rows` rows of y, `step` floats apart."""
+    """njit code for the sums over a column that is `vectors` vectors wide."""
     function = _column_function(vectors)
 
     @intrinsic
-    def add_column(typingctx, y, j, step, rows, s, q, shift, i):
-        """s, q += sums of d and d^2, where d = y - shift; at s[i], q[i], shift[i] and y[j], y[j + step], ..."""
+    def add_column(typingctx, column, moments, i):
+        """The moments from place i on += those of a Column."""
 
         def codegen(context, builder, signature, arguments):
-            y, j, step, rows, s, q, shift, i = arguments
-            data = [context.make_array(floats)(context, builder, a).data for a in (y, s, q, shift)]
-            y, s, q, shift = (builder.gep(a, [start]) for a, start in zip(data, (j, i, i, i), strict=True))
-            builder.call(function(builder.module), [y, step, rows, s, q, shift])
+            g, i = members(context, builder, signature, arguments, _KINDS), arguments[2]
+            data = [context.make_array(_FLOATS)(context, builder, g[name]).data for name in _KINDS]
+            y, *sums = (builder.gep(a, [start]) for a, start in zip(data, (g["j"], i, i, i), strict=True))
+            builder.call(function(builder.module), [y, g["step"], g["rows"], *sums])
             return context.get_dummy_value()
 
-        floats, integer = types.float32[::1], types.int64
-        return types.void(floats, integer, integer, integer, floats, floats, floats, integer), codegen
+        return types.void(column, moments, types.int64), codegen
 
     return add_column
 
@@ -89,8 +110,9 @@ _add_wide, _add_narrow = _column_kernel(GROUP), _column_kernel(1)
 
 
 @inner
-def _add_rows(y, first, end, s, q, shift):
-    """Add y[first:end], seen as rows of s.size floats, the last one perhaps shorter."""
+def _add_rows(y, first, end, moments):
+    """Add y[first:end], seen as rows of as many floats as the moments have, the last one perhaps shorter."""
+    s, q, shift = moments
     width = s.size
     full, rest = (end - first) // width, (end - first) % width
     i = 0
@@ -99,13 +121,13 @@ def _add_rows(y, first, end, s, q, shift):
         after = i + (GROUP * LANES if wide else LANES)
         rows = full + int(after <= rest)
         if wide:
-            _add_wide(y, first + i, width, rows, s, q, shift, i)
+            _add_wide(Column(y, first + i, width, rows), moments, i)
         else:
-            _add_narrow(y, first + i, width, rows, s, q, shift, i)
+            _add_narrow(Column(y, first + i, width, rows), moments, i)
         if i < rest < after:  # the last row ends in this column
             start = first + full * width
             while i + LANES <= rest:
-                _add_narrow(y, start + i, 0, 1, s, q, shift, i)
+                _add_narrow(Column(y, start + i, 0, 1), moments, i)
                 i += LANES
             for k in range(i, rest):
                 d = y[start + k] - shift[k]
@@ -117,10 +139,10 @@ def _add_rows(y, first, end, s, q, shift):
 @inner
 def chunk_sums(y, base, starts, ends, channels, sums):
     """sums (3, width) of the chunk that consists of the rows y[base + starts[k] : base + ends[k]], all whole pixels."""
-    s, q, shift = sums[0], sums[1], sums[2]
+    s, q, shift = moments = Moments(sums[0], sums[1], sums[2])
     for i in range(s.size):
         s[i] = q[i] = shift[i] = 0
-    _add_rows(y, base + starts[0], base + ends[0], s, q, shift)
+    _add_rows(y, base + starts[0], base + ends[0], moments)
     pixels = np.float32((ends[0] - starts[0]) // channels)
     for c in range(channels):
         total = np.float32(0)
@@ -129,7 +151,7 @@ def chunk_sums(y, base, starts, ends, channels, sums):
         for i in range(c, s.size, channels):
             s[i], q[i], shift[i] = 0, 0, total / pixels
     for k in range(starts.size):
-        _add_rows(y, base + starts[k], base + ends[k], s, q, shift)
+        _add_rows(y, base + starts[k], base + ends[k], moments)
 
 
 @outer

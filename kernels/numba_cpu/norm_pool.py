@@ -30,15 +30,18 @@ def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, st
             dx, db = relu_bias_grad(dx, x)
             rest.append(db)
         return dx, *rest
-    windows, norm_of, dgamma, dbeta = pooled_sums(dy, argmax, x, mean, var, gamma, eps, axis, rate)
+    windows, norm_of, dgamma, dbeta = pooled_sums(dy, argmax, x, (mean, var, gamma, eps), axis, rate)
     dx, totals = empty(x.shape), empty((pool2x2.blocks(windows.size), x.shape[3]))
     pool2x2_grad.grad(len(totals), windows, norm_of, dx.reshape(-1), totals)
     return dx, dgamma, dbeta, totals.sum(axis=0)
 
 
-def pooled_sums(dy, argmax, x, mean, var, gamma, eps, axis, rate):
-    """The first pass of 2x2 windows: what the second takes (windows, norm), and dgamma and dbeta."""
-    size = pool2x2.size_of(x.shape)
+def pooled_sums(dy, argmax, x, batch_norm, axis, rate):
+    """The first pass of 2x2 windows: what the second takes (windows, norm), and dgamma and dbeta.
+
+    batch_norm: its mean, var, gamma and eps.
+    """
+    (mean, var, gamma, eps), size = batch_norm, pool2x2.size_of(x.shape)
     (dy, flat_x, mean), (argmax,) = flats(dy, x, mean), flats(argmax, dtype=np.uint8)
     windows = pool2x2_grad.Windows(dy, argmax, np.float32(1 / (1 - rate)), flat_x, size)
     blocks = pool2x2.blocks(size)

@@ -8,13 +8,59 @@ as its matrices come from the L2 cache, it asks for those of the next call while
 be waited for (2 MB caches of an Intel CPU) that takes the products from 80 to 90 % of the multipliers' speed.
 """
 
+from typing import NamedTuple
+
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .emit import F32, I64, RegularRows, emit_prefetch, hidden, multiply_add, nth_vector, splat
+from .emit import F32, I64, RegularRows, emit_prefetch, hidden, members, multiply_add, nth_vector, splat
 from .library import external
 from .simd import LANES, LINE, TILE
+
+
+class Factor(NamedTuple):
+    """Element (t, k) is a[a0 + t*a_row + k*a_step]."""
+
+    a: np.ndarray
+    a0: int
+    a_row: int
+    a_step: int
+
+
+class Lines(NamedTuple):
+    """Line k < depth is b[b0 + k*b_step] and on, whole vectors."""
+
+    b: np.ndarray
+    b0: int
+    b_step: int
+    depth: int
+
+
+class Target(NamedTuple):
+    """Row t is y[y0 + t*y_row] and on, whole vectors; where `add` is not 0, sums are added to it."""
+
+    y: np.ndarray
+    y0: int
+    y_row: int
+    add: int
+
+
+class Coming(NamedTuple):
+    """What to ask for meanwhile: the lines of `a` from a[near] on, one per k; the line b_ahead floats behind that of b
+    in use; and x[far], x[far + far_step], ... , which may lie in no cache.
+    """
+
+    near: int
+    b_ahead: int
+    x: np.ndarray
+    far: int
+    far_step: int
+
+
+_FLOATS = types.float32[::1]
+_KINDS = dict.fromkeys("abyx", _FLOATS)
 
 
 def _product_function(rows, vectors):
@@ -67,30 +113,32 @@ def _product_function(rows, vectors):
     return external(name, kinds, emit)
 
 
-def product_kernel(rows, vectors):
-    """The micro-kernel without tables, epilogue and remainders, for matrices of whole vectors with regular rows.
+def product_kernel(tall, short):
+    """njit code for matrices of whole vectors with regular rows, without tables, epilogue and remainders.
 
     y[y0 + t*y_row + o] = sum over k < depth of a[a0 + t*a_row + k*a_step] * b[b0 + k*b_step + o], depth > 0,
-    for t < rows and o < vectors * LANES; where `add` is not 0, += instead of =.
-
-    It asks for what comes next while it multiplies: for the lines of `a` from a[near] on, one per k; for the line
-    b_ahead floats behind that of b in use; and for x[far], x[far + far_step], ... , which may lie in no cache.
+    for t < `tall` rows, or `short`, and o < TILE.vectors * LANES, or LANES; or += instead of =. Meanwhile it asks for
+    what comes next. One call, as in `_micro_kernel` of simd.py.
     """
-    function = _product_function(rows, vectors)
+    functions = [[_product_function(rows, vectors) for rows in (tall, short)] for vectors in (TILE.vectors, 1)]
 
     @intrinsic
-    def product(typingctx, a, a0, a_row, a_step, b, b0, b_step, y, y0, y_row, depth, add,
-                near, b_ahead, x, far, far_step):  # fmt: skip
+    def product(typingctx, is_wide, is_tall, factor, lines, target, coming):
         def codegen(context, builder, signature, arguments):
-            a, a0, a_row, a_step, b, b0, b_step, y, y0, y_row, depth, add, near, b_ahead, x, far, far_step = arguments
-            data = [context.make_array(floats)(context, builder, array).data for array in (a, b, y, a, x)]
-            starts = zip(data, (a0, b0, y0, near, far), strict=True)
-            a, b, y, near, far = (builder.gep(array, [first]) for array, first in starts)
-            given = [a, a_row, a_step, b, b_step, y, y_row, depth, add, near, b_ahead, far, far_step]
-            builder.call(function(builder.module), given)
+            g = members(context, builder, signature, arguments, _KINDS)
+            data = [context.make_array(_FLOATS)(context, builder, g[name]).data for name in "abyax"]
+            starts = zip(data, ("a0", "b0", "y0", "near", "far"), strict=True)
+            a, b, y, near, far = (builder.gep(array, [g[first]]) for array, first in starts)
+            given = [a, g["a_row"], g["a_step"], b, g["b_step"], y, g["y_row"], g["depth"], g["add"]]
+            given += [near, g["b_ahead"], far, g["far_step"]]
+            with builder.if_else(arguments[0]) as widths:
+                for width, of_width in zip(widths, functions, strict=True):
+                    with width, builder.if_else(arguments[1]) as heights:
+                        for height, function in zip(heights, of_width, strict=True):
+                            with height:
+                                builder.call(function(builder.module), given)
             return context.get_dummy_value()
 
-        floats, i = types.float32[::1], types.int64
-        return types.void(floats, i, i, i, floats, i, i, floats, i, i, i, i, i, i, floats, i, i), codegen
+        return types.void(types.boolean, types.boolean, factor, lines, target, coming), codegen
 
     return product

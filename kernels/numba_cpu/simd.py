@@ -32,19 +32,19 @@ A kernel may ask for memory while it computes: two cache lines per k hide betwee
 them would stall, as a core waits for about two dozen lines at most.
 """
 
-import inspect
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import NamedTuple
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from .emit import F32, I32, I64, RegularRows, Rows, emit_prefetch, multiply_add, nth_vector, prefetching, splat
+from .emit import F32, I32, I64, RegularRows, Rows, emit_prefetch, members, multiply_add, nth_vector, prefetching, splat
 from .jit import inner
 from .library import external
 
@@ -88,11 +88,85 @@ LANES, ROWS, SHORT, WIDTH = TILE.lanes, TILE.rows, TILE.short, TILE.vectors * TI
 AHEAD = 2 * ROWS  # rows of sums from those that are computed to those whose memory is asked for
 
 
+class Left(NamedTuple):
+    """`rows` rows of a, from number m of the table `at` on: row t begins at a[a0 + at[m + t]]. Its k go through lines
+    that are a_line floats apart, in steps of a_step.
+    """
+
+    a: np.ndarray
+    a0: int
+    at: np.ndarray
+    m: int
+    rows: int
+    a_line: int
+    a_step: int
+
+
+class Right(NamedTuple):
+    """b: lines * columns lines of floats from b[b0] on, b_step apart."""
+
+    b: np.ndarray
+    b0: int
+    b_step: int
+    lines: int
+    columns: int
+
+
+class Seed(NamedTuple):
+    """What sums begin with, for row t from seed[seed0 + t*seed_step] on, and what they end with at least."""
+
+    seed: np.ndarray
+    seed0: int
+    seed_step: int
+    floor: np.float32
+
+
+class Into(NamedTuple):
+    """Where `filters` sums of row t go: y[y0 + to[m + t]] and on."""
+
+    y: np.ndarray
+    y0: int
+    to: np.ndarray
+    filters: int
+
+
+class Ahead(NamedTuple):
+    """What to ask for with k: the cache lines of next_b[next_b0 + b_lines[b_first + k]], and likewise of next_y."""
+
+    next_b: np.ndarray
+    next_b0: int
+    b_lines: np.ndarray
+    b_first: int
+    next_y: np.ndarray
+    next_y0: int
+    y_lines: np.ndarray
+    y_first: int
+
+
+class Matrix(NamedTuple):
+    """(depth, filters): element (k, o) is source[start + k*k_step + o*o_step]."""
+
+    source: np.ndarray
+    start: int
+    k_step: int
+    o_step: int
+    depth: int
+    filters: int
+
+
+_ARRAYS = ("a", "b", "seed", "y", "next_b", "next_y")
+_TABLES = ("at", "to", "b_lines", "y_lines")
+_STARTS = {  # where the part of an array that a call uses begins
+    "a": "a0", "b": "b0", "seed": "seed0", "y": "y0", "at": "m", "to": "m",
+    "next_b": "next_b0", "b_lines": "b_first", "next_y": "next_y0", "y_lines": "y_first",
+}  # fmt: skip
+_FLOATS, _INTEGERS = types.float32[::1], types.int64[::1]
+_KINDS = dict.fromkeys(_ARRAYS, _FLOATS) | dict.fromkeys(_TABLES, _INTEGERS) | {"floor": types.float32}
 _ask_for = prefetching(2)
 
 
 def _emit_tile(builder, tile, vectors, asks, regular, g):
-    """The body of `kernel` below; g holds its arguments by name, arrays as pointers to their first float in use."""
+    """The body of a `_tile_function`; g holds its arguments by name, arrays as pointers to their first float in use."""
     vector, width = ir.VectorType(F32, tile.lanes), vectors * tile.lanes
     cells = [(t, v) for t in range(tile.rows) for v in range(vectors)]
     zeros, nought, one = [ir.Constant(vector, [0.0] * tile.lanes)] * len(cells), I64(0), I64(1)
@@ -180,42 +254,16 @@ def _emit_tile(builder, tile, vectors, asks, regular, g):
                     builder.store(value, builder.gep(y, [columns.index]))
 
 
-def _tile_kernel(tile: Tile, vectors: int, asks: bool = False, regular: bool = False):
-    """The micro-kernel for `tile.rows` x (`vectors` x `tile.lanes`) sums, as a function for njit code.
+def _tile_function(tile: Tile, vectors: int, asks: bool = False, regular: bool = False):
+    """The LLVM function that computes `tile.rows` x (`vectors` x `tile.lanes`) sums, and its arguments' names.
 
-    asks: it takes eight arguments more and asks for two cache lines per k.
+    asks: it asks for two cache lines per k.
     regular: it serves whole tiles of rows that follow each other, at[m + t] = at[m] + t (at[m + 1] - at[m]).
     """
-
-    @intrinsic
-    def kernel(
-        typingctx, a, a0, at, m, rows, a_line, a_step, b, b0, b_step, lines, columns,
-        seed, seed0, seed_step, floor, y, y0, to, filters,
-        next_b=None, next_b0=None, b_lines=None, b_first=None, next_y=None, next_y0=None, y_lines=None, y_first=None
-    ):  # fmt: skip
-        """y[y0 + to[m+t] + o] = max(floor, seed[seed0 + t*seed_step + o] + sum over i < lines, j < columns of
-                                  a[a0 + at[m+t] + i*a_line + j*a_step] * b[b0 + (i*columns + j)*b_step + o])
-
-        for t < rows (1 to tile.rows) and o < filters; whole vectors of `b` and `seed` are read for any `filters`.
-        If it asks, then with every k = i*columns + j for the lines of next_b[next_b0 + b_lines[b_first + k]] and of
-        next_y[next_y0 + y_lines[y_first + k]].
-        """
-        integer, floats, integers = types.int64, types.float32[::1], types.int64[::1]
-        kinds = dict.fromkeys(("a", "b", "seed", "y", "next_b", "next_y"), floats) | {"floor": types.float32}
-        kinds |= dict.fromkeys(tables, integers)
-        if not asks:
-            kinds |= dict.fromkeys(only_asking, types.none)
-        signature = types.void(*[kinds.get(name, integer) for name in names])
-
-        def codegen(context, builder, signature, arguments):
-            g = dict(zip(names, arguments, strict=True))
-            for name, start in starts.items():
-                array = context.make_array(kinds[name])(context, builder, g[name])
-                g[name] = builder.gep(array.data, [g[start]])
-            builder.call(function(builder.module), [g[name] for name in passed])
-            return context.get_dummy_value()
-
-        return signature, codegen
+    given = (Left, Right, Seed, Into, *[Ahead] * asks)
+    passed = [name for kind in given for name in kind._fields if name not in _STARTS.values()]
+    pointers = {name: (I64 if name in _TABLES else F32).as_pointer() for name in _STARTS}
+    kinds = [pointers.get(name, F32 if name == "floor" else I64) for name in passed]
 
     def emit(function):
         builder = ir.IRBuilder(function.append_basic_block())
@@ -223,22 +271,46 @@ def _tile_kernel(tile: Tile, vectors: int, asks: bool = False, regular: bool = F
         _emit_tile(builder, tile, vectors, asks, regular, g)
         builder.ret_void()
 
-    names = inspect.getfullargspec(kernel._defn).args[1:]
-    only_asking, tables = names[names.index("next_b") :], ("at", "to", "b_lines", "y_lines")
-    starts = {"a": "a0", "b": "b0", "seed": "seed0", "y": "y0", "at": "m", "to": "m"}
-    if asks:
-        starts |= {"next_b": "next_b0", "b_lines": "b_first", "next_y": "next_y0", "y_lines": "y_first"}
-    passed = [name for name in names if name not in starts.values() and (asks or name not in only_asking)]
-    pointers = {name: (I64 if name in tables else F32).as_pointer() for name in starts}
-    kinds = [pointers.get(name, F32 if name == "floor" else I64) for name in passed]
-    function = external(f"minicnn.simd.tile.{tile.rows}x{vectors}{'.asking' * asks}{'.regular' * regular}", kinds, emit)
+    name = f"minicnn.simd.tile.{tile.rows}x{vectors}{'.asking' * asks}{'.regular' * regular}"
+    return external(name, kinds, emit), passed
+
+
+def _micro_kernel(large, small):
+    """njit code for one of two functions of `_tile_function` with the same arguments: the large tile's, if it is asked.
+
+    One call, and not one in each branch of an `if`: there Numba would count references to the arrays.
+    """
+
+    @intrinsic
+    def kernel(typingctx, is_large, left, right, seed, into, ahead=None):
+        """y[y0 + to[m+t] + o] = max(floor, seed[seed0 + t*seed_step + o] + sum over i < lines, j < columns of
+                                  a[a0 + at[m+t] + i*a_line + j*a_step] * b[b0 + (i*columns + j)*b_step + o])
+
+        for t < rows (1 to tile.rows) and o < filters; whole vectors of `b` and `seed` are read for any `filters`.
+        Its arguments are a Left, Right, Seed and Into and, if it asks, an Ahead, where k = i*columns + j.
+        """
+
+        def codegen(context, builder, signature, arguments):
+            g = members(context, builder, signature, arguments, _KINDS)
+            for name in _STARTS.keys() & g.keys():
+                array = context.make_array(_KINDS[name])(context, builder, g[name])
+                g[name] = builder.gep(array.data, [g[_STARTS[name]]])
+            with builder.if_else(arguments[0]) as branches:
+                for branch, (function, names) in zip(branches, (large, small), strict=True):
+                    with branch:
+                        builder.call(function(builder.module), [g[name] for name in names])
+            return context.get_dummy_value()
+
+        return types.void(types.boolean, left, right, seed, into, ahead or types.none), codegen
+
     return kernel
 
 
-wide = _tile_kernel(TILE, TILE.vectors)
-narrow = _tile_kernel(TILE, 1)
-wide_asking = _tile_kernel(TILE, TILE.vectors, asks=True, regular=True)
-short_asking = _tile_kernel(TILE._replace(rows=SHORT), TILE.vectors, asks=True)
+wide_or_narrow = _micro_kernel(_tile_function(TILE, TILE.vectors), _tile_function(TILE, 1))
+tall_or_short = _micro_kernel(
+    _tile_function(TILE, TILE.vectors, asks=True, regular=True),
+    _tile_function(TILE._replace(rows=SHORT), TILE.vectors, asks=True),
+)
 
 
 @inner
@@ -354,14 +426,15 @@ def copy_floats(y, j, x, i, n):
 
 
 @inner
-def pack(source, start, k_step, o_step, depth, filters, panels, first, row, total):
-    """Copy a matrix (depth, filters) into panels as wide as a tile, zeros in the last vector's unused lanes.
+def pack(matrix, panels, first, row, total):
+    """Copy a matrix into panels as wide as a tile, zeros in the last vector's unused lanes.
 
-    source[start + k*k_step + o*o_step] -> rows `row`... of panels that are `total` rows high; `first` is their place.
+    It goes to rows `row`... of panels that are `total` rows high; `first` is their place.
 
         matrix   | AAAAAAAA BBBBBBBB CC |  ->  AAAAAAAA AAAAAAAA ... BBBBBBBB BBBBBBBB ... CC00 CC00 ...
                  | AAAAAAAA BBBBBBBB CC |
     """
+    source, start, k_step, o_step, depth, filters = matrix
     column = 0
     while column < filters:
         width = WIDTH if filters - column > WIDTH - LANES else LANES
@@ -392,26 +465,26 @@ def pack(source, start, k_step, o_step, depth, filters, panels, first, row, tota
 
 
 @inner
-def sweep(a, a0, at, count, a_line, a_step, b, b0, b_step, lines, columns,
-          seed, seed0, seed_step, floor, y, y0, to, filters):  # fmt: skip
-    """`count` rows of y, all filters: every panel of b against every tile of rows.  Arguments as in the micro-kernel.
+def sweep(left, right, seed, into):
+    """All of left's rows of y, all filters: every panel of b against every tile of rows.
 
-    b_step 0: b consists of packed panels; else it is a matrix with lines of that length, whole vectors of filters.
+    right.b_step 0: b consists of packed panels; else it is a matrix with such lines, whole vectors of filters.
     """
+    a, a0, at, _, count, a_line, a_step = left
+    b, b0, b_step, lines, columns = right
+    seeds, seed0, seed_step, floor = seed
+    y, y0, to, filters = into
     column = 0
     while column < filters:
         full = filters - column > WIDTH - LANES
-        width, left = WIDTH if full else LANES, filters - column
+        width = WIDTH if full else LANES
         panel, step = (b0 + column, b_step) if b_step else (b0 + column * lines * columns, width)
         for m in range(0, count, ROWS):
-            rows, seed_m = min(ROWS, count - m), seed0 + m * seed_step + column
             for k in range(m + AHEAD, min(m + AHEAD + ROWS, count)):
                 for o in range(0, width, LINE):
                     _ask_for(y, y0 + to[k] + column + o)
-            if full:
-                wide(a, a0, at, m, rows, a_line, a_step, b, panel, step, lines, columns,
-                     seed, seed_m, seed_step, floor, y, y0 + column, to, left)  # fmt: skip
-            else:
-                narrow(a, a0, at, m, rows, a_line, a_step, b, panel, step, lines, columns,
-                       seed, seed_m, seed_step, floor, y, y0 + column, to, left)  # fmt: skip
+            tile, line = Left(a, a0, at, m, min(ROWS, count - m), a_line, a_step), Right(b, panel, step, lines, columns)
+            sums = Seed(seeds, seed0 + m * seed_step + column, seed_step, floor)
+            here = Into(y, y0 + column, to, filters - column)
+            wide_or_narrow(full, tile, line, sums, here)
         column += width

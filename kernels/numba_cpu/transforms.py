@@ -19,7 +19,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .emit import F32, I64, hidden, multiply_add, splat
+from .emit import F32, I64, hidden, members, multiply_add, splat
 from .library import external
 from .simd import LANES, TILE
 
@@ -64,6 +64,36 @@ VARIANTS = (  # of the same window in the order of their errors
     Variant(7, 5, _pairs_of("1/4", "9/16", "7/8", "5/4", "11/4"), kernels=("weight_grad",)),
 )
 WINDOWS = tuple(sorted({v.taps for v in VARIANTS}))
+
+
+class To(NamedTuple):
+    """Line k's number r goes to y[j + k*y_line + r*y_step]."""
+
+    y: np.ndarray
+    j: int
+    y_line: int
+    y_step: int
+
+
+class From(NamedTuple):
+    """Line k of x_c is x_c[x_offset + k*x_line]; x_c lies at the address table[c]."""
+
+    table: np.ndarray
+    x_offset: int
+    x_line: int
+
+
+class Behind(NamedTuple):
+    """What happens to the numbers r < used; the others go to `spare`. Bias, scale and shift are vectors[line : ],
+    vectors[2*line : ] and vectors[3*line : ], from o on.
+    """
+
+    used: int
+    spare: np.ndarray
+    vectors: np.ndarray
+    line: int
+    o: int
+    floor: np.float32
 
 
 class Matrices(NamedTuple):
@@ -242,44 +272,43 @@ def _data(context, builder, kind, array, index):
     return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
 
 
-_FLOATS, _TABLE, _INTEGER = types.float32[::1], types.int64[::1], types.int64
+_FLOATS = types.float32[::1]
+_KINDS = dict.fromkeys(("y", "spare", "vectors"), _FLOATS) | {"table": types.int64[::1], "floor": types.float32}
 _plain = _lines_function("minicnn.transforms.lines", _NUMBERED, False)
 _finish = _lines_function("minicnn.transforms.last_lines", [m.a_t for m in MATRICES], True)
 
 
-@intrinsic
-def lines(typingctx, which, count, y, j, y_line, y_step, table, x_offset, x_line):
-    """y[j + k*y_line + r*y_step] = sum_c M[r, c] x_c[x_offset + k*x_line]; x_c lies at the address table[c]."""
+def _call(function, *tuples):
+    """The signature and code of a call of one of the two functions: which, count, a To, a From and perhaps a Behind."""
 
     def codegen(context, builder, signature, arguments):
-        which, count, y, j, y_line, y_step, table, x_offset, x_line = arguments
-        y, table = _data(context, builder, _FLOATS, y, j), _data(context, builder, _TABLE, table, I64(0))
-        builder.call(_plain(builder.module), [which, count, y, y_line, y_step, table, x_offset, x_line])
+        g = members(context, builder, signature, arguments, _KINDS)
+
+        def place(name, first):
+            return _data(context, builder, _KINDS[name], g[name], first)
+
+        y, table = place("y", g["j"]), place("table", I64(0))
+        given = [*arguments[:2], y, g["y_line"], g["y_step"], table, g["x_offset"], g["x_line"]]
+        if "vectors" in g:
+            spare, vectors = place("spare", I64(0)), place("vectors", g["o"])
+            vectors = [builder.gep(vectors, [builder.mul(g["line"], I64(k))]) for k in (1, 2, 3)]
+            given += [g["used"], spare, *vectors, g["floor"]]
+        builder.call(function(builder.module), given)
         return context.get_dummy_value()
 
-    i = _INTEGER
-    return types.void(i, i, _FLOATS, i, i, i, _TABLE, i, i), codegen
+    return types.void(types.int64, types.int64, *tuples), codegen
 
 
 @intrinsic
-def last_lines(typingctx, which, count, y, j, y_line, y_step, table, x_offset, x_line,
-               used, spare, vectors, line, o, floor):  # fmt: skip
-    """The last half of A' M A: as `lines`, but y = scale max(that + bias, floor) + shift, and only for r < used.
+def lines(typingctx, which, count, to, source):
+    """y[j + k*y_line + r*y_step] = sum_c M[r, c] x_c[x_offset + k*x_line], see To and From."""
+    return _call(_plain, to, source)
 
-    Bias, scale and shift are vectors[line : ], vectors[2*line : ] and vectors[3*line : ], from o on.
-    """
 
-    def codegen(context, builder, signature, arguments):
-        which, count, y, j, y_line, y_step, table, x_offset, x_line, used, spare, vectors, line, o, floor = arguments
-        y, table = _data(context, builder, _FLOATS, y, j), _data(context, builder, _TABLE, table, I64(0))
-        spare, vectors = (_data(context, builder, _FLOATS, a, k) for a, k in ((spare, I64(0)), (vectors, o)))
-        vectors = [builder.gep(vectors, [builder.mul(line, I64(k))]) for k in (1, 2, 3)]
-        arguments = [which, count, y, y_line, y_step, table, x_offset, x_line, used, spare, *vectors, floor]
-        builder.call(_finish(builder.module), arguments)
-        return context.get_dummy_value()
-
-    i = _INTEGER
-    return types.void(i, i, _FLOATS, i, i, i, _TABLE, i, i, i, _FLOATS, _FLOATS, i, i, types.float32), codegen
+@intrinsic
+def last_lines(typingctx, which, count, to, source, behind):
+    """The last half of A' M A: as `lines`, but y = scale max(that + bias, floor) + shift, see Behind."""
+    return _call(_finish, to, source, behind)
 
 
 @intrinsic

@@ -13,13 +13,14 @@ Coordinates are computed afresh for each pixel, in float64: adding up steps woul
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .emit import F32, I32, I64
+from .emit import F32, I32, I64, members
 from .jit import inner
 from .memory import empty
 from .tasks import kernel
@@ -28,6 +29,26 @@ MODES = {"nearest": 0, "constant": 1, "reflect": 2, "wrap": 3}
 NEAREST, CONSTANT, REFLECT, WRAP = 0, 1, 2, 3
 EIGHT = 8  # pixels
 FAR = 2.0**52  # px: beyond it a float64 has no fraction, and far beyond it no int64; coordinates are cut off here
+
+
+class Picture(NamedTuple):
+    """An image of one channel, flat."""
+
+    image: np.ndarray
+    height: int
+    width: int
+
+
+class Line(NamedTuple):
+    """A row of the output in the image: column j lies at (r_start + j*r_step, s_start + j*s_step)."""
+
+    r_start: float
+    r_step: float
+    s_start: float
+    s_step: float
+
+
+_KINDS = {"image": types.float32[::1]} | dict.fromkeys(Line._fields, types.float64)
 
 
 @inner
@@ -85,18 +106,19 @@ def _blend(image, r, s, c, scale):
 
 
 @intrinsic
-def _blend_eight(typingctx, y, k, image, height, width, j, r_start, r_step, s_start, s_step, scale):
-    """y[k : k+8] = _blend at columns j .. j+7 of a line, each moved to the nearest place inside.  y, image: flat.
+def _blend_eight(typingctx, y, k, picture, j, line, scale):
+    """y[k : k+8] = _blend at columns j .. j+7 of a Line, each moved to the nearest place in the Picture.  y: flat.
 
     Where that is where it was, the operations are _blend's, and so are the bits.
     """
-    floats, integer, double = types.float32[::1], types.int64, types.float64
+    floats, integer = types.float32[::1], types.int64
 
     def vector(kind):
         return ir.VectorType(kind, EIGHT)
 
     def codegen(context, builder, signature, arguments):
-        y, k, image, height, width, j, *line, scale = arguments
+        g, (y, k, _, j, _, scale) = members(context, builder, signature, arguments, _KINDS), arguments
+        height, width = g["height"], g["width"]
 
         def constant(kind, values):
             return ir.Constant(vector(kind), list(values))
@@ -133,10 +155,11 @@ def _blend_eight(typingctx, y, k, image, height, width, j, r_start, r_step, s_st
         def data(array):
             return context.make_array(floats)(context, builder, array).data
 
-        pixels = data(image)
+        pixels = data(g["image"])
         steps = constant(ir.DoubleType(), map(float, range(EIGHT)))
         columns = builder.fadd(splat(builder.sitofp(j, ir.DoubleType())), steps)
-        (r, fr), (s, fs) = place(*line[:2], height), place(*line[2:], width)
+        r, fr = place(g["r_start"], g["r_step"], height)
+        s, fs = place(g["s_start"], g["s_step"], width)
         above = builder.add(builder.mul(r, splat(width)), s)
         rows = (mix(fs, *neighbours(at)) for at in (above, builder.add(above, splat(width))))
         sample = builder.fmul(mix(fr, *rows), splat(scale))
@@ -144,14 +167,14 @@ def _blend_eight(typingctx, y, k, image, height, width, j, r_start, r_step, s_st
         builder.store(sample, builder.bitcast(start, sample.type.as_pointer()), align=4)
         return context.get_dummy_value()
 
-    return types.void(floats, integer, floats, *[integer] * 3, *[double] * 4, types.float32), codegen
+    return types.void(floats, integer, picture, integer, line, types.float32), codegen
 
 
 @inner
 def _warp_image(n, thread, images, matrices, y, mode, cval, scale):
     image, matrix, y = images[n], matrices[n], y[n]
     height, width, channels = image.shape
-    flat_image, flat_y = image.reshape(image.size), y.reshape(y.size)
+    picture, flat_y = Picture(image.reshape(image.size), height, width), y.reshape(y.size)
     rd, sd = matrix[0, 1], matrix[1, 1]  # from one column to the next
     eights = channels == 1 and height > 1 and width >= EIGHT
     whole = eights and mode == NEAREST and np.isfinite(matrix).all()
@@ -167,7 +190,7 @@ def _warp_image(n, thread, images, matrices, y, mode, cval, scale):
         if eights and end - first >= EIGHT:
             for j in range(first, end, EIGHT):
                 j = min(j, end - EIGHT)  # the last eight may begin among those before them
-                _blend_eight(flat_y, i * width + j, flat_image, height, width, j, r, rd, s, sd, scale)
+                _blend_eight(flat_y, i * width + j, picture, j, Line(r, rd, s, sd), scale)
         else:
             for j in range(first, end):
                 for c in range(channels):

@@ -14,10 +14,10 @@ import numpy as np
 from .jit import inner
 from .moments import chunk_sums
 from .pool2x2 import Pooling, drop_piece, drop_rows, pool_floats, pool_rows, pool_vector, scale_row
-from .product import product_kernel
-from .simd import LANES, LINE, ROWS, SHORT, TILE, WIDTH, copy_floats, pack, tiles
+from .product import Coming, Factor, Lines, Target, product_kernel
+from .simd import LANES, LINE, ROWS, SHORT, TILE, WIDTH, Matrix, copy_floats, pack, tiles
 from .tasks import kernel, parallel, parallel_for
-from .transforms import BACK, FILTERS, FILTERS_BACK, OUTPUTS, address_of, last_lines, lines
+from .transforms import BACK, FILTERS, FILTERS_BACK, OUTPUTS, Behind, From, To, address_of, last_lines, lines
 
 DEPTH = 32  # channels whose products are summed in registers
 SEGMENT = 2  # tiles side by side whose columns are transformed together; of more, these would leave the L1 cache
@@ -158,10 +158,10 @@ def _spread(transform, x, g, tile, last, v, room):
         _clear(temp, 0, left * column)
         _clear(temp, right * column, width * column)
         for c in range(0, g.padded, LANES):
-            lines(which, right - left, temp, left * column, column, LANES, table, c, g.channels)
+            lines(which, right - left, To(temp, left * column, column, LANES), From(table, c, g.channels))
             for k in range(together):
-                lines(which, side, v, (t + k - tile) * g.padded + c, side * g.point, g.point,
-                      columns, k * g.tile * column, LANES)  # fmt: skip
+                to = To(v, (t + k - tile) * g.padded + c, side * g.point, g.point)
+                lines(which, side, to, From(columns, k * g.tile * column, LANES))
         t += together
 
 
@@ -183,14 +183,15 @@ def _gather(tiling, m, tiles, panel, y, pools, finish, room):
         if pools:
             y0 = ((n * g.height + h) // 2 * (g.width // 2) + w // 2) * g.channels + first
         for o in range(0, width, LANES):
-            lines(which + BACK, side, temp, 0, column, LANES, table, (t - tile) * g.padded + o, g.point)
-            filters = min(LANES, g.channels - first - o)
+            lines(which + BACK, side, To(temp, 0, column, LANES), From(table, (t - tile) * g.padded + o, g.point))
+            filters, line = min(LANES, g.channels - first - o), len(vectors) // 4
             if filters == LANES and not pools:
-                last_lines(which, rows, y, y0 + o, g.width * g.channels, g.channels, columns, 0, LANES,
-                           used, spare, vectors, len(vectors) // 4, first + o, floor)  # fmt: skip
+                to = To(y, y0 + o, g.width * g.channels, g.channels)
+                behind = Behind(used, spare, vectors, line, first + o, floor)
+                last_lines(which, rows, to, From(columns, 0, LANES), behind)
             else:
-                last_lines(which, rows, spare, 0, column, LANES, columns, 0, LANES,
-                           g.tile, spare, vectors, len(vectors) // 4, first + o, floor)  # fmt: skip
+                behind = Behind(g.tile, spare, vectors, line, first + o, floor)
+                last_lines(which, rows, To(spare, 0, column, LANES), From(columns, 0, LANES), behind)
                 if not pools:
                     for r in range(rows):
                         for q in range(used):
@@ -216,8 +217,8 @@ def _square(transform, y, y0, y_step, x, x0, x_step, room):
     (which, size, side), (temp, _, _, table, columns) = transform, room
     _point_rows(table[:size], x, x0, size * x_step)
     _point_rows(columns[:size], temp, 0, side * LANES)
-    lines(which, size, temp, 0, side * LANES, LANES, table, 0, x_step)
-    lines(which, side, y, y0, side * y_step, y_step, columns, 0, LANES)
+    lines(which, size, To(temp, 0, side * LANES, LANES), From(table, 0, x_step))
+    lines(which, side, To(y, y0, side * y_step, y_step), From(columns, 0, LANES))
 
 
 @inner
@@ -246,9 +247,7 @@ def _share(piece, turn, turns, slots):
     return start + (end - start) * (turn // 2) // parts, -(-(end - start) // (parts * slots))
 
 
-_wide, _narrow = product_kernel(ROWS, TILE.vectors), product_kernel(ROWS, 1)
-_short_wide, _short_narrow = product_kernel(SHORT, TILE.vectors), product_kernel(SHORT, 1)
-_add_wide, _add_narrow = product_kernel(GRADIENT_ROWS, TILE.vectors), product_kernel(GRADIENT_ROWS, 1)
+_tile, _add_tile = product_kernel(ROWS, SHORT), product_kernel(GRADIENT_ROWS, GRADIENT_ROWS)
 
 
 @inner
@@ -270,14 +269,8 @@ def _product(tiling, point, heights, panel, points, ahead):
             height, b_ahead = ROWS if n < tall else SHORT, u_line + n % 2 * LINE
             for c in range(0, xg.channels, DEPTH):
                 depth, b, near = min(DEPTH, xg.channels - c), u0 + c * width, a + height * row + c * LINE
-                if width == WIDTH and n < tall:
-                    _wide(v, a + c, row, 1, u, b, width, m, y, to, depth, c, near, b_ahead, x, far, far_step)
-                elif width == WIDTH:
-                    _short_wide(v, a + c, row, 1, u, b, width, m, y, to, depth, c, near, b_ahead, x, far, far_step)
-                elif n < tall:
-                    _narrow(v, a + c, row, 1, u, b, width, m, y, to, depth, c, near, b_ahead, x, far, far_step)
-                else:
-                    _short_narrow(v, a + c, row, 1, u, b, width, m, y, to, depth, c, near, b_ahead, x, far, far_step)
+                left, right, sums = Factor(v, a + c, row, 1), Lines(u, b, width, depth), Target(m, y, to, c)
+                _tile(width == WIDTH, n < tall, left, right, sums, Coming(near, b_ahead, x, far, far_step))
                 far += depth * far_step
             a, y = a + height * row, y + height * to
         done += width
@@ -294,12 +287,9 @@ def _add_product(tiling, point, count, points, ahead):
         for c in range(0, xg.channels, GRADIENT_ROWS):
             y, n = u0 + c * yg.padded + o, c // GRADIENT_ROWS
             near, e_ahead = v0 + xg.point + n * count * LINE, yg.point + n % 2 * LINE
-            if width == WIDTH:
-                _add_wide(v, v0 + c, 1, xg.padded, e, e0 + o, yg.padded, u, y, yg.padded, count, 1,
-                          near, e_ahead, x, far, far_step)  # fmt: skip
-            else:
-                _add_narrow(v, v0 + c, 1, xg.padded, e, e0 + o, yg.padded, u, y, yg.padded, count, 1,
-                            near, e_ahead, x, far, far_step)  # fmt: skip
+            left, right = Factor(v, v0 + c, 1, xg.padded), Lines(e, e0 + o, yg.padded, count)
+            sums = Target(u, y, yg.padded, 1)
+            _add_tile(width == WIDTH, True, left, right, sums, Coming(near, e_ahead, x, far, far_step))
             far += count * far_step
         o += width
 
@@ -377,7 +367,7 @@ def _pack_cells(w, cells, depth, filters, turned, panels):
     length = -(-filters // LANES) * LANES * depth
     for cell in range(cells):
         k_step, o_step, place = (1, depth, cells - 1 - cell) if turned else (filters, 1, cell)
-        pack(w, cell * depth * filters, k_step, o_step, depth, filters, panels, place * length, 0, depth)
+        pack(Matrix(w, cell * depth * filters, k_step, o_step, depth, filters), panels, place * length, 0, depth)
     return length
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import argument_lists, machine_code
 
-LONG = 20  # functions of numba_cpu with more than 8 arguments: half are the contract's, half micro-kernels
+LONG = 10  # functions of numba_cpu with more than 8 arguments: all of them kernels of the contract
 
 
 def test_argument_lists_do_not_grow():
