@@ -148,3 +148,6 @@ def inner(function=None, **options):
 
     compiled.get_call_template = get_call_template
     return compiled
+
+
+inline = inner(forceinline=True)  # where a call that counts references to its arrays would cost more than it does

@@ -25,7 +25,7 @@ from functools import lru_cache
 import numpy as np
 
 from .activation import block_count, fold
-from .jit import inner, outer
+from .jit import inline, inner, outer
 from .memory import empty, flats, past_caches
 from .tasks import kernel, parallel, parallel_for
 from .vector import LANES, choose, load, prefetch, store, store_past, zero
@@ -166,38 +166,60 @@ def _ask_for_pair(x, i):
 
 
 @inner
-def _walk(width, size):
-    """How far pairs of vectors go in a row of `width` floats, and rows in `size` floats; and the floats of a piece."""
-    return width // PAIR * PAIR, size // width * width, max(PIECE // width, 1) * width
+def _rows_of_block(k, blocks, x, row):
+    """Block k of the rows of `row` floats that x consists of."""
+    rows = x.size // row
+    return slice(k * rows // blocks * row, (k + 1) * rows // blocks * row)
+
+
+@inline
+def _walk(pair, one, arrays, width, size):
+    """Visit `size` floats in rows of `width`, the last one perhaps shorter: piece by piece, each in columns that are a
+    pair of vectors wide, and one by one what is no whole pair.
+
+    pair(arrays, i, start, end) visits the column from i on: the pairs at start, start + width, ... < end.
+    one(arrays, i, n) visits float n, which is in column i.
+    """
+    whole, full, piece = width // PAIR * PAIR, size // width * width, max(PIECE // width, 1) * width
+    for first in range(0, full, piece):
+        end = min(first + piece, full)
+        for i in range(0, whole, PAIR):
+            pair(arrays, i, first + i, end)
+        for i in range(whole, width):
+            for n in range(first + i, end, width):
+                one(arrays, i, n)
+    for i in range(size - full):
+        one(arrays, i, full + i)
+
+
+@inline
+def _sums_of_pair(arrays, i, start, end):
+    dy, x, mean, s, q = arrays
+    (mean_1, mean_2), (s_1, s_2), (q_1, q_2) = _pair(mean, i), _pair(s, i), _pair(q, i)
+    for n in range(start, end, mean.size):
+        _ask_for_pair(dy, n + AHEAD)
+        _ask_for_pair(x, n + AHEAD)
+        (d_1, d_2), (x_1, x_2) = _pair(dy, n), _pair(x, n)
+        s_1, s_2, q_1, q_2 = s_1 + d_1, s_2 + d_2, q_1 + d_1 * (x_1 - mean_1), q_2 + d_2 * (x_2 - mean_2)
+    _store_pair(s, i, s_1, s_2)
+    _store_pair(q, i, q_1, q_2)
+
+
+@inline
+def _sums_of_one(arrays, i, n):
+    dy, x, mean, s, q = arrays
+    s[i] += dy[n]
+    q[i] += dy[n] * (x[n] - mean[i])
 
 
 @inner
 def _grad_rows(k, thread, dy, x, mean, channels, sums):
     """Sums over block k of wide rows, channels last: s = sum dy, q = sum dy (x - mean)."""
-    blocks, rows, width = sums.shape[1], x.size // channels, mean.size
-    part = slice(k * rows // blocks * channels, (k + 1) * rows // blocks * channels)
+    part = _rows_of_block(k, sums.shape[1], x, channels)
     dy, x, s, q = dy[part], x[part], sums[0, k], sums[1, k]
-    for i in range(width):
+    for i in range(mean.size):
         s[i], q[i] = 0, 0
-    whole, full, piece = _walk(width, x.size)
-    for first in range(0, full, piece):
-        end = min(first + piece, full)
-        for i in range(0, whole, PAIR):
-            (mean_1, mean_2), (s_1, s_2), (q_1, q_2) = _pair(mean, i), _pair(s, i), _pair(q, i)
-            for n in range(first + i, end, width):
-                _ask_for_pair(dy, n + AHEAD)
-                _ask_for_pair(x, n + AHEAD)
-                (d_1, d_2), (x_1, x_2) = _pair(dy, n), _pair(x, n)
-                s_1, s_2, q_1, q_2 = s_1 + d_1, s_2 + d_2, q_1 + d_1 * (x_1 - mean_1), q_2 + d_2 * (x_2 - mean_2)
-            _store_pair(s, i, s_1, s_2)
-            _store_pair(q, i, q_1, q_2)
-        for i in range(whole, width):
-            for n in range(first + i, end, width):
-                s[i] += dy[n]
-                q[i] += dy[n] * (x[n] - mean[i])
-    for i in range(x.size - full):
-        s[i] += dy[full + i]
-        q[i] += dy[full + i] * (x[full + i] - mean[i])
+    _walk(_sums_of_pair, _sums_of_one, (dy, x, mean, s, q), mean.size, x.size)
 
 
 _grad_sums_last = kernel(_grad_rows)
@@ -215,43 +237,39 @@ _grad_sums_segments = kernel(_grad_segments)
 
 
 @inner
-def _rows_of_block(k, blocks, x, row):
-    """Block k of the rows of `row` floats that x consists of."""
-    rows = x.size // row
-    return slice(k * rows // blocks * row, (k + 1) * rows // blocks * row)
-
-
-@inner
 def normalised(x, norm):
     """Floats or vectors."""
     mean, scale, beta = norm
     return (x - mean) * scale + beta
 
 
+@inline
+def _norm_pair(arrays, i, start, end):
+    x, (mean, scale, beta), y, past = arrays
+    norm_1 = load(mean, i), load(scale, i), load(beta, i)
+    norm_2 = load(mean, i + LANES), load(scale, i + LANES), load(beta, i + LANES)
+    for n in range(start, end, mean.size):
+        _ask_for_pair(x, n + AHEAD)
+        x_1, x_2 = _pair(x, n)
+        y_1, y_2 = normalised(x_1, norm_1), normalised(x_2, norm_2)
+        if past:
+            store_past(y, n, y_1)
+            store_past(y, n + LANES, y_2)
+        else:
+            _store_pair(y, n, y_1, y_2)
+
+
+@inline
+def _norm_one(arrays, i, n):
+    x, (mean, scale, beta), y, _ = arrays
+    y[n] = normalised(x[n], (mean[i], scale[i], beta[i]))
+
+
 @inner
 def _map_block(k, thread, x, norm, y, row, past, blocks):
-    (mean, scale, beta), part = norm, _rows_of_block(k, blocks, x, row)
-    x, y, width = x[part], y[part], mean.size
-    whole, full, piece = _walk(width, x.size)
-    for first in range(0, full, piece):
-        end = min(first + piece, full)
-        for i in range(0, whole, PAIR):
-            norm_1 = load(mean, i), load(scale, i), load(beta, i)
-            norm_2 = load(mean, i + LANES), load(scale, i + LANES), load(beta, i + LANES)
-            for n in range(first + i, end, width):
-                _ask_for_pair(x, n + AHEAD)
-                x_1, x_2 = _pair(x, n)
-                y_1, y_2 = normalised(x_1, norm_1), normalised(x_2, norm_2)
-                if past:
-                    store_past(y, n, y_1)
-                    store_past(y, n + LANES, y_2)
-                else:
-                    _store_pair(y, n, y_1, y_2)
-        for i in range(whole, width):
-            for n in range(first + i, end, width):
-                y[n] = normalised(x[n], (mean[i], scale[i], beta[i]))
-    for i in range(x.size - full):
-        y[full + i] = normalised(x[full + i], (mean[i], scale[i], beta[i]))
+    part, width = _rows_of_block(k, blocks, x, row), norm[0].size
+    x, y = x[part], y[part]
+    _walk(_norm_pair, _norm_one, (x, norm, y, past), width, x.size)
 
 
 _map = kernel(_map_block)
@@ -279,36 +297,37 @@ def before_relu(d, x, norm):
     return choose(x > zero(x), dx, zero(x))
 
 
+@inline
+def _grad_pair(arrays, i, start, end):
+    dy, x, (mean, scale, a, b), dx, total = arrays
+    norm_1 = load(mean, i), load(scale, i), load(a, i), load(b, i)
+    norm_2 = load(mean, i + LANES), load(scale, i + LANES), load(a, i + LANES), load(b, i + LANES)
+    total_1, total_2 = _pair(total, i)
+    for n in range(start, end, mean.size):
+        _ask_for_pair(dy, n + AHEAD)
+        _ask_for_pair(x, n + AHEAD)
+        _ask_for_pair(dx, n + AHEAD)
+        (d_1, d_2), (x_1, x_2) = _pair(dy, n), _pair(x, n)
+        d_1, d_2 = before_relu(d_1, x_1, norm_1), before_relu(d_2, x_2, norm_2)
+        _store_pair(dx, n, d_1, d_2)
+        total_1, total_2 = total_1 + d_1, total_2 + d_2
+    _store_pair(total, i, total_1, total_2)
+
+
+@inline
+def _grad_one(arrays, i, n):
+    dy, x, (mean, scale, a, b), dx, total = arrays
+    dx[n] = before_relu(dy[n], x[n], (mean[i], scale[i], a[i], b[i]))
+    total[i] += dx[n]
+
+
 @inner
 def _grad_map_relu_block(k, thread, dy, x, norm, dx, row, totals):
-    (mean, scale, a, b), part, total = norm, _rows_of_block(k, totals.shape[0], x, row), totals[k]
-    dy, x, dx, width = dy[part], x[part], dx[part], mean.size
+    part, total, width = _rows_of_block(k, totals.shape[0], x, row), totals[k], norm[0].size
+    dy, x, dx = dy[part], x[part], dx[part]
     for i in range(width):
         total[i] = 0
-    whole, full, piece = _walk(width, x.size)
-    for first in range(0, full, piece):
-        end = min(first + piece, full)
-        for i in range(0, whole, PAIR):
-            norm_1 = load(mean, i), load(scale, i), load(a, i), load(b, i)
-            norm_2 = load(mean, i + LANES), load(scale, i + LANES), load(a, i + LANES), load(b, i + LANES)
-            total_1, total_2 = _pair(total, i)
-            for n in range(first + i, end, width):
-                _ask_for_pair(dy, n + AHEAD)
-                _ask_for_pair(x, n + AHEAD)
-                _ask_for_pair(dx, n + AHEAD)
-                (d_1, d_2), (x_1, x_2) = _pair(dy, n), _pair(x, n)
-                d_1, d_2 = before_relu(d_1, x_1, norm_1), before_relu(d_2, x_2, norm_2)
-                _store_pair(dx, n, d_1, d_2)
-                total_1, total_2 = total_1 + d_1, total_2 + d_2
-            _store_pair(total, i, total_1, total_2)
-        for i in range(whole, width):
-            for n in range(first + i, end, width):
-                dx[n] = before_relu(dy[n], x[n], (mean[i], scale[i], a[i], b[i]))
-                total[i] += dx[n]
-    for i in range(x.size - full):
-        n = full + i
-        dx[n] = before_relu(dy[n], x[n], (mean[i], scale[i], a[i], b[i]))
-        total[i] += dx[n]
+    _walk(_grad_pair, _grad_one, (dy, x, norm, dx, total), width, x.size)
 
 
 _grad_map_relu = kernel(_grad_map_relu_block)

@@ -23,15 +23,14 @@ import numpy as np
 from numba.extending import overload
 
 from .activation import block_count
-from .jit import inner
+from .jit import inline, inner
 from .memory import flats
 from .norm import normalised
 from .random import NO_DROPOUT, Dropout, fill_words
 from .tasks import kernel
-from .vector import LANES, byte, choose, each, load, prefetch, put, splat, store, zero
+from .vector import LANES, byte, choose, each, each_channel, load, prefetch, put, splat, store, zero
 
 NO_CELL = 4  # the argmax of a dropped output
-inline = inner(forceinline=True)  # a call that counts references to six arrays costs as much as a short row
 
 
 class Pooling(NamedTuple):
@@ -182,9 +181,10 @@ def _at(like, norm, row, o):
 
 
 @inline
-def _normed_channels(like, x, size, norm, place, o, pooled):
+def _normed_channels(like, o, arguments):
     """A row of y from row `row` of an image, at x[at], and the one below: its channels from o on, as many as `like`."""
-    c, below, (at, row, to), (y, argmax) = size.channels, size.width * size.channels, place, pooled
+    x, size, norm, (at, row, to), (y, argmax) = arguments
+    c, below = size.channels, size.width * size.channels
     upper, lower = _at(like, norm, row, o), _at(like, norm, row + 1, o)
     for j in range(size.columns):
         i, k = at + 2 * j * c + o, to + j * c + o
@@ -193,16 +193,6 @@ def _normed_channels(like, x, size, norm, place, o, pooled):
         best, cell = _greatest(a, b, each(like, x, i + below), each(like, x, i + below + c), upper, lower)
         put(y, k, best)
         put(argmax, k, cell)
-
-
-@inline
-def _normed_row(x, size, norm, place, pooled):
-    """The same of all channels, vector by vector: what normalises them is loaded once for a row."""
-    whole = size.channels // LANES * LANES
-    for o in range(0, whole, LANES):
-        _normed_channels(load(x, place[0]), x, size, norm, place, o, pooled)
-    for o in range(whole, size.channels):
-        _normed_channels(x[place[0]], x, size, norm, place, o, pooled)
 
 
 @inner
@@ -301,32 +291,30 @@ drop_blocks = kernel(_drop_block)
 # ---- backward, without a batch norm ----------------------------------------------------------------------------------
 
 
+@inline
+def _scatter_channels(like, o, arguments):
+    """A row of dy, at dy[at...], into two rows of dz, from dz[i] on: the channels from o on, as many as `like`."""
+    dy, s, at, i, (columns, channels, below) = arguments
+    more = each(like, s.total, o)
+    for j in range(columns):
+        k, n = at + j * channels + o, i + 2 * j * channels + o
+        cell = each(like, s.argmax, k)
+        d = _before(each(like, dy, k), cell, s.keep, each(like, s.y, k))
+        put(s.dz, n, flows(d, cell, 0))
+        put(s.dz, n + channels, flows(d, cell, 1))
+        put(s.dz, n + below, flows(d, cell, 2))
+        put(s.dz, n + below + channels, flows(d, cell, 3))
+        more = more + d
+    put(s.total, o, more)
+
+
 @inner
 def scatter_rows(dy, s, at, rows, width, channels):
     """s.dz, 2*rows rows of `width` pixels, from dy[at...]: dy to the cells that won, where y > 0; s.total += dy."""
-    argmax, y, keep, dz, total, below = s.argmax, s.y, s.keep, s.dz, s.total, width * channels
-    whole, columns = channels // LANES * LANES, width // 2
+    below, columns = width * channels, width // 2
     for r in range(rows):
-        a, i = at + r * columns * channels, 2 * r * below
-        for o in range(0, whole, LANES):  # as in pool_row
-            sums = load(total, o)
-            for j in range(columns):
-                k, n = a + j * channels + o, i + 2 * j * channels + o
-                cell, d = load(argmax, k), load(dy, k)
-                d = _before(d, cell, keep, load(y, k))
-                store(dz, n, flows(d, cell, 0))
-                store(dz, n + channels, flows(d, cell, 1))
-                store(dz, n + below, flows(d, cell, 2))
-                store(dz, n + below + channels, flows(d, cell, 3))
-                sums = sums + d
-            store(total, o, sums)
-        for o in range(whole, channels):
-            for j in range(columns):
-                k, n = a + j * channels + o, i + 2 * j * channels + o
-                d = _before(dy[k], argmax[k], keep, y[k])
-                dz[n], dz[n + channels] = flows(d, argmax[k], 0), flows(d, argmax[k], 1)
-                dz[n + below], dz[n + below + channels] = flows(d, argmax[k], 2), flows(d, argmax[k], 3)
-                total[o] += d
+        a, size = at + r * columns * channels, (columns, channels, below)
+        each_channel(_scatter_channels, dy, a, channels, (dy, s, a, 2 * r * below, size))
 
 
 @inner
@@ -356,7 +344,8 @@ def _pool_block(k, thread, x, size, norm, pooled, dropout, blocks):
     y, argmax = pooled
     for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
         to = r * line
-        _normed_row(x, size, norm, (start(size, r), r % size.image_rows * 2, to), pooled)
+        place = start(size, r), r % size.image_rows * 2, to
+        each_channel(_normed_channels, x, place[0], size.channels, (x, size, norm, place, pooled))
         if dropout.on:
             drop_piece(y, argmax, to, line, words, dropout)
 

@@ -19,11 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import inner
+from .jit import inline, inner
 from .norm import before_relu
-from .pool2x2 import Size, ahead, ask_for, flows, inline, kept, of_row, start
+from .pool2x2 import Size, ahead, ask_for, flows, kept, of_row, start
 from .tasks import kernel
-from .vector import LANES, across, byte, choose, each, load, put, splat, zero
+from .vector import LANES, across, byte, choose, each, each_channel, load, put, splat, zero
 
 
 class Windows(NamedTuple):
@@ -66,8 +66,9 @@ def _at(like, norm, row, o):
 
 
 @inline
-def _add_channels(like, windows, at, i, o, mean, s, q):
+def _add_channels(like, o, arguments):
     """s += dy, q += dy (x - mean), per channel."""
+    windows, at, i, mean, s, q = arguments
     x, size = windows.x, windows.size
     c, below = size.channels, size.width * size.channels
     mean, more_s, more_q = each(like, mean, o), each(like, s, o), each(like, q, o)
@@ -101,8 +102,9 @@ def _add_rows(like, windows, at, i, o, means, sums):
 
 
 @inline
-def _grad_channels(like, windows, at, i, o, norm, row, into):
+def _grad_channels(like, o, arguments):
     """dx in two rows of an image, `row` and the one below, with an odd last column; total += it."""
+    windows, at, i, norm, row, into = arguments
     x, size, (dx, shift, total) = windows.x, windows.size, into
     c, below = size.channels, size.width * size.channels
     upper, lower, more = _at(like, norm, row, o), _at(like, norm, row + 1, o), each(like, total, o)
@@ -146,16 +148,6 @@ def _grad_rest(like, windows, i, columns, o, norm, into):
 
 
 @inline
-def _sum_channels(windows, at, i, mean, s, q):
-    x, size = windows.x, windows.size
-    whole = size.channels // LANES * LANES
-    for o in range(0, whole, LANES):
-        _add_channels(load(x, i), windows, at, i, o, mean, s, q)
-    for o in range(whole, size.channels):
-        _add_channels(x[i], windows, at, i, o, mean, s, q)
-
-
-@inline
 def _sum_rows(windows, at, i, means):
     """s and q of the upper row, then of the lower one."""
     x, size = windows.x, windows.size
@@ -171,24 +163,10 @@ def _sum_rows(windows, at, i, means):
 
 
 @inline
-def _grad_rows(windows, at, i, norm, row, into):
-    x, size = windows.x, windows.size
-    whole = size.channels // LANES * LANES
-    for o in range(0, whole, LANES):
-        _grad_channels(load(x, i), windows, at, i, o, norm, row, into)
-    for o in range(whole, size.channels):
-        _grad_channels(x[i], windows, at, i, o, norm, row, into)
-
-
-@inline
-def _grad_single(windows, i, norm, row, into):
+def _single_channels(like, o, arguments):
     """dx of an odd last row."""
-    x, size = windows.x, windows.size
-    whole = size.channels // LANES * LANES
-    for o in range(0, whole, LANES):
-        _grad_rest(load(x, i), windows, i, size.width, o, _at(load(x, i), norm, row, o), into)
-    for o in range(whole, size.channels):
-        _grad_rest(x[i], windows, i, size.width, o, _at(x[i], norm, row, o), into)
+    windows, i, norm, row, into = arguments
+    _grad_rest(like, windows, i, windows.size.width, o, _at(like, norm, row, o), into)
 
 
 @inline
@@ -198,10 +176,10 @@ def grad_pair(windows, norm, image, row, into):
     line = size.width * size.channels
     i = (image * size.height + row) * line
     if row + 1 == size.height:
-        _grad_single(windows, i, norm, row, into)
+        each_channel(_single_channels, windows.x, i, size.channels, (windows, i, norm, row, into))
     else:
         at = (image * size.image_rows + row // 2) * size.columns * size.channels
-        _grad_rows(windows, at, i, norm, row, into)
+        each_channel(_grad_channels, windows.x, i, size.channels, (windows, at, i, norm, row, into))
 
 
 # ---- all images ------------------------------------------------------------------------------------------------------
@@ -214,7 +192,7 @@ def _channels_block(k, thread, windows, mean, totals):
     q[:] = 0
     for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
         at, i = r * size.columns * size.channels, start(size, r)
-        _sum_channels(windows, at, i, mean, s, q)
+        each_channel(_add_channels, windows.x, i, size.channels, (windows, at, i, mean, s, q))
 
 
 @inner

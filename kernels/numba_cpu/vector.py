@@ -26,6 +26,7 @@ from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
 from . import emit
+from .jit import inline
 from .simd import LANES
 
 KINDS = {"floats": ir.FloatType(), "bytes": ir.IntType(8), "mask": ir.IntType(1)}
@@ -228,3 +229,16 @@ _define(operator.le, FLOATS, MASK, lambda builder, x, y: builder.fcmp_ordered("<
 _define(operator.ne, FLOATS, MASK, lambda builder, x, y: builder.fcmp_unordered("!=", x, y))
 _define(operator.eq, BYTES, MASK, lambda builder, x, y: builder.icmp_unsigned("==", x, y))
 _define(operator.or_, MASK, MASK, lambda builder, x, y: builder.or_(x, y))
+
+
+# ---- loops -----------------------------------------------------------------------------------------------------------
+
+
+@inline
+def each_channel(body, x, i, channels, arguments):
+    """body(like, o, arguments) for all channels of a pixel x[i...]: for vectors of them from o on, then for floats."""
+    whole = channels // LANES * LANES
+    for o in range(0, whole, LANES):
+        body(load(x, i), o, arguments)
+    for o in range(whole, channels):
+        body(x[i], o, arguments)
