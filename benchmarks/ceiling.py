@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import njit, prange, types
 from numba.extending import intrinsic
 
-from minicnn.kernels.numba_cpu.simd import TILE
+from minicnn.kernels.numba_cpu.codegen.microkernel import TILE
 
 SUMS = 12  # independent vectors: an FMA takes 4 to 5 cycles, a CPU starts 2 per cycle; AVX2 has 16 registers
 CACHED, LARGE = 1 << 21, 1 << 26  # floats: 8 MiB, one activation of network A's first block; 256 MiB

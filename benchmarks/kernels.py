@@ -25,7 +25,7 @@ import numpy as np
 from compare import NETWORKS
 
 import minicnn
-from minicnn.kernels.numba_cpu import memory
+from minicnn.kernels.numba_cpu.runtime import memory
 
 RESULTS = Path(__file__).parent / "results"
 FAULT_STEPS = 20

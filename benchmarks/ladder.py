@@ -23,7 +23,7 @@ from numba import njit, prange
 from report import spread
 
 from minicnn import kernels
-from minicnn.kernels.numba_cpu.simd import TILE
+from minicnn.kernels.numba_cpu.codegen.microkernel import TILE
 
 RESULTS = Path(__file__).parent / "results"
 N, SIZE, CHANNELS, FILTERS, WINDOW = 86, 28, 32, 32, 5

@@ -131,7 +131,7 @@ def name_of(kernel) -> str:
 
 def dump(out: Path, words: list[str]) -> int:
     """Compile what `calls` needs, into the cache on disk, and write one file per kernel."""
-    from minicnn.kernels.numba_cpu import ahead
+    from minicnn.kernels.numba_cpu.runtime import ahead
 
     out.mkdir(parents=True, exist_ok=True)
     numbers: dict[str, int] = {}

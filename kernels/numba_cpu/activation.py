@@ -17,9 +17,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from .jit import inner
-from .memory import empty
-from .tasks import kernel
+from .codegen.jit import inner
+from .runtime.memory import empty
+from .runtime.thread_pool import kernel
 
 WIDE = 256  # floats: 16 vectors, long enough to hide the overhead of a loop, short enough for the L1 cache
 

@@ -1,6 +1,6 @@
 """Convolution and both of its gradients on SIMD units, without an im2col matrix.
 
-Where `plan.choose` says so, `winograd.py` computes them. Else: three loops around the micro-kernel of `simd.py`:
+Where `plan.choose` says so, `winograd.py` computes them. Else: three loops around the micro-kernel:
 
     image n, band of rows         view: the part of x that the band reads, zeros where it is padding
     +--------------------+        +----------------------------+
@@ -33,16 +33,17 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from . import memory, winograd
+from . import winograd
 from .activation import sum_blocks
+from .channel_stats import NO_SUMS, chunk_sums, merge, sums_table
+from .codegen.jit import inner, outer
+from .codegen.linked import load
+from .codegen.microkernel import ROWS, Into, Left, Matrix, Right, Seed, copy_floats, pack, sweep, whole_vectors
 from .epilogue import NO_FLOOR, epilogue, nothing, scale_and_shift
-from .jit import inner, outer
-from .library import load
-from .memory import OWN, flats
-from .moments import NO_SUMS, chunk_sums, merge, sums_table
 from .plan import choose
-from .simd import ROWS, Into, Left, Matrix, Right, Seed, copy_floats, pack, sweep, whole_vectors
-from .tasks import kernel
+from .runtime import memory
+from .runtime.memory import OWN, flats
+from .runtime.thread_pool import kernel
 from .winograd import SHARES
 
 VIEW = 1 << 16  # floats: 256 KiB, a quarter of a usual L2 cache

@@ -20,13 +20,13 @@ import numpy as np
 from numba.extending import overload
 
 from . import conv, norm, norm_pool, pool2x2
+from .codegen.jit import inner
+from .codegen.vector import LANES, load, store, zero
 from .conv import integers
-from .jit import inner
-from .memory import flats
 from .norm import before_relu
 from .plan import choose
 from .pool2x2_grad import Windows, grad_pair
-from .vector import LANES, load, store, zero
+from .runtime.memory import flats
 
 BAND = 1 << 15  # floats of dz: 128 KiB, an eighth of a usual L2 cache
 

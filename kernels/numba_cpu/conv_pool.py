@@ -26,16 +26,17 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from . import conv, memory, pool2x2, winograd
+from . import conv, pool2x2, winograd
+from .codegen.jit import inner
 from .conv import integers, output_shape
 from .epilogue import NO_AFFINE, epilogue
-from .jit import inner
-from .memory import OWN, flats
 from .plan import choose
 from .pool import max_pool, max_pool_grad
 from .pool2x2 import Pooling, Scatter, drop_rows, pool_rows, scatter_rows
 from .random import dropping
-from .tasks import kernel
+from .runtime import memory
+from .runtime.memory import OWN, flats
+from .runtime.thread_pool import kernel
 from .winograd import NO_SUMS, finish
 from .winograd_loops import correlate
 

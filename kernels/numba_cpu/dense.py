@@ -38,13 +38,14 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import memory, simd
-from .emit import F32
+from .codegen import microkernel
+from .codegen.jit import inner
+from .codegen.llvm_ir import F32
+from .codegen.microkernel import LANES, LINE, ROWS, SHORT, TILE, WIDTH, Into, Left, Right, Seed, tiles, whole_vectors
 from .epilogue import NO_FLOOR, epilogue, nothing, scale_and_shift
-from .jit import inner
-from .memory import OWN
-from .simd import LANES, LINE, ROWS, SHORT, TILE, WIDTH, Into, Left, Matrix, Right, Seed, pack, tiles, whole_vectors
-from .tasks import kernel
+from .runtime import memory
+from .runtime.memory import OWN
+from .runtime.thread_pool import kernel
 
 DEPTH = 256
 ROW_BLOCK = 16 * ROWS  # rows of a task at most: bringing a panel near costs little against 16 tiles that use it
@@ -78,7 +79,7 @@ def _multiply(left, piece, seed, into, ahead, last):
                 tile, sums = Left(a, a0, at, m, min(ROWS, rows - m), 0, a_step), seed0 + m * seed_step + o
                 column = Right(panel, p0 + o * deep, line, 1, deep)
                 target = Into(y, y0 + o, to, used - o)
-                simd.wide_or_narrow(False, tile, column, Seed(seeds, sums, seed_step, floor), target)
+                microkernel.wide_or_narrow(False, tile, column, Seed(seeds, sums, seed_step, floor), target)
         return
     tall, _ = tiles(rows)
     m = n = 0
@@ -89,8 +90,8 @@ def _multiply(left, piece, seed, into, ahead, last):
         next_y, y_first = y0 + (to[m + height] if more else 0), 0 if more else len(y_lines) - deep
         tile = Left(a, a0, at, m, min(height, rows - m), 0, a_step)
         sums = Seed(seeds, seed0 + m * seed_step, seed_step, floor)
-        coming = simd.Ahead(b, next_b, lines, first, y, next_y, y_lines, y_first)
-        simd.tall_or_short(height == ROWS, tile, piece, sums, into, coming)
+        coming = microkernel.Ahead(b, next_b, lines, first, y, next_y, y_lines, y_first)
+        microkernel.tall_or_short(height == ROWS, tile, piece, sums, into, coming)
         m, n = m + height, n + 1
 
 
@@ -109,7 +110,7 @@ def _task(k, thread, product, epilogue, y, sizes, tables, room):
         piece, p0, line = b, b0 + i * k_step, k_step
         if o_step != 1 or used < WIDTH:
             piece, p0, line = panel, 0, WIDTH if used > WIDTH - LANES else LANES
-            pack(Matrix(b, b0 + i * k_step, k_step, o_step, deep, used), panel, 0, 0, deep)
+            microkernel.pack(microkernel.Matrix(b, b0 + i * k_step, k_step, o_step, deep, used), panel, 0, 0, deep)
         ahead = following if last else b0 + (i + deepest) * k_step
         target, target0, table = (y, y0, to) if last else (sums, 0, places)
         floor, width = (epilogue.floor, used) if last else (NO_FLOOR, -(-used // LANES) * LANES)
@@ -125,7 +126,7 @@ def _task(k, thread, product, epilogue, y, sizes, tables, room):
 
 @intrinsic
 def _fma(typingctx, a, b, c):
-    """a b + c, rounded as the micro-kernel of simd.py rounds it."""
+    """a b + c, rounded as the micro-kernel of microkernel.py rounds it."""
 
     def codegen(context, builder, signature, arguments):
         name = f"llvm.{'fma' if TILE.fma else 'fmuladd'}.f32"

@@ -12,9 +12,9 @@ loop runs over C M outputs instead, each of which reads its channel again.
 
 import numpy as np
 
-from .jit import inner
-from .memory import empty
-from .tasks import kernel
+from .codegen.jit import inner
+from .runtime.memory import empty
+from .runtime.thread_pool import kernel
 
 
 @inner

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import inner
-from .memory import flats
-from .simd import whole_vectors
+from .codegen.jit import inner
+from .codegen.microkernel import whole_vectors
+from .runtime.memory import flats
 
 NO_FLOOR, ZERO = np.float32(-np.inf), np.float32(0)
 NO_AFFINE = np.zeros(0, np.float32), np.zeros(0, np.float32)  # no scale and no shift, for compiled functions

@@ -6,8 +6,8 @@ a hundredth of the next kernel. Double precision costs nothing here and keeps z 
 
 import numpy as np
 
-from .jit import inner, outer
-from .memory import empty
+from .codegen.jit import inner, outer
+from .runtime.memory import empty
 
 
 @inner

@@ -25,10 +25,10 @@ from functools import lru_cache
 import numpy as np
 
 from .activation import block_count, fold
-from .jit import inline, inner, outer
-from .memory import empty, flats, past_caches
-from .tasks import kernel, parallel, parallel_for
-from .vector import LANES, choose, load, prefetch, store, store_past, zero
+from .codegen.jit import inline, inner, outer
+from .codegen.vector import LANES, choose, load, prefetch, store, store_past, zero
+from .runtime.memory import empty, flats, past_caches
+from .runtime.thread_pool import kernel, parallel, parallel_for
 
 CHUNK = 16384  # floats
 PAIR = 2 * LANES  # floats: 32 channels are one walk through memory, not two

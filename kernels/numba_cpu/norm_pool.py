@@ -4,7 +4,7 @@ import numpy as np
 
 from . import norm, pool, pool2x2, pool2x2_grad
 from .activation import relu_bias_grad
-from .memory import empty, flats
+from .runtime.memory import empty, flats
 
 
 def _as_acb(x, axis):

@@ -11,8 +11,8 @@ import math
 import numpy as np
 
 from .activation import block_count
-from .jit import inner
-from .tasks import kernel
+from .codegen.jit import inner
+from .runtime.thread_pool import kernel
 
 F = np.float32
 

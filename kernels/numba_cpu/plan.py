@@ -22,8 +22,8 @@ import numba
 
 from ..contract import ALGORITHMS
 from . import winograd
-from .simd import LANES, ROWS, WIDTH
-from .transforms import WINDOWS
+from .codegen.microkernel import LANES, ROWS, WIDTH
+from .codegen.winograd_transforms import WINDOWS
 
 TRANSFORM = 16  # vector instructions; 12 to 18 measured over 3 to 256 channels, images of 2x2 to 28x28
 MARGIN = 1.1  # how much cheaper Winograd must be to be worth its rounding errors

@@ -12,10 +12,10 @@ import numpy as np
 
 from . import pool2x2
 from .activation import block_count, relu_bias_grad
-from .jit import inner
-from .memory import empty, flats
+from .codegen.jit import inner
 from .random import dropping
-from .tasks import kernel
+from .runtime.memory import empty, flats
+from .runtime.thread_pool import kernel
 
 
 def _out_size(x_shape, window, strides, pads):

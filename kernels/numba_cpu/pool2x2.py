@@ -23,12 +23,12 @@ import numpy as np
 from numba.extending import overload
 
 from .activation import block_count
-from .jit import inline, inner
-from .memory import flats
+from .codegen.jit import inline, inner
+from .codegen.vector import LANES, byte, choose, each, each_channel, load, prefetch, put, splat, store, zero
 from .norm import normalised
 from .random import NO_DROPOUT, Dropout, fill_words
-from .tasks import kernel
-from .vector import LANES, byte, choose, each, each_channel, load, prefetch, put, splat, store, zero
+from .runtime.memory import flats
+from .runtime.thread_pool import kernel
 
 NO_CELL = 4  # the argmax of a dropped output
 

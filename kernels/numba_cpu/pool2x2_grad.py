@@ -19,11 +19,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import inline, inner
+from .codegen.jit import inline, inner
+from .codegen.vector import LANES, across, byte, choose, each, each_channel, load, put, splat, zero
 from .norm import before_relu
 from .pool2x2 import Size, ahead, ask_for, flows, kept, of_row, start
-from .tasks import kernel
-from .vector import LANES, across, byte, choose, each, each_channel, load, put, splat, zero
+from .runtime.thread_pool import kernel
 
 
 class Windows(NamedTuple):

@@ -16,11 +16,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from .activation import block_count
-from .emit import I32, I64
-from .jit import inner
-from .memory import empty
-from .simd import LANES
-from .tasks import kernel
+from .codegen.jit import inner
+from .codegen.llvm_ir import I32, I64
+from .codegen.microkernel import LANES
+from .runtime.memory import empty
+from .runtime.thread_pool import kernel
 
 ROUNDS = 10
 MULTIPLIERS = 0xD2511F53, 0xCD9E8D57

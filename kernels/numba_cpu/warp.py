@@ -20,10 +20,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .emit import F32, I32, I64, members
-from .jit import inner
-from .memory import empty
-from .tasks import kernel
+from .codegen.jit import inner
+from .codegen.llvm_ir import F32, I32, I64, members
+from .runtime.memory import empty
+from .runtime.thread_pool import kernel
 
 MODES = {"nearest": 0, "constant": 1, "reflect": 2, "wrap": 3}
 NEAREST, CONSTANT, REFLECT, WRAP = 0, 1, 2, 3

@@ -26,13 +26,13 @@ window turned by 180 degrees and C and O exchanged. Weight gradient, with E = A 
 
 The loops are in winograd_loops.py; here is what they are told. Why they are fast:
 
-Channels are contiguous, so a transform (transforms.py) works on whole vectors of them and never shuffles; patches side
-by side share the columns that they overlap in (`_spread` there). The points of a block's tiles lie as matrices, one
-piece of memory for each point, so the products (product.py) run at 90 to 98 % of the multipliers' speed. A block is so
-many tiles, from several images if these are small, that little is left over in the micro-kernel's rows (`_block`); its
-V and M lie in a usual L2 cache of 1 MB, and so does U or the part of it that the next products need. While the products
-run, they ask for what comes next: lines of V and U from the L2 cache, and from memory the next block's patches and the
-lines of y to be written (`_share` there).
+Channels are contiguous, so a transform (winograd_transforms.py) works on whole vectors of them and never shuffles;
+patches side by side share the columns that they overlap in (`_spread` there). The points of a block's tiles lie as
+matrices, one piece of memory for each point, so the products (microkernel_gemm.py) run at 90 to 98 % of the
+multipliers' speed. A block is so many tiles, from several images if these are small, that little is left over in the
+micro-kernel's rows (`_block`); its V and M lie in a usual L2 cache of 1 MB, and so does U or the part of it that the
+next products need. While the products run, they ask for what comes next: lines of V and U from the L2 cache, and from
+memory the next block's patches and the lines of y to be written (`_share` there).
 
 There are several variants for a window: tiles of 3x3, 4x4, 5x5 and 7x7 outputs for 3x3 windows, from 25, 36, 49 and 81
 points, and of 4x4 to 7x7 for 5x5 windows. `variant` takes the one that needs fewer products for the image, which
@@ -78,15 +78,15 @@ from functools import lru_cache
 import numba
 import numpy as np
 
-from . import memory
 from . import winograd_loops as loops
 from .activation import sum_blocks
+from .channel_stats import merge, sums_table
+from .codegen.microkernel import LANES, LINE, ROWS, SHORT, WIDTH, tiles, whole_vectors
+from .codegen.winograd_transforms import VARIANTS, Variant
 from .epilogue import NO_FLOOR, ZERO
-from .memory import OWN, flats
-from .moments import merge, sums_table
 from .pool2x2 import NO_POOLING
-from .simd import LANES, LINE, ROWS, SHORT, WIDTH, tiles, whole_vectors
-from .transforms import VARIANTS, Variant
+from .runtime import memory
+from .runtime.memory import OWN, flats
 
 BLOCK = 2 * ROWS  # at most so many tiles, whose points are in the cache together
 BLOCKS = 8  # partial sums of a weight gradient

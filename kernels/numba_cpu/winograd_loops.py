@@ -11,13 +11,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .jit import inner
-from .moments import chunk_sums
+from .channel_stats import chunk_sums
+from .codegen.jit import inner
+from .codegen.microkernel import LANES, LINE, ROWS, SHORT, TILE, WIDTH, Matrix, copy_floats, pack, tiles
+from .codegen.microkernel_gemm import Coming, Factor, Lines, Target, product_kernel
+from .codegen.winograd_transforms import (
+    BACK,
+    FILTERS,
+    FILTERS_BACK,
+    OUTPUTS,
+    Behind,
+    From,
+    To,
+    address_of,
+    last_lines,
+    lines,
+)
 from .pool2x2 import Pooling, drop_piece, drop_rows, pool_floats, pool_rows, pool_vector, scale_row
-from .product import Coming, Factor, Lines, Target, product_kernel
-from .simd import LANES, LINE, ROWS, SHORT, TILE, WIDTH, Matrix, copy_floats, pack, tiles
-from .tasks import kernel, parallel, parallel_for
-from .transforms import BACK, FILTERS, FILTERS_BACK, OUTPUTS, Behind, From, To, address_of, last_lines, lines
+from .runtime.thread_pool import kernel, parallel, parallel_for
 
 DEPTH = 32  # channels whose products are summed in registers
 SEGMENT = 2  # tiles side by side whose columns are transformed together; of more, these would leave the L1 cache

@@ -23,7 +23,7 @@ def told(say: Callable[[str], object] | None):
         return
     from numba.core import event
 
-    from minicnn.kernels.numba_cpu.jit import TROUBLE
+    from minicnn.kernels.numba_cpu.codegen.jit import TROUBLE
 
     class Listener(event.Listener):
         depth, count, began, said = 0, 0, 0.0, 0.0
@@ -61,7 +61,7 @@ def shared(command: Callable[[int, int], list[str]], processes: int):
     if processes < 1 or "numba" not in sys.modules:
         yield
         return
-    from minicnn.kernels.numba_cpu.jit import BEFORE_THE_FIRST
+    from minicnn.kernels.numba_cpu.codegen.jit import BEFORE_THE_FIRST
 
     started: list[subprocess.Popen] = []
 
@@ -91,7 +91,7 @@ def ahead(step: Callable[[], object], k: int, n: int) -> None:
 
     Whoever waits for them comes from the other end. step() gets no results: it must do without, and end.
     """
-    from minicnn.kernels.numba_cpu.ahead import compile_free, needed
+    from minicnn.kernels.numba_cpu.runtime.ahead import compile_free, needed
 
     def follow():
         os.read(0, 1)  # which ends with the process that holds the other end

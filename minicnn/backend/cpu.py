@@ -72,7 +72,7 @@ class CPU(Backend):
         if self.kernels == "numba_cpu":
             import numba
 
-            from minicnn.kernels.numba_cpu.tasks import alone
+            from minicnn.kernels.numba_cpu.runtime.thread_pool import alone
 
             available = 1 if alone() else cores.usable(numba.config.NUMBA_NUM_THREADS)
         else:

@@ -172,10 +172,11 @@ def numba() -> dict:
 
 def tile() -> str:
     """The register tile of the micro-kernel: "AVX512, 14 x 32 sums"."""
-    from minicnn.kernels.numba_cpu import simd
+    from minicnn.kernels.numba_cpu.codegen import microkernel
 
-    name = next(name for name in ("AVX512", "AVX2", "NEON", "GENERIC") if getattr(simd, name) == simd.TILE)
-    return f"{name}, {simd.ROWS} x {simd.WIDTH} sums"
+    names = ("AVX512", "AVX2", "NEON", "GENERIC")
+    name = next(name for name in names if getattr(microkernel, name) == microkernel.TILE)
+    return f"{name}, {microkernel.ROWS} x {microkernel.WIDTH} sums"
 
 
 def cache() -> dict | None:

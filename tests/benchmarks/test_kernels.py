@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minicnn
-from minicnn.kernels.numba_cpu import memory
+from minicnn.kernels.numba_cpu.runtime import memory
 from tests.benchmarks import program
 
 

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[2]
 CODE = """
 import numpy as np
 from minicnn.backend import compiling
-from minicnn.kernels.numba_cpu import jit, relu
+from minicnn.kernels.numba_cpu import relu
+from minicnn.kernels.numba_cpu.codegen import jit
 
 lines = []
 {before}

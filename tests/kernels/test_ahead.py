@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from minicnn.kernels.numba_cpu import ahead, jit
+from minicnn.kernels.numba_cpu.codegen import jit
+from minicnn.kernels.numba_cpu.runtime import ahead
 
 ROOT = Path(__file__).parents[2]
 fcntl = pytest.importorskip("fcntl", reason="no locks between processes on this system")
@@ -19,7 +20,7 @@ def test_what_a_step_needs_is_found_without_computing_it():
     code = "\n".join([
         "import numpy as np",
         "from minicnn.kernels import numba_cpu",
-        "from minicnn.kernels.numba_cpu import ahead",
+        "from minicnn.kernels.numba_cpu.runtime import ahead",
         "x = np.ones((4, 3), np.float32)",
         "kernels = ahead.needed(lambda: (numba_cpu.softmax(x), numba_cpu.relu(x), numba_cpu.softmax(x)))",
         "print([kernel.py_func.__name__ for kernel, kinds in kernels], sum(len(k.overloads) for k, _ in kernels))",
@@ -49,7 +50,7 @@ class Cache:
 
 HELD = """
 import sys
-from minicnn.kernels.numba_cpu import jit
+from minicnn.kernels.numba_cpu.codegen import jit
 class Cache:
     cache_path = sys.argv[1]
 turn = jit._Turn(Cache, "kernel")

@@ -75,13 +75,14 @@ FUTURES = """
 """
 BY_HAND = """
     wanted = fit(x)
-    from minicnn.kernels.numba_cpu import relu, tasks
+    from minicnn.kernels.numba_cpu import relu
+    from minicnn.kernels.numba_cpu.runtime import thread_pool
     large = np.ones(1 << 20, np.float32)
     relu(large)  # from its first call on a kernel has no guard, until the fork
     child = os.fork()
     if child == 0:
         ok = np.array_equal(relu(large), large) and np.array_equal(fit(x), wanted)
-        ok = ok and tasks.alone() and model.backend.thread_count() == 1
+        ok = ok and thread_pool.alone() and model.backend.thread_count() == 1
         import threading
         seen = []
         thread = threading.Thread(target=lambda: seen.append(np.array_equal(fit(x), wanted)))
@@ -94,8 +95,8 @@ BEFORE = """
     child = os.fork()
     if child == 0:
         predict(x)
-        from minicnn.kernels.numba_cpu import tasks
-        os._exit(tasks.alone())
+        from minicnn.kernels.numba_cpu.runtime import thread_pool
+        os._exit(thread_pool.alone())
     assert os.waitpid(child, 0)[1] == 0
 """
 USERS = """

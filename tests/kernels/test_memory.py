@@ -8,8 +8,8 @@ import threading
 import numpy as np
 import pytest
 
-from minicnn.kernels.numba_cpu import memory
-from minicnn.kernels.numba_cpu.simd import LANES, LINE
+from minicnn.kernels.numba_cpu.codegen.microkernel import LANES, LINE
+from minicnn.kernels.numba_cpu.runtime import memory
 
 MB = 1 << 20
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from minicnn.kernels import numpy_ref
-from minicnn.kernels.numba_cpu import jit, memory, simd
+from minicnn.kernels.numba_cpu.codegen import jit, microkernel
+from minicnn.kernels.numba_cpu.runtime import memory
 
 conv = importlib.import_module("minicnn.kernels.numba_cpu.conv")  # the package's `dense` is the function
 dense = importlib.import_module("minicnn.kernels.numba_cpu.dense")
@@ -255,47 +256,48 @@ def test_nothing_outside_the_matrices_is_touched(size, monkeypatch):
 @pytest.mark.parametrize(
     ("triple", "cpu", "features", "tile"),
     [
-        ("x86_64-unknown-linux-gnu", "skylake-avx512", "", simd.AVX512),
-        ("x86_64-unknown-linux-gnu", "znver5", "", simd.AVX512),
-        ("x86_64-unknown-linux-gnu", "haswell", "", simd.AVX2),
-        ("x86_64-unknown-linux-gnu", "znver5", "-avx512f", simd.AVX2),
-        ("x86_64-unknown-linux-gnu", "haswell", "-fma", simd.GENERIC),
-        ("x86_64-unknown-linux-gnu", "sandybridge", "", simd.GENERIC),
-        ("x86_64-unknown-linux-gnu", "x86-64", "", simd.GENERIC),
-        ("aarch64-unknown-linux-gnu", "generic", "", simd.NEON),
-        ("arm64-apple-darwin", "apple-m1", "", simd.NEON),
+        ("x86_64-unknown-linux-gnu", "skylake-avx512", "", microkernel.AVX512),
+        ("x86_64-unknown-linux-gnu", "znver5", "", microkernel.AVX512),
+        ("x86_64-unknown-linux-gnu", "haswell", "", microkernel.AVX2),
+        ("x86_64-unknown-linux-gnu", "znver5", "-avx512f", microkernel.AVX2),
+        ("x86_64-unknown-linux-gnu", "haswell", "-fma", microkernel.GENERIC),
+        ("x86_64-unknown-linux-gnu", "sandybridge", "", microkernel.GENERIC),
+        ("x86_64-unknown-linux-gnu", "x86-64", "", microkernel.GENERIC),
+        ("aarch64-unknown-linux-gnu", "generic", "", microkernel.NEON),
+        ("arm64-apple-darwin", "apple-m1", "", microkernel.NEON),
     ],
 )
 def test_tile_fits_the_cpu(triple, cpu, features, tile):
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    assert simd.choose_tile(triple, cpu, features) == tile
+    assert microkernel.choose_tile(triple, cpu, features) == tile
 
 
 def test_tall_and_short_tiles_cover_all_rows_and_none_is_idle():
     for rows in range(1, 300):
-        tall, short = simd.tiles.py_func(rows)
-        covered = tall * simd.ROWS + short * simd.SHORT
-        assert rows <= covered < rows + (simd.SHORT if short else simd.ROWS)
-        assert covered <= -(-rows // simd.ROWS) * simd.ROWS
+        tall, short = microkernel.tiles.py_func(rows)
+        covered = tall * microkernel.ROWS + short * microkernel.SHORT
+        assert rows <= covered < rows + (microkernel.SHORT if short else microkernel.ROWS)
+        assert covered <= -(-rows // microkernel.ROWS) * microkernel.ROWS
 
 
 def test_tiles_fit_their_register_files():
-    for tile, registers in ((simd.AVX512, 32), (simd.AVX2, 16), (simd.NEON, 32), (simd.GENERIC, 16)):
+    registers = {microkernel.AVX512: 32, microkernel.AVX2: 16, microkernel.NEON: 32, microkernel.GENERIC: 16}
+    for tile, count in registers.items():
         product = 0 if tile.fma else 1
-        assert tile.rows * tile.vectors + tile.vectors + 1 + product <= registers
+        assert tile.rows * tile.vectors + tile.vectors + 1 + product <= count
         assert tile.short < tile.rows
 
 
 AS_NEON = """
 import llvmlite.binding as llvm
 real, llvm.TargetMachine.emit_assembly = llvm.TargetMachine.emit_assembly, lambda *_: "fmla"
-from minicnn.kernels.numba_cpu import simd  # which asks for assembly to choose its tile
+from minicnn.kernels.numba_cpu.codegen import microkernel  # which asks for assembly to choose its tile
 llvm.TargetMachine.emit_assembly = real
 """
 SMALL = """
 import tests.kernels.test_simd as t
-print(t.simd.TILE)
+print(t.microkernel.TILE)
 def empty(shape, fresh=t.memory.empty):
     y = fresh(shape)
     y.fill(t.np.nan)  # what is not written shows
@@ -325,9 +327,9 @@ def run(code, **environment):
 
 @pytest.mark.slow
 @pytest.mark.skipif("x86_64" not in llvm.get_process_triple(), reason="other CPUs of the same family: x86-64 only")
-@pytest.mark.parametrize(("cpu", "tile"), [("haswell", simd.AVX2), ("generic", simd.GENERIC)])
+@pytest.mark.parametrize(("cpu", "tile"), [("haswell", microkernel.AVX2), ("generic", microkernel.GENERIC)])
 def test_other_cpus_compute_the_same(cpu, tile):
-    if tile.fma and simd.TILE.lanes < tile.lanes:
+    if tile.fma and microkernel.TILE.lanes < tile.lanes:
         pytest.skip(f"this CPU cannot run code for {cpu}")
     assert run(SMALL, NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES="")[0] == str(tile)
 
@@ -335,7 +337,7 @@ def test_other_cpus_compute_the_same(cpu, tile):
 @pytest.mark.slow
 def test_the_tile_of_neon_computes_the_same(tmp_path):
     """In the vectors of this CPU, whatever it is; the code on disk does not know of two tiles for one CPU."""
-    assert run(AS_NEON + SMALL, NUMBA_CACHE_DIR=str(tmp_path))[0] == str(simd.NEON)
+    assert run(AS_NEON + SMALL, NUMBA_CACHE_DIR=str(tmp_path))[0] == str(microkernel.NEON)
 
 
 CACHED = """
@@ -351,7 +353,7 @@ print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 
 def test_what_lies_on_disk_is_found_by_the_text_of_all_files():
     """So it is found again only where none has changed; the slow test below tries it."""
-    texts = b"".join(path.read_bytes() for path in sorted(Path(jit.__file__).parent.glob("*.py")))
+    texts = b"".join(path.read_bytes() for path in sorted(Path(conv.__file__).parent.rglob("*.py")))
     assert hashlib.sha256(texts).hexdigest() == jit.STAMP
     for compiled in (dense._product.compiled, conv._pack):
         assert compiled._cache._index_key((numba.int64,), compiled.targetctx.codegen())[-1] == jit.STAMP
@@ -368,7 +370,7 @@ def test_disk_cache_hits_until_the_generator_or_the_cpu_changes(tmp_path):
     assert run(CACHED, **paths)[0] == hit
     assert run(CACHED, **paths, NUMBA_CPU_NAME="generic")[0] == miss
     assert run(CACHED, **paths)[0] == hit
-    with open(copy / "kernels/numba_cpu/simd.py", "a") as generator:
+    with open(copy / "kernels/numba_cpu/codegen/microkernel.py", "a") as generator:
         generator.write("\n# edited\n")
     assert run(CACHED, **paths)[0] == miss
     assert run(CACHED, **paths)[0] == hit

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numba import njit
 
-from minicnn.kernels.numba_cpu.jit import inner
-from minicnn.kernels.numba_cpu.tasks import parallel, parallel_for
+from minicnn.kernels.numba_cpu.codegen.jit import inner
+from minicnn.kernels.numba_cpu.runtime.thread_pool import parallel, parallel_for
 from tests.kernels.test_simd import run as outside
 
 

@@ -12,7 +12,9 @@ import pytest
 
 from minicnn.errors import ArgumentError
 from minicnn.kernels import numpy_ref
-from minicnn.kernels.numba_cpu import memory, plan, simd, transforms, winograd
+from minicnn.kernels.numba_cpu import plan, winograd
+from minicnn.kernels.numba_cpu.codegen import microkernel, winograd_transforms
+from minicnn.kernels.numba_cpu.runtime import memory
 from minicnn.layers import Conv2D
 from tests.kernels.test_simd import AS_NEON, Fences, draw, llvm, relative_error, run
 
@@ -93,7 +95,7 @@ def test_no_kernel_may_use_a_tile_with_too_large_an_error(kernel, most):
 
 @pytest.mark.parametrize("v", winograd.VARIANTS, ids=str)
 def test_matrices_compute_correlation_exactly(v):
-    a_t, g, b_t = transforms.cook_toom(v.finite, v.tile)
+    a_t, g, b_t = winograd_transforms.cook_toom(v.finite, v.tile)
     assert len(b_t) == v.side
     for i in range(v.tile):
         for tap in range(v.taps):
@@ -104,16 +106,16 @@ def test_matrices_compute_correlation_exactly(v):
 
 @pytest.mark.parametrize("v", winograd.VARIANTS, ids=str)
 def test_transforms_of_images_have_no_rounded_factor(v):
-    a_t, _, b_t = transforms.cook_toom(v.finite, v.tile)
+    a_t, _, b_t = winograd_transforms.cook_toom(v.finite, v.tile)
     assert all(Fraction(float(np.float32(float(c)))) == c for row in (*a_t, *b_t) for c in row)
 
 
 @pytest.mark.parametrize("v", winograd.VARIANTS, ids=str)
 def test_opposite_points_are_neighbours(v):
     """Or nothing is saved: each pair of rows of B' and G, and of columns of A', is computed together."""
-    a_t, g, b_t = transforms.cook_toom(v.finite, v.tile)
-    for rows in (b_t, g, transforms.transposed(a_t)):
-        assert len(transforms._pairs(rows)) == len(v.finite) // 2
+    a_t, g, b_t = winograd_transforms.cook_toom(v.finite, v.tile)
+    for rows in (b_t, g, winograd_transforms.transposed(a_t)):
+        assert len(winograd_transforms._pairs(rows)) == len(v.finite) // 2
 
 
 # ---- values ---------------------------------------------------------------------------------------------------------
@@ -384,7 +386,7 @@ def test_what_does_not_exist_is_refused():
 
 SMALL = """
 import tests.kernels.test_winograd as t
-print(t.simd.TILE)
+print(t.microkernel.TILE)
 for case in t.CASES[3:7]:
     arrays, how = t.conv_case(*case)
     expected = t.three_convolutions(*(a.astype(float) for a in arrays), kernels=t.numpy_ref, **how)
@@ -394,16 +396,16 @@ for case in t.CASES[3:7]:
 
 @pytest.mark.slow
 @pytest.mark.skipif("x86_64" not in llvm.get_process_triple(), reason="other CPUs of the same family: x86-64 only")
-@pytest.mark.parametrize(("cpu", "tile"), [("haswell", simd.AVX2), ("generic", simd.GENERIC)])
+@pytest.mark.parametrize(("cpu", "tile"), [("haswell", microkernel.AVX2), ("generic", microkernel.GENERIC)])
 def test_other_cpus_compute_the_same(cpu, tile):
-    if tile.fma and simd.TILE.lanes < tile.lanes:
+    if tile.fma and microkernel.TILE.lanes < tile.lanes:
         pytest.skip(f"this CPU cannot run code for {cpu}")
     assert run(SMALL, NUMBA_CPU_NAME=cpu, NUMBA_CPU_FEATURES="")[0] == str(tile)
 
 
 @pytest.mark.slow
 def test_the_tile_of_neon_computes_the_same(tmp_path):
-    assert run(AS_NEON + SMALL, NUMBA_CACHE_DIR=str(tmp_path))[0] == str(simd.NEON)
+    assert run(AS_NEON + SMALL, NUMBA_CACHE_DIR=str(tmp_path))[0] == str(microkernel.NEON)
 
 
 CACHED = """
@@ -426,7 +428,7 @@ def test_disk_cache_hits_until_a_generator_changes(tmp_path):
     hit, miss = "1 0", "0 1"
     assert run(CACHED, **paths)[0] == miss
     assert run(CACHED, **paths)[0] == hit
-    for generator in ("emit.py", "product.py", "winograd_loops.py", "jit.py"):
+    for generator in ("codegen/llvm_ir.py", "codegen/microkernel_gemm.py", "winograd_loops.py", "codegen/jit.py"):
         with open(copy / "kernels/numba_cpu" / generator, "a") as text:
             text.write("\n# edited\n")
         assert run(CACHED, **paths)[0] == miss

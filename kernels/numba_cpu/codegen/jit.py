@@ -18,7 +18,8 @@ try:
 except ImportError:  # Windows: processes do not know of each other, and two may compile the same
     fcntl = None
 
-STAMP = hashlib.sha256(b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))).hexdigest()
+TEXTS = sorted(Path(__file__).parents[1].rglob("*.py"))  # all of numba_cpu
+STAMP = hashlib.sha256(b"".join(path.read_bytes() for path in TEXTS)).hexdigest()
 TROUBLE: list[str] = []  # why compiled code could not be read from disk or kept there
 OUTER: list = []  # every function of `outer`
 BEFORE_THE_FIRST: list[Callable[[], object]] = []  # called, once, before this process compiles a kernel
@@ -32,7 +33,7 @@ def outer(function):
     """`njit` for a function that Python calls.
 
     Numba takes what it finds on disk if the text of the function's own file is the same. Much of a kernel stands in
-    other files of this folder, so the key it is found by knows their texts as well.
+    other files of numba_cpu, so the key it is found by knows their texts as well.
     """
     options = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
     try:

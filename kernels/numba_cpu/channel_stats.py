@@ -22,11 +22,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import memory
-from .emit import F32, I64, members, nth_vector
-from .jit import inner, outer
-from .library import external
-from .simd import LANES
+from .codegen.jit import inner, outer
+from .codegen.linked import external
+from .codegen.llvm_ir import F32, I64, members, nth_vector
+from .codegen.microkernel import LANES
+from .runtime import memory
 
 GROUP = 4  # vectors whose sums stay in registers: enough to hide the latency of an addition
 NO_SUMS = np.empty((0, 3, 0), np.float32)  # for a kernel that is asked for no statistics
@@ -61,7 +61,7 @@ def sums_table(chunks: int, channels: int) -> np.ndarray:
 
 def _column_function(vectors):
     """The LLVM function (y, step, rows, s, q, shift) behind `add_column` below."""
-    name, pointer = f"minicnn.moments.add_column.{vectors}", F32.as_pointer()
+    name, pointer = f"minicnn.channel_stats.add_column.{vectors}", F32.as_pointer()
 
     def emit(function):
         y, step, rows, s, q, shift = function.args

@@ -19,9 +19,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .emit import F32, I64, hidden, members, multiply_add, splat
-from .library import external
-from .simd import LANES, TILE
+from .linked import external
+from .llvm_ir import F32, I64, hidden, members, multiply_add, splat
+from .microkernel import LANES, TILE
 
 
 class Variant(NamedTuple):
@@ -274,8 +274,8 @@ def _data(context, builder, kind, array, index):
 
 _FLOATS = types.float32[::1]
 _KINDS = dict.fromkeys(("y", "spare", "vectors"), _FLOATS) | {"table": types.int64[::1], "floor": types.float32}
-_plain = _lines_function("minicnn.transforms.lines", _NUMBERED, False)
-_finish = _lines_function("minicnn.transforms.last_lines", [m.a_t for m in MATRICES], True)
+_plain = _lines_function("minicnn.winograd_transforms.lines", _NUMBERED, False)
+_finish = _lines_function("minicnn.winograd_transforms.last_lines", [m.a_t for m in MATRICES], True)
 
 
 def _call(function, *tuples):

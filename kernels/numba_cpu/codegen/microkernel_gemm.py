@@ -1,6 +1,6 @@
 """The micro-kernel without tables: a tile of a product of matrices that lie in memory as whole vectors.
 
-      y[t, o] = sum over k of a[t, k] b[k, o]         t: rows of a tile, o: vectors of one, as in simd.py
+      y[t, o] = sum over k of a[t, k] b[k, o]         t: rows of a tile, o: vectors of one, as in microkernel.py
 
 Winograd's products are made of it, hundreds of small ones in a row: (28, 32) (32, 32) for each of 64 points. What
 counts there is what happens between two of them, so it has no remainders, no epilogue and few addresses to find; and
@@ -15,9 +15,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from .emit import F32, I64, RegularRows, emit_prefetch, hidden, members, multiply_add, nth_vector, splat
-from .library import external
-from .simd import LANES, LINE, TILE
+from .linked import external
+from .llvm_ir import F32, I64, RegularRows, emit_prefetch, hidden, members, multiply_add, nth_vector, splat
+from .microkernel import LANES, LINE, TILE
 
 
 class Factor(NamedTuple):
@@ -65,7 +65,7 @@ _KINDS = dict.fromkeys("abyx", _FLOATS)
 
 def _product_function(rows, vectors):
     """The LLVM function behind `product_kernel`: its arguments in order, (array, start) as one pointer."""
-    name, pointer = f"minicnn.simd.product.{rows}x{vectors}", F32.as_pointer()
+    name, pointer = f"minicnn.microkernel_gemm.{rows}x{vectors}", F32.as_pointer()
     kinds = [pointer, I64, I64, pointer, I64, pointer, I64, I64, I64, pointer, I64, pointer, I64]
 
     def emit(function):
@@ -118,7 +118,7 @@ def product_kernel(tall, short):
 
     y[y0 + t*y_row + o] = sum over k < depth of a[a0 + t*a_row + k*a_step] * b[b0 + k*b_step + o], depth > 0,
     for t < `tall` rows, or `short`, and o < TILE.vectors * LANES, or LANES; or += instead of =. Meanwhile it asks for
-    what comes next. One call, as in `_micro_kernel` of simd.py.
+    what comes next. One call, as in `_micro_kernel` of microkernel.py.
     """
     functions = [[_product_function(rows, vectors) for rows in (tall, short)] for vectors in (TILE.vectors, 1)]
 

@@ -42,7 +42,7 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from .jit import outer
+from ..codegen.jit import outer
 
 I64, BYTES = ir.IntType(64), ir.IntType(8).as_pointer()
 LINE = 8  # integers of a cache line: each counter has one to itself

@@ -25,9 +25,9 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, models, overload, register_model
 
-from . import emit
+from . import llvm_ir
 from .jit import inline
-from .simd import LANES
+from .microkernel import LANES
 
 KINDS = {"floats": ir.FloatType(), "bytes": ir.IntType(8), "mask": ir.IntType(1)}
 
@@ -118,7 +118,7 @@ def store_past(typingctx, x, i, value):
     return types.void(x, types.int64, value), codegen
 
 
-prefetch = emit.prefetching(3)
+prefetch = llvm_ir.prefetching(3)
 
 
 # ---- of the kind of `like`, which is a number or a vector ------------------------------------------------------------
@@ -131,7 +131,7 @@ def _filled(like, kinds, number):
 
     def codegen(context, builder, signature, arguments):
         value = context.cast(builder, arguments[1], number, scalar)
-        return emit.splat(builder, value, LANES) if signature.return_type == vector else value
+        return llvm_ir.splat(builder, value, LANES) if signature.return_type == vector else value
 
     return (vector if isinstance(like, Vector) else scalar)(like, number), codegen
 

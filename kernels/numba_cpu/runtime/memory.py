@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .simd import LANES, LINE
+from ..codegen.microkernel import LANES, LINE
 
 SMALL = 1 << 15  # bytes; below this malloc keeps its own free lists and never returns pages
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector

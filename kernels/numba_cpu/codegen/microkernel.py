@@ -44,9 +44,10 @@ from numba.core import cgutils
 from numba.core.registry import cpu_target
 from numba.extending import intrinsic
 
-from .emit import F32, I32, I64, RegularRows, Rows, emit_prefetch, members, multiply_add, nth_vector, prefetching, splat
+from . import llvm_ir
 from .jit import inner
-from .library import external
+from .linked import external
+from .llvm_ir import F32, I32, I64, RegularRows, Rows, emit_prefetch, members, multiply_add, nth_vector, splat
 
 
 class Tile(NamedTuple):
@@ -162,7 +163,7 @@ _STARTS = {  # where the part of an array that a call uses begins
 }  # fmt: skip
 _FLOATS, _INTEGERS = types.float32[::1], types.int64[::1]
 _KINDS = dict.fromkeys(_ARRAYS, _FLOATS) | dict.fromkeys(_TABLES, _INTEGERS) | {"floor": types.float32}
-_ask_for = prefetching(2)
+_ask_for = llvm_ir.prefetching(2)
 
 
 def _emit_tile(builder, tile, vectors, asks, regular, g):
@@ -271,7 +272,7 @@ def _tile_function(tile: Tile, vectors: int, asks: bool = False, regular: bool =
         _emit_tile(builder, tile, vectors, asks, regular, g)
         builder.ret_void()
 
-    name = f"minicnn.simd.tile.{tile.rows}x{vectors}{'.asking' * asks}{'.regular' * regular}"
+    name = f"minicnn.microkernel.tile.{tile.rows}x{vectors}{'.asking' * asks}{'.regular' * regular}"
     return external(name, kinds, emit), passed
 
 
@@ -388,7 +389,7 @@ def _emit_transposed(function):
     builder.ret_void()
 
 
-_transposed = external("minicnn.simd.transposed", [F32.as_pointer(), I64] * 2, _emit_transposed)
+_transposed = external("minicnn.microkernel.transposed", [F32.as_pointer(), I64] * 2, _emit_transposed)
 
 
 @intrinsic

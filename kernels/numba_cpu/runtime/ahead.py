@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable
 
-from .jit import OUTER, Taken, _Turn
+from ..codegen.jit import OUTER, Taken, _Turn
 
 Kernel = tuple[object, tuple]  # a function of jit.OUTER, the types of its arguments
 
