@@ -5,7 +5,7 @@ algorithm: "im2col" runs the readable kernels, always in the set's precision; "a
 
 import numpy as np
 
-from .dense import TILE_M, dense, dense_input_grad, placed_weight_grad, product, split, tile
+from .dense import TILE_M, Gemm, dense, dense_input_grad, placed_weight_grad, product, split, tile
 from .launch import THREADS, blocks
 from .norm import batch_norm_stats
 
@@ -37,7 +37,7 @@ def conv2d(gpu, x, w, b, *, strides, pads, relu=False, affine=None, stats=False,
         finish = b, *(affine or (None, None)), int(relu)
         shape, numbers = (n * oh * ow, o), (*geometry, int(relu))
         arrays = x, w, *finish[:3]
-        y = product(gpu, "conv", f"conv2d_{tile(o)}", arrays, (c, o), shape, tile(o), 1, *numbers, tall=True)
+        y = product(gpu, Gemm("conv", f"conv2d_{tile(o)}", (c, o), shape, tile(o), tall=True), arrays, numbers)
     moments = batch_norm_stats(gpu, y.reshape(*y.shape, 1)) if stats else ()
     y = y.reshape(n, oh, ow, o)
     return (y, *moments) if stats else y
@@ -50,9 +50,8 @@ def conv2d_input_grad(gpu, dy, w, x_shape, *, strides, pads, algorithm="auto"):
         dcols = dense_input_grad(gpu, dy.reshape(-1, o), w.reshape(-1, o))
         return _unfold(gpu, "col2im", dcols, x_shape, geometry)
     shape = n * height * width, c
-    dx = product(gpu, "conv", f"conv2d_input_grad_{tile(c)}", (dy, w), (c, o), shape, tile(c), 1, *geometry,
-                 tall=True)  # fmt: skip
-    return dx.reshape(x_shape)
+    gemm = Gemm("conv", f"conv2d_input_grad_{tile(c)}", (c, o), shape, tile(c), tall=True)
+    return product(gpu, gemm, (dy, w), geometry).reshape(x_shape)
 
 
 def conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="auto"):
@@ -69,7 +68,6 @@ def placed_conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="
         dw = placed_weight_grad(gpu, cols, dy.reshape(-1, o), into=into)
         return dw.reshape(w_shape) if into is None else dw
     parts = split(blocks(kh * kw * c, TILE_M) * blocks(o, tile(o)), n * oh * ow)
-    shape = kh * kw * c, o
-    dw = product(gpu, "conv", f"conv2d_weight_grad_{tile(o)}", (x, dy), (c, o), shape, tile(o), parts, *geometry,
-                 into=into)  # fmt: skip
+    gemm = Gemm("conv", f"conv2d_weight_grad_{tile(o)}", (c, o), (kh * kw * c, o), tile(o), parts)
+    dw = product(gpu, gemm, (x, dy), geometry, into=into)
     return dw.reshape(w_shape) if into is None else dw

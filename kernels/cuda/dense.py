@@ -26,18 +26,27 @@ class Parts(NamedTuple):
     shape: tuple[int, ...]
 
 
-def product(gpu, stem, kernel, arrays, sizes, shape, tile_n, parts, *numbers, finish=NOTHING, tall=False, into=None):
-    """Run a GEMM kernel for an output of `shape` (M, N), and add its parts.
+class Gemm(NamedTuple):
+    """A kernel that is one matrix product."""
 
+    stem: str  # of its file
+    kernel: str
+    sizes: tuple[int, int]  # the last axes of x and y, which choose the variant
+    shape: tuple[int, int]  # (M, N) of the output
+    tile_n: int  # columns of a tile
+    parts: int = 1  # that a sum is split into
+    tall: bool = False  # a tile has TALL rows where conv.cu says so
+
+
+def product(gpu, gemm, arrays, numbers, finish=NOTHING, into=None):
+    """Run a GEMM kernel, and add its parts.
+
+    arrays: two operands, then bias, scale, shift where the kernel takes them;  finish: bias, scale, shift, relu
     into: the array that the output is, of so many numbers; where there are several parts they stay, and are returned
-
-    arrays: two operands, then bias, scale, shift where the kernel takes them;  sizes: the last axes of x and y, which
-    choose the variant;  tile_n: columns of a tile;  tall: it has TALL rows where conv.cu says so;  finish: bias, scale,
-    shift, relu
     """
-    m, n = shape
+    stem, kernel, sizes, (m, n), tile_n, parts, tall = gemm
     stays = parts > 1 and into is not None
-    y = None if stays else gpu.xp.empty(shape, np.float32) if into is None else into.reshape(shape)
+    y = None if stays else gpu.xp.empty((m, n), np.float32) if into is None else into.reshape(m, n)
     to = y if parts == 1 else gpu.xp.empty((parts, m, n), np.float32)
     options = gemm_options(gpu.precision, *sizes, gpu.aligned(*arrays[:2]))
     tile_m = TALL if tall and tile_n == 32 and "-DV_OUT=4" in options else TILE_M
@@ -62,13 +71,14 @@ def dense(gpu, x, w, b, *, relu=False, affine=None):
     finish = b, *(affine or (None, None)), int(relu)
     parts = split(blocks(o, tile(o)), i)  # not of n: a row's result does not depend on the batch
     arrays, numbers = (x, w, *finish[:3]), (n, i, o, int(relu))
-    return product(gpu, "dense", f"dense_{tile(o)}", arrays, (i, o), (n, o), tile(o), parts, *numbers, finish=finish)
+    gemm = Gemm("dense", f"dense_{tile(o)}", (i, o), (n, o), tile(o), parts)
+    return product(gpu, gemm, arrays, numbers, finish)
 
 
 def dense_input_grad(gpu, dy, w):
     (n, o), i = dy.shape, w.shape[0]
     parts = split(blocks(i, 64), o)
-    return product(gpu, "dense", "dense_input_grad", (dy, w), (i, o), (n, i), 64, parts, n, i, o)
+    return product(gpu, Gemm("dense", "dense_input_grad", (i, o), (n, i), 64, parts), (dy, w), (n, i, o))
 
 
 def dense_weight_grad(gpu, x, dy):
@@ -79,4 +89,4 @@ def placed_weight_grad(gpu, x, dy, *, into):
     """dense_weight_grad, as `product` places it."""
     (n, i), o = x.shape, dy.shape[1]
     parts = split(blocks(i, TILE_M) * blocks(o, 64), n)
-    return product(gpu, "dense", "dense_weight_grad", (x, dy), (i, o), (i, o), 64, parts, n, i, o, into=into)
+    return product(gpu, Gemm("dense", "dense_weight_grad", (i, o), (i, o), 64, parts), (x, dy), (n, i, o), into=into)
