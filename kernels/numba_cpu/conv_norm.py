@@ -148,8 +148,8 @@ def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, s
         dw = conv.conv2d_weight_grad(x, dz, w_shape, strides=strides, pads=pads, algorithm=algorithm)
         return dw, db, dgamma, dbeta
     if pool is not None:
-        windows, along, dgamma, dbeta = norm_pool.pooled_sums(dy, argmax, z, batch_norm, axis, rate)
-        source, dy, multiple = partial(NormedPooled, windows, along), windows.dy, 2
+        windows, rows, dgamma, dbeta = norm_pool.pooled_sums(dy, argmax, z, batch_norm, axis, rate)
+        source, dy, multiple = partial(NormedPooled, windows, rows), windows.dy, 2
     else:
         dy, flat_z, mean = flats(dy, z, mean)
         sums = norm.grad_sums(dy, flat_z, mean)

@@ -55,7 +55,7 @@ def _fill_band(dy, source, start, rows, columns, filters):
 def _of_task(source, task, thread):
     def before_pooling(source, task, thread):
         source.total[task] = 0
-        return Scatter(source.argmax, source.y, source.keep, source.dz[thread], source.total[task])
+        return Scatter(source.argmax, source.y, source.keep_scale, source.dz[thread], source.total[task])
 
     return before_pooling if getattr(source, "instance_class", None) is Scatter else None
 

@@ -15,7 +15,7 @@ def _as_acb(x, axis):
 
 def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
     if pool2x2.fits(window, strides, pads):
-        return pool.pool_2x2(x, pool2x2.along(axis, mean, norm.scale_of(var, gamma, eps), beta), rate, key)
+        return pool.pool_2x2(x, pool2x2.as_rows(axis, mean, norm.scale_of(var, gamma, eps), beta), rate, key)
     y = norm.batch_norm(_as_acb(x, axis), mean, var, gamma, beta, eps=eps).reshape(x.shape)
     return pool.max_pool(y, window=window, strides=strides, pads=pads, rate=rate, key=key)
 
@@ -47,9 +47,9 @@ def pooled_sums(dy, argmax, x, batch_norm, axis, rate):
     blocks = pool2x2.blocks(size)
     if axis == 1:
         sums = empty((2, size.images, size.height))
-        pool2x2_grad.sums_of_rows(blocks, windows, *pool2x2.along(axis, mean), sums, blocks)
+        pool2x2_grad.sums_of_rows(blocks, windows, *pool2x2.as_rows(axis, mean), sums, blocks)
     else:
         sums = empty((2, blocks, size.channels))
         pool2x2_grad.sums_of_channels(blocks, windows, mean, sums)
     (dgamma, dbeta), factors = norm.grad_factors(sums, var, gamma, eps, x.size // len(mean))
-    return windows, pool2x2.along(axis, mean, *factors), dgamma, dbeta
+    return windows, pool2x2.as_rows(axis, mean, *factors), dgamma, dbeta

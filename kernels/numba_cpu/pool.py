@@ -158,7 +158,7 @@ def _cells(window):
 
 
 def pool_2x2(x, norm, rate, key):
-    """y and argmax of (x - mean) scale + beta, norm = pool2x2.along(axis, mean, scale, beta); for windows of 2x2."""
+    """y and argmax of (x - mean) scale + beta, norm = pool2x2.as_rows(axis, mean, scale, beta); for windows of 2x2."""
     n, h, w, c = x.shape
     y, argmax, size = empty((n, h // 2, w // 2, c)), empty((n, h // 2, w // 2, c), np.uint8), pool2x2.size_of(x.shape)
     pooled, blocks = (y.reshape(-1), argmax.reshape(-1)), pool2x2.blocks(size)
@@ -170,7 +170,7 @@ def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
     x = np.ascontiguousarray(x, np.float32)
     if pool2x2.fits(window, strides, pads):
         none = np.zeros(x.shape[3])
-        return pool_2x2(x, pool2x2.along(-1, none, none + 1, none), rate, key)
+        return pool_2x2(x, pool2x2.as_rows(-1, none, none + 1, none), rate, key)
     shape, cells = (x.shape[0], *_out_size(x.shape, window, strides, pads), x.shape[3]), _cells(window)
     y, argmax = empty(shape), empty(shape, cells.dtype)
     _max_pool(shape[0] * shape[1], x, y, argmax, cells, _windows(window, strides, pads))
@@ -198,9 +198,9 @@ def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads, rate=0.0, y=Non
 
 def _scatter_2x2(dy, argmax, x_shape, rate, y):
     dx, size = empty(tuple(x_shape)), pool2x2.size_of(tuple(x_shape))
-    totals, keep = empty((pool2x2.blocks(size), size.channels)), np.float32(1 / (1 - rate))
+    totals, keep_scale = empty((pool2x2.blocks(size), size.channels)), np.float32(1 / (1 - rate))
     (dy, y), (argmax,) = flats(dy, y), flats(argmax, dtype=np.uint8)
-    pool2x2.scatter(len(totals), dy, pool2x2.Scatter(argmax, y, keep, dx.reshape(-1), totals), size)
+    pool2x2.scatter(len(totals), dy, pool2x2.Scatter(argmax, y, keep_scale, dx.reshape(-1), totals), size)
     return dx, totals.sum(axis=0)
 
 

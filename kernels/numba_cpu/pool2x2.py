@@ -54,7 +54,7 @@ class Scatter(NamedTuple):
 
     argmax: np.ndarray
     y: np.ndarray
-    keep: np.float32
+    keep_scale: np.float32
     dz: np.ndarray
     total: np.ndarray
 
@@ -89,19 +89,19 @@ def blocks(size: Size) -> int:
     return max(1, min(block_count(4 * size.rows * size.columns * size.channels), size.rows))
 
 
-def along(axis, *values):
+def as_rows(axis, *values):
     """A batch norm's values as the functions below take them: (C,) each, or (H, 1) for a number per row, axis=1."""
     values = tuple(flats(*values))
     return tuple(value.reshape(-1, 1) for value in values) if axis == 1 else values
 
 
-def of_row(values, row):
+def row_value(values, row):
     """What holds for a row of an image: the channels' values, or the row's number.  In njit code only."""
     raise NotImplementedError
 
 
-@overload(of_row)
-def _of_row_any(values, row):
+@overload(row_value)
+def _row_value(values, row):
     return (lambda values, row: values) if values.ndim == 1 else lambda values, row: values[row, 0]
 
 
@@ -134,19 +134,19 @@ def _greatest(a, b, c, d, upper, lower):
 
 
 @inner
-def kept(dy, cell, scale):
+def dropout_grad(dy, cell, scale):
     """dy through the dropout: 0 where the output was dropped."""
     return choose(cell == byte(dy, NO_CELL), zero(dy), dy * splat(dy, scale))
 
 
 @inner
-def _before(dy, cell, keep, y):
+def _before(dy, cell, keep_scale, y):
     """dy through dropout, pooling and ReLU, at the cell that won: y is what came out of them."""
-    return choose(y > zero(dy), kept(dy, cell, keep), zero(dy))
+    return choose(y > zero(dy), dropout_grad(dy, cell, keep_scale), zero(dy))
 
 
 @inner
-def flows(d, cell, number):
+def grad_at_winner(d, cell, number):
     """d at the cell that won, 0 at the others."""
     return choose(cell == byte(d, number), d, zero(d))
 
@@ -176,8 +176,8 @@ def ask_for(x, i, below):
 @inner
 def _at(like, norm, row, o):
     """What normalises the channels from o on in a row of an image."""
-    mean, scale, beta = norm
-    return each(like, of_row(mean, row), o), each(like, of_row(scale, row), o), each(like, of_row(beta, row), o)
+    mean, scale, beta = row_value(norm[0], row), row_value(norm[1], row), row_value(norm[2], row)
+    return each(like, mean, o), each(like, scale, o), each(like, beta, o)
 
 
 @inline
@@ -299,11 +299,11 @@ def _scatter_channels(like, o, arguments):
     for j in range(columns):
         k, n = at + j * channels + o, i + 2 * j * channels + o
         cell = each(like, s.argmax, k)
-        d = _before(each(like, dy, k), cell, s.keep, each(like, s.y, k))
-        put(s.dz, n, flows(d, cell, 0))
-        put(s.dz, n + channels, flows(d, cell, 1))
-        put(s.dz, n + below, flows(d, cell, 2))
-        put(s.dz, n + below + channels, flows(d, cell, 3))
+        d = _before(each(like, dy, k), cell, s.keep_scale, each(like, s.y, k))
+        put(s.dz, n, grad_at_winner(d, cell, 0))
+        put(s.dz, n + channels, grad_at_winner(d, cell, 1))
+        put(s.dz, n + below, grad_at_winner(d, cell, 2))
+        put(s.dz, n + below + channels, grad_at_winner(d, cell, 3))
         more = more + d
     put(s.total, o, more)
 
@@ -355,7 +355,7 @@ def _scatter_block(k, thread, dy, source, size):
     blocks, total = source.total.shape[0], source.total[k]
     total[:] = 0
     for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
-        rows = Scatter(source.argmax, source.y, source.keep, source.dz[start(size, r) :], total)
+        rows = Scatter(source.argmax, source.y, source.keep_scale, source.dz[start(size, r) :], total)
         scatter_rows(dy, rows, r * size.columns * size.channels, 1, size.width, size.channels)
         _clear_rest(source.dz, size, r)
 

@@ -22,7 +22,7 @@ import numpy as np
 from .codegen.jit import inline, inner
 from .codegen.vector import LANES, across, byte, choose, each, each_channel, load, put, splat, zero
 from .norm import before_relu
-from .pool2x2 import Size, ahead, ask_for, flows, kept, of_row, start
+from .pool2x2 import Size, ahead, ask_for, dropout_grad, grad_at_winner, row_value, start
 from .runtime.thread_pool import kernel
 
 
@@ -31,7 +31,7 @@ class Windows(NamedTuple):
 
     dy: np.ndarray
     argmax: np.ndarray
-    keep: np.float32
+    keep_scale: np.float32
     x: np.ndarray
     size: Size
 
@@ -58,8 +58,8 @@ def _terms(d, cell, a, b, c, e, upper, lower):
 def _at(like, norm, row, o):
     """mean, factor, a and b of the channels from o on in a row of an image."""
     mean, factor, a, b = norm
-    mean, factor = each(like, of_row(mean, row), o), each(like, of_row(factor, row), o)
-    return mean, factor, each(like, of_row(a, row), o), each(like, of_row(b, row), o)
+    mean, factor = each(like, row_value(mean, row), o), each(like, row_value(factor, row), o)
+    return mean, factor, each(like, row_value(a, row), o), each(like, row_value(b, row), o)
 
 
 # ---- a row of y: at dy[at...], its windows at x[i...] and the row below; the channels from o on, as many as `like` ---
@@ -76,7 +76,7 @@ def _add_channels(like, o, arguments):
         k, n = at + j * c + o, i + 2 * j * c + o
         ask_for(x, ahead(i, size, o, j), below)
         cell = each(like, windows.argmax, k)
-        d = kept(each(like, windows.dy, k), cell, windows.keep)
+        d = dropout_grad(each(like, windows.dy, k), cell, windows.keep_scale)
         lower = each(like, x, n + below), each(like, x, n + below + c)
         won = _winner(cell, each(like, x, n), each(like, x, n + c), *lower)
         more_s, more_q = more_s + d, more_q + d * (won - mean)
@@ -94,7 +94,7 @@ def _add_rows(like, windows, at, i, o, means, sums):
         k, n = at + j * c + o, i + 2 * j * c + o
         ask_for(x, ahead(i, size, o, j), below)
         cell = each(like, windows.argmax, k)
-        d = kept(each(like, windows.dy, k), cell, windows.keep)
+        d = dropout_grad(each(like, windows.dy, k), cell, windows.keep_scale)
         a, b, e, f = each(like, x, n), each(like, x, n + c), each(like, x, n + below), each(like, x, n + below + c)
         more = _terms(d, cell, a, b, e, f, upper, lower)
         s, q, t, r = s + more[0], q + more[1], t + more[2], r + more[3]
@@ -114,11 +114,11 @@ def _grad_channels(like, o, arguments):
         ask_for(x, soon, below)
         ask_for(dx, soon - shift, below)
         cell = each(like, windows.argmax, k)
-        d = kept(each(like, windows.dy, k), cell, windows.keep)
-        d0 = before_relu(flows(d, cell, 0), each(like, x, n), upper)
-        d1 = before_relu(flows(d, cell, 1), each(like, x, n + c), upper)
-        d2 = before_relu(flows(d, cell, 2), each(like, x, n + below), lower)
-        d3 = before_relu(flows(d, cell, 3), each(like, x, n + below + c), lower)
+        d = dropout_grad(each(like, windows.dy, k), cell, windows.keep_scale)
+        d0 = before_relu(grad_at_winner(d, cell, 0), each(like, x, n), upper)
+        d1 = before_relu(grad_at_winner(d, cell, 1), each(like, x, n + c), upper)
+        d2 = before_relu(grad_at_winner(d, cell, 2), each(like, x, n + below), lower)
+        d3 = before_relu(grad_at_winner(d, cell, 3), each(like, x, n + below + c), lower)
         put(dx, n - shift, d0)
         put(dx, n - shift + c, d1)
         put(dx, n - shift + below, d2)

@@ -170,7 +170,7 @@ def _emit_tile(builder, tile, vectors, asks, regular, g):
     """The body of a `_tile_function`; g holds its arguments by name, arrays as pointers to their first float in use."""
     vector, width = ir.VectorType(F32, tile.lanes), vectors * tile.lanes
     cells = [(t, v) for t in range(tile.rows) for v in range(vectors)]
-    zeros, nought, one = [ir.Constant(vector, [0.0] * tile.lanes)] * len(cells), I64(0), I64(1)
+    zeros, zero, one = [ir.Constant(vector, [0.0] * tile.lanes)] * len(cells), I64(0), I64(1)
 
     def nth(pointer, v):
         return nth_vector(builder, pointer, v, tile.lanes)
@@ -197,11 +197,11 @@ def _emit_tile(builder, tile, vectors, asks, regular, g):
     # for line in range(lines): for column in range(columns): sums += a * b
     entry = builder.block
     line, column, line_end, done = (builder.append_basic_block(label) for label in ("line", "column", "end", "done"))
-    some = builder.and_(builder.icmp_signed(">", g.lines, nought), builder.icmp_signed(">", g.columns, nought))
+    some = builder.and_(builder.icmp_signed(">", g.lines, zero), builder.icmp_signed(">", g.columns, zero))
     builder.cbranch(some, line, done)
 
     builder.position_at_end(line)
-    in_line = phis([g.lines, nought, nought, *a_rows.start, *zeros], entry)
+    in_line = phis([g.lines, zero, zero, *a_rows.start, *zeros], entry)
     builder.branch(column)
 
     builder.position_at_end(column)
@@ -219,12 +219,12 @@ def _emit_tile(builder, tile, vectors, asks, regular, g):
     left, b_index, k = builder.sub(left, one), builder.add(b_index, g.b_step), builder.add(k, one)
     a = a_rows.moved(builder, a, g.a_step)
     add_edge(in_column, [left, b_index, k, *a, *sums], column)
-    builder.cbranch(builder.icmp_signed(">", left, nought), column, line_end)
+    builder.cbranch(builder.icmp_signed(">", left, zero), column, line_end)
 
     builder.position_at_end(line_end)
     left = builder.sub(in_line[0], one)
     add_edge(in_line, [left, b_index, k, *a_rows.moved(builder, a, a_jump), *sums], line_end)
-    builder.cbranch(builder.icmp_signed(">", left, nought), line, done)
+    builder.cbranch(builder.icmp_signed(">", left, zero), line, done)
 
     builder.position_at_end(done)
     final = phis(zeros, entry)
