@@ -163,7 +163,11 @@ def _check(model, xs, ts, rng, checked) -> None:
                 if p.requires_grad:  # a bias of 0 over a dead window is a ReLU's kink itself
                     p.data = _moved(p.data, rng)
             _, moved = program.record(oracle, arrays, step)
-            _check_whole(program, arrays, len(xs), moved, names, oracle, step, rng, checked)
+
+            def loss_of(given):
+                return float(program.forward(oracle, given, step, program.every)[0][program.loss])
+
+            _check_whole(program, arrays, len(xs), moved, names, loss_of, rng, checked)
         except MinicnnError as error:
             failed, gradients = str(error), None
     if gradients is not None and all(row.ok for row in checked):
@@ -333,8 +337,8 @@ def _moved_to(oracle, model):
             object.__setattr__(layer, "be", be)
 
 
-def _check_whole(program, arrays, inputs, gradients, names, oracle, step, rng, checked) -> None:
-    """Rows for the loss's gradient of every weight, and of every input, in float64."""
+def _check_whole(program, arrays, inputs, gradients, names, loss_of, rng, checked) -> None:
+    """Rows for the loss's gradient of every weight, and of every input, in float64; loss_of(arrays): the loss."""
     targets = [(slot, p) for slot, p in program.params if p.requires_grad]
     targets += [(program.inputs[k], k) for k in range(inputs)]
     where = all(row.ok for row in checked)  # else the op that is wrong has been asked
@@ -346,11 +350,10 @@ def _check_whole(program, arrays, inputs, gradients, names, oracle, step, rng, c
 
         def value(moved, p=p):
             if isinstance(p, int):
-                given = [*arrays[:p], moved, *arrays[p + 1 :]]
-                return float(program.forward(oracle, given, step, program.every)[0][program.loss])
+                return loss_of([*arrays[:p], moved, *arrays[p + 1 :]])
             kept, p.data = p.data, moved
             try:
-                return float(program.forward(oracle, arrays, step, program.every)[0][program.loss])
+                return loss_of(arrays)
             finally:
                 p.data = kept
 

@@ -297,8 +297,8 @@ def _truths(model, x, y, sample_weight, class_weight, what: str, where: str) -> 
     if not isinstance(model.sample_out, list):
         if only_one(y, model.output_names) and (isinstance(y, dict) or len(x) > 1):
             (y,) = per_place(f"{where}: y", y, model.output_names)
-        return _truth(model.losses[0], output_shapes(model, x)[0], x, y, sample_weight, class_weight, "y", place,
-                      where, dtype, model.lenient)  # fmt: skip
+        truth = x, y, sample_weight, class_weight
+        return _truth(model, model.losses[0], output_shapes(model, x)[0], truth, "y", place, where, dtype)
     names, shapes = model.output_names, output_shapes(model, x)
     expected, fix = "sample_weight, or no weights, for several outputs", "give sample_weight a list"
     require(class_weight is None, where, expected, "class_weight", fix, error=ArgumentError)
@@ -312,20 +312,21 @@ def _truths(model, x, y, sample_weight, class_weight, what: str, where: str) -> 
         require(one is not None or loss is None, f"{where}: y", f"targets of {name}", "None", error=ArgumentTypeError)
         if one is None:
             one = np.zeros((len(x), *shape), np.float32)  # nobody looks at it
-        found.append(_truth(loss, shape, x, one, weight, None, f"y of {name}", place, where, dtype,
-                            model.lenient))  # fmt: skip
+        found.append(_truth(model, loss, shape, (x, one, weight, None), f"y of {name}", place, where, dtype))
     y, targets, weights = zip(*found, strict=True)
     return Several(y), Several(targets), None if all(w is None for w in weights) else Several(weights)
 
 
-def _truth(loss, shape, x, y, sample_weight, class_weight, what, place, where, dtype, forgiving) -> tuple:
+def _truth(model, loss, shape, truth, what, place, where, dtype) -> tuple:
+    """y, targets and weights of one output.  truth: x, y, sample_weight, class_weight."""
+    x, y, sample_weight, class_weight = truth
     y = arguments.array(what, y)
     sample_weight = None if sample_weight is None else check_weights(sample_weight)
     check_lengths(place, x=x, **{what: y}, sample_weight=sample_weight)
     if loss is None:
         targets = y
     else:
-        targets = check_range(lenient.prepare(loss, y, shape) if forgiving else loss.prepare(y, shape), what, dtype)
+        targets = check_range(lenient.prepare(loss, y, shape) if model.lenient else loss.prepare(y, shape), what, dtype)
     weights = sample_weights(y, sample_weight, class_weight, where, shape)
     if weights is not None:
         check_range(weights, "class_weight" if sample_weight is None else "sample_weight", dtype)
