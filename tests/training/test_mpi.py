@@ -119,6 +119,8 @@ def test_ranks_on_emulated_devices(tmp_path):
         for name, array in one.items():
             assert array.tobytes() == other[name].tobytes()
             np.testing.assert_allclose(array, alone[name], rtol=1e-6, atol=1e-6)
+    ways = [weights(folder, 2)[0] for folder in folders]  # a sum of two is the same in either order
+    assert all(array.tobytes() == ways[1][name].tobytes() for name, array in ways[0].items())
 
 
 def test_without_mpiexec_a_process_is_alone(tmp_path):
