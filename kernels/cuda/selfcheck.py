@@ -139,15 +139,15 @@ def cases(kernel: str, rng) -> list[tuple[list, dict]]:
 # Chains whose definition is several kernels of numpy_ref.
 
 
-def _batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, rate, key, **pool):
-    y = numpy_ref.batch_norm(x.reshape(-1, x.shape[3], 1), mean, var, gamma, beta, eps=eps).reshape(x.shape)
+def _batch_norm_max_pool(x, *norm, eps, rate, key, **pool):
+    y = numpy_ref.batch_norm(x.reshape(-1, x.shape[3], 1), *norm, eps=eps).reshape(x.shape)
     return numpy_ref.max_pool(y, **pool, rate=rate, key=key)
 
 
-def _batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, rate, **pool):
+def _batch_norm_max_pool_grad(dy, argmax, x, *norm, eps, rate, **pool):
     dy = numpy_ref.max_pool_grad(dy, argmax, x.shape, **pool, rate=rate)
     rows = dy.reshape(-1, x.shape[3], 1), x.reshape(-1, x.shape[3], 1)
-    dx, *rest = numpy_ref.batch_norm_grad(*rows, mean, var, gamma, eps=eps, batch_stats=True, relu=True)
+    dx, *rest = numpy_ref.batch_norm_grad(*rows, *norm, eps=eps, batch_stats=True, relu=True)
     return dx.reshape(x.shape), *rest
 
 
