@@ -9,7 +9,7 @@ from .open_sizes import probed
 
 
 class Lambda(Layer):
-    """y = function(x), written with tensor arithmetic and ops.
+    """y = function(x), written with tensor arithmetic and ops; of several inputs x is their list.
 
     output_shape  of one sample, or None: the function is tried on zeros
     arguments     keyword arguments for the function
@@ -26,12 +26,16 @@ class Lambda(Layer):
         kind = "a dict of the function's arguments"
         self.arguments = dict(instance("Lambda: arguments", arguments, dict, kind, optional=True) or {})
 
-    def build(self, input_shape):
+    def follow(self, input_shape):
         return probed(self._tried, input_shape)
 
     def _tried(self, input_shape):
+        def zeros(shape):
+            return Tensor(self.be.xp.zeros((1, *shape), self.be.dtype), self.be)
+
+        several = bool(input_shape) and isinstance(input_shape[0], (tuple, list))
         with no_grad():
-            tried = Tensor(self.be.xp.zeros((1, *input_shape), self.be.dtype), self.be)
+            tried = [zeros(shape) for shape in input_shape] if several else zeros(input_shape)
             return self.call(tried, training=False).shape[1:]
 
     def call(self, x, *, training):

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+import minicnn
 from minicnn import errors, layers
+from minicnn.keras import backend as K
 from minicnn.layers.open_sizes import fits, is_open
 
 from .test_layers import CASES
@@ -49,3 +51,19 @@ def test_a_layer_by_itself_takes_every_size(rng):
     assert layer(np.ones((1, 5, 6, 1))).shape == (1, 3, 4, 2)
     with pytest.raises(errors.ShapeError, match=r"at least the window's 3 x 3 px, received 2 x 9 px"):
         layer(np.ones((1, 2, 9, 1)))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "function", "out"),
+    [(1, lambda x: K.mean(x, axis=1), (None, 3)), (1, lambda x: x[:, 1:, :2], (None, None, 2)),
+     (2, lambda x: x[0] * x[1] - x[1], (None, None, 3)), (2, lambda x: K.mean(x[0] - x[1], axis=2), (None, None))],
+)  # fmt: skip
+def test_a_function_of_open_sizes_and_of_several_tensors(rng, inputs, function, out):
+    given = [layers.Input((None, 3)) for _ in range(inputs)]
+    model = minicnn.Model(given, layers.Lambda(function)(given if inputs > 1 else given[0]), seed=0)
+    assert model.output_shape == out
+    for n in (5, 8):
+        xs = [rng.random((4, n, 3)).astype(np.float32) for _ in range(inputs)]
+        tensors = [minicnn.Tensor(x, model.backend) for x in xs]
+        expected = function(tensors if inputs > 1 else tensors[0]).numpy()
+        np.testing.assert_array_equal(model.predict(xs if inputs > 1 else xs[0], verbose=0), expected)

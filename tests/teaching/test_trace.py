@@ -12,6 +12,15 @@ from tests.layers.test_layers import CASES
 SETS = {"numpy_ref": "float64", "numba_cpu": "float32"}
 
 
+MERGES = {
+    "Add": lambda: layers.Add(), "Subtract": lambda: layers.Subtract(), "Multiply": lambda: layers.Multiply(),
+    "Average": lambda: layers.Average(), "Maximum": lambda: layers.Maximum(), "Minimum": lambda: layers.Minimum(),
+    "Concatenate": lambda: layers.Concatenate(), "Concatenate, rows": lambda: layers.Concatenate(axis=1),
+    "Dot": lambda: layers.Dot(2), "Dot, normalized": lambda: layers.Dot((1, 1), normalize=True),
+    "Lambda": lambda: layers.Lambda(lambda x: x[0] * x[1] - x[1]),
+}
+
+
 def small(kernels="numpy_ref", seed=0):
     model = minicnn.Sequential([
         layers.Input((9, 8, 2)), layers.Conv2D(5, 3, padding="same", activation="relu", name="first"),
@@ -33,16 +42,7 @@ def batch(rng):
 def test_equal_to_the_tape_bit_for_bit(batch, kernels, training):
     model, (x, y) = small(kernels), batch
     trace = model.trace(x, y, training=training)
-    t = Tensor(x, model.backend, requires_grad=True)
-    z = model.forward(t, training=training, logits=True)
-    loss = model.loss.reduce(model.loss.values(model.loss.prepare(y, (3,)), z, logits=True), None)
-    loss.backward()
-    np.testing.assert_array_equal(trace["loss"], loss.numpy())
-    np.testing.assert_array_equal(trace["last/dense"], z.numpy())
-    np.testing.assert_array_equal(trace.gradients["x"], t.grad)
-    for p in model.trainable_weights:
-        np.testing.assert_array_equal(trace.gradients[p.path], p.grad, err_msg=p.path)
-        p.grad = None
+    like_the_tape(model, trace, [x], y, training)
     for name, gradient in trace.gradients.items():
         assert gradient.shape == trace[name].shape
 
@@ -96,6 +96,60 @@ def around(cell):
     assert max(map(len, str(cell).splitlines())) <= 100
 
 
+def like_the_tape(model, trace, xs, y, training):
+    """Outputs of every layer, the loss, and the gradients of inputs and weights, against the tape itself."""
+    tensors = [Tensor(x, model.backend, requires_grad=True) for x in xs]
+    logits = "crossentropy" in model.loss.name
+    z = model.forward(tensors if len(tensors) > 1 else tensors[0], training=training, logits=logits)
+    loss = model.loss.reduce(model.loss.values(model.loss.prepare(y, z.shape[1:]), z, logits=logits), None)
+    loss.backward()
+    np.testing.assert_array_equal(trace["loss"], loss.numpy())
+    for name, t in zip(trace.inputs, tensors, strict=True):
+        np.testing.assert_array_equal(trace[name], t.numpy())
+        assert (t.grad is None) == (name not in trace.gradients)
+        if t.grad is not None:
+            np.testing.assert_array_equal(trace.gradients[name], t.grad, err_msg=name)
+    for layer in model.leaves:
+        for p in layer.trainable_weights:
+            name = f"{layer.name}/{p.path.rpartition('/')[2]}"
+            np.testing.assert_array_equal(trace.gradients[name], p.grad, err_msg=name)
+            p.grad = None
+
+
+def test_no_layer_is_left_out():
+    """Of those that minicnn.layers has: every one is traced below, alone or as the merge of two."""
+    known = {one for one in vars(layers).values() if isinstance(one, type) and issubclass(one, layers.Layer)}
+    traced = {type(case.values[0]()) for case in CASES} | {type(build()) for build in MERGES.values()}
+    assert known - traced == {layers.Layer}
+
+
+@pytest.mark.parametrize("build", MERGES.values(), ids=MERGES)
+@pytest.mark.parametrize("shared", [False, True])
+def test_cells_of_every_merge(rng, build, shared):
+    """Of two inputs and what a layer makes of them: a layer of its own for each, or one that is called twice."""
+    left, right = layers.Input((4, 3), name="left"), layers.Input((4, 3), name="right")
+    first = layers.Dense(3, name="first")
+    second = first if shared else layers.Dense(3, activation="tanh", name="second")
+    layer = build()
+    y = layer([first(left), second(right)])
+    model = minicnn.Model([left, right], layers.Activation("tanh", name="after")(y), seed=1,
+                          device=CPU("numpy_ref", "float32"))  # fmt: skip
+    model.compile("sgd", "mean_squared_error")
+    xs = [rng.standard_normal((3, 4, 3)).astype(np.float32) for _ in range(2)]
+    y = rng.standard_normal((3, *model.samples_out[0])).astype(np.float32)
+    trace = model.trace(xs, y)
+    like_the_tape(model, trace, xs, y, training=False)
+    calls = ("first", "first/call_2") if shared else ("first", "second")
+    for name in (layer.name, *calls, "x/left", "x/right", "first/kernel", "first/bias"):
+        alone = trace.slots[name] in trace.weights
+        for _ in range(2):
+            cell = trace.cell(name, *(int(rng.integers(n)) for n in trace[name].shape[not alone :]))
+            around(cell)
+            assert cell.value == trace[name][cell.index]
+            assert cell.gradient == trace.gradients[name][cell.index]
+            assert cell.gradient_computed is not None or isinstance(layer, layers.Lambda)
+
+
 @pytest.mark.parametrize(("build", "shape", "out", "x", "weights"), CASES)
 @pytest.mark.parametrize("training", [False, True])
 def test_cells_of_every_layer(rng, build, shape, out, x, weights, training):
@@ -110,8 +164,9 @@ def test_cells_of_every_layer(rng, build, shape, out, x, weights, training):
     model.compile("sgd", "mean_squared_error")
     for p in model.weights:
         p.assign(p.numpy() + 0.1 * rng.standard_normal(p.shape))
-    values = x(rng, shape)
-    trace = model.trace(values, rng.standard_normal((3, *out)), training=training)
+    values, y = x(rng, shape), rng.standard_normal((3, *out))
+    trace = model.trace(values, y, training=training)
+    like_the_tape(model, trace, [values], y, training)
     for _ in range(4):
         at = [int(rng.integers(n)) for n in out]
         cell = trace.cell(layer, *at)
