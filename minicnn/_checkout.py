@@ -1,5 +1,9 @@
 """In a source checkout minicnn.kernels is the folder kernels/ beside minicnn/; an installed package has it inside.
 
+The link minicnn/kernels is for readers of the source that import nothing: editors and type checkers resolve
+minicnn.kernels by it. Python does not follow it: a checkout without it (a system that has no links) and one with it
+run, and cache, the same files.
+
 The folder beside this file goes first, also before an editable install: minicnn of one checkout never meets the kernels
 of another. contract.py tells it from a foreign package that happens to be called kernels.
 """
@@ -10,7 +14,8 @@ from pathlib import Path
 
 _here = Path(__file__).parent
 _source = _here.parent / "kernels"
-if not (_here / "kernels").is_dir() and (_source / "contract.py").is_file():
+_inside = _here / "kernels"
+if (_inside.is_symlink() or not _inside.is_dir()) and (_source / "contract.py").is_file():
     _spec = importlib.util.spec_from_file_location(
         "minicnn.kernels", _source / "__init__.py", submodule_search_locations=[str(_source)]
     )

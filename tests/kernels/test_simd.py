@@ -363,7 +363,7 @@ def test_what_lies_on_disk_is_found_by_the_text_of_all_files():
 def test_disk_cache_hits_until_the_generator_or_the_cpu_changes(tmp_path):
     copy = tmp_path / "checkout"
     for package in ("minicnn", "kernels"):
-        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, copy / package, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     paths = {"PYTHONPATH": str(copy), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     hit, miss = "1 0", "0 1"
     assert run(CACHED, **paths)[0] == miss

@@ -423,7 +423,7 @@ print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()))
 def test_disk_cache_hits_until_a_generator_changes(tmp_path):
     copy = tmp_path / "checkout"
     for package in ("minicnn", "kernels"):
-        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / package, copy / package, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
     paths = {"PYTHONPATH": str(copy), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     hit, miss = "1 0", "0 1"
     assert run(CACHED, **paths)[0] == miss
