@@ -146,9 +146,14 @@ def _module(key: str) -> str:
 
 
 def _from_value(value: Any, where: str, module: str = "initializers") -> Any:
-    if isinstance(value, dict):
-        return _keras(module, _shared("value", value, where), value["config"])
-    return value
+    if not isinstance(value, dict):
+        return value
+    return _function(value) if "function" in value else _keras(module, _shared("value", value, where), value["config"])
+
+
+def _function(entry: dict) -> dict:
+    """A function of the user's, which Keras, too, writes by name and finds in custom_objects."""
+    return {"module": "builtins", "class_name": "function", "config": entry["function"], "registered_name": "function"}
 
 
 def _shared(what: str, entry: dict, where: str) -> str:
@@ -181,6 +186,8 @@ def _from_compiled(compiled: dict | None) -> dict | None:
 
 
 def _from_loss(entry: dict) -> dict:
+    if "function" in entry:
+        return _function(entry)
     return _keras("losses", _shared("loss", entry, "loss"), entry["config"])
 
 
@@ -206,6 +213,8 @@ def _from_metric(entry: dict) -> str | dict:
     name, config = _shared("metric", entry, "metric"), entry["config"]
     if name != "MeanMetricWrapper":
         return _keras("metrics", name, config)
+    if isinstance(config["fn"], dict) and config["fn"]["function"] == config["name"]:
+        return _function(config["fn"])
     plain = config["fn"] == "accuracy" and config["name"] in ("accuracy", "acc")
     require(plain, "save: metric", "a metric that Keras has", f"your own {config['name']}", _FIX, error=ArgumentError)
     return config["name"]

@@ -112,6 +112,8 @@ def _old(entry: Any) -> Any:
         return entry
     if entry.get("class_name") == "DTypePolicy":
         return entry["config"]["name"]
+    if entry.get("class_name") == "function":
+        return entry["config"]
     if "class_name" in entry and "config" in entry:
         inner = keras_graph.old(entry["config"]) if "input_layers" in entry["config"] else entry["config"]
         config = {("batch_input_shape" if key == "batch_shape" else key): _old(value)

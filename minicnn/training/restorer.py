@@ -11,6 +11,8 @@ from .. import layers, losses, metrics, optimizers
 from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, require, shown
 from . import plain
 
+_BY_NAME = ("activation", "_initializer", "_regularizer", "_constraint")  # what may be a function of the user's
+
 
 class Restorer:
     """Entries -> objects.  where: the file, for messages; custom: the user's classes and functions by name."""
@@ -45,8 +47,10 @@ class Restorer:
         return self._thing("optimizer", entry)
 
     def loss(self, entry: Any) -> losses.Loss:
+        if isinstance(entry, str) and entry in self.custom:
+            entry = {"called": entry}
         if isinstance(entry, str):
-            return self._checked(lambda: losses.get(entry), "loss")
+            return self._checked(lambda: losses.get(entry), entry)
         if "called" in _dict(entry, f"{self.where}: loss"):
             return losses.get(self._called(entry["called"], losses.FUNCTIONS, f"{self.where}: loss"))
         if "function" in _dict(entry, f"{self.where}: loss"):
@@ -54,8 +58,10 @@ class Restorer:
         return self._thing("loss", entry)
 
     def metric(self, entry: Any) -> metrics.Metric:
+        if isinstance(entry, str) and entry in self.custom:
+            entry = {"called": entry}
         if isinstance(entry, str):
-            return self._checked(lambda: metrics.get(entry), "metric")
+            return self._checked(lambda: metrics.get(entry), entry)
         where = f"{self.where}: metric"
         if "called" in _dict(entry, where):
             return metrics.get(self._called(entry["called"], plain.METRIC_FUNCTIONS, where))
@@ -78,7 +84,9 @@ class Restorer:
         """The arguments, with functions, initializers and schedules in place of their entries."""
         made = {}
         for key, value in config.items():
-            if isinstance(value, dict) and "function" in value:
+            named = isinstance(value, str) and value in self.custom and key.endswith(_BY_NAME)  # in files of Keras 2
+            if named or (isinstance(value, dict) and "function" in value):
+                value = {"function": value} if named else value
                 value = self._function(value, f"{where}: {key}")
             elif isinstance(value, dict) and "class_name" in value:
                 value = self._thing(_kind(key), value)
@@ -122,11 +130,12 @@ class Restorer:
         except (MinicnnError, TypeError, ValueError, ArithmeticError, AttributeError, LookupError) as cause:
             raise DataError(f"{where} ({cls.__name__}): {cause}") from None
 
-    def _checked(self, make: Callable, what: str):
+    def _checked(self, make: Callable, name: str):
         try:
             return make()
         except MinicnnError as cause:
-            raise DataError(f"{self.where}: {cause}") from None
+            fix = f'if it is your own, pass custom_objects={{"{name:.80}": ...}}'
+            raise DataError(f"{self.where}: {cause}; {fix}") from None
 
 
 def _kind(key: str) -> str:
