@@ -5,9 +5,10 @@ from .augment import ImageDataGenerator
 from .batches import to_categorical, train_test_split
 from .image_dataset import image_dataset_from_directory
 from .images import array_to_img, img_to_array, load_img, save_img
+from .sequence import PyDataset, Sequence
 
 __all__ = [
-    "ImageDataGenerator", "array_to_img", "cifar10", "cifar100", "digits", "fashion_mnist",
+    "ImageDataGenerator", "PyDataset", "Sequence", "array_to_img", "cifar10", "cifar100", "digits", "fashion_mnist",
     "image_dataset_from_directory", "img_to_array", "kaggle_digits", "load_img", "mnist", "save_img",
     "to_categorical", "train_test_split",
 ]  # fmt: skip

@@ -82,7 +82,7 @@ class Layer(arguments.Named, Guarded):
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
         if "__init__" in vars(cls) and cls.__module__.startswith(__package__):
-            cls.__init__ = keras1.understood(cls.__init__)
+            cls.__init__ = keras1.understood(cls.__init__, cls._bounds())
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Shape | None = None, **unknown):
         kind = type(self).__name__

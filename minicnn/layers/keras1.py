@@ -8,9 +8,10 @@ Source: Keras 2.3, legacy/interfaces.py.
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from ..arguments import index
+from ..arguments import index, shown
+from ..errors import UnsupportedError, require
 from ..notes import note
 
 # Old name -> today's, of which a layer has one.
@@ -29,10 +30,14 @@ VALUES = {
 }
 
 
-def understood(constructor: Callable) -> Callable:
-    """A layer's constructor that understands Keras 1's arguments too."""
-    known = inspect.signature(constructor).parameters
-    old = {name: new for name, news in NAMES.items() if name not in known for new in news if new in known}
+def understood(constructor: Callable, bounds: Iterable[str] = ()) -> Callable:
+    """A layer's constructor that understands Keras 1's arguments too.
+
+    bounds   what it takes besides those in its signature: regularizers and constraints
+    """
+    known = {*inspect.signature(constructor).parameters, *bounds}
+    old = {"mode": "mode"} if "gamma_initializer" in known and "momentum" in known else {}  # of batch norm
+    old |= {name: new for name, news in NAMES.items() if name not in known for new in news if new in known}
     if not old:
         return constructor
 
@@ -48,6 +53,10 @@ def understood(constructor: Callable) -> Callable:
 
 def _modern(kind: str, given: list[str], old: dict[str, str], args: tuple, kwargs: dict) -> tuple[tuple, dict]:
     kwargs = dict(kwargs)
+    if "mode" in given:
+        given.remove("mode")
+        mode, fix = kwargs.pop("mode"), "of each sample: LayerNormalization; of each batch in evaluation too: nothing"
+        require(mode == 0, f"{kind}: mode", "0, the only one since Keras 2", shown(mode), fix, error=UnsupportedError)
     for name in given:
         note(f"{kind}({name}=...) is read as {old[name]}=")
     if "kernel_size" in old.values():

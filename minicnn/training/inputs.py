@@ -16,6 +16,7 @@ from ..backend.streams import SHUFFLE
 from ..data.batches import check_images, check_lengths, check_range
 from ..data.flow import Flow
 from ..data.image_files import ImageFiles
+from ..data.sequence import Sequence
 from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, require
 from ..layers.open_sizes import fits, is_open
 from ..notes import note
@@ -116,9 +117,9 @@ def all_x(model, x, batch_size: int, steps: int | None) -> tuple[list, list[int]
 
 
 class Indexed:
-    """Batches x[0] to x[len(x) - 1] of an object that has no other way through it, as a Sequence of Keras.
+    """Batches x[0] to x[len(x) - 1] of a Sequence, or of an object like it that has no other way through it.
 
-    After each pass its on_epoch_end is called, if it has one.
+    Before each pass its on_epoch_begin is called and after it on_epoch_end, if it has them.
     """
 
     def __init__(self, x):
@@ -128,6 +129,7 @@ class Indexed:
         return len(self.x)
 
     def __iter__(self):
+        getattr(self.x, "on_epoch_begin", lambda: None)()
         for i in range(len(self.x)):
             yield self.x[i]
         getattr(self.x, "on_epoch_end", lambda: None)()
@@ -135,6 +137,8 @@ class Indexed:
 
 def in_batches(x):
     """x, or the way through it, if it is a sequence of batches and no array, list or iterable."""
+    if isinstance(x, Sequence):
+        return Indexed(x)
     array = hasattr(x, "shape") or hasattr(x, "__array__") or hasattr(x, "__iter__")
     return Indexed(x) if not array and hasattr(x, "__len__") and hasattr(x, "__getitem__") else x
 
@@ -440,6 +444,8 @@ class Batches:
             if self.ranks is not None:
                 self.ranks.check_batch(f"{self.where}: batch {done + 1}", batch)
             yield from batch.batches(be, streams, False, 1)
+        if isinstance(self.iterable, Indexed) and self.drawn == len(self.iterable):
+            next(self.iterator, None)  # its pass has ended, and there may be no other one to find it out
 
     def _batch(self, item, number: int) -> Arrays:
         ok = isinstance(item, (tuple, list)) and len(item) in (2, 3)

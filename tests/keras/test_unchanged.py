@@ -6,6 +6,7 @@ import pytest
 import minicnn as mc
 from minicnn import keras
 from minicnn.errors import ArgumentError, ArgumentTypeError, MinicnnError
+from minicnn.keras import backend as K
 from minicnn.keras import callbacks, optimizers
 from minicnn.keras import layers as L
 
@@ -33,6 +34,12 @@ LAYERS = {
     "noise": (lambda: L.GaussianNoise(sigma=0.5), lambda: L.GaussianNoise(0.5)),
     "leak": (lambda: L.LeakyReLU(alpha=0.2), lambda: L.LeakyReLU(0.2)),
     "norm": (lambda: L.BatchNormalization(gamma_init="one"), lambda: L.BatchNormalization(gamma_initializer="ones")),
+    "bounds": (lambda: L.Convolution2D(2, 3, 3, W_regularizer="l2", b_regularizer="l1", W_constraint="max_norm"),
+               lambda: L.Conv2D(2, 3, kernel_regularizer="l2", bias_regularizer="l1", kernel_constraint="max_norm")),
+    "dense's bounds": (lambda: L.Dense(2, W_regularizer="l2", W_constraint="non_neg", b_constraint="non_neg"),
+                       lambda: L.Dense(2, kernel_regularizer="l2", kernel_constraint="non_neg",
+                                       bias_constraint="non_neg")),
+    "mode": (lambda: L.BatchNormalization(mode=0, beta_init="zero"), lambda: L.BatchNormalization()),
     "new alone": (lambda: L.Conv2D(2, 3, 3), lambda: L.Conv2D(2, (3, 3), strides=(3, 3))),
 }  # fmt: skip
 
@@ -43,6 +50,64 @@ def test_layers_of_keras_1(what, notes):
     plain = [{k: v for k, v in one.get_config().items() if k != "name"} for one in (old, new)]
     assert plain[0] == plain[1]
     assert (notes() == []) == (what == "new alone")
+
+
+def test_batch_norm_of_keras_1_by_sample():
+    with pytest.raises(MinicnnError, match="mode: expected 0, the only one since Keras 2, received 1"):
+        L.BatchNormalization(mode=1)
+
+
+def test_lambda_of_several():
+    """A siamese net's distance: layers called on a list of tensors."""
+    def distance(pair):
+        a, b = pair
+        return K.sqrt(K.maximum(K.sum(K.square(a - b), axis=1, keepdims=True), K.epsilon()))
+
+    a, b, base = L.Input((6, 6, 1)), L.Input((6, 6, 1)), keras.Sequential([L.Flatten(), L.Dense(3)])
+    net = keras.Model([a, b], L.Lambda(distance, output_shape=lambda shapes: (shapes[0][0], 1))([base(a), base(b)]))
+    assert net.output_shape == (None, 1)
+    net.compile("sgd", lambda t, y: K.mean(t * y))
+    ends = [base.predict(x, verbose=0) for x in (X, X[::-1])]
+    expected = np.linalg.norm(ends[0] - ends[1], axis=1, keepdims=True)
+    np.testing.assert_allclose(net.predict([X, X[::-1]], verbose=0), expected, rtol=1e-4, atol=1e-4)
+    before = base.get_weights()
+    net.fit([X, X[::-1]], np.ones(8), verbose=0)
+    assert any((a != b).any() for a, b in zip(before, base.get_weights(), strict=True))
+    crops = L.Lambda(lambda pair: pair[0][:, :2] + pair[1][:, :2])
+    assert crops([L.Input((None, 5, 1)), L.Input((7, 5, 1))]).shape == (None, 2, 5, 1)
+
+
+@pytest.mark.parametrize("name", ["Sequence", "PyDataset"])
+def test_batches_of_a_sequence(name):
+    class Batches(getattr(keras.utils, name)):
+        def __init__(self, rows, **options):
+            super().__init__(**options)
+            self.rows, self.begun, self.ended = rows, 0, 0
+
+        def __len__(self):
+            return len(self.rows) // 3
+
+        def __getitem__(self, i):
+            rows = self.rows[3 * i : 3 * i + 3]
+            return X[rows], Y[rows]
+
+        def on_epoch_begin(self):
+            self.begun += 1
+
+        def on_epoch_end(self):
+            self.ended += 1
+
+    data, made = Batches(list(range(7)), workers=2), model()
+    history = made.fit(data, epochs=3, validation_data=data, verbose=0).history
+    assert data.ended == 6 <= data.begun  # the last epoch's end, too
+    other = model()
+    expected = other.fit(X[:6], Y[:6], epochs=3, batch_size=3, shuffle=False, validation_data=(X[:6], Y[:6]), verbose=0)
+    assert history == pytest.approx(expected.history)
+    np.testing.assert_array_equal(made.predict(data, verbose=0), made.predict(X[:6], verbose=0))
+    assert made.evaluate(data, verbose=0) == pytest.approx(made.evaluate(X[:6], Y[:6], verbose=0))
+    assert [len(y) for _, y in data] == [3, 3]
+    with pytest.raises(NotImplementedError, match="Nothing: expected __len__"):
+        made.fit(type("Nothing", (keras.utils.Sequence,), {})())
 
 
 def test_shapes_that_are_read_begin_with_the_batch():
