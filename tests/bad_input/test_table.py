@@ -40,6 +40,7 @@ PROTOCOL = {
     r"optimizers\..*\.(phase|start_of|end_training|swap_average)": "the training loop",
     r"optimizers\.schedules\.\w+\.(__call__|from_config)": "an optimizer; load_model",
     r"data\.ImageDataGenerator\.(augment|matrices)": "a Flow",
+    r"data\.Sequence": "classes of one's own; its arguments have no effect",
     r"(ops\.)?(Tensor|Parameter)\.(of|receive)": "an op, backward",
     r"ops\.(activation|arithmetic|augment|block|compare|conv|dense|dropout)\.\w+": "layers",
     r"ops\.(join|loss|norm|pool|reduce|resize|shape)\.\w+": "layers",
