@@ -127,6 +127,10 @@ def _policy(dtype: str) -> dict:
 def _from_layer(entry: dict, dtype: str) -> dict:
     config = entry["config"]
     where = f"layer {config.get('name')}"
+    if entry.get("portable"):  # a class of a script's own, written for Keras: custom_objects brings it
+        own = {key: _from_value(value, f"{where}: {key}", _module(key)) for key, value in config.items()}
+        return {"module": None, "class_name": entry["class_name"], "registered_name": entry["class_name"],
+                "config": own | {"dtype": _policy(dtype)}}  # fmt: skip
     name = _shared("layer", entry, where)
     require(name in LAYERS, f"save: {where}", "a layer that Keras has", name, _FIX, error=ArgumentError)
     bounds = [key for key in config if key.endswith(BOUNDS)]
@@ -299,6 +303,9 @@ def _dtype(config: dict, where: str) -> str:
 
 def _to_layer(entry: dict, where: str, strict: bool) -> dict:
     name, config = entry["class_name"], entry["config"]
+    if isinstance(name, str) and name.isidentifier() and str(entry.get("module", "keras")).split(".")[0] != "keras":
+        own = {key: _to_value(value, where, _module(key)) for key, value in config.items() if key != "dtype"}
+        return {"class_name": name, "config": own, "named": True, "custom": True}
     ours = isinstance(name, str) and name in LAYERS and _is_keras(entry)
     expected = f"one of Keras's {', '.join(LAYERS)}"
     require(ours, where, expected, f"{name!r:.60}", "minicnn has no such layer", error=DataError)

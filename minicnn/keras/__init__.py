@@ -9,6 +9,7 @@ and minicnn lacks can be imported; using it raises UnsupportedError, which says 
 
 import sys
 
+from ..training.own import Layer
 from . import _backend, _functions, _models, _seeds, _tensorflow
 from ._names import Names
 
@@ -16,7 +17,7 @@ __version__ = "3.15.0"  # Keras's, whose names these are: scripts print and comp
 
 # Keras's path -> the modules of minicnn that hold its names, and what means something of its own here.
 _PATHS = {
-    "layers": (("layers",), {}),
+    "layers": (("layers",), {"Layer": Layer}),
     "models": (("",), {"Model": _models.Model, "Sequential": _models.Sequential, "load_model": _models.load_model,
                        "save_model": _models.save_model}),
     "optimizers": (("optimizers",), _models.LOWER),

@@ -1,27 +1,36 @@
 """What a layer is: `build(shape)` makes weights and returns the output shape, `call(x)` computes with ops."""
 
+import contextvars
 import copy
+import functools
+import inspect
 import numbers
 from collections.abc import Callable, Iterable, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .. import arguments, constraints, initializers, regularizers
 from ..attributes import Guarded
 from ..backend.base import Backend
+from ..backend.cpu import CPU
 from ..backend.placeholder import Placeholder
 from ..backend.streams import Streams
+from ..core.program import Trace
 from ..core.symbol import Call, Symbol
-from ..core.tensor import Parameter, Tensor
+from ..core.tensor import Parameter, Tensor, no_grad
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, WeightsError, one_of, require
 from ..naming import auto_name, snake_case
 from ..notes import note
 from ..ops import activation as activations
 from . import keras1
-from .open_sizes import closed, is_open, opened
+from .open_sizes import closed, is_open, opened, probed
 
 Shape = tuple[int, ...]  # without the batch axis
 
+ROWS = 3  # of a batch that shapes are tried with: a number that hardly any other axis has
 OWN = {"call", "preactivation", "key", "op"}  # what an instance may have of its own, and then is not as its class
+
+# The layer made of layers (own.py) whose `call` or `build` is under way, and whether it trains.
+within: contextvars.ContextVar[tuple[Any, bool] | None] = contextvars.ContextVar("within", default=None)
 
 _CONSTRUCTOR = "give it to the constructor of a new layer"
 _MISSING = "it does not exist here; write a layer of your own"
@@ -71,6 +80,8 @@ class Layer(arguments.Named, Guarded):
     # Weights that may have a regularizer and a constraint: what their arguments begin with -> the weight's attribute.
     bound: ClassVar[dict[str, str]] = {}
     activity_regularizer: Callable | None = None
+    portable: ClassVar[bool] = False  # a class of one's own that is written as for Keras, and may go to its files
+    adds = False  # its `call` adds to the loss
     activities: list | None = None  # what activity_regularizer made of the outputs since somebody began to ask
     kind = property(lambda self: snake_case(type(self).__name__))  # its class in automatic names and in Keras's files
     # Does `call` nothing but call ops, the same ones whatever the numbers are? None: of our own classes yes, else no.
@@ -83,6 +94,10 @@ class Layer(arguments.Named, Guarded):
         super().__init_subclass__(**options)
         if "__init__" in vars(cls) and cls.__module__.startswith(__package__):
             cls.__init__ = keras1.understood(cls.__init__, cls._bounds())
+        if "build" in vars(cls):
+            cls.build = _askable(cls.build)
+        if "call" in vars(cls) and not cls.__module__.startswith(__package__):
+            cls.call = _lenient(cls.call)
 
     def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Shape | None = None, **unknown):
         kind = type(self).__name__
@@ -112,7 +127,9 @@ class Layer(arguments.Named, Guarded):
             input_shape = arguments.sizes(f"{kind}: input_shape", input_shape)
         self.sample_in = input_shape
         self.sample_out: Shape | None = None
-        self.built = False
+        self.built = self.attaching = False
+        self.alone = False  # built, and in no model: the first one takes its weights over to its own backend
+        self.added: list[Tensor] = []  # to the loss, by the latest call
         self.params: list[Parameter] = []
         self.trainable = trainable
         self.be: Backend | None = None
@@ -206,9 +223,43 @@ class Layer(arguments.Named, Guarded):
         """Place the layer on a backend as number `index` of a model and build it for samples of `input_shape`."""
         self.be, self.streams, self.index = be, streams, index
         self.params.clear()
-        self.sample_out = closed(self.build(opened(tuple(input_shape))))
+        self.attaching, shape = True, opened(tuple(input_shape))
+        try:
+            found = self.build(shape)
+        finally:
+            self.attaching = False
+        self.sample_out = closed(probed(self._shape_of_call, shape) if found is None else found)
         self.sample_in, self.built = tuple(input_shape), True
         return self.sample_out
+
+    def _shape_of_call(self, input_shape) -> Shape:
+        """The shape of one output sample, by a call that computes nothing."""
+        several = bool(input_shape) and isinstance(input_shape[0], tuple)
+        with no_grad(), Trace(self.be, self.params) as trace:
+            given = [trace.input((ROWS, *one)) for one in (input_shape if several else [input_shape])]
+            y = self.call(given if several else given[0], training=False)
+        expected = f"a Tensor of as many samples as it is given, {ROWS}"
+        received = f"one of shape {y.shape}" if isinstance(y, Tensor) else arguments.shown(y)
+        ok = isinstance(y, Tensor) and y.shape[:1] == (ROWS,)
+        require(ok, f"{self.name}: call", expected, received)
+        return y.shape[1:]
+
+    def stand_alone(self, be: Backend | None, input_shape) -> None:
+        """Build it outside of a model, or as part of the layer whose call this is."""
+        outer = within.get()
+        if outer is not None:
+            outer[0].adopt(self, input_shape)
+            return
+        self.attach(CPU("numpy_ref", "float32") if be is None else be, Streams(), 0, input_shape)
+        self.alone = True
+
+    def move(self, be: Backend, streams: Streams, index: int, input_shape: Shape) -> None:
+        """Go with all weights, where no model has them yet, to number `index` of a model for `input_shape`."""
+        self.sample_out = self.shape_for(tuple(input_shape))
+        for p in self.params:
+            p.data, p.be = be.asarray(p.numpy(), be.dtype), be
+        self.be, self.streams, self.index, self.alone = be, streams, index, False
+        self.sample_in = tuple(input_shape)
 
     def __call__(self, x, *, training: bool | None = None):
         """On a Tensor or array, or a list of them, at once: a Tensor; on a Symbol, or a list, a Symbol for Model."""
@@ -224,14 +275,37 @@ class Layer(arguments.Named, Guarded):
         given = [self._tensor(one) for one in (x if several else [x])]
         x = given if several else given[0]
         shape = tuple(one.shape[1:] for one in given) if several else x.shape[1:]
+        outer = within.get()
         if not self.built:
-            self.attach(given[0].be, Streams(), 0, shape)
+            self.stand_alone(given[0].be, shape)
         if shape != self.sample_in:
             self.follow(shape)
+        if outer is not None:  # whose step it is
+            return self._called(x, outer[1] if training is None else training)
         self.moved()  # of a call that nobody committed
-        y = self.call(x, training=bool(training))
+        self.added = []
+        y = self._called(x, bool(training))
         self.be.follow(self.moved())
         return y
+
+    def _called(self, x, training: bool) -> Tensor:
+        y = self.call(x, training=training)
+        if self.activity_regularizer is not None:
+            outer = within.get()
+            if outer is not None:
+                outer[0].adds = True
+            (self if outer is None else outer[0]).added.append(self.activity_regularizer(y) * (1.0 / y.shape[0]))
+        return y
+
+    @property
+    def losses(self) -> list[Tensor]:
+        """What it adds to a model's loss: by its latest call on numbers, and the regularizers' of its weights."""
+        return [*self.added, *(regularizer(p) for p, regularizer in self.penalties())]
+
+    def compute_output_shape(self, input_shape) -> tuple:
+        """The shape of a batch of outputs for a batch of inputs, (None, H, W, C), or a list of such shapes."""
+        shape, rows = samples(f"{self.name}: compute_output_shape: input_shape", input_shape)
+        return (rows, *self.shape_for(shape))
 
     def _tensor(self, x) -> Tensor:
         """x, an array on the layer's backend, or in float32 on the CPU before there is one."""
@@ -275,15 +349,18 @@ class Layer(arguments.Named, Guarded):
 
     def add_weight(self, name: str, shape: Shape, initializer, *, trainable: bool = True) -> Parameter:
         """A new weight; its initial values depend on the model's seed, the layer's number and the weight's."""
+        self.params.append(self._weight(name, shape, initializer, trainable, len(self.params)))
+        return self.params[-1]
+
+    def _weight(self, name: str, shape: Shape, initializer, trainable: bool, number: int) -> Parameter:
         fix = "give Input that size, or a layer such as GlobalAveragePooling2D before it"
         require(not is_open(shape), f"{self.name}: {name}", "a weight of known size", tuple(shape), fix)
         values = None if self.source is None else self.source(name, shape)
         if values is None:
-            rng = self.streams.generator(self.index << 8 | len(self.params))
+            rng = self.streams.generator(self.index << 8 | number)
             values = initializers.get("glorot_uniform" if initializer is None else initializer)(shape, rng)
         param = Parameter(self.be.asarray(values, self.be.dtype), self.be, f"{self.name}/{name}", trainable)
         param.requires_grad = trainable and self.trainable
-        self.params.append(param)
         return param
 
     @property
@@ -309,6 +386,10 @@ class Layer(arguments.Named, Guarded):
     def non_trainable_weights(self) -> list[Parameter]:
         trainable = {id(p) for p in self.trainable_weights}
         return [p for p in self.weights if id(p) not in trainable]
+
+    variables = property(lambda self: self.weights)
+    trainable_variables = property(lambda self: self.trainable_weights)
+    non_trainable_variables = property(lambda self: self.non_trainable_weights)
 
     def get_weights(self) -> list:
         """Copies of the weights as NumPy arrays."""
@@ -336,6 +417,45 @@ class Layer(arguments.Named, Guarded):
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name}: {self.sample_in} -> {self.sample_out}>"
+
+
+def _askable(build: Callable) -> Callable:
+    """`build`, which a script may call itself, with a batch's shape: (None, H, W, C), as a model's."""
+
+    @functools.wraps(build)
+    def asked(self, input_shape):
+        if self.attaching:
+            return build(self, input_shape)
+        if not self.built:
+            self.stand_alone(None, samples(f"{self.name}: build: input_shape", input_shape)[0])
+
+    return asked
+
+
+def _lenient(call: Callable) -> Callable:
+    """The `call` of a class of yours, which may do without `training`."""
+    if any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in inspect.signature(call).parameters.values()):
+        return call
+
+    @functools.wraps(call)
+    def without(self, *args, training=None, **kwargs):
+        return call(self, *args, **kwargs)
+
+    return without
+
+
+def samples(where: str, input_shape) -> tuple:
+    """(the shape of a sample, how many a batch has or None) from a batch's shape, or of several from a list."""
+    given = arguments.items(input_shape)
+    if given and all(isinstance(one, (tuple, list)) for one in given):
+        each = [samples(where, one) for one in given]
+        return tuple(shape for shape, _ in each), next((rows for _, rows in each if rows is not None), None)
+    expected = "the shape of a batch, as (None, H, W, C)"
+    require(bool(given), where, expected, arguments.shown(input_shape), error=ArgumentTypeError)
+    found = [None if one is None else arguments.index(one) or 0 for one in given]
+    ok = all(one is None or one > 0 for one in found)
+    require(ok, where, expected, arguments.shown(input_shape), error=ArgumentTypeError)
+    return tuple(found[1:]), found[0]
 
 
 def assign_all(where: str, params: list[Parameter], values) -> None:

@@ -13,10 +13,9 @@ from ..core.tensor import Tensor, no_grad
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..naming import auto_name
 from ..ops import activation, arithmetic, geometry, join, reduce, shape
-from .base import Layer
+from .base import ROWS, Layer
 from .open_sizes import probed
 
-ROWS = 3  # of a batch that shapes are tried with: a number that hardly any other axis has
 OPS: dict[str, Callable] = {
     name: function for module in (activation, arithmetic, geometry, join, reduce, shape)
     for name, function in vars(module).items() if getattr(function, "is_op", False)

@@ -67,7 +67,8 @@ def layer_entry(layer: layers.Layer) -> dict:
         elif callable(value):
             own = ACTIVATIONS.get(getattr(value, "__name__", "")) is value
             config[key] = value.__name__ if own else function_entry(value, f"{where}: {key}")
-    return found | {"config": plain(config, where), "named": layer.named}
+    portable = {"portable": True} if "custom" in found and layer.portable else {}
+    return found | portable | {"config": plain(config, where), "named": layer.named}
 
 
 def initializer_entry(initializer: initializers.Initializer, where: str) -> dict:

@@ -68,6 +68,10 @@ class Savable(LayerStack):
             document["streams"] = streams(self)
         if arguments.path("save", path).endswith((".keras", *legacy_h5.ENDINGS)):
             hdf5.h5py()
+            own = next((layer.name for _, layer in placed(self) if layer.portable), None)
+            ok = own is None or os.fspath(path).endswith(".keras")
+            expected, fix = "layers that Keras has", "save as .keras or .minicnn"
+            require(ok, f"save: {self.name}", expected, f"{own}, of your own", fix, error=ArgumentError)
             keras_config.from_document(document)
         return document
 

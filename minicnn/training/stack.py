@@ -1,6 +1,7 @@
 """The layers of a model and their weights: adding, building, naming, counting, and the way of x through all of them."""
 
 import collections
+import math
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -21,6 +22,8 @@ from ..layers import InputLayer, Layer
 from ..layers.base import Shape, assign_all, of_batch, on_symbols
 from ..layers.open_sizes import is_open
 from ..notes import note
+from ..ops.join import concatenate
+from ..ops.shape import reshape
 from ..teaching.trace import Trace, labels
 from . import lenient
 from .graph import Step
@@ -83,14 +86,17 @@ class LayerStack(Guarded):
         require(not own, cls.__name__, expected, ", ".join(own), _STEPS, error=ArgumentTypeError)
 
     def _attach(self, layer: Layer, index: int, shape) -> None:
-        if layer.built:  # by another model, whose weights it goes on sharing
+        if layer.built and not isinstance(layer, LayerStack) and layer.alone:
+            layer.move(self.backend, self.streams, self.first + len(leaves(self.layers[:index])), shape)
+        elif layer.built:  # by another model, whose weights it goes on sharing
             expected = f"samples of the shape {layer.sample_in} that it is built for"
             same = layer.sample_in == (list(shape) if isinstance(layer.sample_in, list) else shape)
             require(same, f"add: {layer.name}", expected, shape)
             require(layer.be.dtype == self.backend.dtype and layer.be.name == self.backend.name, f"add: {layer.name}",
                     f"a model on {layer.be.describe()}", self.backend.describe(), error=ArgumentError)  # fmt: skip
             return
-        layer.attach(self.backend, self.streams, self.first + len(leaves(self.layers[:index])), shape)
+        else:
+            layer.attach(self.backend, self.streams, self.first + len(leaves(self.layers[:index])), shape)
         if isinstance(layer, LayerStack):
             return
         kind = layer.kind
@@ -392,7 +398,7 @@ class LayerStack(Guarded):
 
     def penalties(self, walk: Callable = lambda: None) -> tuple[Any, list[Tensor]]:
         """What `walk` returns, which calls the layers; what regularizers add to the loss: of weights, of outputs."""
-        active = [layer for layer in self.leaves if layer.activity_regularizer is not None]
+        active = [layer for layer in self.leaves if layer.activity_regularizer is not None or layer.adds]
         for layer in active:
             layer.activities = []
         try:
@@ -406,7 +412,7 @@ class LayerStack(Guarded):
     @property
     def penalised(self) -> bool:
         """Whether anything is added to the loss."""
-        return any(layer.activity_regularizer is not None or layer.penalties() for layer in self.leaves)
+        return any(layer.activity_regularizer is not None or layer.adds or layer.penalties() for layer in self.leaves)
 
     def commit(self) -> None:
         """End a step: moving averages move, the next one draws other random numbers."""
@@ -441,6 +447,8 @@ def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool,
         finally:
             layer.index = before
 
+    if layer.adds and layer.activities is not None:
+        return _adding(layer, step, tensors, training, shape)
     run = listed if visit or step.listed else partial(call, training=training)
     if trace is not None:
         y = trace.through(layer, run, tensors, (tensors[0].shape[0], *layer.shape_for(shape)))
@@ -451,6 +459,23 @@ def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool,
     if layer.activities is not None:
         out = layer.activation(y) if call == layer.preactivation else y
         layer.activities.append(penalty(layer.activity_regularizer, out) * (1.0 / out.shape[0]))
+    return y
+
+
+def _adding(layer: Layer, step: Step, tensors: list[Tensor], training: bool, shape) -> Tensor:
+    """The call of a layer that adds to the loss: one node of both, y behind what is added, taken apart by ops."""
+    whole = (tensors[0].shape[0], *layer.shape_for(shape))
+
+    def both(*tensors):
+        y, added = layer.call_and_add(list(tensors) if step.listed else tensors[0], training)
+        return concatenate(reshape(added, shape=(1,)), reshape(y, shape=(-1,)), axis=0)
+
+    trace = tracing()
+    packed = both(*tensors) if trace is None else trace.through(layer, both, tensors, (1 + math.prod(whole),))
+    layer.activities.append(reshape(packed[:1], shape=()))
+    y = reshape(packed[1:], shape=whole)
+    if layer.activity_regularizer is not None:
+        layer.activities.append(penalty(layer.activity_regularizer, y) * (1.0 / whole[0]))
     return y
 
 

@@ -274,6 +274,12 @@ entry(
     x=Kind((IMAGES,), (None, 3, "x", [], ODD), "a Tensor"),
     training=K.optional(K.FLAG),
 )
+entry(
+    "layers.Layer.compute_output_shape",
+    None,
+    "layer",
+    input_shape=Kind(((None, 6, 6, 1), [8, 6, 6, 1]), (3, None, "661", (), ODD, (None, 1.5, 6, 1), (0, 6, 6, 1)), ""),
+)
 WEIGHTS = (
     bad([1], "4 weight arrays"),
     bad([], "weight arrays"),

@@ -1,0 +1,390 @@
+"""keras.layers.Layer: a layer as Keras's users write one.
+
+    class Linear(keras.layers.Layer):
+        def __init__(self, units=32, **kwargs):
+            super().__init__(**kwargs)
+            self.units = units
+
+        def build(self, input_shape):                       of a batch: (None, 784); a list of them for a list
+            self.w = self.add_weight(shape=(input_shape[-1], self.units), initializer="random_normal")
+
+        def call(self, inputs):                             with `training` or without
+            return ops.matmul(inputs, self.w)
+
+It is minicnn's Layer, which every other layer here is too, plus what such a class takes for granted: `build` is given a
+batch's shape and returns nothing, weights may be made in the constructor, layers and models that are its attributes are
+parts of it, whose weights are its weights.
+"""
+
+import copy
+import functools
+import inspect
+import itertools
+import random
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from .. import arguments, constraints, regularizers
+from ..backend.cpu import CPU
+from ..backend.placeholder import Placeholder
+from ..backend.streams import Streams
+from ..core.tensor import Parameter, Tensor
+from ..layers import Layer as _Layer
+from ..layers.base import samples, within
+from ..layers.open_sizes import closed, opened, probed
+from ..ops import arithmetic
+from .stack import LayerStack
+
+_CONFIG = ("name", "trainable", "dtype")
+
+
+class Within:
+    """The random streams of a layer's part: the layer's own, under another seed."""
+
+    def __init__(self, layer: "Layer", number: int):
+        self.layer, self.number = layer, number
+
+    @property
+    def seed(self) -> int:
+        """Of the layer's seed, its number and the part's."""
+        words = [self.layer.streams.seed, self.layer.index, self.number]
+        return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0])
+
+    def key(self, purpose: int, index: int = 0, step: int | None = None):
+        """As Streams.key."""
+        return self.layer.streams.key(purpose, index, step)._replace(seed=self.seed)
+
+    def generator(self, index: int) -> np.random.Generator:
+        """As Streams.generator."""
+        return Streams(self.seed).generator(index)
+
+    def __getattr__(self, name: str):
+        return getattr(self.layer.streams, name)
+
+
+class _Any(type):
+    """Every layer is a keras.layers.Layer, and so is every model."""
+
+    def __instancecheck__(cls, instance) -> bool:
+        return cls.__subclasscheck__(type(instance))
+
+    def __subclasscheck__(cls, subclass) -> bool:
+        return issubclass(subclass, (_Layer, LayerStack)) if cls is Layer else type.__subclasscheck__(cls, subclass)
+
+
+class Layer(_Layer, metaclass=_Any):
+    """What a class of a script's own derives from.
+
+    Differs from Keras: a layer has one output; masks are not there; a .keras file holds the weights of a layer's parts
+    behind its own, where minicnn finds them and Keras does not.
+    """
+
+    supports_masking, portable = False, True
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        own = [one.__code__.co_names for one in vars(cls).values() if inspect.isfunction(one)]
+        if any("add_loss" in names for names in own):
+            cls.adds = True
+        if "call" in vars(cls):
+            cls.call = _within_itself(cls.call)
+
+    def __init__(self, *, autocast=True, **kwargs):
+        self._own, self._attached, self._settled = [], False, False
+        super().__init__(**kwargs)
+
+    # its parts -------------------------------------------------------------------------------------------------------
+
+    def _parts(self) -> list[tuple[str, Any]]:
+        """(attribute, layer or model) of every part once: "dense", of a list "blocks.0"."""
+        found: dict[int, tuple[str, Any]] = {}
+
+        def look(name, value):
+            if isinstance(value, (_Layer, LayerStack)):
+                found.setdefault(id(value), (name, value))
+            elif isinstance(value, (list, tuple)):
+                for i, one in enumerate(value):
+                    look(f"{name}.{i}", one)
+            elif isinstance(value, dict):
+                for key, one in value.items():
+                    look(f"{name}.{key}", one)
+
+        for name, value in vars(self).items():
+            if name not in ("calls", "source", "params", "_own", "streams"):
+                look(name, value)
+        return list(found.values())
+
+    def adopt(self, part, input_shape) -> None:
+        """Build a part for samples of `input_shape`: on the same backend, with random streams of its own."""
+        parts = [one for _, one in self._parts()]
+        number = next((i for i, one in enumerate(parts) if one is part), len(parts))
+        if isinstance(part, _Layer):
+            part.source = self.source
+        part.attach(self.be, Within(self, number), 0, input_shape)
+        if not self.trainable:
+            part.trainable = False
+        self._name_weights()
+
+    def _name_weights(self) -> None:
+        """Names in files: "layer/attribute.weight", which do not depend on what else the process has built."""
+        for attribute, part in self._parts():
+            for p in part.weights:
+                inner = p.path if isinstance(part, LayerStack) else p.path.rpartition("/")[2]
+                own = f"{self.name}/{attribute}."
+                p.path = p.path if p.path.startswith(own) else own + inner.replace("/", ".")
+
+    @property
+    def params(self) -> list[Parameter]:
+        """All weights, those of its parts behind its own."""
+        return _once(itertools.chain(self._own, *(part.params for _, part in self._parts())))
+
+    @params.setter
+    def params(self, value) -> None:
+        self._own = list(value)
+
+    @property
+    def weights(self) -> list[Parameter]:
+        own = sorted(self._own, key=lambda p: not p.trainable)
+        return _once(itertools.chain(own, *(part.weights for _, part in self._parts())))
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        if not self.trainable:
+            return []
+        own = [p for p in self._own if p.trainable]
+        return _once(itertools.chain(own, *(part.trainable_weights for _, part in self._parts())))
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = arguments.flag(f"{self.name}: trainable", value)
+        for p in self._own:
+            p.requires_grad = self._trainable and p.trainable
+        for _, part in self._parts():
+            part.trainable = value
+
+    def moved(self) -> list[tuple]:
+        return [one for _, part in self._parts() for one in part.moved()]
+
+    def penalties(self):
+        """(weight, regularizer) of every trainable weight that has one, those of its parts too."""
+        return self._held(0, "penalties")
+
+    def restraints(self):
+        """(weight, constraint) of every trainable weight that has one, those of its parts too."""
+        return self._held(1, "restraints")
+
+    def _held(self, which: int, name: str) -> list:
+        own = [(p, both[which]) for p in self._own if (both := self._rules.get(id(p))) and both[which] is not None
+               and p.requires_grad]  # fmt: skip
+        for _, part in self._parts():
+            for one in part.leaves if isinstance(part, LayerStack) else [part]:
+                own += getattr(one, name)()
+        return own
+
+    @property
+    def _rules(self) -> dict:
+        return vars(self).setdefault("_rules_of", {})
+
+    # building --------------------------------------------------------------------------------------------------------
+
+    @property
+    def built(self) -> bool:
+        """Whether its weights are there. That `build` sets it changes nothing."""
+        return self._attached
+
+    @built.setter
+    def built(self, value) -> None:
+        self._attached = self._attached and bool(value)
+
+    def build(self, input_shape) -> None:
+        """Make weights for batches of `input_shape`, (None, H, W, C); to be overridden."""
+
+    def attach(self, be, streams, index, input_shape):
+        """Make the weights, of its parts too, on a backend."""
+        shape = tuple(input_shape)
+        self._take(be)
+        self.be, self.streams, self.index = be, streams, index
+        source, placeholder = self.source, isinstance(be, Placeholder)
+        if not placeholder:
+            self.source = None  # the file's weights take their places below, in the order of `weights`
+        token = within.set((self, False))
+        self.attaching = True
+        try:
+            if not self._settled:
+                self.build(_batch(shape))
+            self._settled = True
+            self.sample_out = closed(self._shapes(opened(shape)))
+        finally:
+            self.attaching = False
+            within.reset(token)
+            self.source = source
+        self._name_weights()
+        if source is not None and not placeholder:
+            for p in self.weights:
+                values = source(p.name, p.shape)
+                if values is not None:
+                    p.assign(values)
+        self.sample_in, self._attached, self.added = shape, True, []
+        return self.sample_out
+
+    def _take(self, be) -> None:
+        """Weights that the constructor made go to the backend of the model."""
+        for p in self._own:
+            p.data, p.be = be.asarray(p.numpy() if p.be is not be else p.data, be.dtype), be
+
+    def move(self, be, streams, index, input_shape):
+        super().move(be, streams, index, input_shape)
+        for number, (_, part) in enumerate(self._parts()):
+            part.streams = Within(self, number)
+            if isinstance(part, _Layer):
+                part.be, part.alone = be, False
+            else:
+                part.backend = be
+
+    def _shapes(self, shape):
+        """The shape of one output sample. A call that computes nothing builds the parts, too."""
+        told = type(self).compute_output_shape is not Layer.compute_output_shape
+        held = [(p, p.data.copy()) for p in self._own if not p.trainable]
+        try:
+            if not told or any(not part.built for _, part in self._parts()):
+                found = probed(self._shape_of_call, shape)
+        finally:
+            for p, values in held:
+                p.data[...] = values
+        return self._told(shape) if told else found
+
+    def _told(self, shape):
+        found = self.compute_output_shape(_batch(closed_all(shape)))
+        return opened(samples(f"{self.name}: compute_output_shape", tuple(found))[0])
+
+    def follow(self, input_shape):
+        return self._shapes(input_shape)
+
+    def shape_for(self, input_shape):
+        """The shape of one output sample; a layer without weights stays without."""
+        if self.built or type(self).compute_output_shape is not Layer.compute_output_shape:
+            same = self.built and input_shape == self.sample_in
+            return self.sample_out if same else closed(self.follow(opened(input_shape)) if self.built else
+                                                         self._told(opened(input_shape)))  # fmt: skip
+        tried, be = copy.deepcopy(self, self._kept({})), Placeholder()
+        tried.source = lambda name, shape: be.like(shape)
+        return tried.attach(be, Streams(0), 0, input_shape)
+
+    def _kept(self, memo: dict) -> dict:
+        """What a copy of the layer does not copy: graphs that it is in, and backends."""
+        for layer in (self, *(part for _, part in self._parts())):
+            memo[id(layer.calls)] = []
+            if isinstance(layer, Layer) and layer is not self:
+                layer._kept(memo)
+        for p in self.params:
+            memo[id(p.be)] = p.be
+        return memo
+
+    def add_weight(self, name=None, shape=(), initializer=None, dtype=None, trainable=True, *args, regularizer=None,
+                   constraint=None, autocast=True, aggregation=None, **others):  # fmt: skip
+        """A new weight, in the constructor or in `build`.  Keras 3's order of arguments too: shape first."""
+        where = f"{self.name}: add_weight"
+        if name is not None and not isinstance(name, str):  # (shape, initializer, dtype, trainable)
+            name, shape, initializer = None, name, initializer if shape == () else shape
+        arguments.float_type(where, dtype)
+        name = name or ("variable" if not self._own else f"variable_{len(self._own)}")
+        shape = (shape,) if arguments.index(shape) is not None else tuple(shape or ())
+        if self.be is None:
+            self.be, self.streams = CPU("numpy_ref", "float32"), Streams(random.getrandbits(63))
+        p = self._weight(name, shape, initializer, arguments.flag(f"{where}: trainable", trainable), len(self._own))
+        both = (regularizers.get(regularizer, f"{where}: regularizer"),
+                constraints.get(constraint, f"{where}: constraint"))  # fmt: skip
+        if both != (None, None):
+            self._rules[id(p)] = both
+        self._own.append(p)
+        return p
+
+    add_variable = add_weight
+
+    def add_loss(self, loss) -> None:
+        """Add a number to the loss of the model, from within `call`."""
+        outer = within.get()
+        home = self if outer is None else outer[0]
+        home.adds = True
+        for one in loss if isinstance(loss, (list, tuple)) else [loss]:
+            home.added.append(one if isinstance(one, Tensor) else Tensor(one, home.be))
+
+    def call_and_add(self, x, training: bool) -> tuple[Tensor, Tensor]:
+        """(y, the sum of what the call has added to the loss)."""
+        self.added = []
+        y = self.call(x, training=training)
+        return y, functools.reduce(lambda a, b: a + b, map(arithmetic.total, self.added), Tensor(0.0, y.be))
+
+    # calls -----------------------------------------------------------------------------------------------------------
+
+    def __call__(self, *inputs, training=None, **others):
+        x = inputs[0] if len(inputs) == 1 else list(inputs)
+        return super().__call__(x, training=training, **others)
+
+    def call(self, inputs):
+        """To be overridden."""
+        raise NotImplementedError(f"{type(self).__name__}: write call(self, inputs)")
+
+    # files -----------------------------------------------------------------------------------------------------------
+
+    def get_config(self) -> dict:
+        """name and trainable; of a class that does not override this, its constructor's arguments as well."""
+        config = super().get_config()
+        if type(self).get_config is not Layer.get_config:
+            return config
+        known = inspect.signature(type(self).__init__).parameters
+        return config | {name: vars(self)[name] for name in known if name in vars(self)}
+
+    @classmethod
+    def from_config(cls, config: dict):
+        """The layer that get_config described, also where the constructor takes no name."""
+        takes = inspect.signature(cls.__init__).parameters
+        if any(one.kind is one.VAR_KEYWORD for one in takes.values()):
+            return cls(**config)
+        made = cls(**{key: value for key, value in config.items() if key in takes or key not in _CONFIG})
+        for key in ("name", "trainable"):
+            if key in config and key not in takes:
+                setattr(made, key, config[key])
+        return made
+
+
+def _once(weights: Iterable[Parameter]) -> list[Parameter]:
+    return list({id(p): p for p in weights}.values())
+
+
+def closed_all(shape):
+    """closed, of one shape or of several."""
+    return tuple(map(closed, shape)) if shape and isinstance(shape[0], tuple) else closed(shape)
+
+
+def _batch(shape):
+    """(None, H, W, C) of a sample's shape, a list of them of several."""
+    return [(None, *one) for one in shape] if shape and isinstance(shape[0], tuple) else (None, *shape)
+
+
+def _within_itself(call):
+    """`call`, inside of which the layer's parts train as it does and leave its step to it."""
+    parameters = list(inspect.signature(call).parameters.values())[1:]
+    wants = any(p.name == "training" for p in parameters)
+    needed = [p for p in parameters if p.name not in ("training", "mask") and p.default is p.empty
+              and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]  # fmt: skip
+
+    @functools.wraps(call)
+    def run(self, *args, training=None, **kwargs):
+        outer = within.get()
+        training = bool(outer is not None and outer[1]) if training is None else training
+        if len(needed) > 1 and len(args) == 1 and isinstance(args[0], (list, tuple)):
+            args = tuple(args[0])
+        token = within.set((self, training))
+        try:
+            return call(self, *args, **kwargs, **({"training": training} if wants else {}))
+        finally:
+            within.reset(token)
+
+    return run

@@ -1,0 +1,201 @@
+"""Layers of a script's own, as Keras's users write them: they run, train, have the right gradients, save and load."""
+
+import numpy as np
+import pytest
+
+from minicnn import Sequential as Plain
+from minicnn import errors, keras, layers
+from minicnn.backend.cpu import CPU
+from minicnn.keras import layers as L
+from minicnn.keras import ops
+from minicnn.teaching.gradcheck import gradcheck
+
+X = np.random.default_rng(0).random((12, 5)).astype(np.float32)
+Y = np.arange(12) % 3
+
+
+class Linear(L.Layer):
+    """No `training`, no name of the weight, a build that returns nothing."""
+
+    def __init__(self, units=4, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, input_shape):
+        assert input_shape[0] is None
+        self.w = self.add_weight(shape=(input_shape[-1], self.units), initializer="random_normal", trainable=True)
+        self.b = self.add_weight(name="b", shape=(self.units,), initializer="zeros")
+        super().build(input_shape)
+        self.built = True
+
+    def call(self, inputs):
+        return ops.matmul(inputs, self.w) + self.b
+
+    def get_config(self):
+        config = super().get_config()
+        config.update({"units": self.units})
+        return config
+
+
+class Early(L.Layer):
+    """Weights made in the constructor, which takes no name; no get_config."""
+
+    def __init__(self, units=3, input_dim=4):
+        super(Early, self).__init__()  # noqa: UP008  (as scripts write it)
+        self.units, self.input_dim = units, input_dim
+        self.w = self.add_weight(shape=(input_dim, units), initializer="random_normal")
+
+    def call(self, x):
+        return ops.matmul(x, self.w)
+
+
+class Block(L.Layer):
+    """Layers, a list of them and a model as parts."""
+
+    def __init__(self, n=6, rate=0.5, **kwargs):
+        super().__init__(**kwargs)
+        self.n, self.rate = n, rate
+        self.first, self.norm, self.drop = L.Dense(n, activation="tanh"), L.BatchNormalization(), L.Dropout(rate)
+        self.more = [Linear(n), keras.Sequential([L.Dense(n), L.Dense(4)])]
+
+    def call(self, x, training=False):
+        y = self.drop(self.norm(self.first(x)), training=training)
+        for layer in self.more:
+            y = layer(y)
+        return y
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], 4)
+
+    def get_config(self):
+        return {**super().get_config(), "n": self.n, "rate": self.rate}
+
+
+class Penalised(L.Layer):
+    def build(self, input_shape):
+        self.w = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+
+    def call(self, x, training=None):
+        if training:
+            self.add_loss(0.5 * ops.sum(ops.square(self.w)))
+        return x * self.w
+
+
+class Gate(L.Layer):
+    """Two arguments."""
+
+    def call(self, x, gate):
+        return x * ops.sigmoid(gate)
+
+
+OWN = {"Linear": Linear, "Early": Early, "Block": Block, "Penalised": Penalised}
+
+
+def network(graph: bool, rate=0.5, **options):
+    keras.utils.set_random_seed(1)
+    made = [Linear(), Block(rate=rate), Early(), L.Dense(3, activation="softmax")]
+    if not graph:
+        return keras.Sequential([keras.Input((5,)), *made], **options)
+    x = y = keras.Input((5,))
+    for layer in made:
+        y = layer(y)
+    return keras.Model(x, y, **options)
+
+
+@pytest.mark.parametrize("graph", [False, True])
+@pytest.mark.parametrize("ending", ["minicnn", "keras"])
+def test_as_written_they_train_save_and_load(graph, ending, tmp_path):
+    if ending == "keras":
+        pytest.importorskip("h5py")
+    model = network(graph)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    before = [p.numpy().copy() for p in model.trainable_weights]
+    model.fit(X, Y, epochs=2, batch_size=4, verbose=0)
+    assert all((a != p.numpy()).any() for a, p in zip(before, model.trainable_weights, strict=True))
+    assert len(model.weights) == 17
+    assert len(model.trainable_weights) == 15
+    model.save(tmp_path / f"m.{ending}")
+    again = keras.models.load_model(tmp_path / f"m.{ending}", custom_objects=OWN)
+    np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    with pytest.raises(errors.ArgumentError, match="custom_objects"):
+        keras.models.load_model(tmp_path / f"m.{ending}")
+
+
+def test_their_gradients_are_those_of_differences():
+    found = gradcheck(network(False, rate=0.0, kernels="numpy_ref"))
+    assert found.ok, found.culprits
+
+
+def test_a_loss_of_a_call_is_reported_and_differentiated():
+    model = keras.Sequential([keras.Input((5,)), Penalised()], device=CPU("numpy_ref", "float64"))
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    history = model.fit(X, np.zeros_like(X), batch_size=12, verbose=0)
+    x = X.astype(np.float64)
+    assert history.history["loss"][0] == pytest.approx(2.5 + (x**2).mean(), rel=1e-12)
+    np.testing.assert_allclose(model.get_weights()[0], 1 - 0.1 * (1 + 2 * (x**2).mean(0) / 5), rtol=1e-12)
+
+
+def test_parts_are_weights_and_frozen_with_the_whole():
+    block = Block()
+    y = block(X, training=True)
+    assert y.shape == (12, 4)
+    assert len(block.weights) == 12
+    block.trainable = False
+    assert block.trainable_weights == []
+    assert not any(p.requires_grad for p in block.weights)
+    model = keras.Sequential([keras.Input((5,)), L.Dense(5), block, L.Dense(2)])
+    model.compile("adam", "mse")
+    before = block.get_weights()
+    model.fit(X, np.zeros((12, 2)), verbose=0)
+    for a, b in zip(before, block.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_moving_averages_of_parts_move_once_a_step():
+    keras.utils.set_random_seed(0)
+    block = Block(rate=0.0)
+    model = keras.Sequential([keras.Input((5,)), block])
+    model.compile("sgd", "mse")
+    z = np.tanh(X @ block.first.kernel.numpy())
+    model.train_on_batch(X, np.zeros((12, 4)))
+    np.testing.assert_allclose(block.norm.moving_mean.numpy(), 0.01 * z.mean(0), rtol=1e-4)
+
+
+def test_several_inputs_open_sizes_and_shapes():
+    a, b = keras.Input((4, None, 2)), keras.Input((4, None, 2))
+    y = Gate()(a, b)
+    assert y.shape == (None, 4, None, 2)
+    x = np.random.default_rng(1).random((3, 4, 7, 2)).astype(np.float32)
+    out = keras.Model([a, b], y).predict([x, x], verbose=0)
+    np.testing.assert_allclose(out, x / (1 + np.exp(-x)), rtol=1e-5)
+
+
+def test_every_layer_is_a_layer():
+    assert isinstance(L.Dense(3), L.Layer)
+    assert issubclass(L.Conv2D, keras.layers.Layer)
+    assert not isinstance(3, L.Layer)
+    assert not isinstance(L.Dense(3), Linear)
+
+
+def test_minicnns_own_base_takes_a_call_without_training_too():
+    class Twice(layers.Layer):
+        def build(self, input_shape):
+            self.k = self.add_weight("k", input_shape[-1:], "ones")
+
+        def call(self, x):
+            return x * self.k * 2.0
+
+    model = Plain([layers.Input((5,)), Twice()], seed=0)
+    np.testing.assert_allclose(model.predict(X, verbose=0), 2 * X, rtol=1e-6)
+
+
+def test_build_of_a_batchs_shape_and_compute_output_shape():
+    dense = L.Dense(4)
+    dense.build((None, 5))
+    kept = dense.kernel.numpy().copy()
+    model = keras.Sequential([keras.Input((5,)), dense])
+    np.testing.assert_allclose(model.predict(X, verbose=0), X @ kept, rtol=1e-4)
+    assert L.Conv2D(8, 3).compute_output_shape((None, None, 28, 1)) == (None, None, 26, 8)
+    assert L.Add().compute_output_shape([(2, 3), (2, 3)]) == (2, 3)
+    with pytest.raises(errors.ArgumentTypeError, match="the shape of a batch"):
+        L.Dense(4).build(())
