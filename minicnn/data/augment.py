@@ -202,7 +202,7 @@ class ImageDataGenerator:
         key = on.key(seed, step, STREAM, row * WORDS // 4)
         words = on.philox(WORDS * len(images), key).reshape(-1, WORDS)
         rows = np.arange(row, row + len(images)) if rows is None else rows
-        return draw(self, words, *images.shape[1:3], self._sides(on, seed, rows, turn))
+        return draw(self, words, *images.shape[1:3], sides=self._sides(on, seed, rows, turn))
 
     def _sides(self, on, seed: int, rows: np.ndarray, turn: int | np.ndarray) -> np.ndarray | None:
         """bool (2, N): which of these rows are mirrored, across and down, in pass `turn`, of all or of each."""
@@ -217,7 +217,7 @@ class ImageDataGenerator:
         words = [on.philox(WORDS * len(rows), on.key(seed, step, STREAM)) for step, rows, _ in steps]
         turns = np.repeat([turn for *_, turn in steps], [len(rows) for _, rows, _ in steps])
         sides = self._sides(on, seed, np.concatenate([rows for _, rows, _ in steps]), turns)
-        return matrices(draw(self, np.concatenate(words).reshape(-1, WORDS), *shape[:2], sides), *shape[:2])
+        return matrices(draw(self, np.concatenate(words).reshape(-1, WORDS), *shape[:2], sides=sides), *shape[:2])
 
     def _move(self, on, images: np.ndarray, drawn: Parameters, scale: float = 1.0):
         where = on.asarray(matrices(drawn, *images.shape[1:3]), dtype=np.float64)

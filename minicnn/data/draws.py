@@ -39,7 +39,7 @@ def draw(options, words: np.ndarray, height: int, width: int, sides: np.ndarray 
     u = uniforms(words).T  # (16, N)
 
     def flips(option, u, axis: int):
-        return sides[axis] if option == ALTERNATING else (u < 0.5) & bool(option)
+        return sides[axis] if option == ALTERNATING and sides is not None else (u < 0.5) & bool(option)
 
     tx = _shift(options.width_shift_range, u[WIDTH_SHIFT], u[WIDTH_SIGN], width)
     ty = _shift(options.height_shift_range, u[HEIGHT_SHIFT], u[HEIGHT_SIGN], height)

@@ -293,7 +293,8 @@ class _Walk:
         whole = len(shape) > 1 and len(shape) == len(layer.sample_in)
         self._allowed(layer, len(shape) == 1 or whole, "axes of all of a sample, or its channels")
         if isinstance(layer, layers.GroupNormalization):
-            channels = 1 if self.first and len(layer.sample_in) > 1 else len(layer.sample_in)
+            rank = len(layer.sample_in or ())
+            channels = 1 if self.first and rank > 1 else rank
             self._allowed(layer, layer.at == channels, "the axis of the channels")
             whole_groups = order is None or layer.count in (1, *shape)
             self._allowed(layer, whole_groups, "one group of flattened images, or no two")
