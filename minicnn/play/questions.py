@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import MinicnnError, one_of
+from ..errors import MinicnnError, NonFiniteError, one_of
 from ..io import strict_json
 from .session import Session
 
@@ -24,7 +24,12 @@ def reply(session: Session, name: str, body: bytes) -> tuple[bool, str]:
         ask = QUESTIONS[one_of("play: question", name, QUESTIONS)]
         if len(body) > LARGEST:
             raise ValueError(f"expected at most {LARGEST} bytes")
-        return True, json.dumps(ask(session, body), allow_nan=False)
+        with np.errstate(invalid="ignore", over="ignore"):  # below it is told where they begin
+            answer = ask(session, body)
+        try:
+            return True, json.dumps(answer, allow_nan=False)
+        except ValueError:  # NaN and infinities, for which JSON has no word
+            raise NonFiniteError(session.not_finite()) from None
     except (MinicnnError, ValueError, KeyError, TypeError) as error:
         return False, json.dumps({"error": str(error)})
 

@@ -193,6 +193,16 @@ class Session:
             "bias": found.bias,
         }  # fmt: skip
 
+    def not_finite(self) -> str:
+        """A sentence that names the first layer of the way whose numbers are NaN or infinite."""
+        trace = self._now()
+        values = {name for name, array in trace.values.items() if not np.isfinite(array).all()}
+        slopes = [f"dL/d {name}" for name, array in trace.gradients.items() if not np.isfinite(array).all()]
+        first = next((layer.name for layer in self.model.leaves if layer.name in values), None)
+        first = first or next(iter([*sorted(values), *slopes]), "training")
+        return (f"play: expected finite numbers, received NaN or infinity in {first}: the weights have diverged, or "
+                "hold none; load the model anew, and train it with a smaller learning rate")  # fmt: skip
+
     # how -------------------------------------------------------------------------------------------------------------
 
     def _now(self) -> Any:

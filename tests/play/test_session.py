@@ -1,6 +1,7 @@
 """What the page shows is what the engine computes, of any model with one image in and one vector out."""
 
 import base64
+import json
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import minicnn
 from minicnn import layers as L
 from minicnn.errors import ArgumentError, MinicnnError
+from minicnn.play.questions import reply
 from minicnn.play.session import Session
 
 from .drawings import drawings, painted
@@ -202,6 +204,22 @@ def test_without_a_loss_there_is_forward_alone():
     assert "gradient" not in found["layers"][0]
     assert session.about()["loss"] == "none"
     assert session.about()["trains"].startswith("the model has no optimizer")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_none_are_told_by_the_layer_that_they_begin_in(value):
+    model = like_mnist()
+    session, name = Session(model), model.leaves[1].name
+    session.draw(DRAWN)
+    weights = model.get_weights()
+    weights[2][:] = value  # the batch norm's gamma
+    model.set_weights(weights)
+    for question, body in (("look", b""), ("backward", b'{"label": 3}'),
+                           ("cell", json.dumps({"name": name, "index": [9, 9, 0]}).encode())):  # fmt: skip
+        ok, text = reply(session, question, body)
+        assert not ok
+        assert f"received NaN or infinity in {name}: the weights have diverged" in json.loads(text)["error"]
+    assert reply(session, "progress", b"")[0]
 
 
 def test_what_cannot_be_shown_or_asked_is_refused():
