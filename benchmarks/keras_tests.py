@@ -149,6 +149,10 @@ class Case(parameterized.TestCase):
         ours.backend.set_image_data_format("channels_last")
         ours.utils.set_random_seed(0)
 
+    def assertEqual(self, first, second, msg=None):
+        first, second = (numpy(x)[()] if isinstance(x, Tensor) else x for x in (first, second))
+        super().assertEqual(first, second, msg)
+
     def assertRaisesRegex(self, expected_exception, expected_regex, *args, **kwargs):
         return self.assertRaises(expected_exception, *args, **kwargs)  # noqa: PT027 (unittest's)
 
@@ -290,8 +294,19 @@ PRIVATE = {
     "_accumulated_gradients": slot_of("_accumulated"), "_iterations": property(lambda self: self.iterations),
     "_u_product": property(lambda self: math.prod(self._mu(t + 1) for t in range(self.iterations))),
 }  # fmt: skip
+
+
+def built(metric, *shapes):
+    """_build: by a batch of such shapes."""
+    if None in shapes[0]:
+        raise UnsupportedError("minicnn has no metrics of outputs whose shape is open")
+    metric.update_state(*map(np.zeros, shapes))
+
+
 for _name, _thing in PRIVATE.items():
     setattr(ours.optimizers.Optimizer, _name, _thing)
+ours.metrics.Metric._dtype = "float32"
+ours.metrics.FBetaScore._build = built
 
 
 BACKEND = Place("backend", {
@@ -304,6 +319,12 @@ BACKEND = Place("backend", {
 })  # fmt: skip
 
 
+def get_test_data(*args, **kwargs):
+    from keras.src.testing.test_utils import get_test_data as theirs  # NumPy's numbers and nothing else
+
+    return theirs(*args, **kwargs)
+
+
 def named_product(*args, **kwargs):
     from keras.src.testing.test_utils import named_product as theirs  # of names and nothing else
 
@@ -312,7 +333,7 @@ def named_product(*args, **kwargs):
 
 TESTING = Place("testing", {
     "TestCase": Case, "test_case": Place("testing.test_case", {"TestCase": Case}), "named_product": named_product,
-    "test_utils": Place("testing.test_utils", {"named_product": named_product}),
+    "test_utils": Place("testing.test_utils", {"named_product": named_product, "get_test_data": get_test_data}),
     **{f"{name}uses_{device}": lambda: False for name in ("", "jax_", "tensorflow_", "torch_")
        for device in ("gpu", "tpu")},
 })  # fmt: skip
@@ -323,6 +344,13 @@ SPECIAL = {
     "backend.common.KerasTensor": keras_tensor,
     "Model": ours.Model, "Sequential": ours.Sequential, "models.model.Model": ours.Model,
     "models.functional.Functional": ours.Model, "models.Functional": ours.Model, "Input": ours.Input,
+}  # fmt: skip
+SPECIAL |= {
+    "metrics.metrics_utils.AUCCurve": types.SimpleNamespace(ROC="ROC", PR="PR", PRGAIN="PRGAIN"),
+    "metrics.metrics_utils.AUCSummationMethod": types.SimpleNamespace(
+        INTERPOLATION="interpolation", MINORING="minoring", MAJORING="majoring"),
+    "dtype_policies.dtype_policy.dtype_policy": lambda: "float32",
+    "dtype_policies.dtype_policy.set_dtype_policy": ours.backend.set_floatx,
 }  # fmt: skip
 SPECIAL |= {part: Place(part) for part in PARTS if part != "backend"}
 SPECIAL |= {"": Place("")}

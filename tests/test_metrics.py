@@ -1,5 +1,6 @@
 # ruff: noqa: E501  (tables, a case on each line)
 
+import json
 import math
 import os
 import re
@@ -45,8 +46,79 @@ def test_ties_go_to_the_first_class():
 
 def test_binary_accuracy_of_several_outputs_is_their_mean():
     y, p = np.array([[1, 0, 1, 0]]), np.array([[0.9, 0.9, 0.9, 0.1]])
-    assert metrics.binary_accuracy(y, p).tolist() == [0.75]
-    assert metrics.binary_accuracy(y, p, threshold=0.95).tolist() == [0.5]
+    assert metrics.binary_accuracy(y, p).tolist() == [[1, 0, 1, 1]]
+    assert metrics.binary_accuracy(y, p, threshold=0.95).tolist() == [[0, 1, 0, 1]]
+    assert metrics.BinaryAccuracy()(y, p) == 0.75
+    assert metrics.BinaryAccuracy()(y, p, sample_weight=[[1, 1, 0, 0]]) == 0.5
+    assert metrics.Accuracy()(y, np.array([[1, 1, 1, 0]]), sample_weight=[[1, 1, 0, 2]]) == 0.75
+
+
+def test_ids_that_are_sorted_are_looked_up():
+    ids = np.array([[1, 0, 3], [1, 2, 3]])
+    assert metrics.sparse_top_k_categorical_accuracy(np.array([2, 1]), ids, 1, from_sorted_ids=True).tolist() == [0, 1]
+    metric = metrics.SparseTopKCategoricalAccuracy(2, from_sorted_ids=True)
+    again = metrics.SparseTopKCategoricalAccuracy.from_config(metric.get_config())
+    assert again([[0], [5]], ids) == metric([[0], [5]], ids) == 0.5
+
+
+def test_a_class_that_is_ignored():
+    y, p = np.array([0, 1, 2]), np.array([[0.8, 0.1, 0.1], [0.05, 0.95, 0], [0.1, 0.8, 0.1]])
+    each = -np.log([1.0, 0.95, 0.1])
+    ignoring = metrics.SparseCategoricalCrossentropy(ignore_class=0)
+    assert math.isclose(ignoring(y, p), each.sum() / 3, rel_tol=1e-6)
+    ignoring.reset_state()
+    assert math.isclose(ignoring(y, p, sample_weight=[0.5, 1.5, 2.0]), (1.5 * each[1] + 2 * each[2]) / 3.5, rel_tol=1e-6)
+    outside = metrics.SparseCategoricalCrossentropy(ignore_class=-1, from_logits=True)
+    assert outside([-1, 1], [[1.0, 1.0], [1.0, 1.0]]) == math.log(2) / 2
+
+
+VARIABLES = {metrics.Mean: 2, metrics.Sum: 1, metrics.BinaryAccuracy: 2, metrics.TruePositives: 1, metrics.Precision: 2,
+             metrics.AUC: 4, metrics.F1Score: 4, metrics.R2Score: 4, metrics.BinaryIoU: 1}  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "count"), VARIABLES.items())
+def test_variables_show_what_has_built_up(kind, count):
+    assert [bool(v.numpy().any()) for v in kind().variables] == [False] * count
+
+
+def test_variables_of_ones_own():
+    class Own(metrics.Metric):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.a = self.add_weight(name="a")
+            self.inner = {"b": [metrics.Precision()]}
+
+        def update_state(self, y_true, y_pred, sample_weight=None):
+            self.inner["b"][0].update_state(y_true, y_pred)
+
+    metric = Own(name="own")
+    metric.update_state([1, 1], [0.9, 0.1])
+    assert metric.variables[0] is metric.a
+    assert [v.name for v in metric.variables] == ["a", "true_positives", "false_positives"]
+    assert metric.variables[1].numpy().tolist() == [1]
+    assert Own.from_config(metric.get_config()).name == "own"
+
+
+@pytest.mark.parametrize("kind", [k for k in metrics.ALL if k not in (metrics.MeanMetricWrapper,)])
+def test_serialize_and_back(kind):
+    needed = {metrics.IoU: {"num_classes": 2, "target_class_ids": [0]}, metrics.SensitivityAtSpecificity: {"specificity": 0.5},
+              metrics.SpecificityAtSensitivity: {"sensitivity": 0.5}, metrics.PrecisionAtRecall: {"recall": 0.5},
+              metrics.RecallAtPrecision: {"precision": 0.5}}  # fmt: skip
+    few = (metrics.MeanIoU, metrics.OneHotMeanIoU)
+    more = {"num_classes": 2} if kind in few else {"num_classes": 2, "target_class_ids": [0]}
+    made = kind(**needed.get(kind, more if issubclass(kind, metrics.IoU) and kind is not metrics.BinaryIoU else {}))
+    plain = json.loads(json.dumps(metrics.serialize(made)))
+    for again in (metrics.deserialize(plain), metrics.get(plain)):
+        assert type(again) is kind
+        assert again.get_config() == made.get_config()
+
+
+def test_thresholds_of_auc_are_all_of_them():
+    metric = metrics.AUC(num_thresholds=None, thresholds=[0.5])
+    np.testing.assert_allclose(metric.thresholds, [0, 0.5, 1], atol=1e-6)
+    assert metric.get_config()["thresholds"] == [0.5]
+    assert "thresholds" not in metrics.AUC().get_config()
+    assert len(metrics.AUC.from_config(metric.get_config()).thresholds) == 3
 
 
 def test_top_k():

@@ -9,6 +9,9 @@ and minicnn lacks can be imported; using it raises UnsupportedError, which says 
 
 import sys
 
+from .. import losses as _losses
+from .. import metrics as _metrics
+from .. import optimizers as _optimizers
 from ..training.own import Layer
 from . import _backend, _functions, _models, _seeds, _tensorflow
 from ._names import Names
@@ -20,17 +23,18 @@ _PATHS = {
     "layers": (("layers",), {"Layer": Layer}),
     "models": (("",), {"Model": _models.Model, "Sequential": _models.Sequential, "load_model": _models.load_model,
                        "save_model": _models.save_model}),
-    "optimizers": (("optimizers",), _models.LOWER),
+    "optimizers": (("optimizers",), _models.LOWER | {"get": _models.get_or_none(_optimizers.get)}),
     "optimizers.schedules": (("optimizers.schedules",), {}),
     "callbacks": (("callbacks",), {}),
-    "losses": (("losses",), {}),
-    "metrics": (("metrics", "losses"), {}),
+    "losses": (("losses",), {"get": _models.get_or_none(_losses.get)}),
+    "metrics": (("metrics", "losses"), {"get": _models.get_or_none(_metrics.get)}),
     "initializers": (("initializers",), {}),
     "regularizers": (("regularizers",), {}),
     "constraints": (("constraints",), {}),
     "activations": (("activations",), {}),
     "utils": (("data", "labels", "reports.network"), {"set_random_seed": _seeds.set_random_seed,
-                                   "normalize": _seeds.normalize, "clear_session": _backend.clear_session}),
+                                   "normalize": _seeds.normalize, "clear_session": _backend.clear_session}
+              | _models.REGISTRY),
     "datasets": ((), {}),
     "datasets.mnist": (("data.mnist",), {}),
     "datasets.fashion_mnist": (("data.fashion_mnist",), {}),
@@ -43,7 +47,7 @@ _PATHS = {
     "ops.nn": ((), _functions.OPS),
     "ops.numpy": ((), _functions.OPS),
     "ops.linalg": ((), _functions.OPS),
-    "saving": ((), {"load_model": _models.load_model, "save_model": _models.save_model}),
+    "saving": ((), {"load_model": _models.load_model, "save_model": _models.save_model} | _models.REGISTRY),
     "applications": ((), {}),
     "random": ((), {"normal": _functions.random_normal, "uniform": _functions.random_uniform}),
     "wrappers": ((), {}),

@@ -55,9 +55,40 @@ def function(inputs, outputs, updates=None, name=None):
     return call
 
 
+_registered: dict = {}  # what the program named by register_keras_serializable
+
+
+def register_keras_serializable(package="Custom", name=None):
+    """A decorator: load_model finds the class or function by its name without custom_objects."""
+
+    def register(thing):
+        _registered[name or thing.__name__] = thing
+        return thing
+
+    return register
+
+
+def get_custom_objects() -> dict:
+    """Name -> class or function that load_model knows beside minicnn's own; the program may add to it."""
+    return _registered
+
+
+REGISTRY = {f.__name__: f for f in (register_keras_serializable, get_custom_objects)}
+
+
+def get_or_none(get):
+    """`get`, to which None is no error, as in Keras."""
+
+    def get_it(identifier):
+        return None if identifier is None else get(identifier)
+
+    get_it.__doc__ = get.__doc__
+    return get_it
+
+
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """A model from a file that minicnn or Keras wrote; safe_mode has nothing to add: no file brings code."""
-    model = _load_model(filepath, custom_objects=custom_objects, compile=compile)
+    model = _load_model(filepath, custom_objects=_registered | (custom_objects or {}), compile=compile)
     model.lenient = True
     return model
 

@@ -4,7 +4,7 @@
 """
 
 from ..arguments import deserialized, serialized, shown
-from ..errors import ArgumentTypeError, one_of, require
+from ..errors import ArgumentTypeError, UnsupportedError, one_of, require
 from .base import EPSILON, Elementwise, FunctionLoss, Loss
 from .crossentropy import (
     BinaryCrossentropy,
@@ -56,7 +56,10 @@ _BY_NAME = {name: cls for name, cls in _BY_NAME.items() if name.islower()}
 
 
 def get(identifier) -> Loss:
-    """A loss from its name, its class, its function, a function of yours (y_true, y_pred), or itself."""
+    """A loss from its name, its class, its function, a function of yours (y_true, y_pred), or itself.
+
+    Differs from Keras: a name gives a Loss, there the function.
+    """
     if isinstance(identifier, Loss):
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, Loss):
@@ -68,6 +71,9 @@ def get(identifier) -> Loss:
         return get(deserialize(identifier))
     known = isinstance(identifier, str)
     require(known, "loss", "a name, a function or a Loss", shown(identifier), error=ArgumentTypeError)
+    if identifier in ("crossentropy", "ce"):
+        raise UnsupportedError(f"loss: minicnn has no {identifier!r}, which goes by the targets' shape; name one of "
+                               "binary_, categorical_ and sparse_categorical_crossentropy")  # fmt: skip
     by_class = {c.__name__: c for c in ALL}
     if identifier in by_class:
         return by_class[identifier]()

@@ -25,6 +25,9 @@ class Loss(Described):
     reduction  "sum_over_batch_size" or "mean": sum of (value * weight) / number of values; "sum";
                "mean_with_sample_weight": the sum / the sum of the weights; "none": all values
     fused      the activation whose input, the logits, this loss would rather see; None: it takes outputs only
+
+    Differs from Keras: it is computed in the type of y_pred, float32 or float64, and dtype may only say float32; there
+    in the type that dtype says, by default float32.
     """
 
     fused: Callable | None = None

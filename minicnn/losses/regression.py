@@ -1,4 +1,7 @@
-"""Losses of numbers: distances between targets t and outputs y, most of them means over the last axis."""
+"""Losses of numbers: distances between targets t and outputs y, most of them means over the last axis.
+
+Differs from Keras: get_config holds axis of CosineSimilarity and delta of Huber, which are lost there.
+"""
 
 from ..arguments import number, whole
 from ..ops import arithmetic as A

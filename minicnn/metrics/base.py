@@ -1,6 +1,7 @@
 """What a metric is: a number that builds up over batches.  Sums are kept in float64.
 
-Differs from Keras: there in float32.
+Differs from Keras: there in float32, or in the type that dtype says: here it may only be float32, which get_config
+does not hold.
 """
 
 import collections
@@ -13,7 +14,7 @@ import numpy as np
 from .. import losses
 from ..arguments import Described, array, flag, float_type, number, text, whole
 from ..arguments import function as checked_function
-from ..core.tensor import Tensor
+from ..core.tensor import Parameter, Tensor
 from ..errors import ShapeError, one_of, require
 from ..naming import auto_name
 from ..ops.activation import sigmoid, softmax
@@ -79,6 +80,18 @@ class Metric(Described):
         return made
 
     add_variable = add_weight
+    shown: ClassVar[tuple[str, ...]] = ()  # the attributes that Keras has as variables, of one of ours
+
+    @property
+    def variables(self) -> list[Variable]:
+        """Those of add_weight, of this metric and of those that it holds; of ours, copies of what has built up."""
+        found = []
+        for name in self.shown:
+            found.append(Variable(np.asarray(getattr(self, name), np.float32)))
+            found[-1].name = name
+        for one in _inner([vars(self).get("variables", ()), *vars(self).values()]):
+            found += one.variables if isinstance(one, Metric) else [one]
+        return list({id(one): one for one in found}.values())
 
     def reset_state(self) -> None:
         """Begin anew: every variable of add_weight is 0."""
@@ -132,6 +145,15 @@ class Metric(Described):
         return made
 
 
+def _inner(value):
+    """The metrics and variables in nested lists and dicts."""
+    if isinstance(value, (Metric, Variable, Parameter)):
+        yield value
+    elif isinstance(value, (list, tuple, dict)):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _inner(one)
+
+
 def _copied(value, memo: dict):
     """A deep copy that keeps a Variable which two attributes share one."""
     if isinstance(value, Variable):
@@ -146,6 +168,8 @@ def _copied(value, memo: dict):
 
 class Sum(Metric):
     """The sum of weight * value over everything so far."""
+
+    shown = ("total",)
 
     def __init__(self, name: str = "sum", dtype=None):
         super().__init__("sum" if name is None else name, dtype=dtype)
@@ -171,6 +195,8 @@ class Sum(Metric):
 
 class Mean(Metric):
     """sum(weight * value) / sum(weight) over the samples so far, weight 1 by default; 0 before the first."""
+
+    shown = ("total", "count")
 
     def __init__(self, name: str = "mean", dtype=None):
         super().__init__("mean" if name is None else name, dtype=dtype)

@@ -30,6 +30,9 @@ class Confusion(Metric):
     """
 
     labels_apart = False
+    shown = ("true_positives", "false_positives", "true_negatives", "false_negatives")
+    true_positives, false_positives = property(lambda self: self.tp), property(lambda self: self.fp)
+    true_negatives, false_negatives = property(lambda self: self.tn), property(lambda self: self.fn)
     clipped = False  # whether p is cut to [0, 1] first
 
     def __init__(self, thresholds=None, top_k=None, class_id=None, name=None, dtype=None):
@@ -113,6 +116,8 @@ class _Counted(Confusion):
 class TruePositives(_Counted):
     """How many samples are positive and found so, or the sum of their weights."""
 
+    shown = ("true_positives",)
+
     def values(self):
         return self.tp
 
@@ -120,12 +125,16 @@ class TruePositives(_Counted):
 class TrueNegatives(_Counted):
     """How many samples are negative and found so."""
 
+    shown = ("true_negatives",)
+
     def values(self):
         return self.tn
 
 
 class FalsePositives(_Counted):
     """How many samples are negative and taken for positive."""
+
+    shown = ("false_positives",)
 
     better = "min"
 
@@ -136,6 +145,8 @@ class FalsePositives(_Counted):
 class FalseNegatives(_Counted):
     """How many samples are positive and taken for negative."""
 
+    shown = ("false_negatives",)
+
     better = "min"
 
     def values(self):
@@ -145,6 +156,7 @@ class FalseNegatives(_Counted):
 class Precision(Confusion):
     """tp / (tp + fp): how many of those taken for positive are."""
 
+    shown = ("true_positives", "false_positives")
     better = "max"
 
     def values(self):
@@ -154,6 +166,7 @@ class Precision(Confusion):
 class Recall(Confusion):
     """tp / (tp + fn): how many of the positive samples are found."""
 
+    shown = ("true_positives", "false_negatives")
     better = "max"
 
     def values(self):
@@ -246,7 +259,8 @@ class AUC(Confusion):
         self.curve = one_of("AUC: curve", _CURVES.get(str(curve), curve), ("ROC", "PR", "PRGAIN"))
         method = _METHODS.get(str(summation_method), summation_method)
         self.summation_method = one_of("AUC: summation_method", method, ("interpolation", "minoring", "majoring"))
-        self.num_thresholds = whole("AUC: num_thresholds", num_thresholds, low=2)
+        unused = num_thresholds is None and thresholds is not None
+        self.num_thresholds = 2 if unused else whole("AUC: num_thresholds", num_thresholds, low=2)
         self.multi_label = flag("AUC: multi_label", multi_label)
         self.num_labels = whole("AUC: num_labels", num_labels, optional=True)
         ok = multi_label or num_labels is None
@@ -263,15 +277,23 @@ class AUC(Confusion):
         if inner is None:
             inner = [(i + 1) / (self.num_thresholds - 1) for i in range(self.num_thresholds - 2)]
         self.num_thresholds = len(inner) + 2
-        self._at = [-_EPSILON, *sorted(inner), 1 + _EPSILON]
+        self.given = self.thresholds is not None
+        self.thresholds = self._at = [-_EPSILON, *sorted(inner), 1 + _EPSILON]
         self.reset_state()
+
+    def get_config(self):
+        config = super().get_config()
+        inner = {"thresholds": config.pop("thresholds")[1:-1]}
+        return config | inner if self.given else config
 
     @property
     def labels_apart(self):
         return self.multi_label
 
     def reset_state(self):
-        self.tp, self.fp, self.tn, self.fn = (np.zeros(self._shape(self.num_labels)) for _ in range(4))
+        held = vars(self).get("tp")
+        labels = held.shape[1] if held is not None and held.ndim == 2 else self.num_labels
+        self.tp, self.fp, self.tn, self.fn = (np.zeros(self._shape(labels)) for _ in range(4))
 
     def _shape(self, labels):
         return (len(self._at), labels or 1) if self.multi_label else (len(self._at),)

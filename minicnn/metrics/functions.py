@@ -1,11 +1,13 @@
 """Metrics as functions of NumPy arrays; nothing here has a gradient.
 
 A function takes (y_true, y_pred) and returns one value per sample (N,), or per timestep of each (N, T), which is all
-axes but the last; a class averages it over an epoch. Ties of the largest score go to the first class. K classes, N
-samples. Probabilities are clipped in their own float type, as the loss clips them: one formula, one number.
+axes but the last, or, of binary_accuracy and equality, per output; a class averages it over an epoch. Ties of the
+largest score go to the first class. K classes, N samples. Probabilities are clipped in their own float type, as the
+loss clips them: one formula, one number.
 
 Source: Keras 3, metrics/ and trainers/compile_utils.py.
-Differs from Keras: sums are kept in float64.
+Differs from Keras: sums are kept in float64; labels of another shape than the outputs' without their last axis are
+refused, where Keras reshapes them.
 """
 
 import numpy as np
@@ -19,10 +21,10 @@ _EPSILON = 1e-7
 
 
 def binary_accuracy(y_true: np.ndarray, y_pred: np.ndarray, threshold: float = 0.5) -> np.ndarray:
-    """1 where (p > threshold) = y, meant over the last axis."""
+    """1 where (p > threshold) = y, for every output."""
     threshold = number("metric: threshold", threshold)
     y_true, y_pred = same_rank(y_true, y_pred)
-    return _over_last((y_pred > threshold) == y_true)
+    return float64((y_pred > threshold) == y_true)
 
 
 def categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
@@ -43,7 +45,7 @@ def accuracy(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """
     y_true, y_pred = arrays(y_true, y_pred)
     if y_pred.shape[-1] == 1:
-        return binary_accuracy(y_true, y_pred)
+        return _over_last(binary_accuracy(y_true, y_pred))
     if y_true.ndim < y_pred.ndim or y_true.shape[-1] == 1:
         return sparse_categorical_accuracy(y_true, y_pred)
     return categorical_accuracy(y_true, y_pred)
@@ -55,8 +57,16 @@ def top_k_categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray, k: int = 
     return sparse_top_k_categorical_accuracy(np.argmax(y_true, axis=-1), y_pred, k)
 
 
-def sparse_top_k_categorical_accuracy(y_true: np.ndarray, y_pred: np.ndarray, k: int = 5) -> np.ndarray:
-    """1 where fewer than k scores are larger than that of the true class, for integer y. A NaN score is no score."""
+def sparse_top_k_categorical_accuracy(
+    y_true: np.ndarray, y_pred: np.ndarray, k: int = 5, from_sorted_ids: bool = False
+) -> np.ndarray:
+    """1 where fewer than k scores are larger than that of the true class, for integer y. A NaN score is no score.
+
+    from_sorted_ids: y_pred holds class numbers, the best first: 1 where y is among the first k
+    """
+    if flag("metric: from_sorted_ids", from_sorted_ids):
+        k, labels = whole("metric: k", k), _labels(y_true, y_pred)
+        return float64((np.asarray(y_pred)[..., :k] == labels[..., None]).any(axis=-1))
     k, labels, y_pred = whole("metric: k", k), _classes(y_true, y_pred), np.asarray(y_pred)
     true_score = np.take_along_axis(y_pred, labels, axis=-1)
     larger = y_pred > np.where(np.isnan(true_score), -np.inf, true_score)
@@ -85,10 +95,18 @@ def categorical_crossentropy(
     return -(y_true * _log_probabilities(y_pred, from_logits)).sum(axis=-1)
 
 
-def sparse_categorical_crossentropy(y_true: np.ndarray, y_pred: np.ndarray, from_logits: bool = False) -> np.ndarray:
-    """-ln p of the true class, for integer y (N,) or (N, 1)."""
+def sparse_categorical_crossentropy(
+    y_true: np.ndarray, y_pred: np.ndarray, from_logits: bool = False, ignore_class: int | None = None
+) -> np.ndarray:
+    """-ln p of the true class, for integer y (N,) or (N, 1); 0 where y is ignore_class."""
+    ignored = None
+    if ignore_class is not None:
+        y_true = _labels(y_true, y_pred)
+        ignored = y_true == whole("metric: ignore_class", ignore_class, low=None)
+        y_true = np.where(ignored, 0, y_true)
     labels = _classes(y_true, y_pred)
-    return -np.take_along_axis(_log_probabilities(y_pred, from_logits), labels, axis=-1)[..., 0]
+    found = -np.take_along_axis(_log_probabilities(y_pred, from_logits), labels, axis=-1)[..., 0]
+    return found if ignored is None else np.where(ignored, 0.0, found)
 
 
 def binary_crossentropy(
@@ -168,9 +186,9 @@ def _log_probabilities(y_pred, from_logits: bool) -> np.ndarray:
 
 
 def equality(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
-    """1 where y = p exactly."""
+    """1 where y = p exactly, for every output."""
     y_true, y_pred = same_rank(y_true, y_pred)
-    return _over_last(y_true == y_pred)
+    return float64(y_true == y_pred)
 
 
 def cosine_similarity(y_true: np.ndarray, y_pred: np.ndarray, axis: int = -1) -> np.ndarray:

@@ -2,8 +2,11 @@
 
 import math
 
+import numpy as np
+
 from .. import losses
-from ..arguments import choice, flag
+from ..arguments import choice, flag, whole
+from ..weighting import aligned, check_weights
 from . import functions as F
 from .base import MeanMetricWrapper
 
@@ -44,12 +47,12 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
 
 
 class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
-    """The same for integer y."""
+    """The same for integer y.  from_sorted_ids: the outputs are class numbers, the best first."""
 
     def __init__(self, k: int = 5, name: str = "sparse_top_k_categorical_accuracy", dtype=None, from_sorted_ids=False):
-        super().__init__(F.sparse_top_k_categorical_accuracy, name, dtype=dtype, k=k)
-        flag("SparseTopKCategoricalAccuracy: from_sorted_ids", from_sorted_ids)
-        choice("SparseTopKCategoricalAccuracy: from_sorted_ids", bool(from_sorted_ids), (False,))
+        self.from_sorted_ids = flag(f"{type(self).__name__}: from_sorted_ids", from_sorted_ids)
+        options = {"from_sorted_ids": True} if self.from_sorted_ids else {}
+        super().__init__(F.sparse_top_k_categorical_accuracy, name, dtype=dtype, k=k, **options)
 
 
 class MeanSquaredError(MeanMetricWrapper):
@@ -164,13 +167,30 @@ class CategoricalCrossentropy(MeanMetricWrapper):
 
 
 class SparseCategoricalCrossentropy(MeanMetricWrapper):
-    """The mean of -log of the true class's p, for integer y."""
+    """The mean of -log of the true class's p, for integer y; where y is ignore_class 0 counts, or, as in Keras,
+    with weights, nothing.
+    """
 
     def __init__(self, name: str = "sparse_categorical_crossentropy", dtype=None, from_logits: bool = False,
                  ignore_class=None, axis: int = -1):  # fmt: skip
-        super().__init__(F.sparse_categorical_crossentropy, name, dtype=dtype, from_logits=from_logits)
-        choice("SparseCategoricalCrossentropy: ignore_class", ignore_class, (None,))
+        ignored = whole(f"{type(self).__name__}: ignore_class", ignore_class, low=None, optional=True)
+        options = {} if ignored is None else {"ignore_class": ignored}
+        super().__init__(F.sparse_categorical_crossentropy, name, dtype=dtype, from_logits=from_logits, **options)
+        self.ignore_class = ignored
         choice("SparseCategoricalCrossentropy: axis", axis, (-1,))
+
+    def update_state(self, y_true, y_pred, sample_weight=None):
+        super().update_state(y_true, y_pred, self._counted(y_true, y_pred, sample_weight))
+
+    def update_from_logits(self, y_true, logits, sample_weight=None):
+        super().update_from_logits(y_true, logits, self._counted(y_true, logits, sample_weight))
+
+    def _counted(self, y_true, y_pred, sample_weight):
+        """The weights, 0 where y is ignore_class."""
+        if self.ignore_class is None or sample_weight is None:
+            return sample_weight
+        y = np.reshape(y_true, np.shape(y_pred)[:-1])
+        return (y != self.ignore_class) * aligned(self.name, check_weights(sample_weight), y.shape)
 
 
 class BinaryCrossentropy(MeanMetricWrapper):

@@ -23,9 +23,11 @@ class FBetaScore(Metric):
     average    None: one number per class; "micro": of all together; "macro": their mean; "weighted": by the classes'
                numbers of samples
     threshold  None: the largest scores of a sample are its classes; else those above it
+
+    Differs from Keras: beta and threshold may be whole numbers.
     """
 
-    better = "max"
+    better, shown = "max", ("tp", "fp", "fn", "positive")
 
     def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", dtype=None):
         kind = type(self).__name__
@@ -76,10 +78,12 @@ class IoU(Metric):
 
     sparse_y_true, sparse_y_pred  class numbers; False: the largest along `axis` is the class
     ignore_class                  a number of y_true that is no class
-    Weights count as they are (in Keras they are cut to whole numbers, unless dtype says otherwise).
+
+    Differs from Keras: weights count as they are; there they are cut to whole numbers, unless dtype says otherwise.
     """
 
-    better = "max"
+    better, shown = "max", ("matrix",)
+    total_cm = property(lambda self: self.matrix)
 
     def __init__(self, num_classes, target_class_ids, name=None, dtype=None, ignore_class=None, sparse_y_true=True,
                  sparse_y_pred=True, axis=-1):  # fmt: skip
@@ -166,7 +170,7 @@ class R2Score(Metric):
     num_regressors     p > 0: the adjusted 1 - (1 - R^2)(n - 1) / (n - p - 1), where n counts all numbers of y
     """
 
-    better = "max"
+    better, shown = "max", ("sum", "squared_sum", "residual", "count")
 
     def __init__(self, class_aggregation="uniform_average", num_regressors=0, name="r2_score", dtype=None):
         known = ("uniform_average", "variance_weighted_average")

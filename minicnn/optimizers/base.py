@@ -73,7 +73,7 @@ class Optimizer(Explicit, Named, Guarded):
     `iterations` counts steps, also those that only add up. Formulas count updates, schedules and `decay` steps.
 
     Differs from Keras: decay works as in Keras 2, where Keras 3 ignores it; with gradient_accumulation_steps Keras's
-    `iterations` counts updates.
+    `iterations` counts updates; the name of a second Adam is adam too, there adam_1.
     """
 
     slots: tuple[str, ...] = ()
