@@ -25,6 +25,7 @@ class Backend:
         def __getattr__(self, name: str) -> Any: ...
 
     rows_independent = True
+    joins = False  # whether its tensors without a tape go to the backend of those that they are put together with
     # Where launches are what is dear: one for all pairs (to, from) of arrays and for `follow`; and what stands in for
     # the backend where a weight's gradient is asked for, and puts it where the optimizer reads.
     settle: Callable | None = None

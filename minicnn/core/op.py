@@ -38,8 +38,8 @@ def op(function: Callable) -> Callable:
         be = tensors[0].be
         for t in tensors:
             if t.be is not be and (t.be.name, t.dtype) != (be.name, be.dtype):
-                here, there = be.describe(), t.be.describe()
-                raise ArgumentTypeError(f"{name}: expected all tensors on {here}, received one on {there}")
+                be, args = joined(name, args, tensors)
+                break
         trace = tracing()
         if trace is not None:
             return trace.call(function, args, static)
@@ -53,6 +53,23 @@ def op(function: Callable) -> Callable:
 
     apply.__dict__["is_op"] = True  # pure by contract: a layer that calls it can be traced
     return apply
+
+
+def joined(name: str, args: tuple, tensors: list) -> tuple:
+    """(backend, arguments on it): constants of a backend that `joins` go to that of the other tensors.
+
+    Raises ArgumentTypeError for tensors of several others.
+    """
+    fixed = [t for t in tensors if t.requires_grad or not t.be.joins] or tensors[:1]
+    be = fixed[0].be
+    for t in fixed:
+        if t.be is not be and (t.be.name, t.dtype) != (be.name, be.dtype):
+            here, there = be.describe(), t.be.describe()
+            raise ArgumentTypeError(f"{name}: expected all tensors on {here}, received one on {there}")
+    loose = [isinstance(a, Tensor) and not any(a is t for t in fixed) for a in args]
+    return be, tuple(
+        Tensor.of(be.asarray(a.numpy(), be.dtype), be, None) if free else a for a, free in zip(args, loose, strict=True)
+    )
 
 
 def _checked(name, be, vjp, arrays):

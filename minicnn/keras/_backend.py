@@ -6,6 +6,7 @@ Arrays and numbers are taken too; then the answer is a tensor without a tape, wh
 import numpy as np
 
 from .. import activations
+from ..backend.cpu import CPU
 from ..core.symbol import Symbol
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, UnsupportedError, require
@@ -21,9 +22,16 @@ from ..ops import shape as S
 _settings = {"epsilon": 1e-7}
 
 
+_loose = CPU("numpy_ref", "float32")
+_loose.joins = True
+
+
 def tensor(x) -> Tensor:
-    """x as a tensor, of Keras's float type if it is none; what stands for a layer's output stays."""
-    return x if isinstance(x, (Tensor, Symbol)) else Tensor(np.asarray(x, np.float32))
+    """x as a tensor, of Keras's float type if it is none; what stands for a layer's output stays.
+
+    A constant so made goes to the device and float type of the tensors that it is put together with.
+    """
+    return x if isinstance(x, (Tensor, Symbol)) else Tensor(np.asarray(x, np.float32), _loose)
 
 
 def _lifted(function):
@@ -222,7 +230,7 @@ def zeros_like(x, dtype=None):
 def constant(value, dtype=None, shape=None, name=None):
     """A tensor that holds `value`."""
     x = np.asarray(value, np.float32)
-    return Tensor(x if shape is None else np.broadcast_to(x, shape))
+    return tensor(x if shape is None else np.broadcast_to(x, shape))
 
 
 def stop_gradient(x):

@@ -5,6 +5,7 @@ What only asks (logical_and, isfinite, in_top_k) or makes constants (zeros, aran
 
 import itertools
 import math
+import string
 
 import numpy as np
 
@@ -321,7 +322,7 @@ def map_fn(function, elems, **options):
 
 
 def _made(array) -> Tensor:
-    return Tensor(np.asarray(array, np.float32))
+    return tensor(np.asarray(array, np.float32))
 
 
 def _sizes(shape) -> tuple[int, ...]:
@@ -376,6 +377,215 @@ def random_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
 def random_uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
     """Draws from minval to below maxval, other ones in each call."""
     return _made(_drawn(seed).uniform(minval, maxval, _sizes(shape)))
+
+
+# order ----------------------------------------------------------------------------------------------------------------
+
+
+def _order(x, axis: int) -> np.ndarray:
+    """The places of x's entries along `axis`, from the smallest; equal ones stay in order."""
+    return np.argsort(B.get_value(x), axis=axis, kind="stable")
+
+
+def _picked(x, places: np.ndarray, axis: int):
+    """x at places along `axis` of which none is named twice."""
+    grid = list(np.ogrid[tuple(slice(n) for n in places.shape)])
+    grid[axis % x.ndim] = places
+    return J.part(x, key=tuple(x.be.xp.asarray(one) for one in grid))
+
+
+def argsort(x, axis=-1):
+    """The places of the entries along `axis`, from the smallest; None: of all of them."""
+    x = tensor(x) if axis is not None else B.flatten(x)
+    return _made(_order(x, -1 if axis is None else axis))
+
+
+def sort(x, axis=-1):
+    """The entries along `axis`, from the smallest; dx goes back to where each came from."""
+    x = tensor(x)
+    return _picked(x, _order(x, axis), axis)
+
+
+def median(x, axis=None, keepdims=False):
+    """The middle of the sorted entries along `axis`, or the mean of the two in the middle."""
+    x = tensor(x)
+    axes = R.axes_of(axis, x.ndim)
+    rest = [i for i in range(x.ndim) if i not in axes]
+    kept = tuple(x.shape[i] for i in rest)
+    flat = sort(S.reshape(S.transpose(x, axes=(*rest, *axes)), shape=(*kept, -1)))
+    n = flat.shape[-1]
+    middle = R.mean(J.part(flat, key=(..., slice((n - 1) // 2, n // 2 + 1))), axis=-1)
+    whole = tuple(1 if i in axes else m for i, m in enumerate(x.shape))
+    return S.reshape(middle, shape=whole) if keepdims else middle
+
+
+def top_k(x, k, sorted=True):
+    """(the k largest entries along the last axis, from the largest; their places)."""
+    x = tensor(x)
+    require(0 < k <= x.shape[-1], "top_k: k", f"1 to {x.shape[-1]}", k, error=ArgumentError)
+    places = np.argsort(-B.get_value(x), axis=-1, kind="stable")[..., :k]
+    return _picked(x, places, -1), _made(places)
+
+
+def take_along_axis(x, indices, axis=None):
+    """x at places along `axis`; indices has x's axes, and its sizes or 1 but for this one."""
+    x, places = tensor(x) if axis is not None else B.flatten(x), np.asarray(B.get_value(indices)).astype(int)
+    at = (-1 if axis is None else axis) % x.ndim
+    last = moveaxis(x, at, -1)
+    chosen = B.one_hot(np.moveaxis(places % x.shape[at], at, -1), x.shape[at])
+    return moveaxis(R.total(chosen * B.expand_dims(last, -2), axis=-1), -1, at)
+
+
+def diff(a, n=1, axis=-1):
+    """a_{i+1} - a_i along `axis`, n times."""
+    a = tensor(a)
+    at = axis % a.ndim
+    for _ in range(n):
+        a = J.part(a, key=_along(at, slice(1, None))) - J.part(a, key=_along(at, slice(None, -1)))
+    return a
+
+
+def cumprod(x, axis=None, dtype=None):
+    """x_0 x_1 ... x_i along `axis`; None: of all entries, one after the other."""
+    x = tensor(x) if axis is not None else B.flatten(x)
+    parts = unstack(x, axis=axis or 0)
+    for i in range(1, len(parts)):
+        parts[i] = parts[i - 1] * parts[i]
+    return J.stack(*parts, axis=(axis or 0) % x.ndim)
+
+
+# matrices and sums over letters ---------------------------------------------------------------------------------------
+
+
+def tri(N, M=None, k=0, dtype=None):
+    """Ones at and below a diagonal."""
+    return _made(np.tri(N, M, k))
+
+
+def tril(x, k=0):
+    """x, and 0 above a diagonal."""
+    x = tensor(x)
+    return x * np.tri(*x.shape[-2:], k, dtype=x.dtype)
+
+
+def triu(x, k=0):
+    """x, and 0 below a diagonal."""
+    x = tensor(x)
+    return x * (1 - np.tri(*x.shape[-2:], k - 1, dtype=x.dtype))
+
+
+def diagonal(x, offset=0, axis1=0, axis2=1):
+    """The entries x_{i, i + offset} of two axes, along a last axis."""
+    x = tensor(x)
+    x = moveaxis(moveaxis(x, axis1 % x.ndim, -1), axis2 % x.ndim - (axis2 % x.ndim > axis1 % x.ndim), -1)
+    rows, columns = np.nonzero(np.eye(*x.shape[-2:], offset))
+    return J.part(x, key=(..., x.be.xp.asarray(rows), x.be.xp.asarray(columns)))
+
+
+def trace(x, offset=0, axis1=0, axis2=1):
+    """The sum of a diagonal."""
+    return R.total(diagonal(x, offset, axis1, axis2), axis=-1)
+
+
+def diag(x, k=0):
+    """A matrix with x on a diagonal, or a matrix's diagonal."""
+    x = tensor(x)
+    if x.ndim == 2:
+        return diagonal(x, k)
+    n = x.shape[0] + abs(k)
+    wide = np.zeros((n, x.shape[0]), x.dtype)
+    wide[np.arange(x.shape[0]) + max(-k, 0), np.arange(x.shape[0])] = 1
+    places = np.zeros((x.shape[0], n), x.dtype)
+    places[np.arange(x.shape[0]), np.arange(x.shape[0]) + max(k, 0)] = 1
+    return A.matmul(B.expand_dims(x, 0) * wide, places)
+
+
+def inner(x1, x2):
+    """The sum over the last axis of both."""
+    x1, x2 = tensor(x1), tensor(x2)
+    return x1 * x2 if not (x1.ndim and x2.ndim) else tensordot(x1, x2, axes=([-1], [-1]))
+
+
+def vdot(x1, x2):
+    """The sum of the products of all entries."""
+    return R.total(B.flatten(x1) * B.flatten(x2))
+
+
+def meshgrid(*x, indexing="xy"):
+    """Vectors as coordinates of a grid: one tensor each."""
+    require(indexing in ("xy", "ij"), "meshgrid: indexing", '"xy" or "ij"', repr(indexing), error=ArgumentError)
+    flat = [B.flatten(one) for one in x]
+    order = list(range(len(flat)))
+    if indexing == "xy" and len(flat) > 1:
+        order[:2] = 1, 0
+    sizes = [flat[i].shape[0] for i in order]
+    return [broadcast_to(S.reshape(one, shape=tuple(-1 if j == i else 1 for j in order)), sizes)
+            for i, one in enumerate(flat)]  # fmt: skip
+
+
+def segment_sum(data, segment_ids, num_segments=None, sorted=False):
+    """y_s = the sum of the rows of data whose id is s; rows of other ids count nowhere."""
+    data, ids = tensor(data), np.asarray(B.get_value(segment_ids)).astype(int).reshape(-1)
+    require(len(ids) == data.shape[0], "segment_sum: segment_ids", f"{data.shape[0]} numbers", len(ids))
+    count = int(ids.max(initial=-1)) + 1 if num_segments is None else int(num_segments)
+    chosen = (np.arange(count)[:, None] == ids).astype(data.dtype)
+    rows = S.reshape(data, shape=(data.shape[0], -1))
+    total = A.matmul(Tensor.of(data.be.asarray(chosen), data.be, None), rows)
+    return S.reshape(total, shape=(count, *data.shape[1:]))
+
+
+def einsum(subscripts, *operands):
+    """The sum of products that the letters say, as NumPy's: "bij,bjk->bik"; ... stands for any axes.
+
+    Of several operands the first two are put together, then the next.
+    """
+    left, arrow, output = subscripts.replace(" ", "").partition("->")
+    terms, operands = left.split(","), [tensor(one) for one in operands]
+    expected = f"{len(terms)} operands for {subscripts!r}"
+    require(len(terms) == len(operands), "einsum", expected, len(operands), error=ArgumentError)
+    spare = [c for c in string.ascii_letters if c not in subscripts]
+    most = max((x.ndim - len(t) + 3 for t, x in zip(terms, operands, strict=True) if "..." in t), default=0)
+    terms = [t.replace("...", "".join(spare[most - (x.ndim - len(t) + 3) : most]))
+             for t, x in zip(terms, operands, strict=True)]  # fmt: skip
+    dots = "".join(spare[:most])
+    letters = "".join(terms)
+    if not arrow:
+        output = "..." * bool(most) + "".join(sorted(c for c in set(letters) - set(dots) if letters.count(c) == 1))
+    output = output.replace("...", dots)
+    for t, x in zip(terms, operands, strict=True):
+        ok = len(t) == x.ndim and len(set(t)) == len(t)
+        require(ok, "einsum", f"an operand with the axes {t}, each once", x.shape, error=ArgumentError)
+    known = set(output) <= set(letters) and len(set(output)) == len(output)
+    require(known, "einsum", "an output of the operands' letters, each once", output, error=ArgumentError)
+    term, x = _summed(terms[0], operands[0], "".join(terms[1:]) + output)
+    for i in range(1, len(terms)):
+        later = "".join(terms[i + 1 :]) + output
+        term, x = _contracted(term, x, *_summed(terms[i], operands[i], term + later), later)
+    return S.transpose(x, axes=tuple(term.index(c) for c in output)) if term else x
+
+
+def _summed(term: str, x, wanted: str):
+    """(letters, x) without the axes that nobody else names."""
+    gone = tuple(i for i, c in enumerate(term) if c not in wanted)
+    return ("".join(c for c in term if c in wanted), R.total(x, axis=gone)) if gone else (term, x)
+
+
+def _contracted(s: str, a, t: str, b, later: str):
+    """(letters, a b summed over the letters that both have and nobody needs later)."""
+    both = [c for c in s if c in t and c in later]
+    over = [c for c in s if c in t and c not in later]
+    own, other = [c for c in s if c not in t], [c for c in t if c not in s]
+    sizes = dict(zip(t, b.shape, strict=True)) | {c: n for c, n in zip(s, a.shape, strict=True) if n != 1 or c not in t}
+
+    def matrix(term, x, groups):
+        x = S.transpose(x, axes=tuple(term.index(c) for group in groups for c in group))
+        full = [sizes[c] for group in groups for c in group]
+        x = x if list(x.shape) == full else broadcast_to(x, full)
+        return S.reshape(x, shape=tuple(math.prod(sizes[c] for c in group) for group in groups))
+
+    y = J.batch_matmul(matrix(s, a, (both, own, over)), matrix(t, b, (both, over, other)))
+    term = [*both, *own, *other]
+    return "".join(term), S.reshape(y, shape=tuple(sizes[c] for c in term))
 
 
 # windows --------------------------------------------------------------------------------------------------------------
@@ -473,17 +683,23 @@ BACKEND = B.BACKEND | SHARED | {f.__name__: f for f in (
     "dtype": lambda x: np.dtype(x.dtype).name, "gather": lambda reference, indices: take(reference, indices, 0),
     "in_top_k": lambda predictions, targets, k: in_top_k(targets, predictions, k),
     "is_tensor": lambda x: isinstance(x, Tensor), "repeat_elements": lambda x, rep, axis: repeat(x, rep, axis),
-    "repeat": lambda x, n: repeat(B.expand_dims(x, 1), n, 1), "reverse": lambda x, axes: flip(x, axes),
+    "cumprod": lambda x, axis=0: cumprod(x, axis), "repeat": lambda x, n: repeat(B.expand_dims(x, 1), n, 1), "reverse": lambda x, axes: flip(x, axes),
     "spatial_2d_padding": lambda x, padding=((1, 1), (1, 1)): pad(x, ((0, 0), *padding, (0, 0))),
 }  # fmt: skip
 OPS = B.OPS | SHARED | {f.__name__: f for f in (
     average, broadcast_to, count_nonzero, divide_no_nan, flip, floor_divide, full, full_like, in_top_k, isclose,
-    isfinite, isinf, linspace, logaddexp, logical_and, logical_not, logical_or, logical_xor, matmul, mod, moments,
+    isfinite, isinf, argsort, cumprod, diag, diagonal, diff, einsum, inner, linspace, median, meshgrid, segment_sum,
+    sort, take_along_axis, top_k, trace, tri, tril, triu, vdot, logaddexp, logical_and, logical_not, logical_or, logical_xor, matmul, mod, moments,
     moveaxis, nan_to_num, outer, pad, roll, split, swapaxes, take, tensordot, unstack)} | {
     "norm": matrix_norm, "gelu": lambda x, approximate=True: activations.gelu(x, approximate),  # Keras's default
     "clip": lambda x, x_min, x_max: B.clip(x, x_min, x_max), "power": lambda x1, x2: B.power(x1, x2),
     "reshape": lambda x, newshape: B.reshape(x, newshape), "is_tensor": BACKEND["is_tensor"], "ndim": B.ndim,
-    "array": lambda x, dtype=None: tensor(x), "ravel": B.flatten, "true_divide": lambda x1, x2: tensor(x1) / x2,
+    "array": lambda x, dtype=None: tensor(x), "size": lambda x: math.prod(B.shape(x)),
+    "copy": lambda x: tensor(x) + 0.0, "cond": lambda pred, true_fn, false_fn: (
+        true_fn if bool(np.asarray(B.get_value(pred))) else false_fn)(),
+    "slice": lambda inputs, start_indices, shape: J.part(
+        tensor(inputs), key=tuple(slice(int(a), int(a) + int(n)) for a, n in zip(start_indices, shape, strict=True))),
+    "ravel": B.flatten, "true_divide": lambda x1, x2: tensor(x1) / x2,
     "allclose": lambda x1, x2, rtol=1e-5, atol=1e-8: bool(
         isclose(x1, x2, rtol, atol).numpy().all()),
     "hstack": lambda xs: B.concatenate(xs, 0 if np.ndim(xs[0]) == 1 else 1),

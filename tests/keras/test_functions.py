@@ -10,9 +10,9 @@ from minicnn import Tensor, check_grad, keras
 from minicnn.errors import ArgumentError, DataError, UnsupportedError
 from minicnn.keras import backend as K
 from minicnn.keras import ops, tf
-from tests.parity.functions import CUBE, FUNCTIONS, IMAGES, LISTED, OPS, P, V, X, Y
+from tests.parity.functions import CUBE, EINSUMS, FUNCTIONS, IMAGES, LISTED, OPS, P, V, X, Y
 
-JUMPS = {"any", "all", "argmax", "argmin", "ceil", "count_nonzero", "equal", "floor", "floor_divide", "full_like",
+JUMPS = {"argsort", "any", "all", "argmax", "argmin", "ceil", "count_nonzero", "equal", "floor", "floor_divide", "full_like",
          "greater", "greater_equal", "isclose", "isfinite", "isinf", "isnan", "less", "less_equal", "logical_and",
          "logical_not", "logical_or", "logical_xor", "not_equal", "one_hot", "ones_like", "round", "sign", "trunc",
          "zeros_like"}  # fmt: skip
@@ -24,7 +24,8 @@ NUMPY = {"abs", "absolute", "add", "all", "any", "arctan", "argmax", "argmin", "
          "minimum", "mod", "moveaxis", "multiply", "nan_to_num", "negative", "not_equal", "ones_like", "outer",
          "pad", "prod", "ravel", "reciprocal", "repeat", "roll", "round", "sign", "sin", "sinh", "sqrt", "square",
          "squeeze", "stack", "std", "subtract", "sum", "swapaxes", "take", "tan", "tensordot", "transpose", "trunc",
-         "var", "vstack", "where", "zeros_like"}  # fmt: skip
+         "argsort", "cumprod", "diag", "diagonal", "diff", "inner", "median", "sort", "trace", "tril", "triu", "vdot",
+         "take_along_axis", "var", "vstack", "where", "zeros_like"}  # fmt: skip
 
 
 @pytest.mark.parametrize("what", [name for name in FUNCTIONS if name.startswith("ops.")])
@@ -41,6 +42,55 @@ def test_values_and_gradients(rng, what):
         assert not run(*(Tensor(a, requires_grad=True) for a in arrays)).requires_grad
     else:
         check_grad(run, [np.asarray(a, float) for a in arrays], rng=rng, rtol=2e-6)
+
+
+@pytest.mark.parametrize("case", EINSUMS, ids=lambda case: case[0])
+def test_einsum(rng, case):
+    letters, *shapes = case
+    arrays = [rng.normal(size=shape) for shape in shapes]
+    y = ops.einsum(letters, *map(Tensor, arrays))
+    np.testing.assert_allclose(y.numpy(), np.einsum(letters, *arrays), rtol=1e-9, atol=1e-12)
+    check_grad(lambda *xs: ops.einsum(letters, *xs), arrays, rng=rng, rtol=2e-6)
+
+
+@pytest.mark.parametrize(("letters", "shapes"), [
+    ("ii->i", [(3, 3)]), ("ij,jk->ik", [(3, 4)]), ("ij->k", [(3, 4)]), ("ijk->i", [(3, 4)]),
+])  # fmt: skip
+def test_einsum_says_what_it_cannot_do(letters, shapes):
+    with pytest.raises(ArgumentError, match="einsum: expected"):
+        ops.einsum(letters, *map(np.ones, shapes))
+
+
+def test_what_makes_places_and_grids(rng):
+    x = rng.permutation(24).reshape(4, 6) / 10
+    largest, places = ops.top_k(Tensor(x), 3)
+    assert np.array_equal(largest.numpy(), -np.sort(-x)[:, :3])
+    assert np.array_equal(np.take_along_axis(x, places.numpy().astype(int), -1), largest.numpy())
+    check_grad(lambda x: ops.top_k(x, 3)[0], [x], rng=rng)
+    for indexing in ("xy", "ij"):
+        mine = ops.meshgrid(V, [1.0, 2.0], [3.0, 4.0, 5.0], indexing=indexing)
+        for a, b in zip(mine, np.meshgrid(V, [1.0, 2.0], [3.0, 4.0, 5.0], indexing=indexing), strict=True):
+            np.testing.assert_allclose(a.numpy(), b, rtol=1e-6)
+    assert np.array_equal(ops.tri(3, 4, 1).numpy(), np.tri(3, 4, 1))
+    assert np.array_equal(ops.argsort([3.0, 1.0, 2.0]).numpy(), [1, 2, 0])
+    assert ops.segment_sum([[1.0], [2.0], [4.0]], [1, 1, 0]).numpy().tolist() == [[4], [3]]
+    assert ops.size(x) == 24
+    assert ops.cond(Tensor(1.0) > 0, lambda: "yes", lambda: "no") == "yes"
+    assert K.get_value(K.cumprod([1.0, 2.0, 3.0])).tolist() == [1, 2, 6]
+
+
+def test_constants_go_to_the_tensors_that_they_meet(rng):
+    x = rng.normal(size=(2, 3))
+    constant = K.constant(np.ones((2, 3))) * 2.0
+    y = constant * Tensor(x) + ops.ones((3,))
+    assert y.dtype == np.float64
+    assert np.array_equal(y.numpy(), 2 * x + 1)
+    assert np.array_equal(ops.where(ops.greater(constant, Tensor(x)), constant, Tensor(x)).numpy(), np.maximum(x, 2))
+    check_grad(lambda x: K.constant([1.0, 2.0, 3.0]) * x, [x], rng=rng)
+    with pytest.raises(TypeError, match="expected all tensors on"):
+        Tensor(x) + Tensor(x.astype("f4"))
+    with pytest.raises(TypeError, match="expected all tensors on"):
+        constant + Tensor(x) + Tensor(x.astype("f4"))
 
 
 def test_every_function_of_the_table_is_a_name():

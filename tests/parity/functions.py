@@ -67,6 +67,17 @@ OPS = {  # name -> (arrays, options), each
     "binary_crossentropy": [([BINARY, P], {}), ([BINARY, X], {"from_logits": True})],
     "categorical_crossentropy": [([ROWS, P], {}), ([ROWS, X], {"from_logits": True})],
     "normalize": [([X], {}), ([X], {"axis": 0})],
+    "argsort": [([X], {}), ([X], {"axis": 0})], "sort": [([X], {}), ([CUBE], {"axis": 1})],
+    "median": [([X], {"axis": 1}), ([CUBE], {"axis": [0, 2], "keepdims": True}), ([X], {})],
+    "take_along_axis": [([X], {"indices": np.array([[0, 0], [5, 1], [2, 3], [-1, 4]]), "axis": 1}),
+                        ([X], {"indices": np.array([[3, 0, 1, 2, 0, 0]]), "axis": 0})],
+    "diff": [([X], {}), ([X], {"n": 2, "axis": 0})], "cumprod": [([P], {"axis": 1}), ([V], {})],
+    "tril": [([X], {}), ([CUBE], {"k": 1})], "triu": [([X], {"k": 1}), ([CUBE], {"k": -1})],
+    "diagonal": [([X], {}), ([CUBE], {"offset": 1, "axis1": 2, "axis2": 1}), ([CUBE], {"axis1": 0, "axis2": 1})],
+    "trace": [([X], {"offset": -1}), ([CUBE], {})], "diag": [([V], {"k": 2}), ([V], {"k": -1}), ([X], {})],
+    "inner": [([X, Y], {}), ([V, V + 0.05], {})], "vdot": [([X, Y], {})], "copy": [([X], {})],
+    "segment_sum": [([X], {"segment_ids": np.array([2, 0, 2, 1]), "num_segments": 4})],
+    "slice": [([X], {"start_indices": (1, 2), "shape": (2, 3)})],
 } | {name: [([X], {})] for name in (
     "abs", "absolute", "arctan", "ceil", "cos", "cosh", "erf", "exp", "exp2", "expm1", "floor", "isfinite", "isinf",
     "isnan", "negative", "ones_like", "reciprocal", "round", "sign", "sin", "sinh", "square", "tan", "trunc",
@@ -77,4 +88,9 @@ OPS = {  # name -> (arrays, options), each
         "add", "equal", "greater", "greater_equal", "less", "less_equal", "maximum", "minimum", "multiply", "not_equal",
         "subtract", "logaddexp", "logical_and", "logical_or", "logical_xor", "divide", "true_divide", "mod",
         "divide_no_nan", "floor_divide", "isclose")}  # fmt: skip
+EINSUMS = [("ij,jk->ik", (4, 6), (6, 3)), ("bij,bjk->bik", (2, 3, 4), (2, 4, 5)), ("ij->ji", (4, 6)), ("ij->", (4, 6)),
+           ("i,j->ij", (3,), (4,)), ("bij,kj->bki", (2, 3, 4), (5, 4)), ("...ij,jk->...ik", (2, 3, 4), (4, 2)),
+           ("ij,ij", (3, 4), (3, 4)), ("ab,bc,cd->ad", (2, 3), (3, 4), (4, 2)),
+           ("bhqd,bhkd->bhqk", (2, 2, 3, 4), (2, 2, 5, 4)),
+           ("ij,k->jk", (2, 3), (4,)), ("...i,...i->...", (2, 3, 4), (3, 4))]  # fmt: skip
 FUNCTIONS |= {f"ops.{name}-{i}": (f"ops.{name}", *case) for name, cases in OPS.items() for i, case in enumerate(cases)}
