@@ -292,7 +292,8 @@ def slot_of(name):
 PRIVATE = {
     "_clip_gradients": clipped, "_model_variables_moving_average": slot_of("_average"),
     "_accumulated_gradients": slot_of("_accumulated"), "_iterations": property(lambda self: self.iterations),
-    "_u_product": property(lambda self: math.prod(self._mu(t + 1) for t in range(self.iterations))),
+    "_u_product": property(
+        lambda self: np.float32(math.prod(self._mu(t + 1) for t in range(self.iterations)))),
 }  # fmt: skip
 
 
@@ -460,6 +461,10 @@ def main(words: list[str] | None = None) -> int:
         try:
             module = load(path, "minicnn_under_" + name.replace("/", "_"))
         except Exception as problem:
+            if isinstance(problem, ModuleNotFoundError) and problem.name == "tensorflow":
+                print(f"{name}: left out: it imports TensorFlow, which is not installed")
+                counts["skipped"] += 1
+                continue
             row = next((row for row in DECLARED if fnmatch.fnmatch(f"{name}:*", row[0])), None)
             kind = "absent" if "minicnn has no" in str(problem) else "declared" if row else "failed"
             print(f"{name}: {kind}: not loaded: {type(problem).__name__}: {problem}")

@@ -6,6 +6,8 @@ import urllib.parse
 import urllib.request
 import warnings
 
+import numpy as np
+
 from ..arguments import flag, instance, text
 from ..errors import ArgumentError, require
 from .base import Callback
@@ -19,7 +21,8 @@ class RemoteMonitor(Callback):
     Epochs count from 0.  headers: a dict of more of them.  A server that does not answer is a warning, not an error.
 
     Source: Keras 3, callbacks/remote_monitor.py.
-    Differs from Keras: a server has 10 s to answer; an answer that is an error is a warning too.
+    Differs from Keras: a server has 10 s to answer; an answer that is an error is a warning too; it is
+    sent by urllib, not by the package requests.
     """
 
     def __init__(self, root="http://localhost:9000", path="/publish/epoch/end/", field="data", headers=None,
@@ -35,7 +38,7 @@ class RemoteMonitor(Callback):
         self.send_as_json = flag(where + "send_as_json", send_as_json)
 
     def on_epoch_end(self, epoch, logs=None):
-        send = {"epoch": epoch} | {name: float(value) for name, value in (logs or {}).items()}
+        send = {"epoch": epoch} | {name: float(np.asarray(value).item()) for name, value in (logs or {}).items()}
         body = json.dumps(send)
         kind = "application/json" if self.send_as_json else "application/x-www-form-urlencoded"
         if not self.send_as_json:

@@ -207,6 +207,11 @@ class Parameter(Tensor):
         """Its name within the layer: "kernel", as in Keras."""
         return self.path.rpartition("/")[2]
 
+    def numpy(self):
+        """A copy of the values, which training does not change."""
+        found = self.be.to_numpy(self.data)
+        return found.copy() if found is self.data else found
+
     def assign(self, value) -> None:
         """Copy an array of the same shape into the parameter."""
         where = f"{self.path}: value"

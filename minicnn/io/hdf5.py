@@ -32,6 +32,7 @@ SLOTS = {
     "Lion": (("m",),),
     "Ftrl": (("a", "z"),),
     "Lamb": (("m", "v"),),
+    "Adafactor": (("r", "c", "v"),),
 }
 COMMON = (("average",), ("accumulated",))  # before them
 

@@ -104,6 +104,12 @@ def optimizer_values(state: dict, optimizer: dict) -> list:
     values = [np.int32(state["iterations"])]
     if not isinstance(config["learning_rate"], dict):  # the rate of a schedule is no variable
         values.append(np.float32(config["learning_rate"]))
+    if kind == "Adafactor":  # rows and columns without the axis along which they are the same
+        common = {slot: values for slot, values in slots.items() if (slot,) in hdf5.COMMON}
+        values += [common[slot][i] for slot, i in hdf5.order(kind, common, state["count"])]
+        for r, c, v in zip(slots["r"], slots["c"], slots["v"], strict=True):
+            values += [r[..., 0], c[..., 0, :], v] if v.ndim > 1 else [v]
+        return values
     values += [slots[slot][i] for slot, i in hdf5.order(kind, slots, state["count"])]
     if kind == "Nadam":  # the product of its momenta so far, which minicnn computes from the step
         momenta = (config["beta_1"] * (1 - 0.5 * 0.96**t) for t in range(1, min(state["iterations"], 10**5) + 1))

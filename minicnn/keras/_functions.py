@@ -683,14 +683,16 @@ BACKEND = B.BACKEND | SHARED | {f.__name__: f for f in (
     "dtype": lambda x: np.dtype(x.dtype).name, "gather": lambda reference, indices: take(reference, indices, 0),
     "in_top_k": lambda predictions, targets, k: in_top_k(targets, predictions, k),
     "is_tensor": lambda x: isinstance(x, Tensor), "repeat_elements": lambda x, rep, axis: repeat(x, rep, axis),
-    "cumprod": lambda x, axis=0: cumprod(x, axis), "repeat": lambda x, n: repeat(B.expand_dims(x, 1), n, 1), "reverse": lambda x, axes: flip(x, axes),
+    "cumprod": lambda x, axis=0: cumprod(x, axis),
+    "repeat": lambda x, n: repeat(B.expand_dims(x, 1), n, 1), "reverse": lambda x, axes: flip(x, axes),
     "spatial_2d_padding": lambda x, padding=((1, 1), (1, 1)): pad(x, ((0, 0), *padding, (0, 0))),
 }  # fmt: skip
 OPS = B.OPS | SHARED | {f.__name__: f for f in (
-    average, broadcast_to, count_nonzero, divide_no_nan, flip, floor_divide, full, full_like, in_top_k, isclose,
-    isfinite, isinf, argsort, cumprod, diag, diagonal, diff, einsum, inner, linspace, median, meshgrid, segment_sum,
-    sort, take_along_axis, top_k, trace, tri, tril, triu, vdot, logaddexp, logical_and, logical_not, logical_or, logical_xor, matmul, mod, moments,
-    moveaxis, nan_to_num, outer, pad, roll, split, swapaxes, take, tensordot, unstack)} | {
+    argsort, average, broadcast_to, count_nonzero, cumprod, diag, diagonal, diff, divide_no_nan, einsum, flip,
+    floor_divide, full, full_like, in_top_k, inner, isclose, isfinite, isinf, linspace, logaddexp, logical_and,
+    logical_not, logical_or, logical_xor, matmul, median, meshgrid, mod, moments, moveaxis, nan_to_num, outer, pad,
+    roll, segment_sum, sort, split, swapaxes, take, take_along_axis, tensordot, top_k, trace, tri, tril, triu,
+    unstack, vdot)} | {
     "norm": matrix_norm, "gelu": lambda x, approximate=True: activations.gelu(x, approximate),  # Keras's default
     "clip": lambda x, x_min, x_max: B.clip(x, x_min, x_max), "power": lambda x1, x2: B.power(x1, x2),
     "reshape": lambda x, newshape: B.reshape(x, newshape), "is_tensor": BACKEND["is_tensor"], "ndim": B.ndim,

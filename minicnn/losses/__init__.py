@@ -67,7 +67,7 @@ def get(identifier) -> Loss:
     if callable(identifier) and not isinstance(identifier, type):
         ours = BY_FUNCTION.get(identifier)
         return FunctionLoss(identifier) if ours is None else ours()
-    if isinstance(identifier, dict):
+    if isinstance(identifier, dict) and "class_name" in identifier:
         return get(deserialize(identifier))
     known = isinstance(identifier, str)
     require(known, "loss", "a name, a function or a Loss", shown(identifier), error=ArgumentTypeError)

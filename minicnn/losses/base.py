@@ -27,7 +27,8 @@ class Loss(Described):
     fused      the activation whose input, the logits, this loss would rather see; None: it takes outputs only
 
     Differs from Keras: it is computed in the type of y_pred, float32 or float64, and dtype may only say float32; there
-    in the type that dtype says, by default float32.
+    in the type that dtype says, by default float32. Targets that are not finite are refused, there the loss is not
+    finite.
     """
 
     fused: Callable | None = None

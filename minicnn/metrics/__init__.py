@@ -118,7 +118,7 @@ def get(identifier) -> Metric:
         return found(name=str(identifier))
     if isinstance(identifier, type) and issubclass(identifier, Metric):
         return identifier()
-    if isinstance(identifier, dict):
+    if isinstance(identifier, dict) and "class_name" in identifier:
         return get(deserialize(identifier))
     expected = "a name, a function (y_true, y_pred) or a Metric"
     ok = callable(identifier) and not isinstance(identifier, type)

@@ -7,6 +7,7 @@ from ..arguments import deserialized, instance, serialized
 from ..errors import one_of
 from . import schedules
 from .adadelta import Adadelta
+from .adafactor import Adafactor
 from .adagrad import Adagrad
 from .adam import Adam
 from .adamax import Adamax
@@ -19,10 +20,10 @@ from .nadam import Nadam
 from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = ["SGD", "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion", "Nadam", "Optimizer",
-           "RMSprop", "deserialize", "get", "schedules", "serialize"]  # fmt: skip
+__all__ = ["SGD", "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion", "Nadam",
+           "Optimizer", "RMSprop", "deserialize", "get", "schedules", "serialize"]  # fmt: skip
 
-_CLASSES = Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, RMSprop, SGD
+_CLASSES = Adadelta, Adafactor, Adagrad, Adam, AdamW, Adamax, Ftrl, Lamb, Lion, Nadam, RMSprop, SGD
 _BY_NAME = {c.__name__.lower(): c for c in _CLASSES}
 
 
@@ -32,7 +33,7 @@ def get(identifier: str | dict | Optimizer | type[Optimizer]) -> Optimizer:
         return identifier
     if isinstance(identifier, type) and issubclass(identifier, Optimizer):
         return cast(Callable[[], Optimizer], identifier)()  # each has a learning rate of its own
-    if isinstance(identifier, dict):
+    if isinstance(identifier, dict) and "class_name" in identifier:
         return deserialize(identifier)
     instance("optimizer", identifier, str, "a name or an Optimizer")
     return _BY_NAME[one_of("optimizer", identifier.lower(), _BY_NAME)]()

@@ -4,7 +4,10 @@ from .adam import Adam
 
 
 class AdamW(Adam):
-    """p -= weight_decay lr p, then Adam's step.  Source: Loshchilov & Hutter 2019."""
+    """p -= weight_decay lr p, then Adam's step.  Source: Loshchilov & Hutter 2019.
+
+    Differs from Keras: weight_decay=None decays nothing, there it is an error.
+    """
 
     def __init__(self, learning_rate=0.001, weight_decay=0.004, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False,
                  **kwargs):  # fmt: skip

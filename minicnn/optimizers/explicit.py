@@ -25,6 +25,11 @@ class Rate(float):
         """The number."""
         return float(self)
 
+    @property
+    def value(self) -> "Rate":
+        """Itself."""
+        return self
+
     def assign(self, value) -> None:
         """optimizer.learning_rate = value."""
         self._optimizer.learning_rate = value

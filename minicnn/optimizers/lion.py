@@ -7,6 +7,7 @@ class Lion(Optimizer):
     """p -= lr sign(b1 m + (1-b1) g);  m = b2 m + (1-b2) g.
 
     Source: Chen et al. 2023, "Symbolic discovery of optimization algorithms", program 1.
+    Differs from Keras: beta_1 may be 0, but not 1.
     """
 
     slots = kernel_slots = ("m",)

@@ -385,6 +385,8 @@ entry(
 entry("optimizers.Optimizer.from_config", config=Kind((), (None, 3, "x", [], ODD), "a dict"))
 MOMENTS = {"beta_1": K.BELOW_1, "beta_2": K.BELOW_1, "epsilon": K.AT_LEAST_0}
 optimizer("optimizers.Adamax optimizers.Nadam optimizers.Lamb", **MOMENTS)
+optimizer("optimizers.Adafactor", beta_2_decay=K.real(-0.5, 0.5, words="a finite number of at most 0"),
+          epsilon_1=K.AT_LEAST_0, epsilon_2=K.AT_LEAST_0, clip_threshold=K.ABOVE_0, relative_step=K.FLAG)  # fmt: skip
 optimizer("optimizers.RMSprop", rho=K.BELOW_1, momentum=K.BELOW_1, epsilon=K.AT_LEAST_0, centered=K.FLAG)
 
 
@@ -403,6 +405,16 @@ METRICS = identifier("metric", "acuracy", "", words="a name, a function (y_true,
 entry("optimizers.get", identifier=OPTIMIZERS.but(None))
 entry("losses.get", identifier=LOSSES.but(None))
 entry("metrics.get", identifier=METRICS.but(None))
+DESCRIBED = Kind((), (None, 3, {}, {"class_name": 3}, {"class_name": "Nothing"}, ODD), "expected", "expected")
+OWN = Kind((None, {}), (3, "x", [], ODD), "a dict", "custom_objects")
+for _family, _one in (("optimizers", "SGD"), ("losses", "Dice"), ("metrics", "AUC"),
+                      ("optimizers.schedules", "CosineDecay")):  # fmt: skip
+    _rate = {"initial_learning_rate": 0.5, "decay_steps": 2} if _one == "CosineDecay" else {}
+    _given = {"config": {"class_name": _one, "config": _rate}}
+    entry(f"{_family}.deserialize", _given, config=DESCRIBED, custom_objects=OWN)
+for _family, _argument in (("optimizers", "optimizer"), ("losses", "loss"), ("metrics", "metric"),
+                           ("optimizers.schedules", "schedule")):  # fmt: skip
+    entry(f"{_family}.serialize", {}, **{_argument: Kind((), (None, 3, NAN, [], ODD), "expected", "expected")})
 entry("initializers.get", where=Kind(), identifier=INITIALIZER._replace(called="expected"))
 
 # initializers ---------------------------------------------------------------------------------------------------------

@@ -190,9 +190,38 @@ def test_lamb(be, rng):
         np.testing.assert_allclose(p.numpy(), e, rtol=1e-12 if be.dtype == np.float64 else 1e-5)
 
 
+@pytest.mark.parametrize("be", BACKENDS)
+def test_adafactor(be, rng):
+    """Rows and columns stand for the squares of a matrix; a vector keeps its own."""
+    starts = [rng.standard_normal((2, 3, 5)), rng.standard_normal(4), rng.standard_normal((4, 3))]
+    params = [Parameter(s, be, f"layer/{i}") for i, s in enumerate(starts)]
+    optimizer = O.Adafactor(0.3, beta_2_decay=-0.6, epsilon_1=1e-6, epsilon_2=1e-2, clip_threshold=0.8)
+    optimizer.build(params)
+    expected, r, c, v = [s.copy() for s in starts], [0.0] * 3, [0.0] * 3, [0.0] * 3
+    for t in range(1, 7):
+        kept = 1 - t**-0.6
+        for i, p in enumerate(params):
+            g = rng.standard_normal(p.shape)
+            p.receive(be.asarray(g))
+            square = g * g + 1e-6
+            if g.ndim > 1:
+                r[i] = kept * r[i] + (1 - kept) * square.mean(-1)
+                c[i] = kept * c[i] + (1 - kept) * square.mean(-2)
+                v[i] = (r[i] / r[i].mean(-1, keepdims=True))[..., None] * c[i][..., None, :]
+            else:
+                v[i] = kept * v[i] + (1 - kept) * square
+            u = g / np.sqrt(v[i])
+            rate = min(0.3, t**-0.5) * max(1e-2, np.sqrt(np.mean(expected[i] ** 2)))
+            expected[i] = expected[i] - rate * u / max(1, np.sqrt(np.mean(u * u)) / 0.8)
+        optimizer.apply()
+    for p, e in zip(params, expected, strict=True):
+        np.testing.assert_allclose(p.numpy(), e, rtol=1e-12 if be.dtype == np.float64 else 1e-4, atol=1e-5)
+
+
 # common to all --------------------------------------------------------------------------------------------------------
 
-ALL = [O.SGD, O.RMSprop, O.Adam, O.AdamW, O.Adagrad, O.Adadelta, O.Adamax, O.Ftrl, O.Lamb, O.Lion, O.Nadam]
+ALL = [O.SGD, O.RMSprop, O.Adam, O.AdamW, O.Adagrad, O.Adadelta, O.Adamax, O.Ftrl, O.Lamb, O.Lion, O.Nadam,
+       O.Adafactor]
 everyone = pytest.mark.parametrize("cls", ALL, ids=lambda c: c.__name__)
 
 
@@ -230,6 +259,8 @@ def test_defaults_are_keras_s(cls):
             O.Ftrl: {"learning_rate": 0.001, "learning_rate_power": -0.5, "initial_accumulator_value": 0.1,
                      "l1_regularization_strength": 0.0, "l2_regularization_strength": 0.0,
                      "l2_shrinkage_regularization_strength": 0.0, "beta": 0.0},
+            O.Adafactor: {"learning_rate": 0.001, "beta_2_decay": -0.8, "epsilon_1": 1e-30, "epsilon_2": 1e-3,
+                          "clip_threshold": 1.0, "relative_step": True},
         }[cls]
     )
 
@@ -645,7 +676,7 @@ def test_count_params(oracle):
         (lambda: O.Lion(beta_1=1), ValueError, "Lion: beta_1: expected a number from 0 to below 1, received 1"),
         (lambda: O.Ftrl(learning_rate_power=0.5), ValueError, "Ftrl: learning_rate_power: expected a finite number of at most 0, received 0.5"),
         (lambda: O.SGD(rate=1), TypeError, "SGD: expected arguments of the optimizer, received 'rate'"),
-        (lambda: O.get("addam"), ValueError, """optimizer: expected one of adadelta, adagrad, adam, adamw, adamax, ftrl, lamb, lion, nadam, rmsprop, sgd, received 'addam'; did you mean "adam"?"""),
+        (lambda: O.get("addam"), ValueError, """optimizer: expected one of adadelta, adafactor, adagrad, adam, adamw, adamax, ftrl, lamb, lion, nadam, rmsprop, sgd, received 'addam'; did you mean "adam"?"""),
         (lambda: O.get(3), TypeError, "optimizer: expected a name or an Optimizer, received 3"),
         (lambda: O.Adagrad(initial_accumulator_value=-1), ValueError, "Adagrad: initial_accumulator_value: expected a finite number of at least 0, received -1"),
     ],

@@ -34,6 +34,8 @@ CASES = [
     {"name": "Ftrl", "learning_rate_power": -0.7, "l1_regularization_strength": 0.001, "beta": 0.1,
      "l2_regularization_strength": 0.1, "l2_shrinkage_regularization_strength": 0.01, "learning_rate": 0.1},
     {"name": "Lamb"},
+    {"name": "Adafactor"},
+    {"name": "Adafactor", "learning_rate": 0.1, "beta_2_decay": -0.6, "clip_threshold": 0.8, "weight_decay": 0.01},
     {"name": "Lamb", "learning_rate": 0.1, "epsilon": 0.001, "clipnorm": 0.05},
     {"name": "Adam", "use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 3},
     {"name": "SGD", "momentum": 0.9, "gradient_accumulation_steps": 3, "weight_decay": 0.1},
