@@ -3,7 +3,7 @@
     compile(loss="huber")     compile(loss=losses.Huber(delta=0.5))     compile(loss=losses.huber)
 """
 
-from ..arguments import deserialized, serialized, shown
+from ..arguments import deserialized, named, serialized, shown
 from ..errors import ArgumentTypeError, UnsupportedError, one_of, require
 from .base import EPSILON, Elementwise, FunctionLoss, Loss
 from .crossentropy import (
@@ -80,11 +80,13 @@ def get(identifier) -> Loss:
     return _BY_NAME[one_of("loss", identifier.lower(), _BY_NAME)]()
 
 
+@named
 def serialize(loss):
     """Keras's description of a loss as plain values; of a function its name."""
     return serialized("losses", loss)
 
 
+@named
 def deserialize(config, custom_objects=None):
     """The loss that `serialize` described, or the function of that name.
 

@@ -7,7 +7,7 @@ import itertools
 from typing import Any
 
 from .. import losses
-from ..arguments import deserialized, serialized, shown
+from ..arguments import deserialized, named, serialized, shown
 from ..errors import ArgumentError, ArgumentTypeError, nearest, require
 from ..naming import snake_case
 from .base import Mean, MeanMetricWrapper, Metric, Sum
@@ -130,11 +130,13 @@ def get(identifier) -> Metric:
     return MeanMetricWrapper(identifier, getattr(identifier, "__name__", name))
 
 
+@named
 def serialize(metric):
     """Keras's description of a metric as plain values; of a function its name."""
     return serialized("metrics", metric)
 
 
+@named
 def deserialize(config, custom_objects=None):
     """The metric that `serialize` described, or the function of that name.
 

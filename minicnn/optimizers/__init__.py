@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import cast
 
-from ..arguments import deserialized, instance, serialized
+from ..arguments import deserialized, instance, named, serialized
 from ..errors import one_of
 from . import schedules
 from .adadelta import Adadelta
@@ -39,11 +39,13 @@ def get(identifier: str | dict | Optimizer | type[Optimizer]) -> Optimizer:
     return _BY_NAME[one_of("optimizer", identifier.lower(), _BY_NAME)]()
 
 
+@named
 def serialize(optimizer: Optimizer) -> dict:
     """Keras's description of an optimizer as plain values, without its state."""
     return serialized("optimizers", instance("optimizers.serialize: optimizer", optimizer, Optimizer, "an Optimizer"))
 
 
+@named
 def deserialize(config: dict, custom_objects: dict | None = None) -> Optimizer:
     """The optimizer that `serialize` described.  custom_objects: name -> class of yours."""
     instance("optimizers.deserialize: config", config, dict, 'a dict {"class_name": ..., "config": {...}}')

@@ -181,7 +181,7 @@ class Optimizer(Explicit, Named, Guarded):
     @learning_rate.setter
     def learning_rate(self, rate) -> None:
         where = f"{type(self).__name__}: learning_rate"
-        if isinstance(rate, dict):  # of get_config
+        if isinstance(rate, dict) and "class_name" in rate:  # of get_config
             rate = schedules.deserialize(rate)
         if callable(rate) and not isinstance(rate, type):
             self.schedule, self._counts = rate, accepts(rate, 0)

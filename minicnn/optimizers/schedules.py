@@ -11,7 +11,7 @@ Differs from Keras: computed in double precision.
 
 import math
 
-from ..arguments import Configured, deserialized, flag, listed, number, scalar, serialized, text
+from ..arguments import Configured, deserialized, flag, listed, named, number, scalar, serialized, text
 from ..errors import ArgumentError, one_of, require
 
 __all__ = [
@@ -187,11 +187,13 @@ class OneCycle(LearningRateSchedule):
         return end + (start - end) * left
 
 
+@named
 def serialize(schedule: LearningRateSchedule) -> dict:
     """Keras's description of a schedule as plain values."""
     return serialized("optimizers.schedules", schedule)
 
 
+@named
 def deserialize(config: dict, custom_objects: dict | None = None) -> LearningRateSchedule:
     """The schedule that `serialize` described.  custom_objects: name -> class of yours."""
     known = {c.__name__: c for c in LearningRateSchedule.__subclasses__() if c.__module__ == __name__}

@@ -405,7 +405,8 @@ METRICS = identifier("metric", "acuracy", "", words="a name, a function (y_true,
 entry("optimizers.get", identifier=OPTIMIZERS.but(None))
 entry("losses.get", identifier=LOSSES.but(None))
 entry("metrics.get", identifier=METRICS.but(None))
-DESCRIBED = Kind((), (None, 3, {}, {"class_name": 3}, {"class_name": "Nothing"}, ODD), "expected", "expected")
+DESCRIBED = Kind((), (None, 3, bad({}, "a name"), bad({"class_name": 3}, "received 3"),
+                      bad({"class_name": "Nothing"}, "'Nothing'"), ODD), "expected", "expected")  # fmt: skip
 OWN = Kind((None, {}), (3, "x", [], ODD), "a dict", "custom_objects")
 for _family, _one in (("optimizers", "SGD"), ("losses", "Dice"), ("metrics", "AUC"),
                       ("optimizers.schedules", "CosineDecay")):  # fmt: skip
@@ -592,7 +593,7 @@ entry(
 entry("metrics.binary_accuracy", BOTH, **M, threshold=K.FINITE)
 entry("metrics.sparse_categorical_accuracy", SPARSE_BOTH, **M)
 entry("metrics.top_k_categorical_accuracy", BOTH, **M, k=K.POSITIVE)
-entry("metrics.sparse_top_k_categorical_accuracy", SPARSE_BOTH, **M, k=K.POSITIVE)
+entry("metrics.sparse_top_k_categorical_accuracy", SPARSE_BOTH, **M, k=K.POSITIVE, from_sorted_ids=K.FLAG)
 entry(
     "metrics.categorical_crossentropy metrics.binary_crossentropy",
     BOTH,
@@ -600,7 +601,7 @@ entry(
     from_logits=K.FLAG,
     label_smoothing=K.RATE,
 )
-entry("metrics.sparse_categorical_crossentropy", SPARSE_BOTH, **M, from_logits=K.FLAG)
+entry("metrics.sparse_categorical_crossentropy", SPARSE_BOTH, **M, from_logits=K.FLAG, ignore_class=WHOLE)
 METRIC = {"name": K.TEXT, "direction": K.optional(K.one_of("max", "min"))}
 entry("metrics.cosine_similarity metrics.pearson_correlation metrics.concordance_correlation", BOTH, **M, axis=AXIS)
 DIRECTION = K.optional(K.one_of("max", "min"))
@@ -625,13 +626,12 @@ metric("MeanAbsolutePercentageError MeanSquaredLogarithmicError LogCoshError Hin
 metric("KLDivergence Poisson Mean")
 metric("BinaryAccuracy", threshold=K.FINITE)
 metric("TopKCategoricalAccuracy", k=K.POSITIVE)
-NOT = Kind((False, 0), ("False", "", None, 2, NAN, [], ODD, bad(True, "True")), "False")
-metric("SparseTopKCategoricalAccuracy", k=K.POSITIVE, from_sorted_ids=NOT)
+metric("SparseTopKCategoricalAccuracy", k=K.POSITIVE, from_sorted_ids=K.FLAG)
 metric("CosineSimilarity PearsonCorrelation ConcordanceCorrelation", axis=AXIS)
 LAST_AXIS = Kind((-1, np.int64(-1)), (1, 0, "x", NAN, None, [], ODD, np.ones(2)), "-1")
 metric("CategoricalCrossentropy", from_logits=K.FLAG, label_smoothing=K.RATE, axis=LAST_AXIS)
 metric("BinaryCrossentropy", from_logits=K.FLAG, label_smoothing=K.RATE)
-metric("SparseCategoricalCrossentropy", from_logits=K.FLAG, ignore_class=NOTHING, axis=LAST_AXIS)
+metric("SparseCategoricalCrossentropy", from_logits=K.FLAG, ignore_class=WHOLE, axis=LAST_AXIS)
 AT = K.optional(
     Kind((0.5, np.float64(0.5)), ("x", NAN, 2, -0.5, {}, ODD, bad([], "at least one"), bad([0.5, 2], "2")), "a number")
 )
