@@ -54,8 +54,8 @@ MAY = {
                   "layers", "losses", "metrics", "naming", "notes", "ops", "optimizers", "regularizers", "reports",
                   "teaching", "weighting"}, ARRAYS),
     # Names for what is elsewhere, found on first use.
-    "keras": ({"activations", "backend", "core", "data", "errors", "layers", "losses", "metrics", "naming", "notes", "ops",
-               "optimizers", "training"},
+    "keras": ({"activations", "backend", "core", "data", "errors", "layers", "losses", "metrics", "naming", "notes",
+               "ops", "optimizers", "training"},
               ARRAYS),
     # An estimator is a program around a model. Whoever imports the file wants scikit-learn at once.
     "sklearn": ({"backend", "errors", "layers", "losses", "optimizers", "training"}, ARRAYS),
