@@ -21,7 +21,7 @@ from .ops.compare import greater, where
 from .ops.join import part
 
 
-def tensor(where: str, x) -> Tensor:
+def tensor(where: str, x) -> Tensor | Symbol:
     """x as a tensor, of float32 if it is none."""
     return x if isinstance(x, (Tensor, Symbol)) else Tensor(np.asarray(array(where, x), np.float32))
 
@@ -42,7 +42,7 @@ def _activation(plain: Callable | None = None, **checks) -> Callable:
             return inner(*args, **kwargs)
 
         if plain is not None:
-            call.plain = plain
+            setattr(call, "plain", plain)  # noqa: B010  (a type checker knows no attributes of functions)
         return call
 
     return decorate
@@ -121,7 +121,8 @@ def log_softmax(x, axis=-1):
 def sparsemax(x, axis=-1):
     """y = max(x - tau, 0), with the tau that makes the sum over `axis` 1."""
     axis = axes("sparsemax: axis", axis)
-    require(isinstance(axis, int), "sparsemax: axis", "an axis", shown(axis), error=ArgumentTypeError)
+    if not isinstance(axis, int):
+        require(False, "sparsemax: axis", "an axis", shown(axis), error=ArgumentTypeError)
     return ops.sparsemax(x, axis=axis)
 
 

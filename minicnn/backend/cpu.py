@@ -70,11 +70,11 @@ class CPU(Backend):
     def thread_count(self) -> int:
         """Threads in use: `threads`, but never more than there are."""
         if self.kernels == "numba_cpu":
-            import numba
+            from numba.core import config
 
             from minicnn.kernels.numba_cpu.runtime.thread_pool import alone
 
-            available = 1 if alone() else cores.usable(numba.config.NUMBA_NUM_THREADS)
+            available = 1 if alone() else cores.usable(vars(config)["NUMBA_NUM_THREADS"])
         else:
             available = cores.usable(os.cpu_count() or 1)
         return min(self.threads or available, available)

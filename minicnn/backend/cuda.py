@@ -9,6 +9,7 @@ strict as CuPy's, and this file without a driver.
 """
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -123,6 +124,11 @@ class OnReference(Backend):
 
 class CuPyArrays:
     """What both have of CuPy."""
+
+    cupy: Any
+    kernels: str
+    dtype: Any
+    precision: str
 
     @property
     def memory_errors(self):

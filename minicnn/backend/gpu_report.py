@@ -26,7 +26,7 @@ DRIVER_ERRORS = {
 def wheel(facts: dict) -> str:
     """The CuPy package that fits the driver and the devices, with the parts of CUDA it needs."""
     driver = facts["driver"]
-    old_driver = (12, 0) <= (driver.get("cuda") or (13, 0)) < (13, 0)  # what is older still is replaced first
+    old_driver = (driver.get("cuda") or (13, 0))[0] == 12  # what is older still is replaced first
     old_device = any(device["capability"] < OLDEST_FOR_13 for device in driver.get("devices", ()))
     return f"cupy-cuda{12 if old_driver or old_device else 13}x"
 

@@ -43,7 +43,7 @@ def out_of_memory(where: str, needed: int, free: int, batch_size: int, per_image
 
 def amount(size: int) -> str:
     """1610612736 -> '1.5 GiB'."""
-    unit = 0
-    while size >= 1024 and unit < len(UNITS) - 1:
-        size, unit = size / 1024, unit + 1
-    return f"{size:.0f} {UNITS[unit]}" if unit == 0 else f"{size:.1f} {UNITS[unit]}"
+    shown, unit = float(size), 0
+    while shown >= 1024 and unit < len(UNITS) - 1:
+        shown, unit = shown / 1024, unit + 1
+    return f"{shown:.0f} {UNITS[unit]}" if unit == 0 else f"{shown:.1f} {UNITS[unit]}"

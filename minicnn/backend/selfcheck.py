@@ -92,7 +92,7 @@ def key(identity: dict, precision: str) -> str:
     for text in map(source, STEMS):
         digest.update(text.encode())
     for module in (selfcheck, selfcheck.step, selfcheck.activation):
-        with open(module.__file__, "rb") as file:
+        with open(str(module.__file__), "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()[:24]
 

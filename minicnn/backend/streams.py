@@ -49,9 +49,9 @@ class Streams:
 
     def key(self, purpose: int, index: int = 0, step: int | None = None) -> Key:
         """The stream of a purpose and a layer index at this step (or epoch, for the order of the rows)."""
-        if step is None:
-            step = self.step if self.live is None else self.live
-        return Key(self.seed, step, purpose << 16 | index, 0 if purpose == SHUFFLE else self.row)
+        assert self.seed is not None  # __post_init__ has drawn one
+        at = step if step is not None else self.step if self.live is None else self.live
+        return Key(self.seed, at, purpose << 16 | index, 0 if purpose == SHUFFLE else self.row)
 
     @contextlib.contextmanager
     def counted_at(self, place):

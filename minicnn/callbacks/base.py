@@ -8,7 +8,6 @@ from ..errors import MinicnnError, require
 
 Logs = dict[str, Any]
 LazyLogs = Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
-_GONE = object()  # logs that nobody has read in time
 
 
 def read_logs(logs: LazyLogs) -> Logs:
@@ -25,18 +24,19 @@ class LogsWhenRead(Mapping):
     """
 
     def __init__(self, logs: LazyLogs):
-        self._logs = logs
+        self._logs: LazyLogs = logs
+        self._gone = False  # nobody has read them in time
 
     def _read(self) -> Logs:
         expected, fix = "to be read inside the hook", "dict(logs) there keeps them"
-        require(self._logs is not _GONE, "logs", expected, "a look at a later batch", fix, error=MinicnnError)
-        self._logs = read_logs(self._logs)
-        return self._logs
+        require(not self._gone, "logs", expected, "a look at a later batch", fix, error=MinicnnError)
+        self._logs = logs = read_logs(self._logs)
+        return logs
 
     def end(self) -> None:
         """From now on only what has been read can be read."""
         if not isinstance(self._logs, dict):
-            self._logs = _GONE
+            self._logs, self._gone = None, True
 
     def __getitem__(self, name):
         return self._read()[name]
@@ -68,8 +68,8 @@ class Callback(Named):
     async_safe = False
 
     def __init__(self):
-        self.params = None
-        self.model = None
+        self.params: dict[str, Any] | None = None
+        self.model: Any = None  # fit's model, of any class that has what a hook asks of it; None before set_model
 
     def set_params(self, params: dict) -> None:
         self.params = params

@@ -91,8 +91,9 @@ class CallbackList(Callback):
         ours = __name__.rpartition(".")[0]
         others = any(not type(c).__module__.startswith(ours) or isinstance(c, LambdaCallback) for c in self._given)
         for one in self.callbacks:
-            if hasattr(one, "check_monitor"):
-                one.check_monitor(names, others=others)
+            check = getattr(one, "check_monitor", None)  # only those that watch or write have one
+            if check is not None:
+                check(names, others=others)
 
     @property
     def judges_loss(self) -> bool:
@@ -113,8 +114,9 @@ class CallbackList(Callback):
     def close(self) -> None:
         """Release what callbacks hold (a terminal line, a file). Safe at any time and twice: call it in a finally."""
         for one in self.callbacks:
-            if hasattr(one, "close"):
-                one.close()
+            close = getattr(one, "close", None)
+            if close is not None:
+                close()
 
     def set_params(self, params: dict) -> None:
         super().set_params(params)

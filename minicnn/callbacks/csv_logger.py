@@ -100,6 +100,7 @@ class CSVLogger(Callback):
     def _write(self, text: str) -> None:
         if not (text and self.writes):
             return
+        assert self._file is not None  # on_train_begin opens it where this process writes
         append(self._file, self.filename, text.encode(), sync=True)
         self._rows += text
 

@@ -27,7 +27,7 @@ class LambdaCallback(Callback):
         on_train_end: Callable | None = None,
         on_train_batch_begin: Callable | None = None,
         on_train_batch_end: Callable | None = None,
-        **hooks: Callable,
+        **hooks: Callable | None,
     ):
         super().__init__()
         hooks |= {

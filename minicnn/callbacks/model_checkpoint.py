@@ -93,7 +93,8 @@ class ModelCheckpoint(Monitor):
         """What the file's name has in braces -> how it is written.  Raises ArgumentError for another form of them."""
         where, expected = f"{self._who}: filepath", "placeholders like {epoch:02d} and {val_loss:.4f}"
         try:
-            fields = [part[1:] for part in string.Formatter().parse(self.filepath) if part[1] is not None]
+            parts = string.Formatter().parse(self.filepath)
+            fields = [(name, spec or "", conversion) for _, name, spec, conversion in parts if name is not None]
         except ValueError as error:
             raise ArgumentError(f"{where}: expected {expected}, received {self.filepath!r} ({error})") from None
         for name, spec, conversion in fields:
@@ -174,7 +175,7 @@ class ModelCheckpoint(Monitor):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.save_freq != "epoch":
+        if isinstance(self.save_freq, int):
             self._batches += 1
             if self._batches >= self.save_freq:
                 self._batches = 0

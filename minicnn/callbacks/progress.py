@@ -158,8 +158,8 @@ class ProgressBar(Callback):
         if self._bar is None if is_last else self._last < self._next:
             return
         self._next = self._last + self._pause
-        guess = self.target is not None and (done > 1 or not self._title)  # a first step that compiles says nothing
-        left = readout.eta(self._per_step() * (self.target - done)) if guess else None
+        guess = done > 1 or not self._title  # a first step that compiles says nothing
+        left = readout.eta(self._per_step() * (self.target - done)) if self.target is not None and guess else None
         spent = f"{self._last - self._began:.0f}s"
         if self._bar is None:
             spent += "" if left is None else f" - ETA {left}"
@@ -183,12 +183,13 @@ class ProgressBar(Callback):
         bar, self._bar = self._bar, None
         bar.n, bar.leave, bar.total, bar.bar_format = self._done, False, self.target, _form(self.target)
         bar.set_description_str(self._text(spent, logs), refresh=False)
-        line = bar.format_meter(**bar.format_dict | {"ncols": None})  # the whole line: a bar is cut at the right edge
+        line = bar.format_meter(**{**bar.format_dict, "ncols": None})  # the whole line: a bar is cut at the right edge
         bar.close()
         say(line)
 
     def _per_step(self) -> float:
-        if self._done > 1 and self._title:  # an evaluation's first step may have computed what the others only count
+        # An evaluation's first step may have computed what the others only count.
+        if self._first is not None and self._done > 1 and self._title:
             return (self._last - self._first) / (self._done - 1)
         return (self._last - self._began) / max(self._done, 1)
 
@@ -223,5 +224,5 @@ def _new_bar(target: int | None):
     class Bar(tqdm):
         monitor_interval = 0  # no watching thread: nothing is drawn behind the loop's back
 
-    size = {"ncols": _columns(), "nrows": 24}  # tqdm draws nothing where a terminal reports no rows
-    return Bar(total=target or None, file=sys.stdout, bar_format=_form(target), desc="", **size)
+    # nrows: tqdm draws nothing where a terminal reports no rows
+    return Bar(total=target or None, file=sys.stdout, bar_format=_form(target), desc="", ncols=_columns(), nrows=24)

@@ -201,7 +201,8 @@ def _check_profiled(value) -> None:
     """Keras's profile_batch: a number of a batch, two of them, or either as text."""
     given = value.split(",") if isinstance(value, str) else arguments.items(value) or [value]
     numbers = [int(n) if isinstance(n, str) and n.strip().isdigit() else arguments.index(n) for n in given]
-    ok = None not in numbers and len(numbers) < 3 and numbers == sorted(numbers) and numbers[0] >= 0
+    known = [n for n in numbers if n is not None]
+    ok = len(known) == len(numbers) < 3 and known == sorted(known) and known[0] >= 0
     error = ArgumentError if ok or None not in numbers or isinstance(value, str) else ArgumentTypeError
     require(ok, "TensorBoard: profile_batch", "the number of a batch, or the first and the last one's",
             arguments.shown(value), error=error)  # fmt: skip

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ..backend import gpu_facts
 from ..backend.cores import quota
@@ -32,7 +33,7 @@ def safely(ask: Callable[[], dict]) -> dict:
         return {"error": gpu_facts.first_line(cause)}
 
 
-def value(ask: Callable[[], object], default: object = None) -> object:
+def value(ask: Callable[[], Any], default: Any = None) -> Any:
     """What `ask` returns, `default` if it raises."""
     try:
         return ask()
@@ -77,7 +78,8 @@ def strangers(here: Path) -> list[str]:
     found = [f"the package .../{short(place)}" for place in packages if not (place / "diagnosis").is_dir()]
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         installed = importlib.metadata.distribution("minicnn")
-        if Path(installed.locate_file("")).resolve() != here.parent:  # there it is what building an old checkout left
+        place = Path(str(installed.locate_file("")))
+        if place.resolve() != here.parent:  # there it is what building an old checkout left
             found.append(f"the distribution minicnn {installed.version}")
         elif here.parent.name in ("site-packages", "dist-packages"):
             found.append(f"the distribution minicnn {installed.version}, in the same folder")
@@ -158,10 +160,11 @@ def numba() -> dict:
         return {**found, "kernels_error": gpu_facts.first_line(cause)}
     import llvmlite.binding
     import numba
+    from numba.np.ufunc import parallel
 
     try:
         found["threads"] = numba.get_num_threads()
-        found["layer"] = numba.threading_layer()
+        found["layer"] = parallel.threading_layer()
     except Exception as cause:
         found["layer_error"] = gpu_facts.first_line(cause)
     found["cpu"] = value(llvmlite.binding.get_host_cpu_name)

@@ -11,7 +11,8 @@ from ..errors import require, shown
 def reshape(be, x, *, shape):
     """The same elements in another shape; one axis may be -1."""
     before, listed = x.shape, items(shape)
-    sizes = [index(n) for n in ([shape] if listed is None else listed)]
+    given = [shape] if listed is None else listed
+    sizes = [index(n) for n in given]
     ok = all(n is not None and n >= -1 for n in sizes) and sizes.count(-1) <= 1
     known = math.prod(n for n in sizes if n is not None and n != -1)
     ok = ok and (x.size == known if -1 not in sizes else known > 0 and x.size % known == 0)

@@ -445,8 +445,9 @@ class Optimizer(Explicit, Named, Guarded):
 
     def get_config(self) -> dict:
         """The constructor's arguments as plain values, for files; a schedule that is a function stays one."""
-        ours = isinstance(self.schedule, schedules.LearningRateSchedule)
-        rate = schedules.serialize(self.schedule) if ours else self.schedule or float(self.learning_rate)
+        schedule = self.schedule
+        ours = isinstance(schedule, schedules.LearningRateSchedule)
+        rate = schedules.serialize(schedule) if ours else schedule or float(self.learning_rate)
         common = {"learning_rate": rate, "weight_decay": self.weight_decay, "clipnorm": self.clipnorm,
                   "clipvalue": self.clipvalue, "global_clipnorm": self.global_clipnorm}  # fmt: skip
         rare = {name: getattr(self, name) for name, default in _RARE.items() if getattr(self, name) != default}
