@@ -26,7 +26,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 from . import arguments, layers, losses, optimizers
 from .backend.streams import drawn_from
 from .errors import ArgumentError, ArgumentTypeError, DataError, ShapeError, nearest, require
-from .training import plain
+from .saving import serialize
 from .training.model import Model
 from .training.sequential import Sequential
 
@@ -333,6 +333,6 @@ def _configured(where: str, get: Callable, wanted: Any, own: dict) -> Any:
         return found
     with arguments.within(where):
         if isinstance(found, losses.Loss):
-            return type(found)(**plain.loss_entry(found).get("config", {}) | own)
+            return type(found)(**serialize.loss_entry(found).get("config", {}) | own)
         rate = {} if found.schedule is None else {"learning_rate": found.schedule}
         return type(found)(**found.get_config() | rate | own)

@@ -361,10 +361,10 @@ MUTATIONS = [
             "enumerate(labels.tolist(), 0)", "tests/io/test_submission.py"),
     minicnn("io: what was not measured is 0", "io/history.py", 'MISSING = "NA"', 'MISSING = "0"',
             "tests/io/test_history.py"),
-    minicnn("saving: the optimizer's steps are not written", "training/saving.py",
+    minicnn("saving: the optimizer's steps are not written", "saving/save.py",
             "0 if optimizer is None else optimizer.iterations", "0", SAVING),
-    minicnn("loading: arrays that nobody asked for are let pass", "training/loading.py", "_nothing_left(left, restorer",
-            "_nothing_left({}, restorer", "tests/io/test_model_file.py tests/training/test_saving.py"),
+    minicnn("loading: arrays that nobody asked for are let pass", "saving/load.py", "_nothing_left(left, deserial",
+            "_nothing_left({}, deserial", "tests/io/test_model_file.py tests/training/test_saving.py"),
     # reports, doctor, recipes, command line ---------------------------------------------------------------------------
     minicnn("reports: the confusion matrix is transposed", "reports/confusion.py", "y * size + prediction",
             "prediction * size + y", "tests/reports/test_confusion.py"),

@@ -79,7 +79,7 @@ DEPARTURES = {
     ("sklearn.py", "sklearn"): "the file is itself imported by those who use scikit-learn",
     ("reports/figure.py", "matplotlib"): "the file is itself imported when the first picture is drawn",
     ("training/world.py", "mpi4py"): "lazily: an extra that nobody needs who trains with one process",
-    ("training/torch_weights.py", "torch"): "lazily: whoever asks for a state_dict has PyTorch",
+    ("saving/torch_weights.py", "torch"): "lazily: whoever asks for a state_dict has PyTorch",
     ("data/flow.py", "backend"): "lazily: whoever iterates a flow by hand has nobody to hand a backend in",
 }
 

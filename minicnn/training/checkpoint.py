@@ -42,7 +42,8 @@ from ..io import container, files, model_file, tree
 from ..io.lock import Lock
 from ..notes import note
 from ..reports import machine
-from . import identity, saving
+from ..saving import save
+from . import identity
 from .inputs import Batches
 from .underway import Underway
 
@@ -431,7 +432,7 @@ class Checkpoints:
         value, arrays = tree.flatten(run, "fit: checkpoint", ARRAYS)
         document = model.check_savable(f"run{SUFFIX}")
         document["training"].pop("underway", None)  # `logs` says it too
-        return document | {"run": value}, saving.arrays(model) | arrays
+        return document | {"run": value}, save.arrays(model) | arrays
 
     # at the end ------------------------------------------------------------------------------------------------------
 

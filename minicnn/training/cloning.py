@@ -6,7 +6,7 @@ from .. import arguments
 from ..errors import ArgumentTypeError, require
 from ..layers import Input, InputLayer, Layer
 from ..layers.base import on_symbols
-from .loading import wired
+from ..saving.build import wired
 from .model import Model
 from .sequential import Sequential
 from .stack import LayerStack

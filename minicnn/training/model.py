@@ -8,14 +8,16 @@ from ..core.symbol import Symbol
 from ..errors import one_of
 from ..layers import InputLayer
 from ..naming import auto_name, snake_case
+from ..saving.serialize import model_class
 from .graph import between, symbols_of
 from .guard import Guard
 from .keras2 import OldNames
-from .saving import Savable
+from .savable import Savable
 from .traced import Programs
 from .trainer import Trainer
 
 
+@model_class
 class Model(OldNames, Savable, Trainer):
     """What leads from inputs to outputs, as a model.
 

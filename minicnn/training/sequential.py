@@ -6,12 +6,14 @@ from ..backend.select import select
 from ..core.symbol import Call, Symbol
 from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, NotBuiltError, require
 from ..layers import InputLayer, Layer
+from ..saving.serialize import model_class
 from .graph import Step
 from .guard import changes, rebuilds
 from .model import Model
 from .stack import LayerStack
 
 
+@model_class
 class Sequential(Model):
     """Layers one after the other.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from minicnn.data import cache
-from minicnn.training import loading
+from minicnn.saving import build
 
 pytest.importorskip("h5py", reason='could not import "h5py": pip install -e ".[test]"')
 CORPUS = Path(__file__).with_name("corpus")
@@ -18,7 +18,7 @@ SPEC.loader.exec_module(fuzz)
 @pytest.mark.parametrize("source", sorted(CORPUS.glob("*/*")), ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_a_value_or_one_sentence(source, tmp_path, monkeypatch):
     monkeypatch.setattr(cache, "folder", lambda: None)
-    monkeypatch.setattr(loading, "WEIGHT_LIMIT", fuzz.SMALL)
+    monkeypatch.setattr(build, "WEIGHT_LIMIT", fuzz.SMALL)
     reader = fuzz.READERS[source.parent.name]
     path = tmp_path / f"input{reader.suffix}"
     path.write_bytes(source.read_bytes())
@@ -31,7 +31,7 @@ def test_mutations_keep_to_the_format_and_the_readers_stand_them(name, tmp_path,
     import random
 
     monkeypatch.setattr(cache, "folder", lambda: None)
-    monkeypatch.setattr(loading, "WEIGHT_LIMIT", fuzz.SMALL)
+    monkeypatch.setattr(build, "WEIGHT_LIMIT", fuzz.SMALL)
     reader = fuzz.READERS[name]
     path, done = tmp_path / f"input{reader.suffix}", 0
     seeds = sorted((CORPUS / name).glob("*"))

@@ -1,7 +1,7 @@
-"""From the entries of plain.py back to layers, optimizers, losses and metrics.
+"""From the entries of serialize.py back to layers, optimizers, losses and metrics.
 
-What is ours is looked up in the tables of plain.py, what is the user's in `custom_objects`. Whatever an entry says, the
-outcome is an object or one error that names the file, the entry and what is wrong with it.
+Classes of ours are looked up in the tables of serialize.py, the user's in `custom_objects`. Every entry gives an object,
+or one error that names the file, the entry and what is wrong with it.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,12 +9,12 @@ from typing import Any
 
 from .. import layers, losses, metrics, optimizers
 from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, nearest, require, shown
-from . import plain
+from . import serialize
 
 _BY_NAME = ("activation", "_initializer", "_regularizer", "_constraint")  # what may be a function of the user's
 
 
-class Restorer:
+class Deserializer:
     """Entries -> objects.  where: the file, for messages; custom: the user's classes and functions by name."""
 
     def __init__(self, where: str, custom: Mapping[str, Any] | None = None):
@@ -64,12 +64,12 @@ class Restorer:
             return self._checked(lambda: metrics.get(entry), entry)
         where = f"{self.where}: metric"
         if "called" in _dict(entry, where):
-            return metrics.get(self._called(entry["called"], plain.METRIC_FUNCTIONS, where))
+            return metrics.get(self._called(entry["called"], serialize.METRIC_FUNCTIONS, where))
         if "function" in entry:
             return metrics.get(self._function(entry, where))
         fn = entry.get("config", {}).get("fn") if isinstance(entry.get("config"), dict) else None
         if isinstance(fn, str):
-            known = plain.METRIC_FUNCTIONS
+            known = serialize.METRIC_FUNCTIONS
             require(fn in known, where, f"one of {', '.join(known)}", repr(fn), nearest(fn, known), error=DataError)
             entry = entry | {"config": entry["config"] | {"fn": known[fn]}}
         return self._thing("metric", entry)
@@ -98,11 +98,11 @@ class Restorer:
         name, config = entry.get("class_name"), _dict(entry.get("config"), where)
         if entry.get("custom") is True:
             cls = self.custom.get(name) if isinstance(name, str) else None
-            ok = isinstance(cls, type) and issubclass(cls, plain.BASES[what])
-            expected = f"custom_objects to hold {name!r:.80} as a class derived from {plain.BASES[what].__name__}"
+            ok = isinstance(cls, type) and issubclass(cls, serialize.BASES[what])
+            expected = f"custom_objects to hold {name!r:.80} as a class derived from {serialize.BASES[what].__name__}"
             require(ok, where, expected, repr(cls), error=ArgumentTypeError)
             return cls, config
-        table = plain.TABLES[what]
+        table = serialize.TABLES[what]
         known = isinstance(name, str) and name in table
         expected = f"a class of minicnn's: {', '.join(table)}"
         fix = "" if known else nearest(name, table)
@@ -159,7 +159,8 @@ def _custom_names(value: Any):
             yield value["class_name"]
         if isinstance(value.get("function"), str):
             yield value["function"]
-        if isinstance(value.get("called"), str) and value["called"] not in losses.FUNCTIONS | plain.METRIC_FUNCTIONS:
-            yield value["called"]
+        called = value.get("called")
+        if isinstance(called, str) and called not in losses.FUNCTIONS | serialize.METRIC_FUNCTIONS:
+            yield called
         for item in value.values():
             yield from _custom_names(item)

@@ -1,4 +1,4 @@
-"""Layers, optimizers, losses and metrics as plain values: what JSON can hold.  The way back is restorer.py.
+"""Layers, optimizers, losses and metrics as plain values: what JSON can hold.  The way back is deserialize.py.
 
     Conv2D(8, 3)             {"class_name": "Conv2D", "config": {"filters": 8, ...}}      a class of ours
     MyLayer(8)               the same, with "custom": true                                 a class of yours
@@ -45,9 +45,24 @@ METRIC_FUNCTIONS = {**metrics.FUNCTIONS, **{n: f for n, f in losses.FUNCTIONS.it
 _GIVEN = ("name", "trainable", "input_shape")  # of every layer: not arguments that a custom layer has to repeat
 
 
+# class_name -> class of a model. They stand above this file and enter themselves.
+MODELS: dict[str, type] = {}
+
+
+def model_class(cls: type) -> type:
+    """Enter `cls` as what files mean by its class_name."""
+    MODELS[cls.class_name] = cls  # type: ignore[attr-defined]
+    return cls
+
+
+def is_model(layer: Any) -> bool:
+    """Whether what stands among the layers of a model is a model itself."""
+    return not isinstance(layer, layers.Layer)
+
+
 def layer_entry(layer: layers.Layer) -> dict:
     """A layer without its weights. Its initializers are entries, its activation a name or a function's."""
-    if hasattr(layer, "layers"):  # a model
+    if is_model(layer):
         return {"class_name": layer.class_name, "config": layer.get_config(), "named": layer.named,
                 "trainable": layer.trainable}  # fmt: skip
     if isinstance(layer, layers.InputLayer):
@@ -68,7 +83,7 @@ def layer_entry(layer: layers.Layer) -> dict:
             own = ACTIVATIONS.get(getattr(value, "__name__", "")) is value
             config[key] = value.__name__ if own else function_entry(value, f"{where}: {key}")
     portable = {"portable": True} if "custom" in found and layer.portable else {}
-    return found | portable | {"config": plain(config, where), "named": layer.named}
+    return found | portable | {"config": serialize(config, where), "named": layer.named}
 
 
 def initializer_entry(initializer: initializers.Initializer, where: str) -> dict:
@@ -83,7 +98,7 @@ def optimizer_entry(optimizer: optimizers.Optimizer) -> dict:
     found = _entry("optimizer", optimizer, where)
     if optimizer.schedule is not None:
         found["config"]["learning_rate"] = schedule_entry(optimizer.schedule, f"{where}: learning_rate")
-    return found | {"config": plain(found["config"] | {"name": optimizer.name}, where)}
+    return found | {"config": serialize(found["config"] | {"name": optimizer.name}, where)}
 
 
 def schedule_entry(schedule: Callable, where: str) -> dict:
@@ -105,7 +120,7 @@ def metric_entry(metric: metrics.Metric) -> dict:
     own = METRIC_FUNCTIONS.get(getattr(metric.fn, "__name__", "")) is metric.fn
     fn = metric.fn.__name__ if own else function_entry(metric.fn, where)
     config = {"fn": fn, "name": metric.name, "direction": metric.direction} | metric.options
-    return {"class_name": "MeanMetricWrapper", "config": plain(config, where)}
+    return {"class_name": "MeanMetricWrapper", "config": serialize(config, where)}
 
 
 def function_entry(function: Callable, where: str) -> dict:
@@ -126,16 +141,17 @@ def _entry(what: str, thing: Any, where: str) -> dict:
     fix = f"write config = {tuple(lost)} in the class" if what == "layer" else "give it a get_config"
     expected = f"{cls.__name__}.get_config() to hold every argument of the constructor"
     require(not lost, f"save: {where}", expected, f"none of {', '.join(lost)}", fix, error=ArgumentError)
-    found = {"class_name": cls.__name__, "config": config if what in ("layer", "optimizer") else plain(config, where)}
+    found = {"class_name": cls.__name__,
+             "config": config if what in ("layer", "optimizer") else serialize(config, where)}  # fmt: skip
     return found if own else found | {"custom": True}
 
 
-def plain(value: Any, where: str) -> Any:
+def serialize(value: Any, where: str) -> Any:
     """`value` as None, booleans, finite numbers, strings, lists, dicts.  Raises ArgumentTypeError for anything else."""
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):
-        return {key: plain(item, where) for key, item in value.items()}
+        return {key: serialize(item, where) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(item, where) for item in value]
+        return [serialize(item, where) for item in value]
     if getattr(value, "shape", None) == () and hasattr(value, "item"):
         value = value.item()  # a NumPy scalar
     ok = value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value))

@@ -29,7 +29,7 @@ from ..errors import ArgumentError, ArgumentTypeError, MissingPackageError, Unsu
 from ..layers.dropout import Noise
 from ..layers.merge import Merge
 from ..layers.operation import Operation
-from .stack import LayerStack
+from .serialize import is_model
 
 _CONV = (layers.Conv2D, layers.Conv1D, layers.Conv2DTranspose, layers.Conv1DTranspose)
 _DEPTHWISE = (layers.DepthwiseConv2D, layers.DepthwiseConv1D)
@@ -120,7 +120,7 @@ def _weighted(model: Any, prefix: str = "") -> list[tuple[str, Any]]:
     """(name, layer) of every layer with weights, once; those of a model in it have its name before theirs."""
     found: dict = {}
     for layer in model.layers:
-        inner = _weighted(layer, f"{prefix}{layer.name}.") if isinstance(layer, LayerStack) else []
+        inner = _weighted(layer, f"{prefix}{layer.name}.") if is_model(layer) else []
         for name, one in inner or [(prefix + layer.name, layer)] * bool(layer.weights):
             found.setdefault(id(one), (name, one))
     return list(found.values())
@@ -182,7 +182,7 @@ class _Walk:
         orders, wanted = list(given), self._wanted(model, len(given))
         for layer, inputs, *_ in model.steps:
             read = [orders[i] for i in inputs]
-            if isinstance(layer, LayerStack):
+            if is_model(layer):
                 orders += self.through(layer, read)
             else:
                 orders.append(self._after(layer, read, wanted.get(len(orders))))
@@ -193,7 +193,7 @@ class _Walk:
         ends = []
         for layer, *_ in model.steps:
             ends.append(count)
-            count += len(layer.ends) if isinstance(layer, LayerStack) else 1
+            count += len(layer.ends) if is_model(layer) else 1
         wanted: dict[int, np.ndarray] = {}
         for (layer, inputs, *_), end in zip(reversed(model.steps), reversed(ends), strict=True):
             if isinstance(layer, layers.Reshape) and len(layer.sample_out) > 1 and _flat(layer.sample_in):

@@ -1,22 +1,18 @@
-"""Saving: what a model writes down about itself. How it is read back is loading.py; the files are minicnn/io's."""
+"""The methods of a model that write and read files. What the files hold is minicnn/saving."""
 
 import json
 import os
 
-import numpy as np
-
 from .. import arguments
 from ..arguments import flag
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
-from ..layers import Layer
 from ..notes import note
-from . import plain
+from ..saving import save, serialize
+from ..saving.build import build
+from ..saving.deserialize import Deserializer
 from .graph import check_names
 from .guard import changes, reads
-from .several import Losses
 from .stack import LayerStack
-
-FORMAT = 1  # of the architecture as JSON
 
 
 class Savable(LayerStack):
@@ -42,11 +38,11 @@ class Savable(LayerStack):
         require(free, "save", "a new file name", repr(path), "say overwrite=True", error=ArgumentError)
         document = self.check_savable(path)
         if path.endswith(legacy_h5.ENDINGS):
-            legacy_h5.save_model(path, document, self.layers, self.optimizer and _keras_optimizer(self))
+            legacy_h5.save_model(path, document, self.layers, self.optimizer and save.keras_optimizer(self))
         elif path.endswith(model_file.KERAS):
-            keras_files.save_model(path, document, self.layers, self.optimizer and _keras_optimizer(self))
+            keras_files.save_model(path, document, self.layers, self.optimizer and save.keras_optimizer(self))
         else:
-            model_file.write(path, document, arrays(self))
+            model_file.write(path, document, save.arrays(self))
 
     def check_savable(self, path) -> dict:
         """The document that save(path) would write.  Raises what save would raise, and writes nothing."""
@@ -56,19 +52,19 @@ class Savable(LayerStack):
         require(self.built, f"save: {self.name}", "a built model", "one without weights", fix, error=NotBuiltError)
         check_names(f"save: {self.name}", self.layers)
         seen: set[int] = set()
-        for place, layer in placed(self):
+        for place, layer in save.placed(self):
             expected, received = "layers that stand in one place each", f"{place} in another place too"
             fix = "give each of them a layer of its own"
             require(id(layer) not in seen, f"save: {self.name}", expected, received, fix, error=ArgumentError)
             seen.add(id(layer))
-        unique_names(self)
+        save.unique_names(self)
         document = {"class_name": self.class_name, "config": self.get_config(), "dtype": self.backend.dtype.name,
-                    "compiled": _compiled(self), "training": _training(self)}  # fmt: skip
+                    "compiled": save.compiled(self), "training": save.training_state(self)}  # fmt: skip
         if self.class_name != "Sequential" or any(isinstance(layer, LayerStack) for layer in self.layers):
-            document["streams"] = streams(self)
+            document["streams"] = save.streams(self)
         if arguments.path("save", path).endswith((".keras", *legacy_h5.ENDINGS)):
             hdf5.h5py()
-            own = next((layer.name for _, layer in placed(self) if layer.portable), None)
+            own = next((layer.name for _, layer in save.placed(self) if layer.portable), None)
             ok = own is None or os.fspath(path).endswith(".keras")
             expected, fix = "layers that Keras has", "save as .keras or .minicnn"
             require(ok, f"save: {self.name}", expected, f"{own}, of your own", fix, error=ArgumentError)
@@ -81,10 +77,10 @@ class Savable(LayerStack):
 
         names  what the modules are called there: None as the layers, a dict from a layer's name, or a list for the
                layers with weights in their order, as in names=["0", "3"]; a SeparableConv2D may have two
-        Layouts and names are in training/torch_weights.py: kernels (O, I, KH, KW), a Dense after Flatten for images
+        Layouts and names are in saving/torch_weights.py: kernels (O, I, KH, KW), a Dense after Flatten for images
         with channels first. Raises UnsupportedError for what PyTorch has no module for; MissingPackageError.
         """
-        from .torch_weights import to_state_dict
+        from ..saving.torch_weights import to_state_dict
 
         return to_state_dict(self, names)
 
@@ -96,7 +92,7 @@ class Savable(LayerStack):
         Everything is checked before a weight changes. Raises WeightsError, which lists what is missing, what is
         unexpected, and both shapes where they differ.
         """
-        from .torch_weights import from_state_dict
+        from ..saving.torch_weights import from_state_dict
 
         from_state_dict(self, state_dict, names)
 
@@ -139,7 +135,7 @@ class Savable(LayerStack):
         """The architecture as plain values: name, input_shape, layers; of a graph also its steps, see graph.py."""
         listed = isinstance(self.sample_in, list)
         shape = self.sample_in and ([*map(list, self.sample_in)] if listed else list(self.sample_in))
-        entries = [plain.layer_entry(layer) for layer in self.layers]
+        entries = [serialize.layer_entry(layer) for layer in self.layers]
         config = {"name": self.name, "input_shape": shape, "layers": entries}
         if self.class_name == "Sequential":
             return config
@@ -151,102 +147,13 @@ class Savable(LayerStack):
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None, **options):
         """A new model of the architecture that get_config described.  options: seed, device, kernels, threads."""
-        from .loading import build
-        from .restorer import Restorer
-
-        return build(config, Restorer("from_config", custom_objects), cls=cls, **options)
+        return build(config, Deserializer("from_config", custom_objects), cls=cls, **options)
 
     def to_json(self, **kwargs) -> str:
         """The architecture as JSON, for model_from_json.  kwargs go to json.dumps: indent=2."""
-        document = {"class_name": self.class_name, "format": FORMAT, "config": self.get_config()}
+        document = {"class_name": self.class_name, "format": save.FORMAT, "config": self.get_config()}
         try:
             return json.dumps(document, **kwargs)
         except TypeError as cause:
             expected = "arguments of json.dumps, as indent=2"
             raise ArgumentTypeError(f"to_json: expected {expected}, received {arguments.shown(kwargs)}") from cause
-
-
-def placed(model, path: str = "") -> list[tuple[str, Layer]]:
-    """Every layer and its path in our files: "conv2d", of a model in a model "model/conv2d"."""
-    found = []
-    for layer in model.layers:
-        here = path + layer.name
-        found += placed(layer, f"{here}/") if isinstance(layer, LayerStack) else [(here, layer)]
-    return found
-
-
-def streams(model) -> dict[str, list[int]]:
-    """Every layer's seed and number, by its path: where its random numbers come from."""
-    return {path: [layer.streams.seed, layer.index] for path, layer in placed(model) if layer.streams is not None}
-
-
-def weight_names(model) -> dict[int, str]:
-    """id of a weight -> "layer/weight", of a model in a model "model/layer/weight": where it stands first."""
-    found: dict[int, str] = {}
-    for path, layer in placed(model):
-        for p in layer.weights:
-            found.setdefault(id(p), f"{path}/{p.path.rpartition('/')[2]}")
-    return found
-
-
-def unique_names(model) -> dict[int, str]:
-    """weight_names.  Raises ArgumentError where two weights share a name."""
-    names = weight_names(model)
-    distinct = len(set(names.values())) == len(names)
-    fix = "name the layers, or the weights of your own ones, differently"
-    require(distinct, f"save: {model.name}", "one name per weight", "two of one name", fix, error=ArgumentError)
-    return names
-
-
-def _compiled(model) -> dict | None:
-    if model.optimizer is None:
-        return None
-    loss, many = model.loss, isinstance(model.loss, Losses)
-    several = {"metric_places": model.metric_places} if isinstance(model.sample_out, list) else {}
-    if many:
-        entries = {"outputs": [one and plain.loss_entry(one) for one in loss.items], "weights": list(loss.weights)}
-    return several | {
-        "optimizer": plain.optimizer_entry(model.optimizer),
-        "loss": entries if many else loss and plain.loss_entry(loss),
-        "metrics": [plain.metric_entry(m) for m in model.metrics],
-        "weighted_metrics": [plain.metric_entry(m) for m in model.weighted_metrics],
-    }
-
-
-def _training(model) -> dict:
-    """The random state, what the optimizer has done, and in mid-epoch the place there."""
-    names, optimizer = weight_names(model), model.optimizer
-    stepped = [] if optimizer is None else [names[id(p)] for p in optimizer.params if id(p) in names]
-    state = {
-        "seed": model.streams.seed, "step": model.streams.step, "epoch": model.streams.epoch,
-        "iterations": 0 if optimizer is None else optimizer.iterations,
-        "parameters": stepped, "slots": list(optimizer.kept) if stepped else [],
-    }  # fmt: skip
-    return state | ({"underway": model.underway.state()[0]} if _in_mid_epoch(model) else {})
-
-
-def _in_mid_epoch(model) -> bool:
-    return model.underway is not None and model.underway.step > 0 and bool(model.underway.identity)
-
-
-def arrays(model) -> dict[str, np.ndarray]:
-    """Weights, the optimizer's state, and in mid-epoch what metrics hold: name -> array."""
-    names = unique_names(model)
-    found = {f"weights/{names[id(p)]}": p.numpy() for p in model.weights}
-    if model.optimizer is not None:
-        for slot, values in model.optimizer.get_state().items():
-            for p, array in zip(model.optimizer.params, values, strict=True):
-                if id(p) in names:  # not one of a layer that was popped
-                    found[f"optimizer/{slot}/{names[id(p)]}"] = array
-    return found | (model.underway.state()[1] if _in_mid_epoch(model) else {})
-
-
-def _keras_optimizer(model) -> dict | None:
-    """What Keras keeps of an optimizer, in Keras's units; None when it steps other weights than the trainable ones."""
-    optimizer, params = model.optimizer, model.trainable_weights
-    if [id(p) for p in optimizer.params] == [id(p) for p in params]:
-        return {"iterations": optimizer.iterations, "slots": optimizer.get_state(), "count": len(params)}
-    if optimizer.params:
-        return None
-    slots = {s: [p.numpy() * 0 + optimizer.start_of(s) for p in params] for s in optimizer.kept}
-    return {"iterations": 0, "slots": slots, "count": len(params)}
