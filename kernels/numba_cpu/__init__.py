@@ -41,7 +41,7 @@ from .optimizer import lion_step as lion_step
 from .optimizer import nadam_step as nadam_step
 from .optimizer import rmsprop_step as rmsprop_step
 from .optimizer import sgd_step as sgd_step
-from .plan import plan_conv2d as plan_conv2d
+from .plan_report import plan_conv2d as plan_conv2d
 from .pool import average_pool as average_pool
 from .pool import average_pool_grad as average_pool_grad
 from .pool import max_pool as max_pool

@@ -8,7 +8,7 @@ import random
 from ..core.symbol import Symbol
 from ..errors import UnsupportedError, require, shown
 from ..optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Nadam, RMSprop
-from ..training.loading import load_model as _load_model
+from ..saving.load import load_model as _load_model
 from ..training.model import Model as _Model
 from ..training.sequential import Sequential as _Sequential
 

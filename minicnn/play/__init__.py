@@ -4,11 +4,11 @@ page/  HTML, CSS and the component, no build step   browser
 server.py    who may ask, and in what form          HTTP on 127.0.0.1
 notebook.py  the same questions in a notebook       the widget's comm
 questions.py what may be asked                      bytes in, JSON out
+assets.py    the files of page/
 session.py   what the page shows of a model         model.trace, train_on_batch
 frame.py     a drawing in the frame that the model was trained in
 """
 
-from importlib import resources
 from typing import TYPE_CHECKING
 
 from ..errors import MissingPackageError
@@ -33,8 +33,3 @@ def widget(model, name: str = "") -> "Widget":
     except ModuleNotFoundError as cause:
         raise MissingPackageError("play.widget", str(cause.name)) from None
     return Widget(Session(model, name))
-
-
-def page_file(name: str) -> bytes:
-    """A file of the page."""
-    return resources.files(__name__).joinpath("page", name).read_bytes()

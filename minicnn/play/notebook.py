@@ -11,7 +11,7 @@ import re
 
 import anywidget
 
-from . import page_file
+from .assets import page_file
 from .questions import reply
 from .session import Session
 

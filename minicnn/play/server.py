@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Mount, Route
 
-from . import page_file
+from .assets import page_file
 from .questions import LARGEST, QUESTIONS, reply
 from .session import Session
 

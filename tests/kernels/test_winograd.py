@@ -12,7 +12,7 @@ import pytest
 
 from minicnn.errors import ArgumentError
 from minicnn.kernels import numpy_ref
-from minicnn.kernels.numba_cpu import plan, winograd
+from minicnn.kernels.numba_cpu import plan_report, winograd
 from minicnn.kernels.numba_cpu.codegen import microkernel, winograd_transforms
 from minicnn.kernels.numba_cpu.runtime import memory
 from minicnn.layers import Conv2D
@@ -80,7 +80,7 @@ def everything(x, w, b, dy, **how):
 
 def check(arrays, how, received, expected):
     """Every result within the tolerance of the tile that computes it."""
-    steps = plan.plan_conv2d(arrays[0].shape, arrays[1].shape, **how)
+    steps = plan_report.plan_conv2d(arrays[0].shape, arrays[1].shape, **how)
     for step, y, reference in zip(steps, received, expected, strict=True):
         assert relative_error(y, reference) < TOLERANCE[step.tile], (step, how)
 
@@ -280,7 +280,7 @@ def half_pads(w_shape):
 
 @pytest.mark.parametrize("shapes", NETWORK_A, ids=str)
 def test_auto_takes_winograd_where_it_pays(shapes):
-    steps = plan.plan_conv2d(*shapes, (1, 1), half_pads(shapes[1]))
+    steps = plan_report.plan_conv2d(*shapes, (1, 1), half_pads(shapes[1]))
     assert [step.algorithm for step in steps] == ["winograd"] * 3
     expected = {5: ["F(4x4, 5x5)", "F(6x6, 5x5)", "F(7x7, 5x5)"], 3: ["F(5x5, 3x3)", "F(7x7, 3x3)", "F(7x7, 3x3)"]}
     assert [step.tile for step in steps] == expected[shapes[1][0]]
@@ -298,7 +298,7 @@ def test_auto_takes_winograd_where_it_pays(shapes):
 def test_the_variant_with_fewest_products_is_taken(kernel, size, tile, products):
     v = winograd.variant((size, size), 3, kernel)
     assert (v.tile, v.products((size, size))) == (tile, products)
-    steps = plan.plan_conv2d((2, size, size, 64), (3, 3, 64, 64), (1, 1), ((1, 1), (1, 1)), "winograd")
+    steps = plan_report.plan_conv2d((2, size, size, 64), (3, 3, 64, 64), (1, 1), ((1, 1), (1, 1)), "winograd")
     step = getattr(steps, kernel)
     assert (step.tile, step.flops) == (f"F({tile}x{tile}, 3x3)", 2 * 2 * products * 64 * 64)
 
@@ -331,7 +331,7 @@ def test_auto_takes_im2col_where_it_must_or_pays():
         ((86, 28, 28, 32), (1, 1, 32, 32), (1, 1)),
         ((86, 2, 2, 8), (3, 3, 8, 8), (1, 1)),  # a tile of 16 pixels for 4
     ]:
-        assert plan.plan_conv2d(x_shape, w_shape, strides, half_pads(w_shape)).forward.algorithm == "im2col"
+        assert plan_report.plan_conv2d(x_shape, w_shape, strides, half_pads(w_shape)).forward.algorithm == "im2col"
 
 
 @pytest.mark.parametrize("algorithm", ["auto", "im2col", "winograd"])
@@ -339,7 +339,7 @@ def test_auto_takes_im2col_where_it_must_or_pays():
 def test_plan_and_reality_are_the_same(case, algorithm, monkeypatch):
     (x, w, b, dy), how = conv_case(*case)
     how["algorithm"] = algorithm
-    steps = plan.plan_conv2d(x.shape, w.shape, how["strides"], how["pads"], algorithm)
+    steps = plan_report.plan_conv2d(x.shape, w.shape, how["strides"], how["pads"], algorithm)
     calls, floats, scratch = [], [], memory.scratch
     for name in ("convolve", "weight_gradient"):
         original = getattr(winograd, name)
@@ -363,7 +363,7 @@ def test_no_workspace_is_the_size_of_an_im2col_matrix(monkeypatch):
     monkeypatch.setattr(numba, "get_num_threads", lambda: 2)
     for x_shape, w_shape in NETWORK_A:
         cols = 4 * np.prod(x_shape[:3]) * np.prod(w_shape[:3])
-        for step in plan.plan_conv2d(x_shape, w_shape, (1, 1), half_pads(w_shape)):
+        for step in plan_report.plan_conv2d(x_shape, w_shape, (1, 1), half_pads(w_shape)):
             assert step.workspace_bytes < cols / 5
 
 
