@@ -16,8 +16,8 @@ symbols, which say which layer fits where, and then built in Keras by the same l
 
 An error is the largest difference, relative to the largest number. Printed are how many graphs passed, and for every
 comparison the worst error with the seed that made it.  Needs the extra `parity`; with PyTorch, which compiles nothing,
-KERAS_BACKEND=torch is several times faster than JAX; but there Keras's AveragePooling1D(padding="same") is wrong by .2,
-so a graph that fails is to be tried again on JAX.
+KERAS_BACKEND=torch is several times faster than JAX; but there Keras's average pooling with padding="same" is wrong by
+.2, and some convolutions raise "grad_weight needs to be contiguous", so a graph that fails is to be tried again on JAX.
 """
 
 import argparse

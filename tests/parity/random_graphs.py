@@ -24,7 +24,8 @@ OPS = {
 PAIRS = {"sum": lambda x, y: x + y, "difference": lambda x, y: x - y, "product": lambda x, y: x * y}
 # Random layers draw their own numbers; exp lets values grow without bound; Keras's backends have different windows.
 LEFT_OUT = ("random", "exponential", "resizing, lanczos", "resizing, bicubic")
-UNREADABLE = {"layer norm of two axes", "softmax of images"}  # in an .h5: Keras cannot read its own, or reads axis -1
+# In an .h5: Keras cannot read its own, or reads it as one of axis -1.
+UNREADABLE = {"layer norm of two axes", "softmax of images", "unit norm of two axes"}
 FITTING = {
     rank: [name for name, (shape, _) in LAYERS.items() if shape in shapes and not name.startswith(LEFT_OUT)]
     for rank, shapes in ((1, (VECTOR,)), (2, (SEQUENCE,)), (3, (IMAGE, FIRST)))
