@@ -303,7 +303,8 @@ def _dtype(config: dict, where: str) -> str:
 
 def _to_layer(entry: dict, where: str, strict: bool) -> dict:
     name, config = entry["class_name"], entry["config"]
-    if isinstance(name, str) and name.isidentifier() and str(entry.get("module", "keras")).split(".")[0] != "keras":
+    foreign = str(entry.get("module", "keras")).split(".")[0] != "keras"
+    if foreign and isinstance(name, str) and name.isidentifier() and name not in LAYERS:
         own = {key: _to_value(value, where, _module(key)) for key, value in config.items() if key != "dtype"}
         return {"class_name": name, "config": own, "named": True, "custom": True}
     ours = isinstance(name, str) and name in LAYERS and _is_keras(entry)
