@@ -77,7 +77,7 @@ def get(identifier) -> Loss:
     by_class = {c.__name__: c for c in ALL}
     if identifier in by_class:
         return by_class[identifier]()
-    return _BY_NAME[one_of("loss", identifier.lower(), _BY_NAME)]()
+    return _BY_NAME[one_of("loss", str(identifier).lower(), _BY_NAME)]()
 
 
 @named

@@ -121,8 +121,8 @@ def get(identifier) -> Metric:
     if isinstance(identifier, dict) and "class_name" in identifier:
         return get(deserialize(identifier))
     expected = "a name, a function (y_true, y_pred) or a Metric"
-    ok = callable(identifier) and not isinstance(identifier, type)
-    require(ok, "metric", expected, shown(identifier), error=ArgumentTypeError)
+    if not callable(identifier) or isinstance(identifier, type):
+        require(False, "metric", expected, shown(identifier), error=ArgumentTypeError)
     name = getattr(identifier, "__name__", "")
     if name in FUNCTIONS and identifier is losses.FUNCTIONS.get(name) and identifier is not losses.cosine_similarity:
         return MeanMetricWrapper(FUNCTIONS[name])

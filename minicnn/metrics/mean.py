@@ -1,6 +1,7 @@
 """Metrics that are the mean of a function's values over the samples."""
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
 
     def __init__(self, k: int = 5, name: str = "sparse_top_k_categorical_accuracy", dtype=None, from_sorted_ids=False):
         self.from_sorted_ids = flag(f"{type(self).__name__}: from_sorted_ids", from_sorted_ids)
-        options = {"from_sorted_ids": True} if self.from_sorted_ids else {}
+        options: dict[str, Any] = {"from_sorted_ids": True} if self.from_sorted_ids else {}
         super().__init__(F.sparse_top_k_categorical_accuracy, name, dtype=dtype, k=k, **options)
 
 
@@ -174,7 +175,7 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
     def __init__(self, name: str = "sparse_categorical_crossentropy", dtype=None, from_logits: bool = False,
                  ignore_class=None, axis: int = -1):  # fmt: skip
         ignored = whole(f"{type(self).__name__}: ignore_class", ignore_class, low=None, optional=True)
-        options = {} if ignored is None else {"ignore_class": ignored}
+        options: dict[str, Any] = {} if ignored is None else {"ignore_class": ignored}
         super().__init__(F.sparse_categorical_crossentropy, name, dtype=dtype, from_logits=from_logits, **options)
         self.ignore_class = ignored
         choice("SparseCategoricalCrossentropy: axis", axis, (-1,))

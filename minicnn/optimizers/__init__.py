@@ -36,7 +36,7 @@ def get(identifier: str | dict | Optimizer | type[Optimizer]) -> Optimizer:
     if isinstance(identifier, dict) and "class_name" in identifier:
         return deserialize(identifier)
     instance("optimizer", identifier, str, "a name or an Optimizer")
-    return _BY_NAME[one_of("optimizer", identifier.lower(), _BY_NAME)]()
+    return _BY_NAME[one_of("optimizer", str(identifier).lower(), _BY_NAME)]()
 
 
 @named
