@@ -5,4 +5,4 @@ from importlib import resources
 
 def page_file(name: str) -> bytes:
     """A file of the page."""
-    return resources.files(__package__).joinpath("page", name).read_bytes()
+    return resources.files("minicnn.play").joinpath("page", name).read_bytes()
