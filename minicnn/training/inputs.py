@@ -268,7 +268,7 @@ class Arrays:
 
         epoch None: of an evaluation, which begins at the first row, keeps the order, and makes no step.
         """
-        present, order, done = None, None, 0
+        present, order, passed, done = None, None, 0, 0
         for i, (began, turn, first, _) in enumerate(self.places(steps, epoch or 0)):
             if (began, turn) != present:
                 present, order = (began, turn), None
@@ -277,6 +277,7 @@ class Arrays:
                 continue
             if order is None:
                 order = self.rows(be, streams, shuffle, began, turn)
+                passed = 0 if epoch is None else self.passed(steps, epoch, i)
             rows = self.usable(order[first:])
             done += len(rows) > 0
             if not len(rows) or done <= start:
@@ -286,8 +287,7 @@ class Arrays:
             y = self.y[rows]
             t = y if self.targets is self.y else self.targets[rows]
             t = _on(be, t) if isinstance(t, Several) else be.asarray(t, be.dtype)
-            ahead, passed = (i, 0) if epoch is None else (0, self.passed(steps, epoch, i))
-            yield self.images(be, streams, mine, ahead, passed), y, t, w
+            yield self.images(be, streams, mine, i if epoch is None else 0, passed), y, t, w
 
 
 def _on(be, arrays):
