@@ -11,7 +11,7 @@ frame.py     a drawing in the frame that the model was trained in
 
 from typing import TYPE_CHECKING
 
-from ..errors import MissingPackageError
+from ..errors import ArgumentTypeError, MissingPackageError, NotBuiltError, require, shown
 
 if TYPE_CHECKING:
     from .notebook import Widget
@@ -24,8 +24,13 @@ def widget(model, name: str = "") -> "Widget":
 
     model  any with one input that can be drawn; backward needs its loss: compile it;  name: what its head says
 
-    Raises MissingPackageError without anywidget: pip install -e ".[notebook]"; ArgumentError for several inputs.
+    Raises MissingPackageError without anywidget: pip install -e ".[notebook]"; ArgumentError for several inputs;
+    NotBuiltError.
     """
+    ours = hasattr(model, "trace") and not isinstance(model, type)
+    require(ours, "play.widget: model", "a model", shown(model), error=ArgumentTypeError)
+    require(model.built, "play.widget: model", "a built model", "none", "give it an Input", error=NotBuiltError)
+    require(isinstance(name, str), "play.widget: name", "a name", shown(name), error=ArgumentTypeError)
     from .session import Session
 
     try:

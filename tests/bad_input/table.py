@@ -1766,6 +1766,8 @@ entry(
     y=Kind((), TARGET_ROWS),
     seed=K.SEED._replace(good=()),
 )
+entry("play.widget", {"model": "model"}, "uses model",
+      model=Kind((), (3, None, "model", [], ODD), "a model"), name=Kind((), (3, None, [], ODD), "a name"))  # fmt: skip
 A_MODEL = Kind((None,), (3, "m", [], ODD), "a model")
 entry("teaching.Statistics", {"x": IMAGES, "y": ONE_HOT}, x=Kind(), y=Kind(), twin=A_MODEL)
 entry("Sequential.plan", None, "model", batch_size=K.POSITIVE._replace(good=()))

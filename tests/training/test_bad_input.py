@@ -81,7 +81,7 @@ REFUSED = [
     # callbacks
     (lambda m: m.fit(X, Y, callbacks=[callbacks.EarlyStopping]), "callbacks: expected Callback instances, received the class EarlyStopping; write EarlyStopping() to make one"),
     # names
-    (lambda m: m.compile("addam", SPARSE), 'optimizer: expected one of adadelta, adagrad, adam, adamw, adamax, ftrl, lamb, lion, nadam, rmsprop, sgd, received \'addam\'; did you mean "adam"?'),
+    (lambda m: m.compile("addam", SPARSE), 'optimizer: expected one of adadelta, adafactor, adagrad, adam, adamw, adamax, ftrl, lamb, lion, nadam, rmsprop, sgd, received \'addam\'; did you mean "adam"?'),
     (lambda m: m.compile("adam", SPARSE, run_eagrly=True), "compile: expected optimizer, loss, metrics, received 'run_eagrly'"),
     (lambda m: m.compile("adam", losses.MeanSquaredError("none")), 'compile: loss: expected a loss that is one number, received reduction "none"'),
     (lambda m: m.compile(optimizers.Adam(-1), SPARSE), "Adam: learning_rate: expected a finite number of at least 0, received -1"),

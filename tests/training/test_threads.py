@@ -15,7 +15,8 @@ import pytest
 import minicnn as mc
 from minicnn import layers as L
 from minicnn.errors import BusyError, MinicnnError
-from minicnn.training import loop, saving
+from minicnn.saving import save
+from minicnn.training import loop
 from minicnn.training.guard import Guard
 
 RNG = np.random.default_rng(0)
@@ -268,7 +269,7 @@ class Watching(Guard):
         self.model, self.depth, self.left, self.strayed = model, 0, None, []
 
     def held(self):
-        document, there = saving._training(self.model), saving.arrays(self.model)
+        document, there = save.training_state(self.model), save.arrays(self.model)
         return repr(document), {name: array.tobytes() for name, array in there.items()}
 
     def __enter__(self):
