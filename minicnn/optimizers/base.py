@@ -297,10 +297,11 @@ class Optimizer(Explicit, Named, Guarded):
         lr, t = self._rate_at(iterations), iterations // (self.gradient_accumulation_steps or 1) + 1
         return [*map(float, self.kernel_args(lr, t).values()), (self.weight_decay or 0.0) * lr]
 
-    def step(self, live=None, phase: Phase | None = None, averages=()) -> None:
+    def step(self, live=None, phase: Phase | None = None, averages=(), idle=()) -> None:
         """One step with the gradients that backward left in the parameters, which are cleared.
 
         averages: what the backend's `settle` moves in the same launch.
+        idle: numbers of the parameters that stay as they are, with their state.
 
         live: this step's `numbers` (R,) in device memory, for a step that a device runs by itself; then the caller
         counts the iterations, and says which `phase` the step is of.
@@ -310,7 +311,14 @@ class Optimizer(Explicit, Named, Guarded):
         gradients = self._gather(averages)
         if self.gradient_accumulation_steps:
             self._accumulate(phase.updates)
-        if phase.updates:
+        if phase.updates and idle:
+            buffers = [self.flat, *(getattr(self.slot, s) for s in self.slots)]
+            pieces = [self._piece(buffer, i) for i in idle for buffer in buffers]
+            kept = [piece.copy() for piece in pieces]
+            self._update(gradients, live)
+            for piece, values in zip(pieces, kept, strict=True):
+                piece[...] = values
+        elif phase.updates:
             self._update(gradients, live)
         if self.use_ema:
             self._average(phase)

@@ -41,7 +41,8 @@ class Explicit:
         optimizer.build(weights)
         optimizer.apply(gradients, weights)            optimizer.apply_gradients(zip(gradients, weights))
 
-    A weight without a gradient (None), or that is not among them, stays as it is, and so does its state.
+    A weight without a gradient (None), or that is not among them, stays as it is, and so does its state; its moving
+    average goes on.
     """
 
     turns: tuple[tuple[str, ...], ...] = ()  # the slots as Keras lists them: those of a group take turns; (): one group
@@ -51,13 +52,18 @@ class Explicit:
 
         grads                 one array or tensor, or None, per weight;  None: those that backward left in the weights
         trainable_variables   the weights, a list of Parameters;  None: all that the optimizer was built with
-        With a loss_scale_factor these gradients are divided by it.
-        Raises ArgumentError for no gradient at all, and for weights that it was not built with.
+        With a loss_scale_factor the gradients are divided by it.
+        Raises ArgumentError for no gradient at all, for weights that it was not built with, and for one given twice.
         """
         where = f"{type(self).__name__}.apply"
         if grads is None:
             ok, fix = trainable_variables is None, "give the gradients too"
             require(ok, f"{where}: trainable_variables", "None without grads", "weights", fix, error=ArgumentTypeError)
+            require(bool(self.params), where, "an optimizer with weights", "none", "call build(weights) first",
+                    error=ArgumentError)  # fmt: skip
+            if self.loss_scale_factor:
+                for p in self.params:
+                    p.grad = None if p.grad is None else p.grad / self.loss_scale_factor
             self.step()
             return
         grads = listed(f"{where}: grads", grads, "gradients")
@@ -65,15 +71,12 @@ class Explicit:
         given = listed(f"{where}: trainable_variables", given, "weights")
         found = self._paired(where, grads, given)
         self.build(self.params or given)
+        for p in self.params:
+            p.grad = None  # what backward left there is not asked for
         for p, gradient in found:
             p.grad = gradient
         stepped = {id(p) for p, _ in found}
-        buffers = [self.flat, *vars(self.slot).values()]
-        idle = [(buffer, i) for i, p in enumerate(self.params) if id(p) not in stepped for buffer in buffers]
-        kept = [self._piece(*one).copy() for one in idle]
-        self.step()
-        for one, values in zip(idle, kept, strict=True):
-            self._piece(*one)[...] = values
+        self.step(idle=[i for i, p in enumerate(self.params) if id(p) not in stepped])
 
     def apply_gradients(self, grads_and_vars) -> None:
         """apply, of pairs (gradient, weight)."""
@@ -90,6 +93,9 @@ class Explicit:
             expected, fix = "weights that it was built with", "make a new optimizer for others"
             ok = not known or id(p) in known
             require(ok, f"{where}: trainable_variables", expected, p.path, fix, error=ArgumentError)
+        once = len({id(p) for p in given}) == len(given)
+        require(once, f"{where}: trainable_variables", "each weight once", "one twice", "add its gradients up",
+                error=ArgumentError)  # fmt: skip
         without = [p.path for p, gradient in zip(given, grads, strict=True) if gradient is None]
         require(len(without) < len(given), where, "a gradient for one weight at least", "none", error=ArgumentError)
         if without:

@@ -49,6 +49,49 @@ def test_what_has_no_gradient_stays_with_its_state(notes):
     assert notes() == ["SGD.apply: no gradient for layer1/w, which stay as they are"]
 
 
+def test_the_average_of_an_idle_weight_is_the_weight():
+    a, b = weights([1.0, 2.0], [5.0, 6.0])
+    optimizer = SGD(0.1, use_ema=True)
+    for _ in range(2):
+        optimizer.apply([[1.0, 1.0], None], [a, b])
+    optimizer.finalize_variable_values()
+    np.testing.assert_allclose(b.numpy(), [5.0, 6.0], rtol=1e-12)
+    assert 1.8 < a.numpy()[1] < 2
+
+
+def test_a_group_s_gradients_end_with_it_also_an_idle_weight_s():
+    a, b = weights([1.0], [5.0])
+    optimizer = SGD(1.0, gradient_accumulation_steps=2)
+    for gradient in ([10.0], None, [0.0], [0.0]):
+        optimizer.apply([[2.0], gradient], [a, b])
+    assert b.numpy()[0] == 5.0
+    assert a.numpy()[0] == 1.0 - 2 * 2.0
+
+
+def test_what_backward_left_in_other_weights_is_not_clipped_with():
+    a, b = weights([1.0], [1.0])
+    optimizer = SGD(1.0, global_clipnorm=1.0)
+    optimizer.build([a, b])
+    b.receive(np.array([100.0]))
+    optimizer.apply([[1.0]], [a])
+    assert a.numpy()[0] == 0.0
+    assert b.numpy()[0] == 1.0
+    assert b.grad is None
+
+
+def test_apply_without_gradients_divides_too_and_asks_for_weights():
+    (w,) = weights([1.0])
+    optimizer = SGD(1.0, loss_scale_factor=4)
+    with pytest.raises(errors.ArgumentError, match=r"SGD.apply: expected an optimizer with weights"):
+        optimizer.apply()
+    optimizer.build([w])
+    w.receive(np.array([4.0]))
+    optimizer.apply()
+    assert w.numpy()[0] == 0.0
+    with pytest.raises(errors.ArgumentError, match="each weight once"):
+        optimizer.apply([[1.0], [1.0]], [w, w])
+
+
 def test_a_weight_that_another_optimizer_took_over_is_taken_back():
     (w,) = weights([1.0])
     one, other = SGD(1.0), SGD(1.0)
