@@ -10,6 +10,7 @@ import string
 import numpy as np
 
 from .. import activations
+from ..arguments import index
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, UnsupportedError, require
 from ..ops import arithmetic as A
@@ -69,9 +70,8 @@ def isinf(x):
 
 
 def isclose(x1, x2, rtol=1e-5, atol=1e-8):
-    """1 where |x1 - x2| <= atol + rtol |x2|."""
-    x1, x2 = tensor(x1), tensor(x2)
-    return C.less_equal(A.absolute(x1 - x2), A.absolute(x2) * rtol + atol)
+    """1 where |x1 - x2| <= atol + rtol |x2|, and where both are the same infinity."""
+    return C.isclose(tensor(x1), tensor(x2), rtol=rtol, atol=atol)
 
 
 def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
@@ -401,9 +401,10 @@ def argsort(x, axis=-1):
 
 
 def sort(x, axis=-1):
-    """The entries along `axis`, from the smallest; dx goes back to where each came from."""
-    x = tensor(x)
-    return _picked(x, _order(x, axis), axis)
+    """The entries along `axis`, from the smallest; dx goes back to where each came from. None: all of them."""
+    x = tensor(x) if axis is not None else B.flatten(x)
+    at = -1 if axis is None else axis
+    return _picked(x, _order(x, at), at)
 
 
 def median(x, axis=None, keepdims=False):
@@ -415,6 +416,7 @@ def median(x, axis=None, keepdims=False):
     flat = sort(S.reshape(S.transpose(x, axes=(*rest, *axes)), shape=(*kept, -1)))
     n = flat.shape[-1]
     middle = R.mean(J.part(flat, key=(..., slice((n - 1) // 2, n // 2 + 1))), axis=-1)
+    middle = C.where(R.total(C.isnan(flat), axis=-1), math.nan, middle)  # NaN is sorted to the end
     whole = tuple(1 if i in axes else m for i, m in enumerate(x.shape))
     return S.reshape(middle, shape=whole) if keepdims else middle
 
@@ -432,13 +434,19 @@ def take_along_axis(x, indices, axis=None):
     x, places = tensor(x) if axis is not None else B.flatten(x), np.asarray(B.get_value(indices)).astype(int)
     at = (-1 if axis is None else axis) % x.ndim
     last = moveaxis(x, at, -1)
-    chosen = B.one_hot(np.moveaxis(places % x.shape[at], at, -1), x.shape[at])
-    return moveaxis(R.total(chosen * B.expand_dims(last, -2), axis=-1), -1, at)
+    n = x.shape[at]
+    inside = bool(np.all((places >= -n) & (places < n)))
+    require(inside, "take_along_axis: indices", f"places from {-n} to {n - 1}", "another", error=ArgumentError)
+    places = np.moveaxis(places % n, at, -1)
+    chosen = np.arange(n) == places[..., None]
+    rows = broadcast_to(B.expand_dims(last, -2), np.broadcast_shapes(chosen.shape, (*last.shape[:-1], 1, n)))
+    return moveaxis(R.total(C.where(np.broadcast_to(chosen, rows.shape), rows, 0.0), axis=-1), -1, at)
 
 
 def diff(a, n=1, axis=-1):
     """a_{i+1} - a_i along `axis`, n times."""
     a = tensor(a)
+    require(index(n) is not None and n >= 0, "diff: n", "a number of at least 0", repr(n), error=ArgumentError)
     at = axis % a.ndim
     for _ in range(n):
         a = J.part(a, key=_along(at, slice(1, None))) - J.part(a, key=_along(at, slice(None, -1)))
@@ -465,13 +473,13 @@ def tri(N, M=None, k=0, dtype=None):
 def tril(x, k=0):
     """x, and 0 above a diagonal."""
     x = tensor(x)
-    return x * np.tri(*x.shape[-2:], k, dtype=x.dtype)
+    return C.where(np.tri(*x.shape[-2:], k), x, 0.0)
 
 
 def triu(x, k=0):
     """x, and 0 below a diagonal."""
     x = tensor(x)
-    return x * (1 - np.tri(*x.shape[-2:], k - 1, dtype=x.dtype))
+    return C.where(np.tri(*x.shape[-2:], k - 1), 0.0, x)
 
 
 def diagonal(x, offset=0, axis1=0, axis2=1):
@@ -493,11 +501,8 @@ def diag(x, k=0):
     if x.ndim == 2:
         return diagonal(x, k)
     n = x.shape[0] + abs(k)
-    wide = np.zeros((n, x.shape[0]), x.dtype)
-    wide[np.arange(x.shape[0]) + max(-k, 0), np.arange(x.shape[0])] = 1
-    places = np.zeros((x.shape[0], n), x.dtype)
-    places[np.arange(x.shape[0]), np.arange(x.shape[0]) + max(k, 0)] = 1
-    return A.matmul(B.expand_dims(x, 0) * wide, places)
+    rows = broadcast_to(pad(x, ((max(k, 0), max(-k, 0)),)), (n, n))
+    return C.where(np.eye(n, k=k), rows, 0.0)
 
 
 def inner(x1, x2):
@@ -528,10 +533,7 @@ def segment_sum(data, segment_ids, num_segments=None, sorted=False):
     data, ids = tensor(data), np.asarray(B.get_value(segment_ids)).astype(int).reshape(-1)
     require(len(ids) == data.shape[0], "segment_sum: segment_ids", f"{data.shape[0]} numbers", len(ids))
     count = int(ids.max(initial=-1)) + 1 if num_segments is None else int(num_segments)
-    chosen = (np.arange(count)[:, None] == ids).astype(data.dtype)
-    rows = S.reshape(data, shape=(data.shape[0], -1))
-    total = A.matmul(Tensor.of(data.be.asarray(chosen), data.be, None), rows)
-    return S.reshape(total, shape=(count, *data.shape[1:]))
+    return J.segment_sum(data, ids=ids, count=count)
 
 
 def einsum(subscripts, *operands):
@@ -583,6 +585,9 @@ def _contracted(s: str, a, t: str, b, later: str):
         x = x if list(x.shape) == full else broadcast_to(x, full)
         return S.reshape(x, shape=tuple(math.prod(sizes[c] for c in group) for group in groups))
 
+    for c in (*both, *over):
+        found = {dict(zip(s, a.shape, strict=True))[c], dict(zip(t, b.shape, strict=True))[c]} - {1}
+        require(len(found) < 2, "einsum", f"one size of {c}", found, error=ArgumentError)
     y = J.batch_matmul(matrix(s, a, (both, own, over)), matrix(t, b, (both, over, other)))
     term = [*both, *own, *other]
     return "".join(term), S.reshape(y, shape=tuple(sizes[c] for c in term))

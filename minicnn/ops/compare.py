@@ -82,6 +82,11 @@ def isnan(x) -> Tensor:
     return _untracked(lambda xp, x: xp.isnan(x), x)
 
 
+def isclose(a, b, *, rtol, atol) -> Tensor:
+    """1 where |a - b| <= atol + rtol |b|, and where both are the same infinity."""
+    return _untracked(lambda xp, a, b: xp.isclose(a, b, rtol=rtol, atol=atol), a, b)
+
+
 def support(x, *, axis=-1) -> Tensor:
     """1 where sparsemax over `axis` is above 0: at the k largest x, the largest k with 1 + k x_k > x_1 + ... + x_k.
 

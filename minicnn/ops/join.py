@@ -1,6 +1,7 @@
 """Ops that put tensors together, and take parts of them."""
 
 import itertools
+import math
 
 from ..core.op import op
 from ..errors import require
@@ -45,6 +46,21 @@ def part(be, x, *, key):
         return (dx,)
 
     return be.asarray(x[key], x.dtype), vjp
+
+
+@op
+def segment_sum(be, x, *, ids, count):
+    """y_s = the sum of the x_i with ids_i = s, (count, ...), other ids nowhere;  dx_i = dy of its segment, or 0."""
+    xp, ids = be.xp, be.xp.asarray(ids)
+    ids = xp.where((ids >= 0) & (ids < count), ids, count)  # the last segment is left out
+    each = math.prod(x.shape[1:])
+    places = (ids[:, None] * each + xp.arange(each)).reshape(-1)
+    y = xp.bincount(places, weights=x.reshape(-1), minlength=(count + 1) * each)
+
+    def vjp(dy, needs):
+        return (xp.concatenate([dy, xp.zeros((1, *dy.shape[1:]), dy.dtype)])[ids],)
+
+    return y[: count * each].reshape(count, *x.shape[1:]).astype(x.dtype), vjp
 
 
 @op

@@ -2,6 +2,7 @@
 
 import functools
 import math
+import re
 
 import numpy as np
 import pytest
@@ -243,3 +244,30 @@ def test_losses_as_scripts_write_them(rng, loss):
     x = rng.standard_normal((16, 5))
     history = model.fit(x, t[np.arange(16) % 4], epochs=6, batch_size=16, verbose=0).history["loss"]
     assert history[-1] < history[0]
+
+
+def test_infinity_beside_what_is_not_chosen(rng):
+    inf, nan = np.inf, np.nan
+    numbers = np.array([1.0, inf, 2.0])
+    np.testing.assert_array_equal(ops.triu(np.full((3, 3), -inf), 1), np.triu(np.full((3, 3), -inf), 1))
+    np.testing.assert_array_equal(ops.tril(np.full((2, 3), inf)), np.tril(np.full((2, 3), inf)))
+    np.testing.assert_array_equal(ops.diag(numbers, k=-1), np.diag(numbers, k=-1))
+    np.testing.assert_array_equal(ops.diag(numbers, k=2), np.diag(numbers, k=2))
+    np.testing.assert_array_equal(ops.take_along_axis(numbers, np.array([0, -1])), [1, 2])
+    np.testing.assert_array_equal(ops.segment_sum(numbers, [0, 1, 0]), [3, inf])
+    assert ops.segment_sum(np.zeros((0, 3)), [], 2).shape == (2, 3)
+    assert np.isnan(ops.median(np.array([1.0, nan, 3.0, 4.0, 5.0])).numpy())
+    np.testing.assert_array_equal(ops.median(np.array([[1.0, nan], [3.0, 5.0]]), axis=0), [2, nan])
+    np.testing.assert_array_equal(ops.isclose(np.array([1.0, inf, inf]), np.array([inf, inf, -inf])), [0, 1, 0])
+    assert not ops.allclose(np.ones(2), np.full(2, inf))
+    np.testing.assert_array_equal(ops.sort(np.array([[3.0, 1.0], [2.0, 0.0]]), axis=None), [0, 1, 2, 3])
+
+
+@pytest.mark.parametrize(("call", "said"), [
+    (lambda: keras.ops.take_along_axis(np.ones((1, 3)), np.array([[4]]), 1), "places from -3 to 2"),
+    (lambda: keras.ops.diff(np.ones(3), n=-1), "diff: n: expected a number of at least 0, received -1"),
+    (lambda: keras.ops.einsum("ij,jk->ik", np.ones((2, 4)), np.ones((3, 2))), "einsum: expected one size of j"),
+])  # fmt: skip
+def test_what_order_and_sums_refuse(call, said):
+    with pytest.raises(ArgumentError, match=re.escape(said)):
+        call()

@@ -153,6 +153,8 @@ CASES = {
         call(J.part, normal(3, 4, 2), key=key)
         for key in (1, (slice(None), 2), (..., 0), (slice(2, 0, -1), None, slice(1, 3)))
     ],
+    J.segment_sum: [call(J.segment_sum, normal(5, *rest), ids=np.array([2, 0, 2, 7, -1]), count=4)
+                    for rest in ((), (3,), (2, 2))],
     J.tile: [call(J.tile, normal(2, 3), repeats=(2, 1)), call(J.tile, normal(2, 1, 3), repeats=(3, 2))],
     J.batch_matmul: [
         call(J.batch_matmul, normal(2, 3, 4), normal(2, 4, 5)), call(J.batch_matmul, normal(1, 1, 3), normal(1, 3, 1)),

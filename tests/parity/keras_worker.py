@@ -122,7 +122,9 @@ def loss_values(arrays, name, options):
 def function_values(arrays, path, options, listed=False):
     """A function's value, and the gradients of <value, cotangent> by x0, x1, ...; listed: it takes a list."""
     function = functools.reduce(getattr, path.split("."), keras)
-    options = {name: tuple(value) if isinstance(value, list) else value for name, value in options.items()}
+    places = ("indices", "segment_ids")  # arrays; other lists are sizes, axes and the like
+    options = {name: np.array(value) if name in places else tuple(value) if isinstance(value, list) else value
+               for name, value in options.items()}  # fmt: skip
     xs = [jnp.asarray(x) for x in unpack("x", arrays)]
 
     def call(*xs):

@@ -23,6 +23,8 @@ def test_function(keras64, what, yardstick):
     value = function(tensors, **options) if listed else function(*tensors, **options)
     cotangent = np.random.default_rng(1).standard_normal(value.shape)
     sent = pack("x", arrays) | {"cotangent": cotangent}
+    options = {name: np.asarray(value).tolist() if isinstance(value, np.ndarray) else value
+               for name, value in options.items()}  # fmt: skip
     _, theirs = keras64("function_values", sent, path=path, options=options, listed=listed)
     yardstick.absolute("functions float64: values", what, value.numpy(), theirs["value"], 1e-9)
     if value.requires_grad:
