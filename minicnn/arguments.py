@@ -500,9 +500,10 @@ class Described(Named):
 
     def get_config(self) -> dict:
         """The constructor's arguments, as far as they are attributes of their names, for files."""
-        held = vars(self) | getattr(self, "options", {})
+        options = getattr(self, "options", {})
+        held = vars(self) | options
         kinds = [p.kind for p in inspect.signature(type(self)).parameters.values()]
-        more = self.common if inspect.Parameter.VAR_KEYWORD in kinds else ()
+        more = (*self.common, *options) if inspect.Parameter.VAR_KEYWORD in kinds else ()
         return {name: held[name] for name in (*parameters(type(self)), *more) if name in held}
 
     @classmethod

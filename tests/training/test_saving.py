@@ -294,6 +294,7 @@ def test_every_metric(tmp_path):
         m.MeanSquaredError(), m.MeanAbsoluteError(), m.RootMeanSquaredError(),
         m.CategoricalCrossentropy(from_logits=True), m.SparseCategoricalCrossentropy(),
         m.BinaryCrossentropy(label_smoothing=0.1), m.MeanMetricWrapper(m.categorical_accuracy, "mine", "min"),
+        m.MeanMetricWrapper(m.binary_accuracy, "other", threshold=0.3),
         m.top_k_categorical_accuracy, "AUC", "huber", mc.losses.poisson, m.AUC(50, "PR", thresholds=[0.2, 0.6]),
         m.AUC(multi_label=True, label_weights=[1.0, 2.0]), m.Precision([0.2, 0.6], top_k=2), m.Recall(class_id=1),
         m.TruePositives(0.4), m.SensitivityAtSpecificity(0.3, 50), m.PrecisionAtRecall(0.2), m.F1Score("macro", 0.4),
