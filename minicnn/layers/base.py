@@ -82,6 +82,8 @@ class Layer(arguments.Named, Guarded):
     activity_regularizer: Callable | None = None
     portable: ClassVar[bool] = False  # a class of one's own that is written as for Keras, and may go to its files
     adds = False  # its `call` adds to the loss
+    # Whether its outputs have to be seen for what the loss gets.
+    adding = property(lambda self: self.adds or self.activity_regularizer is not None)
     activities: list | None = None  # what activity_regularizer made of the outputs since somebody began to ask
     kind = property(lambda self: snake_case(type(self).__name__))  # its class in automatic names and in Keras's files
     # Does `call` nothing but call ops, the same ones whatever the numbers are? None: of our own classes yes, else no.

@@ -268,8 +268,7 @@ def added(model, x, rows) -> float:
     def walk():
         model.forward([Tensor(be.asarray(one, be.dtype), be) for one in parts(x[rows])], training=False)
 
-    asked = any(layer.activity_regularizer is not None for layer in model.leaves)
-    _, found = model.penalties(walk) if asked else model.penalties()
+    _, found = model.penalties(walk) if any(layer.adding for layer in model.leaves) else model.penalties()
     return sum(float(one.numpy()) for one in found)
 
 

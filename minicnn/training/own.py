@@ -349,8 +349,8 @@ class Layer(_Layer, metaclass=_Any):
             return cls(**config)
         made = cls(**{key: value for key, value in config.items() if key in takes or key not in _CONFIG})
         for key in ("name", "trainable"):
-            if key in config and key not in takes:
-                setattr(made, key, config[key])
+            if key in config and key not in takes and getattr(made, key) != config[key]:
+                setattr(made, key, config[key])  # trainable reaches all parts, also one that its constructor froze
         return made
 
 

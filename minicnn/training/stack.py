@@ -398,7 +398,7 @@ class LayerStack(Guarded):
 
     def penalties(self, walk: Callable = lambda: None) -> tuple[Any, list[Tensor]]:
         """What `walk` returns, which calls the layers; what regularizers add to the loss: of weights, of outputs."""
-        active = [layer for layer in self.leaves if layer.activity_regularizer is not None or layer.adds]
+        active = [layer for layer in self.leaves if layer.adding]
         for layer in active:
             layer.activities = []
         try:
@@ -412,7 +412,7 @@ class LayerStack(Guarded):
     @property
     def penalised(self) -> bool:
         """Whether anything is added to the loss."""
-        return any(layer.activity_regularizer is not None or layer.adds or layer.penalties() for layer in self.leaves)
+        return any(layer.adding or layer.penalties() for layer in self.leaves)
 
     def commit(self) -> None:
         """End a step: moving averages move, the next one draws other random numbers."""

@@ -135,6 +135,35 @@ def test_a_loss_of_a_call_is_reported_and_differentiated():
     np.testing.assert_allclose(model.get_weights()[0], 1 - 0.1 * (1 + 2 * (x**2).mean(0) / 5), rtol=1e-12)
 
 
+def test_a_loss_of_a_call_is_there_when_evaluated():
+    class Always(Penalised):
+        def call(self, x):
+            return super().call(x, training=True)
+
+    model = keras.Sequential([keras.Input((5,)), Always()], device=CPU("numpy_ref", "float64"))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    zeros = np.zeros_like(X)
+    history = model.fit(X, zeros, batch_size=12, validation_data=(X, zeros), verbose=0).history
+    x = X.astype(np.float64)
+    for loss in (model.evaluate(X, zeros, batch_size=5, verbose=0), history["val_loss"][0]):
+        assert loss == pytest.approx(2.5 + (x**2).mean(), rel=1e-12)
+
+
+def test_a_part_that_its_constructor_froze_stays_so():
+    class Frozen(L.Layer):
+        def __init__(self):
+            super().__init__()
+            self.part = L.Dense(2)
+            self.part.trainable = False
+
+        def call(self, x):
+            return self.part(x)
+
+    again = Frozen.from_config(Frozen().get_config())
+    assert again.trainable
+    assert not again.part.trainable
+
+
 def test_parts_are_weights_and_frozen_with_the_whole():
     block = Block()
     y = block(X, training=True)
