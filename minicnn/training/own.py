@@ -213,6 +213,8 @@ class Layer(_Layer, metaclass=_Any):
         source, placeholder = self.source, isinstance(be, Placeholder)
         if not placeholder:
             self.source = None  # the file's weights take their places below, in the order of `weights`
+        if not placeholder:
+            self._join(be)
         token = within.set((self, False))
         self.attaching = True
         try:
@@ -240,12 +242,20 @@ class Layer(_Layer, metaclass=_Any):
 
     def move(self, be, streams, index, input_shape):
         super().move(be, streams, index, input_shape)
+        self._join(be)
+
+    def _join(self, be) -> None:
+        """Parts that are built already: on the layer's backend, and with its random streams, which count its steps."""
         for number, (_, part) in enumerate(self._parts()):
-            part.streams = Within(self, number)
-            if isinstance(part, _Layer):
-                part.be, part.alone = be, False
+            if not part.built:
+                continue
+            streams = Within(self, number)
+            if isinstance(part, LayerStack):
+                for leaf in part.leaves:
+                    leaf.move(be, streams, leaf.index, leaf.sample_in)
+                part.backend, part.streams = be, streams
             else:
-                part.backend = be
+                part.move(be, streams, 0, part.sample_in)
 
     def _shapes(self, shape):
         """The shape of one output sample. A call that computes nothing builds the parts, too."""

@@ -19,7 +19,7 @@ from ..core.tensor import Parameter, Tensor, no_grad
 from ..data.batches import check_lengths, check_range
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, nearest, require
 from ..layers import InputLayer, Layer
-from ..layers.base import Shape, assign_all, of_batch, on_symbols
+from ..layers.base import Shape, assign_all, of_batch, on_symbols, within
 from ..layers.open_sizes import is_open
 from ..notes import note
 from ..ops.join import concatenate
@@ -321,16 +321,21 @@ class LayerStack(Guarded):
         found = [values[end] for end in self.ends]
         return found if len(found) > 1 else found[0]
 
-    def __call__(self, x, training: bool = False):
+    def __call__(self, x, training: bool | None = None):
         """Outputs for a batch: a Tensor for a Tensor, a NumPy array for anything else.
 
+        training: None is False, and within the call of a layer of one's own what that is called with.
         Samples may have another size than the model was built for, as long as every layer's weights allow it.
         """
         symbols = on_symbols(x)
         if symbols:
             return self._on_symbols(symbols, training or None)
+        outer = within.get()
+        training = training if training is not None else outer is not None and outer[1]
         training = arguments.flag(f"{self.name}: training", training)
         if isinstance(x, Tensor):
+            if outer is not None and not self.built:
+                outer[0].adopt(self, x.shape[1:])
             self.ensure_built(x)
             y = self.forward(x, training=training)
         elif isinstance(x, (list, tuple)) and len(x) and all(isinstance(one, Tensor) for one in x):
@@ -340,7 +345,7 @@ class LayerStack(Guarded):
                 xs = [Tensor(one, self.backend) for one in parts(check_x(self, x, "x", any_size=True))]
                 y = self.forward(xs, training=training)
                 y = [one.numpy() for one in y] if isinstance(y, list) else y.numpy()
-        if training:
+        if training and outer is None:  # else the step is the outer layer's
             with self.guard.changing():
                 self.commit()
         return y

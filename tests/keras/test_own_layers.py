@@ -149,6 +149,44 @@ def test_a_loss_of_a_call_is_there_when_evaluated():
         assert loss == pytest.approx(2.5 + (x**2).mean(), rel=1e-12)
 
 
+class Around(L.Layer):
+    """A part that is given."""
+
+    def __init__(self, part, **kwargs):
+        super().__init__(**kwargs)
+        self.part = part
+
+    def call(self, x):
+        return self.part(x)
+
+
+def dropped(how):
+    part = L.Dropout(0.5)
+    if how == "called":
+        part(np.ones((2, 40)))
+    return part if how in ("new", "called") else keras.Sequential([keras.Input((40,)), part][how == "open":])
+
+
+@pytest.mark.parametrize("how", ["new", "called", "model", "open"])
+def test_a_part_drops_others_at_every_step_and_none_at_inference(how):
+    ones = np.ones((6, 40))
+    model = keras.Sequential([keras.Input((40,)), Around(dropped(how))], seed=3, device=CPU("numpy_ref", "float64"))
+    first, second = model(ones, training=True), model(ones, training=True)
+    assert 0.3 < (first == 0).mean() < 0.7
+    assert 0.3 < (first != second).mean() < 0.7
+    np.testing.assert_array_equal(model(ones), ones)
+    assert model.streams.step == 2
+    assert model.layers[0].part.weights == []
+
+
+def test_averages_of_a_model_that_is_a_part_move_once_a_step():
+    part = keras.Sequential([keras.Input((5,)), L.BatchNormalization(momentum=0.5)])
+    model = keras.Sequential([keras.Input((5,)), Around(part)], device=CPU("numpy_ref", "float64"))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    model.fit(X, np.zeros_like(X), batch_size=12, verbose=0)
+    np.testing.assert_allclose(part.get_weights()[2], 0.5 * X.astype(float).mean(0), rtol=1e-12)
+
+
 def test_a_part_that_its_constructor_froze_stays_so():
     class Frozen(L.Layer):
         def __init__(self):
