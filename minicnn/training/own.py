@@ -91,6 +91,17 @@ class Layer(_Layer, metaclass=_Any):
         if "call" in vars(cls):
             cls.call = _within_itself(cls.call)
 
+    def __new__(cls, *args, **kwargs):
+        made, signature = super().__new__(cls), inspect.signature(cls.__init__)
+        try:
+            bound = signature.bind(made, *args, **kwargs)
+        except TypeError:  # of a copy, which brings its own; or the constructor itself will say it
+            return made
+        bound.apply_defaults()
+        named = [n for n, p in signature.parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        vars(made)["_given"] = {name: bound.arguments[name] for name in named[1:]}
+        return made
+
     def __init__(self, *, autocast=True, **kwargs):
         self._own, self._attached, self._settled = [], False, False
         super().__init__(**kwargs)
@@ -112,7 +123,7 @@ class Layer(_Layer, metaclass=_Any):
                     look(f"{name}.{key}", one)
 
         for name, value in vars(self).items():
-            if name not in ("calls", "source", "params", "_own", "streams"):
+            if name not in ("calls", "source", "params", "_own", "streams", "_given"):
                 look(name, value)
         return list(found.values())
 
@@ -344,12 +355,11 @@ class Layer(_Layer, metaclass=_Any):
     # files -----------------------------------------------------------------------------------------------------------
 
     def get_config(self) -> dict:
-        """name and trainable; of a class that does not override this, its constructor's arguments as well."""
+        """name and trainable; of a class that does not override this, what its constructor was given as well."""
         config = super().get_config()
         if type(self).get_config is not Layer.get_config:
             return config
-        known = inspect.signature(type(self).__init__).parameters
-        return config | {name: vars(self)[name] for name in known if name in vars(self)}
+        return vars(self).get("_given", {}) | config
 
     @classmethod
     def from_config(cls, config: dict):

@@ -187,6 +187,28 @@ def test_averages_of_a_model_that_is_a_part_move_once_a_step():
     np.testing.assert_allclose(part.get_weights()[2], 0.5 * X.astype(float).mean(0), rtol=1e-12)
 
 
+def test_a_description_is_what_the_constructor_was_given():
+    class Doubled(L.Layer):
+        def __init__(self, k=1.0, units=3):
+            super().__init__()
+            self.k = k * 2
+            self.part = L.Dense(units)
+
+        def call(self, x):
+            return self.part(x) * self.k
+
+    layer = Doubled(units=4)
+    config = layer.get_config()
+    assert (config["k"], config["units"]) == (1.0, 4)
+    again = Doubled.from_config(config)
+    assert (again.k, again.part.units) == (2.0, 4)
+    model = keras.Sequential([keras.Input((5,)), layer])
+    twin = keras.models.clone_model(model)
+    assert (twin.layers[0].k, twin.output_shape) == (2.0, (None, 4))
+    with pytest.raises(TypeError, match="unknown"):
+        Doubled(unknown=1)
+
+
 def test_a_part_that_its_constructor_froze_stays_so():
     class Frozen(L.Layer):
         def __init__(self):
