@@ -16,7 +16,8 @@ class Adafactor(Optimizer):
 
     rms(x) = sqrt(mean x^2) of a weight. relative_step changes nothing, as in Keras: the rate is bound by 1 / sqrt t.
     Source: Shazeer & Stern 2018, "Adafactor: adaptive learning rates with sublinear memory cost" (arXiv 1804.04235).
-    Differs from Keras: r and c take as much memory as the weights, and its files take no state of Adafactor over.
+    Differs from Keras: r and c take as much memory as the weights, and its files take no state of Adafactor over;
+    a weight whose row and column have no gradient stays in float32, where Keras's is no longer a number.
     """
 
     slots = ("r", "c", "v")
@@ -33,7 +34,7 @@ class Adafactor(Optimizer):
 
     def update(self, be, p, g, slot, lr, t):
         xp, kept = be.xp, 1 - t**self.beta_2_decay
-        rate = min(lr, 1 / math.sqrt(t))
+        rate, tiny = min(lr, 1 / math.sqrt(t)), float(xp.finfo(be.dtype).tiny)  # v is 0 where r c is below it: d is 0
         for i, weight in enumerate(self.params):
             shape = weight.shape
             w, d, r, c, v = (self._piece(a, i).reshape(shape) for a in (p, g, slot.r, slot.c, slot.v))
@@ -45,6 +46,6 @@ class Adafactor(Optimizer):
                 v[...] = rows / rows.mean(axis=-2, keepdims=True) * c[..., :1, :]
             else:
                 v += (1 - kept) * (square - v)
-            u = d / xp.sqrt(v)
+            u = d / xp.sqrt(xp.maximum(v, tiny))
             size = xp.maximum(xp.sqrt(xp.square(w).mean()), self.epsilon_2)
             w -= (rate * size / xp.maximum(xp.sqrt(xp.square(u).mean()) / self.clip_threshold, 1)).astype(be.dtype) * u

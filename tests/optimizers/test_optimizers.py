@@ -195,6 +195,10 @@ def test_adafactor(be, rng):
     """Rows and columns stand for the squares of a matrix; a vector keeps its own."""
     starts = [rng.standard_normal((2, 3, 5)), rng.standard_normal(4), rng.standard_normal((4, 3))]
     params = [Parameter(s, be, f"layer/{i}") for i, s in enumerate(starts)]
+    dead = Parameter(np.ones((2, 3)), CPU("numpy_ref", "float32"), "w")
+    O.Adafactor().apply([[[0.0, 0, 0], [0, 1, 2]]], [dead])
+    assert np.isfinite(dead.numpy()).all()
+    assert (dead.numpy()[0] == 1).all()
     optimizer = O.Adafactor(0.3, beta_2_decay=-0.6, epsilon_1=1e-6, epsilon_2=1e-2, clip_threshold=0.8)
     optimizer.build(params)
     expected, r, c, v = [s.copy() for s in starts], [0.0] * 3, [0.0] * 3, [0.0] * 3
