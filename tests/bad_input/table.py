@@ -1574,7 +1574,7 @@ entry(
 )
 OTHER_SIZES = tuple(row for row in IMAGE_ROWS if getattr(row.value, "shape", ())[1:2] != (5,))  # a call follows them
 OTHER_SIZES = Kind((), (*OTHER_SIZES, K.Bad(IMAGES[:, :5], ("32 entries", "24"), True)))
-entry("Sequential.__call__", {"x": IMAGES}, "model", x=OTHER_SIZES, training=K.FLAG._replace(good=()))
+entry("Sequential.__call__", {"x": IMAGES}, "model", x=OTHER_SIZES, training=K.optional(K.FLAG)._replace(good=()))
 NOT_BATCHES = (3, "abc", [], [3], [(IMAGES,)], None, iter([]), [IMAGES])
 BATCHES = Kind(  # the messages are those of fit and evaluate, whose old names these are
     (), (*(K.Bad(one, (": expected",), True) for one in NOT_BATCHES), K.Bad([(IMAGES, ONE_HOT)], ("one-hot",), True))
