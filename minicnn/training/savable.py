@@ -25,7 +25,8 @@ class Savable(LayerStack):
         path       "name.minicnn": a fit after load_model goes on with the same bytes as without the detour, also
                    where it was saved in the middle of an epoch (ModelCheckpoint's save_freq=N): the first epoch of a
                    fit over the same rows, batches and order then does the steps that were left of it;
-                   "name.keras": for Keras 3, without custom classes and functions (needs h5py);
+                   "name.keras": for Keras 3 (needs h5py); of classes and functions of your own it holds the names,
+                   for load_model's custom_objects;
                    "name.h5", "name.hdf5": the same for Keras 2 as well
         overwrite  False: a file that exists is an error
         Raises ArgumentError for another suffix and for what cannot be found again by name (a lambda); NotBuiltError.
