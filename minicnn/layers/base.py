@@ -29,8 +29,9 @@ Shape = tuple[int, ...]  # without the batch axis
 ROWS = 3  # of a batch that shapes are tried with: a number that hardly any other axis has
 OWN = {"call", "preactivation", "key", "op"}  # what an instance may have of its own, and then is not as its class
 
-# The layer made of layers (own.py) whose `call` or `build` is under way, and whether it trains.
-within: contextvars.ContextVar[tuple[Any, bool] | None] = contextvars.ContextVar("within", default=None)
+# The layer made of layers (own.py) whose `call` or `build` is under way, whether it trains, and the outermost one of
+# those around it, which gathers what they all add to the loss.
+within: contextvars.ContextVar[tuple[Any, bool, Any] | None] = contextvars.ContextVar("within", default=None)
 
 _CONSTRUCTOR = "give it to the constructor of a new layer"
 _MISSING = "it does not exist here; write a layer of your own"
@@ -293,11 +294,16 @@ class Layer(arguments.Named, Guarded):
     def _called(self, x, training: bool) -> Tensor:
         y = self.call(x, training=training)
         if self.activity_regularizer is not None:
-            outer = within.get()
-            if outer is not None:
-                outer[0].adds = True
-            (self if outer is None else outer[0]).added.append(self.activity_regularizer(y) * (1.0 / y.shape[0]))
+            self.gather_loss(self.activity_regularizer(y) * (1.0 / y.shape[0]))
         return y
+
+    def gather_loss(self, loss: Tensor) -> None:
+        """A number to the loss: to what the outermost layer around it has added."""
+        outer = within.get()
+        home = self if outer is None else outer[2]
+        if outer is not None:
+            home.adds = True
+        home.added.append(loss)
 
     @property
     def losses(self) -> list[Tensor]:

@@ -35,7 +35,7 @@ from ..layers import Layer as _Layer
 from ..layers.base import samples, within
 from ..layers.open_sizes import closed, opened, probed
 from ..ops import arithmetic
-from .stack import LayerStack
+from .stack import LayerStack, leaves
 
 _CONFIG = ("name", "trainable", "dtype")
 
@@ -136,6 +136,7 @@ class Layer(_Layer, metaclass=_Any):
         part.attach(self.be, Within(self, number), 0, input_shape)
         if not self.trainable:
             part.trainable = False
+        self._ask_parts()
         self._name_weights()
 
     def _name_weights(self) -> None:
@@ -193,10 +194,15 @@ class Layer(_Layer, metaclass=_Any):
     def _held(self, which: int, name: str) -> list:
         own = [(p, both[which]) for p in self._own if (both := self._rules.get(id(p))) and both[which] is not None
                and p.requires_grad]  # fmt: skip
-        for _, part in self._parts():
-            for one in part.leaves if isinstance(part, LayerStack) else [part]:
-                own += getattr(one, name)()
-        return own
+        return own + [found for layer in self._leaves() for found in getattr(layer, name)()]
+
+    def _leaves(self) -> list[_Layer]:
+        """Its parts, in place of models their layers."""
+        return leaves([part for _, part in self._parts()])
+
+    def _ask_parts(self) -> None:
+        """What a part adds to the loss, the layer adds."""
+        self.adds = self.adds or any(layer.adding for layer in self._leaves())
 
     @property
     def _rules(self) -> dict:
@@ -226,7 +232,7 @@ class Layer(_Layer, metaclass=_Any):
             self.source = None  # the file's weights take their places below, in the order of `weights`
         if not placeholder:
             self._join(be)
-        token = within.set((self, False))
+        token = within.set((self, False, self))
         self.attaching = True
         try:
             if not self._settled:
@@ -237,6 +243,7 @@ class Layer(_Layer, metaclass=_Any):
             self.attaching = False
             within.reset(token)
             self.source = source
+        self._ask_parts()
         self._name_weights()
         if source is not None and not placeholder:
             for p in self.weights:
@@ -271,11 +278,14 @@ class Layer(_Layer, metaclass=_Any):
     def _shapes(self, shape):
         """The shape of one output sample. A call that computes nothing builds the parts, too."""
         told = type(self).compute_output_shape is not Layer.compute_output_shape
-        held = [(p, p.data.copy()) for p in self._own if not p.trainable]
+        held, added = [(p, p.data.copy()) for p in self._own if not p.trainable], self.added
+        token, self.added = within.set((self, False, self)), []  # what this call adds goes nowhere
         try:
             if not told or any(not part.built for _, part in self._parts()):
                 found = probed(self._shape_of_call, shape)
         finally:
+            within.reset(token)
+            self.added = added
             for p, values in held:
                 p.data[...] = values
         return self._told(shape) if told else found
@@ -330,15 +340,12 @@ class Layer(_Layer, metaclass=_Any):
 
     def add_loss(self, loss) -> None:
         """Add a number to the loss of the model, from within `call`."""
-        outer = within.get()
-        home = self if outer is None else outer[0]
-        home.adds = True
+        self.adds = True
         for one in loss if isinstance(loss, (list, tuple)) else [loss]:
-            home.added.append(one if isinstance(one, Tensor) else Tensor(one, home.be))
+            self.gather_loss(one if isinstance(one, Tensor) else Tensor(one, self.be))
 
     def call_and_add(self, x, training: bool) -> tuple[Tensor, Tensor]:
         """(y, the sum of what the call has added to the loss)."""
-        self.added = []
         y = self.call(x, training=training)
         return y, functools.reduce(lambda a, b: a + b, map(arithmetic.total, self.added), Tensor(0.0, y.be))
 
@@ -401,7 +408,9 @@ def _within_itself(call):
         training = bool(outer is not None and outer[1]) if training is None else training
         if len(needed) > 1 and len(args) == 1 and isinstance(args[0], (list, tuple)):
             args = tuple(args[0])
-        token = within.set((self, training))
+        if outer is None:
+            self.added = []
+        token = within.set((self, training, self if outer is None else outer[2]))
         try:
             return call(self, *args, **kwargs, **({"training": training} if wants else {}))
         finally:

@@ -464,6 +464,8 @@ def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool,
     if layer.activities is not None:
         out = layer.activation(y) if call == layer.preactivation else y
         layer.activities.append(penalty(layer.activity_regularizer, out) * (1.0 / out.shape[0]))
+    elif layer.activity_regularizer is not None and within.get() is not None:  # of a model that is a layer's part
+        layer.gather_loss(penalty(layer.activity_regularizer, y) * (1.0 / y.shape[0]))
     return y
 
 

@@ -179,6 +179,53 @@ def test_a_part_drops_others_at_every_step_and_none_at_inference(how):
     assert model.layers[0].part.weights == []
 
 
+class Halving(L.Layer):
+    """Adds half the sum of its squared inputs, and says so only when it trains."""
+
+    def call(self, x, training=False):
+        if training:
+            self.add_loss(0.5 * ops.sum(ops.square(x)))
+        return x
+
+
+def adding(how):
+    """A layer that adds 0.5 sum x^2 (of a batch of 12 where it is a regularizer: over 12)."""
+    if how == "add_loss":
+        return Halving()
+    part = L.Activation("linear", activity_regularizer=keras.regularizers.L2(6.0))
+    return keras.Sequential([keras.Input((5,)), part if how == "model" else Around(part)]) if "model" in how else part
+
+
+@pytest.mark.parametrize("how", ["add_loss", "regularizer", "model", "model of own"])
+@pytest.mark.parametrize("depth", [1, 3])
+def test_what_a_part_adds_to_the_loss_arrives_once_from_any_depth(how, depth):
+    layer = adding(how)
+    for _ in range(depth):
+        layer = Around(layer)
+    model = keras.Sequential([keras.Input((5,)), layer], device=CPU("numpy_ref", "float64"))
+    model.compile(keras.optimizers.SGD(0.0), "mse")
+    x = X.astype(np.float64)
+    history = model.fit(X, X, batch_size=12, epochs=3, verbose=0).history
+    np.testing.assert_allclose(history["loss"], 3 * [0.5 * (x**2).sum()], rtol=1e-12)
+    layer(x, training=True)
+    assert float(sum(one.numpy() for one in layer.losses)) == pytest.approx(0.5 * (x**2).sum(), rel=1e-12)
+
+
+def test_losses_of_predictions_do_not_pile_up():
+    class Always(L.Layer):
+        def call(self, x):
+            self.add_loss(ops.sum(x))
+            return x
+
+    inner = Always()
+    around = Around(inner)
+    model = keras.Sequential([keras.Input((5,)), around, other := Always()])
+    for _ in range(4):
+        model.predict(X, verbose=0)
+        model(X)
+    assert (len(around.added), len(inner.added), len(other.added)) == (1, 0, 1)
+
+
 def test_averages_of_a_model_that_is_a_part_move_once_a_step():
     part = keras.Sequential([keras.Input((5,)), L.BatchNormalization(momentum=0.5)])
     model = keras.Sequential([keras.Input((5,)), Around(part)], device=CPU("numpy_ref", "float64"))
