@@ -41,10 +41,10 @@ _CONFIG = ("name", "trainable", "dtype")
 
 
 class Within:
-    """The random streams of a layer's part: the layer's own, under another seed."""
+    """The random streams of a layer's part: the layer's own, whose step it counts, under another seed."""
 
     def __init__(self, layer: "Layer", number: int):
-        self.layer, self.number = layer, number
+        vars(self).update(layer=layer, number=number)
 
     @property
     def seed(self) -> int:
@@ -61,7 +61,12 @@ class Within:
         return Streams(self.seed).generator(index)
 
     def __getattr__(self, name: str):
+        if "layer" not in vars(self):  # of a copy that is under way
+            raise AttributeError(name)
         return getattr(self.layer.streams, name)
+
+    def __setattr__(self, name: str, value) -> None:
+        setattr(self.layer.streams, name, value)
 
 
 class _Any(type):
@@ -168,15 +173,9 @@ class Layer(_Layer, metaclass=_Any):
         own = [p for p in self._own if p.trainable]
         return _once(itertools.chain(own, *(part.trainable_weights for _, part in self._parts())))
 
-    @property
-    def trainable(self) -> bool:
-        return self._trainable
-
-    @trainable.setter
+    @_Layer.trainable.setter
     def trainable(self, value: bool) -> None:
-        self._trainable = arguments.flag(f"{self.name}: trainable", value)
-        for p in self._own:
-            p.requires_grad = self._trainable and p.trainable
+        _Layer.trainable.fset(self, value)
         for _, part in self._parts():
             part.trainable = value
 

@@ -1,5 +1,7 @@
 """Layers of a script's own, as Keras's users write them: they run, train, have the right gradients, save and load."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -224,6 +226,15 @@ def test_losses_of_predictions_do_not_pile_up():
         model.predict(X, verbose=0)
         model(X)
     assert (len(around.added), len(inner.added), len(other.added)) == (1, 0, 1)
+
+
+def test_a_model_that_is_a_part_goes_on_by_itself_and_can_be_copied():
+    ones, part = np.ones((6, 40)), dropped("model")
+    model = keras.Sequential([keras.Input((40,)), Around(part)], seed=3)
+    copied = copy.deepcopy(model.layers[0])
+    for twice in (part, model, copied.part):
+        first, second = twice(ones, training=True), twice(ones, training=True)
+        assert 0.3 < (first != second).mean() < 0.7
 
 
 def test_averages_of_a_model_that_is_a_part_move_once_a_step():
