@@ -47,32 +47,30 @@ class Deserializer:
         return self._thing("optimizer", entry)
 
     def loss(self, entry: Any) -> losses.Loss:
-        if isinstance(entry, str) and entry in self.custom:
-            entry = {"called": entry}
-        if isinstance(entry, str):
-            return self._checked(lambda: losses.get(entry), entry)
-        if "called" in _dict(entry, f"{self.where}: loss"):
-            return losses.get(self._called(entry["called"], losses.FUNCTIONS, f"{self.where}: loss"))
-        if "function" in _dict(entry, f"{self.where}: loss"):
-            return losses.get(self._function(entry, f"{self.where}: loss"))
-        return self._thing("loss", entry)
+        found = self._of_a_name(entry, losses.get, losses.FUNCTIONS, f"{self.where}: loss")
+        return self._thing("loss", entry) if found is None else found
 
     def metric(self, entry: Any) -> metrics.Metric:
-        if isinstance(entry, str) and entry in self.custom:
-            entry = {"called": entry}
-        if isinstance(entry, str):
-            return self._checked(lambda: metrics.get(entry), entry)
         where = f"{self.where}: metric"
-        if "called" in _dict(entry, where):
-            return metrics.get(self._called(entry["called"], serialize.METRIC_FUNCTIONS, where))
-        if "function" in entry:
-            return metrics.get(self._function(entry, where))
+        found = self._of_a_name(entry, metrics.get, serialize.METRIC_FUNCTIONS, where)
+        if found is not None:
+            return found
         fn = entry.get("config", {}).get("fn") if isinstance(entry.get("config"), dict) else None
         if isinstance(fn, str):
             known = serialize.METRIC_FUNCTIONS
             require(fn in known, where, f"one of {', '.join(known)}", repr(fn), nearest(fn, known), error=DataError)
             entry = entry | {"config": entry["config"] | {"fn": known[fn]}}
         return self._thing("metric", entry)
+
+    def _of_a_name(self, entry: Any, get: Callable, known: dict, where: str) -> Any:
+        """The loss or metric of an entry that is a name, or holds one of a function; None for any other."""
+        if isinstance(entry, str) and entry not in self.custom:
+            return self._checked(lambda: get(entry), entry)
+        if isinstance(entry, str):
+            return get(self._called(entry, known, where))
+        if "called" in _dict(entry, where):
+            return get(self._called(entry["called"], known, where))
+        return get(self._function(entry, where)) if "function" in entry else None
 
     def _thing(self, what: str, entry: Any):
         where = f"{self.where}: {what}"
