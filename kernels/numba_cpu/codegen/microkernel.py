@@ -287,13 +287,13 @@ def _micro_kernel(large, small):
         """y[y0 + to[m+t] + o] = max(floor, seed[seed0 + t*seed_step + o] + sum over i < lines, j < columns of
                                   a[a0 + at[m+t] + i*a_line + j*a_step] * b[b0 + (i*columns + j)*b_step + o])
 
-        for t < rows (1 to tile.rows) and o < filters; whole vectors of `b` and `seed` are read for any `filters`.
+        for t < rows (1 to the tile's) and o < filters; whole vectors of `b` and `seed` are read for any `filters`.
         Its arguments are a Left, Right, Seed and Into and, if it asks, an Ahead, where k = i*columns + j.
         """
 
         def codegen(context, builder, signature, arguments):
             g = members(context, builder, signature, arguments, _KINDS)
-            for name in _STARTS.keys() & g.keys():
+            for name in [name for name in _STARTS if name in g]:  # in one order: a set's depends on the process
                 array = context.make_array(_KINDS[name])(context, builder, g[name])
                 g[name] = builder.gep(array.data, [g[_STARTS[name]]])
             with builder.if_else(arguments[0]) as branches:
@@ -467,7 +467,7 @@ def pack(matrix, panels, first, row, total):
 
 @inner
 def sweep(left, right, seed, into):
-    """All of left's rows of y, all filters: every panel of b against every tile of rows.
+    """All of left's rows of y (its m is 0), all filters: every panel of b against every tile of rows.
 
     right.b_step 0: b consists of packed panels; else it is a matrix with such lines, whole vectors of filters.
     """
