@@ -24,7 +24,7 @@ def announce(args: argparse.Namespace, recipe: Recipe, model, data: Digits, step
     """What is about to be trained on what."""
     if args.records:
         model.summary()
-    trainable = sum(weight.numpy().size for weight in model.trainable_weights)
+    trainable = sum(weight.data.size for weight in model.trainable_weights)
     held = "" if data.x_held is None else f"{len(data.x_held):,} held-out, "
     sizes = f"{len(data.x_train):,} training, {held}{len(data.x_test):,} test images"
     print(f"data      {place(recipe, args)}{' (rehearsal)' if args.limit else ''}: {sizes}")

@@ -63,13 +63,20 @@ def joined(name: str, args: tuple, tensors: list) -> tuple:
     fixed = [t for t in tensors if t.requires_grad or not t.be.joins] or tensors[:1]
     be = fixed[0].be
     for t in fixed:
-        if t.be is not be and (t.be.name, t.dtype) != (be.name, be.dtype):
+        if elsewhere(t, be):
             here, there = be.describe(), t.be.describe()
             raise ArgumentTypeError(f"{name}: expected all tensors on {here}, received one on {there}")
-    loose = [isinstance(a, Tensor) and not any(a is t for t in fixed) for a in args]
-    return be, tuple(
-        Tensor.of(be.asarray(a.numpy(), be.dtype), be, None) if free else a for a, free in zip(args, loose, strict=True)
-    )
+
+    def moved(a):
+        free = isinstance(a, Tensor) and a.be is not be and a.be.joins and not a.requires_grad
+        return Tensor.of(be.asarray(a.numpy(), be.dtype), be, None) if free else a
+
+    return be, tuple(map(moved, args))
+
+
+def elsewhere(t: Tensor, be) -> bool:
+    """Whether t lies on another kind of device than `be`, or is of another float type."""
+    return t.be is not be and (t.be.name, t.dtype) != (be.name, be.dtype)
 
 
 def _checked(name, be, vjp, arrays):

@@ -401,7 +401,7 @@ class Layer(arguments.Named, Guarded):
 
     def get_weights(self) -> list:
         """Copies of the weights as NumPy arrays."""
-        return [p.numpy().copy() for p in self.weights]
+        return [p.numpy() for p in self.weights]
 
     def set_weights(self, values) -> None:
         """Replace all weights: all shapes are checked before any weight changes."""

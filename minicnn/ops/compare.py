@@ -3,7 +3,7 @@
 The answers change in jumps: they stand on no tape, and no gradient flows through them.
 """
 
-from ..core.op import joined, op
+from ..core.op import elsewhere, joined, op
 from ..core.tensor import Tensor
 
 
@@ -11,8 +11,8 @@ def _untracked(function, *args) -> Tensor:
     """function(xp, *arrays) as a tensor without a tape."""
     tensors = [a for a in args if isinstance(a, Tensor)]
     be = tensors[0].be
-    if len(tensors) > 1 and any(t.be is not be for t in tensors):
-        be, args = joined(getattr(function, "__name__", "compare"), args, tensors)
+    if any(elsewhere(t, be) for t in tensors):
+        be, args = joined("comparison", args, tensors)
     arrays = [a.data if isinstance(a, Tensor) else be.asarray(a) for a in args]
     return Tensor.of(be.asarray(function(be.xp, *arrays), be.dtype), be, None)
 

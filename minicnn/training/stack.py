@@ -251,7 +251,7 @@ class LayerStack(Guarded):
     @reads
     def get_weights(self) -> list[np.ndarray]:
         """Copies of all weights."""
-        return [p.numpy().copy() for p in self.weights]
+        return [p.numpy() for p in self.weights]
 
     @changes
     def set_weights(self, values) -> None:
