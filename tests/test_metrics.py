@@ -120,6 +120,12 @@ def test_thresholds_of_auc_are_all_of_them():
     assert "thresholds" not in metrics.AUC().get_config()
     assert len(metrics.AUC.from_config(metric.get_config()).thresholds) == 3
 
+    class Own(metrics.AUC):
+        def __init__(self, **options):
+            super().__init__(**options)
+
+    assert Own(name="own").get_config() == {"name": "own"}
+
 
 def test_top_k():
     p = np.array([[0.1, 0.2, 0.3, 0.4]] * 4)

@@ -4,6 +4,7 @@ Without seed= they take one from Python's `random`, which keras.utils.set_random
 """
 
 import random
+from collections.abc import Mapping
 
 from ..core.symbol import Symbol
 from ..errors import UnsupportedError, require, shown
@@ -88,7 +89,9 @@ def get_or_none(get):
 
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """A model from a file that minicnn or Keras wrote; safe_mode has nothing to add: no file brings code."""
-    model = _load_model(filepath, custom_objects=_registered | (custom_objects or {}), compile=compile)
+    given = {} if custom_objects is None else custom_objects  # what is no dict, load_model refuses
+    known = _registered | dict(given) if isinstance(given, Mapping) else given
+    model = _load_model(filepath, custom_objects=known, compile=compile)
     model.lenient = True
     return model
 

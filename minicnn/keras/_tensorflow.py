@@ -11,6 +11,7 @@ from .. import activations
 from ..core.tensor import Tensor
 from ..data.dataset import AUTOTUNE, Dataset
 from ..errors import DataError, require
+from ..ops import join
 from . import _backend, _functions, _seeds
 from ._names import Missing
 
@@ -83,7 +84,8 @@ def boolean_mask(tensor, mask):
     """The entries where the mask, of the first axes of `tensor`, is true."""
     mask = np.asarray(mask, bool)
     rows = F["reshape"](tensor, (-1, *_backend.shape(tensor)[mask.ndim :]))
-    return F["take"](rows, np.flatnonzero(mask), 0)
+    places = np.flatnonzero(mask)  # none twice: one part holds them all
+    return join.part(rows, key=rows.be.xp.asarray(places)) if isinstance(rows, Tensor) else F["take"](rows, places, 0)
 
 
 def clip_by_value(t, clip_value_min, clip_value_max):

@@ -142,7 +142,7 @@ def deserialize(config, custom_objects=None):
 
     custom_objects: name -> class or function of yours
     """
-    known = losses.FUNCTIONS | FUNCTIONS | {c.__name__: c for c in ALL} | {n: c for n, c in _SHORT.items()}
+    known = losses.FUNCTIONS | FUNCTIONS | {c.__name__: c for c in ALL} | _SHORT
     return deserialized("metrics.deserialize", config, known, custom_objects)
 
 

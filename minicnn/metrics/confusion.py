@@ -277,14 +277,14 @@ class AUC(Confusion):
         if inner is None:
             inner = [(i + 1) / (self.num_thresholds - 1) for i in range(self.num_thresholds - 2)]
         self.num_thresholds = len(inner) + 2
-        self.given = self.thresholds is not None
+        self._given = self.thresholds is not None
         self.thresholds = self._at = [-_EPSILON, *sorted(inner), 1 + _EPSILON]
         self.reset_state()
 
     def get_config(self):
         config = super().get_config()
-        inner = {"thresholds": config.pop("thresholds")[1:-1]}
-        return config | inner if self.given else config
+        inner = config.pop("thresholds", None)  # of one's own class with **kwargs it is not there
+        return config | {"thresholds": inner[1:-1]} if inner and self._given else config
 
     @property
     def labels_apart(self):

@@ -163,6 +163,7 @@ def test_what_keras_and_tensorflow_make_of_other_arguments():
     np.testing.assert_array_equal(tf.boolean_mask(X, X > 0).numpy(), X.astype("f4")[X > 0])
     np.testing.assert_array_equal(tf.boolean_mask(CUBE, CUBE[..., 0] > 0).numpy(), CUBE.astype("f4")[CUBE[..., 0] > 0])
     assert tf.boolean_mask(X, np.zeros(4, bool)).shape == (0, 6)
+    check_grad(lambda x: tf.boolean_mask(x, X > 0), [np.asarray(X, float)])
     for order in (None, "fro", 1, math.inf):
         np.testing.assert_allclose(ops.norm(X, ord=order).numpy(), np.linalg.norm(X, order), rtol=1e-6)
         got = ops.norm(CUBE, ord=order, axis=(1, 2)).numpy()

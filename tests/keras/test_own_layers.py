@@ -119,6 +119,8 @@ def test_as_written_they_train_save_and_load(graph, ending, tmp_path):
     model.save(tmp_path / f"m.{ending}")
     again = keras.models.load_model(tmp_path / f"m.{ending}", custom_objects=OWN)
     np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
+    with pytest.raises(errors.ArgumentTypeError, match="custom_objects: expected a dict"):
+        keras.models.load_model(tmp_path / f"m.{ending}", custom_objects=[Linear])
     with pytest.raises(errors.ArgumentError, match="custom_objects"):
         keras.models.load_model(tmp_path / f"m.{ending}")
 
