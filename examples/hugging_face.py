@@ -6,7 +6,6 @@ The dataset is made in memory of scikit-learn's digits, as PNG pictures, so that
 hub's, load_dataset("ylecun/mnist", split="train"), has the same columns.
 """
 
-
 import numpy as np
 from datasets import Dataset
 from PIL import Image

@@ -3,7 +3,6 @@
     python examples/scikit_learn.py
 """
 
-
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer

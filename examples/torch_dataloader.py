@@ -6,7 +6,6 @@ PyTorch's images have their channels first, (C, H, W); here they come last. The 
 turn them. Weights go both ways too: model.to_torch_state_dict().
 """
 
-
 import torch
 from torch.utils.data import DataLoader, TensorDataset, default_collate
 

@@ -4,7 +4,6 @@
     pip install -e ".[trackers]" && python examples/tracked_run.py --to trackio
 """
 
-
 import minicnn
 from minicnn import callbacks, layers
 from minicnn.commands.parser import Parser

@@ -1,8 +1,6 @@
 """Several processes of mpiexec: the same bytes in each, those of one process up to rounding, and ends that end."""
 
-import importlib.util
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -13,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.machine import mpiexec
+
 ROOT = Path(__file__).parents[2]
-MPIEXEC = shutil.which("mpiexec", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
-HERE = MPIEXEC is not None and importlib.util.find_spec("mpi4py") is not None
+MPIEXEC = mpiexec()
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.several,
-    pytest.mark.skipif(not HERE, reason='several processes need mpi4py and mpiexec: pip install -e ".[mpi]"'),
+    pytest.mark.skipif(MPIEXEC is None, reason='several processes need mpi4py and mpiexec: pip install -e ".[mpi]"'),
 ]
 
 NETWORK = """
