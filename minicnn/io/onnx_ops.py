@@ -343,6 +343,17 @@ def part(g, x, *, key):
 
 
 @form
+def segment_sum(g, x, *, ids, count):
+    ids = np.asarray(ids)
+    ids = np.where((ids >= 0) & (ids < count), ids, count)  # the last segment is left out
+    rest = g.emit("Slice", g.emit("Shape", g.plain(x)), *(g.constant([at], np.int64) for at in (1, 2**62)))
+    shape = g.emit("Concat", g.constant([count + 1], np.int64), rest, axis=0)
+    sums = g.emit("ScatterND", g.emit("Expand", g.constant(0), shape), g.constant(ids[:, None], np.int64), g.plain(x),
+                  reduction="add")  # fmt: skip
+    return Value(g.emit("Slice", sums, *(g.constant([at], np.int64) for at in (0, count, 0))))
+
+
+@form
 def tile(g, x, *, repeats):
     repeats = (1,) * (x.rank - len(repeats)) + tuple(repeats)
     return Value(g.emit("Tile", g.plain(x), g.constant(repeats, np.int64)))

@@ -132,6 +132,23 @@ def test_activations(tmp_path, rng):
         minicnn.Model(x, nn.Activation("sparsemax")(x)).export(tmp_path / "m.onnx")  # it sorts
 
 
+class Shared(nn.Layer):
+    """Sums the rows of its weight that belong together: segment_sum is of the first axis, which images have taken."""
+
+    traceable = True
+
+    def build(self, input_shape):
+        self.rows = self.add_weight("rows", (5, *input_shape), "random_normal")
+        return (3,)
+
+    def call(self, x, *, training):
+        return x @ ops.transpose(ops.segment_sum(self.rows, ids=np.array([2, 0, 2, 7, -1]), count=3), axes=(1, 0))
+
+
+def test_sums_of_segments(tmp_path, rng):
+    same(shaken(minicnn.Sequential([nn.Input((4,)), Shared()]), rng), tmp_path / "m.onnx", rng)
+
+
 @pytest.mark.parametrize("opset", [18, 21])
 def test_a_newer_opset(tmp_path, rng, opset):
     model = minicnn.Sequential([nn.Input(IMAGE), nn.LayerNormalization([1, 2]), nn.Conv2D(2, 3)])
