@@ -15,7 +15,7 @@ class Backend:
     dtype    the float type that parameters and activations have
     kernels  the name of the chosen kernel set; `table()` tells which set serves each kernel
     fused    which of the fused kernels of kernels.FUSED the set has
-    rows_independent  whether a row of a product is the same bytes whatever the other rows are (BLAS: no)
+    batch_invariant  whether a row of a product is the same bytes whatever the other rows are (BLAS: no)
     """
 
     name: str
@@ -24,7 +24,7 @@ class Backend:
 
         def __getattr__(self, name: str) -> Any: ...
 
-    rows_independent = True
+    batch_invariant = True
     joins = False  # whether its tensors without a tape go to the backend of those that they are put together with
     # Where launches are what is dear: one for all pairs (to, from) of arrays and for `follow`; and what stands in for
     # the backend where a weight's gradient is asked for, and puts it where the optimizer reads.

@@ -34,7 +34,7 @@ class CPU(Backend):
             error=ArgumentError,
         )  # fmt: skip
         super().__init__(kernel_set, dtype, threads)
-        self.rows_independent = kernel_set == "numba_cpu"
+        self.batch_invariant = kernel_set == "numba_cpu"
 
     def zeros(self, size: int):
         line = 64  # bytes; NumPy aligns to 16, and a vector across two lines costs two reads

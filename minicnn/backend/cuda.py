@@ -60,7 +60,7 @@ class OnDevice(Backend):
         own = kernel_set_cuda.bind(launcher)
         if self.wrong:  # what is not checked by itself is made of others
             own = {name: own[name] for name in selfcheck.CHECKED if name not in self.wrong}
-            self.rows_independent = not any(name in self.wrong for name in ("dense", "conv2d"))
+            self.batch_invariant = not any(name in self.wrong for name in ("dense", "conv2d"))
         self.own = tuple(own)
         super().__init__("cuda", dtype, threads, own | _bound(self.xp, self.wrong))
         if selfcheck.RECORDED not in self.wrong:
@@ -115,7 +115,7 @@ def _bound(xp, names) -> dict:
 class OnReference(Backend):
     """A device's arrays, and the definition on them; the host runs every step."""
 
-    name, precision, rows_independent = "cuda", "float32", False  # BLAS chooses by the number of rows
+    name, precision, batch_invariant = "cuda", "float32", False  # BLAS chooses by the number of rows
 
     def __init__(self, xp, dtype: str = "float32", threads: int | None = None):
         self.xp = xp

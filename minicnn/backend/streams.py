@@ -54,7 +54,7 @@ class Streams:
         return Key(self.seed, at, purpose << 16 | index, 0 if purpose == SHUFFLE else self.row)
 
     @contextlib.contextmanager
-    def counted_at(self, place):
+    def step_from_device(self, place):
         """Inside, keys name the place in device memory where the step's number will be, not the number."""
         self.live = place
         try:

@@ -17,12 +17,12 @@ class Noise(Layer):
 
     config = ("rate", "seed")
     op: staticmethod  # (x, *, rate, key) -> y
-    to_nothing = True  # whether a rate of 1 has a meaning
+    allows_rate_one = True  # whether a rate of 1 has a meaning
 
     def __init__(self, rate, seed=None, **kwargs):
         super().__init__(**kwargs)
         kind = type(self).__name__
-        self.rate = number(f"{kind}: rate", rate, low=0, **({"high": 1} if self.to_nothing else {"below": 1}))
+        self.rate = number(f"{kind}: rate", rate, low=0, **({"high": 1} if self.allows_rate_one else {"below": 1}))
         self.seed = checked_seed(f"{kind}: seed", seed)
 
     def call(self, x, *, training):
@@ -92,7 +92,7 @@ class AlphaDropout(Noise):
     Differs from Keras: noise_shape is not there; a rate of 1 is refused here, not when training begins.
     """
 
-    op, to_nothing = staticmethod(alpha_dropout), False
+    op, allows_rate_one = staticmethod(alpha_dropout), False
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(rate, seed, **kwargs)
@@ -106,7 +106,7 @@ class GaussianDropout(Noise):
     Differs from Keras: a rate of 1 is refused here, not when training begins.
     """
 
-    op, to_nothing = staticmethod(gaussian_dropout), False
+    op, allows_rate_one = staticmethod(gaussian_dropout), False
 
 
 def _no_noise_shape(kind: str, noise_shape) -> None:

@@ -28,7 +28,7 @@ from ..notes import note
 from ..ops.activation import softmax
 from . import loop
 from .inputs import Arrays, Augmented
-from .memory import with_memory
+from .memory import retry_on_oom
 from .several import Several
 
 COUNTED = (metrics.accuracy, metrics.categorical_accuracy, metrics.sparse_categorical_accuracy)
@@ -42,7 +42,7 @@ def prepare(model, source, steps: int | None, hooks) -> "Captured | None":
     if reason:
         note(f"fit: the host runs every step by itself and reads its loss: {reason}")
         return None
-    return with_memory(model, source.batch_size, lambda: Captured(model, source, steps))
+    return retry_on_oom(model, source.batch_size, lambda: Captured(model, source, steps))
 
 
 def _reason(model, source, hooks) -> str | None:
@@ -112,8 +112,8 @@ class Captured:
         turn = self._turn(shuffle, epoch, first[0])
         self._forget_old_recordings()
         state = self._state()
-        copies = with_memory(model, self.source.batch_size, lambda: [array.copy() for array in state])
-        with_memory(model, self.source.batch_size, lambda: self._send(turn))
+        copies = retry_on_oom(model, self.source.batch_size, lambda: [array.copy() for array in state])
+        retry_on_oom(model, self.source.batch_size, lambda: self._send(turn))
 
         def undo():
             self._settle(turn, state, copies)
@@ -121,7 +121,7 @@ class Captured:
         try:
             for step, n in enumerate(turn.sizes[start:], start):
                 hooks.on_train_batch_begin(step)
-                with_memory(model, n, partial(self._run, step, n), undo)
+                retry_on_oom(model, n, partial(self._run, step, n), undo)
                 if step + 1 == len(turn.sizes):
                     self.ahead = {}
                     self._turn(shuffle, epoch + 1, first[0] + self.steps)
@@ -161,7 +161,7 @@ class Captured:
         x, t = self._images(n), tables.gather(self.targets, n)
         w = None if self.weights is None else tables.gather(self.weights, n)
         arrays = (x, t) if w is None else (x, t, w)
-        with model.streams.counted_at(tables.counter):
+        with model.streams.step_from_device(tables.counter):
             values, _ = loop.gradients(model, program, arrays, tables.counter)
             loop.update(model, program, values, tables.rate, phase)
         outputs, logits = None if self.answers is None else values[program.last], model.fused_with is softmax

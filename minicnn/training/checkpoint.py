@@ -498,6 +498,6 @@ def made_on(model) -> dict[str, str]:
     be, package = model.backend, sys.modules[__name__.partition(".")[0]]
     found = {"minicnn": package.__version__, "numpy": np.__version__, "device": be.name, "kernels": be.kernels,
              "precision": getattr(be, "precision", "float32"), "processor": machine.cpu()}  # fmt: skip
-    if not be.rows_independent:  # whose products' bits depend on the number of threads
+    if not be.batch_invariant:  # whose products' bits depend on the number of threads
         found["threads"] = str(getattr(be, "thread_count", lambda: be.threads)())
     return found

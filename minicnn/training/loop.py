@@ -9,7 +9,7 @@ import numpy as np
 
 from ..core.tensor import Tensor, no_grad
 from ..errors import NonFiniteError, require
-from .memory import with_memory
+from .memory import retry_on_oom
 from .several import Several, each, output_shapes, parts, together
 
 # Images that go through the network together at inference, whatever the batch size: so many that what a kernel does
@@ -42,10 +42,10 @@ def train_step(model, x, t, w) -> tuple:
     program = model.programs.training(*shapes)
     step = partial(gradients, model, program, arrays, model.streams.step, checked if ranks is None else None)
     if ranks is None:
-        values, loss = with_memory(model, len(x), step)
+        values, loss = retry_on_oom(model, len(x), step)
         update(model, program, values)
     else:
-        values, _ = with_memory(model, len(x), partial(ranks.attempt, step))
+        values, _ = retry_on_oom(model, len(x), partial(ranks.attempt, step))
         loss, moved = ranks.sum(program, values, arrays)
         update(model, program, values, moved=moved)
     model.streams.step += 1
@@ -177,17 +177,17 @@ def infer(model, x, *, logits):
     image's place within its tile may still show in the last bits.
     """
     be = model.backend
-    size = tile_size(model) if be.rows_independent else FILLED_TILE
+    size = tile_size(model) if be.batch_invariant else FILLED_TILE
     for start in range(0, len(x), size):
         tile = [be.asarray(one, be.dtype) for one in parts(x[start : start + size])]
         n = len(tile[0])
-        if n < size and not be.rows_independent:
+        if n < size and not be.batch_invariant:
             tile = [be.xp.concatenate([one, be.xp.zeros((size - n, *one.shape[1:]), be.dtype)]) for one in tile]
         with no_grad(), model.guard:
             if not start:
                 model.programs.refresh()
             program = model.programs.prediction(tuple(one.shape for one in tile), logits)
-            values = with_memory(model, n, partial(program.forward, be, tile, model.streams.step))[0]
+            values = retry_on_oom(model, n, partial(program.forward, be, tile, model.streams.step))[0]
         yield slice(start, start + n), together(values[slot][:n] for slot in program.lasts)
 
 
@@ -333,7 +333,7 @@ class RunningLogs:
         while self.pending:
             y_true, last, w = self.pending.popleft()
             self.pending_bytes -= last.data.nbytes + y_true.nbytes
-            predicted = with_memory(self.model, len(y_true), partial(outputs, self.model, last))
+            predicted = retry_on_oom(self.model, len(y_true), partial(outputs, self.model, last))
             if isinstance(last, Several):
                 self._show_each(y_true, last, predicted, w)
                 continue

@@ -10,7 +10,7 @@ from ..errors import DeviceMemoryError
 KEPT = 3  # arrays per layer's output that are there at once: the output, its gradient, and what a kernel works with
 
 
-def with_memory(model, batch_size: int, action: Callable, undo: Callable = lambda: None):
+def retry_on_oom(model, batch_size: int, action: Callable, undo: Callable = lambda: None):
     """action(); where the device's memory is full, once more after undo() and after all unused memory was given back.
 
     Raises DeviceMemoryError: the bytes needed, the bytes free, and the batch size that would fit.

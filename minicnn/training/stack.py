@@ -397,7 +397,7 @@ class LayerStack(Guarded):
         x = check_x(self, x, f"{where}: x")
         return parts(x), () if y is None else _targets(self, y, len(x), where)
 
-    def move_averages(self) -> None:
+    def update_moving_averages(self) -> None:
         """All layers' moving averages take over what the latest training call has left."""
         self.backend.follow(self.moved())
 
@@ -421,7 +421,7 @@ class LayerStack(Guarded):
 
     def commit(self) -> None:
         """End a step: moving averages move, the next one draws other random numbers."""
-        self.move_averages()
+        self.update_moving_averages()
         self.streams.step += 1
 
 

@@ -123,7 +123,7 @@ def test_precision_belongs_to_the_gpu(fast, monkeypatch, notes):
 
 def test_a_key_may_name_a_place_instead_of_a_step():
     streams, place = Streams(seed=3), np.zeros(1, np.uint32)
-    with streams.counted_at(place):
+    with streams.step_from_device(place):
         assert streams.key(DROPOUT, 2).step is place
         assert streams.key(SHUFFLE, step=5).step == 5
     assert streams.key(DROPOUT, 2).step == 0
