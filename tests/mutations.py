@@ -269,7 +269,7 @@ MUTATIONS = [
             "reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)", "reshape(-1, 32, 32, 3)", "tests/data/test_cifar.py"),
     # training, inference, captured ------------------------------------------------------------------------------------
     minicnn("training: every epoch has the first one's order", "training/inputs.py",
-            "streams.key(SHUFFLE, turn, step=life)", "streams.key(SHUFFLE, turn, step=0)", FIT),
+            "streams.key(SHUFFLE, number, step=life)", "streams.key(SHUFFLE, number, step=0)", FIT),
     minicnn("training: a class that is not listed weighs nothing", "training/inputs.py",
             "class_weight.get(int(c), 1.0)", "class_weight.get(int(c), 0.0)", FIT),
     minicnn("training: a small last batch counts like the others", "training/loop.py",
@@ -336,7 +336,7 @@ MUTATIONS = [
             "(2 * 255 * box)", "tests/data/test_digits.py"),
     minicnn("data: every epoch of a flow draws the same", "data/flow.py",
             "rows, self.seed, self.epoch * len(self) + index, ", "rows, self.seed, index, ", "tests/data/test_flow.py"),
-    minicnn("data: flips that alternate forget the pass", "data/augment.py", "np.asarray(turn) % 2 == 1", "False",
+    minicnn("data: flips that alternate forget the pass", "data/augment.py", "np.asarray(pass_index) % 2 == 1", "False",
             "tests/data/test_flow.py"),
     minicnn("data: a validation split rounds up", "data/batches.py", "math.floor(n * (1.0 - fraction))",
             "math.ceil(n * (1.0 - fraction))", f"tests/data/test_batches.py {FIT}"),

@@ -139,14 +139,14 @@ class ImageDataGenerator:
         return file_flow.from_dataframe(self, dataframe, directory, x_col, y_col, weight_col, classes, class_mode,
                                         subset, validate_filenames, options)  # fmt: skip
 
-    def augment(self, be, images: np.ndarray, seed: int, step: int, row: int = 0, *, rows=None, turn: int = 0):
+    def augment(self, be, images: np.ndarray, seed: int, step: int, row: int = 0, *, rows=None, pass_index: int = 0):
         """Images (N, H, W, C) as step `step` of a training with `seed` sees them: on `be`, in its float type.
 
         row   how many images come before them, where they are a part of the step's batch
         rows  their numbers in the data, of which flips that alternate are a function; None: their places in the batch
-        turn  how many passes through the data came before this one
+        pass_index  how many passes through the data came before this one
         """
-        drawn = self._draw(be if be.name == "cpu" else host(), images, seed, step, row, rows, turn)
+        drawn = self._draw(be if be.name == "cpu" else host(), images, seed, step, row, rows, pass_index)
         if self.only_moves():
             return be.asarray(self._move(be, images, drawn, self.rescale or 1.0))  # one kernel does everything
         on = be if be.name == "cpu" else host()  # the rest is NumPy
@@ -198,25 +198,25 @@ class ImageDataGenerator:
         x = _one_image("random_transform: x", x)
         return self.apply_transform(x, self.get_random_transform(x.shape, checked_seed("random_transform: seed", seed)))
 
-    def _draw(self, on, images: np.ndarray, seed: int, step: int, row: int = 0, rows=None, turn: int = 0) -> Parameters:
+    def _draw(self, on, images: np.ndarray, seed: int, step: int, row=0, rows=None, pass_index=0) -> Parameters:
         key = on.key(seed, step, STREAM, row * WORDS // 4)
         words = on.philox(WORDS * len(images), key).reshape(-1, WORDS)
         rows = np.arange(row, row + len(images)) if rows is None else rows
-        return draw(self, words, *images.shape[1:3], sides=self._sides(on, seed, rows, turn))
+        return draw(self, words, *images.shape[1:3], sides=self._sides(on, seed, rows, pass_index))
 
-    def _sides(self, on, seed: int, rows: np.ndarray, turn: int | np.ndarray) -> np.ndarray | None:
-        """bool (2, N): which of these rows are mirrored, across and down, in pass `turn`, of all or of each."""
+    def _sides(self, on, seed: int, rows: np.ndarray, pass_index: int | np.ndarray) -> np.ndarray | None:
+        """bool (2, N): which of these rows are mirrored, across and down, in pass `pass_index`, of all or of each."""
         if ALTERNATING not in (self.horizontal_flip, self.vertical_flip) or not len(rows):
             return None
         words = on.philox(2 * (int(rows.max()) + 1), on.key(seed, 0, SIDES)).reshape(-1, 2)[rows]
-        return (words.T < 2**31) ^ (np.asarray(turn) % 2 == 1)
+        return (words.T < 2**31) ^ (np.asarray(pass_index) % 2 == 1)
 
     def matrices(self, shape: tuple[int, ...], seed: int, steps: list[tuple[int, np.ndarray, int]]) -> np.ndarray:
-        """What `augment` draws for images of `shape` (H, W, C) in steps (number, rows, turn): float64 (N, 2, 3)."""
+        """What `augment` draws for images of `shape` (H, W, C) in steps (step, rows, pass index): float64 (N, 2, 3)."""
         on = host()
         words = [on.philox(WORDS * len(rows), on.key(seed, step, STREAM)) for step, rows, _ in steps]
-        turns = np.repeat([turn for *_, turn in steps], [len(rows) for _, rows, _ in steps])
-        sides = self._sides(on, seed, np.concatenate([rows for _, rows, _ in steps]), turns)
+        indices = np.repeat([index for *_, index in steps], [len(rows) for _, rows, _ in steps])
+        sides = self._sides(on, seed, np.concatenate([rows for _, rows, _ in steps]), indices)
         return matrices(draw(self, np.concatenate(words).reshape(-1, WORDS), *shape[:2], sides=sides), *shape[:2])
 
     def _move(self, on, images: np.ndarray, drawn: Parameters, scale: float = 1.0):

@@ -102,13 +102,13 @@ class Flow:
     def __len__(self) -> int:
         return len(self._slices)
 
-    def batch(self, be, rows: np.ndarray, seed: int, step: int, row: int = 0, turn: int = 0):
+    def batch(self, be, rows: np.ndarray, seed: int, step: int, row: int = 0, pass_index: int = 0):
         """(x, y) of these rows as step `step` of a training with `seed` sees them; x on `be`, y None without labels.
 
         row   how many rows of the step's batch come before these
-        turn  how many passes through all rows came before this one
+        pass_index  how many passes through all rows came before this one
         """
-        x = self.image_data_generator.augment(be, self.x[rows], seed, step, row, rows=rows, turn=turn)
+        x = self.image_data_generator.augment(be, self.x[rows], seed, step, row, rows=rows, pass_index=pass_index)
         if self.save_to_dir is not None:
             for row, picture in zip(rows.tolist(), be.to_numpy(x), strict=True):
                 name = f"{self.save_prefix}_{row}_{step}.{self.save_format}"
@@ -122,7 +122,7 @@ class Flow:
         )
         index %= len(self)
         rows = self._order[self._slices[index]]
-        x, y = self.batch(host(), rows, self.seed, self.epoch * len(self) + index, turn=self.epoch)
+        x, y = self.batch(host(), rows, self.seed, self.epoch * len(self) + index, pass_index=self.epoch)
         if y is None:
             return x
         return (x, y) if self.sample_weight is None else (x, y, self.sample_weight[rows])
@@ -134,7 +134,7 @@ class Flow:
         """
         for index, rows in enumerate(self._slices[:steps]):
             step = self.epoch * len(self) + index
-            yield self.batch(host(), np.arange(self.n)[rows], self.seed, step, turn=self.epoch)[0]
+            yield self.batch(host(), np.arange(self.n)[rows], self.seed, step, pass_index=self.epoch)[0]
         self.on_epoch_end()
 
     def __iter__(self):

@@ -77,7 +77,7 @@ def _reason(model, source, hooks) -> str | None:
     return None
 
 
-class Turn(NamedTuple):
+class EpochTables(NamedTuple):
     """What an epoch needs from the host. sizes: images of every step."""
 
     sizes: list[int]
@@ -102,51 +102,51 @@ class Captured:
         most = steps * source.batch_size - steps // source.steps * short
         self.tables = be.epoch(most, steps, rates, self.augmented)
         self.ran, self.replays, self.described = set(), {}, None
-        self.ahead: dict = {}  # the next epoch's Turn, made while the device is busy with this one
+        self.ahead: dict = {}  # the next epoch's tables, made while the device is busy with this one
 
     def epoch(self, logs: "loop.RunningLogs", hooks, shuffle: bool, epoch: int, kept=None) -> None:
         """One pass, as loop.train_epoch: running means go to `logs`, the device's state and the host's move on."""
         model, tables = self.model, self.tables
         start = self.start = logs.step
         first = self.first = model.streams.step - start, model.optimizer.iterations - start  # as the epoch began
-        turn = self._turn(shuffle, epoch, first[0])
+        planned = self._epoch_tables(shuffle, epoch, first[0])
         self._forget_old_recordings()
         state = self._state()
         copies = retry_on_oom(model, self.source.batch_size, lambda: [array.copy() for array in state])
-        retry_on_oom(model, self.source.batch_size, lambda: self._send(turn))
+        retry_on_oom(model, self.source.batch_size, lambda: self._send(planned))
 
         def undo():
-            self._settle(turn, state, copies)
+            self._roll_back(planned, state, copies)
 
         try:
-            for step, n in enumerate(turn.sizes[start:], start):
+            for step, n in enumerate(planned.sizes[start:], start):
                 hooks.on_train_batch_begin(step)
                 retry_on_oom(model, n, partial(self._run, step, n), undo)
-                if step + 1 == len(turn.sizes):
+                if step + 1 == len(planned.sizes):
                     self.ahead = {}
-                    self._turn(shuffle, epoch + 1, first[0] + self.steps)
+                    self._epoch_tables(shuffle, epoch + 1, first[0] + self.steps)
                     self.be.to_numpy(tables.progress)  # waits for the device: what follows is timed
-                hooks.on_train_batch_end(step, lambda: self._read(logs, turn))
+                hooks.on_train_batch_end(step, lambda: self._read(logs, planned))
                 if kept is not None and kept.due():
-                    self._keep(kept, logs, turn, epoch)
+                    self._keep(kept, logs, planned, epoch)
                 if model.stop_training or (kept is not None and kept.ending):
                     break
         finally:  # also after Ctrl-C
-            done, bad = self._settle(turn, state, copies)
-            self._move_on(logs, turn, done)
+            done, bad = self._roll_back(planned, state, copies)
+            self._move_on(logs, planned, done)
         if bad is not None:
-            self._raise(turn, bad, epoch)
+            self._raise(planned, bad, epoch)
 
-    def _keep(self, kept, logs: "loop.RunningLogs", turn: Turn, epoch: int) -> None:
+    def _keep(self, kept, logs: "loop.RunningLogs", planned: EpochTables, epoch: int) -> None:
         """A checkpoint between two launches; none behind a loss that was not finite: the epoch's end will say so."""
         _, _, done, bad = map(int, self.be.to_numpy(self.tables.progress))
         if bad < 0:
-            self._move_on(logs, turn, done)
+            self._move_on(logs, planned, done)
             kept.step_end(epoch, done, self.steps, logs)
 
-    def _move_on(self, logs: "loop.RunningLogs", turn: Turn, done: int) -> None:
+    def _move_on(self, logs: "loop.RunningLogs", planned: EpochTables, done: int) -> None:
         """Bring the host to the end of the epoch's first `done` steps."""
-        self._read(logs, turn, done)
+        self._read(logs, planned, done)
         logs.step = done
         self.model.streams.step = self.first[0] + done
         if self.model.trainable_weights:
@@ -211,7 +211,7 @@ class Captured:
 
     # once per epoch --------------------------------------------------------------------------------------------------
 
-    def _turn(self, shuffle: bool, epoch: int, step: int) -> Turn:
+    def _epoch_tables(self, shuffle: bool, epoch: int, step: int) -> EpochTables:
         """What this epoch of the fit needs, whose first step is number `step` of the model's life."""
         key = shuffle, epoch, step
         if key not in self.ahead:
@@ -220,25 +220,25 @@ class Captured:
             passes = {place[:2] for place in places}
             orders = {one: source.rows(host(), streams, shuffle, *one) for one in passes}  # the device is busy
             sizes = [stop - start for *_, start, stop in places]
-            order = [orders[began, turn][start:stop] for began, turn, start, stop in places]
+            order = [orders[began, index][start:stop] for began, index, start, stop in places]
             matrices = None
             if self.augmented:
                 generator = self.source.flow.image_data_generator
-                turns = [source.passed(self.steps, epoch, i) for i in range(len(order))]
-                every = [(step + i, *one) for i, one in enumerate(zip(order, turns, strict=True))]
+                indices = [source.pass_index(self.steps, epoch, i) for i in range(len(order))]
+                every = [(step + i, *one) for i, one in enumerate(zip(order, indices, strict=True))]
                 matrices = generator.matrices(source.x.shape[1:], streams.seed, every)
-            self.ahead = {key: Turn(sizes, np.concatenate(order).astype(np.int32), matrices)}
+            self.ahead = {key: EpochTables(sizes, np.concatenate(order).astype(np.int32), matrices)}
         return self.ahead[key]
 
-    def _send(self, turn: Turn) -> None:
+    def _send(self, planned: EpochTables) -> None:
         """This epoch's tables; the device is before their first step."""
         be, tables, optimizer = self.be, self.tables, self.model.optimizer
         steps = range(self.steps)
-        rows = sum(turn.sizes)
-        tables.order[:rows] = be.asarray(turn.order)
-        if turn.matrices is not None:
-            tables.matrices[:rows] = be.asarray(turn.matrices, np.float64)
-        tables.starts[...] = be.asarray(np.cumsum([0, *turn.sizes[:-1]]).astype(np.int32))
+        rows = sum(planned.sizes)
+        tables.order[:rows] = be.asarray(planned.order)
+        if planned.matrices is not None:
+            tables.matrices[:rows] = be.asarray(planned.matrices, np.float64)
+        tables.starts[...] = be.asarray(np.cumsum([0, *planned.sizes[:-1]]).astype(np.int32))
         step, iterations = self.first
         tables.counters[...] = be.asarray(np.array([step + i for i in steps], np.uint32))
         rates = [optimizer.numbers(iterations + i) for i in steps]
@@ -255,7 +255,7 @@ class Captured:
         flat = {id(p) for p in optimizer.params}
         return [optimizer.flat, *vars(optimizer.slot).values(), *(p.data for p in model.weights if id(p) not in flat)]
 
-    def _settle(self, turn: Turn, state: list, copies: list) -> tuple[int, int | None]:
+    def _roll_back(self, planned: EpochTables, state: list, copies: list) -> tuple[int, int | None]:
         """Bring the device to the end of a good whole step; (how many those are, the bad one that follows or None)."""
         following, _, done, bad = map(int, self.be.to_numpy(self.tables.progress))
         good = done if bad < 0 else bad
@@ -263,25 +263,25 @@ class Captured:
             for array, copy in zip(state, copies, strict=True):
                 array[...] = copy
             self._rewind()
-            for step, n in enumerate(turn.sizes[self.start : good], self.start):
+            for step, n in enumerate(planned.sizes[self.start : good], self.start):
                 self._run(step, n)
         return good, None if bad < 0 else bad
 
-    def _read(self, logs: "loop.RunningLogs", turn: Turn, steps: int | None = None) -> dict[str, float]:
+    def _read(self, logs: "loop.RunningLogs", planned: EpochTables, steps: int | None = None) -> dict[str, float]:
         """The running means after `steps` steps, or after all that are finished."""
         if steps is None:
             steps = int(self.be.to_numpy(self.tables.progress)[2])
         here = slice(self.start, steps)
         losses, right = (self.be.to_numpy(a)[here].tolist() for a in (self.tables.losses, self.tables.right))
-        logs.replace(losses, turn.sizes[here], sum(right))
+        logs.replace(losses, planned.sizes[here], sum(right))
         return logs.result()
 
-    def _raise(self, turn: Turn, bad: int, epoch: int) -> None:
+    def _raise(self, planned: EpochTables, bad: int, epoch: int) -> None:
         """NonFiniteError for a step whose loss was not finite, in the words of loop.train_epoch."""
         loss = float(self.be.to_numpy(self.tables.losses)[bad])
-        start = sum(turn.sizes[:bad])
-        rows, passed = turn.order[start : start + turn.sizes[bad]], self.source.passed(self.steps, epoch, bad)
-        x = self.source.images(self.be, self.model.streams, rows, turn=passed)
+        start = sum(planned.sizes[:bad])
+        rows, index = planned.order[start : start + planned.sizes[bad]], self.source.pass_index(self.steps, epoch, bad)
+        x = self.source.images(self.be, self.model.streams, rows, pass_index=index)
         cause = loop.first_non_finite(self.model, self._program(len(x)), [x])
         where = f"fit: stopped at epoch {epoch + 1}, batch {bad + 1}"
         raise NonFiniteError(f"{where}: loss is {loss}: {cause}", loss)

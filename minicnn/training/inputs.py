@@ -237,25 +237,25 @@ class Arrays:
         """
         begin = (epoch + self.shift) * steps
         for batch in range(begin, begin + steps):
-            turn, i = divmod(batch, self.steps)
-            began = turn * self.steps // steps
+            index, i = divmod(batch, self.steps)
+            began = index * self.steps // steps
             first = -(-began * steps // self.steps)  # of the passes that began there
-            yield began, turn - first, i * self.batch_size, min((i + 1) * self.batch_size, self.n)
+            yield began, index - first, i * self.batch_size, min((i + 1) * self.batch_size, self.n)
 
-    def rows(self, be, streams, shuffle: bool, began: int, turn: int) -> np.ndarray:
+    def rows(self, be, streams, shuffle: bool, began: int, number: int) -> np.ndarray:
         """The order of the rows in this pass (see `places`): argsort of one random word per row, ties by row."""
         if not shuffle:
             return np.arange(self.n)
         life = (self.before + began) % 2**32
-        words = be.to_numpy(be.philox(self.n, streams.key(SHUFFLE, turn, step=life)))
+        words = be.to_numpy(be.philox(self.n, streams.key(SHUFFLE, number, step=life)))
         return np.argsort(words, kind="stable")
 
-    def passed(self, steps: int, epoch: int, step: int = 0) -> int:
+    def pass_index(self, steps: int, epoch: int, step: int = 0) -> int:
         """How many passes of the model's life came before that of this step of `epoch`, in epochs of one pass each."""
         return self.before + ((epoch + self.shift) * steps + step) // self.steps
 
-    def images(self, be, streams, rows, ahead: int = 0, turn: int = 0):
-        """`rows` as the step sees them that is `ahead` of the present one, in the pass `turn` of the model's life."""
+    def images(self, be, streams, rows, ahead: int = 0, pass_index: int = 0):
+        """`rows` as the step sees them that is `ahead` of the present one, in pass `pass_index` of the model's life."""
         x = self.x[rows]
         return _on(be, x) if isinstance(x, Several) else be.asarray(x, be.dtype)
 
@@ -268,16 +268,16 @@ class Arrays:
 
         epoch None: of an evaluation, which begins at the first row, keeps the order, and makes no step.
         """
-        present, order, passed, done = None, None, 0, 0
-        for i, (began, turn, first, _) in enumerate(self.places(steps, epoch or 0)):
-            if (began, turn) != present:
-                present, order = (began, turn), None
+        present, order, index, done = None, None, 0, 0
+        for i, (began, number, first, _) in enumerate(self.places(steps, epoch or 0)):
+            if (began, number) != present:
+                present, order = (began, number), None
             if done < start and not isinstance(self.x, ImageFiles):  # of which none is left out
                 done += 1
                 continue
             if order is None:
-                order = self.rows(be, streams, shuffle, began, turn)
-                passed = 0 if epoch is None else self.passed(steps, epoch, i)
+                order = self.rows(be, streams, shuffle, began, number)
+                index = 0 if epoch is None else self.pass_index(steps, epoch, i)
             rows = self.usable(order[first:])
             done += len(rows) > 0
             if not len(rows) or done <= start:
@@ -287,7 +287,7 @@ class Arrays:
             y = self.y[rows]
             t = y if self.targets is self.y else self.targets[rows]
             t = _on(be, t) if isinstance(t, Several) else be.asarray(t, be.dtype)
-            yield self.images(be, streams, mine, i if epoch is None else 0, passed), y, t, w
+            yield self.images(be, streams, mine, i if epoch is None else 0, index), y, t, w
 
 
 def _on(be, arrays):
@@ -345,8 +345,8 @@ class Augmented(Arrays):
         super().__init__(model, flow.x, flow.y, flow.batch_size, weights, class_weight, where=where)
         self.flow = flow
 
-    def rows(self, be, streams, shuffle, began, turn):
-        return super().rows(be, streams, shuffle and self.flow.shuffle, began, turn)
+    def rows(self, be, streams, shuffle, began, number):
+        return super().rows(be, streams, shuffle and self.flow.shuffle, began, number)
 
     def usable(self, coming):
         """The same without pictures that cannot be decoded; the batch after it is on its way meanwhile."""
@@ -356,8 +356,8 @@ class Augmented(Arrays):
             self.x.prefetch(np.concatenate([rows, coming[self.batch_size : 2 * self.batch_size]]))
         return rows
 
-    def images(self, be, streams, rows, ahead=0, turn=0):
-        x, _ = self.flow.batch(be, rows, streams.seed, streams.step + ahead, streams.row, turn)
+    def images(self, be, streams, rows, ahead=0, pass_index=0):
+        x, _ = self.flow.batch(be, rows, streams.seed, streams.step + ahead, streams.row, pass_index)
         return be.asarray(x, be.dtype)
 
 

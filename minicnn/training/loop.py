@@ -326,9 +326,9 @@ class RunningLogs:
             self.pending.append((y_true, last, w))
             self.pending_bytes += last.data.nbytes + y_true.nbytes
             if not wait or self.pending_bytes > PENDING:
-                self._settle()
+                self._flush()
 
-    def _settle(self) -> None:
+    def _flush(self) -> None:
         """Show the metrics every batch that waits."""
         while self.pending:
             y_true, last, w = self.pending.popleft()
@@ -354,7 +354,7 @@ class RunningLogs:
 
     def get_state(self) -> dict:
         """Sums and the metrics' states, after every batch so far: plain values and arrays."""
-        self._settle()
+        self._flush()
         more = {"shares": list(self.shares)} if self.shares else {}
         return more | {"step": self.step, "total": self.total, "count": self.count,
                 "metrics": [metric.get_state() for metric in (*self.metrics, *self.weighted)]}  # fmt: skip
@@ -385,7 +385,7 @@ class RunningLogs:
 
     def result(self) -> dict[str, float]:
         with self.model.guard:  # a file that another thread writes asks too
-            self._settle()
+            self._flush()
         means = {n: _number(m.result()) for n, m in zip(self.names, (*self.metrics, *self.weighted), strict=True)}
         for name, total in zip(self.share_names, self.shares, strict=True):
             means[name] = total / max(self.count, 1)
