@@ -124,14 +124,14 @@ struct Keep {
     __device__ __forceinline__ float operator()(float v, int) const { return v; }
 };
 
-#define DRAWS threshold, scale, seed_low, seed_high, live ? *live : step, stream, first
+#define DRAWS threshold, scale, seed_low, seed_high, device_step ? *device_step : step, stream, first
 
 // y = dropout of that
 extern "C" __global__ void batch_norm_dropout(
     const float* __restrict__ x, const float* __restrict__ mean, const float* __restrict__ var, const float*
     __restrict__ gamma, const float* __restrict__ beta, float* __restrict__ y, int size, int C, float eps,
     unsigned long long threshold, float scale, unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream,
-    unsigned first, const unsigned* __restrict__ live) {
+    unsigned first, const unsigned* __restrict__ device_step) {
     int i = element();
     if (i >= size) return;
     int c = i % C;
@@ -177,7 +177,7 @@ extern "C" __global__ void dropout_norm_parts(
     var, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows, int C, int
     lanes, float eps,
     unsigned long long threshold, float scale, unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream,
-    unsigned first, const unsigned* __restrict__ live) {
+    unsigned first, const unsigned* __restrict__ device_step) {
     __shared__ float shared[BLOCK];
     sum_gradients(shared, dy, x, mean, var, parts, total, arrived, rows, C, 1, lanes, eps, Drop{DRAWS});
 }
@@ -238,7 +238,7 @@ extern "C" __global__ void dropout_norm_relu_parts(
     __restrict__ dx, float* __restrict__ parts, float* __restrict__ total, unsigned* __restrict__ arrived, int rows,
     int C, int lanes, float inverse_m, float eps,
     unsigned long long threshold, float scale, unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream,
-    unsigned first, const unsigned* __restrict__ live) {
+    unsigned first, const unsigned* __restrict__ device_step) {
     __shared__ float shared[BLOCK];
     through_relu(shared, dy, x, mean, var, gamma, dgamma, dbeta, dx, parts, total, arrived, rows, C, lanes,
                  inverse_m, eps, Drop{DRAWS});

@@ -8,10 +8,10 @@ from .launch import THREADS, blocks
 
 
 def _step(gpu, kernel, arrays, rate, *numbers):
-    """Run over the elements of the arrays (p first); every kernel's arguments end with `live`."""
-    rate, live = (0.0, rate) if getattr(rate, "shape", ()) else (rate, None)
+    """Run over the elements of the arrays (p first); every kernel's arguments end with `device_args`."""
+    rate, device_args = (0.0, rate) if getattr(rate, "shape", ()) else (rate, None)
     size = arrays[0].size
-    gpu("optimizer", kernel, blocks(size), THREADS, *arrays, size, rate, *numbers, live)
+    gpu("optimizer", kernel, blocks(size), THREADS, *arrays, size, rate, *numbers, device_args)
 
 
 def sgd_step(gpu, p, g, m, *, lr, momentum, nesterov):

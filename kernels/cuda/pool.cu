@@ -30,8 +30,8 @@ __device__ __forceinline__ void max_pool(const float* x, float* y, Index* argmax
                                          int OW, int KH, int KW, int SH, int SW, int top, int left,
                                          unsigned long long threshold, float scale, unsigned seed_low,
                                          unsigned seed_high, unsigned step, unsigned stream, unsigned first,
-                                         const unsigned* live, const float* mean, const float* var, const float* gamma,
-                                         const float* beta, float eps) {
+                                         const unsigned* device_step, const float* mean, const float* var,
+                                         const float* gamma, const float* beta, float eps) {
     int i = element();
     if (i >= size) return;
     Place at(i, OH, OW, C);
@@ -51,7 +51,8 @@ __device__ __forceinline__ void max_pool(const float* x, float* y, Index* argmax
             }
         }
     if (threshold) {
-        bool kept = philox_word(4 * first + i, live ? *live : step, stream, seed_low, seed_high) >= threshold;
+        unsigned word = philox_word(4 * first + i, device_step ? *device_step : step, stream, seed_low, seed_high);
+        bool kept = word >= threshold;
         best = kept ? best * scale : 0.f;
         winner = kept ? winner : KH * KW;
     }
@@ -64,20 +65,20 @@ extern "C" __global__ void max_pool_small(
     const float* __restrict__ x, float* __restrict__ y, unsigned char* __restrict__ argmax, int size, int H, int W, int
     C, int OH, int OW, int KH, int KW, int SH, int SW, int top, int left, unsigned long long threshold, float scale,
     unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream, unsigned first, const
-    unsigned* __restrict__ live, const float* __restrict__ mean, const float* __restrict__ var, const float*
+    unsigned* __restrict__ device_step, const float* __restrict__ mean, const float* __restrict__ var, const float*
     __restrict__ gamma, const float* __restrict__ beta, float eps) {
     max_pool(x, y, argmax, size, H, W, C, OH, OW, KH, KW, SH, SW, top, left, threshold, scale, seed_low, seed_high,
-             step, stream, first, live, mean, var, gamma, beta, eps);
+             step, stream, first, device_step, mean, var, gamma, beta, eps);
 }
 
 extern "C" __global__ void max_pool_large(
     const float* __restrict__ x, float* __restrict__ y, int* __restrict__ argmax, int size, int H, int W, int C, int OH,
     int OW, int KH, int KW, int SH, int SW, int top, int left, unsigned long long threshold, float scale, unsigned
-    seed_low, unsigned seed_high, unsigned step, unsigned stream, unsigned first, const unsigned* __restrict__ live,
-    const float* __restrict__ mean, const float* __restrict__ var, const float* __restrict__ gamma, const float* __restrict__ beta,
-    float eps) {
+    seed_low, unsigned seed_high, unsigned step, unsigned stream, unsigned first, const unsigned* __restrict__
+    device_step, const float* __restrict__ mean, const float* __restrict__ var, const float* __restrict__ gamma, const
+    float* __restrict__ beta, float eps) {
     max_pool(x, y, argmax, size, H, W, C, OH, OW, KH, KW, SH, SW, top, left, threshold, scale, seed_low, seed_high,
-             step, stream, first, live, mean, var, gamma, beta, eps);
+             step, stream, first, device_step, mean, var, gamma, beta, eps);
 }
 
 template <class Index>

@@ -6,12 +6,12 @@ from .launch import THREADS, blocks
 
 
 def counter(key, first):
-    """seed_low, seed_high, step, stream, first, live: what the kernels take of a Key, and the block to begin with.
+    """seed_low, seed_high, step, stream, first, device_step: what kernels take for a Key and a first block.
 
-    Its step may be a uint32 array of one element on the device, which is then `live`: a recorded step reads it there.
+    The Key's step may be a uint32 array (1,) on the device: it is then `device_step`, which a recorded step reads.
     """
-    step, live = (0, key.step) if getattr(key.step, "shape", ()) else (key.step, None)
-    return key.seed & 0xFFFFFFFF, key.seed >> 32, step, key.stream, first, live
+    step, device_step = (0, key.step) if getattr(key.step, "shape", ()) else (key.step, None)
+    return key.seed & 0xFFFFFFFF, key.seed >> 32, step, key.stream, first, device_step
 
 
 def drop(rate, key, shape):

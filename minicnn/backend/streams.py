@@ -38,7 +38,7 @@ class Streams:
     step: int = 0
     epoch: int = 0
     drawn: bool = field(init=False)
-    live: Any = field(default=None, init=False, repr=False, compare=False)
+    device_step: Any = field(default=None, init=False, repr=False, compare=False)
     row: int = field(default=0, init=False, repr=False, compare=False)  # where this process's part of a batch begins
 
     def __post_init__(self):
@@ -50,17 +50,17 @@ class Streams:
     def key(self, purpose: int, index: int = 0, step: int | None = None) -> Key:
         """The stream of a purpose and a layer index at this step (or epoch, for the order of the rows)."""
         assert self.seed is not None  # __post_init__ has drawn one
-        at = step if step is not None else self.step if self.live is None else self.live
+        at = step if step is not None else self.step if self.device_step is None else self.device_step
         return Key(self.seed, at, purpose << 16 | index, 0 if purpose == SHUFFLE else self.row)
 
     @contextlib.contextmanager
     def step_from_device(self, place):
         """Inside, keys name the place in device memory where the step's number will be, not the number."""
-        self.live = place
+        self.device_step = place
         try:
             yield
         finally:
-            self.live = None
+            self.device_step = None
 
     def generator(self, index: int) -> np.random.Generator:
         """NumPy's own counted generator for the initial weights, which are always drawn on the host."""

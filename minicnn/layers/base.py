@@ -68,9 +68,9 @@ class Layer(arguments.Named, Guarded):
     """
 
     config: tuple[str, ...] = ()  # constructor arguments that get_config writes down
-    # Of those, what every call reads, so that it may be set at any time; the others are settled once weights are made.
-    live = ("rate", "seed", "momentum", "epsilon", "negative_slope", "threshold", "max_value", "alpha", "algorithm",
-            "activation")  # fmt: skip
+    # Of those, what every call reads, so that it may be set at any time; the others are fixed once weights are made.
+    settable = ("rate", "seed", "momentum", "epsilon", "negative_slope", "threshold", "max_value", "alpha", "algorithm",
+                "activation")  # fmt: skip
     refused: ClassVar[dict[str, str]] = {
         "dtype": "the model's device decides it", "dtype_policy": "the model's device decides it",
         "input_shape": _CONSTRUCTOR, "output_shape": "the layer decides it",
@@ -150,7 +150,7 @@ class Layer(arguments.Named, Guarded):
         held = vars(self)
         if held.get("built"):
             where, now = f"{type(self).__name__}: {name}", held.get(name)
-            if name in self.config and name not in self.live and now != value:
+            if name in self.config and name not in self.settable and now != value:
                 expected = "no change once the weights are made"
                 require(False, where, expected, repr(value), _CONSTRUCTOR, error=ArgumentError)
             if isinstance(now, Tensor) and not isinstance(value, Tensor):

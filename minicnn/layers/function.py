@@ -17,7 +17,7 @@ class Lambda(Layer):
     """
 
     config = ("function", "arguments")
-    live = (*Layer.live, *config)
+    settable = (*Layer.settable, *config)
     traceable = False
 
     def __init__(self, function, output_shape=None, mask=None, arguments=None, **kwargs):

@@ -93,7 +93,7 @@ class Rescaling(Layer):
     """y = x scale + offset.  Any shape."""
 
     config = ("scale", "offset")
-    live = (*Layer.live, *config)
+    settable = (*Layer.settable, *config)
 
     def __init__(self, scale, offset=0.0, **kwargs):
         super().__init__(**kwargs)

@@ -287,7 +287,7 @@ class Optimizer(Explicit, Named, Guarded):
         """Whether no other optimizer has moved the parameters into its own buffer since."""
         return all(p.data is view for p, view in zip(self.params, self._views, strict=True))
 
-    def numbers(self, iterations: int) -> list[float] | None:
+    def device_args(self, iterations: int) -> list[float] | None:
         """What the step after so many sends to the device, in this order: the numbers of its kernel, and the decay.
 
         None: an `update` of its own, which cannot be run from a table of numbers.
@@ -297,14 +297,14 @@ class Optimizer(Explicit, Named, Guarded):
         lr, t = self._rate_at(iterations), iterations // (self.gradient_accumulation_steps or 1) + 1
         return [*map(float, self.kernel_args(lr, t).values()), (self.weight_decay or 0.0) * lr]
 
-    def step(self, live=None, phase: Phase | None = None, averages=(), idle=()) -> None:
+    def step(self, device_args=None, phase: Phase | None = None, averages=(), idle=()) -> None:
         """One step with the gradients that backward left in the parameters, which are cleared.
 
         averages: what the backend's `settle` moves in the same launch.
         idle: numbers of the parameters that stay as they are, with their state.
 
-        live: this step's `numbers` (R,) in device memory, for a step that a device runs by itself; then the caller
-        counts the iterations, and says which `phase` the step is of.
+        device_args: the result of `device_args` for this step, (R,) in device memory, for a step that a device runs by
+        itself; then the caller counts the iterations, and says which `phase` the step is of.
         """
         if phase is None:
             phase = self.phase(self.iterations) if self.use_ema or self.gradient_accumulation_steps else PLAIN
@@ -315,14 +315,14 @@ class Optimizer(Explicit, Named, Guarded):
             buffers = [self.flat, *(getattr(self.slot, s) for s in self.slots)]
             pieces = [self._piece(buffer, i) for i in idle for buffer in buffers]
             kept = [piece.copy() for piece in pieces]
-            self._update(gradients, live)
+            self._update(gradients, device_args)
             for piece, values in zip(pieces, kept, strict=True):
                 piece[...] = values
         elif phase.updates:
-            self._update(gradients, live)
+            self._update(gradients, device_args)
         if self.use_ema:
             self._average(phase)
-        if live is None:
+        if device_args is None:
             self.iterations += 1
 
     def _accumulate(self, last: bool) -> None:
@@ -359,20 +359,20 @@ class Optimizer(Explicit, Named, Guarded):
             self.slot.average[...] = kept
             self.swapped = not self.swapped
 
-    def _update(self, gradients: list, live) -> None:
+    def _update(self, gradients: list, device_args) -> None:
         if self.clipnorm or self.clipvalue or self.global_clipnorm:
-            self._clip(on_device=live is not None)
+            self._clip(on_device=device_args is not None)
         before = [self._piece(self.flat, i).copy() for i, _ in self._scaled] if self._scaled else ()
         lr, t = 0.0, 1
-        if live is None:
+        if device_args is None:
             lr, t = self._rate_at(self.iterations), self.iterations // (self.gradient_accumulation_steps or 1) + 1
         if self.weight_decay:
-            decay = self.weight_decay * lr if live is None else live[-1:]
+            decay = self.weight_decay * lr if device_args is None else device_args[-1:]
             self.flat -= self.flat * (decay if self._decayed is None else self._decayed * decay)
         if self.declared:
             numbers = self.kernel_args(lr, t)
-            if live is not None:
-                numbers[next(iter(numbers))] = live
+            if device_args is not None:
+                numbers[next(iter(numbers))] = device_args
             kernel = getattr(self.be, str(self.kernel))
             for run, gradient in zip(self._runs, gradients, strict=True):
                 kernel(run.flat, gradient, *run.slots, **numbers)

@@ -72,7 +72,7 @@ def _reason(model, source, hooks) -> str | None:
         return "x has more numbers than the kernels can count"
     if not model.trainable_weights:
         return "no weight is trainable"
-    if model.optimizer.numbers(model.optimizer.iterations) is None:
+    if model.optimizer.device_args(model.optimizer.iterations) is None:
         return f"the update of {model.optimizer.name} is not one kernel"
     return None
 
@@ -97,7 +97,7 @@ class Captured:
         self.targets = be.asarray(source.targets, be.dtype)
         self.weights = None if source.weights is None else be.asarray(source.weights, be.dtype)
         self.answers = be.asarray(_classes(source.y)) if model.metrics else None
-        rates = len(model.optimizer.numbers(0))
+        rates = len(model.optimizer.device_args(0))
         short = source.steps * source.batch_size - source.n  # rows that the last batch of a pass lacks
         most = steps * source.batch_size - steps // source.steps * short
         self.tables = be.epoch(most, steps, rates, self.augmented)
@@ -241,7 +241,7 @@ class Captured:
         tables.starts[...] = be.asarray(np.cumsum([0, *planned.sizes[:-1]]).astype(np.int32))
         step, iterations = self.first
         tables.counters[...] = be.asarray(np.array([step + i for i in steps], np.uint32))
-        rates = [optimizer.numbers(iterations + i) for i in steps]
+        rates = [optimizer.device_args(iterations + i) for i in steps]
         tables.rates[...] = be.asarray(np.array(rates), np.float32)
         self._rewind()
 

@@ -81,8 +81,8 @@ def gradients(model, program, arrays, step, check=None) -> tuple[list, float | N
     return values, value
 
 
-def update(model, program, values, live=None, phase=None, moved=None) -> None:
-    """The step's end: weights and moving averages move.  live, phase: see Optimizer.step.
+def update(model, program, values, device_args=None, phase=None, moved=None) -> None:
+    """The step's end: weights and moving averages move.  device_args, phase: see Optimizer.step.
 
     moved: what layers on the tape have to say of their averages; None: they are asked. Several processes sum what they
     have found before they all do this: see Ranks.sum.
@@ -92,7 +92,7 @@ def update(model, program, values, live=None, phase=None, moved=None) -> None:
         moved = [one for layer in program.taped for one in layer.moved()]
     together = program.learns and model.backend.settle is not None
     if program.learns:
-        model.optimizer.step(live, phase, *([averages + moved] if together else []))
+        model.optimizer.step(device_args, phase, *([averages + moved] if together else []))
         for p, constraint in program.restraints:
             with no_grad():
                 p.data[...] = model.backend.asarray(held(constraint, p), p.dtype)

@@ -377,7 +377,7 @@ def test_an_update_of_ones_own_sees_real_gradients_once_per_step(fast):
     assert run(own, fast).tolist() == run(plain, fast).tolist()
     assert own.calls == 3
     assert (own.declared, plain.declared) == (False, True)
-    assert own.numbers(0) is None
+    assert own.device_args(0) is None
     with pytest.raises(NotImplementedError, match="declare `kernel`"):
         run(O.Optimizer(0.1), fast)
 
@@ -559,7 +559,7 @@ def test_decay_is_keras_2_s(oracle):
     np.testing.assert_allclose(w, START - 0.5 - 0.5 / 1.25 - 0.5 / 1.5, rtol=1e-15)
     assert optimizer.learning_rate == 0.5, "what ReduceLROnPlateau reads and sets"
     optimizer.learning_rate = 0.1
-    assert optimizer.numbers(4)[0] == 0.05
+    assert optimizer.device_args(4)[0] == 0.05
     assert optimizer.get_config()["decay"] == 0.25
 
 
