@@ -20,7 +20,7 @@ def split(tiles, k):
 
 
 class Parts(NamedTuple):
-    """A sum that is still in parts (count, M, N); shape: of what they add up to.  See step.settle."""
+    """A sum that is still in parts (count, M, N); shape: of what they add up to.  See step.blend."""
 
     array: Any
     shape: tuple[int, ...]

@@ -270,7 +270,7 @@ def _recorded_steps(gpu, to_numpy) -> str | None:
     right = [(outputs.argmax(1) == answers[order[2 * k :][:2]]).sum() for k in (0, 1)]
     to, added, average = xp.zeros((3, 2), np.float32), xp.zeros(3, np.float32), xp.ones(5, np.float32)
     halves = Parts(sent[0][:2].reshape(2, 1, 3), (3,))
-    step.settle(gpu, [(to, sent[0][:2].reshape(3, 2)), (added, halves)], [(average, xp.full(5, 3, np.float32), 0.75)])
+    step.blend(gpu, [(to, sent[0][:2].reshape(3, 2)), (added, halves)], [(average, xp.full(5, 3, np.float32), 0.75)])
     read += [(tables.progress, [2, 1, 2, -1]), (tables.rate, rates[1]), (tables.losses, [1, 2]), (tables.right, right),
              (to, rows[:2].reshape(3, 2)), (added, rows[0] + rows[1]), (average, np.full(5, 1.5)),
              (activation.erf(gpu, xp.asarray(np.float32([-1, 0, 0.5]))), [-0.8427008, 0, 0.5204999])]  # fmt: skip

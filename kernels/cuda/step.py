@@ -73,7 +73,7 @@ def fits(*arrays) -> bool:
     return all(array.size <= MOST for array in arrays)
 
 
-def settle(gpu, pairs, averages=()) -> None:
+def blend(gpu, pairs, averages=()) -> None:
     """What a backward leaves behind, in as few launches as may be.
 
     pairs: (to, from) of float32 arrays of equal size: to[...] = from, or 0 where from is None; from may be Parts, then
@@ -90,6 +90,6 @@ def settle(gpu, pairs, averages=()) -> None:
         gpu("step", "blend_pairs", grid, THREADS, *arguments)
 
 
-def follow(gpu, averages) -> None:
-    """settle of moving averages alone."""
-    settle(gpu, (), averages)
+def update_averages(gpu, averages) -> None:
+    """`blend` of moving averages alone."""
+    blend(gpu, (), averages)

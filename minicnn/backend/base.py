@@ -26,9 +26,9 @@ class Backend:
 
     batch_invariant = True
     joins = False  # whether its tensors without a tape go to the backend of those that they are put together with
-    # Where launches are what is dear: one for all pairs (to, from) of arrays and for `follow`; and what stands in for
-    # the backend where a weight's gradient is asked for, and puts it where the optimizer reads.
-    settle: Callable | None = None
+    # On a device, where launches are dear: one for all pairs (to, from) of arrays and for `update_averages`; and what
+    # stands in for the backend where a weight's gradient is asked for, and puts it where the optimizer reads.
+    blend: Callable | None = None
     one: Any = None  # where a backward begins, () and 1: nobody writes to it, so who meets it need not multiply by it
     placing: Callable | None = None
     record: Callable | None = None  # a device's own way to run training steps: backend/cuda.py, training/captured.py
@@ -69,7 +69,7 @@ class Backend:
         """A flat buffer of `size` zeros that starts on a cache line."""
         return self.xp.zeros(size, self.dtype)
 
-    def follow(self, averages) -> None:
+    def update_averages(self, averages) -> None:
         """average = momentum average + (1 - momentum) batch, in place, for each (average, batch, momentum)."""
         for average, batch, momentum in averages:
             average *= momentum

@@ -70,17 +70,17 @@ class OnDevice(Backend):
         self.record = launcher.record
         self.epoch = partial(step.Epoch, launcher)
         self.holds = step.fits
-        self.follow, self.settle = partial(step.follow, launcher), self._settle
+        self.update_averages, self.blend = partial(step.update_averages, launcher), self._blend
         self.placing = partial(Placing, launcher)
         self.one = self.xp.ones((), self.dtype)
         for name, function in selfcheck.BLOCKS.items():
             setattr(self, name, partial(function, launcher))
         self.fused |= selfcheck.BLOCKS.keys()
 
-    def _settle(self, pairs, averages):
+    def _blend(self, pairs, averages):
         ready = step.Parts, type(None)
         pairs = [(to, one if isinstance(one, ready) else self.asarray(one)) for to, one in pairs]
-        step.settle(self.launcher, pairs, averages)
+        step.blend(self.launcher, pairs, averages)
 
     def table(self) -> dict[str, str]:
         return dict.fromkeys(kernels.KERNELS, "numpy_ref") | dict.fromkeys(self.own, "cuda")
@@ -99,7 +99,7 @@ class OnDevice(Backend):
 
 
 class Placing:
-    """The kernels of weight gradients, whose result goes to `buffer`; a split sum is left in parts, for `settle`."""
+    """The kernels of weight gradients, whose result goes to `buffer`; a split sum is left in parts, for `blend`."""
 
     def __init__(self, launcher, buffer):
         self.conv2d_weight_grad = partial(conv.placed_conv2d_weight_grad, launcher, into=buffer)

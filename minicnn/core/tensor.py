@@ -185,11 +185,11 @@ def unbroadcast(name, gradient, shape):
 class Parameter(Tensor):
     """A named tensor that a layer owns and an optimizer changes in place.
 
-    `path` is "layer/name". `grad_buffer`, set by the optimizer, is a slice of one flat buffer: the optimizer copies
-    gradients there, except those that it takes from wherever they are (`apart`).
+    `path` is "layer/name". `grad_buffer`, set by the optimizer, is a slice of one flat buffer. The optimizer copies
+    small gradients into it; large ones (`separate_update`) stay where backward left them.
     """
 
-    __slots__ = ("apart", "grad_buffer", "path", "trainable")
+    __slots__ = ("grad_buffer", "path", "separate_update", "trainable")
 
     def __init__(self, data, be, path: str, trainable: bool = True):
         arguments.instance("Parameter: be", be, Backend, "a Backend")
@@ -199,7 +199,7 @@ class Parameter(Tensor):
         shared = not getattr(self.data.flags, "writeable", True)  # as JAX's are, whose memory it would share
         if shared and 0 not in self.data.strides:  # one number that stands for a shape stays one number
             self.data = self.data.copy()
-        self.path, self.trainable, self.apart = path, trainable, False
+        self.path, self.trainable, self.separate_update = path, trainable, False
         self.grad_buffer: Any = None
 
     @property

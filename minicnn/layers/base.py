@@ -288,7 +288,7 @@ class Layer(arguments.Named, Guarded):
         self.moved()  # of a call that nobody committed
         self.added = []
         y = self._called(x, bool(training))
-        self.be.follow(self.moved())
+        self.be.update_averages(self.moved())
         return y
 
     def _called(self, x, training: bool) -> Tensor:

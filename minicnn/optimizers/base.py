@@ -229,11 +229,11 @@ class Optimizer(Explicit, Named, Guarded):
 
     def _divided(self, end: int):
         """The flat buffers as runs: large parameters alone, the others between them together."""
-        divisible = self.be.settle is None and self.declared and self.gradient_accumulation_steps is None
+        divisible = self.be.blend is None and self.declared and self.gradient_accumulation_steps is None
         start, edges = 0, []
         for p, offset in zip(self.params, self.offsets, strict=True):
-            p.apart = divisible and p.data.size >= LARGE
-            if p.apart:
+            p.separate_update = divisible and p.data.size >= LARGE
+            if p.separate_update:
                 edges += [(start, offset, None), (offset, offset + p.data.size, p)]
                 start = -(-edges[-1][1] // ALIGNMENT) * ALIGNMENT
         for a, b, owner in [*edges, (start, end, None)]:
@@ -300,7 +300,7 @@ class Optimizer(Explicit, Named, Guarded):
     def step(self, device_args=None, phase: Phase | None = None, averages=(), idle=()) -> None:
         """One step with the gradients that backward left in the parameters, which are cleared.
 
-        averages: what the backend's `settle` moves in the same launch.
+        averages: what the backend's `blend` moves in the same launch.
         idle: numbers of the parameters that stay as they are, with their state.
 
         device_args: the result of `device_args` for this step, (R,) in device memory, for a step that a device runs by
@@ -385,15 +385,15 @@ class Optimizer(Explicit, Named, Guarded):
             piece += start
 
     def _gather(self, averages=()) -> list:
-        """The gradient of every run, and out of the parameters: in the flat buffer, except those that stay apart."""
+        """Every run's gradient, taken out of the parameters: in the flat buffer, or where it is (`separate_update`)."""
         clips = self.clipnorm or self.clipvalue or self.global_clipnorm
-        if self.be.settle is not None:
-            self.be.settle([(p.grad_buffer, p.grad) for p in self.params if p.grad is not p.grad_buffer], averages)
+        if self.be.blend is not None:
+            self.be.blend([(p.grad_buffer, p.grad) for p in self.params if p.grad is not p.grad_buffer], averages)
         else:
             for p in self.params:
                 if p.grad is None:
                     p.grad_buffer[...] = 0  # no path from the loss to this parameter
-                elif clips or not p.apart:
+                elif clips or not p.separate_update:
                     p.grad_buffer[...] = p.grad
         gradients = []
         for run in self._runs:

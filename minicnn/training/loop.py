@@ -90,14 +90,14 @@ def update(model, program, values, device_args=None, phase=None, moved=None) -> 
     averages = [(p.data, values[slot], momentum) for p, slot, momentum in program.averages]
     if moved is None:
         moved = [one for layer in program.taped for one in layer.moved()]
-    together = program.learns and model.backend.settle is not None
+    together = program.learns and model.backend.blend is not None
     if program.learns:
         model.optimizer.step(device_args, phase, *([averages + moved] if together else []))
         for p, constraint in program.restraints:
             with no_grad():
                 p.data[...] = model.backend.asarray(held(constraint, p), p.dtype)
     if not together:
-        model.backend.follow(averages + moved)
+        model.backend.update_averages(averages + moved)
 
 
 def held(constraint, p):

@@ -399,7 +399,7 @@ class LayerStack(Guarded):
 
     def update_moving_averages(self) -> None:
         """All layers' moving averages take over what the latest training call has left."""
-        self.backend.follow(self.moved())
+        self.backend.update_averages(self.moved())
 
     def penalties(self, walk: Callable = lambda: None) -> tuple[Any, list[Tensor]]:
         """What `walk` returns, which calls the layers; what regularizers add to the loss: of weights, of outputs."""

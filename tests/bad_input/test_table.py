@@ -47,7 +47,8 @@ PROTOCOL = {
     r"ops\.(activation|arithmetic|augment|block|compare|conv|dense|dropout)\.\w+": "layers",
     r"ops\.(join|loss|norm|pool|reduce|resize|shape)\.\w+": "layers",
     r"ops\.geometry\.\w+": "layers, once their sizes are checked",
-    r"Sequential\.(ensure_built|forward|update_moving_averages|commit|attach|shapes?_for|objective)": "the training loop",
+    r"Sequential\.(ensure_built|forward|update_moving_averages|commit|attach|shapes?_for|objective)":
+        "the training loop",
     r"Sequential\.penalties": "the training loop, for regularizers",
     r"kernels\..*": "the backend: the contract states what it is given",
     r"sklearn\..*": "scikit-learn's own checks of estimators, all of which run: tests/tools/test_sklearn.py",

@@ -385,12 +385,12 @@ def test_pairs_go_in_thirty_twos(rng, count):
     sources = [rng.random(a.shape).astype("f") for a in before]
     momenta = [(0.9, 0.0, 0.5)[i % 3] for i in range(count)]
     arrays, given = [gpu.asarray(a) for a in before], [gpu.asarray(a) for a in sources]
-    gpu.follow(zip(arrays, given, momenta, strict=True))
+    gpu.update_averages(zip(arrays, given, momenta, strict=True))
     for a, old, new, m in zip(arrays, before, sources, momenta, strict=True):
         np.testing.assert_allclose(np.array(a), old * m + new * (1 - m), rtol=1e-6)
     for a in arrays:
         a[...] = np.nan
-    gpu.settle(list(zip(arrays, [*given[:-1], None], strict=True)), ())
+    gpu.blend(list(zip(arrays, [*given[:-1], None], strict=True)), ())
     for a, e in zip(arrays, [*sources[:-1], np.zeros_like(sources[-1])], strict=True):
         np.testing.assert_array_equal(np.array(a), e)
 

@@ -409,7 +409,7 @@ def test_large_gradients_stay_where_they_are_and_change_nothing(make, stays, ora
                 if (n, step) == (50, 2):  # and once there are two
                     p.receive(gradients[n, 0])
             if step == 0:
-                assert [p.apart for p in params] == [stays and p.data.size > large for p in params]
+                assert [p.separate_update for p in params] == [stays and p.data.size > large for p in params]
             optimizer.apply()
         return np.concatenate([p.numpy() for p in params])
 
