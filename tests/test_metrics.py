@@ -314,7 +314,7 @@ TRUTH = np.array([0, 0, 1, 1])
 def in_two(metric, y, p, w=None):
     """The result of two batches, the second into the state that the first left in another metric of the kind."""
     metric.update_state(y[:3], p[:3], None if w is None else w[:3])
-    second = metric.apart()
+    second = metric.independent_copy()
     metric.reset_state()
     second.set_state(second.get_state())
     second.update_state(y[3:], p[3:], None if w is None else w[3:])
@@ -423,7 +423,7 @@ def test_a_metric_as_keras_scripts_write_it(rng):
     other = MyRecall()
     other.set_state(metric.get_state())
     assert np.asarray(other.result()) == np.asarray(metric.result())
-    apart = metric.apart()
+    apart = metric.independent_copy()
     apart.reset_state()
     assert np.asarray(metric.result()) > 0
     x, t = rng.random((12, 4)), rng.integers(0, 2, (12, 3)).astype(float)

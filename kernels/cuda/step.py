@@ -68,7 +68,7 @@ class Epoch:
         self.gpu("step", "end_step", (1, grid), THREADS, *arrays, n, k, int(logits), *last)
 
 
-def fits(*arrays) -> bool:
+def indexable(*arrays) -> bool:
     """Whether the kernels can count the elements of each."""
     return all(array.size <= MOST for array in arrays)
 

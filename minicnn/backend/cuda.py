@@ -69,7 +69,7 @@ class OnDevice(Backend):
             return
         self.record = launcher.record
         self.epoch = partial(step.Epoch, launcher)
-        self.holds = step.fits
+        self.indexable = step.indexable
         self.update_averages, self.blend = partial(step.update_averages, launcher), self._blend
         self.placing = partial(Placing, launcher)
         self.one = self.xp.ones((), self.dtype)

@@ -132,7 +132,7 @@ class Metric(Described):
             else:
                 setattr(self, name, state[name])
 
-    def apart(self) -> "Metric":
+    def independent_copy(self) -> "Metric":
         """One of the same kind with a state of its own, for a pass that begins while another is being measured.
 
         Arrays, lists, dicts, sets and metrics that it holds are copied, everything else is shared.
@@ -141,7 +141,7 @@ class Metric(Described):
         made, memo = copy.copy(self), {}
         for name, value in vars(self).items():
             if isinstance(value, kept):
-                vars(made)[name] = value.apart() if isinstance(value, Metric) else _copied(value, memo)
+                vars(made)[name] = value.independent_copy() if isinstance(value, Metric) else _copied(value, memo)
         return made
 
 

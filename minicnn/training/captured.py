@@ -68,7 +68,7 @@ def _reason(model, source, hooks) -> str | None:
         return f"{', '.join(others)}: only accuracy is counted on the device"
     if model.metrics and (len(model.sample_out) != 1 or model.sample_out[0] == 1):
         return f"accuracy of outputs of shape {('N', *model.sample_out)}"
-    if not model.backend.holds(source.x, source.targets):
+    if not model.backend.indexable(source.x, source.targets):
         return "x has more numbers than the kernels can count"
     if not model.trainable_weights:
         return "no weight is trainable"

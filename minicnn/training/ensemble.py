@@ -41,5 +41,5 @@ def ensemble(models, name: str | None = None) -> Model:
     x = Input(first.sample_in)
     model = Model(x, Average(name="mean")([one(x) for one in given]), name=name)
     if first.loss is not None:
-        model.compile("sgd", first.loss, metrics=[one.apart() for one in first.metrics])
+        model.compile("sgd", first.loss, metrics=[one.independent_copy() for one in first.metrics])
     return model

@@ -305,10 +305,10 @@ class RunningLogs:
         self._claimed = []
 
     def _own(self, metric):
-        """The metric, for this pass alone; or one apart, where a pass counts with it already."""
+        """The metric, for this pass alone; or an independent copy, where a pass counts with it already."""
         mark = object()
         if _MEASURED.setdefault(id(metric), mark) is not mark:  # in one step: threads
-            return metric.apart()
+            return metric.independent_copy()
         self._claimed.append(metric)
         return metric
 
