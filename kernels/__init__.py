@@ -6,9 +6,9 @@
 import importlib
 from collections.abc import Callable
 
-from .contract import FUSED, KERNELS, Key
+from .contract import FUSED, KERNELS, Key, as_acb
 
-__all__ = ["FUSED", "KERNELS", "SETS", "Key", "load", "plan_conv2d", "table"]
+__all__ = ["FUSED", "KERNELS", "SETS", "Key", "as_acb", "load", "plan_conv2d", "table"]
 
 SETS = ("numpy_ref", "numba_cpu", "cuda")
 

@@ -23,6 +23,23 @@ winograd  fewer multiplications; strides 1 and windows 2x2, 3x3 or 5x5 only, els
 A set with one algorithm accepts all three names.
 """
 
+FILL_MODES = ("nearest", "constant", "reflect", "wrap")
+"""What affine_warp reads outside of an image."""
+
+INIT, SHUFFLE, DROPOUT, AUGMENT = range(4)
+"""Purposes of random draws."""
+
+
+def stream(purpose: int, index: int = 0) -> int:
+    """The number of a purpose's stream; index: which of them, a layer's number."""
+    return purpose << 16 | index
+
+
+def as_acb(x, axis: int):
+    """x seen as (A, C, B): the axes before `axis`, itself, the axes after it. A view of a C-contiguous array."""
+    axis %= x.ndim
+    return x.reshape(math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :]))
+
 
 class Key(NamedTuple):
     """Where in the counted random stream a draw lies: Philox key = seed, counter = (block, step, stream, 0).

@@ -45,7 +45,7 @@ MAY = {
     "metrics": ({"core", "errors", "labels", "losses", "naming", "notes", "ops", "weighting"}, ARRAYS),
     "initializers": ({"errors"}, ARRAYS),
     "callbacks": ({"errors", "io", "notes"}, ARRAYS | LAZY),
-    "data": ({"errors", "io", "labels", "notes"}, ARRAYS | LAZY),
+    "data": ({"errors", "io", "kernels", "labels", "notes"}, ARRAYS | LAZY),
     "io": ({"errors"}, ARRAYS | LAZY),
     "reports": ({"errors", "io"}, ARRAYS | LAZY),
     # Models are handed in: what a trace reads is a program and arrays.

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ..contract import as_acb
 from . import pool
 from .activation import geometry, relu_bias_grad, sums
 from .launch import THREADS, blocks
@@ -63,20 +64,9 @@ def batch_norm_grad(gpu, dy, x, mean, var, gamma, *, eps, batch_stats, relu=Fals
     return dx, dgamma, dbeta, to[1][0]
 
 
-def _as_acb(x):
-    """Images (N, H, W, C) as (A, C, 1)."""
-    return x.reshape(math.prod(x.shape[:3]), x.shape[3], 1)
-
-
-def _by_row(x):
-    """Images (N, H, W, C) as (N, H, W*C)."""
-    n, h, w, c = x.shape
-    return x.reshape(n, h, w * c)
-
-
 def batch_norm_max_pool(gpu, x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
     if axis == 1:
-        y = batch_norm(gpu, _by_row(x), mean, var, gamma, beta, eps=eps).reshape(x.shape)
+        y = batch_norm(gpu, as_acb(x, 1), mean, var, gamma, beta, eps=eps).reshape(x.shape)
         return pool.max_pool(gpu, y, window=window, strides=strides, pads=pads, rate=rate, key=key)
     return pool.normalised_max_pool(gpu, x, (mean, var, gamma, beta, eps), window, strides, pads, rate, key)
 
@@ -84,8 +74,7 @@ def batch_norm_max_pool(gpu, x, mean, var, gamma, beta, *, eps, window, strides,
 def batch_norm_max_pool_grad(gpu, dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
     if axis == 1 or argmax.dtype != np.uint8:  # by row, or a window of more than 255 cells: one after the other
         dy = pool.max_pool_grad(gpu, dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
-        as_acb = _by_row if axis == 1 else _as_acb
-        given = as_acb(dy), as_acb(x), mean, var, gamma
+        given = as_acb(dy, axis), as_acb(x, axis), mean, var, gamma
         dx, dgamma, dbeta = batch_norm_grad(gpu, *given, eps=eps, batch_stats=True)
         dx, db = relu_bias_grad(gpu, dx.reshape(x.shape), x)
         return dx, dgamma, dbeta, db

@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from ..contract import FILL_MODES
 from .dense import Parts
 from .launch import MOST, THREADS, blocks
 from .loss import rows_of
-from .warp import FILL_MODES
 
 NEXT, NOW, DONE, BAD = range(4)  # places in `progress`
 PAIRS = 32  # arrays that one launch of blend_pairs takes

@@ -2,9 +2,8 @@
 
 import numpy as np
 
+from ..contract import FILL_MODES
 from .launch import THREADS, blocks
-
-FILL_MODES = ("nearest", "constant", "reflect", "wrap")  # the kernels take the position
 
 
 def affine_warp(gpu, images, matrices, *, fill_mode, cval, scale):

@@ -2,28 +2,23 @@
 
 import numpy as np
 
+from ..contract import as_acb
 from . import norm, pool, pool2x2, pool2x2_grad
 from .activation import relu_bias_grad
 from .runtime.memory import empty, flats
 
 
-def _as_acb(x, axis):
-    """Images (N, H, W, C) as (A, C, 1), or for axis=1 as (N, H, W*C)."""
-    n, h, w, c = x.shape
-    return x.reshape(n, h, w * c) if axis == 1 else x.reshape(n * h * w, c, 1)
-
-
 def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
     if pool2x2.fits(window, strides, pads):
         return pool.pool_2x2(x, pool2x2.as_rows(axis, mean, norm.scale_of(var, gamma, eps), beta), rate, key)
-    y = norm.batch_norm(_as_acb(x, axis), mean, var, gamma, beta, eps=eps).reshape(x.shape)
+    y = norm.batch_norm(as_acb(x, axis), mean, var, gamma, beta, eps=eps).reshape(x.shape)
     return pool.max_pool(y, window=window, strides=strides, pads=pads, rate=rate, key=key)
 
 
 def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
     if not pool2x2.fits(window, strides, pads):  # pixels in several windows
         dy = pool.max_pool_grad(dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
-        given = _as_acb(dy, axis), _as_acb(x, axis), mean, var, gamma
+        given = as_acb(dy, axis), as_acb(x, axis), mean, var, gamma
         dx, *rest = norm.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=axis != 1)
         dx = dx.reshape(x.shape)
         if axis == 1:

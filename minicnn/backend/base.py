@@ -44,6 +44,7 @@ class Backend:
         self.fused = frozenset(kernels.FUSED) & own.keys()
 
     key = staticmethod(kernels.Key)
+    as_acb = staticmethod(kernels.as_acb)
 
     def table(self) -> dict[str, str]:
         """Which kernel set serves each kernel."""

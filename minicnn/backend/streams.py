@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from minicnn.kernels import Key
+from minicnn.kernels.contract import AUGMENT, DROPOUT, INIT, SHUFFLE, Key, stream
 
-INIT, SHUFFLE, DROPOUT, AUGMENT = range(4)  # purposes
+__all__ = ["AUGMENT", "DROPOUT", "INIT", "SHUFFLE", "Streams", "drawn_from"]
+
 _source: contextvars.ContextVar = contextvars.ContextVar("source", default=None)
 
 
@@ -51,7 +52,7 @@ class Streams:
         """The stream of a purpose and a layer index at this step (or epoch, for the order of the rows)."""
         assert self.seed is not None  # __post_init__ has drawn one
         at = step if step is not None else self.step if self.device_step is None else self.device_step
-        return Key(self.seed, at, purpose << 16 | index, 0 if purpose == SHUFFLE else self.row)
+        return Key(self.seed, at, stream(purpose, index), 0 if purpose == SHUFFLE else self.row)
 
     @contextlib.contextmanager
     def step_from_device(self, place):

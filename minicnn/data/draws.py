@@ -9,8 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-STREAM = 3 << 16  # minicnn.backend.streams: AUGMENT << 16, held together by a test
-SIDES = STREAM | 1  # which way an image of the data begins that alternates, whatever its step and place
+from minicnn.kernels.contract import AUGMENT, stream
+
+STREAM = stream(AUGMENT)
+SIDES = stream(AUGMENT, 1)  # which way an image of the data begins that alternates, whatever its step and place
 WORDS = 16  # per image; the last ones are free
 (THETA, HEIGHT_SHIFT, WIDTH_SHIFT, SHEAR, ZOOM_X, ZOOM_Y, FLIP_HORIZONTAL, FLIP_VERTICAL, CHANNEL_SHIFT, BRIGHTNESS,
  HEIGHT_SIGN, WIDTH_SIGN) = range(12)  # fmt: skip

@@ -7,15 +7,14 @@ import secrets
 
 import numpy as np
 
+from minicnn.kernels.contract import SHUFFLE, stream
+
 from ..arguments import array, flag, path, shown, whole
 from ..arguments import seed as checked_seed
 from ..errors import ArgumentError, DataError, MissingDataError, ShapeError, one_of, require
 from . import images
 from .batches import batch_slices, check_images, check_lengths
 from .image_files import ImageFiles
-
-SHUFFLE = 1 << 16  # minicnn.backend.streams: SHUFFLE << 16, held together by a test
-
 
 SAVE_FORMAT = functools.partial(one_of, known=("png", "jpg", "jpeg"))
 
@@ -163,5 +162,5 @@ class Flow:
         self.epoch, self._next = epoch, 0
         self._order = np.arange(self.n)
         if self.shuffle:
-            words = host().philox(self.n, host().key(self.seed, epoch, SHUFFLE))
+            words = host().philox(self.n, host().key(self.seed, epoch, stream(SHUFFLE)))
             self._order = np.argsort(words, kind="stable")  # ties by row

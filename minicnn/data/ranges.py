@@ -4,12 +4,13 @@ import functools
 import math
 import numbers
 
+from minicnn.kernels.contract import FILL_MODES
+
 from .. import arguments
 from ..errors import ArgumentError, one_of, require
 from .draws import ALTERNATING
 
 WHERE = "ImageDataGenerator"
-FILL_MODES = ("nearest", "constant", "reflect", "wrap")
 
 
 def check_options(options) -> None:

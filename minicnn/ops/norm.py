@@ -1,16 +1,8 @@
 """Batch normalisation over any axis."""
 
-import math
-
 from ..core.op import op
 from ..core.sharing import sharing
 from ..errors import require
-
-
-def _as_acb(x, axis):
-    """x seen as (A, C, B): the axes before `axis`, itself, the axes after it. A view: the array is C-contiguous."""
-    axis %= x.ndim
-    return x.reshape(math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :]))
 
 
 def _check(x, gamma, axis):
@@ -29,7 +21,7 @@ def batch_norm(be, x, gamma, beta, *, axis=-1, eps=1e-3):
     Source: Ioffe & Szegedy 2015, "Batch normalization", algorithm 1.
     """
     _check(x, gamma, axis)
-    x3 = _as_acb(x, axis)  # (A, C, B)
+    x3 = be.as_acb(x, axis)  # (A, C, B)
     mean, var = be.batch_norm_stats(x3)
     y = be.batch_norm(x3, mean, var, gamma, beta, eps=eps)
     return (y.reshape(x.shape), mean, var), _vjp(be, x, x3, mean, var, gamma, eps, batch_stats=True)
@@ -47,7 +39,7 @@ def batch_norm_shared(be, x, gamma, beta, *, axis=-1, eps=1e-3):
     Source: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance", for the sum of variances.
     """
     _check(x, gamma, axis)
-    x3, ranks = _as_acb(x, axis), sharing()
+    x3, ranks = be.as_acb(x, axis), sharing()
     mean, var = be.batch_norm_stats(x3)
     if ranks is not None:
         mean, var = ranks.moments(be, mean, var)
@@ -69,7 +61,7 @@ def batch_norm_shared(be, x, gamma, beta, *, axis=-1, eps=1e-3):
 def batch_norm_fixed(be, x, gamma, beta, mean, var, *, axis=-1, eps=1e-3):
     """The same map with a given mean (C,) and var (C,): constants, such as the moving averages (inference)."""
     _check(x, gamma, axis)
-    x3 = _as_acb(x, axis)
+    x3 = be.as_acb(x, axis)
     y = be.batch_norm(x3, mean, var, gamma, beta, eps=eps)
     vjp = _vjp(be, x, x3, mean, var, gamma, eps, batch_stats=False)
     return y.reshape(x.shape), lambda dy, needs: (*vjp(dy, needs), None, None)

@@ -5,8 +5,7 @@ import pytest
 from scipy.stats import kstest
 
 from minicnn.backend.select import select
-from minicnn.backend.streams import AUGMENT, SHUFFLE, Streams
-from minicnn.data import ImageDataGenerator, draws, flow
+from minicnn.data import ImageDataGenerator, draws
 
 N = 100_000
 H, W = 20, 50
@@ -22,13 +21,6 @@ def assert_uniform(values, low, high):
     assert low <= values.min() < low + (high - low) * 1e-3
     assert high - (high - low) * 1e-3 < values.max() <= high
     assert kstest(values, "uniform", (low, high - low)).pvalue > 1e-3
-
-
-def test_streams_are_the_backends():
-    streams = Streams(seed=1)
-    assert streams.key(AUGMENT).stream == draws.STREAM
-    assert streams.key(AUGMENT, 1).stream == draws.SIDES
-    assert streams.key(SHUFFLE).stream == flow.SHUFFLE
 
 
 def test_uniforms_are_strictly_between_0_and_1():
