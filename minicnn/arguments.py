@@ -1,4 +1,4 @@
-"""What an argument may be: each check is one call that returns the plain value, or raises before anything has changed.
+"""Argument checks: each is one call that returns the plain value, or raises before anything has changed.
 
     number("Adam: beta_1", value, low=0, below=1)     ->  Adam: beta_1: expected a number from 0 to below 1, received 1
 

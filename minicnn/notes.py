@@ -1,4 +1,4 @@
-"""Say something once: one line on stderr per text and process. For old spellings and fallbacks, never for errors."""
+"""Notes: one line on stderr, once per text and process. For old spellings and fallbacks, never for errors."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The backward pass of convolution, ReLU and batch norm where nobody needs dx: a first layer's, in two passes.
+"""Backward of convolution + ReLU + batch norm for the first layer (no input gradient), in two passes.
 
       dy, z --> sums of the batch norm's gradient                                         dgamma, dbeta
       dy, z --> batch norm, ReLU --> dz, a band of it --> products with windows of x      db, dw

@@ -1,4 +1,4 @@
-"""What a backend is: the one object through which ops reach arrays and kernels."""
+"""Backend: the one object through which ops reach arrays and kernels."""
 
 import contextlib
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""From what a user says (device="cpu", kernels="auto") to a backend."""
+"""select: the backend that a user's device, kernels and precision name."""
 
 from ..arguments import whole
 from ..errors import ArgumentError, DeviceError, one_of, require

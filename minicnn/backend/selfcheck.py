@@ -1,4 +1,4 @@
-"""Trust in a GPU: kernels/cuda/selfcheck.py run the first time that device, driver, CuPy and sources meet, then cached.
+"""The self-check of a GPU's kernels against numpy_ref, once per device, driver, CuPy and sources; then cached.
 
       the first time    one line before, one after: compiled, how many kernels agree, in how many seconds
       later             the answer is read from the cache folder: gpu-check-<hash>.json

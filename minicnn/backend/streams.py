@@ -1,4 +1,4 @@
-"""Where randomness comes from: nowhere but three integers, the seed, the step and the epoch of a model's life."""
+"""Random streams: every draw is a function of three integers, the model's seed, step and epoch."""
 
 import contextlib
 import contextvars

@@ -1,4 +1,4 @@
-"""What may watch and steer a training run. Each callback is a class in a file of its own, with Keras's name."""
+"""Callbacks, which watch and steer a training run: each a class in a file of its own, with Keras's name."""
 
 from .backup_and_restore import BackupAndRestore
 from .base import Callback

@@ -1,4 +1,4 @@
-"""One way to print a line: it goes above a live progress bar instead of through it."""
+"""say: print one line above a live progress bar instead of through it."""
 
 import sys
 

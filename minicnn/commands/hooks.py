@@ -1,4 +1,4 @@
-"""What happens beside training: a signal or a time limit stops it in good order, a watch takes each epoch's time."""
+"""Hooks around training: a signal or a time limit stops it in good order, a watch takes each epoch's time."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What a run says and writes: a few lines, pictures, and summary.json, from which the figure can be judged later."""
+"""The outputs of a run: a few lines, pictures, and summary.json, from which the figure can be judged later."""
 
 import argparse
 import datetime

@@ -1,4 +1,4 @@
-"""Neighbours that one kernel can do together: rules over a program's nodes.
+"""Operator fusion: rules that replace a chain of a program's nodes by one node, which one kernel computes.
 
       Rule("conv2d relu? batch_norm? max_pool? dropout?", ops, to)
 

@@ -1,4 +1,4 @@
-"""A step as a list: written down once, fused by rules, and run from then on without tensors or a tape.
+"""A training step as a program: its ops are recorded once, fused by rules, and run without tensors or a tape.
 
 An op is a pure function (be, *arrays, **static) -> (y, vjp). So a step is the list of its calls, and every array in it
 has a place of its own, a slot:

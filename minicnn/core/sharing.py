@@ -1,4 +1,4 @@
-"""What an op of one process asks of those that compute the other rows of the same step, where there are any.
+"""Statistics over a batch whose rows several processes compute: how an op reaches the other processes.
 
       share(ranks)      as a step begins that several processes compute; share(None) as it ends
       sharing()         in an op: who answers for all of them (training/world.py), or None: this process is alone

@@ -1,4 +1,4 @@
-"""A tensor that is not there yet: what a layer gives when it is called on one, and Model(inputs, outputs) is made from.
+"""Symbolic tensors: what a layer returns when it is called on one; Model(inputs, outputs) is made from them.
 
       x = Input((28, 28, 1))           Symbol (None, 28, 28, 1), made by an InputLayer
       y = Conv2D(8, 3)(x)              Symbol (None, 26, 26, 8), made by Call(conv2d, (x,))

@@ -1,4 +1,4 @@
-"""A row of elements that can be walked again and again, and what scripts do with one of TensorFlow's: map, batch, take.
+"""Dataset: elements that can be iterated again and again, with the methods of tf.data: map, batch, take.
 
     train = image_dataset_from_directory("cats_and_dogs", image_size=(64, 64), batch_size=16)
     train = train.map(lambda x, y: (x / 255, y)).cache().prefetch(AUTOTUNE)

@@ -1,4 +1,4 @@
-"""Batches by number: a class to derive from, where a data set is too large for an array."""
+"""Sequence: batches by number, a class to derive from where a data set is too large for an array."""
 
 from collections.abc import Iterator
 

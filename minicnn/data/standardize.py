@@ -1,4 +1,4 @@
-"""What happens to an augmented image last: a user's function, rescaling, standardising, whitening."""
+"""Standardisation, the last step of augmentation: a user's function, rescaling, standardising, whitening."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The file that holds arrays and what is said about them: safetensors, with a note in its metadata.
+"""safetensors files: arrays, and a note about them in the metadata.
 
     8 bytes    length n of the header, little-endian
     n bytes    JSON: name -> dtype, shape, place; and {"__metadata__": {"minicnn": our note, as JSON text}}

@@ -1,4 +1,4 @@
-"""How a module of minicnn.keras finds its names: in minicnn, or as something that says that minicnn lacks it."""
+"""Name lookup in minicnn.keras: a name of minicnn's, or an object that says that minicnn lacks it."""
 
 import importlib
 import types

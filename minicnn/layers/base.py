@@ -86,7 +86,8 @@ class Layer(arguments.Named, Guarded):
     # Whether its outputs have to be seen for what the loss gets.
     adding = property(lambda self: self.adds or self.activity_regularizer is not None)
     activities: list | None = None  # what activity_regularizer made of the outputs since somebody began to ask
-    kind = property(lambda self: snake_case(type(self).__name__))  # its class in automatic names and in Keras's files
+    # The snake-case class name, as used in default layer names and Keras files.
+    kind = property(lambda self: snake_case(type(self).__name__))
     # Does `call` nothing but call ops, the same ones whatever the numbers are? None: of our own classes yes, else no.
     traceable: bool | None = None
     input_shape, output_shape = _OfBatch("sample_in"), _OfBatch("sample_out")

@@ -1,4 +1,4 @@
-"""Metrics of yes and no at thresholds: a sample counts as positive where p > threshold, and is one where y is not 0.
+"""Binary classification at thresholds: a sample is predicted positive where p > threshold, and is one where y != 0.
 
                   p > threshold      else              precision   tp / (tp + fp)     sensitivity = recall
       y                tp             fn               recall      tp / (tp + fn)

@@ -1,4 +1,4 @@
-"""What rules make of chains of ops: the arithmetic of the ops one by one, with fewer passes over memory.
+"""Fused ops, which core/fuse.py puts in place of chains: the same arithmetic with fewer passes over memory.
 
       conv2d -> ReLU -> batch norm -> max pool -> dropout          the last three, or some of them
 

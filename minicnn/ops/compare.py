@@ -1,4 +1,4 @@
-"""Questions about numbers, 1.0 for yes and 0.0 for no, and the choice between two tensors.
+"""Comparisons, 1.0 for true and 0.0 for false, and the choice between two tensors.
 
 The answers change in jumps: they stand on no tape, and no gradient flows through them.
 """

@@ -1,4 +1,4 @@
-"""Which digits are taken for which.
+"""The confusion matrix: which digits are taken for which.
 
 Rows are labels, columns are predictions: table.loc[5, 3] counts the fives that were predicted as three.
 """

@@ -1,4 +1,4 @@
-"""What fit reported, epoch by epoch: accuracy and loss, training against validation, above the learning rate."""
+"""Learning curves: accuracy and loss per epoch, training against validation, above the learning rate."""
 
 import functools
 from collections.abc import Sequence

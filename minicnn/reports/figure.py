@@ -1,4 +1,4 @@
-"""One look for all pictures. Imported when the first one is drawn, because matplotlib takes a while to load."""
+"""The style of all pictures. Imported when the first one is drawn, because matplotlib takes a while to load."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""How often each digit occurs."""
+"""The class distribution: how often each digit occurs."""
 
 import functools
 from typing import TYPE_CHECKING

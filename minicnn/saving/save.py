@@ -1,4 +1,4 @@
-"""What a model writes down about itself, as plain values and arrays. load.py reads it; the formats are minicnn/io's."""
+"""A model's config, weights and state as plain values and arrays. load.py reads them; the formats are minicnn/io's."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Which part of an input a cell depends on: boxes through the program, from the cell back to x.
+"""Receptive fields: the box of an input that a cell depends on, found by walking the program back to x.
 
 A box is a range (first, last + 1) for every axis but the batch's. Ops that mix or move cells in other ways than those
 below count as reading everything, and so does a layer that is not written in ops.

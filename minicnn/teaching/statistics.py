@@ -1,4 +1,4 @@
-"""How layers fare while a model learns: activations, gradients and updates, epoch by epoch, as numbers.
+"""Statistics of layers while a model learns: activations, gradients and updates, epoch by epoch, as numbers.
 
       watch = teaching.Statistics(x_train[:64], y_train[:64])
       model.fit(x_train, y_train, callbacks=[watch])

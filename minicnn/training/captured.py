@@ -1,4 +1,4 @@
-"""An epoch that a device runs through by itself: every step is the same list of launches, recorded once.
+"""Train an epoch on the GPU without host round-trips: record one step as a CUDA graph, and replay it.
 
       once per fit      images (or rows), targets and weights of samples go to the device
       once per epoch    so do the order of the rows, the augmentation's matrices, and for every step its random counter
@@ -35,7 +35,10 @@ COUNTED = (metrics.accuracy, metrics.categorical_accuracy, metrics.sparse_catego
 
 
 def prepare(model, source, steps: int | None, hooks) -> "Captured | None":
-    """The device's own way through epochs of `source`; None: there is none, and where that is news a note says why."""
+    """What trains epochs of `source` by replaying recorded steps; None where that cannot be: a note says why.
+
+    No note where the device records nothing, as CPUs.
+    """
     if model.backend.record is None:
         return None
     reason = _reason(model, source, hooks)

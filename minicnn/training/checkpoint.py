@@ -1,4 +1,4 @@
-"""A run that can be killed at any moment: the whole of it in files, from which the same call of fit goes on.
+"""Checkpoints: a run can be killed at any moment, and the same call of fit resumes it from its files.
 
     folder/lock                                     held while a fit uses the folder; it dies with its process
     folder/run_0001/epoch_00006_step_0000212.minicnn   so many epochs, and steps of the next, are done: the newest two

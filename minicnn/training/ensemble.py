@@ -1,4 +1,4 @@
-"""Several models as one: the mean of what each of them says."""
+"""Ensembles: the mean of several models' predictions."""
 
 from ..arguments import items, shown
 from ..errors import ArgumentError, ArgumentTypeError, require

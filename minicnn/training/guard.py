@@ -1,4 +1,4 @@
-"""Several of Python's threads at one model: who may touch its numbers, and when.
+"""The lock of a model that several threads use: who may read and write its arrays, and when.
 
       thread 1   predict      [tile]      [tile]              [tile]
       thread 2   fit                [step]      [step]

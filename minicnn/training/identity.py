@@ -1,4 +1,4 @@
-"""What makes a run the run that it is, as flat facts: name -> number or short text, to be compared and shown.
+"""The fingerprint of a run as flat facts: name -> number or short text, to be compared and shown.
 
     {"x": "(50, 6, 6, 1) float32 3f2a5c0e9b1d4a77", "batch_size": 32, "layer 1: filters": 8, ...}
 """

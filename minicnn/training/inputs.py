@@ -1,4 +1,4 @@
-"""What fit and evaluate are fed: arrays, an augmenting flow, or any iterable of batches, behind one interface.
+"""Data adapters of fit and evaluate: arrays, an augmenting flow, or any iterable of batches, behind one interface.
 
 A source yields batches (x, y, t, w): x on the backend, y as the user gave it (for metrics), t the loss's targets on the
 backend, w sample weights on the backend or None. y and t may be one array: nobody writes to either.

@@ -1,4 +1,4 @@
-"""When the device's memory is full: free what is only kept, try once more, then say what would fit."""
+"""Out of memory: free what is only kept, retry once, then report the batch size that would fit."""
 
 import gc
 import math

@@ -1,4 +1,4 @@
-"""What a training step will do to a batch, before it does: the program's nodes, and the products among them.
+"""model.plan(): the nodes of a training step's program, and the algorithm of every product among them.
 
 It is read off the program that runs, so it cannot say anything else.
 """

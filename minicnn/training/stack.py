@@ -1,4 +1,4 @@
-"""The layers of a model and their weights: adding, building, naming, counting, and the way of x through all of them."""
+"""The layers of a model and their weights: adding, building, naming, counting, and the forward pass."""
 
 import collections
 import math
@@ -41,7 +41,7 @@ _HOOKS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_me
 
 
 class LayerStack(Guarded):
-    """Layers and the way of x through them, `steps`; of a Sequential one after the other.
+    """Layers, and the order in which x passes through them, `steps`; of a Sequential one after the other.
 
     A model is a layer of another one where it is added or called: it has a layer's names (attach, follow, params, ...).
     The constructors of Sequential and Model set the attributes that are declared here.

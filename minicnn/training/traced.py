@@ -1,4 +1,4 @@
-"""The programs of a model: its step and its prediction, each written down for a batch size and run from then on.
+"""The programs of a model: one per batch size for its training step and for its prediction, recorded once.
 
 A program holds the network as it was. `described` is all that it was made from; where a callback or a user has changed
 any of it (frozen a layer, set a rate, replaced a `call`), the programs are made anew.

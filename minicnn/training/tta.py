@@ -1,4 +1,4 @@
-"""Predictions of an image's copies, averaged: what a network says of the picture and of the same picture moved.
+"""Test-time augmentation: the mean of a network's predictions for a picture and for copies of it.
 
       "shifts"         as it is, and moved by one pixel up, down, left and right; the edge is repeated
       "flips"          as it is, and mirrored left to right: not for digits

@@ -1,4 +1,4 @@
-"""An epoch that has begun and not ended, as a model carries it from one fit, or one file, to the next."""
+"""The state of an unfinished epoch, as a model carries it from one fit, or one file, to the next."""
 
 from typing import Any
 

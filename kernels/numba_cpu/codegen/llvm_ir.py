@@ -28,9 +28,7 @@ def multiply_add(builder, fused, a, b, c):
 
 
 def hidden(builder, value):
-    """The same number or pointer, but LLVM does not know that: it would make a moving pointer of it for every address,
-    more than there are registers.
-    """
+    """Hide a value from LLVM's strength reduction, which would keep one pointer per address and spill them."""
     return builder.call(ir.InlineAsm(ir.FunctionType(value.type, [value.type]), "", "=r,0"), [value])
 
 

@@ -3,9 +3,9 @@
 A fresh 8 MB array costs the kernel of the operating system 2,100 page faults, about as long as the convolution that
 fills it. From its second step on, a training loop finds the buffers that it asks for in this pool.
 
-A buffer is lent by being referred to. Every array made from it, and every view of such an array, holds a reference to
-it (NumPy's `base`), so CPython's own count of references says whether it is idle. No array needs a destructor, and two
-threads cannot take the same buffer: under the interpreter's lock each counts the other's reference.
+A buffer is in use while any array references it. Every array made from it, and every view of such an array, holds a
+reference to it (NumPy's `base`), so CPython's reference count says whether it is idle. No array needs a destructor, and
+two threads cannot take the same buffer: under the interpreter's lock each counts the other's reference.
 """
 
 import math
