@@ -69,8 +69,8 @@ class Record:
         model.compile(optimizer, loss, metrics=["accuracy"])
 
 
-def _conv(nn, filters, size=3, **how):
-    return [nn.Conv2D(filters, size, padding="same", use_bias=False, **how), nn.BatchNormalization(momentum=0.9),
+def _conv(nn, filters, size=3, **conv_args):
+    return [nn.Conv2D(filters, size, padding="same", use_bias=False, **conv_args), nn.BatchNormalization(momentum=0.9),
             nn.Activation("relu")]  # fmt: skip
 
 

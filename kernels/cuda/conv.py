@@ -55,8 +55,8 @@ def conv2d_input_grad(gpu, dy, w, x_shape, *, strides, pads, algorithm="auto"):
 
 
 def conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="auto"):
-    how = {"strides": strides, "pads": pads, "algorithm": algorithm}
-    return placed_conv2d_weight_grad(gpu, x, dy, w_shape, **how, into=None)
+    conv_args = {"strides": strides, "pads": pads, "algorithm": algorithm}
+    return placed_conv2d_weight_grad(gpu, x, dy, w_shape, **conv_args, into=None)
 
 
 def placed_conv2d_weight_grad(gpu, x, dy, w_shape, *, strides, pads, algorithm="auto", into):

@@ -78,12 +78,12 @@ def cases(kernel: str, rng) -> list[tuple[list, dict]]:
     if kernel in ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"):
         found = []
         for shape, o, strides in CONVS:
-            how = {"strides": strides, "pads": ((1, 1), (1, 1))}
+            conv_args = {"strides": strides, "pads": ((1, 1), (1, 1))}
             x, w, b = normal(shape), normal((3, 3, shape[3], o)), normal(o)
             dy = normal((shape[0], *((shape[1 + a] - 1) // strides[a] + 1 for a in (0, 1)), o))
-            found.append({"conv2d": ([x, w, b], {**how, "relu": True}),
-                          "conv2d_input_grad": ([dy, w, shape], how),
-                          "conv2d_weight_grad": ([x, dy, w.shape], how)}[kernel])  # fmt: skip
+            found.append({"conv2d": ([x, w, b], {**conv_args, "relu": True}),
+                          "conv2d_input_grad": ([dy, w, shape], conv_args),
+                          "conv2d_weight_grad": ([x, dy, w.shape], conv_args)}[kernel])  # fmt: skip
         return found
     if kernel.startswith("dense"):
         return [
@@ -219,17 +219,17 @@ def works(gpu: Launcher, to_numpy: Callable) -> bool:
 def _disagreement(gpu, to_numpy, name) -> str | None:
     product, function = name.startswith(("conv2d", "dense")), (FUNCTIONS | BLOCKS)[name]
     bound = PRODUCTS[gpu.precision] if product else BOUND
-    for args, how in cases(name, np.random.default_rng(22)):
+    for args, static in cases(name, np.random.default_rng(22)):
         given = [_sent(gpu, value, np.float32) for value in args]
         wide = [_sent(gpu, value, np.float64) for value in args]
-        how_wide = {key: _sent(gpu, value, np.float64) for key, value in how.items()}
-        how = {key: _sent(gpu, value, np.float32) for key, value in how.items()}
+        static_wide = {key: _sent(gpu, value, np.float64) for key, value in static.items()}
+        static = {key: _sent(gpu, value, np.float32) for key, value in static.items()}
         if name in STEPS:
-            function(gpu, *given, **how)
-            definition(gpu, name)(*wide, **how_wide)
+            function(gpu, *given, **static)
+            definition(gpu, name)(*wide, **static_wide)
             actual, expected = given, wide
         else:
-            actual, expected = function(gpu, *given, **how), definition(gpu, name)(*wide, **how_wide)
+            actual, expected = function(gpu, *given, **static), definition(gpu, name)(*wide, **static_wide)
         pairs = zip(actual, expected, strict=True) if isinstance(expected, (tuple, list)) else [(actual, expected)]
         for k, pair in enumerate(pairs):
             a, e = map(to_numpy, pair)

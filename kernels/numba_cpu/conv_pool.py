@@ -120,8 +120,8 @@ def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, al
     by_row = affine is not None and affine[0].ndim == 3
     by_filter, rows = (None, affine) if by_row else (affine, None)
     if not pool2x2.fits(**pool) or 0 in shape:
-        how = {"strides": strides, "pads": pads, "algorithm": algorithm}
-        z = conv.conv2d(x, w, b, **how, relu=relu, affine=by_filter, kept=kept)
+        conv_args = {"strides": strides, "pads": pads, "algorithm": algorithm}
+        z = conv.conv2d(x, w, b, **conv_args, relu=relu, affine=by_filter, kept=kept)
         return _pool_of(z, rows, pool, rate, key)
     chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], filters)
     y, argmax = (memory.empty((n, oh // 2, ow // 2, filters), kind) for kind in (np.float32, np.uint8))
@@ -147,8 +147,8 @@ def conv2d_max_pool_grad(dy, argmax, y, x, w, *, strides, pads, pool, algorithm=
             (dy, y), (argmax,) = flats(dy, y), flats(argmax, dtype=np.uint8)
             source = partial(Scatter, argmax, y, np.float32(1 / (1 - rate)))
             return None, *conv.weight_grad_alone(source, dy, x, shape, w.shape, strides, pads, (BAND, 2))
-    how = {"strides": strides, "pads": pads, "algorithm": algorithm}
+    conv_args = {"strides": strides, "pads": pads, "algorithm": algorithm}
     dz, db = max_pool_grad(dy, argmax, shape, **pool, rate=rate, y=y)
-    dx = conv.conv2d_input_grad(dz, w, x.shape, **how) if needs[0] else None
-    dw = conv.conv2d_weight_grad(x, dz, w.shape, **how) if needs[1] else None
+    dx = conv.conv2d_input_grad(dz, w, x.shape, **conv_args) if needs[0] else None
+    dw = conv.conv2d_weight_grad(x, dz, w.shape, **conv_args) if needs[1] else None
     return dx, dw, db

@@ -100,13 +100,13 @@ class Tensor(Operators):
     def __array__(self, dtype=None, copy=None):
         return self.numpy() if dtype is None else self.numpy().astype(dtype)
 
-    def __dlpack__(self, **how):
+    def __dlpack__(self, **options):
         """The data for other libraries: torch.from_dlpack(tensor), jax.numpy.from_dlpack(tensor), numpy.from_dlpack.
 
         They share the memory: what they write, the tensor has, and a weight as well. The tape stays here: what they
-        compute has no gradient here, also where requires_grad is set.  how: as in the array API standard.
+        compute has no gradient here, also where requires_grad is set.  options: as in the array API standard.
         """
-        return self.data.__dlpack__(**{name: value for name, value in how.items() if value is not None})
+        return self.data.__dlpack__(**{name: value for name, value in options.items() if value is not None})
 
     def __dlpack_device__(self):
         """(kind, number) of the device that the data is on: (1, 0) is the computer's memory."""

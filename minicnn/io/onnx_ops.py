@@ -253,11 +253,11 @@ def repeat_pixels(g, x, *, size):
 
 
 @form
-def bilinear(g, x, *, size, **how):
+def bilinear(g, x, *, size, **static):
     """Two products, as the op is: exact for every pair of sizes, where operators of ONNX round scales."""
     if g.open:
         raise g.depends("one whose sizes are known")
-    a, b = (_lines(g, n, m, how) for n, m in zip(x.shape[1:3], size, strict=True))
+    a, b = (_lines(g, n, m, static) for n, m in zip(x.shape[1:3], size, strict=True))
     rows = g.emit("MatMul", g.constant(a), g.first(x))  # (OH, H) (N, C, H, W)
     return Value(first=g.emit("MatMul", rows, g.constant(b.T)))
 
@@ -265,9 +265,9 @@ def bilinear(g, x, *, size, **how):
 FORMS["resample"] = bilinear
 
 
-def _lines(g, n: int, m: int, how: dict) -> np.ndarray:
+def _lines(g, n: int, m: int, static: dict) -> np.ndarray:
     """(m, n): how much of each of n pixels is in each of m, from the op itself: n columns, each one pixel bright."""
-    y, _ = g.op(np.eye(n, dtype=g.dtype).reshape(1, n, 1, n), size=(m, 1), **how)
+    y, _ = g.op(np.eye(n, dtype=g.dtype).reshape(1, n, 1, n), size=(m, 1), **static)
     return np.asarray(y).reshape(m, n)
 
 
@@ -368,10 +368,10 @@ def _axes(x, axis) -> list[int]:
 
 
 def _reduce(g, operator: str, x, axis, keepdims) -> Value:
-    axes, how = _axes(x, axis), {"keepdims": int(keepdims)}
+    axes, attributes = _axes(x, axis), {"keepdims": int(keepdims)}
     if operator == "ReduceSum" or g.opset >= 18:
-        return Value(g.emit(operator, g.plain(x), g.constant(axes, np.int64), **how))
-    return Value(g.emit(operator, g.plain(x), axes=axes, **how))
+        return Value(g.emit(operator, g.plain(x), g.constant(axes, np.int64), **attributes))
+    return Value(g.emit(operator, g.plain(x), axes=axes, **attributes))
 
 
 def _reduction(op: str, operator: str) -> None:

@@ -94,13 +94,13 @@ def _shapes(function):
 
 def _tensors(function):
     @functools.wraps(function)
-    def at_border(self, x, **how):
+    def at_border(self, x, **kwargs):
         first = self.data_format == FORMATS[1]
         if self.rank == 2 and not first:
-            return function(self, x, **how)
+            return function(self, x, **kwargs)
         if first:
             x = transpose(x, axes=(0, *range(2, self.rank + 2), 1))
-        y = function(self, x if self.rank == 2 else reshape(x, shape=(x.shape[0], x.shape[1], 1, x.shape[2])), **how)
+        y = function(self, x if self.rank == 2 else reshape(x, shape=(x.shape[0], x.shape[1], 1, x.shape[2])), **kwargs)
         if self.rank == 1 and y.ndim == 4:
             y = reshape(y, shape=(y.shape[0], y.shape[1], y.shape[3]))
         return transpose(y, axes=(0, y.ndim - 1, *range(1, y.ndim - 1))) if first and y.ndim == self.rank + 2 else y

@@ -22,8 +22,8 @@ class _Pooling(Images):
 
     def follow(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
-        how = self._windows_on((h, w))
-        return (*output_size(self.name, (h, w), how["window"], how["strides"], how["pads"]), channels)
+        windows = self._windows_on((h, w))
+        return (*output_size(self.name, (h, w), windows["window"], windows["strides"], windows["pads"]), channels)
 
     def _windows_on(self, size):
         """Window, strides and what "same" adds around images of `size` px."""

@@ -38,46 +38,46 @@ def conv_block(
     -> y (N, OH, OW, O), smaller by the pooling; aside: mean and var of the ReLU's output, (O,) or (OH,), or None, None.
     Shapes are not checked: the ops that a rule has replaced were, when they were written down.
     """
-    normed, how = gamma is not None, {"strides": strides, "pads": pads, "algorithm": algorithm}
+    normed, conv_args = gamma is not None, {"strides": strides, "pads": pads, "algorithm": algorithm}
     ending: Any = None if pool is None else {**pool, "rate": rate}
     mean = var = None
     if normed and axis == 1:
-        z = be.conv2d(x, w, b, **how, relu=True)
+        z = be.conv2d(x, w, b, **conv_args, relu=True)
         mean, var = be.batch_norm_stats(z.reshape(*z.shape[:2], z.shape[2] * z.shape[3]))  # (N, OH, OW*O)
     elif normed:
-        z, mean, var = be.conv2d(x, w, b, **how, relu=True, stats=True)
+        z, mean, var = be.conv2d(x, w, b, **conv_args, relu=True, stats=True)
     if normed and pool:
         y, argmax = be.batch_norm_max_pool(z, mean, var, gamma, beta, eps=eps, axis=axis, **ending, key=key)
     elif normed:
         y = be.batch_norm(z.reshape(-1, z.shape[3], 1), mean, var, gamma, beta, eps=eps).reshape(z.shape)
     elif "conv2d_max_pool" not in be.fused:
-        z_shape = (z := be.conv2d(x, w, b, **how, relu=True)).shape
+        z_shape = (z := be.conv2d(x, w, b, **conv_args, relu=True)).shape
         y, argmax = be.max_pool(z, **ending, key=key)
     else:
-        y, argmax = be.conv2d_max_pool(x, w, b, **how, relu=True, pool=pool, rate=rate, key=key)
+        y, argmax = be.conv2d_max_pool(x, w, b, **conv_args, relu=True, pool=pool, rate=rate, key=key)
 
     def vjp(dy, needs):
         if normed and needs[1] and not needs[0] and "batch_norm_conv2d_weight_grad" in be.fused:  # a first layer
-            given = dy, z, mean, var, gamma, x, w.shape
+            norm_args = dy, z, mean, var, gamma, x, w.shape
             pooled = {"argmax": argmax, "pool": pool, "axis": axis, "rate": rate} if pool else {}
-            return None, *be.batch_norm_conv2d_weight_grad(*given, eps=eps, **how, **pooled)
+            return None, *be.batch_norm_conv2d_weight_grad(*norm_args, eps=eps, **conv_args, **pooled)
         if normed and pool:
-            given = dy, argmax, z, mean, var, gamma
-            dz, dgamma, dbeta, db = be.batch_norm_max_pool_grad(*given, eps=eps, axis=axis, **ending)
+            norm_args = dy, argmax, z, mean, var, gamma
+            dz, dgamma, dbeta, db = be.batch_norm_max_pool_grad(*norm_args, eps=eps, axis=axis, **ending)
         elif normed:
-            given = dy.reshape(-1, z.shape[3], 1), z.reshape(-1, z.shape[3], 1), mean, var, gamma
-            dz, dgamma, dbeta, db = be.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
+            norm_args = dy.reshape(-1, z.shape[3], 1), z.reshape(-1, z.shape[3], 1), mean, var, gamma
+            dz, dgamma, dbeta, db = be.batch_norm_grad(*norm_args, eps=eps, batch_stats=True, relu=True)
             dz = dz.reshape(z.shape)
         elif "conv2d_max_pool_grad" not in be.fused:
             dz, db = be.max_pool_grad(dy, argmax, z_shape, **ending, y=y)
         else:
             wanted = bool(needs[0]), bool(needs[1])
-            dx, dw, db = be.conv2d_max_pool_grad(dy, argmax, y, x, w, **how, pool=pool, rate=rate, needs=wanted)
+            dx, dw, db = be.conv2d_max_pool_grad(dy, argmax, y, x, w, **conv_args, pool=pool, rate=rate, needs=wanted)
             return dx, dw, db, None, None
-        dx = be.conv2d_input_grad(dz, w, x.shape, **how) if needs[0] else None
+        dx = be.conv2d_input_grad(dz, w, x.shape, **conv_args) if needs[0] else None
         dw = None
         if needs[1]:
-            dw = (be if needs[1] is True else needs[1]).conv2d_weight_grad(x, dz, w.shape, **how)
+            dw = (be if needs[1] is True else needs[1]).conv2d_weight_grad(x, dz, w.shape, **conv_args)
         return dx, dw, db, dgamma if normed else None, dbeta if normed else None
 
     return (y, mean, var), vjp
@@ -97,11 +97,11 @@ def dense_block(be, x, w, b, gamma, beta, *, eps=1e-3, rate=0.0, key=None):
         y = be.batch_norm(z, mean, var, gamma, beta, eps=eps)
 
     def vjp(dy, needs):
-        given = dy.reshape(z.shape), z, mean, var, gamma
+        norm_args = dy.reshape(z.shape), z, mean, var, gamma
         if rate:
-            dz, dgamma, dbeta, db = be.batch_norm_dropout_grad(*given, eps=eps, rate=rate, key=key)
+            dz, dgamma, dbeta, db = be.batch_norm_dropout_grad(*norm_args, eps=eps, rate=rate, key=key)
         else:
-            dz, dgamma, dbeta, db = be.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
+            dz, dgamma, dbeta, db = be.batch_norm_grad(*norm_args, eps=eps, batch_stats=True, relu=True)
         dz = dz.reshape(z.shape[:2])
         dx = be.dense_input_grad(dz, w) if needs[0] else None
         dw = (be if needs[1] is True else needs[1]).dense_weight_grad(x, dz) if needs[1] else None
@@ -126,9 +126,10 @@ def conv2d_folded(be, x, w, b, gamma, beta, mean, var, *, strides, pads, relu=Fa
     scale and shift are a few hundred numbers: computed anew in every call, they cannot be out of date. kept: as the
     kernel's, for what it makes of w.
     """
-    how = {"strides": strides, "pads": pads, "relu": relu, "algorithm": algorithm, "kept": kept}
-    how["affine"] = _affine(be, gamma, beta, mean, var, eps, (-1,) if axis == -1 else (-1, 1, 1))
-    return (be.conv2d(x, w, b, **how) if pool is None else be.conv2d_max_pool(x, w, b, **how, pool=pool)[0]), None
+    conv_args = {"strides": strides, "pads": pads, "relu": relu, "algorithm": algorithm, "kept": kept}
+    conv_args["affine"] = _affine(be, gamma, beta, mean, var, eps, (-1,) if axis == -1 else (-1, 1, 1))
+    y = be.conv2d(x, w, b, **conv_args) if pool is None else be.conv2d_max_pool(x, w, b, **conv_args, pool=pool)[0]
+    return y, None
 
 
 def dense_folded(be, x, w, b, gamma, beta, mean, var, *, relu=False, eps=0.0):
@@ -155,74 +156,76 @@ IMAGE_AXES = {-1: -1, 3: -1, 1: 1, -3: 1}  # a batch norm's axis -> the kernels'
 def _product(found, name: str):
     """Of a chain around a product: (inputs, arguments, needs, shapes), its zeros and its ReLU taken in."""
     node = found[name]
-    (first, *others), how = node.inputs, node.static | {"relu": node.static.get("relu", False) or "relu" in found}
+    (first, *others), static = node.inputs, node.static | {"relu": node.static.get("relu", False) or "relu" in found}
     needs, shapes = node.needs, node.shapes
     if zeros := found.get("zero_pad"):
-        pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(zeros.static["pads"], how["pads"], strict=True))
-        first, how, needs, shapes = zeros.inputs[0], how | {"pads": pads}, (zeros.needs[0], *needs[1:]), (
+        pads = tuple((a + c, b + d) for (a, b), (c, d) in zip(zeros.static["pads"], static["pads"], strict=True))
+        first, static, needs, shapes = zeros.inputs[0], static | {"pads": pads}, (zeros.needs[0], *needs[1:]), (
             zeros.shapes[0], *shapes[1:])  # fmt: skip
-    return (first, *others), how, needs, shapes
+    return (first, *others), static, needs, shapes
 
 
 def _to_block(found, fused):
     """A convolution with a ReLU, and what follows, as training runs it."""
-    (inputs, how, needs, shapes), last = _product(found, "conv2d"), list(found.values())[-1]
+    (inputs, static, needs, shapes), last = _product(found, "conv2d"), list(found.values())[-1]
     norm, pool, drop = (found.get(name) for name in ("batch_norm", "max_pool", "dropout"))
     axis = IMAGE_AXES.get(norm.static["axis"]) if norm else -1
-    if not how["relu"] or axis is None or (axis == 1 and not pool) or (drop and (not pool or drop.static["rate"] == 1)):
+    if not static["relu"] or axis is None or (axis == 1 and not pool):
+        return None
+    if drop and (not pool or drop.static["rate"] == 1):
         return None
     if not (norm or pool):
-        return last._replace(op=OPS["conv2d"], inputs=inputs, static=how, needs=needs, shapes=shapes)
+        return last._replace(op=OPS["conv2d"], inputs=inputs, static=static, needs=needs, shapes=shapes)
     needed = {"batch_norm_max_pool", "batch_norm_max_pool_grad"} if norm and pool else set()
     if not fused or not needed <= fused:
         return None
-    del how["relu"]
+    del static["relu"]
     more = (norm.inputs[1:], norm.needs[1:], norm.shapes[1:]) if norm else ((0, 0), (False, False), (None, None))
-    how |= {"axis": axis, "eps": norm.static["eps"] if norm else None, "pool": dict(pool.static) if pool else None}
-    how |= drop.static if drop else {}
+    static |= {"axis": axis, "eps": norm.static["eps"] if norm else None, "pool": dict(pool.static) if pool else None}
+    static |= drop.static if drop else {}
     outputs = last.outputs[0], *(norm.outputs[1:] if norm else (0, 0))
     inputs, needs, shapes = (a + b for a, b in zip((inputs, needs, shapes), more, strict=True))
-    block = {"inputs": inputs, "static": how, "needs": needs, "shapes": shapes, "outputs": outputs}
+    block = {"inputs": inputs, "static": static, "needs": needs, "shapes": shapes, "outputs": outputs}
     return last._replace(op=conv_block, layer=found["conv2d"].layer, **block)
 
 
 def _to_folded(op, name, found, fused):
     """A product and the affine map that a batch norm at rest is."""
-    (inputs, how, needs, shapes), last = _product(found, name), list(found.values())[-1]
+    (inputs, static, needs, shapes), last = _product(found, name), list(found.values())[-1]
     norm, pool, product = found.get("batch_norm_fixed"), found.get("max_pool"), found[name]
     axes = IMAGE_AXES if name == "conv2d" else {-1: -1, len(product.shape) - 1: -1}
     axis = axes.get(norm.static["axis"]) if norm else -1
     if axis is None or (axis == 1 and not pool) or (pool and "conv2d_max_pool" not in fused):
         return None
-    how |= {"eps": norm.static["eps"]} if norm else {}
+    static |= {"eps": norm.static["eps"]} if norm else {}
     if name == "conv2d":
-        how |= {"axis": axis, "pool": dict(pool.static) if pool else None, "kept": {}}
+        static |= {"axis": axis, "pool": dict(pool.static) if pool else None, "kept": {}}
     more = (norm.inputs[1:], norm.needs[1:], norm.shapes[1:]) if norm else ((0,) * 4, (False,) * 4, (None,) * 4)
     inputs, needs, shapes = (a + b for a, b in zip((inputs, needs, shapes), more, strict=True))
-    merged = {"inputs": inputs, "static": how, "needs": needs, "shapes": shapes, "outputs": last.outputs}
+    merged = {"inputs": inputs, "static": static, "needs": needs, "shapes": shapes, "outputs": last.outputs}
     return last._replace(op=op, layer=product.layer, **merged)
 
 
 def _to_dense(found, fused):
-    inputs, how, needs, shapes = _product(found, "dense")
-    return found["relu"]._replace(op=OPS["dense"], inputs=inputs, static=how, needs=needs, shapes=shapes)
+    inputs, static, needs, shapes = _product(found, "dense")
+    return found["relu"]._replace(op=OPS["dense"], inputs=inputs, static=static, needs=needs, shapes=shapes)
 
 
 def _to_dense_block(found, fused):
     """A dense layer with a ReLU, and what follows, as training on a device runs it."""
-    (inputs, how, needs, shapes), last = _product(found, "dense"), list(found.values())[-1]
+    (inputs, static, needs, shapes), last = _product(found, "dense"), list(found.values())[-1]
     norm, drop = found.get("batch_norm"), found.get("dropout")
     if norm is None:
         return None
     flat = len(found["dense"].shape) == 2 and norm.static["axis"] in (1, -1)
     needed = {"batch_norm_dropout", "batch_norm_dropout_grad"}
-    if not needed <= fused or not (flat and how["relu"]) or (drop and drop.static["rate"] == 1):
+    if not needed <= fused or not (flat and static["relu"]) or (drop and drop.static["rate"] == 1):
         return None
-    how = {"eps": norm.static["eps"], **(drop.static if drop else {})}
+    static = {"eps": norm.static["eps"], **(drop.static if drop else {})}
     outputs = last.outputs[0], *norm.outputs[1:]
     more = norm.inputs[1:], norm.needs[1:], norm.shapes[1:]
     inputs, needs, shapes = (a + b for a, b in zip((inputs, needs, shapes), more, strict=True))
-    block = {"inputs": inputs, "static": how, "needs": needs, "shapes": shapes, "outputs": outputs}
+    block = {"inputs": inputs, "static": static, "needs": needs, "shapes": shapes, "outputs": outputs}
     return last._replace(op=dense_block, layer=found["dense"].layer, **block)
 
 

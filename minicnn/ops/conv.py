@@ -72,14 +72,14 @@ def depthwise_conv2d(be, x, w, *, strides=(1, 1), pads=((0, 0), (0, 0))):
     Source: Chollet 2017, "Xception: Deep learning with depthwise separable convolutions".
     """
     check(x, w, strides, pads, "depthwise_conv2d")
-    how = {"strides": strides, "pads": pads}
+    conv_args = {"strides": strides, "pads": pads}
 
     def vjp(dy, needs):
         need_x, need_w = needs
-        dx = be.depthwise_conv2d_input_grad(dy, w, x.shape, **how) if need_x else None
-        return dx, be.depthwise_conv2d_weight_grad(x, dy, w.shape, **how) if need_w else None
+        dx = be.depthwise_conv2d_input_grad(dy, w, x.shape, **conv_args) if need_x else None
+        return dx, be.depthwise_conv2d_weight_grad(x, dy, w.shape, **conv_args) if need_w else None
 
-    return be.depthwise_conv2d(x, w, **how), vjp
+    return be.depthwise_conv2d(x, w, **conv_args), vjp
 
 
 @op
@@ -96,18 +96,18 @@ def dilate(be, w, *, rate):
     return y, lambda dy, needs: (be.xp.ascontiguousarray(dy[::dh, ::dw]),)
 
 
-def grouped_conv2d(x, w, b, *, groups, **how):
+def grouped_conv2d(x, w, b, *, groups, **conv_args):
     """conv2d whose channels fall into `groups` equal parts: the filters of part g see the channels of part g alone.
 
     x (N, H, W, C), w (KH, KW, C / groups, O), b (O,) or None -> y (N, OH, OW, O).
     Source: Krizhevsky et al. 2012, "ImageNet classification with deep convolutional neural networks", section 3.5.
     """
     if groups == 1:
-        return conv2d(x, w, b, **how)
+        return conv2d(x, w, b, **conv_args)
     c, o = w.shape[2], w.shape[3] // groups
     parts = [(slice(g * c, (g + 1) * c), slice(g * o, (g + 1) * o)) for g in range(groups)]
     return concatenate(*(conv2d(part(x, key=(..., i)), part(w, key=(..., j)),
-                                b if b is None else part(b, key=(j,)), **how) for i, j in parts))  # fmt: skip
+                                b if b is None else part(b, key=(j,)), **conv_args) for i, j in parts))  # fmt: skip
 
 
 def check(x, w, strides, pads, where="conv2d"):

@@ -99,13 +99,14 @@ def _products(be, node):
         return [("product", "BLAS" if be.kernels == "numpy_ref" else "SIMD", 0, flops)] * 3
     if node.name not in CONVOLUTIONS:
         return None
-    (x_shape, w_shape), how = node.shapes[:2], node.static
+    (x_shape, w_shape), static = node.shapes[:2], node.static
     normed = len(node.inputs) > 3 and node.inputs[3]
-    pool = None if normed else how.get("pool")  # a batch norm reads the whole image, a pooling the part in its windows
-    decided = be.plan_conv2d(x_shape, w_shape, how["strides"], how["pads"], how["algorithm"], pool)
+    # A batch norm reads the whole image, a pooling the part in its windows.
+    pool = None if normed else static.get("pool")
+    decided = be.plan_conv2d(x_shape, w_shape, static["strides"], static["pads"], static["algorithm"], pool)
     if decided is not None:
         return decided
     # numpy_ref: the matrix of all windows, and one product with it, three times
-    size = [(x_shape[1 + a] + sum(how["pads"][a]) - w_shape[a]) // how["strides"][a] + 1 for a in (0, 1)]
+    size = [(x_shape[1 + a] + sum(static["pads"][a]) - w_shape[a]) // static["strides"][a] + 1 for a in (0, 1)]
     cols = x_shape[0] * math.prod(size) * math.prod(w_shape[:3])
     return [("im2col", "BLAS", cols * be.dtype.itemsize, 2 * cols * w_shape[3])] * 3

@@ -311,13 +311,13 @@ class LayerStack(Guarded):
         values = given
         for step in self.steps:
             layer, tensors = step.layer, [values[i] for i in step.inputs]
-            how = training if step.training is None else step.training
+            mode = training if step.training is None else step.training
             if isinstance(layer, LayerStack):
-                y = layer.forward(tensors, training=how, visits=visits)
+                y = layer.forward(tensors, training=mode, visits=visits)
                 values += y if isinstance(y, list) else [y]
             else:
                 call = layer.preactivation if len(values) in raw else layer.call
-                values.append(_call(layer, step, tensors, call, how, visits))
+                values.append(_call(layer, step, tensors, call, mode, visits))
         found = [values[end] for end in self.ends]
         return found if len(found) > 1 else found[0]
 

@@ -452,13 +452,13 @@ class Trainer(LayerStack):
             hooks.close()
         return list(out.parts) if isinstance(out, Several) else out
 
-    def _mean_over_copies(self, x, tta, *how) -> np.ndarray:
+    def _mean_over_copies(self, x, tta, *predict_args) -> np.ndarray:
         """predict of each copy of x, averaged."""
         one = not isinstance(self.sample_in, list) and not isinstance(self.sample_out, list)
         require(one, "predict: tta", "a model with one input and one output", "several", error=ArgumentError)
         total, count = 0.0, 0
         for copy in copies(x, tta):
-            total, count = total + self.predict(copy, *how), count + 1
+            total, count = total + self.predict(copy, *predict_args), count + 1
         return total / np.asarray(count, self.backend.dtype)
 
     def _hooks(self, callbacks, verbose, steps) -> CallbackList:

@@ -17,18 +17,18 @@ WAYS = ("shifts", "flips", "shifts+flips")
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 
 
-def copies(x, how) -> Iterator[np.ndarray]:
+def copies(x, tta) -> Iterator[np.ndarray]:
     """Images x (N, H, W, C) as each of the copies, the first of them x itself.  Raises ArgumentError."""
-    one_of("predict: tta", how, WAYS)
+    one_of("predict: tta", tta, WAYS)
     images = getattr(x, "ndim", 0) == 4
     expected = "an array of images (N, H, W, C)"
-    require(images, f"predict: x, with tta={how!r}", expected, type(x).__name__, error=ArgumentError)
+    require(images, f"predict: x, with tta={tta!r}", expected, type(x).__name__, error=ArgumentError)
     x = np.asarray(x)
     h, w = x.shape[1:3]
-    for down, right in MOVES if "shifts" in how else MOVES[:1]:
+    for down, right in MOVES if "shifts" in tta else MOVES[:1]:
         moved = x
         if down or right:
             moved = x[:, np.clip(np.arange(h) - down, 0, h - 1)][:, :, np.clip(np.arange(w) - right, 0, w - 1)]
         yield moved
-        if "flips" in how:
+        if "flips" in tta:
             yield moved[:, :, ::-1]
