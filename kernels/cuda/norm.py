@@ -74,8 +74,8 @@ def batch_norm_max_pool(gpu, x, mean, var, gamma, beta, *, eps, window, strides,
 def batch_norm_max_pool_grad(gpu, dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
     if axis == 1 or argmax.dtype != np.uint8:  # by row, or a window of more than 255 cells: one after the other
         dy = pool.max_pool_grad(gpu, dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
-        given = as_acb(dy, axis), as_acb(x, axis), mean, var, gamma
-        dx, dgamma, dbeta = batch_norm_grad(gpu, *given, eps=eps, batch_stats=True)
+        norm_args = as_acb(dy, axis), as_acb(x, axis), mean, var, gamma
+        dx, dgamma, dbeta = batch_norm_grad(gpu, *norm_args, eps=eps, batch_stats=True)
         dx, db = relu_bias_grad(gpu, dx.reshape(x.shape), x)
         return dx, dgamma, dbeta, db
     c = x.shape[3]

@@ -155,8 +155,8 @@ def _batch_norm_dropout(x, mean, var, gamma, beta, *, eps, **drop):
     return numpy_ref.dropout(numpy_ref.batch_norm(x, mean, var, gamma, beta, eps=eps), **drop)
 
 
-def _batch_norm_dropout_grad(dy, *given, eps, **drop):
-    return numpy_ref.batch_norm_grad(numpy_ref.dropout(dy, **drop), *given, eps=eps, batch_stats=True, relu=True)
+def _batch_norm_dropout_grad(dy, *norm_args, eps, **drop):
+    return numpy_ref.batch_norm_grad(numpy_ref.dropout(dy, **drop), *norm_args, eps=eps, batch_stats=True, relu=True)
 
 
 def _summed_cross_entropy(z, t, *, scale):
@@ -220,16 +220,16 @@ def _disagreement(gpu, to_numpy, name) -> str | None:
     product, function = name.startswith(("conv2d", "dense")), (FUNCTIONS | BLOCKS)[name]
     bound = PRODUCTS[gpu.precision] if product else BOUND
     for args, static in cases(name, np.random.default_rng(22)):
-        given = [_sent(gpu, value, np.float32) for value in args]
+        narrow = [_sent(gpu, value, np.float32) for value in args]
         wide = [_sent(gpu, value, np.float64) for value in args]
         static_wide = {key: _sent(gpu, value, np.float64) for key, value in static.items()}
         static = {key: _sent(gpu, value, np.float32) for key, value in static.items()}
         if name in STEPS:
-            function(gpu, *given, **static)
+            function(gpu, *narrow, **static)
             definition(gpu, name)(*wide, **static_wide)
-            actual, expected = given, wide
+            actual, expected = narrow, wide
         else:
-            actual, expected = function(gpu, *given, **static), definition(gpu, name)(*wide, **static_wide)
+            actual, expected = function(gpu, *narrow, **static), definition(gpu, name)(*wide, **static_wide)
         pairs = zip(actual, expected, strict=True) if isinstance(expected, (tuple, list)) else [(actual, expected)]
         for k, pair in enumerate(pairs):
             a, e = map(to_numpy, pair)

@@ -18,8 +18,8 @@ def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads
 def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
     if not pool2x2.fits(window, strides, pads):  # pixels in several windows
         dy = pool.max_pool_grad(dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
-        given = as_acb(dy, axis), as_acb(x, axis), mean, var, gamma
-        dx, *rest = norm.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=axis != 1)
+        norm_args = as_acb(dy, axis), as_acb(x, axis), mean, var, gamma
+        dx, *rest = norm.batch_norm_grad(*norm_args, eps=eps, batch_stats=True, relu=axis != 1)
         dx = dx.reshape(x.shape)
         if axis == 1:
             dx, db = relu_bias_grad(dx, x)

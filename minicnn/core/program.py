@@ -272,9 +272,9 @@ class Program:
                 k, p = placed[node.outputs[0]]
                 if p.grad_buffer is not None:
                     needs = *needs[:k], placing(p.grad_buffer), *needs[k + 1 :]
-            given = vjp(dy, needs)
+            input_gradients = vjp(dy, needs)
             del vjp, dy
-            for slot, need, shape, gradient in zip(node.inputs, node.needs, node.shapes, given, strict=True):
+            for slot, need, shape, gradient in zip(node.inputs, node.needs, node.shapes, input_gradients, strict=True):
                 if not need:
                     continue
                 if gradient is None or gradient.shape != shape:

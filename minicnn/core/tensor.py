@@ -139,9 +139,9 @@ class Tensor(Operators):
                     f"backward: the tape through {node.name} was used up by an earlier backward; run forward again"
                 )
             needs = tuple([isinstance(t, Tensor) and t.requires_grad for t in node.inputs])
-            given = node.vjp(dy, needs)
+            input_gradients = node.vjp(dy, needs)
             node.vjp = None  # lets go of what it kept for backward
-            for tensor, need, gradient in zip(node.inputs, needs, given, strict=True):
+            for tensor, need, gradient in zip(node.inputs, needs, input_gradients, strict=True):
                 if not need:
                     continue
                 if tensor.node is None:
