@@ -43,7 +43,7 @@ class Backend:
             setattr(self, kernel, function)
         self.fused = frozenset(kernels.FUSED) & own.keys()
 
-    key = staticmethod(kernels.Key)
+    key = kernels.Key
     as_acb = staticmethod(kernels.as_acb)
 
     def table(self) -> dict[str, str]:

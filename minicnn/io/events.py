@@ -98,7 +98,7 @@ def picture_of(weight: np.ndarray) -> np.ndarray | None:
     if w.ndim not in (1, 2, 4) or not w.size:
         return None
     span = w.max() - w.min()
-    w = np.uint8(np.round((w - w.min()) / (span or 1) * 255))
+    w = np.round((w - w.min()) / (span or 1) * 255).astype(np.uint8)
     if w.ndim < 4:
         w = np.atleast_2d(w)
         return (w.T if w.shape[0] > w.shape[1] else w)[..., None]

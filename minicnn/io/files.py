@@ -105,11 +105,23 @@ class _Counted(io.RawIOBase):
         self.file.close()
         super().close()
 
-    writable = seekable = lambda self: True
-    seek = lambda self, *to: self.file.seek(*to)  # noqa: E731
-    tell = lambda self: self.file.tell()  # noqa: E731
-    truncate = lambda self, size=None: self.file.truncate(size)  # noqa: E731
-    fileno = lambda self: self.file.fileno()  # noqa: E731
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def truncate(self, size: int | None = None) -> int:
+        return self.file.truncate(size)
+
+    def fileno(self) -> int:
+        return self.file.fileno()
 
 
 # What a disk may get over while a program runs: no space, a quota, errors of the medium or of the network.
@@ -130,7 +142,7 @@ def atomic_write(path: str | os.PathLike, *, text: bool = False) -> contextlib.A
     Raises ArgumentError or ArgumentTypeError for what is no path, or names something else than a file; FileError, which
     is an OSError: the system's reason, the bytes wanted, and that the old file is untouched.
     """
-    return _written(path, text)
+    return _written(os.fspath(path), text)
 
 
 @contextlib.contextmanager
@@ -242,7 +254,7 @@ def open_log(path: str | os.PathLike, append: bool = False) -> io.FileIO:
 def append(file: io.FileIO, path: str | os.PathLike, data: bytes, *, sync: bool = False) -> None:
     """Write all of `data` at the end of a log.  sync: it is on the disk afterwards.  Raises what `complaints` says."""
     left = memoryview(data)
-    with complaints(path, wanted=len(data)):
+    with complaints(os.fspath(path), wanted=len(data)):
         while left:
             left = left[file.write(left) :]
         if sync:

@@ -12,12 +12,15 @@ import math
 import mmap
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import DataError, MinicnnError, MissingPackageError, WeightsError, require
 from .container import listed
+
+if TYPE_CHECKING:
+    from h5py import Dataset, Group
 
 # Optimizer -> its slots in Keras's order: those of a group take turns, parameter by parameter.
 SLOTS = {
@@ -182,16 +185,19 @@ class Weights:
         found = self._group("optimizer/vars")
         if found is None or len(found) != first + len(wanted) + (kind == "Nadam"):
             return None
-        sets = [self._dataset(f"optimizer/vars/{i}") for i in range(first + len(wanted))]
+        paths = [f"optimizer/vars/{i}" for i in range(first + len(wanted))]
+        sets = [one for one in map(self._dataset, paths) if one is not None]
+        if len(sets) < len(paths):
+            return None
         steps, rate = sets[0], None if scheduled else sets[1]
-        fits = steps is not None and steps.shape == () and steps.dtype.kind in "iu"
-        fits = fits and (scheduled or (rate is not None and rate.shape == () and rate.dtype.kind == "f"))
+        fits = steps.shape == () and steps.dtype.kind in "iu"
+        fits = fits and (rate is None or (rate.shape == () and rate.dtype.kind == "f"))
         for (_, i), one in zip(wanted, sets[first:], strict=True):
-            fits = fits and one is not None and one.shape == shapes[i] and one.dtype == np.dtype(dtype)
+            fits = fits and one.shape == shapes[i] and one.dtype == np.dtype(dtype)
         if not fits:
             return None
         iterations, learning_rate = int(steps[()]), None if rate is None else float(rate[()])
-        if iterations < 0 or not (rate is None or (math.isfinite(learning_rate) and learning_rate >= 0)):
+        if iterations < 0 or not (learning_rate is None or (math.isfinite(learning_rate) and learning_rate >= 0)):
             return None
         state: dict[str, list] = {slot: [None] * len(shapes) for slot in slots}
         for (slot, i), one in zip(wanted, sets[first:], strict=True):
@@ -201,21 +207,22 @@ class Weights:
     def _variables(self) -> dict[str, int]:
         """Layers' groups -> how many variables each holds."""
         layers = self._group("layers")
-        counts = {} if layers is None else {name: self._group(f"layers/{name}/vars") for name in layers}
+        counts = {} if layers is None else {str(name): self._group(f"layers/{name}/vars") for name in layers}
         return {name: len(found) for name, found in counts.items() if found is not None and len(found)}
 
-    def _group(self, path: str):
+    def _group(self, path: str) -> "Group | None":
         return self._find(path, self.package.Group)
 
-    def _dataset(self, path: str):
+    def _dataset(self, path: str) -> "Dataset | None":
         return self._find(path, self.package.Dataset)
 
-    def _find(self, path: str, kind: type):
+    def _find(self, path: str, kind: type) -> Any:
         """The object at `path`, through hard links alone: others may lead into other files."""
         at = self.file
         for name in path.split("/"):
-            link = at.get(name, getlink=True) if isinstance(at, self.package.Group) else None
-            if not isinstance(link, self.package.HardLink):
+            if not isinstance(at, self.package.Group):
+                return None
+            if not isinstance(at.get(name, getlink=True), self.package.HardLink):
                 return None
             at = at[name]
         return at if isinstance(at, kind) else None

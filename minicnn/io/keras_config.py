@@ -280,8 +280,9 @@ def _to_chain(inner: dict, where: str, strict: bool, dtypes: set) -> dict:
         shape = first.get("batch_shape") or first.get("batch_input_shape")
     elif entries and shape is None:
         shape = entries[0]["config"].get("batch_input_shape")
-    require(isinstance(shape, list) and len(shape) > 0, where, "a built model", "one without the shape of its input",
-            "build it in Keras before saving", error=DataError)  # fmt: skip
+    if not isinstance(shape, list) or not shape:
+        received, fix = "one without the shape of its input", "build it in Keras before saving"
+        require(False, where, "a built model", received, fix, error=DataError)
     layers = [_to_part(entry, f"{where}: layer {n}", strict, dtypes) for n, entry in enumerate(entries, 1)]
     return {"name": inner.get("name", "sequential"), "input_shape": shape[1:], "layers": layers}
 

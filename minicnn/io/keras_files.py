@@ -101,7 +101,7 @@ def _weights_bytes(layers: list[Any], state: dict | None, optimizer: dict | None
 
 def optimizer_values(state: dict, optimizer: dict) -> list:
     kind, config, slots = optimizer["class_name"], optimizer["config"], state["slots"]
-    values = [np.int32(state["iterations"])]
+    values: list[np.ndarray | np.generic] = [np.int32(state["iterations"])]
     if not isinstance(config["learning_rate"], dict):  # the rate of a schedule is no variable
         values.append(np.float32(config["learning_rate"]))
     if kind == "Adafactor":  # rows and columns without the axis along which they are the same

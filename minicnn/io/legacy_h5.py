@@ -187,7 +187,7 @@ class Legacy(hdf5.Weights):
         ok = value is None or (isinstance(value, str) and len(value) <= JSON_LIMIT)
         require(ok, f"{self.where}: {name}", f"a text of at most {JSON_LIMIT:,} bytes", type(value).__name__,
                 error=DataError)  # fmt: skip
-        return value
+        return value if isinstance(value, str) else None
 
     def _config(self, text: str) -> dict:
         config = strict_json.parse(text)

@@ -57,7 +57,8 @@ def read(path: str | os.PathLike) -> tuple[dict, dict[str, np.ndarray]]:
         version == FORMAT, where, f"a model file of format {FORMAT}", f"format {version!r:.20}", "use a newer minicnn",
         error=DataError,
     )  # fmt: skip
-    require(isinstance(document, dict), where, "a document", type(document).__name__, error=DataError)
+    if not isinstance(document, dict):
+        require(False, where, "a document", type(document).__name__, error=DataError)
     container.check_digest(where, note.get("sha256"), container.digest(arrays, _canonical(document)))
     return document, arrays
 

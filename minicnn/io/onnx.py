@@ -157,6 +157,7 @@ class _Graph:
         if not isinstance(value, Value):
             return self.constant(value)
         if value.plain is None:
+            assert value.first is not None  # a value has at least one name
             value.plain = self.emit("Transpose", value.first, perm=[0, 2, 3, 1])
         return value.plain
 
@@ -165,6 +166,7 @@ class _Graph:
         if not isinstance(value, Value):
             return self.constant(channels_first(value))
         if value.first is None:
+            assert value.plain is not None
             value.first = self.emit("Transpose", value.plain, perm=[0, 3, 1, 2])
         return value.first
 
@@ -223,8 +225,8 @@ def _is_same(node: Any) -> bool:
 
 def _open(two: tuple, three: tuple) -> list[int]:
     """A shape of `reshape` for any number of rows, from those for two and three."""
-    two, three = (list(one) if isinstance(one, (tuple, list)) else [one] for one in (two, three))
-    differs = [a != b for a, b in zip(two, three, strict=True)]
-    if sum(differs) + (-1 in two) > 1:
-        raise UnsupportedError(f"export: expected one axis that depends on the rows, received a reshape to {two}")
-    return [-1 if d else a for a, d in zip(two, differs, strict=True)]
+    of_two, of_three = (list(one) if isinstance(one, (tuple, list)) else [one] for one in (two, three))
+    differs = [a != b for a, b in zip(of_two, of_three, strict=True)]
+    if sum(differs) + (-1 in of_two) > 1:
+        raise UnsupportedError(f"export: expected one axis that depends on the rows, received a reshape to {of_two}")
+    return [-1 if d else a for a, d in zip(of_two, differs, strict=True)]

@@ -38,10 +38,10 @@ def flatten(value: Any, where: str, prefix: str = "") -> tuple[Any, dict[str, np
         if isinstance(item, dict) and all(isinstance(key, str) for key in item):
             inner = {key: walk(one, (*path, key)) for key, one in item.items()}
             return {"dict": inner} if len(inner) == 1 and next(iter(inner)) in MARKS else inner
-        array = isinstance(item, np.ndarray) and item.dtype.kind in KINDS
-        expected = "numbers, strings, None, lists, dicts with string keys and arrays of numbers"
-        place = "".join(f"[{key!r}]" for key in path)
-        require(array, where + place, expected, f"{item!r:.80}", "return plain values", error=ArgumentTypeError)
+        if not isinstance(item, np.ndarray) or item.dtype.kind not in KINDS:
+            expected = "numbers, strings, None, lists, dicts with string keys and arrays of numbers"
+            place = "".join(f"[{key!r}]" for key in path)
+            require(False, where + place, expected, f"{item!r:.80}", "return plain values", error=ArgumentTypeError)
         name = prefix + "/".join(path)
         arrays[name] = np.array(item, item.dtype.newbyteorder("="), order="C")  # as it is now
         return {"array": name}
@@ -62,6 +62,6 @@ def restore(value: Any, arrays: dict[str, np.ndarray], where: str) -> Any:
         return {key: restore(item, arrays, where) for key, item in held.items()}
     if mark == "float" and held in ("nan", "inf", "-inf"):
         return float(held)
-    known = mark == "array" and isinstance(held, str) and held in arrays
-    require(known, where, "an array of the file", f"{held!r:.80}", error=DataError)
+    if mark != "array" or not isinstance(held, str) or held not in arrays:
+        require(False, where, "an array of the file", f"{held!r:.80}", error=DataError)
     return arrays[held].copy()

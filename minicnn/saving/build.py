@@ -32,12 +32,9 @@ def build(config, deserializer: Deserializer, source=None, *, dtype=None, cls=No
     where = deserializer.where
     deserializer.check_custom(config)
     config = description(config, where)
-    name, shape, entries = (config.get(key) for key in ("name", "input_shape", "layers"))
+    name, shape = config.get("name"), config.get("input_shape")
     require(isinstance(name, str), where, "a model's name", f"{name!r:.80}", error=DataError)
-    ok = isinstance(entries, list) and len(entries) <= LAYER_LIMIT
-    expected = f"a list of at most {LAYER_LIMIT} layers"
-    received = f"{len(entries)} of them" if isinstance(entries, list) else f"{entries!r:.80}"
-    require(ok, where, expected, received, error=DataError)
+    entries = listed(config.get("layers"), where, f"a list of at most {LAYER_LIMIT} layers", LAYER_LIMIT)
     if "steps" in config:
         return _graph(config, deserializer, source, dtype, cls or MODELS["Functional"], options)
     chain = MODELS["Sequential"]
@@ -139,7 +136,12 @@ def _part(number: int, entry: dict, deserializer: Deserializer, source, path: st
     layer = deserializer.layer(number, entry)
     like = sum(one.kind == layer.kind for one in before)
     place = Place(path + layer.name, f"{group}{layer.kind}{f'_{like}' if like else ''}")
-    layer.source = lambda name, shape: source(place, layer, name, shape, layer.be.dtype)
+
+    def values(name: str, shape: tuple):
+        assert layer.be is not None  # a layer that asks has been attached
+        return source(place, layer, name, shape, layer.be.dtype)
+
+    layer.source = values
     return layer
 
 
@@ -185,6 +187,14 @@ class WeightBudget:
         expected = f"at most {WEIGHT_LIMIT:,} weights"
         require(self.count <= WEIGHT_LIMIT, self.where, expected, received, fix, error=DataError)
         return np.broadcast_to(np.zeros((), dtype), shape) if self.placeholders else None
+
+
+def listed(value, where: str, expected: str, most: float = math.inf) -> list:
+    """`value`, if it is a list of at most so many."""
+    ok = isinstance(value, list) and len(value) <= most
+    received = f"{len(value)} of them" if isinstance(value, list) else f"{value!r:.80}"
+    require(ok, where, expected, received, error=DataError)
+    return value
 
 
 def description(value, where: str) -> dict:

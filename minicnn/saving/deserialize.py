@@ -84,8 +84,8 @@ class Deserializer:
         for key, value in config.items():
             named = isinstance(value, str) and value in self.custom and key.endswith(_BY_NAME)  # in files of Keras 2
             if named or (isinstance(value, dict) and "function" in value):
-                value = {"function": value} if named else value
-                value = self._function(value, f"{where}: {key}")
+                entry = {"function": value} if isinstance(value, str) else value
+                value = self._function(entry, f"{where}: {key}")
             elif isinstance(value, dict) and "class_name" in value:
                 value = self._thing(_kind(key), value)
             made[key] = value
@@ -96,9 +96,10 @@ class Deserializer:
         name, config = entry.get("class_name"), _dict(entry.get("config"), where)
         if entry.get("custom") is True:
             cls = self.custom.get(name) if isinstance(name, str) else None
-            ok = isinstance(cls, type) and issubclass(cls, serialize.BASES[what])
-            expected = f"custom_objects to hold {name!r:.80} as a class derived from {serialize.BASES[what].__name__}"
-            require(ok, where, expected, repr(cls), error=ArgumentTypeError)
+            if not isinstance(cls, type) or not issubclass(cls, serialize.BASES[what]):
+                base = serialize.BASES[what].__name__
+                expected = f"custom_objects to hold {name!r:.80} as a class derived from {base}"
+                require(False, where, expected, repr(cls), error=ArgumentTypeError)
             return cls, config
         table = serialize.TABLES[what]
         known = isinstance(name, str) and name in table
@@ -109,8 +110,9 @@ class Deserializer:
 
     def _function(self, entry: dict, where: str) -> Callable:
         function = self.custom.get(entry["function"]) if isinstance(entry["function"], str) else None
-        expected = f"custom_objects to hold the function {entry['function']!r:.80}"
-        require(callable(function), where, expected, repr(function), error=ArgumentTypeError)
+        if not callable(function):
+            expected = f"custom_objects to hold the function {entry['function']!r:.80}"
+            require(False, where, expected, repr(function), error=ArgumentTypeError)
         return function
 
     def _called(self, name: Any, ours: Mapping[str, Callable], where: str) -> Callable:

@@ -15,7 +15,7 @@ from ..training.sequential import Model  # and with it both classes in serialize
 from ..training.several import Losses
 from ..training.underway import Underway
 from . import save
-from .build import Place, WeightBudget, build, description
+from .build import Place, WeightBudget, build, description, listed
 from .deserialize import Deserializer
 
 JSON_LIMIT = 10_000_000  # characters
@@ -79,8 +79,8 @@ def _load_minicnn(path: str, deserializer: Deserializer, compile: bool, options:
     _place_streams(model, document.get("streams"), deserializer.where)
     names = save.weight_names(model)
     weights = {names[id(p)]: p for p in model.weights}
-    params = [weights.get(name) for name in state["parameters"]]
-    ok = all(p is not None for p in params) and len(set(state["parameters"])) == len(params)
+    params = [weights[name] for name in state["parameters"] if name in weights]
+    ok = len(params) == len(state["parameters"]) == len(set(state["parameters"]))
     expected = "parameters that are weights of the model, each once"
     require(ok, deserializer.where, expected, f"{state['parameters']!r:.80}", error=DataError)
     slots = {
@@ -177,9 +177,8 @@ def compile_model(model, compiled, deserializer: Deserializer) -> None:
     loss = compiled.get("loss")
     lists = {}
     for key in ("metrics", "weighted_metrics"):
-        given = compiled.get(key)
-        require(isinstance(given, list), deserializer.where, f"a list of {key}", f"{given!r:.80}", error=DataError)
-        lists[key] = [deserializer.metric(entry) for entry in given]
+        entries = listed(compiled.get(key), deserializer.where, f"a list of {key}")
+        lists[key] = [deserializer.metric(entry) for entry in entries]
     optimizer = deserializer.optimizer(compiled.get("optimizer"))
     if isinstance(loss, dict) and "outputs" in loss:
         names = model.output_names

@@ -19,7 +19,7 @@ def placed(model, path: str = "") -> list[tuple[str, Layer]]:
     return found
 
 
-def streams(model) -> dict[str, list[int]]:
+def streams(model) -> dict[str, list]:
     """Every layer's seed and number, by its path: where its random numbers come from."""
     return {path: [layer.streams.seed, layer.index] for path, layer in placed(model) if layer.streams is not None}
 
@@ -64,7 +64,7 @@ def training_state(model) -> dict:
     state = {
         "seed": model.streams.seed, "step": model.streams.step, "epoch": model.streams.epoch,
         "iterations": 0 if optimizer is None else optimizer.iterations,
-        "parameters": stepped, "slots": list(optimizer.kept) if stepped else [],
+        "parameters": stepped, "slots": list(optimizer.kept) if optimizer is not None and stepped else [],
     }  # fmt: skip
     return state | ({"underway": model.underway.state()[0]} if _in_mid_epoch(model) else {})
 

@@ -60,23 +60,22 @@ def is_model(layer: Any) -> bool:
     return not isinstance(layer, layers.Layer)
 
 
-def layer_entry(layer: layers.Layer) -> dict:
+def layer_entry(layer: Any) -> dict:
     """A layer without its weights. Its initializers are entries, its activation a name or a function's."""
     if is_model(layer):
         return {"class_name": layer.class_name, "config": layer.get_config(), "named": layer.named,
                 "trainable": layer.trainable}  # fmt: skip
+    shape = layer.sample_in
     if isinstance(layer, layers.InputLayer):
-        return {"class_name": "InputLayer", "config": {"name": layer.name, "shape": list(layer.sample_in)},
-                "named": layer.named}  # fmt: skip
+        return {"class_name": "InputLayer", "config": {"name": layer.name, "shape": list(shape)}, "named": layer.named}
     where, found = f"layer {layer.name}", _entry("layer", layer, f"layer {layer.name}")
-    config = found["config"]
+    config, bounds = found["config"], layer.bounds()
     for key in config:
         value = getattr(layer, key, None)
         kind = key.rpartition("_")[2]
-        if key in layer.bounds():
-            base = BASES[kind]
-            config[key] = _entry(kind, value, f"{where}: {key}") if isinstance(value, base) else function_entry(
-                value, f"{where}: {key}")  # fmt: skip
+        if key in bounds:
+            bound, here = bounds[key], f"{where}: {key}"
+            config[key] = _entry(kind, bound, here) if isinstance(bound, BASES[kind]) else function_entry(bound, here)
         elif isinstance(value, initializers.Initializer):
             config[key] = initializer_entry(value, f"{where}: {key}")
         elif callable(value):
@@ -152,8 +151,9 @@ def serialize(value: Any, where: str) -> Any:
         return {key: serialize(item, where) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [serialize(item, where) for item in value]
-    if getattr(value, "shape", None) == () and hasattr(value, "item"):
-        value = value.item()  # a NumPy scalar
+    item = getattr(value, "item", None)
+    if getattr(value, "shape", None) == () and item is not None:
+        value = item()  # a NumPy scalar
     ok = value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value))
     expected = "a configuration of numbers, strings, lists and dicts"
     require(ok, f"save: {where}", expected, f"{value!r:.80}", error=ArgumentTypeError)

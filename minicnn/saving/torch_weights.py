@@ -196,18 +196,18 @@ class _Walk:
             count += len(layer.ends) if is_model(layer) else 1
         wanted: dict[int, np.ndarray] = {}
         for (layer, inputs, *_), end in zip(reversed(model.steps), reversed(ends), strict=True):
-            if isinstance(layer, layers.Reshape) and len(layer.sample_out) > 1 and _flat(layer.sample_in):
-                wanted[inputs[0]] = channels_first(layer.sample_out)
+            before, after = layer.sample_in, layer.sample_out
+            if isinstance(layer, layers.Reshape) and len(after) > 1 and _flat(before):
+                wanted[inputs[0]] = channels_first(after)
             elif isinstance(layer, _ALIKE) and end in wanted and not isinstance(layer, layers.Concatenate):
                 wanted |= dict.fromkeys(inputs, wanted[end])
         return wanted
 
     def _after(self, layer: Any, read: list[Order], wanted: Order) -> Order:
         """Enter the layer's weights; the order of its output."""
-        order, shape = read[0] if read else None, layer.sample_out
-        if isinstance(layer, (layers.Flatten, layers.Reshape)) and _flat(shape) and not _flat(layer.sample_in):
+        order, before, shape = read[0] if read else None, layer.sample_in, layer.sample_out
+        if isinstance(layer, (layers.Flatten, layers.Reshape)) and _flat(shape) and not _flat(before):
             self._check_format(layer)
-            before = layer.sample_in
             if getattr(layer, "data_format", "channels_last") == "channels_first":
                 before = (*before[1:], before[0])
             return channels_first(before)
@@ -215,7 +215,7 @@ class _Walk:
             self._enter(layer, order, wanted)
             return wanted
         if isinstance(layer, layers.Concatenate) and any(one is not None for one in read):
-            sizes = [math.prod(one) for one in layer.sample_in]
+            sizes = [math.prod(one) for one in before]
             starts = np.cumsum([0, *sizes[:-1]])
             return np.concatenate([start + (np.arange(n) if one is None else one)
                                    for start, n, one in zip(starts, sizes, read, strict=True)])  # fmt: skip

@@ -90,6 +90,12 @@ class Reader(NamedTuple):
     relu: bool
 
 
+def _unsplit(op: str, name: str, axes: int, relu: bool) -> Reader:
+    """A reader whose parts are not known one by one."""
+    nothing = np.zeros(0)
+    return Reader(op, name, np.zeros((0, axes), np.intp), nothing, nothing, nothing, False, relu)
+
+
 class Cell:
     """terms, readers  as above;  value, gradient: the engine's (gradient: None without a backward)
 
@@ -229,8 +235,7 @@ class Cell:
         name, dy = trace.names[out], trace._gradients[out].astype(np.float64)
         relu = bool(node.static.get("relu"))
         if node.name == "on_tape":
-            none = np.zeros((0, dy.ndim), np.intp)
-            return Reader(node.name, name, none, *(np.zeros(0),) * 3, False, False)
+            return _unsplit(node.name, name, dy.ndim, False)
         if relu:
             dy = dy * (trace._values[out] > 0)
         arrays = self._arrays(node)
@@ -246,8 +251,7 @@ class Cell:
         else:
             slopes = self._slopes(node, slot, at, arrays, dy)
             if slopes is None:
-                none = np.zeros((0, dy.ndim), np.intp)
-                return Reader(node.name, name, none, *(np.zeros(0),) * 3, False, relu)
+                return _unsplit(node.name, name, dy.ndim, relu)
         cells = np.argwhere(slopes)
         pick = tuple(cells.T)
         return Reader(node.name, name, cells, dy[pick], slopes[pick], dy[pick] * slopes[pick], True, relu)
@@ -280,7 +284,7 @@ class Cell:
         return slopes
 
     def _sum(self) -> None:
-        if not self.readers or not all(r.split for r in self.readers):
+        if self.gradient is None or not self.readers or not all(r.split for r in self.readers):
             return  # of the loss, whose gradient is 1; or of a layer of one's own, whose parts nobody knows
         self.gradient_computed = float(sum(r.parts.sum() for r in self.readers))
         n, size = sum(len(r.parts) for r in self.readers), sum(float(np.abs(r.parts).sum()) for r in self.readers)
@@ -292,7 +296,7 @@ class Cell:
 
     def _arrays(self, node) -> list:
         """The node's inputs in float64, as the engine had them."""
-        found = [None if s == 0 else self._trace._values[s] for s in node.inputs]
+        found = [self._trace._values.get(s) for s in node.inputs]
         return [a.astype(np.float64) if a is not None and a.dtype.kind == "f" else a for a in found]
 
     def _run(self, node, arrays):

@@ -64,7 +64,7 @@ class GradCheck(list):
         return [f"{r.layer}: {r.op}: gradient of {r.argument}: {r.fault}" for r in found]
 
     def table(self) -> list[tuple[str, ...]]:
-        rows = [("layer", "op", "argument", "shape", "float64", "float32", "worst", "")]
+        rows: list[tuple[str, ...]] = [("layer", "op", "argument", "shape", "float64", "float32", "worst", "")]
         for r in self:
             worst = "-" if r.worst is None else ",".join(map(str, r.worst)) or "()"
             errors = ("-" if np.isnan(e) else f"{e:.1e}" for e in (r.float64, r.float32))
@@ -197,14 +197,21 @@ def _check_node(node, values, names, be, oracle, step, rng, checked) -> None:
     short = {k: name.removeprefix(f"{layer}/") for name, k in args}
     static = {k: v._replace(step=step) if isinstance(v, oracle.key) else v for k, v in node.static.items()}
 
-    def run(given, on, cotangent=None):
-        """y, or the gradients of all arguments."""
-        for p, data in zip(weights, given[len(arrays) :], strict=True):
+    def run(arguments, on):
+        """(y, vjp) on the backend `on`."""
+        for p, data in zip(weights, arguments[len(arrays) :], strict=True):
             p.data, p.grad = on.asarray(data, on.dtype), None
-        inside = [on.asarray(a, on.dtype) if a is not None and a.dtype.kind == "f" else a for a in given[: len(arrays)]]
-        y, vjp = node.op(on, *inside, **static)
-        if cotangent is None:
-            return np.asarray(on.to_numpy(y[0] if isinstance(y, tuple) else y), np.float64)
+        inside = arguments[: len(arrays)]
+        inside = [on.asarray(a, on.dtype) if a is not None and a.dtype.kind == "f" else a for a in inside]
+        return node.op(on, *inside, **static)
+
+    def output(arguments, on) -> np.ndarray:
+        y, _ = run(arguments, on)
+        return np.asarray(on.to_numpy(y[0] if isinstance(y, tuple) else y), np.float64)
+
+    def gradients(on, cotangent) -> dict[int, np.ndarray | None]:
+        """Of all arguments."""
+        _, vjp = run(full, on)
         found = [*vjp(on.asarray(cotangent, on.dtype), node.needs), *(p.grad for p in weights)]
         found = [None if g is None else np.asarray(on.to_numpy(g), np.float64) for g in found]
         return {k: found[k] if k < len(found) else None for _, k in args}
@@ -214,12 +221,12 @@ def _check_node(node, values, names, be, oracle, step, rng, checked) -> None:
 
     before = [p.data for p in weights]
     try:
-        y = run(full, oracle)
+        y = output(full, oracle)
         u = rng.standard_normal(y.shape)
         if node.static.get("relu"):
             u *= np.abs(y) > 1e-4 * np.abs(y).max(initial=0)  # and so no cell within rounding of the kink
         try:
-            exact = run(full, oracle, u)
+            exact = gradients(oracle, u)
         except (MinicnnError, ValueError, TypeError, IndexError) as error:
             for _, k in args:
                 row(k, fault=f"its vjp fails: {error}"[:120])
@@ -238,14 +245,14 @@ def _check_node(node, values, names, be, oracle, step, rng, checked) -> None:
                 continue
 
             def value(moved, k=k):
-                return float((u * run([moved if i == k else a for i, a in enumerate(full)], oracle)).sum())
+                return float((u * output([moved if i == k else a for i, a in enumerate(full)], oracle)).sum())
 
             noise = 1e-15 * float(np.abs(u * y).sum())
             error, worst, fault = _differences(value, full[k], g, rng, noise)
             exact[k] = None if fault else g
             row(k, error, worst=worst, fault=f"{missing or 'wrong'}: {fault}" if fault else "")
         if not taped:
-            fast = run(full, be, u)
+            fast = gradients(be, u)
             for i, r in enumerate(checked[-len(args) :]):
                 k = args[i][1]
                 if exact[k] is not None:

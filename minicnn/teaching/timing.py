@@ -28,7 +28,9 @@ def layer_times(model, x, y) -> dict[str, tuple[float, float]]:
                 node._replace(op=_timed(node.op, spent[node.layer.name if node.layer else "loss"])) for node in plain
             ]
             program.record(be, arrays, step)
-            best = {name: tuple(map(min, zip(best.get(name, s), s, strict=True))) for name, s in spent.items()}
+            for name, (forward, backward) in spent.items():
+                least = best.get(name, (forward, backward))
+                best[name] = min(least[0], forward), min(least[1], backward)
         model.moved()  # nothing has happened
     return best
 

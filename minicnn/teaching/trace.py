@@ -24,6 +24,7 @@ from ..errors import ArgumentError, NotBuiltError, one_of, require
 from ..io.html import html_table
 
 if TYPE_CHECKING:
+    from ..core.program import Node
     from .cell import Cell
 
 ASIDE = {"batch_norm": ("mean", "variance")}
@@ -36,7 +37,7 @@ class Step(NamedTuple):
     op: str
     inputs: tuple[str, ...]
     output: str
-    node: object
+    node: "Node"
 
 
 class Labels(NamedTuple):
@@ -66,7 +67,7 @@ class Trace:
                  channels_first: bool = False):  # fmt: skip
         labels = labels or Labels()
         self.be, self.step, self.inputs, self.channels_first = be, step, labels.given[: labels.x], channels_first
-        self._values = [None if v is None else np.array(be.to_numpy(v)) for v in values]
+        self._values = {slot: np.array(be.to_numpy(v)) for slot, v in enumerate(values) if v is not None}
         self._gradients = {slot: np.array(be.to_numpy(g)) for slot, g in gradients.items()}
         self.nodes, self.only = program.unfused, None if only is None else only.name
         self.names, self.weights = names(program, labels), {slot for slot, _ in program.params}
@@ -75,7 +76,9 @@ class Trace:
         shown = [n for n in self.nodes if only is None or n.layer is only]
         seen = {slot for node in shown for slot in (*node.inputs, *node.outputs)}
         keep = {n: s for n, s in self.slots.items() if only is None or s in seen or n == only.name}
-        self.values: dict[str, np.ndarray] = {n: self._values[s] for n, s in keep.items() if not _constant(n)}
+        self.values: dict[str, np.ndarray] = {
+            n: self._values[s] for n, s in keep.items() if s in self._values and not _constant(n)
+        }
         self.gradients: dict[str, np.ndarray] = {
             n: self._gradients[s] for n, s in keep.items() if s in self._gradients and not _constant(n)
         }
@@ -186,7 +189,7 @@ class Trace:
 
     def table(self) -> list[tuple[str, ...]]:
         """Rows of strings, the first of them heads: one per op."""
-        rows = [("op", "reads", "gives", "shape", "min", "mean", "max", "rms of dL/d")]
+        rows: list[tuple[str, ...]] = [("op", "reads", "gives", "shape", "min", "mean", "max", "rms of dL/d")]
         for step in self.steps:
             slot = step.node.outputs[0]
             y, g = self._values[slot], self._gradients.get(slot)

@@ -36,7 +36,7 @@ PROTOCOL = {
     r"metrics\.(\w+\.update_from_logits|unique_names)": "the training loop, compile",
     r"(regularizers|constraints)\.\w+\.(__call__|from_config)": "the training loop; load_model",
     r"initializers\..*\.(values|draw)": "Initializer.__call__",
-    r"optimizers\..*\.(update|build|numbers|apply|apply_from|get_state|set_state|kernel_args)": "the training loop",
+    r"optimizers\..*\.(update|build|device_args|apply|apply_from|get_state|set_state|kernel_args)": "the training loop",
     r"optimizers\..*\.(phase|start_of|end_training|swap_average)": "the training loop",
     r"optimizers\.(Explicit\.\w+|Optimizer\.step)": "the training loop; by hand: optimizers/test_explicit.py",
     r"losses\.Described\.from_config": "losses.deserialize",
