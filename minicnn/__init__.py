@@ -4,8 +4,47 @@ Names load on first use, so that `import minicnn` costs milliseconds.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
-from . import _checkout, errors  # noqa: F401  (_checkout makes minicnn.kernels importable)
+from . import _checkout, errors  # _checkout makes minicnn.kernels importable
+
+if TYPE_CHECKING:  # what __getattr__ finds, for type checkers; tests/test_package.py compares the two
+    from . import (
+        activations,
+        callbacks,
+        commands,
+        constraints,
+        data,
+        initializers,
+        io,
+        keras,
+        kernels,
+        layers,
+        losses,
+        metrics,
+        ops,
+        optimizers,
+        play,
+        recipes,
+        records,
+        regularizers,
+        reports,
+        sklearn,
+        teaching,
+    )
+    from .core.check_grad import check_grad
+    from .core.op import op
+    from .core.tensor import Parameter, no_grad
+    from .diagnosis import doctor
+    from .labels import to_categorical
+    from .layers import Input
+    from .ops import Tensor
+    from .saving.load import load_model, model_from_json
+    from .training.checkpoint import CheckpointOptions
+    from .training.cloning import clone_model
+    from .training.ensemble import ensemble
+    from .training.sequential import Model, Sequential
+    from .training.world import World
 
 __version__ = "0.1.0"
 

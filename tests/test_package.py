@@ -1,5 +1,6 @@
 """The package from outside: what is installed, what `import minicnn` costs, which names others rely on."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -57,6 +58,15 @@ def test_a_model_and_the_reports_load_nothing_heavy_before_they_need_it():
 def test_every_listed_name_exists(name):
     assert getattr(minicnn, name) is not None
     assert name in dir(minicnn)
+
+
+def test_type_checkers_see_the_names_that_are_loaded_on_first_use():
+    (block,) = (node for node in ast.parse((ROOT / "minicnn/__init__.py").read_text("utf-8")).body
+                if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")  # fmt: skip
+    imports = [node for node in block.body if isinstance(node, ast.ImportFrom)]
+    homes = {alias.name: node.module or alias.name for node in imports for alias in node.names}
+    lazy = set(minicnn.__all__) - {"__version__", "errors"}
+    assert homes == {name: minicnn._HOME.get(name, name) for name in lazy}
 
 
 def test_unknown_names_are_attribute_errors():

@@ -28,7 +28,11 @@ class Digits(NamedTuple):
     @property
     def judged(self) -> tuple[np.ndarray, np.ndarray]:
         """The images that the pictures of errors are about."""
-        return (self.x_held, self.y_held) if self.y_test is None else (self.x_test, self.y_test)
+        if self.y_test is not None:
+            return self.x_test, self.y_test
+        assert self.x_held is not None  # every recipe whose test images have no labels holds some out
+        assert self.y_held is not None
+        return self.x_held, self.y_held
 
 
 def find_folder(given: Path | None) -> Path | None:
@@ -52,8 +56,8 @@ def load(recipe: Recipe, args: argparse.Namespace, seed: int) -> Digits:
     """Read and split. The splits are the published ones; only rows that a recipe mixes depend on the seed."""
     if args.embedded:
         (x, y), held, (x_test, y_test) = minicnn.data.digits.split(seed=2)
-        parts = x[: args.limit], y[: args.limit], *(held if recipe.held_out else (None, None))
-        return Digits(*parts, x_test, y_test)
+        x_held, y_held = held if recipe.held_out else (None, None)
+        return Digits(x[: args.limit], y[: args.limit], x_held, y_held, x_test, y_test)
     if recipe.data == "mnist":
         (x, y), (x_test, y_test) = minicnn.data.mnist.load_data(args.data)
         x, x_test = x[..., None], x_test[..., None]
@@ -68,7 +72,9 @@ def load(recipe: Recipe, args: argparse.Namespace, seed: int) -> Digits:
     return Digits(*split(recipe, x[: args.limit], y[: args.limit], seed), x_test, y_test)
 
 
-def split(recipe: Recipe, x: np.ndarray, y: np.ndarray, seed: int) -> tuple:
+def split(
+    recipe: Recipe, x: np.ndarray, y: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, np.ndarray | None]:
     """x_train, y_train, x_held, y_held as the recipe says."""
     if recipe.mix_rows:
         order = np.random.default_rng(seed).permutation(len(x))

@@ -83,11 +83,12 @@ class Stopwatch(Callback):
     def set_state(self, state):
         self.epochs, self.training, self.resumed = list(state["epochs"]), state["training"], True
         self.began = time.perf_counter() - state["spent"]
-        epoch, step = self.params["resumed"]
+        params = self.params or {}
+        epoch, step = params["resumed"]
         if self.quiet:
             done = f"finished: {epoch} epochs are done, nothing is left to train"
-            print(done if self.params["finished"] else f"resumed at epoch {epoch + 1}, step {step} of "
-                  f"{self.params['steps']}", flush=True)  # fmt: skip
+            print(done if params["finished"] else f"resumed at epoch {epoch + 1}, step {step} of "
+                  f"{params['steps']}", flush=True)  # fmt: skip
 
     def on_train_begin(self, logs=None):
         self.epochs, self.training, self.began = [], 0.0, time.perf_counter()

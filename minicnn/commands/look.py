@@ -24,7 +24,7 @@ SHOWN = 10  # images that predict prints
 
 class Command(NamedTuple):
     run: Callable[[argparse.Namespace], int]
-    about: str
+    about: str | None
     example: str
 
 

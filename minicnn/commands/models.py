@@ -93,7 +93,7 @@ def with_a_loss(model) -> str:
     return f"the file has no loss: {', '.join(names)} {stand}"
 
 
-def outputs(model) -> list[tuple[str, tuple, object]]:
+def outputs(model) -> "list[tuple[str, tuple, minicnn.losses.Loss | None]]":
     """(name, shape, loss) of every output."""
     several = isinstance(model.sample_out, list)
     shapes = model.sample_out if several else [model.sample_out]
@@ -204,8 +204,8 @@ def _several(model, given: Path, data: Path | None) -> Images:
     """Images of a model with several inputs: an .npz with an array for each input, and for outputs if it has them."""
     names = ", ".join(model.input_names)
     words = f"--data FILE.npz with the arrays {names} for its {len(model.input_names)} inputs"
-    ok = data is not None and data.suffix == ".npz"
-    require(ok, str(given), words, "none" if data is None else data, error=ArgumentError)
+    if data is None or data.suffix != ".npz":
+        require(False, str(given), words, "none" if data is None else data, error=ArgumentError)
     found, x = arrays(data), []
     for name, shape in zip(model.input_names, model.sample_in, strict=True):
         one = found[one_of(f"--data {data}: array", name, found)]

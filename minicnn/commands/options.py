@@ -12,7 +12,7 @@ from minicnn.recipes import BY_NAME, Recipe
 from .parser import Parser
 
 
-def parser(prog: str, description: str, name: str | None = None) -> Parser:
+def parser(prog: str, description: str | None, name: str | None = None) -> Parser:
     """The options; `name` fixes the recipe."""
     p = Parser(prog=prog, description=description)
     if name is None:

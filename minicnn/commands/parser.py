@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from typing import Any
 
 from minicnn.errors import nearest
 
@@ -9,8 +10,8 @@ from minicnn.errors import nearest
 class Parser(argparse.ArgumentParser):
     """argparse's, whose errors are one line and guess what was meant; a description keeps its lines."""
 
-    def __init__(self, **options):
-        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter} | options)
+    def __init__(self, *, formatter_class: Any = argparse.RawDescriptionHelpFormatter, **options: Any):
+        super().__init__(formatter_class=formatter_class, **options)
 
     def error(self, message):
         self.exit(2, f"{self.prog}: {message}{self._meant(message)}; --help lists the options\n")

@@ -112,7 +112,9 @@ def _replace(lines: list[str], node, pattern: str, text: str) -> None:
 def _lacking(tree, names: dict[str, str]) -> Iterator[Complaint]:
     """Every place that uses a name of Keras's that minicnn lacks."""
     for node in ast.walk(tree):
-        dotted = _dotted(node) if isinstance(node, (ast.Attribute, ast.Name)) else None
+        if not isinstance(node, (ast.Attribute, ast.Name)):
+            continue
+        dotted = _dotted(node)
         if dotted is None or dotted[0] not in names:
             continue
         found = _resolve(names[dotted[0]].split(".") + dotted[1:])
@@ -123,7 +125,9 @@ def _lacking(tree, names: dict[str, str]) -> Iterator[Complaint]:
 def _only_imported(tree, names: dict[str, str], said: set[str]) -> Iterator[Complaint]:
     """Imports of what minicnn lacks, where no use of the name has told it."""
     for node in ast.walk(tree):
-        for alias in node.names if isinstance(node, ast.ImportFrom) else []:
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        for alias in node.names:
             path = names.get(alias.asname or alias.name)
             found = None if path is None or alias.name == "*" else _resolve(path.split("."))
             if found is not None and found not in said:

@@ -78,7 +78,9 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
     data = load(recipe, args, seed)
     generator = minicnn.data.ImageDataGenerator(**recipe.augmentation, rescale=1 / 255)
     fed = feed(recipe, generator, data.x_train, data.y_train)
-    held_out = None if data.x_held is None else (scaled(data.x_held), one_hot(data.y_held))
+    held_out = None
+    if data.x_held is not None and data.y_held is not None:
+        held_out = scaled(data.x_held), one_hot(data.y_held)
     steps, rows = recipe.steps_per_epoch(len(data.x_train)), len(data.x_train)
     require(steps > 0, recipe.name, f"at least one batch of {recipe.batch_size} images", rows, error=ArgumentError)
     if "momentum" in options and not any(text.startswith("momentum=") for text in args.option):
@@ -131,7 +133,8 @@ def run(args: argparse.Namespace, recipe: Recipe, options: dict, seed: int, out:
         best = reports.curves.best(trained)
         if model.underway and (best is None or last["val_accuracy"] > best[1]):
             best = len(trained.epoch) + 1, last["val_accuracy"]
-        figures["best epoch"], figures["best val_accuracy"] = best
+        if best is not None:
+            figures["best epoch"], figures["best val_accuracy"] = best
     if data.y_test is None:
         submission.write(out / "submission.csv", model.predict(scaled(data.x_test), verbose=0).argmax(axis=1))
         submission.check(out / "submission.csv", rows=len(data.x_test))

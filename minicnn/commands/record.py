@@ -32,9 +32,9 @@ def load(record: Record, folder: Path | None) -> tuple:
     data = minicnn.data
     if record.data == "kaggle":
         place = find_folder(folder)
-        fix = f"get them: {GET}"
-        expected = "Kaggle's train.csv and test.csv in --data, $MINICNN_DATA/kaggle or ./data"
-        require(place is not None, record.name, expected, "neither", fix, error=minicnn.errors.MissingDataError)
+        if place is None:
+            expected = "Kaggle's train.csv and test.csv in --data, $MINICNN_DATA/kaggle or ./data"
+            require(False, record.name, expected, "neither", f"get them: {GET}", error=minicnn.errors.MissingDataError)
         x, y, x_test = data.kaggle_digits.load_data(place)
         x, x_held, y, y_held = data.train_test_split(x, y, 0.1, 2)
         return (x, y), (x_held, y_held), x_test

@@ -72,18 +72,23 @@ def number(value) -> str:
 # sections -------------------------------------------------------------------------------------------------------------
 
 
+def table_of(facts: dict, key: str) -> dict:
+    """A dict in a summary, {} where it has none of this name."""
+    found = facts.get(key)
+    return found if isinstance(found, dict) else {}
+
+
 def about(model, facts: dict, folder: Path) -> str:
     """What ran, on what, by which command."""
-    machine = facts.get("machine") if isinstance(facts.get("machine"), dict) else {}
-    versions = machine.get("versions") if isinstance(machine.get("versions"), dict) else {}
-    rows = [("what", "of this run")]
+    machine = table_of(facts, "machine")
+    versions = table_of(machine, "versions")
+    rows: list[tuple] = [("what", "of this run")]
     rows += [(name, facts[name]) for name in ("command", "recipe", "seed", "epochs", "batch_size", "data", "device",
                                               "kernels", "date", "stopped") if name in facts]  # fmt: skip
     rows += [(name, machine[name]) for name in ("cpu", "system", "commit") if machine.get(name)]
     rows += [("versions", ", ".join(f"{name} {value}" for name, value in versions.items() if value))]
     rows += [("parameters", f"{model.count_params():,}")]
-    figures = facts.get("figures")
-    rows += [(name, number(value)) for name, value in (figures.items() if isinstance(figures, dict) else ())]
+    rows += [(name, number(value)) for name, value in table_of(facts, "figures").items()]
     lacks = f"{folder} has no {models.SUMMARY}, which training by a command writes"
     return f'<div class="facts">{html_table(rows)}</div>' + ("" if facts else missing(lacks))
 
@@ -165,7 +170,9 @@ def worst(model, images, told: "Told") -> str:
     errors, name = reports.worst.find(labels, answers, WORST), last_images(model)
     if not errors:
         return missing("no errors")
-    rows = [("image", "label", "its probability", "predicted", "its probability", "Grad-CAM peak (row, column)")]
+    rows: list[tuple] = [
+        ("image", "label", "its probability", "predicted", "its probability", "Grad-CAM peak (row, column)")
+    ]
     with picture(1.6 * len(errors), 3.6 if name else 1.9) as figure:
         axes = figure.subplots(2 if name else 1, len(errors), squeeze=False)
         for column, error in enumerate(errors):
@@ -198,10 +205,10 @@ def augmented(recipe, data) -> str:
     each = reports.samples.one_of_each(data.y_train)
     x, y = data.x_train[each], data.y_train[each]
     shaken = generator.flow(x, batch_size=len(each), shuffle=False, seed=0)
-    tries = [next(shaken) for _ in range(3)]
+    tries = [np.asarray(next(shaken)) for _ in range(3)]
     drawn = reports.samples.draw_augmented(x, *tries, titles=y)
     tried = [f"{what}, try {k + 1}" for what in ("mean", "change (rms)") for k in range(3)]
-    rows = [("digit", "mean", *tried)]
+    rows: list[tuple] = [("digit", "mean", *tried)]
     for n, label in enumerate(y):
         plain = digits.scaled(x[n])
         moved = [np.sqrt(np.mean(np.square(t[n] - plain))) for t in tries]
@@ -220,14 +227,15 @@ def kernel_of(layer) -> np.ndarray | None:
 
 def filters(model, before) -> str:
     """The first convolution's filters, as they began and as they are."""
-    layer = next((one for one in model.leaves if kernel_of(one) is not None), None)
-    if layer is None:
+    kernels = ((one, kernel_of(one)) for one in model.leaves)
+    layer, kernel = next(((one, kernel) for one, kernel in kernels if kernel is not None), (None, None))
+    if layer is None or kernel is None:
         return missing("no convolution")
-    kernel = kernel_of(layer)
     first = next((one for one in before.leaves if one.name == layer.name), None) if before is not None else None
     start = None if first is None else kernel_of(first)
     start = start if start is not None and start.shape == kernel.shape else None
-    drawn, rows = "", [("filter", *(["norm before", "norm after", "change"] if start is not None else ["norm"]))]
+    heads = ("norm",) if start is None else ("norm before", "norm after", "change")
+    drawn, rows = "", [("filter", *heads)]
     if start is not None:
         drawn += inlined(reports.features.draw_filters(start, title=f"{layer.name} before training"), "filters before")
     drawn += inlined(reports.features.draw_filters(kernel, title=f"{layer.name} after training"), "filters after")
@@ -235,7 +243,7 @@ def filters(model, before) -> str:
         now = float(np.linalg.norm(kernel[..., k]))
         was = [] if start is None else [np.linalg.norm(start[..., k])]
         moved = [] if start is None else [np.linalg.norm(kernel[..., k] - start[..., k])]
-        rows.append((k, *(f"{v:.4f}" for v in (*was, now, *moved))))
+        rows.append((str(k), *(f"{v:.4f}" for v in (*was, now, *moved))))
     note = "" if start is not None else missing("how they began is not known: the run is no recipe's")
     return note + drawn + wide(rows)
 

@@ -23,7 +23,9 @@ _titles, _title = functools.partial(listed, of="titles"), functools.partial(text
 
 
 @checked("samples.draw", titles=_titles, columns=whole, title=_title)
-def draw(x: np.ndarray, titles: Sequence[object] = (), *, columns: int = 8, title: str = "Samples") -> "Figure":
+def draw(
+    x: np.ndarray, titles: Sequence[object] | np.ndarray = (), *, columns: int = 8, title: str = "Samples"
+) -> "Figure":
     """Images (N, H, W[, C]) in rows of `columns`, each under its title. Raises DataError, ArgumentError."""
     from .figure import picture, show_image
 
@@ -44,7 +46,7 @@ def draw(x: np.ndarray, titles: Sequence[object] = (), *, columns: int = 8, titl
 def draw_augmented(
     before: np.ndarray,
     *after: np.ndarray,
-    titles: Sequence[object] = (),
+    titles: Sequence[object] | np.ndarray = (),
     title: str = "Training images, as given and as augmented",
 ) -> "Figure":
     """Images (N, H, W[, C]) above one or more augmented versions of themselves, column by column."""
