@@ -3,6 +3,9 @@
 Arrays and numbers are taken too; then the answer is a tensor without a tape, which NumPy reads as an array.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 
 from .. import activations
@@ -26,7 +29,7 @@ _loose = CPU("numpy_ref", "float32")
 _loose.joins = True
 
 
-def tensor(x) -> Tensor:
+def tensor(x) -> Any:
     """x as a tensor, of Keras's float type if it is none; what stands for a layer's output stays.
 
     A constant so made goes to the device and float type of the tensors that it is put together with.
@@ -342,7 +345,7 @@ BACKEND = _SHARED | {
         permute_dimensions, set_epsilon, set_floatx, set_image_data_format, set_learning_phase, switch)
 } | {"pow": power, "eval": get_value, "int_shape": shape, "variable": constant,
      "set_image_dim_ordering": set_image_data_format, "is_nan": unary(C.isnan), "relu": relu}
-OPS = _SHARED | {
+OPS: dict[str, Callable] = _SHARED | {
     "absolute": unary(A.absolute), "add": _lifted(A.add), "amax": maximum_of, "amin": minimum_of,
     "ceil": unary(C.ceil), "binary_crossentropy": binary_crossentropy,
     "categorical_crossentropy": categorical_crossentropy,

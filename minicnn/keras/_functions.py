@@ -6,6 +6,7 @@ What only asks (logical_and, isfinite, in_top_k) or makes constants (zeros, aran
 import itertools
 import math
 import string
+from collections.abc import Callable
 
 import numpy as np
 
@@ -176,7 +177,7 @@ def matmul(x1, x2):
     return S.reshape(J.batch_matmul(a, b), shape=(*x1.shape[:-1], x2.shape[-1]))
 
 
-def tensordot(x1, x2, axes=2):
+def tensordot(x1, x2, axes: int | tuple = 2):
     """The sum over pairs of axes: a number, the last of x1 with the first of x2; or two lists."""
     x1, x2 = tensor(x1), tensor(x2)
     if isinstance(axes, int):
@@ -473,20 +474,20 @@ def tri(N, M=None, k=0, dtype=None):
 def tril(x, k=0):
     """x, and 0 above a diagonal."""
     x = tensor(x)
-    return C.where(np.tri(*x.shape[-2:], k), x, 0.0)
+    return C.where(np.tri(x.shape[-2], x.shape[-1], k), x, 0.0)
 
 
 def triu(x, k=0):
     """x, and 0 below a diagonal."""
     x = tensor(x)
-    return C.where(np.tri(*x.shape[-2:], k - 1), 0.0, x)
+    return C.where(np.tri(x.shape[-2], x.shape[-1], k - 1), 0.0, x)
 
 
 def diagonal(x, offset=0, axis1=0, axis2=1):
     """The entries x_{i, i + offset} of two axes, along a last axis."""
     x = tensor(x)
     x = moveaxis(moveaxis(x, axis1 % x.ndim, -1), axis2 % x.ndim - (axis2 % x.ndim > axis1 % x.ndim), -1)
-    rows, columns = np.nonzero(np.eye(*x.shape[-2:], offset))
+    rows, columns = np.nonzero(np.eye(x.shape[-2], x.shape[-1], offset))
     return J.part(x, key=(..., x.be.xp.asarray(rows), x.be.xp.asarray(columns)))
 
 
@@ -601,7 +602,7 @@ def _two(n) -> tuple[int, int]:
     found = (n, n) if isinstance(n, int) else tuple(n)
     found = found[1:3] if len(found) == 4 and found[0] == found[3] == 1 else found
     require(len(found) == 2, "window, strides", "a number, two, or (1, rows, columns, 1)", repr(n), error=ArgumentError)
-    return found
+    return found[0], found[1]
 
 
 def _window(x, size, strides, padding):
@@ -692,7 +693,7 @@ BACKEND = B.BACKEND | SHARED | {f.__name__: f for f in (
     "repeat": lambda x, n: repeat(B.expand_dims(x, 1), n, 1), "reverse": lambda x, axes: flip(x, axes),
     "spatial_2d_padding": lambda x, padding=((1, 1), (1, 1)): pad(x, ((0, 0), *padding, (0, 0))),
 }  # fmt: skip
-OPS = B.OPS | SHARED | {f.__name__: f for f in (
+OPS: dict[str, Callable] = B.OPS | SHARED | {f.__name__: f for f in (
     argsort, average, broadcast_to, count_nonzero, cumprod, diag, diagonal, diff, divide_no_nan, einsum, flip,
     floor_divide, full, full_like, in_top_k, inner, isclose, isfinite, isinf, linspace, logaddexp, logical_and,
     logical_not, logical_or, logical_xor, matmul, median, meshgrid, mod, moments, moveaxis, nan_to_num, outer, pad,
