@@ -1,10 +1,12 @@
 """The package from outside: what is installed, what `import minicnn` costs, which names others rely on."""
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
 import tomllib
+import types
 from pathlib import Path
 
 import pytest
@@ -67,6 +69,25 @@ def test_type_checkers_see_the_names_that_are_loaded_on_first_use():
     homes = {alias.name: node.module or alias.name for node in imports for alias in node.names}
     lazy = set(minicnn.__all__) - {"__version__", "errors"}
     assert homes == {name: minicnn._HOME.get(name, name) for name in lazy}
+
+
+# Names of minicnn.keras are found on first use; what a kernel set offers is listed in the contract.
+UNLISTED = {"minicnn.keras", "minicnn.kernels.cuda", "minicnn.kernels.numba_cpu", "minicnn.kernels.numpy_ref"}
+
+
+@pytest.mark.parametrize("name", sorted(set(PROJECT["tool"]["setuptools"]["packages"]) - UNLISTED))
+def test_a_package_lists_its_public_names_and_nothing_that_it_imports(name):
+    package = importlib.import_module(name)
+    listed = getattr(package, "__all__", [])
+    assert len(set(listed)) == len(listed)
+    for one in listed:
+        value = getattr(package, one)
+        home = value.__name__ if isinstance(value, types.ModuleType) else getattr(value, "__module__", "minicnn")
+        assert home.split(".")[0] == "minicnn", one
+    names = {one for one, value in vars(package).items() if one[0] != "_" and not isinstance(value, types.ModuleType)}
+    own = {one for one in names if getattr(getattr(package, one), "__module__", None) == name}
+    assert own <= set(listed)
+    assert not names or hasattr(package, "__all__")
 
 
 def test_unknown_names_are_attribute_errors():

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from ..arguments import function
 from ..errors import one_of
 
+__all__ = ["doctor"]
+
 DEVICES = ("auto", "cpu", "cuda")
 
 
