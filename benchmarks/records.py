@@ -7,8 +7,9 @@
 
 Every run is `minicnn record NAME --seed ...` in a process of its own. Its numbers are kept in results/records.json with
 the CPU, the commit and the time, and count as they are: the last epoch of every seed, none left out, none chosen. Runs
-of other commits or machines stand in rows of their own. Without a run nothing is written: a table holds no number that
-nobody measured. Exit code 1: a run failed.
+of other commits or machines stand in rows of their own. What is trained lies in runs/records/, with checkpoints: after
+a kill the same command goes on from there, at the same commit. Without a run nothing is written: a table holds no
+number that nobody measured. Exit code 1: a run failed.
 
 --arithmetic counts the operations of all products of a training, forward and both gradients, and takes the time from
 network A's step as it was measured on a named machine (results/kernels_A.json), memory traffic and all else included.
@@ -21,7 +22,6 @@ import json
 import statistics
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import machine
@@ -29,6 +29,7 @@ import machine
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 RESULTS, PAGE = ROOT / "benchmarks" / "results" / "records.json", ROOT / "RECORDS.md"
+RUNS = ROOT / "runs" / "records"
 KERNELS = "numpy_ref", "numba_cpu"  # operations by the definition, and as Winograd needs them
 MEASURED = ROOT / "benchmarks" / "results" / "kernels_A.json"
 IMAGES = {"kaggle": 37_800, "fashion": 60_000, "cifar10": 50_000}  # of an epoch
@@ -66,8 +67,10 @@ def rows(kept: list[dict]) -> str:
     return text
 
 
-def measured(name: str, words: list[str], out: Path) -> dict:
-    """Train, and read what came of it; numbers of a rehearsal are refused."""
+def measured(name: str, words: list[str]) -> dict:
+    """Train, or go on, and read what came of it; numbers of a rehearsal are refused."""
+    out = RUNS / machine.commit() / "-".join(word.lstrip("-") for word in (name, *words))
+    out.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "minicnn", "record", name, "--out", str(out), "--quiet", *words]
     subprocess.run(command, cwd=ROOT, check=True)
     paths = sorted(out.glob("seed_*/record.json")) or [out / "record.json"]
@@ -150,8 +153,7 @@ def main() -> None:
         value = getattr(args, name)
         words += [] if value is None else [f"--{name}", str(value)]
     for name in [] if args.table else args.recipes or BY_NAME:
-        with tempfile.TemporaryDirectory() as folder:
-            kept.append(measured(name, words, Path(folder)))
+        kept.append(measured(name, words))
         RESULTS.write_text(json.dumps(kept, indent=1), "utf-8")
     write(kept)
 

@@ -11,7 +11,8 @@ from tests.benchmarks import program
 @pytest.fixture
 def records(tmp_path, monkeypatch):
     module = program("records", monkeypatch)
-    module.RESULTS, module.PAGE = tmp_path / "records.json", tmp_path / "RECORDS.md"
+    module.RESULTS, module.PAGE, module.RUNS = tmp_path / "records.json", tmp_path / "RECORDS.md", tmp_path / "runs"
+    monkeypatch.setattr(module.machine, "commit", lambda: "abc")  # asks git by the same subprocess.run
     return module
 
 
@@ -50,6 +51,24 @@ def test_nothing_is_written_that_nobody_measured(records, monkeypatch, capsys):
     records.main()
     assert "nothing is written" in capsys.readouterr().out
     assert not records.PAGE.exists()
+    assert not records.RESULTS.exists()
+
+
+def test_a_killed_run_is_gone_on_with(records, monkeypatch):
+    """The same command trains into the same folder; other seeds have another."""
+    folders = []
+
+    def killed(command, **how):
+        folders.append(Path(command[command.index("--out") + 1]))
+        assert folders[-1].is_dir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(records.subprocess, "run", killed)
+    for seeds in ("01", "01", "02"):
+        monkeypatch.setattr(sys, "argv", ["records.py", "fashion", "--seed", *seeds])
+        with pytest.raises(KeyboardInterrupt):
+            records.main()
+    assert folders[0] == folders[1] != folders[2]
     assert not records.RESULTS.exists()
 
 

@@ -77,6 +77,15 @@ def test_the_component_runs_where_a_notebook_puts_it(chromium):  # noqa: F811
     assert page.locator("#training").inner_text().startswith("step 1, loss ")
     dark = page.locator("#pen").evaluate("pen => getComputedStyle(pen.closest('section')).backgroundColor")
     assert dark == "rgb(24, 32, 41)"  # the notebook's theme, whatever the browser's
+    page.clock.install()  # a kernel that has ended says nothing: the component does, and takes it back
+    page.get_by_role("button", name="one step").click()
+    page.clock.run_for(2000)
+    assert page.locator(".silent").inner_text() == ""
+    page.clock.run_for(4000)
+    assert "it has ended" in page.locator(".silent").inner_text()
+    page.clock.resume()
+    answered()
+    assert page.locator(".silent").inner_text() == ""
     page.evaluate("window.close_widget()")
     assert page.locator("#pen").count() == 0
     page.close()
