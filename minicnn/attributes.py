@@ -1,4 +1,4 @@
-"""What is set on a model, a layer or an optimizer either works or is refused with a sentence: nothing is ignored."""
+"""Attributes set on a model, a layer or an optimizer: each works or is refused with a sentence; none is ignored."""
 
 from typing import Any, ClassVar
 

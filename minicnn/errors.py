@@ -1,4 +1,4 @@
-"""What minicnn raises. Every error is a MinicnnError and also the builtin that a Keras user would catch.
+"""Errors: every one is a MinicnnError and also the builtin that a Keras user would catch.
 
 Messages say where, what was expected, what was received, and what to do:
 

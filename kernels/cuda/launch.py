@@ -1,4 +1,4 @@
-"""From a call in Python to a kernel on the device: read the .cu file, compile it once, check and convert the arguments.
+"""Compiling and launching CUDA kernels: read the .cu file, compile it once, check and convert the arguments.
 
       activation.cu --source()--> text --Launcher.module()--> compiled, kept per (file, options)
       extern "C" __global__ void relu(const float* x, float* y, int n)

@@ -1,4 +1,4 @@
-"""Whether the kernels compute on this device what the definition does: each runs once on small cases, beside numpy_ref.
+"""Self-check: every kernel runs once on small cases on this device, and is compared with numpy_ref.
 
       compile_all    every file, in threads, since a compiler takes seconds for each
       check          kernel by kernel: the set's results against numpy_ref's, on the same device in float64

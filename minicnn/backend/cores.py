@@ -1,4 +1,4 @@
-"""How many cores' time this process may take: what the machine has, a container grants, and other ranks use."""
+"""The cores that this process may use: what the machine has, a container grants, and other ranks leave."""
 
 import contextlib
 import math

@@ -1,4 +1,4 @@
-"""What there is of a GPU on this machine: hardware, driver, CuPy, NVRTC, devices. Nothing here raises or compiles.
+"""Facts about this machine's GPU: hardware, driver, CuPy, NVRTC, devices. Nothing here raises or compiles.
 
       hardware()   does the bus show an NVIDIA device?
       driver()     asked through its own C interface, so that it answers where CuPy is missing: CUDA version, devices

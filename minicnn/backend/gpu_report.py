@@ -1,4 +1,4 @@
-"""What the facts about a GPU mean: lines for people, and for each thing that is wrong the one line that mends it.
+"""The report on those facts: lines for people, and for each fault the one line that mends it.
 
 `problems` goes from the hardware up and stops where the next step needs the one before. Which wheel is right follows
 from the driver, which serves programs of its own CUDA version and older ones, and from the device: CUDA 13 has

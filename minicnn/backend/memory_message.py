@@ -1,4 +1,4 @@
-"""What to say when a device's memory is full: how much was wanted, how much there is, and the batch that fits."""
+"""The message of a full device: how much was wanted, how much there is, and the batch that fits."""
 
 SPARE = 0.95  # of the free bytes: memory is handed out in pieces, and some of it is lost between them
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")

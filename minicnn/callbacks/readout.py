@@ -1,4 +1,4 @@
-"""How numbers and times are written in progress lines.
+"""Formatting of numbers and times in progress lines.
 
 Source: Keras 3, utils/progbar.py.
 """

@@ -16,7 +16,7 @@ from .operators import Operators
 
 
 class Symbol(Operators):
-    """shape (None, ...): of a batch;  call, index: whose output it is, and the how manieth."""
+    """shape (None, ...): of a batch;  call, index: the call that it is an output of, and which one."""
 
     __slots__ = ("__weakref__", "call", "index", "shape")
     __array_priority__ = 200  # array + symbol asks the symbol first

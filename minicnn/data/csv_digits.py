@@ -1,4 +1,4 @@
-"""From the lines of a csv file to uint8 images: the header checked by name, the cells by value, a block at a time."""
+"""Lines of a csv file as uint8 images: the header checked by name, the cells by value, a block at a time."""
 
 import csv
 import io

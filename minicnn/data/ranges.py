@@ -1,4 +1,4 @@
-"""What the options of ImageDataGenerator may be; each check one sentence, before anything is drawn."""
+"""Checks of ImageDataGenerator's options: each one sentence, before anything is drawn."""
 
 import functools
 import math

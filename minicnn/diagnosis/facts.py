@@ -1,4 +1,4 @@
-"""What there is on this machine, a function per subject. `gather` never raises: what cannot be asked has an `error`."""
+"""Facts about this machine, a function per subject. `gather` never raises: what cannot be asked has an `error`."""
 
 import contextlib
 import importlib.machinery

@@ -3,7 +3,7 @@
     "inbound_nodes": [{"args": [tensor, 2.0], "kwargs": {"training": false}}, ...]      one for each call; Keras 3
     "inbound_nodes": [[["conv2d", 0, 0, {}]], ...]                                      the same; Keras 2
     tensor    {"class_name": "__keras_tensor__", "config": {"keras_history": ["conv2d", 0, 0], ...}}
-    history   layer, the how manieth call of it, the how manieth output
+    history   layer, index of the call, index of the output
     "input_layers", "output_layers"   histories: one, a list, or a dict; here calls of a graph that is a layer count
                                       from 1, in Keras 2's files everywhere
 

@@ -1,4 +1,4 @@
-"""What keras.utils has beside arrays and pictures."""
+"""keras.utils.set_random_seed and normalize."""
 
 import random
 

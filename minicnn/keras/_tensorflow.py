@@ -1,4 +1,4 @@
-"""What scripts use of TensorFlow beside Keras: `import tensorflow as tf` -> `from minicnn.keras import tf`."""
+"""The part of TensorFlow that Keras scripts use: `import tensorflow as tf` -> `from minicnn.keras import tf`."""
 
 import contextlib
 import functools

@@ -1,4 +1,4 @@
-"""What a layer is: `build(shape)` makes weights and returns the output shape, `call(x)` computes with ops."""
+"""Layer: `build(shape)` makes weights and returns the output shape, `call(x)` computes with ops."""
 
 import contextvars
 import copy

@@ -1,4 +1,4 @@
-"""What layers' arguments mean, said once: `help(Conv2D)` shows each of them, an example, and where the arithmetic is.
+"""Layers' arguments explained once: `help(Conv2D)` shows each, an example, and where the arithmetic is.
 
 `explain` appends these lines to a layer's docstring. "Layer.argument" is read before "argument", which layers share.
 """

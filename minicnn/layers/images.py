@@ -1,4 +1,4 @@
-"""What layers of images and of sequences share: inside, channels are last and there are two axes besides.
+"""Base classes of layers of images and of sequences: inside, channels are last and two axes precede them.
 
       given                              inside                 handed back
       images (N, H, W, C)                as they are

@@ -55,7 +55,7 @@ def opened(shape):
 
 
 def closed(shape):
-    """The way back."""
+    """The inverse of `opened`: None for OPEN."""
     return tuple(None if n is OPEN else n for n in shape)
 
 

@@ -82,7 +82,7 @@ def _static(value: Any) -> Any:
 
 
 def _slices(value: Any) -> Any:
-    """The way back."""
+    """The inverse of `_static`."""
     if isinstance(value, list):
         return tuple(map(_slices, value))
     if isinstance(value, dict):

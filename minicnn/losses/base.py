@@ -1,4 +1,4 @@
-"""What a loss is: per-sample values made by ops, then one reduction."""
+"""Loss: per-sample values made by ops, then one reduction."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""What a metric is: a number that builds up over batches.  Sums are kept in float64.
+"""Metric: a number that builds up over batches.  Sums are kept in float64.
 
 Differs from Keras: there in float32, or in the type that dtype says: here it may only be float32, which get_config
 does not hold.

@@ -1,4 +1,4 @@
-"""What an optimizer is: named state, one formula, one pass over a flat buffer that holds every trainable weight.
+"""Optimizer: named state, one formula, one pass over a flat buffer that holds every trainable weight.
 
       weights     [ conv2d/kernel | conv2d/bias | ... | dense_1/bias ]     p      each parameter's data is a slice
       gradients   [      dw       |     db      | ... |      db      ]     g      backward writes into these slices

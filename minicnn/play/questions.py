@@ -1,4 +1,4 @@
-"""What the page asks of a Session: a question's name and its bytes, answered by JSON text, whoever carries them.
+"""The page's requests to a Session: a name and bytes, answered by JSON text, whatever the transport.
 
 draw     140 x 140 bytes of the canvas     every other body     JSON of a few plain fields
 

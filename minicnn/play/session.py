@@ -1,4 +1,4 @@
-"""What the page shows of a model: plain dicts of numbers, texts and pictures, each made when the page asks.
+"""Session: the page's view of a model, as plain dicts of numbers, texts and pictures, made when the page asks.
 
 The model is the user's own, of any architecture with one input. A drawing becomes that input, whatever its shape:
 
@@ -159,7 +159,7 @@ class Session:
         return x[number % len(x), ..., 0]
 
     def look(self) -> dict:
-        """Outputs, maps and the way back of the image that is there, by the weights of now."""
+        """Outputs, maps and gradients of the present image, by the present weights."""
         trace = self._now()
         layers = []
         for layer in self.model.leaves:
@@ -173,7 +173,7 @@ class Session:
         }  # fmt: skip
 
     def backward(self, label: int | None) -> dict:
-        """The way back from this class's loss from now on; None: from the one that the model believes in."""
+        """Gradients of this class's loss from now on; None: of the class that the model predicts."""
         ok = label is None or 0 <= label < self.classes
         expected = f"0 to {self.classes - 1}" if self.classes else "none: no output is a vector"
         require(ok, "play: label", expected, label, error=ArgumentError)
@@ -194,7 +194,7 @@ class Session:
         }  # fmt: skip
 
     def not_finite(self) -> str:
-        """A sentence that names the first layer of the way whose numbers are NaN or infinite."""
+        """A sentence that names the first layer whose output is NaN or infinite."""
         trace = self._now()
         values = {name for name, array in trace.values.items() if not np.isfinite(array).all()}
         slopes = [f"dL/d {name}" for name, array in trace.gradients.items() if not np.isfinite(array).all()]

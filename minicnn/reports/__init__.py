@@ -1,4 +1,4 @@
-"""What a run can tell: numbers first (NumPy arrays, DataFrames), then pictures of them.
+"""Reports on a run: numbers first (NumPy arrays, DataFrames), then pictures of them.
 
 Every `draw` returns a matplotlib Figure that belongs to nobody: no pyplot state, no window; a notebook shows it, and
 `save(figure, "curves.png")` writes it.

@@ -1,4 +1,4 @@
-"""What the reports accept: labels in any usual form, images in any usual scale."""
+"""Input checks of the reports: labels in any usual form, images in any usual scale."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""What a convolution looks for, and what it finds: its filters, and each filter's response to one image.
+"""Filters of a convolution, and each filter's response to one image.
 
     conv = model.layers[0]
     features.draw_filters(conv)                              also before any training

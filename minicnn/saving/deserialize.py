@@ -1,4 +1,4 @@
-"""From the entries of serialize.py back to layers, optimizers, losses and metrics.
+"""Deserialization: from the entries of serialize.py to layers, optimizers, losses and metrics.
 
 Classes of ours are looked up in the tables of serialize.py, the user's in `custom_objects`. Every entry gives an
 object, or one error that names the file, the entry and what is wrong with it.

@@ -1,4 +1,4 @@
-"""Layers, optimizers, losses and metrics as plain values: what JSON can hold.  The way back is deserialize.py.
+"""Serialization: layers, optimizers, losses and metrics as plain values that JSON can hold; see deserialize.py.
 
     Conv2D(8, 3)             {"class_name": "Conv2D", "config": {"filters": 8, ...}}      a class of ours
     MyLayer(8)               the same, with "custom": true                                 a class of yours

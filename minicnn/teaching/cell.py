@@ -1,4 +1,4 @@
-"""One number of a layer's output, written out: the parts that it is made of, and what its gradient is made of.
+"""One cell of a layer's output, written out: the products that it sums, and the parts of its gradient.
 
 Forward, op by op from the layer's inputs to the cell y[k]:
 

@@ -150,7 +150,7 @@ def _onward(cell) -> list[str]:
 
 
 def steps_text(trace) -> list[str]:
-    """One screen per layer: what it reads, computes and hands on, and the gradients on the way back."""
+    """One screen per layer: what it reads, computes and hands on, and the gradients of the backward pass."""
     screens, groups = [], []
     for step in trace.steps:
         if not groups or groups[-1][0] != step.layer:

@@ -1,4 +1,4 @@
-"""Is every gradient of this model right?  Op by op and as a whole, asked of the functions themselves.
+"""Gradient checks of a model: op by op and as a whole, against difference quotients of the functions themselves.
 
       float64   each op on the reference kernels: <vjp(u), v> against the difference quotient of <u, f(x + h v)>, with a
                 random cotangent u and random directions v, for every argument by itself; then the whole loss for every

@@ -1,4 +1,4 @@
-"""How long each layer takes, forward and backward: every op of one step by itself, on the model's own kernels."""
+"""Time per layer, forward and backward: every op of one step by itself, on the model's own kernels."""
 
 import copy
 import functools

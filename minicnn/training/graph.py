@@ -1,4 +1,4 @@
-"""From symbols to an order in which layers can run: what Model(inputs, outputs) is made of.
+"""Topological order: from symbols to the sequence of calls that Model(inputs, outputs) runs.
 
       values   0: the first input  1: the second ...   then every step's outputs, one after the other
       steps    conv2d (0) -> 2      conv2d_1 (0) -> 3      add [2, 3] -> 4      dense (4) -> 5

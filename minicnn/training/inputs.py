@@ -136,7 +136,7 @@ class Indexed:
 
 
 def in_batches(x):
-    """x, or the way through it, if it is a sequence of batches and no array, list or iterable."""
+    """x; if it is a sequence of batches and no array, list or iterable, an iterable of them."""
     if isinstance(x, Sequence):
         return Indexed(x)
     array = hasattr(x, "shape") or hasattr(x, "__array__") or hasattr(x, "__iter__")

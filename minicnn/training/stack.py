@@ -36,7 +36,7 @@ from .traced import Programs
 
 _FLOATS = 'give Sequential device=CPU("numpy_ref", "float64") of minicnn.backend.cpu'
 _STEPS = "write the loop in Python: forward with model(Tensor(x), training=True), loss.backward(), optimizer.apply()"
-VISIT = 11  # bits of a layer's number, above which stands the how manieth call of it a step makes
+VISIT = 11  # bits of a layer's index; above them stands the number of the call, of a layer that a step calls twice
 _HOOKS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics", "call")
 
 

@@ -1,4 +1,4 @@
-"""What a model does with data: compile, fit, evaluate, predict, and single batches. The steps are in loop.py."""
+"""Trainer: compile, fit, evaluate, predict, and single batches. The steps are in loop.py."""
 
 import contextlib
 

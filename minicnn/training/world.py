@@ -1,4 +1,4 @@
-"""Several processes train one model: each computes its rows of every batch, and all take the same step.
+"""Data-parallel training: several processes compute parts of every batch, and all take the same step.
 
       rank 0    rows  0..15 --> gradients, statistics, loss, outputs --.                     .--> update
       rank 1    rows 16..31 --> gradients, statistics, loss, outputs ---+-- sum of all ranks --+--> update    same bytes
