@@ -10,6 +10,9 @@ Arguments:  strides (SH, SW) px;  window (KH, KW) px;  pads ((top, bottom), (lef
 Arrays are C-contiguous unless a kernel says otherwise; outputs have the type of `x` (or `dy`) and are C-contiguous.
 """
 
+# pyright: reportSelfClsParameterName=false
+# What stands in the two protocols below are functions of a module, as a kernel set is: they have no self.
+
 import math
 from typing import NamedTuple, Protocol
 

@@ -436,7 +436,7 @@ def older(*without_effect: str, **renamed: str) -> Callable[[AnyFunction], AnyFu
     return decorate
 
 
-def named(function: Callable) -> Callable:
+def named(function: AnyFunction) -> AnyFunction:
     """`function`, whose misspelt, missing or superfluous arguments raise an ArgumentTypeError that lists its own."""
 
     @functools.wraps(function)
@@ -451,7 +451,7 @@ def named(function: Callable) -> Callable:
                 raise
             raise problem from None
 
-    return checked
+    return cast(AnyFunction, checked)
 
 
 def _misfit(function: Callable, args: tuple, kwargs: dict) -> ArgumentTypeError | None:

@@ -13,8 +13,8 @@ import copy
 import hashlib
 import inspect
 import random
-from collections.abc import Callable
-from typing import Any, ClassVar
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -30,6 +30,11 @@ from .saving import serialize
 from .training.model import Model
 from .training.sequential import Sequential
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from .backend.base import Backend
+
 __all__ = ["MiniCNNClassifier", "MiniCNNRegressor"]
 
 NESTED = ("model", "optimizer", "loss")  # whose own arguments are set as model__filters, optimizer__learning_rate
@@ -41,6 +46,9 @@ class _Estimator(BaseEstimator):
     """What classifier and regressor share.  The constructor stores its arguments, and `fit` checks them."""
 
     _last: ClassVar[str]  # activation of the default network's last layer
+    model_: Model
+    history_: dict[str, list]
+    n_iter_: int
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -49,8 +57,11 @@ class _Estimator(BaseEstimator):
         cls.__init__.__signature__ = signature.replace(parameters=named)  # scikit-learn looks for arguments there
 
     def __init__(
-        self, model=None, *, optimizer=None, loss=None, metrics=None, epochs=None, batch_size=32, validation_split=0.0,
-        callbacks=None, input_shape=None, verbose=0, random_state=None, device="cpu", **nested,
+        self, model: Callable[..., Model] | Model | None = None, *, optimizer: str | optimizers.Optimizer | None = None,
+        loss: str | Callable | None = None, metrics: str | Callable | list | None = None, epochs: int | None = None,
+        batch_size: int = 32, validation_split: float = 0.0, callbacks: list | Callable[[], list] | None = None,
+        input_shape: Sequence[int] | None = None, verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None, device: "str | Backend" = "cpu", **nested: Any,
     ):  # fmt: skip
         self.model = model
         self.optimizer = optimizer
@@ -80,7 +91,7 @@ class _Estimator(BaseEstimator):
         """The constructor's arguments, model__... and the like among them."""
         return super().get_params(deep) | self._nested
 
-    def set_params(self, **params):
+    def set_params(self, **params: Any) -> Self:
         """Set arguments of the constructor, model__... and the like among them."""
         nested = {name: params.pop(name) for name in list(params) if name.partition("__")[0] in NESTED and "__" in name}
         super().set_params(**params)
@@ -94,7 +105,15 @@ class _Estimator(BaseEstimator):
 
     # fitting ---------------------------------------------------------------------------------------------------------
 
-    def _fit(self, x: np.ndarray, y: np.ndarray, sample_weight, balance, outputs: int):
+    def _loss(self, output_shape: Any) -> str:
+        """The name of the loss for a model with these outputs, where none is stated."""
+        raise NotImplementedError
+
+    def _targets(self, model: Model, y: np.ndarray, outputs: int) -> np.ndarray:
+        """y as the model's loss takes it.  Raises ShapeError where the model's outputs do not fit."""
+        raise NotImplementedError
+
+    def _fit(self, x: np.ndarray, y: np.ndarray, sample_weight: Any, balance: np.ndarray | None, outputs: int) -> Self:
         """x (N, ...), y (N,) class numbers or (N, outputs); balance: factors of the rows beside sample_weight."""
         rows, weights = _rows(x, y, sample_weight)
         if balance is not None:
@@ -138,14 +157,13 @@ class _Estimator(BaseEstimator):
             build = arguments.function("model", self.model, of="input_shape and outputs", optional=True)
             build = build or self._default
             model = _seeded(seed, build, _accepted(build, known) | given)
-            require(isinstance(model, Model), "model", "a function that returns a model", arguments.shown(model),
-                    error=ArgumentTypeError)  # fmt: skip
-        there, chosen = model.optimizer is not None, {name: self._own(name) for name in ("optimizer", "loss")}
-        if self.optimizer is not None or chosen["optimizer"] or not there:
-            wanted = model.optimizer if self.optimizer is None and there else self.optimizer
-            optimizer = _configured("optimizer", optimizers.get, wanted or "adam", chosen["optimizer"])
-        else:
-            optimizer = model.optimizer
+            if not isinstance(model, Model):
+                require(False, "model", "a function that returns a model", arguments.shown(model),
+                        error=ArgumentTypeError)  # fmt: skip
+        chosen = {name: self._own(name) for name in ("optimizer", "loss")}
+        optimizer = model.optimizer if self.optimizer is None else self.optimizer
+        if self.optimizer is not None or chosen["optimizer"] or optimizer is None:
+            optimizer = _configured("optimizer", optimizers.get, optimizer or "adam", chosen["optimizer"])
         wanted = model.loss if self.loss is None else self.loss
         model.build((None, *shape))
         loss = _configured("loss", losses.get, wanted or self._loss(model.sample_out), chosen["loss"])
@@ -171,7 +189,7 @@ class _Estimator(BaseEstimator):
 
     def _output(self, x) -> np.ndarray:
         check_is_fitted(self)
-        x = validate_data(self, x, reset=False, allow_nd=True)
+        (x,) = _arrays(self, x, reset=False, allow_nd=True)
         return self.model_.predict(self._shaped(x), batch_size=self.batch_size, verbose=0)
 
 
@@ -200,8 +218,11 @@ class MiniCNNClassifier(ClassifierMixin, _Estimator):
     _last = "softmax"
 
     def __init__(
-        self, model=None, *, optimizer=None, loss=None, metrics=None, epochs=None, batch_size=32, validation_split=0.0,
-        callbacks=None, class_weight=None, input_shape=None, verbose=0, random_state=None, device="cpu", **nested,
+        self, model: Callable[..., Model] | Model | None = None, *, optimizer: str | optimizers.Optimizer | None = None,
+        loss: str | Callable | None = None, metrics: str | Callable | list | None = None, epochs: int | None = None,
+        batch_size: int = 32, validation_split: float = 0.0, callbacks: list | Callable[[], list] | None = None,
+        class_weight: dict | str | None = None, input_shape: Sequence[int] | None = None, verbose: int = 0,
+        random_state: int | np.random.RandomState | None = None, device: "str | Backend" = "cpu", **nested: Any,
     ):  # fmt: skip
         super().__init__(
             model, optimizer=optimizer, loss=loss, metrics=metrics, epochs=epochs, batch_size=batch_size,
@@ -210,9 +231,9 @@ class MiniCNNClassifier(ClassifierMixin, _Estimator):
         )  # fmt: skip
         self.class_weight = class_weight
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: "ArrayLike", y: "ArrayLike", sample_weight: "ArrayLike | None" = None) -> Self:
         """Train a new network on X and the labels y (N,): numbers, strings, whatever can be sorted."""
-        x, y = validate_data(self, X, y, allow_nd=True)
+        x, y = _arrays(self, X, y, allow_nd=True)
         check_classification_targets(y)
         y = column_or_1d(y, warn=True)
         self.classes_, numbers = np.unique(y, return_inverse=True)
@@ -221,16 +242,16 @@ class MiniCNNClassifier(ClassifierMixin, _Estimator):
         balance = None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
         return self._fit(x, numbers.astype(np.int64), sample_weight, balance, len(self.classes_))
 
-    def predict_proba(self, X) -> np.ndarray:
+    def predict_proba(self, X: "ArrayLike") -> np.ndarray:
         """Probabilities (N, K) in the order of classes_."""
         return self._probabilities(self._output(X))
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: "ArrayLike") -> np.ndarray:
         """The most probable label of each row."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]
 
-    def _loss(self, output_shape):
+    def _loss(self, output_shape: Any) -> str:
         return "binary_crossentropy" if output_shape == (1,) else "sparse_categorical_crossentropy"
 
     def _targets(self, model: Model, y: np.ndarray, outputs: int) -> np.ndarray:
@@ -267,26 +288,32 @@ class MiniCNNRegressor(RegressorMixin, _Estimator):
         tags.target_tags.multi_output = True
         return tags
 
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X: "ArrayLike", y: "ArrayLike", sample_weight: "ArrayLike | None" = None) -> Self:
         """Train a new network on X and the numbers y, (N,) or (N, K)."""
-        x, y = validate_data(self, X, y, allow_nd=True, multi_output=True, y_numeric=True)
+        x, y = _arrays(self, X, y, allow_nd=True, multi_output=True, y_numeric=True)
         y = np.asarray(y, np.float64)
         self._flat = y.ndim == 1
         y = y.reshape(len(y), -1)
         return self._fit(x, y, sample_weight, None, y.shape[1])
 
-    def predict(self, X) -> np.ndarray:
+    def predict(self, X: "ArrayLike") -> np.ndarray:
         """Numbers (N,) or (N, K), as y was."""
         y = self._output(X).astype(np.float64)
         return y[:, 0] if self._flat else y
 
-    def _loss(self, output_shape):
+    def _loss(self, output_shape: Any) -> str:
         return "mean_squared_error"
 
     def _targets(self, model: Model, y: np.ndarray, outputs: int) -> np.ndarray:
         fits = model.sample_out == (outputs,)
         require(fits, "model", f"a model with {outputs} outputs, as y has columns", f"outputs {model.sample_out}")
         return y
+
+
+def _arrays(estimator: _Estimator, *given: Any, **how: Any) -> list[np.ndarray]:
+    """X, or X and y, checked by scikit-learn, which notes or compares the columns' names and number."""
+    found = validate_data(estimator, *given, **how)
+    return list(map(np.asarray, found if len(given) > 1 else [found]))
 
 
 def _rows(x: np.ndarray, y: np.ndarray, sample_weight) -> tuple[np.ndarray, np.ndarray | None]:
@@ -300,7 +327,7 @@ def _rows(x: np.ndarray, y: np.ndarray, sample_weight) -> tuple[np.ndarray, np.n
     order = np.argsort(np.frombuffer(b"".join(digests), np.uint64), kind="stable")
     if sample_weight is None:
         return order, None
-    weights = check_array(sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight")
+    weights = check_array(sample_weight, ensure_2d=False, dtype="float64", input_name="sample_weight")
     require(weights.shape == (len(x),), "sample_weight", f"shape ({len(x)},)", weights.shape, error=ShapeError)
     require((weights >= 0).all(), "sample_weight", "numbers of at least 0", f"{weights.min():g}", error=DataError)
     require(weights.any(), "sample_weight", "a weight above zero", "zeros alone", error=DataError)

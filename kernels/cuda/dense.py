@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .launch import THREADS, blocks, gemm_options
+from .launch import THREADS, Launcher, blocks, gemm_options
 
 TILE_M, TALL, GEMM_THREADS = 128, 256, 128  # as in dense.cu, conv.cu and gemm.cuh
 NOTHING = None, None, None, 0
@@ -38,21 +38,22 @@ class Gemm(NamedTuple):
     tall: bool = False  # a tile has TALL rows where conv.cu says so
 
 
-def product(gpu, gemm, arrays, numbers, finish=NOTHING, into=None):
-    """Run a GEMM kernel, and add its parts.
+def product(
+    gpu: Launcher, gemm: Gemm, arrays: tuple, numbers: tuple, finish: tuple = NOTHING, into: Any = None
+) -> Any:
+    """Run a GEMM kernel, and add its parts: the output, an array, or Parts of it.
 
     arrays: two operands, then bias, scale, shift where the kernel takes them;  finish: bias, scale, shift, relu
     into: the array that the output is, of so many numbers; where there are several parts they stay, and are returned
     """
     stem, kernel, sizes, (m, n), tile_n, parts, tall = gemm
-    stays = parts > 1 and into is not None
-    y = None if stays else gpu.xp.empty((m, n), np.float32) if into is None else into.reshape(m, n)
+    y = gpu.xp.empty((m, n), np.float32) if into is None else into.reshape(m, n)
     to = y if parts == 1 else gpu.xp.empty((parts, m, n), np.float32)
     options = gemm_options(gpu.precision, *sizes, gpu.aligned(*arrays[:2]))
     tile_m = TALL if tall and tile_n == 32 and "-DV_OUT=4" in options else TILE_M
     grid = blocks(m, tile_m), blocks(n, tile_n), parts
     gpu(stem, kernel, grid, GEMM_THREADS, *arrays, to, *numbers, options=options)
-    if stays:
+    if parts > 1 and into is not None:
         return Parts(to, into.shape)
     if parts > 1:
         bias, scale, shift, relu = finish

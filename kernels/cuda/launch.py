@@ -192,7 +192,7 @@ class Launcher:
             try:
                 self.modules[stem, options] = self.compile(stem, options)
             except Exception as cause:
-                cause.compiling = stem, options  # for selfcheck.py, which says what failed
+                cause.__dict__["compiling"] = stem, options  # for selfcheck.py, which says what failed
                 raise
         return self.modules[stem, options]
 

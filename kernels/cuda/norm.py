@@ -48,7 +48,7 @@ def batch_norm_dropout_grad(gpu, dy, x, mean, var, gamma, *, eps, rate, key):
     return dx, dgamma, dbeta, to[1][0]
 
 
-def batch_norm_grad(gpu, dy, x, mean, var, gamma, *, eps, batch_stats, relu=False):
+def batch_norm_grad(gpu, dy, x, mean, var, gamma, *, eps, batch_stats, relu=False) -> tuple:
     (a, c, b), xp = x.shape, gpu.xp
     lanes, grid, count = geometry(a * b, c, b)
     to = sums(gpu, grid, 2, count, c)

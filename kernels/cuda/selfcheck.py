@@ -273,7 +273,7 @@ def _recorded_steps(gpu, to_numpy) -> str | None:
     step.blend(gpu, [(to, sent[0][:2].reshape(3, 2)), (added, halves)], [(average, xp.full(5, 3, np.float32), 0.75)])
     read += [(tables.progress, [2, 1, 2, -1]), (tables.rate, rates[1]), (tables.losses, [1, 2]), (tables.right, right),
              (to, rows[:2].reshape(3, 2)), (added, rows[0] + rows[1]), (average, np.full(5, 1.5)),
-             (activation.erf(gpu, xp.asarray(np.float32([-1, 0, 0.5]))), [-0.8427008, 0, 0.5204999])]  # fmt: skip
+             (activation.erf(gpu, xp.asarray([-1, 0, 0.5], np.float32)), [-0.8427008, 0, 0.5204999])]  # fmt: skip
     for k, (a, e) in enumerate(read):
         if not np.allclose(to_numpy(a), e, rtol=1e-6, atol=1e-6):
             return f"wrong numbers: result {k} is {to_numpy(a).tolist()}, expected {np.asarray(e).tolist()}"

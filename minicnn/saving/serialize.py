@@ -9,7 +9,7 @@ What is ours stands in the tables of this file; nothing is ever imported by name
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import constraints, initializers, layers, losses, metrics, optimizers, regularizers
 from ..arguments import parameters
@@ -45,13 +45,14 @@ METRIC_FUNCTIONS = {**metrics.FUNCTIONS, **{n: f for n, f in losses.FUNCTIONS.it
 _GIVEN = ("name", "trainable", "input_shape")  # of every layer: not arguments that a custom layer has to repeat
 
 
+AnyClass = TypeVar("AnyClass", bound=type)
 # class_name -> class of a model. They stand above this file and enter themselves.
 MODELS: dict[str, type] = {}
 
 
-def model_class(cls: type) -> type:
+def model_class(cls: AnyClass) -> AnyClass:
     """Enter `cls` as what files mean by its class_name."""
-    MODELS[cls.class_name] = cls  # type: ignore[attr-defined]
+    MODELS[vars(cls)["class_name"]] = cls
     return cls
 
 

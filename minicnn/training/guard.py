@@ -13,8 +13,10 @@ import contextlib
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import cast
 
+from ..arguments import AnyFunction
 from ..errors import BusyError
 
 
@@ -73,7 +75,7 @@ class Guard:
             self._trainer = before
 
 
-def reads(method: Callable) -> Callable:
+def reads(method: AnyFunction) -> AnyFunction:
     """A method of a model that reads weights, between two steps of whoever changes them."""
 
     @functools.wraps(method)
@@ -81,10 +83,10 @@ def reads(method: Callable) -> Callable:
         with self.guard:
             return method(self, *args, **kwargs)
 
-    return held
+    return cast(AnyFunction, held)
 
 
-def changes(method: Callable) -> Callable:
+def changes(method: AnyFunction) -> AnyFunction:
     """A method that changes weights in one go, between two steps of other threads."""
 
     @functools.wraps(method)
@@ -92,10 +94,10 @@ def changes(method: Callable) -> Callable:
         with self.guard.changing():
             return method(self, *args, **kwargs)
 
-    return held
+    return cast(AnyFunction, held)
 
 
-def rebuilds(method: Callable) -> Callable:
+def rebuilds(method: AnyFunction) -> AnyFunction:
     """A method after which the model is another one: not while another thread trains it."""
 
     @functools.wraps(method)
@@ -104,10 +106,10 @@ def rebuilds(method: Callable) -> Callable:
             self.guard.check_idle(method.__name__)
             return method(self, *args, **kwargs)
 
-    return held
+    return cast(AnyFunction, held)
 
 
-def trains(method: Callable) -> Callable:
+def trains(method: AnyFunction) -> AnyFunction:
     """A method that trains for long, step by step."""
 
     @functools.wraps(method)
@@ -115,4 +117,4 @@ def trains(method: Callable) -> Callable:
         with self.guard.training(method.__name__):
             return method(self, *args, **kwargs)
 
-    return alone
+    return cast(AnyFunction, alone)

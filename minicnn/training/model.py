@@ -1,5 +1,7 @@
 """Model: any graph of layers without a circle, with one or several inputs and outputs, as Keras's functional API."""
 
+from typing import Any
+
 from .. import arguments
 from ..backend.base import Backend
 from ..backend.select import select
@@ -89,6 +91,9 @@ class Model(OldNames, Savable, Trainer):
         self.stop_training = self.fitting = False
         self.underway = self.checkpoint_failure = None
         self.runs = set()
+
+    def build(self, input_shape: Any = None) -> None:
+        """Has no effect: the inputs have shapes, so all weights are there.  For who calls it of any model, as Keras."""
 
     drawn_seed = staticmethod(lambda: None)  # where none is given; None: the system's
     class_name = "Functional"  # in files and automatic names, as Keras's

@@ -1,5 +1,7 @@
 """Sequential: a list of layers that can be compiled, fitted, evaluated and asked for predictions, as in Keras."""
 
+from typing import Any
+
 from .. import arguments
 from ..backend.base import Backend
 from ..backend.select import select
@@ -92,7 +94,7 @@ class Sequential(Model):
         return self.layers.pop()
 
     @changes
-    def build(self, input_shape=None) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Make all weights for batches of input_shape (None, H, W, C)."""
         require(self.layers, f"{self.name}", "at least one layer", "none", error=NotBuiltError)
         if self.built:

@@ -1,13 +1,16 @@
 """Trainer: compile, fit, evaluate, predict, and single batches. The steps are in loop.py."""
 
 import contextlib
+import os
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from .. import arguments as checked
 from .. import losses, metrics, optimizers
 from ..backend import compiling
-from ..callbacks import CallbackList
+from ..callbacks import Callback, CallbackList, History
 from ..callbacks.console import say
 from ..data.batches import check_lengths
 from ..data.batches import validation_split as split_rows
@@ -16,7 +19,7 @@ from ..layers.base import positive_int
 from ..notes import note
 from ..weighting import check_weights
 from . import captured, loop
-from .checkpoint import checkpoints
+from .checkpoint import CheckpointOptions, checkpoints
 from .guard import changes, rebuilds, trains
 from .identity import of_epoch
 from .inputs import Arrays, Augmented, Batches, all_x, check_x, in_batches, passes, source
@@ -26,6 +29,10 @@ from .stack import LayerStack
 from .tta import copies
 from .underway import Now, Underway
 from .world import ALONE, Ranks, World
+
+# A loss or metric by name, class, function or instance; a list or dict of several.
+Optimizing = str | dict | type[optimizers.Optimizer] | optimizers.Optimizer
+Chosen = str | Callable | list | tuple | dict | None
 
 
 class Trainer(LayerStack):
@@ -45,8 +52,9 @@ class Trainer(LayerStack):
 
     @checked.named
     @rebuilds
-    def compile(self, optimizer="rmsprop", loss=None, metrics=None, weighted_metrics=None, loss_weights=None,
-                **unknown) -> None:  # fmt: skip
+    def compile(self, optimizer: Optimizing = "rmsprop", loss: Chosen = None, metrics: Chosen = None,
+                weighted_metrics: Chosen = None, loss_weights: float | list | dict | None = None,
+                **unknown: Any) -> None:  # fmt: skip
         """Choose how to learn: an optimizer, a loss and metrics, each by name, function or instance.
 
         Differs from Keras: its third positional argument is loss_weights, ours metrics, as it was in Keras 2.
@@ -175,10 +183,12 @@ class Trainer(LayerStack):
     @checked.older(*QUEUES, "show_accuracy", nb_epoch="epochs")
     @checked.named
     @trains
-    def fit(self, x=None, y=None, batch_size=None, epochs=1, verbose="auto", callbacks=None, validation_split=0.0,
-            validation_data=None, shuffle=True, class_weight=None, sample_weight=None, initial_epoch=0,
-            steps_per_epoch=None, validation_steps=None, validation_batch_size=None, validation_freq=1, *,
-            checkpoint=None):  # fmt: skip
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1,
+            verbose: int | str = "auto", callbacks: list | Callback | None = None, validation_split: float = 0.0,
+            validation_data: Any = None, shuffle: bool = True, class_weight: dict | None = None,
+            sample_weight: Any = None, initial_epoch: int = 0, steps_per_epoch: int | None = None,
+            validation_steps: int | None = None, validation_batch_size: int | None = None, validation_freq: int = 1, *,
+            checkpoint: str | os.PathLike | CheckpointOptions | None = None) -> History:  # fmt: skip
         """Train; return the History.  Arguments as in Keras; a second fit goes on where the first stopped.
 
         initial_epoch numbers the first epoch, for callbacks and the History; epochs - initial_epoch are trained. Their
@@ -394,8 +404,9 @@ class Trainer(LayerStack):
 
     @checked.older(*QUEUES, "show_accuracy")
     @checked.named
-    def evaluate(self, x=None, y=None, batch_size=None, verbose="auto", sample_weight=None, steps=None, callbacks=None,
-                 return_dict=False):  # fmt: skip
+    def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: int | str = "auto",
+                 sample_weight: Any = None, steps: int | None = None, callbacks: list | Callback | None = None,
+                 return_dict: bool = False) -> Any:  # fmt: skip
         """Loss and metrics on data: the loss alone, [loss, metrics...], or a dict."""
         self._ready("evaluate")
         return_dict = checked.flag("evaluate: return_dict", return_dict)
@@ -415,8 +426,9 @@ class Trainer(LayerStack):
 
     @checked.older(*QUEUES)
     @checked.named
-    def predict(self, x, batch_size=None, verbose="auto", steps=None, callbacks=None, *, tta=None) -> np.ndarray:
-        """Outputs for all of x, (N, *output_shape), or for its first `steps` batches.
+    def predict(self, x: Any, batch_size: int | None = None, verbose: int | str = "auto", steps: int | None = None,
+                callbacks: list | Callback | None = None, *, tta: str | None = None) -> Any:  # fmt: skip
+        """Outputs for all of x, (N, *output_shape), or for its first `steps` batches; a list of several outputs.
 
         They do not depend on batch_size. x is an array, a flow, whose rows come in their order, or an iterable of
         batches (`steps` of them, if it is endless). tta: "shifts", "flips" or "shifts+flips": the mean over moved or
@@ -452,7 +464,7 @@ class Trainer(LayerStack):
             hooks.close()
         return list(out.parts) if isinstance(out, Several) else out
 
-    def _mean_over_copies(self, x, tta, *predict_args) -> np.ndarray:
+    def _mean_over_copies(self, x, tta: str, *predict_args) -> np.ndarray:
         """predict of each copy of x, averaged."""
         one = not isinstance(self.sample_in, list) and not isinstance(self.sample_out, list)
         require(one, "predict: tta", "a model with one input and one output", "several", error=ArgumentError)
@@ -468,7 +480,8 @@ class Trainer(LayerStack):
 
     @checked.named
     @changes
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+    def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: dict | None = None,
+                       return_dict: bool = False) -> Any:  # fmt: skip
         """One step on one batch: the loss alone, [loss, metrics...], or a dict."""
         self._ready("train_on_batch")
         return_dict = checked.flag("train_on_batch: return_dict", return_dict)
@@ -492,15 +505,15 @@ class Trainer(LayerStack):
         return logs if return_dict else values if len(values) > 1 else values[0]
 
     @checked.named
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         """Loss and metrics on one batch."""
         x = check_x(self, x, "x")
         require(y is not None, "test_on_batch", "targets y", "None", error=ArgumentTypeError)
         return self.evaluate(x, y, batch_size=len(x), verbose=0, sample_weight=sample_weight, return_dict=return_dict)
 
     @checked.named
-    def predict_on_batch(self, x) -> np.ndarray:
-        """Outputs for one batch."""
+    def predict_on_batch(self, x: Any) -> Any:
+        """Outputs for one batch, as predict's."""
         x = check_x(self, x, "x")
         return self.predict(x, batch_size=len(x), verbose=0)
 

@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks import argument_lists, machine_code
 
+UNTYPED = 0.6  # share of minicnn's public functions whose signatures are not complete: at most; it should sink
 LONG = 10  # functions of numba_cpu with more than 8 arguments: all of them kernels of the contract
 
 
@@ -19,6 +20,33 @@ def test_every_argument_counts(tmp_path, monkeypatch, capsys):
     assert sorted(argument_lists.lists(tmp_path)) == [(0, "a.py:2 g"), (5, "a.py:1 f")]
     assert argument_lists.main([".", "--most", "4", "--list"]) == 1
     assert "longest list 5" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_signatures_do_not_lose_their_types():
+    found = [what for _, what in argument_lists.untyped(argument_lists.ROOT / "minicnn")]
+    assert sum(map(bool, found)) <= UNTYPED * len(found)
+    assert len(found) > 1500
+
+
+def test_an_argument_without_a_type_is_found(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(argument_lists, "ROOT", tmp_path)
+    (tmp_path / "_private.py").write_text("def f(a): pass\n")
+    (tmp_path / "a.py").write_text(
+        "def f(a: int, *b, c: int, **d) -> None: pass\n"
+        "def _g(a): pass\n"
+        "class C:\n"
+        "    def __init__(self, a: int): pass\n"
+        "    def __call__(self): pass\n"
+        "    def _h(self, a): pass\n"
+        "    @staticmethod\n"
+        "    def s(a) -> int: pass\n"
+    )
+    assert [(name.split()[1], what) for name, what in argument_lists.untyped(tmp_path)] == [
+        ("f", "b, d"), ("C.__init__", ""), ("C.__call__", "return"), ("C.s", "a"),
+    ]  # fmt: skip
+    assert argument_lists.main([".", "--untyped"]) == 1
+    assert "3 of 4 public functions" in capsys.readouterr().out
 
 
 OLD = f"mov 0x8(%rsp),%rax\nret\n\n{machine_code.ENTRY}\npush %rbp\nret\n"

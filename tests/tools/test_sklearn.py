@@ -143,6 +143,15 @@ def test_a_model_is_copied_with_its_weights(digits):
         assert (a == b).all()
 
 
+def test_a_graph_of_layers_is_fitted(blobs):
+    def graph(input_shape, outputs):
+        x = layers.Input(input_shape)
+        return minicnn.Model(x, layers.Dense(outputs, activation="softmax")(x))
+
+    x, y = blobs
+    assert MiniCNNClassifier(graph, epochs=60, optimizer="sgd", random_state=0).fit(x, y).score(x, y) == 1
+
+
 def test_rows_of_numbers_become_images(digits):
     x, y = digits
     flat = MiniCNNClassifier(build, input_shape=(7, 7, 1), epochs=1, random_state=0).fit(x.reshape(len(x), -1), y)
