@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
+from ..ops.pool import bounds
 
 SAME, WHOLE = "same", "whole"  # pads, and windows, that depend on sizes which are open
 FORMS: dict[str, Callable] = {}  # op -> function(graph, *arguments, **static) -> Value
@@ -269,6 +270,26 @@ def _lines(g, n: int, m: int, static: dict) -> np.ndarray:
     """(m, n): how much of each of n pixels is in each of m, from the op itself: n columns, each one pixel bright."""
     y, _ = g.op(np.eye(n, dtype=g.dtype).reshape(1, n, 1, n), size=(m, 1), **static)
     return np.asarray(y).reshape(m, n)
+
+
+@form
+def adaptive_average_pool(g, x, *, size):
+    return bilinear(g, x, size=size)
+
+
+@form
+def adaptive_max_pool(g, x, *, size):
+    """The greatest rows of each part side by side, then of those the greatest columns."""
+    if g.open:
+        raise g.depends("one whose sizes are known")
+    y = g.first(x)
+    for axis, n, m in zip((2, 3), x.shape[1:3], size, strict=True):
+        parts = [g.emit("Slice", y, *(g.constant([one], np.int64) for one in (first, end, axis)))
+                 for first, end in bounds(n, m)]  # fmt: skip
+        how = ([g.constant([axis], np.int64)], {}) if g.opset >= 18 else ([], {"axes": [axis]})
+        parts = [g.emit("ReduceMax", part, *how[0], **how[1], keepdims=1) for part in parts]
+        y = g.emit("Concat", *parts, axis=axis)
+    return Value(first=y)
 
 
 # shapes --------------------------------------------------------------------------------------------------------------

@@ -22,15 +22,16 @@ from ..ops.resize import KERNELS, crop, resample
 from ..ops.shape import zero_pad
 from .base import image_shape
 from .dropout import Noise
-from .images import Images
+from .images import Prepared
 
 FILLS = ("reflect", "wrap", "constant", "nearest")
 
 
-class Random(Images):
+class Random(Prepared):
     """What layers of augmentation share.  seed replaces the model's for this layer."""
 
     key = Noise.key
+    unasked = True
 
     def _begin(self, seed, data_format):
         self.seed = checked_seed(f"{type(self).__name__}: seed", seed)
@@ -236,7 +237,7 @@ class RandomShift(Random):
         return random_shift(x, key=key, most=self.pixels, fill_mode=self.fill_mode, fill_value=self.fill_value)
 
 
-class _Sized(Images):
+class _Sized(Prepared):
     """height, width: of the images that come out, in px."""
 
     def _size(self, height, width):
@@ -311,6 +312,7 @@ class RandomCrop(_Sized):
 
     config = ("height", "width", "seed", "data_format")
     key = Noise.key
+    unasked = True
 
     def __init__(self, height, width, seed=None, data_format=None, **kwargs):
         super().__init__(**kwargs)

@@ -55,6 +55,19 @@ class _OfBatch:
         return self if layer is None else of_batch(getattr(layer, self.name))
 
 
+def _askable(build: Callable) -> Callable:
+    """`build`, which a script may call itself, with a batch's shape: (None, H, W, C), as a model's."""
+
+    @functools.wraps(build)
+    def asked(self, input_shape):
+        if self.attaching:
+            return build(self, input_shape)
+        if not self.built:
+            self.stand_alone(None, samples(f"{self.name}: build: input_shape", input_shape)[0])
+
+    return asked
+
+
 class Layer(arguments.Named, Guarded):
     """A step of a network, with weights or without.
 
@@ -83,6 +96,7 @@ class Layer(arguments.Named, Guarded):
     activity_regularizer: Callable | None = None
     portable: ClassVar[bool] = False  # a class of one's own that is written as for Keras, and may go to its files
     adds = False  # its `call` adds to the loss
+    unasked = False  # whether a call by hand trains where nobody says it
     # Whether its outputs have to be seen for what the loss gets.
     adding = property(lambda self: self.adds or self.activity_regularizer is not None)
     activities: list | None = None  # what activity_regularizer made of the outputs since somebody began to ask
@@ -192,6 +206,7 @@ class Layer(arguments.Named, Guarded):
 
     # to be overridden ------------------------------------------------------------------------------------------------
 
+    @_askable
     def build(self, input_shape: Shape) -> Shape:
         """Make the weights for samples of `input_shape`; return the shape of one output sample."""
         return self.follow(input_shape)
@@ -265,8 +280,12 @@ class Layer(arguments.Named, Guarded):
         self.be, self.streams, self.index, self.alone = be, streams, index, False
         self.sample_in = tuple(input_shape)
 
-    def __call__(self, x, *, training: bool | None = None):
-        """On a Tensor or array, or a list of them, at once: a Tensor; on a Symbol, or a list, a Symbol for Model."""
+    def __call__(self, inputs, *, training: bool | None = None):
+        """On a Tensor or array, or a list of them, at once: a Tensor; on a Symbol, or a list, a Symbol for Model.
+
+        training: None is False, and True of layers of augmentation, where no layer or model around them says it.
+        """
+        x = inputs
         training = None if training is None else arguments.flag(f"{self.name}: training", training)
         symbols = on_symbols(x)
         if symbols:
@@ -288,8 +307,11 @@ class Layer(arguments.Named, Guarded):
             return self._called(x, outer[1] if training is None else training)
         self.moved()  # of a call that nobody committed
         self.added = []
-        y = self._called(x, bool(training))
+        training = self.unasked if training is None else training
+        y = self._called(x, training)
         self.be.update_averages(self.moved())
+        if self.alone and training:
+            self.streams.step += 1  # the next call draws other numbers, as a model's next step does
         return y
 
     def _called(self, x, training: bool) -> Tensor:
@@ -426,19 +448,6 @@ class Layer(arguments.Named, Guarded):
 
     def __repr__(self):
         return f"<{type(self).__name__} {self.name}: {self.sample_in} -> {self.sample_out}>"
-
-
-def _askable(build: Callable) -> Callable:
-    """`build`, which a script may call itself, with a batch's shape: (None, H, W, C), as a model's."""
-
-    @functools.wraps(build)
-    def asked(self, input_shape):
-        if self.attaching:
-            return build(self, input_shape)
-        if not self.built:
-            self.stand_alone(None, samples(f"{self.name}: build: input_shape", input_shape)[0])
-
-    return asked
 
 
 def _lenient(call: Callable) -> Callable:

@@ -12,10 +12,10 @@ import functools
 from typing import ClassVar
 
 from ..arguments import choice, index, items, shown, whole
-from ..errors import ArgumentError, require
+from ..errors import ArgumentError, UnsupportedError, require
 from ..notes import note
 from ..ops.shape import reshape, transpose
-from .base import Layer, Shape, pair
+from .base import Layer, Shape, on_symbols, pair
 
 FORMATS = ("channels_last", "channels_first")
 default = {"data_format": "channels_last"}  # what data_format=None means; minicnn.keras.backend may set it
@@ -35,10 +35,10 @@ class Images(Layer):
     data_format = FORMATS[0]
 
     def __init_subclass__(cls, **kwargs):
-        super().__init_subclass__(**kwargs)
         for name, border in (("build", _shapes), ("follow", _shapes), ("call", _tensors), ("preactivation", _tensors)):
             if name in vars(cls):
                 setattr(cls, name, border(vars(cls)[name]))
+        super().__init_subclass__(**kwargs)  # around the border: a script calls build with a batch's shape
 
     what = property(lambda self: "images" if self.rank == 2 else "sequences")
 
@@ -106,6 +106,27 @@ def _tensors(function):
         return transpose(y, axes=(0, y.ndim - 1, *range(1, y.ndim - 1))) if first and y.ndim == self.rank + 2 else y
 
     return at_border
+
+
+class Prepared(Images):
+    """Images that are prepared for a network: a single one (H, W, C) that a layer is called with comes back as one."""
+
+    def __init__(self, **kwargs):
+        boxes = kwargs.pop("bounding_box_format", None)
+        super().__init__(**kwargs)
+        expected, fix = "None: minicnn has no bounding boxes", "move the boxes yourself"
+        where = f"{type(self).__name__}: bounding_box_format"
+        require(boxes is None, where, expected, shown(boxes), fix, error=UnsupportedError)
+
+    def __call__(self, inputs, *, training: bool | None = None):
+        expected = "images: minicnn has no layers of dicts with labels, masks or boxes beside them"
+        is_dict = isinstance(inputs, dict)
+        require(not is_dict, self.name, expected, "a dict", 'give it the ones under "images"', error=UnsupportedError)
+        if on_symbols(inputs) or getattr(inputs, "ndim", None) != 3:
+            return super().__call__(inputs, training=training)
+        x = self._tensor(inputs)
+        y = super().__call__(reshape(x, shape=(1, *x.shape)), training=training)
+        return reshape(y, shape=y.shape[1:])
 
 
 def two_sides(where: str, value) -> tuple[int, int]:

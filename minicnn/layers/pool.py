@@ -2,7 +2,7 @@
 
 from ..arguments import flag
 from ..ops.geometry import output_size, resolve_pads
-from ..ops.pool import average_pool, max_pool
+from ..ops.pool import adaptive_average_pool, adaptive_max_pool, average_pool, max_pool
 from ..ops.shape import reshape
 from .base import image_shape, padding_name
 from .images import Images
@@ -115,6 +115,51 @@ class GlobalAveragePooling1D(_GlobalPooling):
     __doc__ = f"The mean of each channel.\n\n    {_SEQUENCES}"
     rank = 1
     pool = staticmethod(average_pool)
+
+
+class _AdaptivePooling(Images):
+    """The image is parted into output_size, and one number comes of each part; neighbours may share cells."""
+
+    config = ("output_size", "data_format")
+
+    def __init__(self, output_size, data_format=None, **kwargs):
+        super().__init__(**kwargs)
+        self.output_size = self._both(f"{type(self).__name__}: output_size", output_size)
+        self._order(data_format)
+
+    def follow(self, input_shape):
+        *_, channels = image_shape(self.name, input_shape)
+        return (*self._wide(self.output_size), channels)
+
+    def call(self, x, *, training):
+        return self.pool(x, size=self._wide(self.output_size))
+
+
+_PARTS = "{} (N, {}, C) -> (N, {}, C).  {} of part i of {}: floor(i {} / {}) to ceil((i + 1) {} / {}) - 1."
+_IMAGE_PARTS = _PARTS.format("Images", "H, W", "OH, OW", "Rows", "OH", "H", "OH", "H", "OH")
+_SEQUENCE_PARTS = _PARTS.format("Sequences", "L", "OL", "Steps", "OL", "L", "OL", "L", "OL")
+
+
+class AdaptiveMaxPooling2D(_AdaptivePooling):
+    __doc__ = f"The greatest pixel of each part of an image, whatever its size.\n\n    {_IMAGE_PARTS}"
+    pool = staticmethod(adaptive_max_pool)
+
+
+class AdaptiveAveragePooling2D(_AdaptivePooling):
+    __doc__ = f"The mean of each part of an image, whatever its size.\n\n    {_IMAGE_PARTS}"
+    pool = staticmethod(adaptive_average_pool)
+
+
+class AdaptiveMaxPooling1D(_AdaptivePooling):
+    __doc__ = f"The greatest step of each part of a sequence, whatever its length.\n\n    {_SEQUENCE_PARTS}"
+    rank = 1
+    pool = staticmethod(adaptive_max_pool)
+
+
+class AdaptiveAveragePooling1D(_AdaptivePooling):
+    __doc__ = f"The mean of each part of a sequence, whatever its length.\n\n    {_SEQUENCE_PARTS}"
+    rank = 1
+    pool = staticmethod(adaptive_average_pool)
 
 
 MaxPool2D, AvgPool2D, MaxPool1D, AvgPool1D = MaxPooling2D, AveragePooling2D, MaxPooling1D, AveragePooling1D

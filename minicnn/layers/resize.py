@@ -1,16 +1,18 @@
 """Layers that change the size of images, or the scale of their pixels, and learn nothing."""
 
 from ..arguments import index, items, number, shown, whole
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, one_of, require
-from ..ops.resize import bilinear, crop, repeat_pixels
+from ..ops.resize import KERNELS, bilinear, crop, repeat_pixels, resample
 from .base import Layer, image_shape, pair
-from .images import Images, two_sides
+from .images import FORMATS, Images, default, two_sides
 
 
 class UpSampling2D(Images):
     """Images `size` times as high and wide.  (N, H, W, C) -> (N, H SH, W SW, C).
 
-    interpolation  "nearest": every pixel repeated; "bilinear": straight lines between pixels' centres
+    interpolation  "nearest": every pixel repeated; "bilinear": straight lines between pixels' centres; "bicubic",
+                   "lanczos3", "lanczos5": curves through more of them
     """
 
     config = ("size", "data_format", "interpolation")
@@ -19,7 +21,7 @@ class UpSampling2D(Images):
         super().__init__(**kwargs)
         self._order(data_format)
         self.size = pair("UpSampling2D: size", size)
-        self.interpolation = one_of("UpSampling2D: interpolation", interpolation, ("nearest", "bilinear"))
+        self.interpolation = one_of("UpSampling2D: interpolation", interpolation, tuple(KERNELS))
 
     def follow(self, input_shape):
         h, w, channels = image_shape(self.name, input_shape)
@@ -28,7 +30,9 @@ class UpSampling2D(Images):
     def call(self, x, *, training):
         if self.interpolation == "nearest":
             return repeat_pixels(x, size=self.size)
-        return bilinear(x, size=(x.shape[1] * self.size[0], x.shape[2] * self.size[1]))
+        size = x.shape[1] * self.size[0], x.shape[2] * self.size[1]
+        return bilinear(x, size=size) if self.interpolation == "bilinear" else resample(
+            x, size=size, interpolation=self.interpolation)  # fmt: skip
 
 
 class UpSampling1D(Images):
@@ -90,17 +94,42 @@ class Cropping1D(Images):
 
 
 class Rescaling(Layer):
-    """y = x scale + offset.  Any shape."""
+    """y = x scale + offset.  Any shape.
+
+    scale, offset  a number, or one per channel: of the last axis, or where keras.backend's image_data_format is
+                   "channels_first" of the first one of a sample
+    """
 
     config = ("scale", "offset")
     settable = (*Layer.settable, *config)
 
     def __init__(self, scale, offset=0.0, **kwargs):
         super().__init__(**kwargs)
-        self.scale, self.offset = number("Rescaling: scale", scale), number("Rescaling: offset", offset)
+        self.scale, self.offset = _each("Rescaling: scale", scale), _each("Rescaling: offset", offset)
+        self.first = default["data_format"] == FORMATS[1]
+
+    def follow(self, input_shape):
+        for name, value in (("scale", self.scale), ("offset", self.offset)):
+            if isinstance(value, tuple):
+                channels = (input_shape or (1,))[0 if self.first else -1]
+                require(channels == len(value), f"{self.name}: {name}", f"one for each of {channels} channels", value)
+        return input_shape
+
+    def _figure(self, value, rank: int):
+        """A number as it is, one per channel as a tensor that goes with a batch."""
+        if not isinstance(value, tuple):
+            return value
+        shape = (len(value), *(1,) * (rank - 2)) if self.first else (len(value),)
+        return Tensor(self.be.asarray(self.be.xp.asarray(value).reshape(shape), self.be.dtype), self.be)
 
     def call(self, x, *, training):
-        return x * self.scale + self.offset
+        return x * self._figure(self.scale, x.ndim) + self._figure(self.offset, x.ndim)
+
+
+def _each(where: str, value) -> float | tuple[float, ...]:
+    """A number, or several."""
+    several = items(value)
+    return number(where, value) if several is None else tuple(number(where, one) for one in several)
 
 
 def edges(where: str, value) -> tuple:

@@ -3,6 +3,7 @@
 from ..core.op import op
 from ..errors import require
 from .geometry import output_size
+from .resize import along_both
 
 
 @op
@@ -35,6 +36,59 @@ def average_pool(be, x, *, window, strides, pads=((0, 0), (0, 0))):
         return (be.average_pool_grad(dy, shape, window=window, strides=strides, pads=pads),)
 
     return be.average_pool(x, window=window, strides=strides, pads=pads), vjp
+
+
+@op
+def adaptive_average_pool(be, x, *, size):
+    """y = the mean of each part of the image, parted into `size` (OH, OW):  y = A x B',  dx = A' dy B.
+
+    Part i of OH has the rows from floor(i H / OH) to ceil((i + 1) H / OH), columns alike: neighbours may share some.
+    x (N, H, W, C) -> y (N, OH, OW, C).
+    """
+    require(x.ndim == 4, "adaptive_average_pool", "x of shape (N, H, W, C)", x.shape)
+    a, b = (_shares(be, n, m) for n, m in zip(x.shape[1:3], size, strict=True))
+    return along_both(be.xp, x, a, b), lambda dy, needs: (along_both(be.xp, dy, a.T, b.T),)
+
+
+@op
+def adaptive_max_pool(be, x, *, size):
+    """y = the greatest cell of each part of the image, parted as by adaptive_average_pool.
+
+    Backward: dy goes to the cell that won, the first in row-major order on ties.  x (N, H, W, C) -> y (N, OH, OW, C).
+    """
+    require(x.ndim == 4, "adaptive_max_pool", "x of shape (N, H, W, C)", x.shape)
+    xp, (n, h, w, c), (oh, ow) = be.xp, x.shape, size
+    rows, columns = _parts(xp, h, oh), _parts(xp, w, ow)
+    cells = x[:, rows[:, None, :, None], columns[None, :, None, :]].reshape(n, oh, ow, -1, c)
+    winner = cells.argmax(axis=3)
+
+    def vjp(dy, needs):
+        row = rows[xp.arange(oh)[None, :, None, None], winner // columns.shape[1]]
+        column = columns[xp.arange(ow)[None, None, :, None], winner % columns.shape[1]]
+        place = ((xp.arange(n)[:, None, None, None] * h + row) * w + column) * c + xp.arange(c)
+        dx = xp.bincount(place.reshape(-1), weights=dy.reshape(-1), minlength=n * h * w * c)
+        return (dx.reshape(n, h, w, c).astype(dy.dtype),)
+
+    return cells.max(axis=3), vjp
+
+
+def bounds(n: int, m: int) -> list[tuple[int, int]]:
+    """(first, end) of each of m parts of n cells."""
+    return [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
+
+
+def _shares(be, n: int, m: int):
+    """(m, n): what each of n cells counts in the mean of each part."""
+    ends, cells = be.xp.asarray(bounds(n, m)), be.xp.arange(n)
+    inside = (cells >= ends[:, :1]) & (cells < ends[:, 1:])
+    return be.asarray(inside / inside.sum(axis=1, keepdims=True), be.dtype)
+
+
+def _parts(xp, n: int, m: int):
+    """(m, longest): the cells of each part; a shorter one has its last cell several times."""
+    ends = xp.asarray(bounds(n, m))
+    most = max(end - first for first, end in bounds(n, m))
+    return xp.minimum(ends[:, :1] + xp.arange(most), ends[:, 1:] - 1)
 
 
 def _check(where, x, window, strides, pads):

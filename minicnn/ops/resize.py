@@ -45,11 +45,11 @@ def resample(be, x, *, size, interpolation, antialias=False):
 def _resampled(be, x, size, interpolation, antialias):
     require(x.ndim == 4, interpolation, "x of shape (N, H, W, C)", x.shape)
     a, b = (_weights(be, n, m, interpolation, antialias) for n, m in zip(x.shape[1:3], size, strict=True))
-    y = _both(be.xp, x, a, b)
-    return y, lambda dy, needs: (_both(be.xp, dy, a.T, b.T),)
+    y = along_both(be.xp, x, a, b)
+    return y, lambda dy, needs: (along_both(be.xp, dy, a.T, b.T),)
 
 
-def _both(xp, x, a, b):
+def along_both(xp, x, a, b):
     """(N, H, W, C) -> (N, OH, OW, C) by a (OH, H) and b (OW, W)."""
     rows = xp.tensordot(a, x, axes=(1, 1))  # (OH, N, W, C)
     return xp.ascontiguousarray(xp.tensordot(b, rows, axes=(1, 2)).transpose(2, 1, 0, 3))  # from (OW, OH, N, C)

@@ -22,9 +22,9 @@ import numpy as np
 
 from ..backend.cpu import CPU
 
-LINEAR = {"average_pool", "bilinear", "conv2d", "conv2d_transpose", "crop", "cumulative_sum", "dense",
-          "depthwise_conv2d", "flatten", "mean", "part", "repeat_pixels", "reshape", "scaled_sum", "tile", "total",
-          "transpose", "zero_pad"}  # fmt: skip
+LINEAR = {"adaptive_average_pool", "average_pool", "bilinear", "conv2d", "conv2d_transpose", "crop", "cumulative_sum",
+          "dense", "depthwise_conv2d", "flatten", "mean", "part", "repeat_pixels", "reshape", "scaled_sum", "tile",
+          "total", "transpose", "zero_pad"}  # fmt: skip
 AFFINE = {"alpha_dropout", "dropout", "gaussian_dropout", "gaussian_noise", "spatial_dropout"}  # with a draw for each
 POINTWISE = {"absolute", "add", "batch_norm_fixed", "clip", "cos", "divide", "elu", "exp", "exponential", "gelu",
              "hard_sigmoid", "leaky_relu", "log", "maximum", "minimum", "multiply", "negative", "power", "prelu",

@@ -154,6 +154,11 @@ class LayerStack(Guarded):
         return leaves(self.layers)
 
     @property
+    def unasked(self) -> bool:
+        """Whether a call by hand trains where nobody says it, once the model is built: a block of augmentation does."""
+        return not self.params and any(layer.unasked for layer in self.leaves)
+
+    @property
     def channels_first(self) -> bool:
         """Whether images are (C, H, W), as any layer says."""
         return any(getattr(layer, "data_format", "") == "channels_first" for layer in self.leaves)
@@ -324,25 +329,29 @@ class LayerStack(Guarded):
     def __call__(self, x, training: bool | None = None):
         """Outputs for a batch: a Tensor for a Tensor, a NumPy array for anything else.
 
-        training: None is False, and within the call of a layer of one's own what that is called with.
+        training: None is False, and within the call of a layer of one's own what that is called with; a block of
+        augmentation, whose layers have no weights, is at work then, as each of them by itself.
         Samples may have another size than the model was built for, as long as every layer's weights allow it.
         """
         symbols = on_symbols(x)
         if symbols:
             return self._on_symbols(symbols, training or None)
         outer = within.get()
-        training = training if training is not None else outer is not None and outer[1]
-        training = arguments.flag(f"{self.name}: training", training)
+        training = outer[1] if training is None and outer is not None else training
+        training = training if training is None else arguments.flag(f"{self.name}: training", training)
         if isinstance(x, Tensor):
             if outer is not None and not self.built:
                 outer[0].adopt(self, x.shape[1:])
             self.ensure_built(x)
+            training = self.unasked if training is None else training
             y = self.forward(x, training=training)
         elif isinstance(x, (list, tuple)) and len(x) and all(isinstance(one, Tensor) for one in x):
+            training = self.unasked if training is None else training
             y = self.forward(x, training=training)
         else:
             with no_grad(), self.guard:
                 xs = [Tensor(one, self.backend) for one in parts(check_x(self, x, "x", any_size=True))]
+                training = self.unasked if training is None else training
                 y = self.forward(xs, training=training)
                 y = [one.numpy() for one in y] if isinstance(y, list) else y.numpy()
         if training and outer is None:  # else the step is the outer layer's

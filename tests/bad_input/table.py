@@ -2089,6 +2089,14 @@ layer(
     beta_initializer=INITIALIZER,
     gamma_initializer=INITIALIZER,
 )
+FIGURES = Kind((), ("a", NAN, [[1], [1, 2]], ODD), "")  # one alone is refused as well
+layer(
+    "layers.Normalization",
+    axis=Kind((-1, np.int64(-1)), ("a", NAN, 1.5, 0, (1, 0), True, ODD), "axes other than the batch's"),
+    mean=FIGURES,
+    variance=FIGURES,
+    invert=K.FLAG,
+)
 layer(
     "layers.GroupNormalization",
     groups=Kind((2, np.int64(2)), (0, -2, *K.NO_WHOLE), "a whole number of at least"),
@@ -2114,7 +2122,8 @@ layer("layers.Dot", axes=Kind(((1, 1), [1, 1]), (0, (1, 0), (1, 2, 3), (1,), "ab
     words=""), normalize=K.FLAG)  # fmt: skip
 layer("layers.RepeatVector", n=K.POSITIVE)
 layer("layers.Rescaling", scale=K.FINITE, offset=K.FINITE)
-layer("layers.UpSampling2D", size=K.SIZE, data_format=ORDER, interpolation=K.one_of("nearest", "bilinear"))
+layer("layers.UpSampling2D", size=K.SIZE, data_format=ORDER,
+      interpolation=K.one_of("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"))  # fmt: skip
 
 # layers of sequences --------------------------------------------------------------------------------------------------
 
@@ -2184,6 +2193,8 @@ layer(
     data_format=ORDER,
 )
 layer("layers.GlobalMaxPooling1D layers.GlobalAveragePooling1D", data_format=ORDER, keepdims=K.FLAG)
+layer("layers.AdaptiveMaxPooling1D layers.AdaptiveAveragePooling1D", output_size=K.LENGTH, data_format=ORDER)
+layer("layers.AdaptiveMaxPooling2D layers.AdaptiveAveragePooling2D", output_size=K.SIZE, data_format=ORDER)
 layer("layers.UpSampling1D", size=K.POSITIVE)
 layer("layers.Cropping1D", cropping=TWO_SIDES)
 layer("layers.ZeroPadding1D", padding=TWO_SIDES, data_format=ORDER)

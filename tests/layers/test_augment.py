@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 
 import minicnn as mc
-from minicnn import Tensor, layers
+from minicnn import Tensor, errors, layers
 from minicnn.backend.cpu import CPU
 from minicnn.backend.streams import Streams
+from minicnn.data.dataset import Dataset
 from tests.cuda.emulation import EmulatedGPU
 
 X = np.random.default_rng(0).random((5, 6, 8, 2)).astype(np.float32)
@@ -148,3 +149,39 @@ def test_a_model_trains_on_changed_images_and_predicts_on_these():
     assert losses == again
     assert losses[-1] < losses[0]
     np.testing.assert_array_equal(y, z)
+
+
+SINGLE = {
+    "flip": lambda: layers.RandomFlip(seed=1), "rotation": lambda: layers.RandomRotation((0.5, 0.5)),
+    "crop": lambda: layers.RandomCrop(3, 4, seed=1), "centre": lambda: layers.CenterCrop(3, 4),
+    "resizing": lambda: layers.Resizing(3, 4), "first": lambda: layers.Resizing(3, 4, data_format="channels_first"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SINGLE)
+def test_a_single_image_comes_back_as_one(name):
+    one, batch = SINGLE[name]()(X[0]), SINGLE[name]()(X[:1])
+    assert one.ndim == 3
+    np.testing.assert_array_equal(one.numpy(), batch.numpy()[0])
+    with pytest.raises(errors.UnsupportedError, match="minicnn has no layers of dicts"):
+        SINGLE[name]()({"images": X})
+    with pytest.raises(errors.UnsupportedError, match="minicnn has no bounding boxes"):
+        layers.RandomFlip(bounding_box_format="xyxy")
+
+
+def test_called_by_hand_augmentation_is_at_work_and_draws_anew():
+    for layer in (layers.RandomFlip(), mc.Sequential([layers.Rescaling(1.0), layers.RandomFlip()])):
+        drawn = [np.asarray(getattr(y, "data", y)).tobytes() for y in (layer(X) for _ in range(4))]
+        assert len(set(drawn)) > 1
+        np.testing.assert_array_equal(np.asarray(getattr(y := layer(X, training=False), "data", y)), X)
+    network = mc.Sequential([layers.RandomFlip(), layers.Flatten(), layers.Dense(2)])
+    np.testing.assert_array_equal(network(X), network(X))  # one that has weights infers
+    dropout = layers.Dropout(0.5)
+    assert not np.array_equal(dropout(X, training=True).data, dropout(X, training=True).data)
+
+
+def test_a_dataset_may_be_mapped_by_augmentation():
+    flipped = list(Dataset.from_tensor_slices(X).map(layers.RandomFlip("horizontal", seed=3)))
+    turned = [bool((one != x).any()) for one, x in zip(flipped, X, strict=True)]
+    assert any(turned)
+    assert not all(turned)

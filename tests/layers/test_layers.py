@@ -106,12 +106,17 @@ CASES = [
     make(layers.Resizing, 4, 8, "nearest", pad_to_aspect_ratio=True, fill_value=2, out=(4, 8, 2)),
     make(layers.UpSampling2D, out=(12, 10, 2)),
     make(layers.UpSampling2D, (1, 3), None, "bilinear", out=(6, 15, 2)),
+    make(layers.UpSampling2D, (2, 1), None, "bicubic", out=(12, 5, 2)),
     make(layers.Cropping2D, ((1, 2), (0, 1)), out=(3, 4, 2)),
     make(layers.Rescaling, 0.5, -1),
+    make(layers.Rescaling, [0.5, 2], 1),
     make(layers.Permute, (2, 3, 1), out=(5, 2, 6)),
     make(layers.RepeatVector, 3, shape=VECTOR, out=(3, 4)),
     make(layers.LayerNormalization, weights=((2,), (2,))),
     make(layers.LayerNormalization, [1, -1], center=False, weights=((2, 6),)),
+    make(layers.Normalization, weights=((2,), (2,), ())),
+    make(layers.Normalization, (1, -1), invert=True, weights=((6, 2), (6, 2), ())),
+    make(layers.Normalization, None, 0.5, 2.0),
     make(layers.GroupNormalization, 2, weights=((2,), (2,))),
     make(layers.GroupNormalization, -1, 1, 0.01, False, weights=((6,),)),
     make(layers.UnitNormalization),
@@ -132,6 +137,11 @@ CASES = [
     make(layers.GlobalMaxPooling2D, out=(2,), x=distinct),
     make(layers.GlobalAveragePooling2D, out=(2,)),
     make(layers.GlobalAveragePooling2D, keepdims=True, out=(1, 1, 2)),
+    make(layers.AdaptiveMaxPooling2D, (4, 2), out=(4, 2, 2), x=distinct),
+    make(layers.AdaptiveAveragePooling2D, (4, 2), out=(4, 2, 2)),
+    make(layers.AdaptiveAveragePooling2D, 3, **FIRST, out=(6, 3, 3)),
+    make(layers.AdaptiveMaxPooling1D, 3, shape=SEQUENCE, out=(3, 2), x=distinct),
+    make(layers.AdaptiveAveragePooling1D, [4], shape=SEQUENCE, out=(4, 2)),
     make(layers.Dropout, 0.4),
     make(layers.SpatialDropout2D, 0.4),
     make(layers.AlphaDropout, 0.4),
@@ -199,6 +209,14 @@ def test_shapes_and_weights(rng, oracle, build, shape, out, x, weights):
         assert y.dtype == np.float64
     one = layer(Tensor(x(rng, shape)[:1], oracle))  # a batch of 1
     assert one.shape == (1, *out)
+
+
+@cases
+def test_built_by_hand_for_the_shape_of_a_batch(build, shape, out, x, weights):
+    layer = build()
+    layer.build((None, *shape))
+    assert (layer.sample_in, layer.sample_out) == (shape, out)
+    assert tuple(w.shape for w in layer.weights) == weights
 
 
 @cases
@@ -302,6 +320,11 @@ SIGNATURES = {
     layers.GaussianNoise: "stddev seed=None",
     layers.LayerNormalization: "axis=-1 epsilon=0.001 center=True scale=True beta_initializer='zeros' "
     "gamma_initializer='ones'",
+    layers.Normalization: "axis=-1 mean=None variance=None invert=False",
+    layers.AdaptiveMaxPooling1D: "output_size data_format=None",
+    layers.AdaptiveMaxPooling2D: "output_size data_format=None",
+    layers.AdaptiveAveragePooling1D: "output_size data_format=None",
+    layers.AdaptiveAveragePooling2D: "output_size data_format=None",
     layers.GroupNormalization: "groups=32 axis=-1 epsilon=0.001 center=True scale=True beta_initializer='zeros' "
     "gamma_initializer='ones'",
     layers.UnitNormalization: "axis=-1",

@@ -11,7 +11,7 @@ from minicnn.layers.open_sizes import fits, is_open
 from .test_layers import CASES
 
 NEED_SIZES = {"PReLU('random_uniform')", "LayerNormalization([1, -1], center=False)", "BatchNormalization(1)",
-              "GroupNormalization(-1, 1, 0.01, False)",
+              "Normalization((1, -1), invert=True)", "GroupNormalization(-1, 1, 0.01, False)",
               "BatchNormalization(axis=-2, center=False)"}  # fmt: skip
 IMAGES = [case for case in CASES if len(case.values[1]) == 3]
 

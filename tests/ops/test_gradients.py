@@ -176,6 +176,10 @@ CASES = {
         for m in (1, 2) for s in ((1, 1), (2, 1)) for p in ("valid", "same")
     ],
     C.dilate: [call(C.dilate, normal(3, 2, 3, 2), rate=rate) for rate in ((1, 1), (2, 3))],
+    ops.pool.adaptive_average_pool: [call(ops.pool.adaptive_average_pool, normal(2, 5, 4, 2), size=s)
+                                     for s in ((2, 2), (3, 7), (1, 4))],
+    ops.pool.adaptive_max_pool: [call(ops.pool.adaptive_max_pool, normal(2, 5, 4, 2), size=s)
+                                 for s in ((2, 2), (3, 7), (1, 4))],
     ops.resize.repeat_pixels: [call(ops.resize.repeat_pixels, normal(2, 3, 4, 2), size=(2, 3))],
     ops.resize.crop: [call(ops.resize.crop, normal(2, 5, 4, 2), edges=((1, 2), (0, 3)))],
     ops.resize.bilinear: [call(ops.resize.bilinear, normal(2, 3, 4, 2), size=s) for s in ((6, 4), (2, 9), (1, 1))],

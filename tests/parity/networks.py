@@ -111,7 +111,6 @@ def e(lib, rate=1.0, **kwargs):
 NETWORKS = {"a": a, "b": b, "c": c, "d": d, "e": e}
 
 
-
 def restrained(lib, rate=1.0, **kwargs):
     """Every regularizer and every constraint, on every kind of weight and on outputs."""
     layers, R, C = lib.layers, lib.regularizers, lib.constraints
@@ -214,14 +213,23 @@ LAYERS = {
         IMAGE, lambda L: L.SeparableConv2D(5, (2, 3), padding="same", dilation_rate=2, depth_multiplier=2)
     ),
     "upsampling": (IMAGE, lambda L: L.UpSampling2D((2, 3))),
+    "upsampling, bicubic": (IMAGE, lambda L: L.UpSampling2D((2, 3), interpolation="bicubic")),
+    "upsampling, lanczos": (IMAGE, lambda L: L.UpSampling2D((3, 2), interpolation="lanczos5")),
     "upsampling, bilinear": (IMAGE, lambda L: L.UpSampling2D((2, 3), interpolation="bilinear")),
     "cropping": (IMAGE, lambda L: L.Cropping2D(((1, 2), (0, 3)))),
+    "rescaling of channels": (IMAGE, lambda L: L.Rescaling([0.5, 2.0, -1.0], offset=[0.5, 0.0, 1.0])),
     "rescaling": (IMAGE, lambda L: L.Rescaling(0.5, offset=-1)),
     "permute": (IMAGE, lambda L: L.Permute((3, 1, 2))),
     "repeat vector": (VECTOR, lambda L: L.RepeatVector(3)),
     "layer norm": (IMAGE, lambda L: L.LayerNormalization()),
     "layer norm of two axes": (IMAGE, lambda L: L.LayerNormalization(axis=[1, -1], epsilon=1e-5)),
     "layer norm without scale": (VECTOR, lambda L: L.LayerNormalization(scale=False)),
+    "normalization": (IMAGE, lambda L: L.Normalization()),
+    "normalization of rows": (IMAGE, lambda L: L.Normalization(axis=(1, -1))),
+    "normalization by given figures": (IMAGE, lambda L: L.Normalization(axis=None, mean=0.5, variance=2.0)),
+    "normalization backwards": (VECTOR, lambda L: L.Normalization(mean=0.5, variance=2.0, invert=True)),
+    "adaptive average pool": (IMAGE, lambda L: L.AdaptiveAveragePooling2D((2, 3))),
+    "adaptive max pool": (IMAGE, lambda L: L.AdaptiveMaxPooling2D((3, 2))),
     "group norm": ((5, 4, 6), lambda L: L.GroupNormalization(3)),
     "group norm of rows": ((6, 4, 3), lambda L: L.GroupNormalization(2, axis=1, epsilon=0.1, center=False)),
     "instance norm": (IMAGE, lambda L: L.GroupNormalization(-1)),

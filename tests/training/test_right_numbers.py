@@ -438,7 +438,8 @@ FOLLOWS = [
     lambda: layers.CenterCrop(4, 3), lambda: layers.Resizing(4, 9),
     lambda: layers.UpSampling2D(), lambda: layers.UpSampling2D((1, 2), interpolation="bilinear"),
     lambda: layers.Cropping2D(1), lambda: layers.LayerNormalization(), lambda: layers.GaussianNoise(0.0),
-    lambda: layers.GroupNormalization(-1), lambda: layers.UnitNormalization(),
+    lambda: layers.GroupNormalization(-1), lambda: layers.UnitNormalization(), lambda: layers.Normalization(),
+    lambda: layers.AdaptiveMaxPooling2D(3), lambda: layers.AdaptiveAveragePooling2D((2, 3)),
     lambda: layers.Lambda(lambda x: x * 2.0),
 ]  # fmt: skip
 
@@ -447,6 +448,7 @@ OF_SEQUENCES = [
     lambda: layers.Conv1D(2, 3, 2, "same"), lambda: layers.Conv1DTranspose(2, 3, 2), lambda: layers.DepthwiseConv1D(3),
     lambda: layers.SeparableConv1D(3, 2), lambda: layers.MaxPooling1D(3, 2, "same"), lambda: layers.AveragePooling1D(),
     lambda: layers.GlobalMaxPooling1D(), lambda: layers.GlobalAveragePooling1D(), lambda: layers.ZeroPadding1D(),
+    lambda: layers.AdaptiveMaxPooling1D(2), lambda: layers.AdaptiveAveragePooling1D(2),
     lambda: layers.UpSampling1D(), lambda: layers.Cropping1D(), lambda: layers.SpatialDropout1D(0.0),
 ]  # fmt: skip
 
