@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
-from ..ops.pool import bounds
 
 SAME, WHOLE = "same", "whole"  # pads, and windows, that depend on sizes which are open
 FORMS: dict[str, Callable] = {}  # op -> function(graph, *arguments, **static) -> Value
@@ -284,8 +283,9 @@ def adaptive_max_pool(g, x, *, size):
         raise g.depends("one whose sizes are known")
     y = g.first(x)
     for axis, n, m in zip((2, 3), x.shape[1:3], size, strict=True):
-        parts = [g.emit("Slice", y, *(g.constant([one], np.int64) for one in (first, end, axis)))
-                 for first, end in bounds(n, m)]  # fmt: skip
+        cells = [np.flatnonzero(line) for line in _lines(g, n, m, {})]
+        parts = [g.emit("Slice", y, *(g.constant([one], np.int64) for one in (part[0], part[-1] + 1, axis)))
+                 for part in cells]  # fmt: skip
         how = ([g.constant([axis], np.int64)], {}) if g.opset >= 18 else ([], {"axes": [axis]})
         parts = [g.emit("ReduceMax", part, *how[0], **how[1], keepdims=1) for part in parts]
         y = g.emit("Concat", *parts, axis=axis)

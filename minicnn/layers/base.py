@@ -285,7 +285,9 @@ class Layer(arguments.Named, Guarded):
 
         training: None is False, and True of layers of augmentation, where no layer or model around them says it.
         """
-        x = inputs
+        return self._answer(inputs, training)
+
+    def _answer(self, x, training):
         training = None if training is None else arguments.flag(f"{self.name}: training", training)
         symbols = on_symbols(x)
         if symbols:
@@ -348,7 +350,7 @@ class Layer(arguments.Named, Guarded):
             array = None
         ok = array is not None and array.ndim > 0 and (array.size > 0 or hasattr(x, "shape"))
         expected = "a Tensor or an array of numbers"
-        require(ok, f"{self.name}: x", expected, arguments.shown(x), error=ArgumentTypeError)
+        require(ok, f"{self.name}: inputs", expected, arguments.shown(x), error=ArgumentTypeError)
         return Tensor(array, self.be) if self.be is not None else Tensor(array.astype("float32"))
 
     def shape_for(self, input_shape) -> Shape:

@@ -118,14 +118,14 @@ class Prepared(Images):
         where = f"{type(self).__name__}: bounding_box_format"
         require(boxes is None, where, expected, shown(boxes), fix, error=UnsupportedError)
 
-    def __call__(self, inputs, *, training: bool | None = None):
+    def _answer(self, x, training):
         expected = "images: minicnn has no layers of dicts with labels, masks or boxes beside them"
-        is_dict = isinstance(inputs, dict)
+        is_dict = isinstance(x, dict)
         require(not is_dict, self.name, expected, "a dict", 'give it the ones under "images"', error=UnsupportedError)
-        if on_symbols(inputs) or getattr(inputs, "ndim", None) != 3:
-            return super().__call__(inputs, training=training)
-        x = self._tensor(inputs)
-        y = super().__call__(reshape(x, shape=(1, *x.shape)), training=training)
+        if on_symbols(x) or getattr(x, "ndim", None) != 3:
+            return super()._answer(x, training)
+        x = self._tensor(x)
+        y = super()._answer(reshape(x, shape=(1, *x.shape)), training)
         return reshape(y, shape=y.shape[1:])
 
 

@@ -32,13 +32,12 @@ class Normalization(Layer):
         ok = all(one not in (None, 0) for one in found)
         require(ok, f"{where}: axis", "axes other than the batch's, or None", shown(axis), error=ArgumentError)
         self.axis = tuple(found)
-        both = (mean is None) == (variance is None)
+        figures = [array(f"{where}: {name}", one, finite=True).astype("float64")
+                   for name, one in (("mean", mean), ("variance", variance)) if one is not None]  # fmt: skip
         received = f"mean={shown(mean)} and variance={shown(variance)}"
-        require(both, where, "both mean and variance, or neither", received, error=ArgumentError)
+        require(len(figures) != 1, where, "both mean and variance, or neither", received, error=ArgumentError)
         self.input_mean = self.input_variance = None
-        if mean is not None:
-            figures = [array(f"{where}: {name}", one, finite=True).astype("float64")
-                       for name, one in (("mean", mean), ("variance", variance))]  # fmt: skip
+        if figures:
             shapes = [one.shape for one in figures]
             expected = f"the same shape, of at most {len(found)} axes, as axis={axis}"
             ok = shapes[0] == shapes[1] and len(shapes[0]) <= len(found)
@@ -129,7 +128,7 @@ class Normalization(Layer):
 
     def _batches(self, data) -> Iterator:
         """The batches of `data`, in float64."""
-        where = f"{self.name}: adapt"
+        where = f"{self.name}: adapt: data"
         if hasattr(data, "shape"):
             data = [data]
         elif hasattr(data, "__getitem__") and hasattr(data, "__len__") and not isinstance(data, dict):

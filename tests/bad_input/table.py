@@ -269,9 +269,9 @@ entry("Input", **INPUT)
 entry("layers.InputLayer", {"shape": (6, 6, 1)}, **INPUT | {"input_shape": K.optional(K.SHAPE), "trainable": K.FLAG})
 entry(
     "layers.Layer.__call__",
-    {"x": minicnn.Tensor(IMAGES)},
+    {"inputs": minicnn.Tensor(IMAGES)},
     "layer",
-    x=Kind((IMAGES,), (None, 3, "x", [], ODD), "a Tensor"),
+    inputs=Kind((IMAGES,), (None, 3, "x", [], ODD), "a Tensor"),
     training=K.optional(K.FLAG),
 )
 entry(
@@ -2089,7 +2089,7 @@ layer(
     beta_initializer=INITIALIZER,
     gamma_initializer=INITIALIZER,
 )
-FIGURES = Kind((), ("a", NAN, [[1], [1, 2]], ODD), "")  # one alone is refused as well
+FIGURES = Kind((), ("a", NAN, ODD), "")  # one alone is refused as well
 layer(
     "layers.Normalization",
     axis=Kind((-1, np.int64(-1)), ("a", NAN, 1.5, 0, (1, 0), True, ODD), "axes other than the batch's"),
@@ -2097,6 +2097,8 @@ layer(
     variance=FIGURES,
     invert=K.FLAG,
 )
+entry("layers.Normalization.adapt", {"data": IMAGES}, "normalization",
+      data=Kind((IMAGES,), (None, 3, {}, ODD, bad("x", "a batch"), bad([3], "a batch")), "an array, or batches"))
 layer(
     "layers.GroupNormalization",
     groups=Kind((2, np.int64(2)), (0, -2, *K.NO_WHOLE), "a whole number of at least"),
@@ -2121,7 +2123,8 @@ layer("layers.Concatenate", axis=Kind((-1, np.int64(-1)), (0, *K.NO_WHOLE), "axi
 layer("layers.Dot", axes=Kind(((1, 1), [1, 1]), (0, (1, 0), (1, 2, 3), (1,), "ab", None, NAN, ODD), "axes")._replace(
     words=""), normalize=K.FLAG)  # fmt: skip
 layer("layers.RepeatVector", n=K.POSITIVE)
-layer("layers.Rescaling", scale=K.FINITE, offset=K.FINITE)
+OF_CHANNELS = Kind((0.5, np.float64(0.5)), ("a", NAN, None, {}, True, ODD, bad([NAN], "nan")), "")
+layer("layers.Rescaling", scale=OF_CHANNELS, offset=OF_CHANNELS)
 layer("layers.UpSampling2D", size=K.SIZE, data_format=ORDER,
       interpolation=K.one_of("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"))  # fmt: skip
 

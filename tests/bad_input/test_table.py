@@ -185,6 +185,7 @@ SUBJECTS = {
     "model class": lambda: minicnn.Sequential,
     "layer": lambda: made_model().layers[0],
     "Dense": lambda: layers.Dense,
+    "normalization": lambda: layers.Normalization(),
     "initializer": lambda: minicnn.initializers.Zeros(),
     "loss": lambda: losses.CategoricalCrossentropy(),
     "metric": lambda: minicnn.metrics.get("mse"),

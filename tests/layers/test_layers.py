@@ -576,7 +576,7 @@ def test_layers_build_themselves_on_first_call(rng):
     np.testing.assert_array_equal(layer(np.ones((2, 4))).numpy(), layer(Tensor(np.ones((2, 4), np.float32))).numpy())
     total = layers.Add(name="sum")([np.ones((2, 4)), np.full((2, 4), 2)])
     np.testing.assert_array_equal(total.numpy(), np.full((2, 4), 3))
-    with pytest.raises(errors.ArgumentTypeError, match="x: expected a Tensor or an array of numbers, received 'images'"):
+    with pytest.raises(errors.ArgumentTypeError, match="inputs: expected a Tensor or an array of numbers, received 'images'"):
         layer("images")
 
 
