@@ -78,6 +78,7 @@ class Layer(arguments.Named, Guarded):
     activity_regularizer  of the outputs' sum over a batch is added to its loss, over the number of samples: "l2", a
                  regularizer or a function of a tensor; layers with weights take the same for each: kernel_regularizer,
                  and kernel_constraint, what the weight is made to be after every step
+    Differs from Keras: get_config writes tuples as lists, as they are in files.
     """
 
     config: tuple[str, ...] = ()  # constructor arguments that get_config writes down

@@ -32,7 +32,9 @@ class Model(OldNames, Savable, Trainer):
     Layers, and whole models, may be called several times: their weights are shared. Model(m.inputs,
     m.get_layer("conv2d").output) is a model of its own with the weights of m.
     Differs from Keras: A layer called with training=False keeps to it in fit, as in Keras 2 and its guide to transfer
-    learning; Keras 3's fit overrides it.
+    learning; Keras 3's fit overrides it. A model without Input is built for the first batch that it sees: it keeps to
+    the size of its first batch, where Input((None, None, 3)) leaves it open. Called by hand without `training`, a
+    model infers, unless it is a block of augmentation, without weights; there each layer has a default of its own.
 
     Input((None, None, 3)) leaves sizes open: each batch has its own, and a program of its own, as long as every layer
     takes it. Weights cannot depend on an open size: GlobalAveragePooling2D stands where Flatten would.
