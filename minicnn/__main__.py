@@ -15,13 +15,15 @@
 
 MODEL of a command is a .minicnn, .keras or .h5 file, or a run's folder. For example:
 
-    minicnn train --limit 2000 --epochs 1 && minicnn explain runs/kaggle_bn --layer conv2d --pixel 3,4,7
+    minicnn train --limit 2000 --epochs 1
+    minicnn explain runs/kaggle_bn --layer conv2d --pixel 3,4,7
 
 minicnn COMMAND --help lists the options.
 """
 
 import io
 import os
+import shutil
 import sys
 from collections.abc import Callable
 
@@ -96,7 +98,9 @@ def main(argv: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name may hold what no terminal can show
     if name in ("-h", "--help", "help"):
-        print(__doc__, end="")
+        from .commands.parser import folded
+
+        print(folded(__doc__ or "", shutil.get_terminal_size().columns).rstrip())
         return 0
     try:
         one_of("minicnn", name, COMMANDS)

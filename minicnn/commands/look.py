@@ -213,7 +213,7 @@ COMMANDS = {
     "plan": Command(plan, plan.__doc__, "minicnn plan runs/kaggle_bn --batch-size 64"),
     "gradcheck": Command(gradcheck, gradcheck.__doc__, "minicnn gradcheck runs/kaggle_bn"),
     "explain": Command(explain, explain.__doc__,
-                       "minicnn explain runs/kaggle_bn --image 3 --layer conv2d_1 --pixel 3,4,7"),
+                       "minicnn explain runs/kaggle_bn --image 3 --layer conv2d --pixel 3,4,7"),
 }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """minicnn predict, summary, plan, gradcheck, explain: on files and a run's folder; every command of the README."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -14,7 +15,7 @@ import pytest
 
 import minicnn
 from minicnn import layers
-from minicnn.__main__ import main
+from minicnn.__main__ import COMMANDS, main
 from minicnn.commands import look, report
 from minicnn.ops import conv
 from tests.teaching.test_gradcheck import planted, replaced
@@ -111,6 +112,19 @@ def test_help_fits_a_screen_and_shows_an_example(name, capsys):
     assert f"example:  minicnn {name} " in text
     example = shlex.split(text.partition("example:  minicnn ")[2].splitlines()[0])
     (report.parser() if name == "report" else look.parser(name)).parse_args(example[1:])
+
+
+@pytest.mark.parametrize("name", ["", *COMMANDS])
+def test_help_is_as_wide_as_the_terminal(name, capsys, monkeypatch):
+    """Every word of it is there, in lines of the terminal; in a wide one the lines are those that were written."""
+    found = {}
+    for columns in (80, 130):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        with contextlib.suppress(SystemExit):
+            main([*filter(None, [name]), "--help"])
+        found[columns] = capsys.readouterr().out
+        assert max(map(len, found[columns].splitlines())) <= columns
+    assert len({"".join(text.split()) for text in found.values()}) == 1
 
 
 def looked_at(page: Path) -> str:
