@@ -65,7 +65,9 @@ def between(inputs: tuple[Symbol, ...], outputs: tuple[Symbol, ...]) -> Graph:
     check_names("Model", layers)
     numbers = {id(one): i for i, one in enumerate(inputs)}
     steps, shapes, count = [], {}, len(inputs)
-    for call in sorted((call for call in ordered if call.inputs), key=lambda call: -depths[call]):
+    # Calls of one distance in the order in which the walk back finds them, as in Keras: a batch norm that is called
+    # twice updates its averages in this order.
+    for call in sorted((call for call in depths if call.inputs), key=lambda call: -depths[call]):
         given = tuple(one.sample for one in call.inputs)
         shapes.setdefault(call.layer, given if call.listed else given[0])
         steps.append(Step(call.layer, tuple(numbers[id(one)] for one in call.inputs), call.listed, call.training))

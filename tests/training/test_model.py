@@ -285,3 +285,18 @@ def test_a_layer_of_a_model_and_of_a_model_inside_it_is_refused_by_save(name, tm
     assert not list(tmp_path.iterdir())
     again = Model(b, L.Add()([inner(b), inner(shared(b) * 0.5)]), seed=0)  # called twice, in one place: fine
     assert again.predict(np.ones((2, 6)), verbose=0).shape == (2, 6)
+
+
+def test_a_batch_norm_that_is_called_twice_updates_its_averages_in_keras_s_order():
+    """Of two calls at one distance that one comes first which the walk back from the output meets first.
+
+    Keras 3.15: the call on x, whose branch is the last one joined.
+    """
+    x, norm = Input((3,)), L.BatchNormalization(momentum=0.9)
+    ends = [L.ReLU()(norm(L.Rescaling(5.0, offset=2.0)(x))), L.ReLU()(L.UnitNormalization()(norm(x)))]
+    model = Model(x, L.Concatenate()(ends), device=ORACLE)
+    data = np.random.default_rng(0).normal(size=(8, 3))
+    model.compile("sgd", "mse")
+    model.train_on_batch(data, np.zeros((8, 6)))
+    expected = 0.1 * (0.9 * data.mean(axis=0) + (5 * data + 2).mean(axis=0))
+    np.testing.assert_allclose(model.get_weights()[2], expected, rtol=1e-12)
