@@ -17,7 +17,7 @@ class Sequence:
             def on_epoch_end(self):                  after each pass, if there is something to do: shuffle the rows
 
     workers, use_multiprocessing, max_queue_size   have no effect: batches are made one after the other
-    Differs from Keras: the batches come in their order; Keras's fit draws another order unless shuffle=False.
+    fit takes them in another order in each epoch unless shuffle=False; evaluate and predict in theirs.
     """
 
     def __init__(self, workers=1, use_multiprocessing=False, max_queue_size=10):

@@ -7,7 +7,7 @@ backend, w sample weights on the backend or None. y and t may be one array: nobo
 import contextlib
 import hashlib
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -120,7 +120,10 @@ class Indexed:
     """Batches x[0] to x[len(x) - 1] of a Sequence, or of an object like it that has no other way through it.
 
     Before each pass its on_epoch_begin is called and after it on_epoch_end, if it has them.
+    order: how many there are -> the order in which this pass takes them; None: from the first to the last.
     """
+
+    order: Callable[[int], np.ndarray] | None = None
 
     def __init__(self, x):
         self.x = x
@@ -130,7 +133,7 @@ class Indexed:
 
     def __iter__(self):
         getattr(self.x, "on_epoch_begin", lambda: None)()
-        for i in range(len(self.x)):
+        for i in range(len(self.x)) if self.order is None else self.order(len(self.x)).tolist():
             yield self.x[i]
         getattr(self.x, "on_epoch_end", lambda: None)()
 
@@ -247,8 +250,7 @@ class Arrays:
         if not shuffle:
             return np.arange(self.n)
         life = (self.before + began) % 2**32
-        words = be.to_numpy(be.philox(self.n, streams.key(SHUFFLE, number, step=life)))
-        return np.argsort(words, kind="stable")
+        return drawn_order(be, streams.key(SHUFFLE, number, step=life), self.n)
 
     def pass_index(self, steps: int, epoch: int, step: int = 0) -> int:
         """How many passes of the model's life came before that of this step of `epoch`, in epochs of one pass each."""
@@ -288,6 +290,11 @@ class Arrays:
             t = y if self.targets is self.y else self.targets[rows]
             t = _on(be, t) if isinstance(t, Several) else be.asarray(t, be.dtype)
             yield self.images(be, streams, mine, i if epoch is None else 0, index), y, t, w
+
+
+def drawn_order(be, key, n: int) -> np.ndarray:
+    """The numbers below n in an order of chance: argsort of one random word each, ties by number."""
+    return np.argsort(be.to_numpy(be.philox(n, key)), kind="stable")
 
 
 def _on(be, arrays):
@@ -368,7 +375,7 @@ class Batches:
     ranks: as in Arrays; every rank draws all batches, which have to be the same.
     """
 
-    ranks = None
+    ranks, again = None, 0
 
     def __init__(self, model, iterable, class_weight=None, where: str = "fit"):
         self.model, self.iterable, self.class_weight, self.where = model, iterable, class_weight, where
@@ -393,6 +400,12 @@ class Batches:
         if self.iterator is not self.iterable:  # a list or the like, not a generator, which only goes on
             self.drawn, self.seen = 0, self.seen and hashlib.sha256()
 
+    def shuffle(self, be, streams) -> None:
+        """Take the batches of a sequence in another order in every pass: a function of the step at which it begins."""
+        if isinstance(self.iterable, Indexed):
+            self.iterable.order = lambda n: drawn_order(be, streams.key(
+                SHUFFLE, 0, step=(streams.step - self.again) % 2**32), n)  # fmt: skip
+
     def record(self) -> None:
         """From here on know which batches were drawn: a checkpoint will have to find its place among them."""
         self.seen = hashlib.sha256()
@@ -404,8 +417,10 @@ class Batches:
     def go_to(self, place: dict) -> None:
         """Draw the batches of `place` again, and compare: they must be the same."""
         self._begin()
+        self.again = place["drawn"]  # steps that the model has made since this pass began
         for item in itertools.islice(self.iterator, place["drawn"]):
             self._count(item)
+        self.again = 0
         here = self.place()
         fix = "give it the same batches in the same order again (seed what shuffles them), or say resume=False"
         expected = f"the {place['drawn']} batches that were trained on, digest {place['digest'][:12]}"

@@ -225,6 +225,8 @@ class Trainer(LayerStack):
             x, y, sample_weight, validation_data = _held_out(x, y, sample_weight, validation_split, validation_data)
         class_weight = self._class_weight(class_weight)
         train = source(self, x, y, batch_size, sample_weight, class_weight)
+        if shuffle and isinstance(train, Batches):
+            train.shuffle(self.backend, self.streams)
         held_out = None
         if validation_data is not None:
             held_out = self._validation(validation_data, validation_batch_size or batch_size)

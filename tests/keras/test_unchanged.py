@@ -98,7 +98,7 @@ def test_batches_of_a_sequence(name):
             self.ended += 1
 
     data, made = Batches(list(range(7)), workers=2), model()
-    history = made.fit(data, epochs=3, validation_data=data, verbose=0).history
+    history = made.fit(data, epochs=3, shuffle=False, validation_data=data, verbose=0).history
     assert data.ended == 6 <= data.begun  # the last epoch's end, too
     other = model()
     expected = other.fit(X[:6], Y[:6], epochs=3, batch_size=3, shuffle=False, validation_data=(X[:6], Y[:6]), verbose=0)
@@ -108,6 +108,48 @@ def test_batches_of_a_sequence(name):
     assert [len(y) for _, y in data] == [3, 3]
     with pytest.raises(NotImplementedError, match="Nothing: expected __len__"):
         made.fit(type("Nothing", (keras.utils.Sequence,), {})())
+
+
+class Numbered(keras.utils.Sequence):
+    """Six batches, which say in what order they were asked for."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.asked = []
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, i):
+        self.asked.append(i)
+        return X[i : i + 1], Y[i : i + 1]
+
+
+def test_fit_takes_a_sequence_s_batches_in_another_order_in_each_epoch(tmp_path):
+    def orders(epochs, shuffle=True, **options):
+        data, made = Numbered(), model()
+        made.fit(data, epochs=epochs, shuffle=shuffle, verbose=0, **options)
+        return [data.asked[i : i + 6] for i in range(0, len(data.asked), 6)]
+
+    found = orders(3)
+    assert all(sorted(order) == list(range(6)) for order in found)
+    assert len(set(map(tuple, found))) == 3
+    assert orders(3) == found  # of the model's seed
+    assert orders(2, shuffle=False) == [list(range(6))] * 2
+    data, made = Numbered(), model()
+    made.fit(data, epochs=1, verbose=0)
+    data.asked.clear()
+    made.evaluate(data, verbose=0)
+    made.predict(data, verbose=0)
+    assert data.asked == [*range(6)] * 2
+    data.asked.clear()
+    made.fit(data, epochs=1, verbose=0)  # goes on where the first fit ended
+    assert data.asked == found[1]
+    path = tmp_path / "run"
+    orders(2, checkpoint=path)
+    data, made = Numbered(), model()
+    made.fit(data, epochs=3, verbose=0, checkpoint=path)
+    assert data.asked[-6:] == found[2]
 
 
 def test_shapes_that_are_read_begin_with_the_batch():
