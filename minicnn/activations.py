@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from . import custom
 from .arguments import array, axes, checked, number
 from .arguments import flag as boolean
 from .core.symbol import Symbol
@@ -162,6 +163,9 @@ def get(identifier) -> Callable:
         return identifier
     require(isinstance(identifier, str), "activation", "a name, a function of a tensor, or None", shown(identifier),
             error=ArgumentTypeError)  # fmt: skip
+    own = custom.find(identifier)
+    if own is not None:
+        return get(own)
     known = FUNCTIONS | {"hard_swish": hard_silu, "swish": silu}
     return known[one_of("activation", identifier, known)]
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from . import custom
 from .arguments import Named, configured, instance, named, number, shown, wholes
 from .arguments import function as checked_function
 from .arguments import seed as checked_seed
@@ -295,6 +296,9 @@ def get(identifier, where: str = "initializer") -> Initializer | None:
         return identifier
     if isinstance(identifier, dict):
         return configured(where, _named(where, identifier.get("class_name")), identifier.get("config"))
+    own = custom.find(identifier)
+    if own is not None:
+        return get(own, where)
     if isinstance(identifier, str):
         return _named(where, identifier)()
     if isinstance(identifier, type) and issubclass(identifier, Initializer):

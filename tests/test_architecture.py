@@ -30,20 +30,21 @@ MAY = {
     "core": ({"backend", "errors"}, set()),
     "ops": ({"core", "errors"}, set()),
     # The layers are placed on a backend and read its random streams; kernels and arrays they reach through ops alone.
-    "layers": ({"attributes", "backend", "constraints", "core", "errors", "initializers", "naming", "notes", "ops",
-                "regularizers"}, set()),
+    "layers": ({"attributes", "backend", "constraints", "core", "custom", "errors", "initializers", "naming", "notes",
+                "ops", "regularizers"}, set()),
     "weighting": ({"errors"}, ARRAYS),
     "attributes": ({"errors", "notes"}, set()),
     # NumPy: targets are checked before they go to a device
     "regularizers": ({"core", "errors", "ops"}, set()),
     "constraints": ({"core", "errors", "ops"}, set()),
     # NumPy: arrays and numbers become tensors
-    "activations": ({"core", "errors", "ops"}, ARRAYS),
-    "losses": ({"core", "errors", "labels", "ops", "weighting"}, ARRAYS),
+    "activations": ({"core", "custom", "errors", "ops"}, ARRAYS),
+    "losses": ({"core", "custom", "errors", "labels", "ops", "weighting"}, ARRAYS),
     "optimizers": ({"attributes", "core", "errors", "notes"}, set()),
     "naming": (set(), set()),
-    "metrics": ({"core", "errors", "labels", "losses", "naming", "notes", "ops", "weighting"}, ARRAYS),
-    "initializers": ({"errors"}, ARRAYS),
+    "custom": (set(), set()),
+    "metrics": ({"core", "custom", "errors", "labels", "losses", "naming", "notes", "ops", "weighting"}, ARRAYS),
+    "initializers": ({"custom", "errors"}, ARRAYS),
     "callbacks": ({"errors", "io", "notes"}, ARRAYS | LAZY),
     "data": ({"errors", "io", "kernels", "labels", "notes"}, ARRAYS | LAZY),
     "io": ({"errors"}, ARRAYS | LAZY),
@@ -51,15 +52,15 @@ MAY = {
     # Models are handed in: what a trace reads is a program and arrays.
     "teaching": ({"backend", "callbacks", "core", "errors", "io", "ops"}, ARRAYS),
     # Models are handed in here too, and their classes enter themselves; only what is read from files makes new ones.
-    "saving": ({"backend", "constraints", "errors", "initializers", "layers", "losses", "metrics", "ops", "optimizers",
-                "regularizers"}, ARRAYS),
+    "saving": ({"backend", "constraints", "custom", "errors", "initializers", "layers", "losses", "metrics", "ops",
+                "optimizers", "regularizers"}, ARRAYS),
     "saving/load": ({"backend", "errors", "io", "layers", "notes", "saving", "training"}, ARRAYS),
     "training": ({"attributes", "backend", "callbacks", "constraints", "core", "data", "errors", "initializers", "io",
                   "layers", "losses", "metrics", "naming", "notes", "ops", "optimizers", "regularizers", "reports",
                   "saving", "teaching", "weighting"}, ARRAYS),
     # Names for what is elsewhere, found on first use.
-    "keras": ({"activations", "backend", "core", "data", "errors", "layers", "losses", "metrics", "naming", "notes",
-               "ops", "optimizers", "saving/load", "training"}, ARRAYS),
+    "keras": ({"activations", "backend", "core", "custom", "data", "errors", "layers", "losses", "metrics", "naming",
+               "notes", "ops", "optimizers", "saving/load", "training"}, ARRAYS),
     # An estimator is a program around a model. Whoever imports the file wants scikit-learn at once.
     "sklearn": ({"backend", "errors", "layers", "losses", "optimizers", "saving", "training"}, ARRAYS),
     "recipes": ({"errors"}, set()),

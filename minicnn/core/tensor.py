@@ -160,8 +160,23 @@ class Tensor(Operators):
         made_by = f", made by {self.node.name}" if self.node else ""
         return f"Tensor(shape={self.shape}, dtype={self.dtype}, be={self.be.name}{made_by})"
 
+    def item(self):
+        """The one number that the tensor holds, as Python's."""
+        require(self.data.size == 1, "Tensor: one number", "a tensor of one element", f"one of shape {self.shape}",
+                "use .numpy()", error=ArgumentTypeError)  # fmt: skip
+        return self.numpy().item()
+
     def __bool__(self):
-        raise ArgumentTypeError("Tensor: expected a decision on numbers, received a tensor; use .numpy()")
+        return bool(self.item())
+
+    def __int__(self):
+        return int(self.item())
+
+    def __float__(self):
+        return float(self.item())
+
+    def __format__(self, form):
+        return format(self.item(), form) if form else str(self)
 
 
 def constant(be, a):
@@ -212,9 +227,29 @@ class Parameter(Tensor):
         found = super().numpy()
         return found.copy() if found is self.data else found
 
-    def assign(self, value) -> None:
+    @property
+    def value(self) -> "Parameter":
+        """Itself: the tensor, as Keras's programs ask for it."""
+        return self
+
+    def assign(self, value) -> "Parameter":
         """Copy an array of the same shape into the parameter."""
+        self.data[...] = self._like(value, (self.shape,))
+        return self
+
+    def assign_add(self, value) -> "Parameter":
+        """Add an array of the same shape, or one number."""
+        self.data[...] = self.data + self._like(value, (self.shape, ()))
+        return self
+
+    def assign_sub(self, value) -> "Parameter":
+        """Subtract an array of the same shape, or one number."""
+        self.data[...] = self.data - self._like(value, (self.shape, ()))
+        return self
+
+    def _like(self, value, shapes: tuple):
+        """`value` as an array of one of these shapes, of the parameter's type and on its backend."""
         where = f"{self.path}: value"
         value = self.be.asarray(_numbers(where, value, self.be), self.dtype)
-        require(value.shape == self.shape, where, f"weights of shape {self.shape}", value.shape)
-        self.data[...] = value
+        require(value.shape in shapes, where, f"weights of shape {self.shape}", value.shape)
+        return value

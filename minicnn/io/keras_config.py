@@ -132,7 +132,8 @@ def _from_layer(entry: dict, dtype: str) -> dict:
     where = f"layer {config.get('name')}"
     if entry.get("portable"):  # a class of a script's own, written for Keras: custom_objects brings it
         own = {key: _from_value(value, f"{where}: {key}", _module(key)) for key, value in config.items()}
-        return {"module": None, "class_name": entry["class_name"], "registered_name": entry["class_name"],
+        name = entry["class_name"]
+        return {"module": None, "class_name": name, "registered_name": entry.get("registered", name),
                 "config": own | {"dtype": _policy(dtype)}}  # fmt: skip
     name = _shared("layer", entry, where)
     require(name in LAYERS, f"save: {where}", "a layer that Keras has", name, _FIX, error=ArgumentError)
@@ -310,7 +311,9 @@ def _to_layer(entry: dict, where: str, strict: bool) -> dict:
     foreign = str(entry.get("module", "keras")).split(".")[0] != "keras"
     if foreign and isinstance(name, str) and name.isidentifier() and name not in LAYERS:
         own = {key: _to_value(value, where, _module(key)) for key, value in config.items() if key != "dtype"}
-        return {"class_name": name, "config": own, "named": True, "custom": True}
+        full = entry.get("registered_name")
+        registered = {"registered": full} if isinstance(full, str) and full != name else {}
+        return {"class_name": name, "config": own, "named": True, "custom": True} | registered
     ours = isinstance(name, str) and name in LAYERS and _is_keras(entry)
     expected = f"one of Keras's {', '.join(LAYERS)}"
     require(ours, where, expected, f"{name!r:.60}", "minicnn has no such layer", error=DataError)

@@ -12,8 +12,8 @@ import sys
 from .. import losses as _losses
 from .. import metrics as _metrics
 from .. import optimizers as _optimizers
-from ..training.own import Layer
-from . import _backend, _functions, _models, _seeds, _tensorflow
+from ..training.own import Layer, Variable
+from . import _backend, _functions, _models, _random, _seeds, _tensorflow
 from ._names import Names
 
 __version__ = "3.15.0"  # Keras's, whose names these are: scripts print and compare it
@@ -42,14 +42,14 @@ _PATHS = {
     "datasets.cifar100": (("data.cifar100",), {}),
     "preprocessing": (("data",), {}),
     "preprocessing.image": (("data",), {}),
-    "backend": ((), _functions.BACKEND | {"function": _models.function}),
+    "backend": ((), _functions.BACKEND | {"function": _models.function, "Variable": Variable}),
     "ops": ((), _functions.OPS),
     "ops.nn": ((), _functions.OPS),
     "ops.numpy": ((), _functions.OPS),
     "ops.linalg": ((), _functions.OPS),
     "saving": ((), {"load_model": _models.load_model, "save_model": _models.save_model} | _models.REGISTRY),
     "applications": ((), {}),
-    "random": ((), {"normal": _functions.random_normal, "uniform": _functions.random_uniform}),
+    "random": ((), _random.RANDOM),
     "wrappers": ((), {}),
     "wrappers.scikit_learn": ((), {}),
 }  # fmt: skip
@@ -85,7 +85,7 @@ def _install() -> None:
 _install()
 
 
-_TOP = {"Sequential": "models", "Model": "models", "Input": "layers", "Layer": "layers"}
+_TOP = {"Sequential": "models", "Model": "models", "Input": "layers", "Layer": "layers", "Variable": "backend"}
 
 
 def __getattr__(name: str):

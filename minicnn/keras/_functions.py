@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import activations
 from ..arguments import index
+from ..core.symbol import Symbol
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, UnsupportedError, require
 from ..ops import arithmetic as A
@@ -22,6 +23,8 @@ from ..ops import reduce as R
 from ..ops import shape as S
 from ..ops.geometry import resolve_pads
 from . import _backend as B
+from ._random import BACKEND as DRAWS
+from ._random import made, sizes
 
 tensor = B.tensor
 
@@ -55,8 +58,11 @@ def xlogy(x, y):
 
 
 def logaddexp(x1, x2):
-    """log(exp x1 + exp x2) = x2 + log(1 + exp(x1 - x2))."""
-    return activations.softplus(tensor(x1) - x2) + x2
+    """log(exp x1 + exp x2) = b + log(1 + exp(a - b)), b the larger one."""
+    x1, x2 = (tensor(x1), x2) if isinstance(x1, (Tensor, Symbol)) else (tensor(x1), tensor(x2))
+    above, same = C.greater(x1, x2), C.equal(x1, x2) * isinf(x1)  # infinity less itself is not a number
+    a, b = C.where(above, x2, x1), C.where(above, x1, x2)
+    return activations.softplus(C.where(same, 0.0, a) - C.where(same, 0.0, b)) + b
 
 
 def isfinite(x):
@@ -322,27 +328,19 @@ def map_fn(function, elems, **options):
 # constants ------------------------------------------------------------------------------------------------------------
 
 
-def _made(array) -> Tensor:
-    return tensor(np.asarray(array, np.float32))
-
-
-def _sizes(shape) -> tuple[int, ...]:
-    return tuple(int(n) for n in (shape if isinstance(shape, (tuple, list)) else np.asarray(shape).reshape(-1)))
-
-
 def zeros(shape, dtype=None):
     """Zeros."""
-    return _made(np.zeros(_sizes(shape)))
+    return made(np.zeros(sizes(shape)))
 
 
 def ones(shape, dtype=None):
     """Ones."""
-    return _made(np.ones(_sizes(shape)))
+    return made(np.ones(sizes(shape)))
 
 
 def full(shape, fill_value, dtype=None):
     """One value everywhere."""
-    return _made(np.full(_sizes(shape), np.asarray(fill_value)))
+    return made(np.full(sizes(shape), np.asarray(fill_value)))
 
 
 def full_like(x, fill_value, dtype=None):
@@ -352,32 +350,17 @@ def full_like(x, fill_value, dtype=None):
 
 def arange(start, stop=None, step=1, dtype=None):
     """start, start + step, ... below stop."""
-    return _made(np.arange(start, step=step) if stop is None else np.arange(start, stop, step))
+    return made(np.arange(start, step=step) if stop is None else np.arange(start, stop, step))
 
 
 def linspace(start, stop, num=50, endpoint=True):
     """`num` numbers from start to stop."""
-    return _made(np.linspace(start, stop, int(num), endpoint=endpoint))
+    return made(np.linspace(start, stop, int(num), endpoint=endpoint))
 
 
 def eye(N, M=None, k=0, dtype=None):
     """Ones on a diagonal."""
-    return _made(np.eye(N, M, k))
-
-
-def _drawn(seed):
-    """NumPy's generator, which keras.utils.set_random_seed seeds; a seed of its own makes each call the same."""
-    return np.random.default_rng(np.random.randint(2**31) if seed is None else seed)  # noqa: NPY002
-
-
-def random_normal(shape, mean=0.0, stddev=1.0, dtype=None, seed=None):
-    """Draws of N(mean, stddev^2), other ones in each call."""
-    return _made(_drawn(seed).normal(mean, stddev, _sizes(shape)))
-
-
-def random_uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
-    """Draws from minval to below maxval, other ones in each call."""
-    return _made(_drawn(seed).uniform(minval, maxval, _sizes(shape)))
+    return made(np.eye(N, M, k))
 
 
 # order ----------------------------------------------------------------------------------------------------------------
@@ -398,7 +381,7 @@ def _picked(x, places: np.ndarray, axis: int):
 def argsort(x, axis=-1):
     """The places of the entries along `axis`, from the smallest; None: of all of them."""
     x = tensor(x) if axis is not None else B.flatten(x)
-    return _made(_order(x, -1 if axis is None else axis))
+    return made(_order(x, -1 if axis is None else axis))
 
 
 def sort(x, axis=-1):
@@ -426,8 +409,9 @@ def top_k(x, k, sorted=True):
     """(the k largest entries along the last axis, from the largest; their places)."""
     x = tensor(x)
     require(0 < k <= x.shape[-1], "top_k: k", f"1 to {x.shape[-1]}", k, error=ArgumentError)
-    places = np.argsort(-B.get_value(x), axis=-1, kind="stable")[..., :k]
-    return _picked(x, places, -1), _made(places)
+    numbers = B.get_value(x)
+    places = np.lexsort((-numbers, ~np.isnan(numbers)), axis=-1)[..., :k]  # NaN counts as the largest, as in JAX
+    return _picked(x, places, -1), made(places)
 
 
 def take_along_axis(x, indices, axis=None):
@@ -468,7 +452,7 @@ def cumprod(x, axis=None, dtype=None):
 
 def tri(N, M=None, k=0, dtype=None):
     """Ones at and below a diagonal."""
-    return _made(np.tri(N, M, k))
+    return made(np.tri(N, M, k))
 
 
 def tril(x, k=0):
@@ -682,8 +666,8 @@ def print_tensor(x, message="", summarize=3):
 
 SHARED = UNARY | {f.__name__: f for f in (
     arange, eye, max_pool, average_pool, ones, zeros, sparse_categorical_crossentropy, repeat)}  # fmt: skip
-BACKEND = B.BACKEND | SHARED | {f.__name__: f for f in (
-    batch_dot, conv2d, in_train_phase, map_fn, print_tensor, random_normal, random_uniform, set_value)} | {
+BACKEND = B.BACKEND | SHARED | DRAWS | {f.__name__: f for f in (
+    batch_dot, conv2d, in_train_phase, map_fn, print_tensor, set_value)} | {
     "batch_get_value": lambda tensors: [B.get_value(x) for x in tensors],
     "bias_add": lambda x, bias: tensor(x) + bias, "count_params": lambda x: math.prod(B.shape(x)),
     "dtype": lambda x: np.dtype(x.dtype).name, "gather": lambda reference, indices: take(reference, indices, 0),

@@ -3,9 +3,11 @@
 Without seed= they take one from Python's `random`, which keras.utils.set_random_seed sets.
 """
 
+import contextlib
 import random
 from collections.abc import Mapping
 
+from .. import custom
 from ..core.symbol import Symbol
 from ..errors import UnsupportedError, require, shown
 from ..optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Nadam, RMSprop
@@ -56,25 +58,48 @@ def function(inputs, outputs, updates=None, name=None):
     return call
 
 
-_registered: dict = {}  # what the program named by register_keras_serializable
-
-
 def register_keras_serializable(package="Custom", name=None):
-    """A decorator: load_model finds the class or function by its name without custom_objects."""
+    """A decorator: load_model finds the class or function as "package>name" without custom_objects."""
 
     def register(thing):
-        _registered[name or thing.__name__] = thing
+        custom.OBJECTS[f"{package}>{name or thing.__name__}"] = thing
         return thing
 
     return register
 
 
 def get_custom_objects() -> dict:
-    """Name -> class or function that load_model knows beside minicnn's own; the program may add to it."""
-    return _registered
+    """Name -> class or function that is known beside minicnn's own; the program may add to it."""
+    return custom.OBJECTS
 
 
-REGISTRY = {f.__name__: f for f in (register_keras_serializable, get_custom_objects)}
+def get_registered_name(obj) -> str:
+    """ "package>name" of what was registered, else its own name."""
+    return custom.name_of(obj)
+
+
+def get_registered_object(name, custom_objects=None, module_objects=None):
+    """What is registered under "package>name" or stands in the dictionaries; None for nothing."""
+    return (custom.OBJECTS | (custom_objects or {}) | (module_objects or {})).get(name)
+
+
+class CustomObjectScope(contextlib.ContextDecorator):
+    """with CustomObjectScope({"iou": iou}): inside, these names are known to load_model and to arguments."""
+
+    def __init__(self, *custom_objects):
+        self._named, self._open = custom_objects, contextlib.ExitStack()
+
+    def __enter__(self) -> "CustomObjectScope":
+        self._open.enter_context(custom.scope(*self._named))
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._open.close()
+
+
+REGISTRY = {f.__name__: f for f in (register_keras_serializable, get_custom_objects, get_registered_name,
+                                    get_registered_object, CustomObjectScope)} | {
+    "custom_object_scope": CustomObjectScope}  # fmt: skip
 
 
 def get_or_none(get):
@@ -90,7 +115,7 @@ def get_or_none(get):
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """A model from a file that minicnn or Keras wrote; safe_mode has nothing to add: no file brings code."""
     given = {} if custom_objects is None else custom_objects  # what is no dict, load_model refuses
-    known = _registered | dict(given) if isinstance(given, Mapping) else given
+    known = custom.known() | dict(given) if isinstance(given, Mapping) else given
     model = _load_model(filepath, custom_objects=known, compile=compile)
     model.lenient = True
     return model

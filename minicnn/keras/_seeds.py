@@ -4,11 +4,14 @@ import random
 
 import numpy as np
 
+from . import _random
+
 
 def set_random_seed(seed: int) -> None:
     """Seed Python's and NumPy's generators; models that are made after it, without a seed, repeat themselves."""
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002  (scripts draw from it)
+    _random.forget()
 
 
 def normalize(x, axis=-1, order=2) -> np.ndarray:

@@ -12,7 +12,8 @@ from ..core.tensor import Tensor
 from ..data.dataset import AUTOTUNE, Dataset
 from ..errors import DataError, require
 from ..ops import join
-from . import _backend, _functions, _seeds
+from ..training.own import Variable
+from . import _backend, _functions, _random, _seeds
 from ._names import Missing
 
 F = _functions.OPS
@@ -21,7 +22,6 @@ F = _functions.OPS
 FIXES = {
     "tf.GradientTape": "fit and train_on_batch compute gradients; by hand: x = Tensor(array, requires_grad=True), "
                        "loss(x).backward(), x.grad",
-    "tf.Variable": "a layer of your own makes its weights with add_weight",
 }  # fmt: skip
 
 
@@ -119,10 +119,19 @@ def confusion_matrix(labels, predictions, num_classes=None):
     return np.bincount(labels * n + predictions, minlength=n * n).reshape(n, n)
 
 
-def _draws(draw):
-    """tf.random.normal(shape, mean, stddev) and uniform(shape, minval, maxval)."""
-    return lambda shape, a=None, b=None, dtype=None, seed=None, **more: draw(
-        shape, *(one for one in (a, b) if one is not None), seed=seed, **more)  # fmt: skip
+def uniform(shape, minval=0, maxval=None, dtype="float32", seed=None):
+    """Draws from minval to below maxval; whole numbers of a dtype of these."""
+    if np.dtype(dtype).kind in "iu":
+        return _random.randint(shape, minval, maxval, seed=seed)
+    return _random.uniform(shape, minval, 1.0 if maxval is None else maxval, seed=seed)
+
+
+def variable(initial_value=None, trainable=True, validate_shape=True, caching_device=None, name=None,
+             variable_def=None, dtype=None, import_scope=None, constraint=None, synchronization=None, aggregation=None,
+             shape=None) -> Variable:  # fmt: skip
+    """tf.Variable in TensorFlow's order of arguments; a function without arguments may make the numbers."""
+    value = initial_value() if callable(initial_value) else initial_value
+    return Variable(value, shape, dtype, True if trainable is None else trainable, name=name)
 
 
 def tensorflow(keras) -> Namespace:
@@ -160,9 +169,11 @@ def tensorflow(keras) -> Namespace:
         "math": Namespace("tf.math", _MATH | {"confusion_matrix": confusion_matrix}), "nn": Namespace("tf.nn", _NN),
         "data": Namespace("tf.data", {"Dataset": Dataset, "AUTOTUNE": AUTOTUNE, "experimental": Namespace(
             "tf.data.experimental", {"AUTOTUNE": AUTOTUNE})}),
+        "Variable": variable,
         "random": Namespace("tf.random", {
-            "set_seed": _seeds.set_random_seed, "normal": _draws(_functions.random_normal),
-            "uniform": _draws(_functions.random_uniform)}),
+            "set_seed": _seeds.set_random_seed, "normal": _random.normal, "uniform": uniform,
+            "truncated_normal": _random.truncated_normal, "categorical": _random.categorical,
+            "shuffle": lambda value, seed=None: _random.shuffle(value, seed=seed)}),
         "config": Namespace("tf.config", config | {"experimental": Namespace("tf.config.experimental", experimental)}),
         "test": Namespace("tf.test", {"is_gpu_available": lambda *args, **kwargs: False, "gpu_device_name": lambda: "",
                                       "is_built_with_cuda": lambda: False}),

@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar
 
-from .. import arguments, constraints, initializers, regularizers
+from .. import arguments, constraints, custom, initializers, regularizers
 from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.cpu import CPU
@@ -520,6 +520,7 @@ def get_activation(where: str, identifier) -> Callable[[Tensor], Tensor]:
     """An activation by name, None (linear), or any function of a tensor."""
     if identifier is None:
         return activations.linear
+    identifier = custom.find(identifier) or identifier
     if callable(identifier) and not (isinstance(identifier, type) and not issubclass(identifier, Layer)):
         return identifier() if isinstance(identifier, type) else getattr(identifier, "plain", identifier)
     where = f"{where}: activation"

@@ -3,6 +3,7 @@
     compile(loss="huber")     compile(loss=losses.Huber(delta=0.5))     compile(loss=losses.huber)
 """
 
+from .. import custom
 from ..arguments import deserialized, named, serialized, shown
 from ..errors import ArgumentTypeError, UnsupportedError, one_of, require
 from .base import EPSILON, Elementwise, FunctionLoss, Loss
@@ -71,6 +72,9 @@ def get(identifier) -> Loss:
         return get(deserialize(identifier))
     known = isinstance(identifier, str)
     require(known, "loss", "a name, a function or a Loss", shown(identifier), error=ArgumentTypeError)
+    own = custom.find(identifier)
+    if own is not None:
+        return get(own)
     if identifier in ("crossentropy", "ce"):
         raise UnsupportedError(f"loss: minicnn has no {identifier!r}, which goes by the targets' shape; name one of "
                                "binary_, categorical_ and sparse_categorical_crossentropy")  # fmt: skip

@@ -6,7 +6,7 @@ Source: Keras 3, metrics/ and trainers/compile_utils.py.
 import itertools
 from typing import Any
 
-from .. import losses
+from .. import custom, losses
 from ..arguments import deserialized, named, serialized, shown
 from ..errors import ArgumentError, ArgumentTypeError, nearest, require
 from ..naming import snake_case
@@ -106,6 +106,9 @@ def get(identifier) -> Metric:
     if isinstance(identifier, Metric):
         return identifier
     if isinstance(identifier, str):
+        own = custom.find(identifier)
+        if own is not None:
+            return get(own)
         if identifier.lower() in ("accuracy", "acc"):
             return MeanMetricWrapper(accuracy, identifier)
         known = ["accuracy", "acc", *_NAMES, *_SHORT]

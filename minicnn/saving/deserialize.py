@@ -95,7 +95,10 @@ class Deserializer:
         entry = _dict(entry, where)
         name, config = entry.get("class_name"), _dict(entry.get("config"), where)
         if entry.get("custom") is True:
-            cls = self.custom.get(name) if isinstance(name, str) else None
+            full = entry.get("registered")
+            cls = self.custom.get(full) if isinstance(full, str) else None
+            if cls is None and isinstance(name, str):
+                cls = self.custom.get(name)
             if not isinstance(cls, type) or not issubclass(cls, serialize.BASES[what]):
                 base = serialize.BASES[what].__name__
                 expected = f"custom_objects to hold {name!r:.80} as a class derived from {base}"

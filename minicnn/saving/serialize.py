@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .. import constraints, initializers, layers, losses, metrics, optimizers, regularizers
+from .. import constraints, custom, initializers, layers, losses, metrics, optimizers, regularizers
 from ..arguments import parameters
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..layers.operation import Operation
@@ -143,7 +143,10 @@ def _entry(what: str, thing: Any, where: str) -> dict:
     require(not lost, f"save: {where}", expected, f"none of {', '.join(lost)}", fix, error=ArgumentError)
     found = {"class_name": cls.__name__,
              "config": config if what in ("layer", "optimizer") else serialize(config, where)}  # fmt: skip
-    return found if own else found | {"custom": True}
+    if own:
+        return found
+    registered = custom.name_of(cls)
+    return found | {"custom": True} | ({"registered": registered} if ">" in registered else {})
 
 
 def serialize(value: Any, where: str) -> Any:

@@ -26,14 +26,16 @@ from typing import Any
 
 import numpy as np
 
-from .. import arguments, constraints, regularizers
+from .. import arguments, constraints, initializers, regularizers
 from ..backend.cpu import CPU
 from ..backend.placeholder import Placeholder
 from ..backend.streams import Streams
 from ..core.tensor import Parameter, Tensor
+from ..errors import ArgumentTypeError, require
 from ..layers import Layer as _Layer
 from ..layers.base import samples, within
 from ..layers.open_sizes import closed, opened, probed
+from ..naming import auto_name
 from ..ops import arithmetic
 from .stack import LayerStack, leaves
 
@@ -67,6 +69,30 @@ class Within:
 
     def __setattr__(self, name: str, value) -> None:
         setattr(self.layer.streams, name, value)
+
+
+class Variable(Parameter):
+    """keras.Variable: numbers that a program changes, and of a layer whose attribute it is a weight.
+
+    initializer  the numbers, or the name of an initializer, one, or a function (shape, dtype), which need `shape`
+    dtype        of whole numbers: they are held as the engine's floats
+
+    Differs from Keras: the float type is the engine's own, whatever dtype says.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, initializer, shape=None, dtype=None, trainable=True, autocast=True, aggregation=None,
+                 synchronization=None, name=None, **options):  # fmt: skip
+        name = arguments.text("Variable: name", name, optional=True) or auto_name("Variable")
+        if isinstance(initializer, str) or callable(initializer):
+            expected = "a shape, as the first argument says how to make the numbers"
+            require(shape is not None, "Variable: shape", expected, None, error=ArgumentTypeError)
+            draw = Streams(random.getrandbits(63)).generator(0)
+            initializer = initializers.get(initializer, "Variable: initializer")(arguments.wholes(
+                "Variable: shape", shape, low=0), draw)  # fmt: skip
+        super().__init__(arguments.array("Variable: initializer", initializer), CPU("numpy_ref", "float32"), name,
+                         trainable)  # fmt: skip
 
 
 class _Any(type):
@@ -110,6 +136,14 @@ class Layer(_Layer, metaclass=_Any):
     def __init__(self, *, autocast=True, **kwargs):
         self._own, self._attached, self._settled = [], False, False
         super().__init__(**kwargs)
+
+    def __setattr__(self, name: str, value) -> None:
+        super().__setattr__(name, value)
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(one, Variable) and "_own" in vars(self) and not any(one is p for p in self._own):
+                self._own.append(one)
+                one.requires_grad = one.trainable and self.trainable
+                one.path = f"{self.name}/{one.name}"
 
     # its parts -------------------------------------------------------------------------------------------------------
 

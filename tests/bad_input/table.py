@@ -1825,12 +1825,13 @@ entry(
     path=K.TEXT._replace(good=()),
     trainable=K.FLAG._replace(good=()),
 )
-entry(
-    "Parameter.assign",
-    {"value": np.ones(2)},
-    "parameter",
-    value=Kind((), (*K.no_arrays(), bad(None, "None"), bad(np.ones(3), "(3,)"))),
-)
+for _way in ("assign", "assign_add", "assign_sub"):
+    entry(
+        f"Parameter.{_way}",
+        {"value": np.ones(2)},
+        "parameter",
+        value=Kind((), (*K.no_arrays(), bad(None, "None"), bad(np.ones(3), "(3,)"))),
+    )
 entry("Tensor.backward", None, "tensor", dy=Kind((), (*K.no_arrays(), bad(np.ones(3), "(3,)"))))
 entry(
     "Tensor.sum Tensor.mean",

@@ -216,9 +216,10 @@ def test_operators_take_arrays_on_both_sides(rng, symbol):
     np.testing.assert_allclose((1 - Tensor(a)).numpy(), 1 - a)
 
 
-def test_a_tensor_is_no_condition():
-    with pytest.raises(ArgumentTypeError, match=r"expected a decision on numbers, received a tensor; use \.numpy\(\)"):
-        bool(leaf(1.0) * 2)
+def test_a_tensor_of_several_numbers_is_no_condition():
+    assert leaf(1.0) * 2
+    with pytest.raises(ArgumentTypeError, match=r"a tensor of one element, received one of shape \(2,\); use \.numpy"):
+        bool(leaf([1.0, 1.0]) * 2)
 
 
 def test_parameters_add_up_gradients_and_check_what_they_are_assigned(oracle):

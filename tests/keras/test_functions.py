@@ -259,6 +259,12 @@ def test_infinity_beside_what_is_not_chosen(rng):
     assert ops.segment_sum(np.zeros((0, 3)), [], 2).shape == (2, 3)
     assert np.isnan(ops.median(np.array([1.0, nan, 3.0, 4.0, 5.0])).numpy())
     np.testing.assert_array_equal(ops.median(np.array([[1.0, nan], [3.0, 5.0]]), axis=0), [2, nan])
+    pairs = np.array([-inf, 0.0, -inf, inf, inf, 3.0, nan, 1.0]), np.array([-inf, -inf, 0.0, -inf, inf, 3.0, 1.0, nan])
+    with np.errstate(invalid="ignore"):  # NumPy's own word on NaN
+        np.testing.assert_allclose(ops.logaddexp(*pairs), np.logaddexp(*pairs), rtol=1e-6)
+    largest, places = ops.top_k(np.array([[1.0, nan, inf, 4.0], [0.0, 2.0, -inf, 1.0]]), 3)
+    np.testing.assert_array_equal(places, [[1, 2, 3], [1, 3, 0]])  # as in JAX
+    np.testing.assert_array_equal(largest, [[nan, inf, 4], [2, 1, 0]])
     np.testing.assert_array_equal(ops.isclose(np.array([1.0, inf, inf]), np.array([inf, inf, -inf])), [0, 1, 0])
     assert not ops.allclose(np.ones(2), np.full(2, inf))
     np.testing.assert_array_equal(ops.sort(np.array([[3.0, 1.0], [2.0, 0.0]]), axis=None), [0, 1, 2, 3])

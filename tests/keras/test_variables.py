@@ -1,0 +1,128 @@
+"""keras.Variable, tensors of one number as numbers, and names that a program registers."""
+
+import math
+
+import numpy as np
+import pytest
+
+from minicnn import Tensor, errors, keras
+from minicnn.keras import backend as K
+from minicnn.keras import ops, tf
+
+X = np.random.default_rng(0).random((12, 5)).astype(np.float32)
+
+
+def test_a_variable_holds_numbers():
+    v = keras.Variable([[1.0, 2.0]], name="pair")
+    assert (v.name, v.shape, v.trainable, v.dtype) == ("pair", (1, 2), True, np.float32)
+    assert v.assign([[3.0, 4.0]]) is v
+    assert v.assign_add(np.ones((1, 2))).numpy().tolist() == [[4, 5]]
+    v.assign_sub(2.0)
+    assert v.value.numpy().tolist() == v.numpy().tolist() == [[2, 3]]
+    assert (v * 2 + ops.ones((1, 2))).numpy().tolist() == [[5, 7]]
+    assert K.get_value(v).tolist() == [[2, 3]]
+    before = v.numpy()
+    v.assign(v + 1)
+    assert before.tolist() == [[2, 3]]
+    assert ops.sum(v).numpy() == 7
+    assert abs(keras.Variable("glorot_uniform", shape=(30, 20)).numpy()).max() > 0.1
+    assert keras.Variable(keras.initializers.Ones(), (2,), trainable=False).numpy().tolist() == [1, 1]
+    assert keras.Variable(lambda shape, dtype: np.full(shape, 7.0), shape=(2,)).numpy().tolist() == [7, 7]
+    assert int(keras.Variable(0, dtype="int32").assign_add(3)) == 3
+    assert tf.Variable(2.0, trainable=False, name="step").assign_add(1.0).numpy() == 3
+    with pytest.raises(errors.ShapeError, match="pair: value: expected weights of shape"):
+        v.assign([1.0])
+    with pytest.raises(errors.ArgumentTypeError, match="Variable: shape: expected a shape"):
+        keras.Variable("zeros")
+
+
+class Scaled(keras.layers.Layer):
+    """y = gain x, and how often it was called in training."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.gain = keras.Variable(np.full(5, 2.0), name="gain")
+        self.count = keras.Variable(0.0, trainable=False, name="count")
+        self.more = [keras.Variable([1.0], name="shift")]
+
+    def call(self, x, training=False):
+        if training:
+            self.count.assign_add(1.0)
+        return x * self.gain + self.more[0]
+
+
+def test_a_layer_s_variables_are_its_weights(tmp_path):
+    model = keras.Sequential([keras.Input((5,)), Scaled(name="scaled")])
+    layer = model.layers[0]
+    assert [w.path for w in model.weights] == ["scaled/gain", "scaled/shift", "scaled/count"]
+    assert model.count_params() == 7
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.fit(X, np.zeros((12, 5)), batch_size=4, epochs=2, verbose=0)
+    assert float(layer.count) == 6
+    assert (layer.gain.numpy() < 2).all()
+    model.save(tmp_path / "m.keras")
+    read = keras.models.load_model(tmp_path / "m.keras", custom_objects={"Scaled": Scaled})
+    assert [a.tolist() for a in read.get_weights()] == [a.tolist() for a in model.get_weights()]
+    np.testing.assert_array_equal(read.predict(X, verbose=0), model.predict(X, verbose=0))
+    layer.trainable = False
+    assert not model.trainable_weights
+
+
+def test_tensors_of_one_number_are_numbers():
+    one = Tensor(np.array([[2.5]]))
+    assert (float(one), int(one), bool(one), one.item()) == (2.5, 2, True, 2.5)
+    assert (f"{one:.3f}", f"{one:8.1e}", "%.2f" % one) == ("2.500", " 2.5e+00", "2.50")  # noqa: UP031
+    assert f"{one}" == str(one)
+    assert math.sqrt(Tensor(4.0)) == 2
+    assert not Tensor(0.0)
+    assert not ops.any(np.zeros(3))
+    assert [n for n in (1, 3) if Tensor(2.0) > n] == [1]
+    many = Tensor(np.ones(2))
+    for use in (float, int, bool, lambda x: f"{x:.2f}", lambda x: x.item()):
+        with pytest.raises(errors.ArgumentTypeError, match=r"a tensor of one element, received one of shape \(2,\)"):
+            use(many)
+
+
+class Twice(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+
+
+def test_what_is_registered_has_its_package(tmp_path):
+    with keras.saving.custom_object_scope({}):  # so that nothing stays
+        keras.saving.register_keras_serializable(package="mine")(Twice)
+        assert keras.saving.get_registered_name(Twice) == "mine>Twice"
+        assert keras.utils.get_registered_object("mine>Twice") is Twice
+        assert keras.utils.get_registered_object("Twice") is None
+        assert keras.utils.get_custom_objects()["mine>Twice"] is Twice
+        model = keras.Sequential([keras.Input((5,)), Twice()])
+        for ending in (".keras", ".minicnn"):
+            model.save(tmp_path / f"m{ending}")
+        other = type("Twice", (keras.layers.Layer,), {"call": lambda self, x: 3 * x})
+        keras.saving.register_keras_serializable("yours")(other)
+        for ending in (".keras", ".minicnn"):
+            read = keras.models.load_model(tmp_path / f"m{ending}")
+            assert type(read.layers[0]) is Twice
+    assert keras.saving.get_registered_name(Twice) == "Twice"
+    assert not keras.utils.get_custom_objects()
+    with pytest.raises(errors.ArgumentError, match="custom_objects"):
+        keras.models.load_model(tmp_path / "m.keras")
+
+
+def test_names_of_custom_objects_are_arguments():
+    def steep(x):
+        return ops.tanh(3 * x)
+
+    def off(y_true, y_pred):
+        return ops.mean(ops.abs(y_true - y_pred), axis=-1)
+
+    with keras.utils.CustomObjectScope({"steep": steep, "off": off}):
+        model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2, activation="steep"),
+                                  keras.layers.Activation("steep")])  # fmt: skip
+        model.compile("sgd", loss="off", metrics=["off"])
+        logs = model.evaluate(X, np.zeros((12, 2)), verbose=0, return_dict=True)
+        assert logs["off"] == pytest.approx(logs["loss"])
+        assert keras.activations.get("steep") is steep
+        assert keras.layers.Dense(1, kernel_initializer="zeros").kernel_initializer is not None
+    with pytest.raises(errors.ArgumentError, match="activation"):
+        keras.layers.Dense(2, activation="steep")
