@@ -114,6 +114,11 @@ def weights(file: IO[bytes], size: int, where: str, cls: type | None = None) -> 
         yield (cls or Weights)(opened, size, where)
 
 
+def is_count(array: Any) -> bool:
+    """Whether it is a single whole number, as Keras's Normalization keeps its count: here a weight like any other."""
+    return array.shape == () and array.dtype.kind in "iu"
+
+
 def sound(method: Callable) -> Callable:
     """A method of Weights that turns what h5py says about a damaged file into a DataError."""
 
@@ -145,7 +150,8 @@ class Weights:
         """Weight i of a layer's group as an array of this shape and type.  Raises WeightsError, DataError."""
         difference = self.difference(group, i, shape, dtype, label)
         require(difference is None, self.where, "weights of the model", difference, error=WeightsError)
-        return self._read(self._dataset(f"layers/{group}/vars/{i}"), label)
+        found = self._read(self._dataset(f"layers/{group}/vars/{i}"), label)
+        return found.astype(dtype) if is_count(found) else found
 
     @sound
     def difference(self, group: str, i: int, shape: tuple, dtype: Any, label: str) -> str | None:
@@ -153,7 +159,8 @@ class Weights:
         found = self._dataset(f"layers/{group}/vars/{i}")
         ours = f"{tuple(shape)} {np.dtype(dtype).name}"
         theirs = "none" if found is None else f"{found.shape} {found.dtype.name}"
-        return None if ours == theirs else f"{label}: model {ours}, file {theirs} (layers/{group}/vars/{i})"
+        same = ours == theirs or (found is not None and is_count(found) and shape == ())
+        return None if same else f"{label}: model {ours}, file {theirs} (layers/{group}/vars/{i})"
 
     @sound
     def others(self, read: Counter[str]) -> list[str]:

@@ -276,7 +276,7 @@ def check(where: str, wanted: list, found: list) -> list[tuple[Any, np.ndarray]]
     differences = [f"{a[0]}: model {len(a[1])} weights, file {b[0]} with {len(b[1])}"
                    for a, b in zip(wanted, found, strict=False) if len(a[1]) != len(b[1])]  # fmt: skip
     if not differences:
-        both = [(w.path, description(w.numpy()), description(array))
+        both = [(w.path, description(w.numpy()), description(array.astype(w.dtype) if hdf5.is_count(array) else array))
                 for (_, ours), (_, theirs) in zip(wanted, found, strict=False)
                 for w, array in zip(ours, theirs, strict=True)]  # fmt: skip
         differences = [f"{name}: model {a}, file {b}" for name, a, b in both if a != b]

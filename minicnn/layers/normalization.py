@@ -64,8 +64,8 @@ class Normalization(Layer):
 
     def follow(self, input_shape):
         rank = len(input_shape) + 1
-        require(rank == self.rank, self.name, f"data of {self.rank} axes", rank)
-        received = tuple(input_shape[a - 1] for a in self.kept)
+        require(rank >= self.rank, self.name, f"data of {self.rank} axes", rank)  # of more: figures lie along the last
+        received = tuple((None, *input_shape)[a - self.rank] for a in self.kept)
         require(received == self.sizes, self.name, f"{self.sizes} entries along axes {self.kept}", received)
         return input_shape
 

@@ -71,6 +71,14 @@ def test_a_network_takes_over_what_was_found_and_trains_around_it(tmp_path):
     np.testing.assert_allclose(model.predict(X + 1, verbose=0), y, rtol=1e-3, atol=1e-4)
 
 
+def test_figures_of_single_images_serve_batches():
+    layer = Normalization()
+    layer.adapt([X[0], X[1]])  # each (5, 4, 3)
+    np.testing.assert_allclose(layer(X[:2]).numpy().mean((0, 1, 2)), 0, atol=1e-5)
+    with pytest.raises(errors.ShapeError, match="data of 3 axes"):
+        layer(X[0, 0])
+
+
 @pytest.mark.parametrize(("make", "data", "error", "message"), [
     (lambda: Normalization(), [], errors.DataError, "an array or batches, received no batch"),
     (lambda: Normalization(), iter(()), errors.DataError, "an array or batches, received no batch"),

@@ -160,6 +160,9 @@ def write_files(arrays, what, path, optimizer=None, options=None):
     """A Keras model with given weights, some training steps on it, and its files path.keras and path.weights.h5."""
     model = _described(what)
     model.set_weights(unpack("w", arrays))
+    for layer in model.layers:
+        if hasattr(layer, "finalize_state"):  # Normalization, which set_weights leaves with its old figures
+            layer.finalize_state()
     if optimizer is not None:
         model.compile(_optimizer(**optimizer), **(options or {"loss": "categorical_crossentropy"}))
         for x, y in zip(unpack("x", arrays), unpack("y", arrays), strict=True):
