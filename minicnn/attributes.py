@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from .errors import ArgumentError, ArgumentTypeError, require
+from .errors import ArgumentError, ArgumentTypeError, ReadOnlyError, require
 from .notes import note
 
 
@@ -21,7 +21,7 @@ class Guarded:
         where, fix, found = f"{cls.__name__}: {name}", cls.refused.get(name, ""), getattr(cls, name, None)
         if isinstance(found, property):
             if found.fset is None:
-                require(False, where, "a value that is read, not set", "an assignment", fix, error=ArgumentTypeError)
+                require(False, where, "a value that is read, not set", "an assignment", fix, error=ReadOnlyError)
         elif fix and value is not None and value is not False:
             require(False, where, "None", repr(value), fix, error=ArgumentError)
         elif name == "name":

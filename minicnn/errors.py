@@ -22,6 +22,10 @@ class ArgumentTypeError(ArgumentError, TypeError):
     """A value of the wrong type: a TypeError, and like any other value that cannot be used a ValueError."""
 
 
+class ReadOnlyError(ArgumentTypeError, AttributeError):
+    """An assignment to what is only read."""
+
+
 class ShapeError(MinicnnError, ValueError):
     """An array whose shape does not fit."""
 
@@ -71,6 +75,10 @@ class BusyError(MinicnnError, RuntimeError):
 
 class NotBuiltError(MinicnnError, ValueError):
     """A model that has no weights yet, or was not compiled."""
+
+
+class NotYetError(NotBuiltError, AttributeError):
+    """An attribute that a model has once it is built."""
 
 
 class WeightsError(MinicnnError, ValueError):

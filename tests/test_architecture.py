@@ -33,6 +33,7 @@ MAY = {
     "layers": ({"attributes", "backend", "constraints", "core", "custom", "errors", "initializers", "naming", "notes",
                 "ops", "regularizers"}, set()),
     "weighting": ({"errors"}, ARRAYS),
+    "structure": ({"errors"}, set()),
     "attributes": ({"errors", "notes"}, set()),
     # NumPy: targets are checked before they go to a device
     "regularizers": ({"core", "errors", "ops"}, set()),
@@ -47,17 +48,17 @@ MAY = {
     "initializers": ({"custom", "errors"}, ARRAYS),
     "callbacks": ({"errors", "io", "notes"}, ARRAYS | LAZY),
     "data": ({"errors", "io", "kernels", "labels", "notes"}, ARRAYS | LAZY),
-    "io": ({"errors"}, ARRAYS | LAZY),
+    "io": ({"errors", "structure"}, ARRAYS | LAZY),
     "reports": ({"errors", "io"}, ARRAYS | LAZY),
     # Models are handed in: what a trace reads is a program and arrays.
     "teaching": ({"backend", "callbacks", "core", "errors", "io", "ops"}, ARRAYS),
     # Models are handed in here too, and their classes enter themselves; only what is read from files makes new ones.
     "saving": ({"backend", "constraints", "custom", "errors", "initializers", "layers", "losses", "metrics", "ops",
-                "optimizers", "regularizers"}, ARRAYS),
+                "optimizers", "regularizers", "structure"}, ARRAYS),
     "saving/load": ({"backend", "errors", "io", "layers", "notes", "saving", "training"}, ARRAYS),
     "training": ({"attributes", "backend", "callbacks", "constraints", "core", "data", "errors", "initializers", "io",
                   "layers", "losses", "metrics", "naming", "notes", "ops", "optimizers", "regularizers", "reports",
-                  "saving", "teaching", "weighting"}, ARRAYS),
+                  "saving", "structure", "teaching", "weighting"}, ARRAYS),
     # Names for what is elsewhere, found on first use.
     "keras": ({"activations", "backend", "core", "custom", "data", "errors", "layers", "losses", "metrics", "naming",
                "notes", "ops", "optimizers", "saving/load", "training"}, ARRAYS),

@@ -16,13 +16,13 @@ from .operators import Operators
 
 
 class Symbol(Operators):
-    """shape (None, ...): of a batch;  call, index: the call that it is an output of, and which one."""
+    """shape (None, ...): of a batch, or the size that Input said in front;  call, index: which output of which call."""
 
     __slots__ = ("__weakref__", "call", "index", "shape")
     __array_priority__ = 200  # array + symbol asks the symbol first
 
-    def __init__(self, shape, call: "Call", index: int = 0):
-        self.shape, self.call, self.index = (None, *shape), call, index
+    def __init__(self, shape, call: "Call", index: int = 0, rows: int | None = None):
+        self.shape, self.call, self.index = (rows, *shape), call, index
 
     name = property(lambda self: self.call.layer.name)
     ndim = property(lambda self: len(self.shape))
@@ -51,11 +51,13 @@ class Call:
     inputs   the symbols, in order;  listed: they were given as a list, and `call` of the layer takes one
     training what the call said, or None: what the model says
     outputs  its symbols: one, or as many as a model that is called has
+    rows     the size of a batch, where it begins a graph and Input has said it
     """
 
-    def __init__(self, layer: Any, inputs: tuple[Symbol, ...], shapes, listed: bool = False, training=None):
+    def __init__(self, layer: Any, inputs: tuple[Symbol, ...], shapes, listed: bool = False, training=None, rows=None):
         self.layer, self.inputs, self.listed, self.training = layer, inputs, listed, training
-        self.outputs = tuple(Symbol(shape, self, i) for i, shape in enumerate(shapes))
+        rows = next((one.shape[0] for one in inputs if one.shape[0] is not None), rows)
+        self.outputs = tuple(Symbol(shape, self, i, rows) for i, shape in enumerate(shapes))
 
 
 # (op, arguments, static) -> Symbol: an op as a layer. layers/operation.py sets it: the core knows no layer.

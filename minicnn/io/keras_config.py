@@ -8,6 +8,7 @@ Source: Keras 3, saving/serialization_lib.py and the get_config of each class.
 from typing import Any
 
 from ..errors import ArgumentError, DataError, MinicnnError, require
+from ..structure import from_file, names_of
 from . import keras_graph
 
 # Class -> the arguments that both libraries have.
@@ -100,7 +101,7 @@ def _from_part(entry: dict, dtype: str) -> dict:
     name, config = entry["class_name"], entry["config"]
     own = entry.get("custom")
     if name == "InputLayer" and not own:
-        return _keras("layers", "InputLayer", _input(config["shape"], config["name"], dtype))
+        return _keras("layers", "InputLayer", _input(config["shape"], config["name"], dtype, config.get("batch_size")))
     if name == "Functional" and not own:
         inner = keras_graph.written(config, lambda one: _from_part(one, dtype), dtype)
         return {"module": "keras.src.models.functional", "class_name": name, "registered_name": name,
@@ -115,8 +116,8 @@ def _from_part(entry: dict, dtype: str) -> dict:
     return _from_layer(entry, dtype)
 
 
-def _input(shape: list, name: str, dtype: str) -> dict:
-    return {"batch_shape": [None, *shape], "dtype": dtype, "sparse": False, "ragged": False, "name": name}
+def _input(shape: list, name: str, dtype: str, rows: int | None = None) -> dict:
+    return {"batch_shape": [rows, *shape], "dtype": dtype, "sparse": False, "ragged": False, "name": name}
 
 
 def _keras(module: str, class_name: str, config: dict) -> dict:
@@ -271,7 +272,8 @@ def _to_part(entry: dict, where: str, strict: bool, dtypes: set) -> dict:
                 "trainable": inner.get("trainable", True)}  # fmt: skip
     if name == "InputLayer":
         shape = inner.get("batch_shape") or inner.get("batch_input_shape")
-        return {"class_name": name, "config": {"name": inner["name"], "shape": shape[1:]}, "named": True}
+        rows = {} if shape[0] is None else {"batch_size": shape[0]}
+        return {"class_name": name, "config": {"name": inner["name"], "shape": shape[1:]} | rows, "named": True}
     dtypes.add(_dtype(inner, where))
     return _to_layer(entry, where, strict)
 
@@ -295,8 +297,8 @@ def _outputs(inner: dict) -> list[str]:
     """The names of a model's outputs."""
     if "output_layers" not in inner:
         return [""]
-    ends, keys = keras_graph.histories(inner["output_layers"])
-    return keys or [one[0] for one in ends]
+    ends, said = keras_graph.histories(inner["output_layers"])
+    return names_of(from_file(said, len(ends), "load"), [one[0] for one in ends])
 
 
 def _dtype(config: dict, where: str) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ArgumentError, DataError, require
+from ..structure import DEPTH, answer, flat, from_file, template_of, to_file
 
 # Keras's operations between layers that ours are too, all of whose arguments are tensors and numbers.
 OPS = {"Add": "add", "Subtract": "subtract", "Multiply": "multiply", "Divide": "divide", "Maximum": "maximum",
@@ -45,19 +46,24 @@ def written(config: dict, leaf: Callable[[dict], dict], dtype: str) -> dict:
     for number, given, listed, training in config["steps"]:
         tensors = [_tensor(values[i], dtype) for i in given]
         args = _arguments(entries[number], tensors) if entries[number]["class_name"] == "Operation" else \
-            [tensors] if listed else tensors  # fmt: skip
+            [_structured(entries[number]["config"], tensors)] if listed else tensors  # fmt: skip
         nodes[names[number]].append({"args": args, "kwargs": {} if training is None else {"training": training}})
         outputs = len(entries[number]["config"]["outputs"]) if "steps" in entries[number]["config"] else 1
         values += [[names[number], calls[number], i] for i in range(outputs)]
         calls[number] += 1
     layers = [layer | {"name": name, "inbound_nodes": nodes[name]} for name, layer in zip(names, layers, strict=True)]
-    keys = config.get("keys") or [None, None]
     models = {name for name, entry in zip(names, entries, strict=False) if "steps" in entry["config"]}
     outputs = [[name, call + (name in models), i] for name, call, i in (values[n] for n in config["outputs"])]
-    ends = [dict(zip(k, v, strict=True)) if k else v if len(v) > 1 else v[0]
-            for k, v in zip(keys, (inputs, outputs), strict=True)]  # fmt: skip
+    ends = [answer(from_file(said, len(found), "save"), found)
+            for said, found in zip(config.get("keys") or [None, None], (inputs, outputs), strict=True)]  # fmt: skip
     return {"name": config["name"], "trainable": True, "layers": layers, "input_layers": ends[0],
             "output_layers": ends[1]}  # fmt: skip
+
+
+def _structured(config: dict, tensors: list) -> Any:
+    """What a layer of several inputs is called on: a list, or the structure that a model takes."""
+    said = config["keys"][0] if config.get("keys") else None
+    return tensors if said is None else answer(from_file(said, len(tensors), "save"), tensors)
 
 
 def old(inner: dict) -> dict:
@@ -165,18 +171,27 @@ def read(inner: dict, leaf: Callable[[dict], dict], where: str) -> dict:
     }  # fmt: skip
 
 
-def histories(given: Any) -> tuple[list, list | None]:
-    """The histories of inputs or outputs, and their names if it is a dict."""
-    if isinstance(given, dict):
-        return list(given.values()), list(given)
-    return ([given] if isinstance(given[0], str) else list(given)), None
+def histories(given: Any) -> tuple[list, Any]:
+    """The histories of inputs or outputs in order, and their structure as our files say it."""
+    found: list = []
+
+    def met(part: Any, depth: int = 0) -> Any:
+        if isinstance(part, dict) and depth < DEPTH:
+            return {key: met(one, depth + 1) for key, one in part.items()}
+        if isinstance(part, list) and part and not isinstance(part[0], str) and depth < DEPTH:
+            return [met(one, depth + 1) for one in part]
+        found.append(part)
+        return len(found) - 1
+
+    template = met(given)
+    return [found[i] for i in flat(template)], to_file(template_of(template))
 
 
 def _call(node: Any, where: str) -> tuple:
     """(arguments, whether the first is a list, training) of a call."""
     if isinstance(node, dict):
         args, kwargs = node["args"], node.get("kwargs", {})
-        listed = len(args) > 0 and isinstance(args[0], list)
+        listed = len(args) > 0 and (isinstance(args[0], list) or _is_dict(args[0]))
     else:
         kwargs = next((one[3] for one in node if len(one) > 3 and one[3]), {})
         args, listed = [_tensor(one[:3], "float32") for one in node], len(node) > 1
@@ -191,14 +206,19 @@ def _empty(mask: Any) -> bool:
     return mask is None or (isinstance(mask, list) and all(one is None for one in mask))
 
 
+def _is_dict(value: Any) -> bool:
+    """Whether a call's argument is a dict of tensors."""
+    return isinstance(value, dict) and "class_name" not in value
+
+
 def _histories(value: Any):
     """The histories of all tensors in a call's arguments, in order."""
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
         name, call, output = value["config"]["keras_history"]
         yield name, call, output
     elif isinstance(value, dict) and value.get("class_name") not in ("__slice__", "__ellipsis__"):
-        for one in value.values():
-            yield from _histories(one)
+        for key in sorted(value):
+            yield from _histories(value[key])
     elif isinstance(value, list):
         for one in value:
             yield from _histories(one)

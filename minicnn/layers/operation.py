@@ -1,5 +1,6 @@
 """An op between layers: what arithmetic on symbols makes, x + y or 2 * x, as a layer without weights."""
 
+import math
 import numbers
 from collections.abc import Callable
 from typing import Any
@@ -90,13 +91,21 @@ def _slices(value: Any) -> Any:
     return value
 
 
+def _of_samples(wanted: tuple, given: tuple) -> tuple:
+    """A shape to reshape to, whose first size is the batch's: None, as x.shape[0] is, or the number that Input said."""
+    if None in wanted or wanted[:1] != given[:1]:
+        return tuple(-1 if n is None else n for n in wanted)
+    known = math.prod(n for n in wanted[1:] if n != -1)
+    return (-1, *(math.prod(given[1:]) // known if n == -1 and known else n for n in wanted[1:]))
+
+
 def _operation(apply: Callable, args, static) -> Symbol:
     name = apply.__name__
     expected = "an op of minicnn's, or a Lambda layer"
     require(OPS.get(name) is apply, name, expected, "an op of your own on a symbol", error=ArgumentTypeError)
     symbols = tuple(a for a in args if isinstance(a, Symbol))
-    if name == "reshape":  # x.shape[0] of a symbol is None
-        static = static | {"shape": tuple(-1 if n is None else n for n in static["shape"])}
+    if name == "reshape":
+        static = static | {"shape": _of_samples(tuple(static["shape"]), symbols[0].shape)}
     kept = [None if isinstance(a, Symbol) else a if isinstance(a, numbers.Number) else
             arguments.array(name, a).tolist() for a in args]  # fmt: skip
     layer = Operation(name, kept, static)

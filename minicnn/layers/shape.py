@@ -16,9 +16,9 @@ class InputLayer(Layer):
     def __init__(self, shape=None, batch_size=None, *, name=None, dtype=None, batch_shape=None, input_shape=None,
                  trainable=True):  # fmt: skip
         check_dtype("Input", dtype)
-        whole("Input: batch_size", batch_size, optional=True)
+        self.batch_size = whole("Input: batch_size", batch_size, optional=True)
         if batch_shape is not None:
-            batch_shape = _batch_shape(batch_shape)
+            self.batch_size, *batch_shape = _batch_shape(batch_shape)
         shape = shape if shape is not None else input_shape if batch_shape is None else batch_shape
         name = text("Input: name", name, optional=True)
         if input_shape is not None:  # of files; where shape is given, too, it says nothing new
@@ -28,27 +28,28 @@ class InputLayer(Layer):
 
     def get_config(self) -> dict:
         """The constructor's arguments as plain values, for files."""
-        return super().get_config() | {"input_shape": list(self.sample_in)}
+        rows = {} if self.batch_size is None else {"batch_size": self.batch_size}
+        return super().get_config() | {"input_shape": list(self.sample_in)} | rows
 
     @property
     def symbol(self) -> Symbol:
         """What it stands for in Model(inputs, outputs): always the same one."""
         if not self.calls:
-            self.calls.append(Call(self, (), [self.sample_in]))
+            self.calls.append(Call(self, (), [self.sample_in], rows=self.batch_size))
         return self.calls[0].outputs[0]
 
     def call(self, x, *, training):
         return x
 
 
-def _batch_shape(given) -> tuple[int, ...]:
-    """The sizes after the batch's, which may be None."""
+def _batch_shape(given) -> tuple[int | None, ...]:
+    """A batch's shape, whose sizes may be None."""
     where = "Input: batch_shape"
     ok = isinstance(given, (tuple, list)) and len(given) > 0
     sizes = [index(one) for one in given] if ok else []
     ok = ok and all(one is None or (size is not None and size > 0) for one, size in zip(given, sizes, strict=True))
     require(ok, where, "a tuple (None, H, W, C)", shown(given), error=ArgumentTypeError)
-    return tuple(sizes[1:])
+    return tuple(sizes)
 
 
 @named

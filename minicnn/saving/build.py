@@ -10,8 +10,9 @@ from ..backend.placeholder import Placeholder
 from ..backend.select import select
 from ..errors import DataError, MinicnnError, WeightsError, require
 from ..layers import Input, InputLayer, Layer
+from ..structure import flat, from_file, packed
 from .deserialize import Deserializer
-from .serialize import MODELS
+from .serialize import MODELS, is_model
 
 LAYER_LIMIT = 1_000
 WEIGHT_LIMIT = 2**28  # numbers that a model without a weights file may ask for: 1 GB as float32
@@ -101,13 +102,14 @@ def wired(config, made: list, inputs: list, cls, options, where: str):
         require(listed or len(given) == 1, where, "one input of a step", len(given), error=DataError)
         layer = made[_whole(number)]
         options_of = {} if training is None else {"training": training}
+        if listed and is_model(layer):
+            given = packed(layer._templates[0], given)
         y = layer(given if listed else given[0], **options_of)
-        values += y if isinstance(y, list) else [y]
+        values += flat(y)
     outputs = [values[_whole(i)] for i in config["outputs"]]
-    keys = config.get("keys") or [None, None]
-    named = [dict(zip(k, v, strict=True)) if k else list(v) if len(v) > 1 else v[0]
-             for k, v in zip(keys, (inputs, outputs), strict=True)]  # fmt: skip
-    return cls(*named, name=config["name"], **options)
+    structures = [packed(from_file(said, len(found), where), list(found)) for said, found in
+                  zip(config.get("keys") or [None, None], (inputs, outputs), strict=True)]  # fmt: skip
+    return cls(*structures, name=config["name"], **options)
 
 
 def _whole(value) -> int:
@@ -121,7 +123,7 @@ def _part(number: int, entry: dict, deserializer: Deserializer, source, path: st
     kind = entry.get("class_name") if isinstance(entry, dict) else None
     config = entry.get("config") if kind is not None else None
     if kind == "InputLayer" and isinstance(config, dict) and isinstance(config.get("shape"), list):
-        made = InputLayer(tuple(config["shape"]), name=config.get("name"))
+        made = InputLayer(tuple(config["shape"]), config.get("batch_size"), name=config.get("name"))
         made.named = bool(entry.get("named", True))
         return made
     if kind in ("Sequential", "Functional") and not entry.get("custom"):
@@ -155,7 +157,7 @@ def _add(model, shape, entries: list, deserializer: Deserializer, source) -> Non
         raise DataError(f"{where}: input_shape: {cause}") from None
     for number, entry in enumerate(entries, 1):
         options = {"device": model.backend}
-        layer = _part(number, entry, deserializer, source, "", "", model.layers, options)
+        layer = _part(number, entry, deserializer, source, "", "", model.operations, options)
         try:
             model.add(layer)
         except (DataError, WeightsError):  # of the source

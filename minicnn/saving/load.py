@@ -90,7 +90,9 @@ def _load_minicnn(path: str, deserializer: Deserializer, compile: bool, options:
     }  # fmt: skip
     _nothing_left(left, deserializer.where)
     if compile:
-        compile_model(model, document.get("compiled"), deserializer)
+        keys = description(document.get("config"), deserializer.where).get("keys")
+        said = keys[1] if isinstance(keys, list) and len(keys) == 2 else None
+        compile_model(model, document.get("compiled"), deserializer, said if isinstance(said, list) else [])
         if model.optimizer is not None:
             fits = not params or tuple(slots) == model.optimizer.kept
             expected = f"the slots {', '.join(model.optimizer.kept) or 'none'} of {type(model.optimizer).__name__}"
@@ -169,8 +171,8 @@ def _keras_state(model, file) -> None:
         optimizer.learning_rate = state["learning_rate"]
 
 
-def compile_model(model, compiled, deserializer: Deserializer) -> None:
-    """compile with what a document says."""
+def compile_model(model, compiled, deserializer: Deserializer, keys: list | tuple = ()) -> None:
+    """compile with what a document says.  keys: of a dict of outputs, in the order in which the document lists them."""
     if compiled is None:
         return
     compiled = description(compiled, deserializer.where)
@@ -186,7 +188,9 @@ def compile_model(model, compiled, deserializer: Deserializer) -> None:
         ok = ok and len(loss["outputs"]) == len(loss["weights"]) == len(names)
         ok = ok and all(isinstance(w, (int, float)) for w in loss["weights"])
         require(ok, deserializer.where, f"a loss for each of {len(names)} outputs", f"{loss!r:.80}", error=DataError)
-        loss = Losses([one and deserializer.loss(one) for one in loss["outputs"]], loss["weights"])
+        order = sorted(range(len(keys)), key=lambda k: keys[k]) or range(len(names))  # which once was not sorted
+        loss = Losses([one and deserializer.loss(one) for one in (loss["outputs"][k] for k in order)],
+                      [loss["weights"][k] for k in order])  # fmt: skip
     else:
         loss = None if loss is None else deserializer.loss(loss)
     places = compiled.get("metric_places")
@@ -197,6 +201,8 @@ def compile_model(model, compiled, deserializer: Deserializer) -> None:
         type(k) is int and 0 <= k < len(model.samples_out) for one in places for k in one)  # fmt: skip
     require(ok, deserializer.where, "an output of every metric", f"{places!r:.80}", error=DataError)
     model.compile(optimizer, loss)
+    ranks = sorted(keys)
+    places = [[ranks.index(keys[k]) for k in one] for one in places] if ranks else places
     (model.metrics, model.weighted_metrics), model._places = lists.values(), places
 
 

@@ -13,7 +13,7 @@ FORMAT = 1  # of the architecture as JSON
 def placed(model, path: str = "") -> list[tuple[str, Layer]]:
     """Every layer and its path in our files: "conv2d", of a model in a model "model/conv2d"."""
     found = []
-    for layer in model.layers:
+    for layer in model.operations:
         here = path + layer.name
         found += placed(layer, f"{here}/") if is_model(layer) else [(here, layer)]
     return found

@@ -68,7 +68,9 @@ def layer_entry(layer: Any) -> dict:
                 "trainable": layer.trainable}  # fmt: skip
     shape = layer.sample_in
     if isinstance(layer, layers.InputLayer):
-        return {"class_name": "InputLayer", "config": {"name": layer.name, "shape": list(shape)}, "named": layer.named}
+        rows = {} if layer.batch_size is None else {"batch_size": layer.batch_size}
+        return {"class_name": "InputLayer", "config": {"name": layer.name, "shape": list(shape)} | rows,
+                "named": layer.named}  # fmt: skip
     where, found = f"layer {layer.name}", _entry("layer", layer, f"layer {layer.name}")
     config, bounds = found["config"], layer.bounds()
     for key in config:

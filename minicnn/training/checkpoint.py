@@ -296,7 +296,7 @@ class Checkpoints:
         by_name = {names[id(p)]: p for p in model.weights}
         params = [by_name[name] for name in state["parameters"]]
         slots = {s: [saved.arrays[f"optimizer/{s}/{name}"] for name in state["parameters"]] for s in state["slots"]}
-        for layer, flag in zip(model.layers, saved.run["trainable"], strict=True):
+        for layer, flag in zip(model.operations, saved.run["trainable"], strict=True):
             if layer.trainable != flag:
                 layer.trainable = flag
         for p in model.weights:
@@ -425,7 +425,7 @@ class Checkpoints:
             **self._states(),
             "optimizer": {name: value for name, value in optimizer.get_config().items()
                           if not (callable(value) or (name == "learning_rate" and optimizer.schedule is not None))},
-            "trainable": [bool(layer.trainable) for layer in model.layers],
+            "trainable": [bool(layer.trainable) for layer in model.operations],
             "source": self.source.place() if isinstance(self.source, Batches) else None,
             "best": self.best, "made_on": made_on(model),
         }  # fmt: skip
@@ -488,7 +488,7 @@ def _names(model, document: dict) -> dict[int, str]:
     entries = document["config"]["layers"]
     return {
         id(p): f"{entry['config']['name']}/{p.path.rpartition('/')[2]}"
-        for layer, entry in zip(model.layers, entries, strict=True)
+        for layer, entry in zip(model.operations, entries, strict=True)
         for p in layer.weights
     }
 

@@ -46,20 +46,20 @@ class _Clone:
             Sequential if isinstance(model, Sequential) else Model  # fmt: skip
         if not isinstance(model, Sequential):
             layers = [layer if inputs and isinstance(layer, InputLayer) else self.layer(layer)
-                      for layer in model.layers]  # fmt: skip
+                      for layer in model.operations]  # fmt: skip
             starts = inputs or [layers[n].symbol if n is not None else Input(shape) for n, shape in
                                 zip(model.get_config()["inputs"], model.samples_in, strict=True)]  # fmt: skip
             clone = wired(model.get_config(), layers, starts, cls, options, "clone_model")
         elif inputs and inputs[0].call.inputs:  # what another layer gives: a chain cannot begin so
             y = inputs[0]
-            for layer in model.layers:
+            for layer in model.operations:
                 y = self.layer(layer)(y)
             clone = Model(inputs[0], y, name=model.name, **options)
         else:
             clone = cls(name=model.name, **options)
             if model.sample_in is not None:
                 clone.add(inputs[0] if inputs else Input(model.sample_in, name=_of_entry(model)))
-            for layer in model.layers:
+            for layer in model.operations:
                 clone.add(self.layer(layer))
         clone.named, clone._trainable = model.named, model._trainable
         if model.lenient:
@@ -73,7 +73,7 @@ class _Clone:
 
     def _layer(self, layer: Any) -> Any:
         if isinstance(layer, InputLayer):
-            new = InputLayer(layer.sample_in, name=layer.name)
+            new = InputLayer(layer.sample_in, layer.batch_size, name=layer.name)
             new.named = layer.named
             return new
         if isinstance(layer, LayerStack) and (self.recursive or self.function is None):

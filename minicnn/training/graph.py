@@ -13,6 +13,7 @@ from .. import arguments
 from ..core.symbol import Call, Symbol
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..layers.base import on_symbols
+from ..structure import flat
 
 
 class Step(NamedTuple):
@@ -36,8 +37,8 @@ class Graph(NamedTuple):
 
 
 def symbols_of(where: str, given) -> tuple[Symbol, ...]:
-    """One symbol, or a list, tuple or dict of them, as a tuple."""
-    found = on_symbols(list(given.values()) if isinstance(given, dict) else given)
+    """One symbol, or a structure of them, as a tuple: see structure.py."""
+    found = on_symbols(flat(given))
     ok = found and all(isinstance(one, Symbol) for one in found)
     fix = "start at x = Input(shape) and call layers on it"
     require(ok, f"Model: {where}", "symbols, as Input and layers called on it give", arguments.shown(given), fix,

@@ -11,6 +11,7 @@ from ..errors import one_of
 from ..layers import InputLayer
 from ..naming import auto_name, snake_case
 from ..saving.serialize import model_class
+from ..structure import Places, answer, names_of, template_of
 from .graph import between, symbols_of
 from .guard import Guard
 from .keras2 import OldNames
@@ -28,7 +29,9 @@ class Model(OldNames, Savable, Trainer):
         y = Add()([y, Conv2D(8, 3, padding="same")(y)])                 or y + Conv2D(...)(y)
         model = Model(x, Dense(10, activation="softmax")(Flatten()(y)))
 
-    inputs, outputs   a symbol, or a list or dict of them: what Input, and layers called on it, give
+    inputs, outputs   a symbol, or a list, tuple or dict of them, also within one another: what Input, and layers called
+                      on it, give. Data are given, and outputs come, in the same structure; a dict's keys are the names
+                      of losses and metrics, {"a": {"b": x}} is "a/b", and in order they are sorted
     Layers, and whole models, may be called several times: their weights are shared. Model(m.inputs,
     m.get_layer("conv2d").output) is a model of its own with the weights of m.
     Differs from Keras: A layer called with training=False keeps to it in fit, as in Keras 2 and its guide to transfer
@@ -51,7 +54,7 @@ class Model(OldNames, Savable, Trainer):
     ):  # fmt: skip
         trainable = arguments.flag("Model: trainable", trainable)
         self._inputs, self._outputs = symbols_of("inputs", inputs), symbols_of("outputs", outputs)
-        self._keys = [list(given) if isinstance(given, dict) else None for given in (inputs, outputs)]
+        self._templates = template_of(inputs), template_of(outputs)
         self._graph = found = between(self._inputs, self._outputs)
         there = [layer for layer in found.layers if layer.built and not isinstance(layer, InputLayer)]
         if device is None:
@@ -60,16 +63,19 @@ class Model(OldNames, Savable, Trainer):
         if seed is None and there and there[0].streams is not None:
             seed = there[0].streams.seed
         self._begin(name, seed, select(device, kernels, threads, precision), graph, nan_check)
+        # What another model's layer gives begins this one: its place is an input of its own.
+        self._entries = [InputLayer(one.sample).symbol if one.call.inputs else one for one in self._inputs]
+        layers = [one.call.layer for one in self._entries if one.call.layer not in found.layers] + found.layers
         shapes = [one.sample for one in self._inputs]
         self.sample_in = shapes if len(shapes) > 1 else shapes[0]
-        for index, layer in enumerate(found.layers):
+        for index, layer in enumerate(layers):
             if isinstance(layer, InputLayer):
                 if not layer.built:
                     layer.attach(self.backend, self.streams, index, layer.sample_in)
             else:
-                self.layers = found.layers[:index]
+                self.operations = layers[:index]
                 self._attach(layer, index, found.shapes[layer])
-        self.layers = found.layers
+        self.operations = layers
         if not trainable:
             self.trainable = False
 
@@ -82,7 +88,7 @@ class Model(OldNames, Savable, Trainer):
         self.graph, self.nan_check = arguments.flag("graph", record), one_of("nan_check", nan_check, ("epoch", "step"))
         self.streams = Streams(seed)
         self.name = arguments.text(f"{kind}: name", name, optional=True) or auto_name(self.class_name)
-        self.layers, self.named, self.first, self.calls = [], name is not None, 0, []
+        self.operations, self.named, self.first, self.calls = [], name is not None, 0, []
         self.programs = Programs(self)
         self.sample_in = None
         self.optimizer = None
@@ -115,17 +121,39 @@ class Model(OldNames, Savable, Trainer):
         return list(self._outputs)
 
     @property
+    def input_shape(self):
+        """(None, 28, 28, 1), or a list of such shapes: a batch's, whose size Input may have said."""
+        found = [one.shape for one in self.inputs]
+        return found if len(found) > 1 else found[0]
+
+    @property
+    def output_shape(self):
+        """(None, 10), or a list of such shapes."""
+        found = [one.shape for one in self.outputs]
+        return found if len(found) > 1 else found[0]
+
+    @property
     def sample_out(self):
         """Of one sample: of its output, or a list."""
         shapes = [one.sample for one in self._outputs]
         return shapes if len(shapes) > 1 else shapes[0]
 
     @property
-    def output_names(self) -> list[str]:
+    def output_names(self) -> Places:
         """The layers' names of its outputs, or the dict's keys."""
-        return self._keys[1] or [one.name for one in self._outputs]
+        return names_of(self._templates[1], [one.name for one in self._outputs])
 
     @property
-    def input_names(self) -> list[str]:
+    def input_names(self) -> Places:
         """The names of its inputs, or the dict's keys."""
-        return self._keys[0] or [one.name for one in self._inputs]
+        return names_of(self._templates[0], [one.name for one in self._inputs])
+
+    @property
+    def input(self):
+        """The symbol of its input, or the structure of them that the model was made from."""
+        return answer(self._templates[0], self.inputs)
+
+    @property
+    def output(self):
+        """The symbol of its output, or the structure of them that the model was made from."""
+        return answer(self._templates[1], self.outputs)

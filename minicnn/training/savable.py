@@ -10,6 +10,7 @@ from ..notes import note
 from ..saving import save, serialize
 from ..saving.build import build
 from ..saving.deserialize import Deserializer
+from ..structure import to_file
 from .graph import check_names
 from .guard import changes, reads
 from .stack import LayerStack
@@ -51,7 +52,7 @@ class Savable(LayerStack):
 
         fix = "call build((None, H, W, C)), or fit it"
         require(self.built, f"save: {self.name}", "a built model", "one without weights", fix, error=NotBuiltError)
-        check_names(f"save: {self.name}", self.layers)
+        check_names(f"save: {self.name}", self.operations)
         seen: set[int] = set()
         for place, layer in save.placed(self):
             expected, received = "layers that stand in one place each", f"{place} in another place too"
@@ -61,7 +62,7 @@ class Savable(LayerStack):
         save.unique_names(self)
         document = {"class_name": self.class_name, "config": self.get_config(), "dtype": self.backend.dtype.name,
                     "compiled": save.compiled(self), "training": save.training_state(self)}  # fmt: skip
-        if self.class_name != "Sequential" or any(isinstance(layer, LayerStack) for layer in self.layers):
+        if self.class_name != "Sequential" or any(isinstance(layer, LayerStack) for layer in self.operations):
             document["streams"] = save.streams(self)
         if arguments.path("save", path).endswith((".keras", *legacy_h5.ENDINGS)):
             hdf5.h5py()
@@ -136,14 +137,15 @@ class Savable(LayerStack):
         """The architecture as plain values: name, input_shape, layers; of a graph also its steps, see graph.py."""
         listed = isinstance(self.sample_in, list)
         shape = self.sample_in and ([*map(list, self.sample_in)] if listed else list(self.sample_in))
-        entries = [serialize.layer_entry(layer) for layer in self.layers]
+        entries = [serialize.layer_entry(layer) for layer in self.operations]
         config = {"name": self.name, "input_shape": shape, "layers": entries}
         if self.class_name == "Sequential":
             return config
-        numbers = {layer: i for i, layer in enumerate(self.layers)}
-        entries = [numbers.get(one.call.layer) if not one.call.inputs else None for one in self.inputs]
+        numbers = {layer: i for i, layer in enumerate(self.operations)}
+        entries = [numbers[one.call.layer] for one in self._entries]
         steps = [[numbers[step.layer], list(step.inputs), step.listed, step.training] for step in self.steps]
-        return config | {"inputs": entries, "steps": steps, "outputs": list(self.ends), "keys": self._keys}
+        return config | {"inputs": entries, "steps": steps, "outputs": list(self.ends),
+                         "keys": [*map(to_file, self._templates)]}  # fmt: skip
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None, **options):

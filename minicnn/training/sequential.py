@@ -6,8 +6,10 @@ from .. import arguments
 from ..backend.base import Backend
 from ..backend.select import select
 from ..core.symbol import Call, Symbol
-from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, NotBuiltError, require
+from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, NotBuiltError, NotYetError, require
 from ..layers import InputLayer, Layer
+from ..layers.base import of_batch
+from ..layers.open_sizes import fits
 from ..saving.serialize import model_class
 from .graph import Step
 from .guard import changes, rebuilds
@@ -47,14 +49,14 @@ class Sequential(Model):
                 self.add(layer)
 
     class_name = "Sequential"
-    sample_out = property(lambda self: self.layers[-1].sample_out if self.layers else self.sample_in)
-    output_names = property(lambda self: [layer.name for layer in self.layers[-1:]])
+    sample_out = property(lambda self: self.operations[-1].sample_out if self.operations else self.sample_in)
+    output_names = property(lambda self: [layer.name for layer in self.operations[-1:]])
     input_names = property(lambda self: [self._entry.name] if self._entry is not None else [])
 
     @property
     def last_layers(self) -> list[Layer | None]:
-        chain = self.layers and not isinstance(self.layers[-1], LayerStack)  # nobody else reads the last one's output
-        return [self.layers[-1]] if chain else super().last_layers
+        chain = self.operations and not isinstance(self.operations[-1], LayerStack)
+        return [self.operations[-1]] if chain else super().last_layers  # whose output nobody else reads
 
     @rebuilds
     def add(self, layer: Layer) -> None:
@@ -68,43 +70,48 @@ class Sequential(Model):
         ok = isinstance(layer, (Layer, LayerStack)) and layer is not self
         require(ok, "add", "a layer", arguments.shown(layer), error=ArgumentTypeError)
         if isinstance(layer, InputLayer):
-            first = self.sample_in is None and not self.layers
+            first = self.sample_in is None and not self.operations
             require(first, "add: layer", "Input as the first entry", "a second or late one", error=ArgumentError)
             self.sample_in, self._entry = layer.sample_in, layer.symbol
             return
-        taken = any(layer is known or layer.name == known.name for known in self.layers)
+        taken = any(layer is known or layer.name == known.name for known in self.operations)
         require(not taken, "add", "a name that no other layer has", repr(layer.name), error=ArgumentError)
         one = not isinstance(layer.sample_in, list) and not isinstance(layer.sample_out, list)
         require(one, "add", "a layer with one input and one output", f"{layer.name}, which has several",
                 "use Model(inputs, outputs)", error=ArgumentError)  # fmt: skip
-        first = layer.sample_in if not self.layers and self.sample_in is None else self.sample_in
+        first = layer.sample_in if not self.operations and self.sample_in is None else self.sample_in
         if first is not None:
-            self._attach(layer, len(self.layers), self.sample_out if self.layers else first)
+            self._attach(layer, len(self.operations), self.sample_out if self.operations else first)
         self.sample_in = first
-        self.layers.append(layer)
+        self.operations.append(layer)
         self._link()
 
     @rebuilds
     def pop(self) -> Layer:
         """Remove the last layer and return it."""
-        require(self.layers, "pop", "at least one layer", "none", error=NotBuiltError)
+        require(self.operations, "pop", "at least one layer", "none", error=NotBuiltError)
         if self._linked:
             call = self._linked.pop()
             call.layer.calls.remove(call)
-        return self.layers.pop()
+        return self.operations.pop()
 
     @changes
     def build(self, input_shape: Any = None) -> None:
         """Make all weights for batches of input_shape (None, H, W, C)."""
-        require(self.layers, f"{self.name}", "at least one layer", "none", error=NotBuiltError)
+        require(self.operations, f"{self.name}", "at least one layer", "none", error=NotBuiltError)
+        shape = self.sample_in if input_shape is None else _of_one(input_shape)
+        if self.sample_in is not None and shape is not None:
+            fix = "a model of another size is another model: make a new one"
+            require(fits(shape, self.sample_in), f"{self.name}: build: input_shape", of_batch(self.sample_in),
+                    of_batch(shape), fix)  # fmt: skip
+            shape = self.sample_in
         if self.built:
             return
-        shape = self.sample_in if input_shape is None else _of_one(input_shape)
         require(shape is not None, f"{self.name}: build", "input_shape=(None, H, W, C)", "none", error=NotBuiltError)
-        new = [layer for layer in self.layers if not layer.built]
+        new = [layer for layer in self.operations if not layer.built]
         try:
             size = shape
-            for index, layer in enumerate(self.layers):
+            for index, layer in enumerate(self.operations):
                 self._attach(layer, index, size)
                 size = layer.sample_out
         except MinicnnError:
@@ -116,11 +123,11 @@ class Sequential(Model):
 
     def _link(self) -> None:
         """Let a chain's layers know their place, so that they have an output: Model(model.inputs, layer.output)."""
-        if self.sample_in is None or any(layer.sample_out is None for layer in self.layers):
+        if self.sample_in is None or any(layer.sample_out is None for layer in self.operations):
             return
         if self._entry is None:
             self._entry = InputLayer(self.sample_in).symbol
-        for layer in self.layers[len(self._linked) :]:
+        for layer in self.operations[len(self._linked) :]:
             x = self._linked[-1].outputs[0] if self._linked else self._entry
             call = Call(layer, (x,), [layer.sample_out])
             layer.calls.append(call)
@@ -130,7 +137,7 @@ class Sequential(Model):
     def inputs(self) -> list[Symbol]:
         """Symbols of its inputs."""
         require(self._entry is not None, f"{self.name}: inputs", "a built model", "none", "call build((None, H, W, C))",
-                error=NotBuiltError)  # fmt: skip
+                error=NotYetError)  # fmt: skip
         return [self._entry]
 
     @property
@@ -141,12 +148,12 @@ class Sequential(Model):
     @property
     def steps(self) -> list[Step]:
         """The calls, in an order in which they can run: see graph.py."""
-        return [Step(layer, (i,)) for i, layer in enumerate(self.layers)]
+        return [Step(layer, (i,)) for i, layer in enumerate(self.operations)]
 
     @property
     def ends(self) -> tuple[int, ...]:
         """The numbers of the values that are outputs."""
-        return (len(self.layers),)
+        return (len(self.operations),)
 
 
 def _of_one(input_shape) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from .. import arguments, losses
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..layers.open_sizes import is_open
+from ..structure import opened
 
 
 class Several:
@@ -48,9 +49,11 @@ def together(values):
 
 
 def per_place(where: str, given, names: list[str], *, fill=False) -> list:
-    """One value for each name, from a list, a tuple, Several, or a dict by name.  fill: None for what a dict lacks."""
-    if isinstance(given, Several):
-        given = given.parts
+    """One value for each name, from a list, a tuple, Several, or a dict by name.  fill: None for what a dict lacks.
+
+    names   may be Places, whose structure the value may have.
+    """
+    given = given.parts if isinstance(given, Several) else opened(getattr(names, "template", None), given)
     if isinstance(given, dict):
         unknown = [key for key in given if key not in names]
         require(not unknown, where, f"names of {', '.join(names)}", ", ".join(map(repr, unknown)), error=ArgumentError)

@@ -3,7 +3,7 @@
 import collections
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, ClassVar
 
@@ -19,11 +19,13 @@ from ..core.tensor import Parameter, Tensor, no_grad
 from ..data.batches import check_lengths, check_range
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, nearest, require
 from ..layers import InputLayer, Layer
-from ..layers.base import Shape, assign_all, of_batch, on_symbols, within
+from ..layers.base import Shape, assign_all, on_symbols, samples, within
 from ..layers.open_sizes import is_open
+from ..layers.operation import Operation
 from ..notes import note
 from ..ops.join import concatenate
 from ..ops.shape import reshape
+from ..structure import answer, is_deep
 from ..teaching.trace import Trace, labels
 from . import lenient
 from .graph import Step
@@ -53,6 +55,7 @@ class LayerStack(Guarded):
         "output_shape": "the layers decide it", "input_shape": "use Input", "loss_weights": "give it to compile",
         "weights": "use set_weights", "trainable_weights": "set a layer's trainable", "input_spec": "use Input",
         "non_trainable_weights": "set a layer's trainable", "activity_regularizer": "add its gradient in a layer",
+        "layers": "call it otherwise; a Sequential has add and pop",
     }  # fmt: skip
     without_effect: ClassVar[tuple[str, ...]] = (
         "run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss", "train_function", "test_function",
@@ -63,20 +66,26 @@ class LayerStack(Guarded):
     streams: Streams
     guard: Guard
     name: str
-    layers: list
+    operations: list  # layers and models, and what is between them on symbols, x + y
     sample_in: tuple[int, ...] | list | None  # of one sample, as every layer's: a list where there are several inputs
     programs: Programs
     first: int  # the number of its first layer, which another model may have given it
     named: bool
     calls: list[Call]  # of the model itself, as a layer
     _trainable = True
+    _templates: tuple = (0, 0)  # of inputs and outputs: structure.py
     seen: list[Shape] | None = None  # of a model with open sizes: the latest x
     config: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def layers(self) -> list:
+        """Its layers and the models among them. What stands between them on symbols, x + y, `operations` holds too."""
+        return [one for one in self.operations if not isinstance(one, Operation)]
 
     params = property(lambda self: self.weights)
 
     seed = property(lambda self: self.streams.seed)
-    built = property(lambda self: bool(self.layers) and all(layer.built for layer in self.layers))
+    built = property(lambda self: bool(self.operations) and all(layer.built for layer in self.operations))
     sample_out: Shape | list | None
 
     def __init_subclass__(cls, **kwargs):
@@ -87,7 +96,7 @@ class LayerStack(Guarded):
 
     def _attach(self, layer: Layer, index: int, shape) -> None:
         if layer.built and not isinstance(layer, LayerStack) and layer.alone:
-            layer.move(self.backend, self.streams, self.first + len(leaves(self.layers[:index])), shape)
+            layer.move(self.backend, self.streams, self.first + len(leaves(self.operations[:index])), shape)
         elif layer.built:  # by another model, whose weights it goes on sharing
             expected = f"samples of the shape {layer.sample_in} that it is built for"
             same = layer.sample_in == (list(shape) if isinstance(layer.sample_in, list) else shape)
@@ -96,11 +105,11 @@ class LayerStack(Guarded):
                     f"a model on {layer.be.describe()}", self.backend.describe(), error=ArgumentError)  # fmt: skip
             return
         else:
-            layer.attach(self.backend, self.streams, self.first + len(leaves(self.layers[:index])), shape)
+            layer.attach(self.backend, self.streams, self.first + len(leaves(self.operations[:index])), shape)
         if isinstance(layer, LayerStack):
             return
         kind = layer.kind
-        before = sum(known.kind == kind for known in self.layers[:index])
+        before = sum(known.kind == kind for known in self.operations[:index])
         prefix = layer.name if layer.named else f"{kind}_{before}" if before else kind
         for p in layer.params:  # names in files do not depend on what else the process has built
             p.path = f"{prefix}/{p.path.rpartition('/')[2]}"
@@ -138,6 +147,17 @@ class LayerStack(Guarded):
                   if isinstance(step.layer, LayerStack)]  # fmt: skip
         return [*values, *(shape for found in within for shape in found)]
 
+    def compute_output_shape(self, input_shape):
+        """The shape of a batch of outputs for a batch of inputs, (None, H, W, C), or structures of such shapes."""
+        where, names = f"{self.name}: compute_output_shape: input_shape", self.input_names
+        nested = isinstance(input_shape, Mapping) or isinstance(next(iter(input_shape or ()), None), (tuple, list))
+        given = per_place(where, input_shape, names or [self.name]) if nested else [input_shape]
+        found = [samples(where, one) for one in given]
+        expected = f"{max(len(names), 1)} shapes"
+        require(len(found) == max(len(names), 1), where, expected, len(found), error=ArgumentTypeError)
+        rows = next((n for _, n in found if n is not None), None)
+        return self._answer([(rows, *one) for one in self.shapes_for([shape for shape, _ in found])])
+
     def shape_for(self, input_shape):
         """The shape of its one output."""
         listed = bool(input_shape) and isinstance(input_shape[0], tuple)
@@ -146,12 +166,12 @@ class LayerStack(Guarded):
     follow = shape_for
 
     def moved(self) -> list[tuple]:
-        return [moved for layer in self.layers for moved in layer.moved()]
+        return [moved for layer in self.operations for moved in layer.moved()]
 
     @property
     def leaves(self) -> list[Layer]:
         """Every layer once, in place of models among them their layers."""
-        return leaves(self.layers)
+        return leaves(self.operations)
 
     @property
     def unasked(self) -> bool:
@@ -163,29 +183,26 @@ class LayerStack(Guarded):
         """Whether images are (C, H, W), as any layer says."""
         return any(getattr(layer, "data_format", "") == "channels_first" for layer in self.leaves)
 
+    def _given(self, x):
+        """What a call is given, as one or a list, in the order of the inputs."""
+        if isinstance(x, Mapping) or is_deep(self._templates[0]):
+            found = per_place(f"{self.name}: inputs", x, self.input_names)
+            return found if len(found) > 1 else found[0]
+        return x
+
+    def _answer(self, ys):
+        """One output, or a list of them, in the structure that the model was made from."""
+        return answer(self._templates[1], ys if isinstance(ys, list) else [ys])
+
     def _on_symbols(self, symbols: tuple[Symbol, ...], training):
-        """The outputs of a call on symbols: one, or a list."""
+        """The outputs of a call on symbols, in their structure."""
         wanted = len(self.sample_in) if isinstance(self.sample_in, list) else 1
         require(len(symbols) == wanted, f"{self.name}: inputs", f"{wanted} of them", len(symbols), error=ArgumentError)
         shapes = self.shapes_for([one.sample for one in symbols])
         self.calls.append(Call(self, symbols, shapes, len(symbols) > 1, training))
-        found = list(self.calls[-1].outputs)
-        return found if len(found) > 1 else found[0]
+        return self._answer(list(self.calls[-1].outputs))
 
     # symbols of its own ----------------------------------------------------------------------------------------------
-
-    @property
-    def input(self):
-        """The symbol of its input, or a list of them."""
-        return self.inputs[0] if len(self.inputs) == 1 else self.inputs
-
-    @property
-    def output(self):
-        """The symbol of its output, or a list of them."""
-        return self.outputs[0] if len(self.outputs) == 1 else self.outputs
-
-    input_shape = property(lambda self: of_batch(self.sample_in), doc="(None, 28, 28, 1), or a list: Keras's.")
-    output_shape = property(lambda self: of_batch(self.sample_out), doc="(None, 10), or a list: Keras's.")
 
     @property
     def samples_in(self) -> list[Shape]:
@@ -230,23 +247,23 @@ class LayerStack(Guarded):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
-        for layer in self.layers:
+        for layer in self.operations:
             layer.trainable = value
 
     @property
     def weights(self) -> list[Parameter]:
         """Layer by layer, trainable first: the order of get_weights, set_weights and files."""
-        return _once(p for layer in self.layers for p in layer.weights)
+        return _once(p for layer in self.operations for p in layer.weights)
 
     @property
     def trainable_weights(self) -> list[Parameter]:
-        return _once(p for layer in self.layers for p in layer.trainable_weights) if self.trainable else []
+        return _once(p for layer in self.operations for p in layer.trainable_weights) if self.trainable else []
 
     @property
     def non_trainable_weights(self) -> list[Parameter]:
         if not self.trainable:
             return self.weights
-        return _once(p for layer in self.layers for p in layer.non_trainable_weights)
+        return _once(p for layer in self.operations for p in layer.non_trainable_weights)
 
     def count_params(self) -> int:
         """How many numbers the weights hold."""
@@ -265,14 +282,14 @@ class LayerStack(Guarded):
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """A layer by its name or its number."""
-        require(self.layers, "get_layer", "a model with layers", "an empty one", error=NotBuiltError)
+        require(self.operations, "get_layer", "a model with layers", "an empty one", error=NotBuiltError)
         if index is not None:
             n = len(self.layers)
             return self.layers[arguments.whole("get_layer: index", index, low=-n, high=n - 1)]
-        for layer in self.layers:
+        for layer in self.operations:
             if isinstance(name, str) and layer.name == name:
                 return layer
-        names = [layer.name for layer in self.layers]
+        names = [layer.name for layer in self.operations]
         fix = nearest(name, names) if isinstance(name, str) else ""
         require(False, "get_layer: name", "one of " + ", ".join(names), arguments.shown(name), fix, error=ArgumentError)
 
@@ -333,6 +350,7 @@ class LayerStack(Guarded):
         augmentation, whose layers have no weights, is at work then, as each of them by itself.
         Samples may have another size than the model was built for, as long as every layer's weights allow it.
         """
+        x = self._given(x)
         symbols = on_symbols(x)
         if symbols:
             return self._on_symbols(symbols, training or None)
@@ -357,7 +375,7 @@ class LayerStack(Guarded):
         if training and outer is None:  # else the step is the outer layer's
             with self.guard.changing():
                 self.commit()
-        return y
+        return self._answer(y)
 
     @reads
     def activations(self, x) -> dict[str, np.ndarray]:
@@ -439,7 +457,7 @@ def leaves(layers) -> list[Layer]:
     found: dict = {}
     for layer in layers:
         if not isinstance(layer, InputLayer):
-            found |= dict.fromkeys(leaves(layer.layers) if isinstance(layer, LayerStack) else [layer])
+            found |= dict.fromkeys(leaves(layer.operations) if isinstance(layer, LayerStack) else [layer])
     return list(found)
 
 

@@ -24,7 +24,7 @@ def table(model, width: int | None = None, show_trainable: bool = False) -> str:
     heads, *rows = cells_of(model)
     wide = len(heads) == 4
     width = width or min(108 if wide else 88, shutil.get_terminal_size().columns - 4)
-    marks = [("Y" if layer.trainable else "N") if layer.params else "-" for layer in model.layers]
+    marks = [("Y" if layer.trainable else "N") if layer.params else "-" for layer in model.operations]
     ends = (30, 56, 74, 100) if wide else (45, 80, 100)
     edges = [0, *(width * end // 100 for end in ends)]
     shares = [right - left - 3 - (0 < i < len(ends) - 1) for i, (left, right) in enumerate(pairwise(edges))]
@@ -51,14 +51,14 @@ def table(model, width: int | None = None, show_trainable: bool = False) -> str:
 
 def cells_of(model) -> list[tuple[str, ...]]:
     """Rows of the table, the first of them heads."""
-    rows = [(f"{layer.name} ({_kind(layer)})", _shape(layer), _count(layer)) for layer in model.layers]
+    rows = [(f"{layer.name} ({_kind(layer)})", _shape(layer), _count(layer)) for layer in model.operations]
     heads = ("Layer (type)", "Output Shape", "Param #")
     steps = model.steps
     if [step.inputs for step in steps] == [(i,) for i in range(len(steps))] and model.ends == (len(steps),):
         return [heads, *rows]
     read = connections(model)
     return [(*heads, "Connected to"), *((*row, ",\n".join(read.get(layer, ())) or "-")
-                                       for row, layer in zip(rows, model.layers, strict=True))]  # fmt: skip
+                                       for row, layer in zip(rows, model.operations, strict=True))]  # fmt: skip
 
 
 def connections(model) -> dict:
@@ -87,8 +87,8 @@ def readable(text: str, stream) -> str:
 
 def totals(model) -> str:
     """Total, trainable, non-trainable and, once there is one, optimizer parameters, each with its size."""
-    trainable = sum(p.data.size for layer in model.layers for p in layer.trainable_weights)
-    frozen = sum(p.data.size for layer in model.layers for p in layer.non_trainable_weights)
+    trainable = sum(p.data.size for layer in model.operations for p in layer.trainable_weights)
+    frozen = sum(p.data.size for layer in model.operations for p in layer.non_trainable_weights)
     counts = {"Trainable": trainable, "Non-trainable": frozen}
     if model.optimizer is not None and model.optimizer.params:
         counts["Optimizer"] = model.optimizer.count_params()

@@ -24,7 +24,7 @@ from .guard import changes, rebuilds, trains
 from .identity import of_epoch
 from .inputs import Arrays, Augmented, Batches, all_x, check_x, in_batches, passes, source
 from .keras2 import QUEUES
-from .several import Losses, Several, losses_of, output_shapes, parts, per_place, together
+from .several import Losses, losses_of, output_shapes, parts, per_place, together
 from .stack import LayerStack
 from .tta import copies
 from .underway import Now, Underway
@@ -71,7 +71,7 @@ class Trainer(LayerStack):
                 f"compile: expected optimizer, loss, metrics, received {', '.join(map(repr, unknown))}"
             )
         many = isinstance(self.sample_out, list)
-        names = self.output_names if many or self.layers else [""]
+        names = self.output_names if many or self.operations else [""]
         optimizer, loss = optimizers.get(optimizer), losses_of("compile: loss", loss, names, loss_weights)
         found = [_placed(what, given, names) if many else [(m, 0) for m in _metrics(what, given)]
                  for what, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics))]  # fmt: skip
@@ -169,7 +169,7 @@ class Trainer(LayerStack):
         )
 
     def _ready(self, where: str) -> None:
-        require(self.layers, where, "a model with layers", "an empty one", error=NotBuiltError)
+        require(self.operations, where, "a model with layers", "an empty one", error=NotBuiltError)
         ok = self.loss is not None
         require(
             ok,
@@ -438,7 +438,7 @@ class Trainer(LayerStack):
         """
         if tta is not None:
             return self._mean_over_copies(x, tta, batch_size, verbose, steps, callbacks)
-        require(self.layers, "predict", "a model with layers", "an empty one", error=NotBuiltError)
+        require(self.operations, "predict", "a model with layers", "an empty one", error=NotBuiltError)
         for name, value in {"batch_size": batch_size, "steps": steps}.items():
             if value is not None:
                 positive_int(f"predict: {name}", value)
@@ -459,12 +459,11 @@ class Trainer(LayerStack):
                         done = rows.stop
                         for whole, part in zip(parts(out), parts(y), strict=True):
                             whole[rows] = self.backend.to_numpy(part)
-                    batch = [one[start:stop] for one in parts(out)]
-                    hooks.on_predict_batch_end(step, {"outputs": batch if len(batch) > 1 else batch[0]})
+                    hooks.on_predict_batch_end(step, {"outputs": self._answer([one[start:stop] for one in parts(out)])})
                 hooks.on_predict_end()
         finally:
             hooks.close()
-        return list(out.parts) if isinstance(out, Several) else out
+        return self._answer(list(parts(out)))
 
     def _mean_over_copies(self, x, tta: str, *predict_args) -> np.ndarray:
         """predict of each copy of x, averaged."""
