@@ -22,7 +22,7 @@ from ..layers.open_sizes import fits, is_open
 from ..notes import note
 from ..weighting import check_weights
 from . import lenient
-from .several import Several, concatenated, each, only_one, output_shapes, per_place
+from .several import Several, concatenated, each, only_one, output_shapes, per_input, per_place
 
 
 def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
@@ -34,7 +34,7 @@ def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
     if isinstance(model.sample_in, list):
         names = model.input_names
         given = [_check_one(model, one, f"{what} of {name}", shape, any_size) for one, name, shape in
-                 zip(per_place(f"{model.name}: {what}", x, names), names, model.sample_in, strict=True)]  # fmt: skip
+                 zip(per_input(f"{model.name}: {what}", x, names), names, model.sample_in, strict=True)]  # fmt: skip
         check_lengths(model.name, **{f"{what} of {n}": one for n, one in zip(names, given, strict=True)})
         _sizes(model, [one.shape[1:] for one in given])
         return Several(given)

@@ -68,6 +68,15 @@ def per_place(where: str, given, names: list[str], *, fill=False) -> list:
     return list(given)
 
 
+def per_input(where: str, given, names: list[str]) -> list:
+    """per_place of a model's inputs: a list for a dict goes by the order of names where that is the dict's own."""
+    template = getattr(names, "template", None)
+    shuffled = isinstance(template, dict) and list(template) != sorted(template) and isinstance(given, (list, tuple))
+    received = f"a list, whose order is not that of the dict, {', '.join(template)}" if shuffled else ""
+    require(not shuffled, where, f"a dict by {', '.join(names)}", received, error=ArgumentTypeError)
+    return per_place(where, given, names)
+
+
 def only_one(given, names: list[str]) -> bool:
     """Whether it is a list or a dict that holds what belongs to the one name."""
     return list(given) == names if isinstance(given, dict) else isinstance(given, (list, tuple)) and len(given) == 1

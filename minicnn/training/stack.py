@@ -25,14 +25,14 @@ from ..layers.operation import Operation
 from ..notes import note
 from ..ops.join import concatenate
 from ..ops.shape import reshape
-from ..structure import answer, is_deep
+from ..structure import answer
 from ..teaching.trace import Trace, labels
 from . import lenient
 from .graph import Step
 from .guard import Guard, changes, reads
 from .inputs import check_x
 from .plan import Plan, plan
-from .several import parts, per_place
+from .several import Several, parts, per_input, per_place
 from .summary import html, readable, table
 from .traced import Programs
 
@@ -185,10 +185,9 @@ class LayerStack(Guarded):
 
     def _given(self, x):
         """What a call is given, as one or a list, in the order of the inputs."""
-        if isinstance(x, Mapping) or is_deep(self._templates[0]):
-            found = per_place(f"{self.name}: inputs", x, self.input_names)
-            return found if len(found) > 1 else found[0]
-        return x
+        several = isinstance(x, (Mapping, list, tuple)) and not isinstance(self._templates[0], int)
+        found = per_input(f"{self.name}: inputs", x, self.input_names) if several or isinstance(x, Mapping) else [x]
+        return found if len(found) > 1 else found[0]
 
     def _answer(self, ys):
         """One output, or a list of them, in the structure that the model was made from."""
@@ -368,6 +367,7 @@ class LayerStack(Guarded):
             y = self.forward(x, training=training)
         else:
             with no_grad(), self.guard:
+                x = Several(x) if isinstance(x, list) and isinstance(self.sample_in, list) else x
                 xs = [Tensor(one, self.backend) for one in parts(check_x(self, x, "x", any_size=True))]
                 training = self.unasked if training is None else training
                 y = self.forward(xs, training=training)

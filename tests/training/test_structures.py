@@ -1,0 +1,88 @@
+"""Inputs and outputs in dicts, tuples and structures of them: calls, fit, predict, files, models within models."""
+
+import numpy as np
+import pytest
+
+import minicnn as mc
+from minicnn import errors, structure
+from minicnn.layers import Add, Dense
+
+X = {"b": np.ones((4, 3), "float32"), "a": np.full((4, 2), 2, "float32")}
+
+
+def two_in_two_out(outputs):
+    a, b = mc.Input((2,), name="one"), mc.Input((3,), name="two")
+    y = Add()([Dense(2, name="left")(a), Dense(2, name="right")(b)])
+    y, z = Dense(2, name="y")(y), Dense(1, name="z")(y)
+    return mc.Model({"b": b, "a": a}, outputs(y, z), name="net", seed=1)
+
+
+OUTPUTS = {
+    "dict": lambda y, z: {"y": y, "x": z},
+    "tuple": lambda y, z: (y, z),
+    "list": lambda y, z: [y, z],
+    "nested": lambda y, z: {"two": (y, {"deep": z}), "again": z},
+    "one": lambda y, z: {"only": y},
+}
+
+
+@pytest.mark.parametrize("kind", OUTPUTS)
+@pytest.mark.parametrize("suffix", [".minicnn", ".keras"])
+def test_answers_come_in_the_structure_of_the_outputs(kind, suffix, tmp_path):
+    if suffix == ".keras":
+        pytest.importorskip("h5py")
+    model = two_in_two_out(OUTPUTS[kind])
+    found, called = model.predict(X, verbose=0), model(X)
+    assert structure.template_of(found) == structure.template_of(model.output) == model._templates[1]
+    for p, q in zip(structure.flat(found), structure.flat(called), strict=True):
+        np.testing.assert_allclose(p, q, rtol=1e-6)
+    model.save(str(tmp_path / f"m{suffix}"))
+    again = mc.load_model(str(tmp_path / f"m{suffix}"))
+    assert again.input_names == model.input_names == ["a", "b"]
+    assert again.output_names == model.output_names
+    loaded = again.predict(X, verbose=0)
+    assert type(loaded) is (list if kind == "tuple" and suffix == ".keras" else type(found))  # JSON has no tuples
+    for p, q in zip(structure.flat(found), structure.flat(loaded), strict=True):
+        assert np.array_equal(p, q)
+
+
+def test_fit_takes_them_by_name():
+    model = two_in_two_out(OUTPUTS["nested"])
+    assert model.output_names == ["again", "two/y", "two/deep"]
+    y, z = np.zeros((4, 2)), np.zeros((4, 1))
+    model.compile("sgd", {"again": "mse", "two/y": "mae", "two/deep": "mse"}, metrics={"two/y": ["mse"]})
+    nested = model.fit(X, {"two": (y, {"deep": z}), "again": z}, verbose=0, shuffle=False).history
+    other = two_in_two_out(OUTPUTS["nested"])
+    other.compile("sgd", ["mse", "mae", "mse"], metrics=[[], ["mse"], []])
+    assert other.fit(X, [z, y, z], verbose=0, shuffle=False).history == nested
+    assert sorted(nested) == ["again_loss", "loss", "two/deep_loss", "two/y_loss", "two/y_mse"]
+
+
+def test_a_model_of_dicts_is_a_layer(tmp_path):
+    pytest.importorskip("h5py")
+    inner = two_in_two_out(OUTPUTS["dict"])
+    p, q = mc.Input((2,)), mc.Input((3,))
+    found = inner({"a": p, "b": q})
+    assert sorted(found) == ["x", "y"]
+    outer = mc.Model([p, q], [found["y"], found["x"]])
+    y, x = outer.predict([X["a"], X["b"]], verbose=0)
+    assert np.array_equal(x, inner.predict(X, verbose=0)["x"])
+    for name in ("o.minicnn", "o.keras"):
+        outer.save(str(tmp_path / name))
+        assert np.array_equal(mc.load_model(str(tmp_path / name)).predict([X["a"], X["b"]], verbose=0)[0], y)
+
+
+def test_a_list_for_a_dict_goes_by_sorted_names_where_that_is_its_own_order():
+    a, b = mc.Input((2,), name="p"), mc.Input((2,), name="q")
+    x = [np.ones((1, 2)), np.zeros((1, 2))]
+    y = a - b
+    assert np.array_equal(mc.Model({"p": a, "q": b}, y)(x), [[1, 1]])
+    with pytest.raises(errors.ArgumentTypeError, match=r"expected a dict by p, q, received a list"):
+        mc.Model({"q": b, "p": a}, y)(x)
+
+
+@pytest.mark.parametrize("said", [["a"], ["a", "a"], {"dict": [["a", 0]]}, {"list": [0, 0]}, {"set": [0, 1]}, 1,
+                                  {"tuple": [0, True]}, {"list": [0, {"tuple": [1, 2]}]}])  # fmt: skip
+def test_files_name_every_place_once(said):
+    with pytest.raises(errors.DataError, match="expected a structure of"):
+        structure.from_file(said, 2, "load")
