@@ -292,7 +292,8 @@ MUTATIONS = [
             "min((i + 1) * self.batch_size, self.n)", "(i + 1) * self.batch_size",
             "tests/cuda/test_captured.py -k 'same_bytes or replayed'"),
     minicnn("training: the summary's totals leave out what is frozen", "training/summary.py",
-            "for layer in model.layers for p in layer.non_trainable_weights)", "for layer in model.layers for p in ())",
+            "for layer in model.operations for p in layer.non_trainable_weights)",
+            "for layer in model.operations for p in ())",
             "tests/training/test_sequential.py tests/training/test_summary_streams.py tests/training/test_saving.py"),
     # long runs, schedules, arguments ----------------------------------------------------------------------------------
     minicnn("checkpoint: the oldest checkpoint is taken for the newest", "training/checkpoint.py",

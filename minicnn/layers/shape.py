@@ -28,8 +28,7 @@ class InputLayer(Layer):
 
     def get_config(self) -> dict:
         """The constructor's arguments as plain values, for files."""
-        rows = {} if self.batch_size is None else {"batch_size": self.batch_size}
-        return super().get_config() | {"input_shape": list(self.sample_in)} | rows
+        return super().get_config() | {"input_shape": list(self.sample_in), "batch_size": self.batch_size}
 
     @property
     def symbol(self) -> Symbol:

@@ -32,7 +32,7 @@ from .graph import Step
 from .guard import Guard, changes, reads
 from .inputs import check_x
 from .plan import Plan, plan
-from .several import Several, parts, per_input, per_place
+from .several import Several, only_one, parts, per_input, per_place
 from .summary import html, readable, table
 from .traced import Programs
 
@@ -150,7 +150,8 @@ class LayerStack(Guarded):
     def compute_output_shape(self, input_shape):
         """The shape of a batch of outputs for a batch of inputs, (None, H, W, C), or structures of such shapes."""
         where, names = f"{self.name}: compute_output_shape: input_shape", self.input_names
-        nested = isinstance(input_shape, Mapping) or isinstance(next(iter(input_shape or ()), None), (tuple, list))
+        first = next(iter(arguments.items(input_shape) or ()), None)
+        nested = isinstance(input_shape, Mapping) or isinstance(first, (tuple, list))
         given = per_place(where, input_shape, names or [self.name]) if nested else [input_shape]
         found = [samples(where, one) for one in given]
         expected = f"{max(len(names), 1)} shapes"
@@ -186,7 +187,8 @@ class LayerStack(Guarded):
     def _given(self, x):
         """What a call is given, as one or a list, in the order of the inputs."""
         several = isinstance(x, (Mapping, list, tuple)) and not isinstance(self._templates[0], int)
-        found = per_input(f"{self.name}: inputs", x, self.input_names) if several or isinstance(x, Mapping) else [x]
+        one = isinstance(x, Mapping) and only_one(x, self.input_names)
+        found = per_input(f"{self.name}: inputs", x, self.input_names) if several or one else [x]
         return found if len(found) > 1 else found[0]
 
     def _answer(self, ys):

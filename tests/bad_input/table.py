@@ -259,7 +259,7 @@ INPUT = {
     "name": K.NAME,
     "batch_shape": K.optional(
         Kind(
-            ((None, 6, 6, 1), [None, 6, 6, 1], (8, 6, 6, 1)),
+            ((None, 6, 6, 1), [None, 6, 6, 1]),
             (3, "661", NAN, True, {}, ODD, (), (None, 0, 1), (None, 1.5), np.ones(3), ("a", 6, 6, 1), (0, 6, 6, 1)),
             "",
         )
@@ -1738,6 +1738,12 @@ entry(
             bad([[1, [2]]] * 8, "kernel"),
         ),
     ),
+)
+entry(
+    "Sequential.compute_output_shape",
+    None,
+    "model",
+    input_shape=Kind(((None, 6, 6, 1), [8, 6, 6, 1]), (3, None, "661", (), ODD, (None, 1.5, 6, 1), (0, 6, 6, 1)), ""),
 )
 entry(
     "Sequential.get_layer",
