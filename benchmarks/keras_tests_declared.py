@@ -31,6 +31,7 @@ _DTYPED = {
 _IMAGES = "layers/preprocessing/image_preprocessing"
 DECLARED = (
     ("layers/convolutional/conv_test:ConvBasicTest.test_*lora*", _LORA),
+    ("layers/convolutional/conv_test:ConvCorrectnessTest.test_conv_constraints", _BARE),
     ("layers/pooling/global_average_pooling_test:GlobalAveragePoolingCorrectnessTest.test_global_average_pooling1d*",
      "masks are not there"),
     ("layers/pooling/adaptive_pooling[12]d_test:*_get_config", "get_config writes tuples as lists"),
