@@ -78,14 +78,15 @@ def keep(path: Path, found: dict) -> None:
         before = kept(path)
         for seed, one in found.items():
             if not before.get(seed, {}).get("passed") or one["passed"]:
-                before[seed] = one
+                failed = {"failed before": [before[seed]["backend"], before[seed]["why"]]} if seed in before else {}
+                before[seed] = one | failed
         graphs = dict(sorted(before.items(), key=lambda item: int(item[0])))
         passed = [one for one in graphs.values() if one["passed"]]
         on = Counter(one["backend"] for one in passed)
         worst = {kind: max(((one["errors"][kind], seed) for seed, one in graphs.items()
                             if one["passed"] and kind in one["errors"]), default=None) for kind in BOUND}  # fmt: skip
         machine.write_json(path, {
-            "commit": machine.commit(), "machine": machine.describe(), "graphs drawn": len(graphs),
+            "commit of the latest graph": machine.commit(), "machine": machine.describe(), "graphs drawn": len(graphs),
             "passed": len(passed), "passed on": dict(on), "bounds": BOUND,
             "worst error and its seed, of those that passed": worst,
             "not passed": [seed for seed, one in graphs.items() if not one["passed"]], "graphs": graphs,
