@@ -47,8 +47,8 @@ def work(kernel: str, arguments, answer) -> tuple[str, float]:
         y, w = (answer[0], arguments[1]) if forward else (arguments[0], arguments[4])
         products = 1 if forward else sum(wanted is not None for wanted in answer[:2])
         return "FLOP", 2 * products * 4 * math.prod(y.shape[:3]) * math.prod(w.shape)  # of windows of 2 x 2
-    if kernel == "batch_norm_conv2d_weight_grad":  # dy, z, mean, var, gamma, x, the shape of w
-        return "FLOP", 2 * math.prod(arguments[1].shape[:3]) * math.prod(arguments[6])  # dy may be a pooled z's
+    if kernel == "batch_norm_conv2d_weight_grad":  # dy, z, norm, x, the shape of w
+        return "FLOP", 2 * math.prod(arguments[1].shape[:3]) * math.prod(arguments[4])  # dy may be a pooled z's
     if kernel.startswith("conv2d"):
         first, second = arguments[:2]
         if kernel == "conv2d_weight_grad":  # x, dy, the shape of w
@@ -61,7 +61,7 @@ def work(kernel: str, arguments, answer) -> tuple[str, float]:
         return "FLOP", 2 * first.size * second.shape[0 if kernel == "dense_input_grad" else 1]
     touched = [*arrays(arguments), *arrays(answer)]
     if kernel.endswith("_step"):  # in place: parameters and state, which come first and after the gradient, are written
-        touched += [a for i, a in enumerate(arguments) if isinstance(a, np.ndarray) and i != 1]
+        touched += [*arrays(arguments[0]), *arrays(arguments[2])]
     return "bytes", sum(a.nbytes for a in touched)
 
 

@@ -47,11 +47,12 @@ def calls() -> None:
         k.conv2d_input_grad(y, w, x.shape, **how)
         k.conv2d_weight_grad(x, y, w.shape, **how)
         for affine in (None, (row[:10], row[:10])):
-            k.conv2d_max_pool(x, w, b, **how, pool=pool, rate=0.5, key=key, affine=affine)
-        k.conv2d_max_pool_grad(pooled, argmax, pooled, x, w, **how, pool=pool, rate=0.5, needs=(False, True))
+            k.conv2d_max_pool(x, w, b, conv={**how, "affine": affine}, pool={**pool, "rate": 0.5, "key": key})
+        halves = {**pool, "rate": 0.5}
+        k.conv2d_max_pool_grad(pooled, argmax, pooled, x, w, conv=how, pool=halves, needs=(False, True))
         for more in ({}, {"argmax": argmax, "pool": pool}):
             dy = pooled if more else y
-            k.batch_norm_conv2d_weight_grad(dy, y, b, b, b, x, w.shape, eps=1e-3, **how, **more)
+            k.batch_norm_conv2d_weight_grad(dy, y, (b, b, b, 1e-3, -1), x, w.shape, conv=how, **more)
     k.conv2d(x, w, b, strides=(1, 1), pads=pads, stats=True)
     for rows in (2, 9):
         k.dense(np.ones((rows, 6), f), np.ones((6, 7), f), b, relu=True)
@@ -71,9 +72,9 @@ def calls() -> None:
         k.batch_norm_grad(z, z, b, b, b, **batch, batch_stats=True)
     k.batch_norm_grad(np.ones((363, 7, 1), f), np.ones((363, 7, 1), f), b, b, b, eps=1e-3, batch_stats=True, relu=True)
     for axis, values in ((-1, b), (1, np.ones(11, f))):
-        how = {"eps": 1e-3, "axis": axis, "rate": 0.5, **pool}
-        k.batch_norm_max_pool(y, *[values] * 4, **how, key=key)
-        k.batch_norm_max_pool_grad(pooled, argmax, y, *[values] * 3, **how)
+        norm = values, values, values, 1e-3, axis
+        k.batch_norm_max_pool(y, (values, *norm), pool={**pool, "rate": 0.5, "key": key})
+        k.batch_norm_max_pool_grad(pooled, argmax, y, norm, pool={**pool, "rate": 0.5})
     k.max_pool(x, **three, rate=0.5, key=key)
     k.max_pool_grad(np.ones((3, 6, 6, 5), f), np.ones((3, 6, 6, 5), np.uint8), x.shape, **three)
     k.max_pool_grad(pooled, argmax, y.shape, **pool, rate=0.5, y=pooled)
@@ -83,15 +84,15 @@ def calls() -> None:
     k.philox(1000, key), k.dropout(x, rate=0.5, key=key)
     k.affine_warp(x, np.ones((3, 2, 3)), fill_mode="nearest", cval=0.0, scale=1.0)
     rates = {name: 0.1 for name in ("beta_1", "beta_2", "eps")}
-    k.sgd_step(b, b, b, lr=0.1, momentum=0.9, nesterov=True)
-    k.rmsprop_step(b, b, b, b, b, lr=0.1, rho=0.9, momentum=0.9, eps=0.1)
-    k.adam_step(b, b, b, b, b, rate=0.1, **rates)
-    k.adagrad_step(b, b, b, lr=0.1, eps=0.1)
-    k.adadelta_step(b, b, b, b, lr=0.1, rho=0.9, eps=0.1)
-    k.adamax_step(b, b, b, b, rate=0.1, **rates)
-    k.nadam_step(b, b, b, b, lr=0.1, m_scale=1.0, g_scale=1.0, v_scale=1.0, **rates)
-    k.lion_step(b, b, b, lr=0.1, beta_1=0.9, beta_2=0.9)
-    k.ftrl_step(b, b, b, b, lr=0.1, power=-0.5, l1=0.1, l2=0.1, shrinkage=0.1, beta=0.1)
+    k.sgd_step(b, b, (b,), lr=0.1, momentum=0.9, nesterov=True)
+    k.rmsprop_step(b, b, (b, b, b), lr=0.1, rho=0.9, momentum=0.9, eps=0.1)
+    k.adam_step(b, b, (b, b, b), rate=0.1, **rates)
+    k.adagrad_step(b, b, (b,), lr=0.1, eps=0.1)
+    k.adadelta_step(b, b, (b, b), lr=0.1, rho=0.9, eps=0.1)
+    k.adamax_step(b, b, (b, b), rate=0.1, **rates)
+    k.nadam_step(b, b, (b, b), lr=0.1, scales=(1.0, 1.0, 1.0), **rates)
+    k.lion_step(b, b, (b,), lr=0.1, beta_1=0.9, beta_2=0.9)
+    k.ftrl_step(b, b, (b, b), lr=0.1, power=-0.5, penalties=(0.1, 0.1, 0.1), beta=0.1)
 
 
 def functions(elf: bytes) -> list[str]:

@@ -216,40 +216,45 @@ class KernelSet(Protocol):
         """
 
     # optimizer: flat arrays of any equal length, updated in place; rates are Python floats ---------------------------
+    # slots: the arrays that the optimizer keeps for p, a tuple; one that it does without is None
 
-    def sgd_step(p, g, m, *, lr, momentum, nesterov):
-        """m = momentum m - lr g;  p += momentum m - lr g if nesterov else m.  m None: p -= lr g."""
+    def sgd_step(p, g, slots, *, lr, momentum, nesterov):
+        """slots (m,): m = momentum m - lr g;  p += momentum m - lr g if nesterov else m.  m None: p -= lr g."""
 
-    def rmsprop_step(p, g, v, m, a, *, lr, rho, momentum, eps):
+    def rmsprop_step(p, g, slots, *, lr, rho, momentum, eps):
         """v = rho v + (1-rho) g^2;  a = rho a + (1-rho) g;  i = lr g / sqrt(v - a^2 + eps);  m = momentum m + i.
 
-        Then p -= m. a None (not centred): its square is left out. m None (no momentum): p -= i.
+        Then p -= m. slots (v, m, a). a None (not centred): its square is left out. m None (no momentum): p -= i.
         """
 
-    def adam_step(p, g, m, v, vhat, *, rate, beta_1, beta_2, eps):
+    def adam_step(p, g, slots, *, rate, beta_1, beta_2, eps):
         """m += (1-beta_1)(g - m);  v += (1-beta_2)(g^2 - v);  p -= rate m / (sqrt(v) + eps).
 
-        vhat (AMSGrad, else None): vhat = max(vhat, v) takes v's place in the last line.
+        slots (m, v, vhat). vhat (AMSGrad, else None): vhat = max(vhat, v) takes v's place in the last line.
         """
 
-    def adagrad_step(p, g, a, *, lr, eps):
-        """a += g^2;  p -= lr g / sqrt(a + eps)."""
+    def adagrad_step(p, g, slots, *, lr, eps):
+        """slots (a,): a += g^2;  p -= lr g / sqrt(a + eps)."""
 
-    def adadelta_step(p, g, a, d, *, lr, rho, eps):
-        """a = rho a + (1-rho) g^2;  u = g sqrt(d + eps) / sqrt(a + eps);  d = rho d + (1-rho) u^2;  p -= lr u."""
+    def adadelta_step(p, g, slots, *, lr, rho, eps):
+        """slots (a, d): a = rho a + (1-rho) g^2;  u = g sqrt(d + eps) / sqrt(a + eps);  d = rho d + (1-rho) u^2.
 
-    def adamax_step(p, g, m, u, *, rate, beta_1, beta_2, eps):
-        """m += (1-beta_1)(g - m);  u = max(beta_2 u, |g|);  p -= rate m / (u + eps)."""
+        Then p -= lr u.
+        """
 
-    def nadam_step(p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
-        """m, v as Adam's;  p -= lr (m_scale m + g_scale g) / (sqrt(v_scale v) + eps)."""
+    def adamax_step(p, g, slots, *, rate, beta_1, beta_2, eps):
+        """slots (m, u): m += (1-beta_1)(g - m);  u = max(beta_2 u, |g|);  p -= rate m / (u + eps)."""
 
-    def lion_step(p, g, m, *, lr, beta_1, beta_2):
-        """p -= lr sign(beta_1 m + (1-beta_1) g);  m = beta_2 m + (1-beta_2) g.  sign(0) is 0, and NaN stays NaN."""
+    def nadam_step(p, g, slots, *, lr, scales, beta_1, beta_2, eps):
+        """slots (m, v) as Adam's, scales (of_m, of_g, of_v):  p -= lr (of_m m + of_g g) / (sqrt(of_v v) + eps)."""
 
-    def ftrl_step(p, g, a, z, *, lr, power, l1, l2, shrinkage, beta):
+    def lion_step(p, g, slots, *, lr, beta_1, beta_2):
+        """slots (m,): p -= lr sign(beta_1 m + (1-beta_1) g);  m = beta_2 m + (1-beta_2) g.  sign(0) is 0."""
+
+    def ftrl_step(p, g, slots, *, lr, power, penalties, beta):
         """b = a + g^2;  z += g + 2 shrinkage p - (b^power - a^power) / lr p;  a = b.
 
+        slots (a, z), penalties (l1, l2, shrinkage).
         Then p = (clip(z, -l1, l1) - z) / ((b^power + beta) / lr + 2 l2).
         """
 
@@ -261,45 +266,45 @@ class Fused(Protocol):
     the chain is their definition.
     """
 
-    def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None,
-                        kept=None):  # fmt: skip
-        """max_pool(conv2d(x, w, b, ...), **pool, rate, key), without the array in between.
+    def conv2d_max_pool(x, w, b, *, conv, pool):
+        """max_pool(conv2d(x, w, b, **conv), **pool), without the array in between.
 
-        pool: max_pool's window, strides and pads, a dictionary.  kept: as conv2d's.
-        affine (scale, shift): as conv2d's, or one number for each row of the images, (OH, 1, 1) both.
-        x (N, H, W, C), w (KH, KW, C, O), the rest as conv2d's -> y, argmax (N, PH, PW, O) as max_pool's.
+        conv: conv2d's strides, pads, relu, affine, algorithm and kept, pool: max_pool's window, strides, pads, rate and
+        key: dictionaries, in which what has a default may be absent. affine (scale, shift) may also be one number for
+        each row of the images, (OH, 1, 1) both.
+        x (N, H, W, C), w (KH, KW, C, O), b (O,) or None -> y, argmax (N, PH, PW, O) as max_pool's.
         """
 
-    def conv2d_max_pool_grad(
-        dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)
-    ):
+    def conv2d_max_pool_grad(dy, argmax, y, x, w, *, conv, pool, needs=(True, True)):
         """Gradients of conv2d_max_pool with a ReLU and no affine; y and argmax are its results.
 
+        conv: strides, pads and algorithm; pool: window, strides, pads and rate.
         dy, argmax, y (N, PH, PW, O), x (N, H, W, C), w (KH, KW, C, O) -> dx, dw and db, the bias's: what
         conv2d_input_grad, conv2d_weight_grad make of max_pool_grad(y=y).  needs: whether dx, dw are wanted, else None.
         """
 
-    def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
-        """max_pool(batch_norm(x), rate, key), without the array in between: the end of a convolution block.
+    def batch_norm_max_pool(x, norm, *, pool):
+        """max_pool(batch_norm(x), **pool), without the array in between: the end of a convolution block.
 
-        x (N, H, W, C), normalised along its last axis, the rest (C,), or for axis=1 along its rows, the rest (H,)
-        -> y, argmax (N, OH, OW, C) as max_pool's.
+        norm (mean, var, gamma, beta, eps, axis): x (N, H, W, C) is normalised along its last axis, axis -1, the arrays
+        are (C,), or along its rows, axis 1, they are (H,). -> y, argmax (N, OH, OW, C) as max_pool's.
         """
 
-    def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
+    def batch_norm_max_pool_grad(dy, argmax, x, norm, *, pool):
         """Gradients of batch_norm_max_pool, for a ReLU's output x with its own mean and variance.
 
+        norm (mean, var, gamma, eps, axis); pool: window, strides, pads and rate.
         dy, argmax (N, OH, OW, C), x (N, H, W, C) -> dx (N, H, W, C) before the ReLU, dgamma, dbeta (C,), or (H,) for
-        axis=1, as of batch_norm_grad(max_pool_grad(dy)); db (C,), the sum of dx per channel: a bias's before the ReLU.
+        axis 1, as of batch_norm_grad(max_pool_grad(dy)); db (C,), the sum of dx per channel: a bias's before the ReLU.
         """
 
-    def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto",
-                                      argmax=None, pool=None, axis=-1, rate=0.0):  # fmt: skip
+    def batch_norm_conv2d_weight_grad(dy, z, norm, x, w_shape, *, conv, argmax=None, pool=None):
         """Gradients of batch_norm(z), z = relu(conv2d(x, w, b)) with its own mean and variance, where nobody needs dx.
 
+        norm (mean, var, gamma, eps, axis); conv: strides, pads and algorithm.
         dy, z (N, OH, OW, O), mean, var, gamma (O,), x (N, H, W, C) -> dw of w_shape (KH, KW, C, O), db, the bias's,
         dgamma, dbeta (O,): what conv2d_weight_grad makes of batch_norm_grad(relu=True), without the array in between.
-        pool (max_pool's window, strides and pads), argmax, axis, rate: the same of batch_norm_max_pool(z).
+        argmax, pool (window, strides, pads and rate): the same of batch_norm_max_pool(z); without them axis is -1.
         """
 
 

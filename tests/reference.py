@@ -17,7 +17,7 @@ _answers: dict[bytes, tuple] = {}
 def remembered(name, *args, **kwargs):
     """The oracle `name` of these arguments: read-only arrays."""
     asked = hashlib.blake2b(name.encode())
-    for part in (*args, *(part for pair in sorted(kwargs.items()) for part in pair)):
+    for part in _leaves((args, sorted(kwargs.items()))):
         if isinstance(part, np.ndarray):
             asked.update(f"{part.dtype.str} {part.shape}".encode())
             asked.update(np.ascontiguousarray(part))
@@ -32,6 +32,16 @@ def remembered(name, *args, **kwargs):
         while len(_answers) > 1 and sum(map(_size, _answers.values())) > KEPT:
             del _answers[next(iter(_answers))]  # the oldest
     return _answers[digest]
+
+
+def _leaves(value):
+    """What tuples and lists hold, theirs included, and where each ends."""
+    if type(value) in (tuple, list):
+        for part in value:
+            yield from _leaves(part)
+        yield "end"
+    else:
+        yield value
 
 
 def _size(answer) -> int:
@@ -257,34 +267,34 @@ def _along(axis, x):
     return x.reshape(*x.shape[:2], -1) if axis == 1 else x.reshape(-1, x.shape[3], 1)
 
 
-def batch_norm_max_pool(x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
-    y = batch_norm(_along(axis, x), mean, var, gamma, beta, eps=eps).reshape(x.shape)
-    return max_pool(y, window=window, strides=strides, pads=pads, rate=rate, key=key)
+def batch_norm_max_pool(x, norm, *, pool):
+    *values, eps, axis = norm
+    return max_pool(batch_norm(_along(axis, x), *values, eps=eps).reshape(x.shape), **pool)
 
 
-def batch_norm_max_pool_grad(dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
-    d = max_pool_grad(dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
-    given = _along(axis, d), _along(axis, x), mean, var, gamma
-    dx, *rest = batch_norm_grad(*given, eps=eps, batch_stats=True)
+def batch_norm_max_pool_grad(dy, argmax, x, norm, *, pool):
+    *values, eps, axis = norm
+    d = max_pool_grad(dy, argmax, x.shape, **pool)
+    dx, *rest = batch_norm_grad(_along(axis, d), _along(axis, x), *values, eps=eps, batch_stats=True)
     dx, db = relu_bias_grad(dx.reshape(x.shape), x)
     return dx, *rest, db
 
 
-def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, rate=0.0, key=None):
-    return max_pool(conv2d(x, w, b, strides=strides, pads=pads, relu=relu), **pool, rate=rate, key=key)
+def conv2d_max_pool(x, w, b, *, conv, pool):
+    return max_pool(conv2d(x, w, b, **conv), **pool)
 
 
-def conv2d_max_pool_grad(dy, argmax, y, x, w, *, strides, pads, pool, rate=0.0):
-    z_shape = len(x), *out_size(x.shape[1:3], w.shape[:2], strides, pads), w.shape[3]
-    dz, db = max_pool_grad(dy, argmax, z_shape, **pool, rate=rate, y=y)
-    how = {"strides": strides, "pads": pads}
-    return conv2d_input_grad(dz, w, x.shape, **how), conv2d_weight_grad(x, dz, w.shape, **how), db
+def conv2d_max_pool_grad(dy, argmax, y, x, w, *, conv, pool):
+    z_shape = len(x), *out_size(x.shape[1:3], w.shape[:2], **conv), w.shape[3]
+    dz, db = max_pool_grad(dy, argmax, z_shape, **pool, y=y)
+    return conv2d_input_grad(dz, w, x.shape, **conv), conv2d_weight_grad(x, dz, w.shape, **conv), db
 
 
-def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads):
-    given = dy.reshape(-1, z.shape[3], 1), z.reshape(-1, z.shape[3], 1), mean, var, gamma
+def batch_norm_conv2d_weight_grad(dy, z, norm, x, w_shape, *, conv):
+    *values, eps, _ = norm
+    given = dy.reshape(-1, z.shape[3], 1), z.reshape(-1, z.shape[3], 1), *values
     dz, dgamma, dbeta, db = batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
-    return conv2d_weight_grad(x, dz.reshape(z.shape), w_shape, strides=strides, pads=pads), db, dgamma, dbeta
+    return conv2d_weight_grad(x, dz.reshape(z.shape), w_shape, **conv), db, dgamma, dbeta
 
 
 # loss -----------------------------------------------------------------------------------------------------------------
@@ -427,7 +437,8 @@ def adamax_step(p, g, m, u, *, rate, beta_1, beta_2, eps):
     return p - rate * m / (u + eps), g, m, u
 
 
-def nadam_step(p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
+def nadam_step(p, g, m, v, *, lr, scales, beta_1, beta_2, eps):
+    m_scale, g_scale, v_scale = scales
     m, v = beta_1 * m + (1 - beta_1) * g, beta_2 * v + (1 - beta_2) * g**2
     return p - lr * (m_scale * m + g_scale * g) / (math.sqrt(v_scale * v) + eps), g, m, v
 
@@ -437,7 +448,8 @@ def lion_step(p, g, m, *, lr, beta_1, beta_2):
     return p - lr * (int(way > 0) - int(way < 0)), g, beta_2 * m + (1 - beta_2) * g
 
 
-def ftrl_step(p, g, a, z, *, lr, power, l1, l2, shrinkage, beta):
+def ftrl_step(p, g, a, z, *, lr, power, penalties, beta):
+    l1, l2, shrinkage = penalties
     old, a = a, a + g**2
     z = z + g + 2 * shrinkage * p - (a**power - old**power) / lr * p
     return (min(max(z, -l1), l1) - z) / (a**power / lr + 2 * (l2 + beta / (2 * lr))), g, a, z

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from ..contract import as_acb
-from . import pool
+from . import pool as pools
 from .activation import geometry, relu_bias_grad, sums
 from .launch import THREADS, blocks
 from .random import drop
@@ -64,22 +64,23 @@ def batch_norm_grad(gpu, dy, x, mean, var, gamma, *, eps, batch_stats, relu=Fals
     return dx, dgamma, dbeta, to[1][0]
 
 
-def batch_norm_max_pool(gpu, x, mean, var, gamma, beta, *, eps, window, strides, pads, axis=-1, rate=0.0, key=None):
+def batch_norm_max_pool(gpu, x, norm, *, pool):
+    *values, eps, axis = norm
     if axis == 1:
-        y = batch_norm(gpu, as_acb(x, 1), mean, var, gamma, beta, eps=eps).reshape(x.shape)
-        return pool.max_pool(gpu, y, window=window, strides=strides, pads=pads, rate=rate, key=key)
-    return pool.normalised_max_pool(gpu, x, (mean, var, gamma, beta, eps), window, strides, pads, rate, key)
+        return pools.max_pool(gpu, batch_norm(gpu, as_acb(x, 1), *values, eps=eps).reshape(x.shape), **pool)
+    return pools.normalised_max_pool(gpu, x, norm[:-1], **pool)
 
 
-def batch_norm_max_pool_grad(gpu, dy, argmax, x, mean, var, gamma, *, eps, window, strides, pads, axis=-1, rate=0.0):
+def batch_norm_max_pool_grad(gpu, dy, argmax, x, norm, *, pool):
+    mean, var, gamma, eps, axis = norm
     if axis == 1 or argmax.dtype != np.uint8:  # by row, or a window of more than 255 cells: one after the other
-        dy = pool.max_pool_grad(gpu, dy, argmax, x.shape, window=window, strides=strides, pads=pads, rate=rate)
+        dy = pools.max_pool_grad(gpu, dy, argmax, x.shape, **pool)
         norm_args = as_acb(dy, axis), as_acb(x, axis), mean, var, gamma
         dx, dgamma, dbeta = batch_norm_grad(gpu, *norm_args, eps=eps, batch_stats=True)
         dx, db = relu_bias_grad(gpu, dx.reshape(x.shape), x)
         return dx, dgamma, dbeta, db
-    c = x.shape[3]
-    numbers = *x.shape[1:3], *dy.shape[1:3], *window, *strides, pads[0][0], pads[1][0], 1 / (1 - rate)
+    c, (window, strides, pads) = x.shape[3], (pool[name] for name in ("window", "strides", "pads"))
+    numbers = *x.shape[1:3], *dy.shape[1:3], *window, *strides, pads[0][0], pads[1][0], 1 / (1 - pool.get("rate", 0.0))
     rows = math.prod(dy.shape[:3])
     lanes, grid, count = geometry(rows, c, 1)
     to = sums(gpu, grid, 2, count, c)

@@ -14,37 +14,38 @@ def _step(gpu, kernel, arrays, rate, *numbers):
     gpu("optimizer", kernel, blocks(size), THREADS, *arrays, size, rate, *numbers, device_args)
 
 
-def sgd_step(gpu, p, g, m, *, lr, momentum, nesterov):
-    _step(gpu, "sgd_step", (p, g, m), lr, momentum, int(nesterov))
+def sgd_step(gpu, p, g, slots, *, lr, momentum, nesterov):
+    _step(gpu, "sgd_step", (p, g, *slots), lr, momentum, int(nesterov))
 
 
-def rmsprop_step(gpu, p, g, v, m, a, *, lr, rho, momentum, eps):
-    _step(gpu, "rmsprop_step", (p, g, v, m, a), lr, 1 - rho, momentum, eps)
+def rmsprop_step(gpu, p, g, slots, *, lr, rho, momentum, eps):
+    _step(gpu, "rmsprop_step", (p, g, *slots), lr, 1 - rho, momentum, eps)
 
 
-def adam_step(gpu, p, g, m, v, vhat, *, rate, beta_1, beta_2, eps):
-    _step(gpu, "adam_step", (p, g, m, v, vhat), rate, 1 - beta_1, 1 - beta_2, eps)
+def adam_step(gpu, p, g, slots, *, rate, beta_1, beta_2, eps):
+    _step(gpu, "adam_step", (p, g, *slots), rate, 1 - beta_1, 1 - beta_2, eps)
 
 
-def adagrad_step(gpu, p, g, a, *, lr, eps):
-    _step(gpu, "adagrad_step", (p, g, a), lr, eps)
+def adagrad_step(gpu, p, g, slots, *, lr, eps):
+    _step(gpu, "adagrad_step", (p, g, *slots), lr, eps)
 
 
-def adadelta_step(gpu, p, g, a, d, *, lr, rho, eps):
-    _step(gpu, "adadelta_step", (p, g, a, d), lr, 1 - rho, eps)
+def adadelta_step(gpu, p, g, slots, *, lr, rho, eps):
+    _step(gpu, "adadelta_step", (p, g, *slots), lr, 1 - rho, eps)
 
 
-def adamax_step(gpu, p, g, m, u, *, rate, beta_1, beta_2, eps):
-    _step(gpu, "adamax_step", (p, g, m, u), rate, 1 - beta_1, beta_2, eps)
+def adamax_step(gpu, p, g, slots, *, rate, beta_1, beta_2, eps):
+    _step(gpu, "adamax_step", (p, g, *slots), rate, 1 - beta_1, beta_2, eps)
 
 
-def nadam_step(gpu, p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
-    _step(gpu, "nadam_step", (p, g, m, v), lr, m_scale, g_scale, v_scale, 1 - beta_1, 1 - beta_2, eps)
+def nadam_step(gpu, p, g, slots, *, lr, scales, beta_1, beta_2, eps):
+    _step(gpu, "nadam_step", (p, g, *slots), lr, *scales, 1 - beta_1, 1 - beta_2, eps)
 
 
-def lion_step(gpu, p, g, m, *, lr, beta_1, beta_2):
-    _step(gpu, "lion_step", (p, g, m), lr, beta_1, 1 - beta_1, beta_2, 1 - beta_2)
+def lion_step(gpu, p, g, slots, *, lr, beta_1, beta_2):
+    _step(gpu, "lion_step", (p, g, *slots), lr, beta_1, 1 - beta_1, beta_2, 1 - beta_2)
 
 
-def ftrl_step(gpu, p, g, a, z, *, lr, power, l1, l2, shrinkage, beta):
-    _step(gpu, "ftrl_step", (p, g, a, z), lr, power, int(power == 0.5), l1, 2 * l2, 2 * shrinkage, beta)
+def ftrl_step(gpu, p, g, slots, *, lr, power, penalties, beta):
+    l1, l2, shrinkage = penalties
+    _step(gpu, "ftrl_step", (p, g, *slots), lr, power, int(power == 0.5), l1, 2 * l2, 2 * shrinkage, beta)

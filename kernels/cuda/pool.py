@@ -27,7 +27,7 @@ def max_pool(gpu, x, *, window, strides, pads, rate=0.0, key=None):
     return normalised_max_pool(gpu, x, (None, None, None, None, 0.0), window, strides, pads, rate, key)
 
 
-def normalised_max_pool(gpu, x, norm, window, strides, pads, rate, key):
+def normalised_max_pool(gpu, x, norm, *, window, strides, pads, rate=0.0, key=None):
     """max_pool of batch_norm(x), norm = (mean, var, gamma, beta, eps), or of x where these are None."""
     out = _out_size(x.shape, window, strides, pads)
     y = gpu.xp.empty((x.shape[0], *out, x.shape[3]), x.dtype)

@@ -36,10 +36,9 @@ STEPS = {
     "adagrad_step": (3, {"lr": 0.1, "eps": 1e-3}),
     "adadelta_step": (4, {"lr": 0.1, "rho": 0.9, "eps": 1e-3}),
     "adamax_step": (4, {"rate": 0.01, "beta_1": 0.9, "beta_2": 0.99, "eps": 1e-3}),
-    "nadam_step": (4, {"lr": 0.01, "m_scale": 0.9, "g_scale": 0.8, "v_scale": 1.1, "beta_1": 0.9, "beta_2": 0.99,
-                       "eps": 1e-3}),
+    "nadam_step": (4, {"lr": 0.01, "scales": (0.9, 0.8, 1.1), "beta_1": 0.9, "beta_2": 0.99, "eps": 1e-3}),
     "lion_step": (3, {"lr": 0.1, "beta_1": 0.9, "beta_2": 0.99}),
-    "ftrl_step": (4, {"lr": 0.1, "power": 0.5, "l1": 0.1, "l2": 0.2, "shrinkage": 0.3, "beta": 0.4}),
+    "ftrl_step": (4, {"lr": 0.1, "power": 0.5, "penalties": (0.1, 0.2, 0.3), "beta": 0.4}),
 }  # fmt: skip
 
 
@@ -74,7 +73,7 @@ def cases(kernel: str, rng) -> list[tuple[list, dict]]:
         arrays = [normal(1000), normal(1000), *(np.abs(normal(1000)) for _ in range(count - 2))]
         if kernel == "rmsprop_step":
             arrays[2] += np.square(arrays[4]) + 1  # v - a^2 stays positive
-        return [(arrays, rates)]
+        return [([*arrays[:2], tuple(arrays[2:])], rates)]
     if kernel in ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"):
         found = []
         for shape, o, strides in CONVS:
@@ -113,9 +112,11 @@ def cases(kernel: str, rng) -> list[tuple[list, dict]]:
             ([normal(by_channel.shape), by_channel, mean, var, gamma], {"eps": 1e-3, "batch_stats": True, "relu": r})
             for r in (False, True)
         ],
-        "batch_norm_max_pool": lambda: [([x, mean, var, gamma, beta], {"eps": 1e-3, **POOL, "rate": 0.25, "key": KEY})],
+        "batch_norm_max_pool": lambda: [
+            ([x, (mean, var, gamma, beta, 1e-3, -1)], {"pool": {**POOL, "rate": 0.25, "key": KEY}})
+        ],
         "batch_norm_max_pool_grad": lambda: [
-            ([normal(y.shape), argmax, x, mean, var, gamma], {"eps": 1e-3, **POOL, "rate": 0.25})
+            ([normal(y.shape), argmax, x, (mean, var, gamma, 1e-3, -1)], {"pool": {**POOL, "rate": 0.25}})
         ],
         "batch_norm_stats": lambda: [([10 + by_channel], {})],
         "bias_grad": lambda: [([images()], {})],
@@ -139,15 +140,17 @@ def cases(kernel: str, rng) -> list[tuple[list, dict]]:
 # Chains whose definition is several kernels of numpy_ref.
 
 
-def _batch_norm_max_pool(x, *norm, eps, rate, key, **pool):
-    y = numpy_ref.batch_norm(x.reshape(-1, x.shape[3], 1), *norm, eps=eps).reshape(x.shape)
-    return numpy_ref.max_pool(y, **pool, rate=rate, key=key)
+def _batch_norm_max_pool(x, norm, *, pool):
+    *values, eps, _ = norm
+    y = numpy_ref.batch_norm(x.reshape(-1, x.shape[3], 1), *values, eps=eps).reshape(x.shape)
+    return numpy_ref.max_pool(y, **pool)
 
 
-def _batch_norm_max_pool_grad(dy, argmax, x, *norm, eps, rate, **pool):
-    dy = numpy_ref.max_pool_grad(dy, argmax, x.shape, **pool, rate=rate)
+def _batch_norm_max_pool_grad(dy, argmax, x, norm, *, pool):
+    *values, eps, _ = norm
+    dy = numpy_ref.max_pool_grad(dy, argmax, x.shape, **pool)
     rows = dy.reshape(-1, x.shape[3], 1), x.reshape(-1, x.shape[3], 1)
-    dx, *rest = numpy_ref.batch_norm_grad(*rows, *norm, eps=eps, batch_stats=True, relu=True)
+    dx, *rest = numpy_ref.batch_norm_grad(*rows, *values, eps=eps, batch_stats=True, relu=True)
     return dx.reshape(x.shape), *rest
 
 
@@ -227,7 +230,7 @@ def _disagreement(gpu, to_numpy, name) -> str | None:
         if name in STEPS:
             function(gpu, *narrow, **static)
             definition(gpu, name)(*wide, **static_wide)
-            actual, expected = narrow, wide
+            actual, expected = ([*arrays[:2], *arrays[2]] for arrays in (narrow, wide))
         else:
             actual, expected = function(gpu, *narrow, **static), definition(gpu, name)(*wide, **static_wide)
         pairs = zip(actual, expected, strict=True) if isinstance(expected, (tuple, list)) else [(actual, expected)]
@@ -243,6 +246,8 @@ def _disagreement(gpu, to_numpy, name) -> str | None:
 
 def _sent(gpu, value, dtype):
     """An array on the device; floats, but for the matrices of a warp, in `dtype` rounded to float32."""
+    if type(value) is tuple:
+        return tuple(_sent(gpu, part, dtype) for part in value)
     if not isinstance(value, np.ndarray):
         return value
     if value.dtype.kind == "f" and value.shape[1:] != (2, 3):

@@ -17,7 +17,6 @@ from functools import lru_cache
 
 import numpy as np
 
-from .codegen.jit import inner
 from .runtime.memory import empty
 from .runtime.thread_pool import kernel
 
@@ -42,24 +41,24 @@ def fold(channels: int) -> int:
     return -(-WIDE // max(channels, 1))
 
 
-@inner
-def _relu_block(k, thread, x, y, blocks):
+@kernel
+def _relu(k, thread, x, y, blocks):
     part = slice(k * x.size // blocks, (k + 1) * x.size // blocks)
     x, y = x[part], y[part]
     for i in range(x.size):
         y[i] = np.float32(0) if x[i] <= 0 else x[i]  # NaN <= 0 is false: NaN stays
 
 
-@inner
-def _relu_grad_block(k, thread, dy, y, dx, blocks):
+@kernel
+def _relu_grad(k, thread, dy, y, dx, blocks):
     part = slice(k * dy.size // blocks, (k + 1) * dy.size // blocks)
     dy, y, dx = dy[part], y[part], dx[part]
     for i in range(dy.size):
         dx[i] = dy[i] if y[i] > 0 else np.float32(0)
 
 
-@inner
-def _relu_bias_grad_block(k, thread, dy, y, dx, totals, filters):
+@kernel
+def _relu_bias_grad(k, thread, dy, y, dx, totals, filters):
     blocks, rows, total = totals.shape[0], dy.size // filters, totals[k]
     part = slice(k * rows // blocks * filters, (k + 1) * rows // blocks * filters)
     dy, y, dx, width = dy[part], y[part], dx[part], total.size
@@ -73,8 +72,8 @@ def _relu_bias_grad_block(k, thread, dy, y, dx, totals, filters):
             total[i] += d
 
 
-@inner
-def _bias_grad_block(k, thread, dy, totals, filters):
+@kernel
+def _bias_grad(k, thread, dy, totals, filters):
     blocks, rows, total = totals.shape[0], dy.size // filters, totals[k]
     dy, width = dy[k * rows // blocks * filters : (k + 1) * rows // blocks * filters], total.size
     for i in range(width):
@@ -85,8 +84,8 @@ def _bias_grad_block(k, thread, dy, totals, filters):
             total[i] += row[i]
 
 
-@inner
-def _sum_chunk(c, thread, partials, total, chunks):
+@kernel
+def _sum_blocks(c, thread, partials, total, chunks):
     """Chunk c of total (rows, F) = sum of partials (B, rows, P), F <= P, over the blocks and in their order."""
     part = slice(c * total.shape[0] // chunks, (c + 1) * total.shape[0] // chunks)
     partials, total = partials[:, part], total[part]
@@ -100,11 +99,6 @@ def _sum_chunk(c, thread, partials, total, chunks):
             row, more = total[r], partials[k, r]
             for o in range(filters):
                 row[o] += more[o]
-
-
-_relu, _relu_grad = kernel(_relu_block), kernel(_relu_grad_block)
-_relu_bias_grad, _bias_grad = kernel(_relu_bias_grad_block), kernel(_bias_grad_block)
-_sum_blocks = kernel(_sum_chunk)
 
 
 def sum_blocks(partials, total):

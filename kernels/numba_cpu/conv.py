@@ -323,8 +323,8 @@ def _block_weight_grad(task, x, dy, source, c, view, panels):
         seed, seed0, seed_step = c.partials, partial0, padded
 
 
-@inner
-def _correlate_task(task, thread, x, c, epilogue, y, views, sums):
+@kernel
+def _correlate(task, thread, x, c, epilogue, y, views, sums):
     s, (table, edges) = c.sizes, sums
     n, band = task // s.bands, task % s.bands
     start = (n * s.y_height + band * s.band * s.y_step) * s.y_width * s.filters
@@ -334,12 +334,9 @@ def _correlate_task(task, thread, x, c, epilogue, y, views, sums):
         chunk_sums(y, start, edges[:rows], edges[1 : rows + 1], s.filters, table[task])
 
 
-@inner
-def _weight_grad_task(task, thread, x, dy, source, c, views, panels):
+@kernel
+def _weight_grad(task, thread, x, dy, source, c, views, panels):
     _block_weight_grad(task, x, dy, of_task(source, task, thread), c, views[thread], panels[thread])
-
-
-_correlate, _weight_grad = kernel(_correlate_task), kernel(_weight_grad_task)
 
 
 @outer

@@ -19,10 +19,11 @@ from typing import NamedTuple
 import numpy as np
 from numba.extending import overload
 
-from . import conv, norm, norm_pool, pool2x2
+from . import norm as norms
+from . import norm_pool, pool2x2
 from .codegen.jit import inner
 from .codegen.vector import LANES, load, store, zero
-from .conv import integers
+from .conv import conv2d_weight_grad, fill_band, integers, of_task, weight_grad_alone
 from .norm import before_relu
 from .plan import choose
 from .pool2x2_grad import Windows, grad_pair
@@ -84,7 +85,7 @@ def norm_rows(dy, s, at, pixels, channels):
         total[o] += one
 
 
-@overload(conv.fill_band)
+@overload(fill_band)
 def _fill_band(dy, source, start, rows, columns, filters):
     def before_norm(dy, source, start, rows, columns, filters):
         norm_rows(dy, source, start, rows * columns, filters)
@@ -102,7 +103,7 @@ def pooled_rows(s, at, rows):
         grad_pair(s.windows, s.norm, image, r, (s.dz, at, s.total))
 
 
-@overload(conv.fill_band)
+@overload(fill_band)
 def _fill_pooled_band(dy, source, start, rows, columns, filters):
     def before_pooling(dy, source, start, rows, columns, filters):
         pooled_rows(source, start, rows)
@@ -110,7 +111,7 @@ def _fill_pooled_band(dy, source, start, rows, columns, filters):
     return before_pooling if getattr(source, "instance_class", None) is NormedPooled else None
 
 
-@overload(conv.of_task)
+@overload(of_task)
 def _of_task(source, task, thread):
     def before_norm(source, task, thread):
         source.total[task] = 0
@@ -120,7 +121,7 @@ def _of_task(source, task, thread):
     return before_norm if getattr(source, "instance_class", None) is Normed else None
 
 
-@overload(conv.of_task)
+@overload(of_task)
 def _of_pooled_task(source, task, thread):
     def before_pooling(source, task, thread):
         source.total[task] = 0
@@ -129,31 +130,31 @@ def _of_pooled_task(source, task, thread):
     return before_pooling if getattr(source, "instance_class", None) is NormedPooled else None
 
 
-def _gradients(dy, z, batch_norm, argmax, pool, axis, rate):
-    """dz, dgamma, dbeta, db.  batch_norm: its mean, var, gamma and eps."""
-    *values, eps = batch_norm
+def _gradients(dy, z, norm, argmax, pool):
+    """dz, dgamma, dbeta, db."""
+    *values, eps, _ = norm
     if pool is not None:
-        return norm_pool.batch_norm_max_pool_grad(dy, argmax, z, *values, eps=eps, **pool, axis=axis, rate=rate)
+        return norm_pool.batch_norm_max_pool_grad(dy, argmax, z, norm, pool=pool)
     dy, flat_z = (part.reshape(-1, z.shape[3], 1) for part in (dy, z))
-    dz, *others = norm.batch_norm_grad(dy, flat_z, *values, eps=eps, batch_stats=True, relu=True)
+    dz, *others = norms.batch_norm_grad(dy, flat_z, *values, eps=eps, batch_stats=True, relu=True)
     return dz.reshape(z.shape), *others
 
 
-def batch_norm_conv2d_weight_grad(dy, z, mean, var, gamma, x, w_shape, *, eps, strides, pads, algorithm="auto",
-                                  argmax=None, pool=None, axis=-1, rate=0.0):  # fmt: skip
-    (strides, pads), batch_norm = integers(strides, pads), (mean, var, gamma, eps)
-    chosen = choose(algorithm, z.shape[1:3], tuple(w_shape[:2]), strides, x.shape[3], z.shape[3], "weight_grad")
-    if chosen == "winograd" or 0 in (x.size, z.size) or not (pool is None or pool2x2.fits(**pool)):
-        dz, dgamma, dbeta, db = _gradients(dy, z, batch_norm, argmax, pool, axis, rate)
-        dw = conv.conv2d_weight_grad(x, dz, w_shape, strides=strides, pads=pads, algorithm=algorithm)
-        return dw, db, dgamma, dbeta
+def batch_norm_conv2d_weight_grad(dy, z, norm, x, w_shape, *, conv, argmax=None, pool=None):
+    (strides, pads), (mean, var, gamma, eps, _) = integers(conv["strides"], conv["pads"]), norm
+    sizes = z.shape[1:3], tuple(w_shape[:2]), strides, x.shape[3], z.shape[3]
+    chosen = choose(conv.get("algorithm", "auto"), *sizes, "weight_grad")
+    halves = pool is None or pool2x2.fits(pool["window"], pool["strides"], pool["pads"])
+    if chosen == "winograd" or 0 in (x.size, z.size) or not halves:
+        dz, dgamma, dbeta, db = _gradients(dy, z, norm, argmax, pool)
+        return conv2d_weight_grad(x, dz, w_shape, **conv), db, dgamma, dbeta
     if pool is not None:
-        windows, rows, dgamma, dbeta = norm_pool.pooled_sums(dy, argmax, z, batch_norm, axis, rate)
+        windows, rows, dgamma, dbeta = norm_pool.pooled_sums(dy, argmax, z, norm, pool.get("rate", 0.0))
         source, dy, multiple = partial(NormedPooled, windows, rows), windows.dy, 2
     else:
         dy, flat_z, mean = flats(dy, z, mean)
-        sums = norm.grad_sums(dy, flat_z, mean)
-        (dgamma, dbeta), factors = norm.grad_factors(sums, var, gamma, eps, z.size // z.shape[3])
+        sums = norms.grad_sums(dy, flat_z, mean)
+        (dgamma, dbeta), factors = norms.grad_factors(sums, var, gamma, eps, z.size // z.shape[3])
         source, multiple = partial(Normed, flat_z, mean, *factors), 1
-    dw, db = conv.weight_grad_alone(source, dy, x, z.shape, w_shape, strides, pads, (BAND, multiple))
+    dw, db = weight_grad_alone(source, dy, x, z.shape, w_shape, strides, pads, (BAND, multiple))
     return dw, db, dgamma, dbeta

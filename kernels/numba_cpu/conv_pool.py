@@ -26,9 +26,21 @@ import numba
 import numpy as np
 from numba.extending import overload
 
-from . import conv, pool2x2, winograd
-from .codegen.jit import inner
-from .conv import integers, output_shape
+from . import pool2x2, winograd
+from .conv import (
+    conv2d,
+    conv2d_input_grad,
+    conv2d_weight_grad,
+    correlate_band,
+    fill_band,
+    forward_plan,
+    integers,
+    least_bands,
+    of_task,
+    output_shape,
+    packed,
+    weight_grad_alone,
+)
 from .epilogue import NO_AFFINE, epilogue
 from .plan import choose
 from .pool import max_pool, max_pool_grad
@@ -43,7 +55,7 @@ from .winograd_loops import correlate
 BAND = 1 << 14  # floats of a band: 64 KiB, in the L2 cache; smaller ones cost more sweeps than they save
 
 
-@overload(conv.fill_band)
+@overload(fill_band)
 def _fill_band(dy, source, start, rows, columns, filters):
     def before_pooling(dy, source, start, rows, columns, filters):  # rows and columns are even
         scatter_rows(dy, source, start // 4, rows // 2, columns, filters)
@@ -51,7 +63,7 @@ def _fill_band(dy, source, start, rows, columns, filters):
     return before_pooling if getattr(source, "instance_class", None) is Scatter else None
 
 
-@overload(conv.of_task)
+@overload(of_task)
 def _of_task(source, task, thread):
     def before_pooling(source, task, thread):
         source.total[task] = 0
@@ -60,11 +72,11 @@ def _of_task(source, task, thread):
     return before_pooling if getattr(source, "instance_class", None) is Scatter else None
 
 
-@inner
-def _band(task, thread, x, c, epilogue, y, pooling, room):
+@kernel
+def _bands(task, thread, x, c, epilogue, y, pooling, room):
     s, (views, outputs) = c.sizes, room
     n, band, z, line = task // s.bands, task % s.bands, outputs[thread], s.y_width // 2 * s.filters
-    conv.correlate_band(x, n, band, c, epilogue, z, 0, views[thread])
+    correlate_band(x, n, band, c, epilogue, z, 0, views[thread])
     rows = min(s.band, s.y_height - band * s.band)
     to = (n * s.y_height + band * s.band) // 2 * line
     pool_rows(z, s.y_width, s.filters, band * s.band, rows, y, pooling, to)
@@ -72,21 +84,17 @@ def _band(task, thread, x, c, epilogue, y, pooling, room):
         drop_rows(y, pooling.argmax, to, line, rows // 2, pooling.dropout)
 
 
-_bands = kernel(_band)
-
-
 def _row_vectors(rows, count):
     """A scale and a shift for each of the first rows of an image; two empty arrays for None."""
     return NO_AFFINE if rows is None else flats(*(part.reshape(-1)[:count] for part in rows))
 
 
-def _im2col(x, w, shape, strides, pads, epilogue, y, pooling):
+def _im2col(x, w, shape, windows, epilogue, y, pooling):
     threads = numba.get_num_threads()
-    least = conv.least_bands(len(x), threads)
-    plan = conv.forward_plan(x.shape[1:], shape[1:], w.shape[:2], strides, pads, least, 2)
+    plan = forward_plan(x.shape[1:], shape[1:], w.shape[:2], *windows, least_bands(len(x), threads), 2)
     sizes, view = plan[0], plan[5]
     scratch = (1, plan[4]), (threads, view, OWN), (threads, sizes.band * sizes.y_width * sizes.filters, OWN)
-    c, *room = conv.packed(plan, scratch, w, False)
+    c, *room = packed(plan, scratch, w, False)
     _bands(len(x) * sizes.bands, *flats(x), c, epilogue, y, pooling, tuple(room))
 
 
@@ -105,50 +113,47 @@ def even(shape):
     return n, height // 2 * 2, width // 2 * 2, channels
 
 
-def _pool_of(z, rows, pool, rate, key):
+def _pool_of(z, rows, pool):
     """max_pool, after a scale and a shift for each row if `rows` is not None."""
     if rows is not None:
         scale, shift = (part[: z.shape[1]] for part in rows)
         z = scale * z + shift
-    return max_pool(z, **pool, rate=rate, key=key)
+    return max_pool(z, **pool)
 
 
-def conv2d_max_pool(x, w, b, *, strides, pads, pool, relu=False, affine=None, algorithm="auto", rate=0.0, key=None,
-                    kept=None):  # fmt: skip
-    strides, pads = integers(strides, pads)
+def conv2d_max_pool(x, w, b, *, conv, pool):
+    (strides, pads), relu, affine = integers(conv["strides"], conv["pads"]), conv.get("relu", False), conv.get("affine")
     n, oh, ow, filters = shape = even(output_shape(x.shape, w.shape, strides, pads))
     by_row = affine is not None and affine[0].ndim == 3
     by_filter, rows = (None, affine) if by_row else (affine, None)
-    if not pool2x2.fits(**pool) or 0 in shape:
-        conv_args = {"strides": strides, "pads": pads, "algorithm": algorithm}
-        z = conv.conv2d(x, w, b, **conv_args, relu=relu, affine=by_filter, kept=kept)
-        return _pool_of(z, rows, pool, rate, key)
-    chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], filters)
+    if not pool2x2.fits(pool["window"], pool["strides"], pool["pads"]) or 0 in shape:
+        return _pool_of(conv2d(x, w, b, **{**conv, "affine": by_filter}), rows, pool)
+    chosen = choose(conv.get("algorithm", "auto"), shape[1:3], w.shape[:2], strides, x.shape[3], filters)
     y, argmax = (memory.empty((n, oh // 2, ow // 2, filters), kind) for kind in (np.float32, np.uint8))
-    pooling = Pooling(argmax.reshape(-1), *_row_vectors(rows, shape[1]), dropping(rate, key, y.shape))
+    dropout = dropping(pool.get("rate", 0.0), pool.get("key"), y.shape)
+    pooling = Pooling(argmax.reshape(-1), *_row_vectors(rows, shape[1]), dropout)
     if chosen == "im2col":
         behind = epilogue(filters, b, relu, by_filter)
-        _im2col(x, w, shape, strides, pads, behind, y.reshape(-1), pooling)
-    elif not _winograd(x, w, shape, pads, finish(filters, b, relu, by_filter, pooling), y.reshape(-1), kept):
-        behind = finish(filters, b, relu, by_filter)
-        z = winograd.convolve(x, w, memory.empty(shape), behind, pads=pads, kept=kept)
-        return _pool_of(z, rows, pool, rate, key)
+        _im2col(x, w, shape, (strides, pads), behind, y.reshape(-1), pooling)
+        return y, argmax
+    kept, behind = conv.get("kept"), finish(filters, b, relu, by_filter)
+    if not _winograd(x, w, shape, pads, behind._replace(pooling=pooling), y.reshape(-1), kept):
+        return _pool_of(winograd.convolve(x, w, memory.empty(shape), behind, pads=pads, kept=kept), rows, pool)
     return y, argmax
 
 
-def conv2d_max_pool_grad(dy, argmax, y, x, w, *, strides, pads, pool, algorithm="auto", rate=0.0, needs=(True, True)):
-    strides, pads = integers(strides, pads)
+def conv2d_max_pool_grad(dy, argmax, y, x, w, *, conv, pool, needs=(True, True)):
+    strides, pads = integers(conv["strides"], conv["pads"])
     shape = output_shape(x.shape, w.shape, strides, pads)
     whole = even(shape)
-    if pool2x2.fits(**pool) and 0 not in (*whole, x.size):
+    if pool2x2.fits(pool["window"], pool["strides"], pool["pads"]) and 0 not in (*whole, x.size):
         shape = whole  # nothing flows to an odd last row or column
-        chosen = choose(algorithm, shape[1:3], w.shape[:2], strides, x.shape[3], shape[3], "weight_grad")
-        if needs == (False, True) and chosen == "im2col":
+        sizes = shape[1:3], w.shape[:2], strides, x.shape[3], shape[3]
+        if needs == (False, True) and choose(conv.get("algorithm", "auto"), *sizes, "weight_grad") == "im2col":
             (dy, y), (argmax,) = flats(dy, y), flats(argmax, dtype=np.uint8)
-            source = partial(Scatter, argmax, y, np.float32(1 / (1 - rate)))
-            return None, *conv.weight_grad_alone(source, dy, x, shape, w.shape, strides, pads, (BAND, 2))
-    conv_args = {"strides": strides, "pads": pads, "algorithm": algorithm}
-    dz, db = max_pool_grad(dy, argmax, shape, **pool, rate=rate, y=y)
-    dx = conv.conv2d_input_grad(dz, w, x.shape, **conv_args) if needs[0] else None
-    dw = conv.conv2d_weight_grad(x, dz, w.shape, **conv_args) if needs[1] else None
+            source = partial(Scatter, argmax, y, np.float32(1 / (1 - pool.get("rate", 0.0))))
+            return None, *weight_grad_alone(source, dy, x, shape, w.shape, strides, pads, (BAND, 2))
+    dz, db = max_pool_grad(dy, argmax, shape, **pool, y=y)
+    dx = conv2d_input_grad(dz, w, x.shape, **conv) if needs[0] else None
+    dw = conv2d_weight_grad(x, dz, w.shape, **conv) if needs[1] else None
     return dx, dw, db

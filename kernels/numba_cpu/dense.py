@@ -24,7 +24,7 @@ piece of b, the next task's if need be, and for one of y where the results of th
 
 An affine (scale, shift) is applied to a task's results at its end, while they are in the cache.
 A sum is cut at the same k for every row and in every batch, so a sample's result does not depend on the others. Of a
-few rows only, no tile would be full, and waiting for b is all there is: `_few_task` runs along its lines, and adds up
+few rows only, no tile would be full, and waiting for b is all there is: `_few_rows` runs along its lines, and adds up
 the same numbers in the same order, so these are the same bits again.
 """
 
@@ -95,8 +95,8 @@ def _multiply(left, piece, seed, into, ahead, last):
         m, n = m + height, n + 1
 
 
-@inner
-def _task(k, thread, product, epilogue, y, sizes, tables, room):
+@kernel
+def _product(k, thread, product, epilogue, y, sizes, tables, room):
     """`rows` x used results, used <= WIDTH; then comes the one whose part of b begins at `following`."""
     a, a_row, a_step, b, k_step, o_step, depth, deepest = product
     (rows, filters, row_block), (at, to, places, lines, y_lines) = sizes, tables
@@ -135,8 +135,8 @@ def _fma(typingctx, a, b, c):
     return types.float32(types.float32, types.float32, types.float32), codegen
 
 
-@inner
-def _few_task(k, thread, product, epilogue, y, sizes, sums):
+@kernel
+def _few_rows(k, thread, product, epilogue, y, sizes, sums):
     """Some columns of y for a few rows of a: lines of b are read once, from left to right, and nothing is packed."""
     (a, _, _, b, _, _, depth, deepest), (rows, filters, columns) = product, sizes
     bias, floor, scale, shift = epilogue
@@ -168,9 +168,6 @@ def _few_task(k, thread, product, epilogue, y, sizes, sums):
     if len(scale):
         for m in range(rows):
             scale_and_shift(y, m * filters + o0, n, scale, shift, o0)
-
-
-_few_rows, _product = kernel(_few_task), kernel(_task)
 
 
 def _ends(floats):

@@ -12,13 +12,12 @@ loop runs over C M outputs instead, each of which reads its channel again.
 
 import numpy as np
 
-from .codegen.jit import inner
 from .runtime.memory import empty
 from .runtime.thread_pool import kernel
 
 
-@inner
-def _row(row, thread, x, w, y, strides, first):
+@kernel
+def _forward(row, thread, x, w, y, strides, first):
     n, i = row // y.shape[1], row % y.shape[1]
     image, y = x[n], y[n, i]
     top = i * strides[0] - first[0]
@@ -39,11 +38,8 @@ def _row(row, thread, x, w, y, strides, first):
                             pixel[c * m + k] += cell[c] * weights[c, k]
 
 
-_forward = kernel(_row)
-
-
-@inner
-def _input_grad_image(n, thread, dy, w, dx, strides, first):
+@kernel
+def _input_grad(n, thread, dy, w, dx, strides, first):
     dy, dx = dy[n], dx[n]
     (oh, ow, _), (height, width, channels), (kh, kw, _, m) = dy.shape, dx.shape, w.shape
     dx[:] = 0
@@ -63,11 +59,8 @@ def _input_grad_image(n, thread, dy, w, dx, strides, first):
                                 to[c] += flows[c * m + k] * weights[c, k]
 
 
-_input_grad = kernel(_input_grad_image)
-
-
-@inner
-def _weight_grad_image(n, thread, x, dy, dw, strides, first):
+@kernel
+def _weight_grad(n, thread, x, dy, dw, strides, first):
     image, dy, dw = x[n], dy[n], dw[n]
     (oh, ow, _), (height, width, channels), (kh, kw, _, m) = dy.shape, image.shape, dw.shape
     dw[:] = 0
@@ -85,9 +78,6 @@ def _weight_grad_image(n, thread, x, dy, dw, strides, first):
                         for c in range(channels):
                             for k in range(m):
                                 to[c, k] += cell[c] * flows[c * m + k]
-
-
-_weight_grad = kernel(_weight_grad_image)
 
 
 def _arrays(*arrays):

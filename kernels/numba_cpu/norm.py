@@ -212,8 +212,8 @@ def _sums_of_one(arrays, i, n):
     q[i] += dy[n] * (x[n] - mean[i])
 
 
-@inner
-def _grad_rows(k, thread, dy, x, mean, channels, sums):
+@kernel
+def _grad_sums_last(k, thread, dy, x, mean, channels, sums):
     """Sums over block k of wide rows, channels last: s = sum dy, q = sum dy (x - mean)."""
     part = _rows_of_block(k, sums.shape[1], x, channels)
     dy, x, s, q = dy[part], x[part], sums[0, k], sums[1, k]
@@ -222,18 +222,12 @@ def _grad_rows(k, thread, dy, x, mean, channels, sums):
     _walk(_sums_of_pair, _sums_of_one, (dy, x, mean, s, q), mean.size, x.size)
 
 
-_grad_sums_last = kernel(_grad_rows)
-
-
-@inner
-def _grad_segments(k, thread, dy, x, mean, n, sums, blocks):
+@kernel
+def _grad_sums_segments(k, thread, dy, x, mean, n, sums, blocks):
     dbeta, dgamma = sums[0], sums[1]
     for i in range(k * dbeta.size // blocks, (k + 1) * dbeta.size // blocks):
         part = slice(i * n, (i + 1) * n)
         dbeta[i], dgamma[i] = _sums_with(dy[part], x[part], mean[i % mean.size])
-
-
-_grad_sums_segments = kernel(_grad_segments)
 
 
 @inner
@@ -265,18 +259,15 @@ def _norm_one(arrays, i, n):
     y[n] = normalised(x[n], (mean[i], scale[i], beta[i]))
 
 
-@inner
-def _map_block(k, thread, x, norm, y, row, past, blocks):
+@kernel
+def _map(k, thread, x, norm, y, row, past, blocks):
     part, width = _rows_of_block(k, blocks, x, row), norm[0].size
     x, y = x[part], y[part]
     _walk(_norm_pair, _norm_one, (x, norm, y, past), width, x.size)
 
 
-_map = kernel(_map_block)
-
-
-@inner
-def _grad_map_block(k, thread, dy, x, norm, dx, row, blocks):
+@kernel
+def _grad_map(k, thread, dy, x, norm, dx, row, blocks):
     (mean, scale, a, b), part = norm, _rows_of_block(k, blocks, x, row)
     dy, x, dx = dy[part], x[part], dx[part]
     for start in range(0, x.size, mean.size):
@@ -284,9 +275,6 @@ def _grad_map_block(k, thread, dy, x, norm, dx, row, blocks):
         dy_row, x_row, dx_row = dy[start:end], x[start:end], dx[start:end]
         for i in range(x_row.size):
             dx_row[i] = (dy_row[i] - a[i] - (x_row[i] - mean[i]) * b[i]) * scale[i]
-
-
-_grad_map = kernel(_grad_map_block)
 
 
 @inner
@@ -321,16 +309,13 @@ def _grad_one(arrays, i, n):
     total[i] += dx[n]
 
 
-@inner
-def _grad_map_relu_block(k, thread, dy, x, norm, dx, row, totals):
+@kernel
+def _grad_map_relu(k, thread, dy, x, norm, dx, row, totals):
     part, total, width = _rows_of_block(k, totals.shape[0], x, row), totals[k], norm[0].size
     dy, x, dx = dy[part], x[part], dx[part]
     for i in range(width):
         total[i] = 0
     _walk(_grad_pair, _grad_one, (dy, x, norm, dx, total), width, x.size)
-
-
-_grad_map_relu = kernel(_grad_map_relu_block)
 
 
 @outer

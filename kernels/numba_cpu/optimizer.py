@@ -1,7 +1,7 @@
 """One step of each optimizer, in place: one loop per step over the flat arrays of all parameters.
 
 Why it is fast: a step written in array expressions passes over memory once per operator; here every array is read once
-and written once. Rates become float32 before the loop, or every lane would be widened to float64 and back. A state that
+and written once. Rates become float32 before the loop, or every lane would be widened to float64 and back. A slot that
 is not used (None) travels as an empty array, so that each step compiles once; the test for it is the same for the whole
 loop, and LLVM takes it out.
 """
@@ -11,14 +11,13 @@ import math
 import numpy as np
 
 from .activation import block_count
-from .codegen.jit import inner
 from .runtime.thread_pool import kernel
 
 F = np.float32
 
 
-@inner
-def _sgd_block(k, thread, p, g, m, numbers, blocks):
+@kernel
+def _sgd(k, thread, p, g, m, numbers, blocks):
     lr, momentum, nesterov = numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, m = p[part], g[part], m[part]
@@ -31,11 +30,8 @@ def _sgd_block(k, thread, p, g, m, numbers, blocks):
             p[i] -= lr * g[i]
 
 
-_sgd = kernel(_sgd_block)
-
-
-@inner
-def _rmsprop_block(k, thread, p, g, slots, numbers, blocks):
+@kernel
+def _rmsprop(k, thread, p, g, slots, numbers, blocks):
     (v, m, a), (lr, rate, momentum, eps) = slots, numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, v, m, a = p[part], g[part], v[part], m[part], a[part]
@@ -52,11 +48,8 @@ def _rmsprop_block(k, thread, p, g, slots, numbers, blocks):
         p[i] -= step
 
 
-_rmsprop = kernel(_rmsprop_block)
-
-
-@inner
-def _adam_block(k, thread, p, g, slots, numbers, blocks):
+@kernel
+def _adam(k, thread, p, g, slots, numbers, blocks):
     (m, v, vhat), (rate, rate_1, rate_2, eps) = slots, numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, m, v, vhat = p[part], g[part], m[part], v[part], vhat[part]
@@ -70,11 +63,8 @@ def _adam_block(k, thread, p, g, slots, numbers, blocks):
         p[i] -= rate * m[i] / (math.sqrt(second) + eps)
 
 
-_adam = kernel(_adam_block)
-
-
-@inner
-def _adagrad_block(k, thread, p, g, a, numbers, blocks):
+@kernel
+def _adagrad(k, thread, p, g, a, numbers, blocks):
     lr, eps = numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, a = p[part], g[part], a[part]
@@ -83,11 +73,8 @@ def _adagrad_block(k, thread, p, g, a, numbers, blocks):
         p[i] -= lr * g[i] / math.sqrt(a[i] + eps)
 
 
-_adagrad = kernel(_adagrad_block)
-
-
-@inner
-def _adadelta_block(k, thread, p, g, slots, numbers, blocks):
+@kernel
+def _adadelta(k, thread, p, g, slots, numbers, blocks):
     (a, d), (lr, rate, eps) = slots, numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, a, d = p[part], g[part], a[part], d[part]
@@ -98,11 +85,8 @@ def _adadelta_block(k, thread, p, g, slots, numbers, blocks):
         p[i] -= lr * u
 
 
-_adadelta = kernel(_adadelta_block)
-
-
-@inner
-def _adamax_block(k, thread, p, g, slots, numbers, blocks):
+@kernel
+def _adamax(k, thread, p, g, slots, numbers, blocks):
     (m, u), (rate, rate_1, beta_2, eps) = slots, numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, m, u = p[part], g[part], m[part], u[part]
@@ -114,11 +98,8 @@ def _adamax_block(k, thread, p, g, slots, numbers, blocks):
         p[i] -= rate * m[i] / (u[i] + eps)
 
 
-_adamax = kernel(_adamax_block)
-
-
-@inner
-def _nadam_block(k, thread, p, g, slots, numbers, blocks):
+@kernel
+def _nadam(k, thread, p, g, slots, numbers, blocks):
     (m, v), (lr, m_scale, g_scale, v_scale, rate_1, rate_2, eps) = slots, numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, m, v = p[part], g[part], m[part], v[part]
@@ -128,11 +109,8 @@ def _nadam_block(k, thread, p, g, slots, numbers, blocks):
         p[i] -= lr * (m_scale * m[i] + g_scale * g[i]) / (math.sqrt(v_scale * v[i]) + eps)
 
 
-_nadam = kernel(_nadam_block)
-
-
-@inner
-def _lion_block(k, thread, p, g, m, numbers, blocks):
+@kernel
+def _lion(k, thread, p, g, m, numbers, blocks):
     lr, beta_1, rate_1, beta_2, rate_2 = numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, m = p[part], g[part], m[part]
@@ -142,11 +120,8 @@ def _lion_block(k, thread, p, g, m, numbers, blocks):
         m[i] = beta_2 * m[i] + rate_2 * g[i]
 
 
-_lion = kernel(_lion_block)
-
-
-@inner
-def _ftrl_block(k, thread, p, g, slots, numbers, blocks):
+@kernel
+def _ftrl(k, thread, p, g, slots, numbers, blocks):
     (a, z), (inverse, power, root, l1, l2, shrinkage, beta) = slots, numbers
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, a, z = p[part], g[part], a[part], z[part]
@@ -160,51 +135,49 @@ def _ftrl_block(k, thread, p, g, slots, numbers, blocks):
         p[i] = (bounded - z[i]) / ((new + beta) * inverse + l2)
 
 
-_ftrl = kernel(_ftrl_block)
-
-
-def sgd_step(p, g, m, *, lr, momentum, nesterov):
-    blocks = block_count(p.size)
+def sgd_step(p, g, slots, *, lr, momentum, nesterov):
+    (m,), blocks = slots, block_count(p.size)
     _sgd(blocks, p, g, p[:0] if m is None else m, (F(lr), F(momentum), bool(nesterov)), blocks)
 
 
-def rmsprop_step(p, g, v, m, a, *, lr, rho, momentum, eps):
-    slots, blocks = (v, p[:0] if m is None else m, p[:0] if a is None else a), block_count(p.size)
+def rmsprop_step(p, g, slots, *, lr, rho, momentum, eps):
+    (v, m, a), blocks = slots, block_count(p.size)
+    slots = v, p[:0] if m is None else m, p[:0] if a is None else a
     _rmsprop(blocks, p, g, slots, (F(lr), F(1 - rho), F(momentum), F(eps)), blocks)
 
 
-def adam_step(p, g, m, v, vhat, *, rate, beta_1, beta_2, eps):
-    slots, blocks = (m, v, p[:0] if vhat is None else vhat), block_count(p.size)
+def adam_step(p, g, slots, *, rate, beta_1, beta_2, eps):
+    (m, v, vhat), blocks = slots, block_count(p.size)
+    slots = m, v, p[:0] if vhat is None else vhat
     _adam(blocks, p, g, slots, (F(rate), F(1 - beta_1), F(1 - beta_2), F(eps)), blocks)
 
 
-def adagrad_step(p, g, a, *, lr, eps):
+def adagrad_step(p, g, slots, *, lr, eps):
     blocks = block_count(p.size)
-    _adagrad(blocks, p, g, a, (F(lr), F(eps)), blocks)
+    _adagrad(blocks, p, g, *slots, (F(lr), F(eps)), blocks)
 
 
-def adadelta_step(p, g, a, d, *, lr, rho, eps):
+def adadelta_step(p, g, slots, *, lr, rho, eps):
     blocks = block_count(p.size)
-    _adadelta(blocks, p, g, (a, d), (F(lr), F(1 - rho), F(eps)), blocks)
+    _adadelta(blocks, p, g, slots, (F(lr), F(1 - rho), F(eps)), blocks)
 
 
-def adamax_step(p, g, m, u, *, rate, beta_1, beta_2, eps):
+def adamax_step(p, g, slots, *, rate, beta_1, beta_2, eps):
     blocks = block_count(p.size)
-    _adamax(blocks, p, g, (m, u), (F(rate), F(1 - beta_1), F(beta_2), F(eps)), blocks)
+    _adamax(blocks, p, g, slots, (F(rate), F(1 - beta_1), F(beta_2), F(eps)), blocks)
 
 
-def nadam_step(p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
-    numbers = F(lr), F(m_scale), F(g_scale), F(v_scale), F(1 - beta_1), F(1 - beta_2), F(eps)
+def nadam_step(p, g, slots, *, lr, scales, beta_1, beta_2, eps):
     blocks = block_count(p.size)
-    _nadam(blocks, p, g, (m, v), numbers, blocks)
+    _nadam(blocks, p, g, slots, (F(lr), *map(F, scales), F(1 - beta_1), F(1 - beta_2), F(eps)), blocks)
 
 
-def lion_step(p, g, m, *, lr, beta_1, beta_2):
+def lion_step(p, g, slots, *, lr, beta_1, beta_2):
     numbers, blocks = (F(lr), F(beta_1), F(1 - beta_1), F(beta_2), F(1 - beta_2)), block_count(p.size)
-    _lion(blocks, p, g, m, numbers, blocks)
+    _lion(blocks, p, g, *slots, numbers, blocks)
 
 
-def ftrl_step(p, g, a, z, *, lr, power, l1, l2, shrinkage, beta):
+def ftrl_step(p, g, slots, *, lr, power, penalties, beta):
+    (l1, l2, shrinkage), blocks = penalties, block_count(p.size)
     numbers = F(1 / lr), F(power), power == 0.5, F(l1), F(2 * l2), F(2 * shrinkage), F(beta)
-    blocks = block_count(p.size)
-    _ftrl(blocks, p, g, (a, z), numbers, blocks)
+    _ftrl(blocks, p, g, slots, numbers, blocks)

@@ -48,8 +48,8 @@ def _start(x, y, argmax, cell):
         y[i], argmax[i] = x[i], cell
 
 
-@inner
-def _max_row(row, thread, x, y, argmax, cells, windows):
+@kernel
+def _max_pool(row, thread, x, y, argmax, cells, windows):
     """Row number `row` of all images' outputs."""
     window, strides, first = windows
     n, i = row // y.shape[1], row % y.shape[1]
@@ -69,11 +69,8 @@ def _max_row(row, thread, x, y, argmax, cells, windows):
                     _max_cell(image[top + p, s + q], y[j], argmax[j], cells[p * kw + q])
 
 
-_max_pool = kernel(_max_row)
-
-
-@inner
-def _max_grad_image(k, thread, dy, argmax, dx, cells, windows, disjoint):
+@kernel
+def _max_pool_grad(k, thread, dy, argmax, dx, cells, windows, disjoint):
     window, strides, first = windows
     dy, argmax, dx = dy[k], argmax[k], dx[k]
     (oh, ow, channels), (height, width, _), (kh, kw) = dy.shape, dx.shape, window
@@ -95,11 +92,8 @@ def _max_grad_image(k, thread, dy, argmax, dx, cells, windows, disjoint):
                             dx_pixel[c] += dy_pixel[c] if argmax_pixel[c] == cell else np.float32(0)
 
 
-_max_pool_grad = kernel(_max_grad_image)
-
-
-@inner
-def _average_row(row, thread, x, y, windows):
+@kernel
+def _average_pool(row, thread, x, y, windows):
     window, strides, first = windows
     n, i = row // y.shape[1], row % y.shape[1]
     image, y, stride = x[n], y[n, i], strides[1]
@@ -120,11 +114,8 @@ def _average_row(row, thread, x, y, windows):
             pixel[c] /= count
 
 
-_average_pool = kernel(_average_row)
-
-
-@inner
-def _average_grad_image(k, thread, dy, dx, windows):
+@kernel
+def _average_pool_grad(k, thread, dy, dx, windows):
     window, strides, first = windows
     dy, dx = dy[k], dx[k]
     (oh, ow, channels), (height, width, _), (kh, kw) = dy.shape, dx.shape, window
@@ -141,9 +132,6 @@ def _average_grad_image(k, thread, dy, dx, windows):
                     dx_pixel = dx[r + p, s + q]
                     for c in range(channels):
                         dx_pixel[c] += dy_pixel[c] / count
-
-
-_average_pool_grad = kernel(_average_grad_image)
 
 
 def _windows(window, strides, pads):

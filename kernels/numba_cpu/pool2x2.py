@@ -274,8 +274,8 @@ def drop_rows(y, argmax, to, line, rows, dropout):
         drop_piece(y, argmax, to + r * line, line, words, dropout)
 
 
-@inner
-def _drop_block(k, thread, y, argmax, none, dropout, blocks):
+@kernel
+def drop_blocks(k, thread, y, argmax, none, dropout, blocks):
     """Dropout of the whole of y, for windows of any size."""
     quads = (y.size + 3) // 4
     first, end = k * quads // blocks, (k + 1) * quads // blocks
@@ -283,9 +283,6 @@ def _drop_block(k, thread, y, argmax, none, dropout, blocks):
     fill_words(words, first, dropout.state)
     part = slice(4 * first, 4 * end)
     drop(y[part], argmax[part], words, dropout.threshold, dropout.scale, none)
-
-
-drop_blocks = kernel(_drop_block)
 
 
 # ---- backward, without a batch norm ----------------------------------------------------------------------------------
@@ -337,8 +334,8 @@ def _clear_rest(dx, s, r):
             rest[k] = 0
 
 
-@inner
-def _pool_block(k, thread, x, size, norm, pooled, dropout, blocks):
+@kernel
+def pool(k, thread, x, size, norm, pooled, dropout, blocks):
     line = size.columns * size.channels
     words = np.empty(line + 8, np.uint32)
     y, argmax = pooled
@@ -350,8 +347,8 @@ def _pool_block(k, thread, x, size, norm, pooled, dropout, blocks):
             drop_piece(y, argmax, to, line, words, dropout)
 
 
-@inner
-def _scatter_block(k, thread, dy, source, size):
+@kernel
+def scatter(k, thread, dy, source, size):
     blocks, total = source.total.shape[0], source.total[k]
     total[:] = 0
     for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
@@ -360,7 +357,3 @@ def _scatter_block(k, thread, dy, source, size):
         _clear_rest(source.dz, size, r)
 
 
-pool = kernel(_pool_block)
-
-
-scatter = kernel(_scatter_block)

@@ -185,8 +185,8 @@ def grad_pair(windows, norm, image, row, into):
 # ---- all images ------------------------------------------------------------------------------------------------------
 
 
-@inner
-def _channels_block(k, thread, windows, mean, totals):
+@kernel
+def sums_of_channels(k, thread, windows, mean, totals):
     size, blocks, s, q = windows.size, totals.shape[1], totals[0, k], totals[1, k]
     s[:] = 0
     q[:] = 0
@@ -195,8 +195,8 @@ def _channels_block(k, thread, windows, mean, totals):
         each_channel(_add_channels, windows.x, i, size.channels, (windows, at, i, mean, s, q))
 
 
-@inner
-def _rows_block(k, thread, windows, mean, totals, blocks):
+@kernel
+def sums_of_rows(k, thread, windows, mean, totals, blocks):
     size = windows.size
     pairs = (size.height + 1) // 2
     for p in range(k * size.images * pairs // blocks, (k + 1) * size.images * pairs // blocks):
@@ -210,8 +210,8 @@ def _rows_block(k, thread, windows, mean, totals, blocks):
             s[row], q[row], s[row + 1], q[row + 1] = _sum_rows(windows, at, i, means)
 
 
-@inner
-def _grad_block(k, thread, windows, norm, dx, totals):
+@kernel
+def grad(k, thread, windows, norm, dx, totals):
     size = windows.size
     blocks, pairs, total = totals.shape[0], (size.height + 1) // 2, totals[k]
     total[:] = 0
@@ -219,10 +219,3 @@ def _grad_block(k, thread, windows, norm, dx, totals):
         grad_pair(windows, norm, p // pairs, p % pairs * 2, (dx, 0, total))
 
 
-sums_of_channels = kernel(_channels_block)
-
-
-sums_of_rows = kernel(_rows_block)
-
-
-grad = kernel(_grad_block)

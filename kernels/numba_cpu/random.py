@@ -105,14 +105,11 @@ def fill_words(words, first, state):
             rest[i] = last[i]
 
 
-@inner
-def _philox_block(k, thread, words, state, blocks):
+@kernel
+def _philox(k, thread, words, state, blocks):
     n = words.size // 4
     first, end = k * n // blocks, (k + 1) * n // blocks
     fill_words(words[4 * first : 4 * end], first, state)
-
-
-_philox = kernel(_philox_block)
 
 
 @inner
@@ -121,8 +118,8 @@ def _keep(x, words, threshold, scale, y):
         y[i] = x[i] * scale if words[i] >= threshold else np.float32(0)
 
 
-@inner
-def _dropout_block(k, thread, x, y, dropout, blocks):
+@kernel
+def _dropout(k, thread, x, y, dropout, blocks):
     batches, words = (x.size + 4 * BATCH - 1) // (4 * BATCH), np.empty(4 * BATCH, np.uint32)
     first, end = k * batches // blocks * BATCH, (k + 1) * batches // blocks * BATCH  # counters
     part = slice(4 * first, 4 * end)
@@ -131,9 +128,6 @@ def _dropout_block(k, thread, x, y, dropout, blocks):
         x_part, y_part = x[start : start + 4 * BATCH], y[start : start + 4 * BATCH]
         fill_words(words, first + start // 4, dropout.state)
         _keep(x_part, words, dropout.threshold, dropout.scale, y_part)
-
-
-_dropout = kernel(_dropout_block)
 
 
 def state(key, first):

@@ -170,8 +170,8 @@ def _blend_eight(typingctx, y, k, picture, j, line, scale):
     return types.void(floats, integer, picture, integer, line, types.float32), codegen
 
 
-@inner
-def _warp_image(n, thread, images, matrices, y, mode, cval, scale):
+@kernel
+def _warp(n, thread, images, matrices, y, mode, cval, scale):
     image, matrix, y = images[n], matrices[n], y[n]
     height, width, channels = image.shape
     picture, flat_y = Picture(image.reshape(image.size), height, width), y.reshape(y.size)
@@ -195,9 +195,6 @@ def _warp_image(n, thread, images, matrices, y, mode, cval, scale):
             for j in range(first, end):
                 for c in range(channels):
                     y[i, j, c] = _blend(image, r + rd * j, s + sd * j, c, scale)
-
-
-_warp = kernel(_warp_image)
 
 
 def affine_warp(images, matrices, *, fill_mode, cval, scale):

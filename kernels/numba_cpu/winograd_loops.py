@@ -406,8 +406,8 @@ def _drop_tiles(y, argmax, g, tile, last, dropout):
         t += together
 
 
-@inner
-def _correlate_task(k, t, x, y, tiling, finish, memory, sums):
+@kernel
+def correlate(k, t, x, y, tiling, finish, memory, sums):
     """A block of tiles of y, and what is to be done with them while they are in the cache.
 
     With 2x2 max-pooling tile by tile; if memory.images has room for it, image by image, as odd tiles need it.
@@ -434,8 +434,8 @@ def _correlate_task(k, t, x, y, tiling, finish, memory, sums):
         sums.pixels[k] = _block_sums(y, yg, tile, last, sums.runs[t], sums.table[k])
 
 
-@inner
-def _weight_grad_task(g, t, x, dy, tiling, blocks, partials, memory):
+@kernel
+def weight_grad(g, t, x, dy, tiling, blocks, partials, memory):
     first, last = g * tiling.count // blocks, (g + 1) * tiling.count // blocks
     _backward(tiling, x, dy, first, last, partials[g], memory, t)
 
@@ -447,4 +447,3 @@ def filters_to_points(tiling, taps, w, filters, turned, panels, memory):
     parallel_for(_points_task, tasks, (tiling, taps, length, tasks, panels, memory))
 
 
-correlate, weight_grad = kernel(_correlate_task), kernel(_weight_grad_task)

@@ -3,7 +3,8 @@
 from .namespace import namespace
 
 
-def sgd_step(p, g, m, *, lr, momentum, nesterov):
+def sgd_step(p, g, slots, *, lr, momentum, nesterov):
+    (m,) = slots
     if m is None:
         p -= lr * g
         return
@@ -12,8 +13,8 @@ def sgd_step(p, g, m, *, lr, momentum, nesterov):
     p += momentum * m - lr * g if nesterov else m
 
 
-def rmsprop_step(p, g, v, m, a, *, lr, rho, momentum, eps):
-    xp = namespace(p)
+def rmsprop_step(p, g, slots, *, lr, rho, momentum, eps):
+    (v, m, a), xp = slots, namespace(p)
     v += (1 - rho) * (xp.square(g) - v)
     denominator = v + eps
     if a is not None:
@@ -27,8 +28,8 @@ def rmsprop_step(p, g, v, m, a, *, lr, rho, momentum, eps):
     p -= step
 
 
-def adam_step(p, g, m, v, vhat, *, rate, beta_1, beta_2, eps):
-    xp = namespace(p)
+def adam_step(p, g, slots, *, rate, beta_1, beta_2, eps):
+    (m, v, vhat), xp = slots, namespace(p)
     m += (1 - beta_1) * (g - m)
     v += (1 - beta_2) * (xp.square(g) - v)
     if vhat is not None:
@@ -36,43 +37,43 @@ def adam_step(p, g, m, v, vhat, *, rate, beta_1, beta_2, eps):
     p -= rate * m / (xp.sqrt(v) + eps)
 
 
-def adagrad_step(p, g, a, *, lr, eps):
-    xp = namespace(p)
+def adagrad_step(p, g, slots, *, lr, eps):
+    (a,), xp = slots, namespace(p)
     a += xp.square(g)
     p -= lr * g / xp.sqrt(a + eps)
 
 
-def adadelta_step(p, g, a, d, *, lr, rho, eps):
-    xp = namespace(p)
+def adadelta_step(p, g, slots, *, lr, rho, eps):
+    (a, d), xp = slots, namespace(p)
     a += (1 - rho) * (xp.square(g) - a)
     u = g * xp.sqrt(d + eps) / xp.sqrt(a + eps)
     d += (1 - rho) * (xp.square(u) - d)
     p -= lr * u
 
 
-def adamax_step(p, g, m, u, *, rate, beta_1, beta_2, eps):
-    xp = namespace(p)
+def adamax_step(p, g, slots, *, rate, beta_1, beta_2, eps):
+    (m, u), xp = slots, namespace(p)
     m += (1 - beta_1) * (g - m)
     xp.maximum(beta_2 * u, xp.abs(g), out=u)
     p -= rate * m / (u + eps)
 
 
-def nadam_step(p, g, m, v, *, lr, m_scale, g_scale, v_scale, beta_1, beta_2, eps):
-    xp = namespace(p)
+def nadam_step(p, g, slots, *, lr, scales, beta_1, beta_2, eps):
+    (m, v), (m_scale, g_scale, v_scale), xp = slots, scales, namespace(p)
     m += (1 - beta_1) * (g - m)
     v += (1 - beta_2) * (xp.square(g) - v)
     p -= lr * (m_scale * m + g_scale * g) / (xp.sqrt(v_scale * v) + eps)
 
 
-def lion_step(p, g, m, *, lr, beta_1, beta_2):
-    xp = namespace(p)
+def lion_step(p, g, slots, *, lr, beta_1, beta_2):
+    (m,), xp = slots, namespace(p)
     p -= lr * xp.sign(beta_1 * m + (1 - beta_1) * g)
     m *= beta_2
     m += (1 - beta_2) * g
 
 
-def ftrl_step(p, g, a, z, *, lr, power, l1, l2, shrinkage, beta):
-    xp = namespace(p)
+def ftrl_step(p, g, slots, *, lr, power, penalties, beta):
+    (a, z), (l1, l2, shrinkage), xp = slots, penalties, namespace(p)
     new = (a + xp.square(g)) ** power
     z += g + 2 * shrinkage * p - (new - a**power) / lr * p
     a += xp.square(g)

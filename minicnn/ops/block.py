@@ -40,30 +40,29 @@ def conv_block(
     """
     normed, conv_args = gamma is not None, {"strides": strides, "pads": pads, "algorithm": algorithm}
     ending: Any = None if pool is None else {**pool, "rate": rate}
-    mean = var = None
+    mean = var = argmax = None
     if normed and axis == 1:
         z = be.conv2d(x, w, b, **conv_args, relu=True)
         mean, var = be.batch_norm_stats(z.reshape(*z.shape[:2], z.shape[2] * z.shape[3]))  # (N, OH, OW*O)
     elif normed:
         z, mean, var = be.conv2d(x, w, b, **conv_args, relu=True, stats=True)
     if normed and pool:
-        y, argmax = be.batch_norm_max_pool(z, mean, var, gamma, beta, eps=eps, axis=axis, **ending, key=key)
+        y, argmax = be.batch_norm_max_pool(z, (mean, var, gamma, beta, eps, axis), pool={**ending, "key": key})
     elif normed:
         y = be.batch_norm(z.reshape(-1, z.shape[3], 1), mean, var, gamma, beta, eps=eps).reshape(z.shape)
     elif "conv2d_max_pool" not in be.fused:
         z_shape = (z := be.conv2d(x, w, b, **conv_args, relu=True)).shape
         y, argmax = be.max_pool(z, **ending, key=key)
     else:
-        y, argmax = be.conv2d_max_pool(x, w, b, **conv_args, relu=True, pool=pool, rate=rate, key=key)
+        y, argmax = be.conv2d_max_pool(x, w, b, conv={**conv_args, "relu": True}, pool={**ending, "key": key})
 
     def vjp(dy, needs):
         if normed and needs[1] and not needs[0] and "batch_norm_conv2d_weight_grad" in be.fused:  # a first layer
-            norm_args = dy, z, mean, var, gamma, x, w.shape
-            pooled = {"argmax": argmax, "pool": pool, "axis": axis, "rate": rate} if pool else {}
-            return None, *be.batch_norm_conv2d_weight_grad(*norm_args, eps=eps, **conv_args, **pooled)
+            norm_args = dy, z, (mean, var, gamma, eps, axis), x, w.shape
+            return None, *be.batch_norm_conv2d_weight_grad(*norm_args, conv=conv_args, argmax=argmax, pool=ending)
         if normed and pool:
-            norm_args = dy, argmax, z, mean, var, gamma
-            dz, dgamma, dbeta, db = be.batch_norm_max_pool_grad(*norm_args, eps=eps, axis=axis, **ending)
+            norm_args = dy, argmax, z, (mean, var, gamma, eps, axis)
+            dz, dgamma, dbeta, db = be.batch_norm_max_pool_grad(*norm_args, pool=ending)
         elif normed:
             norm_args = dy.reshape(-1, z.shape[3], 1), z.reshape(-1, z.shape[3], 1), mean, var, gamma
             dz, dgamma, dbeta, db = be.batch_norm_grad(*norm_args, eps=eps, batch_stats=True, relu=True)
@@ -72,7 +71,7 @@ def conv_block(
             dz, db = be.max_pool_grad(dy, argmax, z_shape, **ending, y=y)
         else:
             wanted = bool(needs[0]), bool(needs[1])
-            dx, dw, db = be.conv2d_max_pool_grad(dy, argmax, y, x, w, **conv_args, pool=pool, rate=rate, needs=wanted)
+            dx, dw, db = be.conv2d_max_pool_grad(dy, argmax, y, x, w, conv=conv_args, pool=ending, needs=wanted)
             return dx, dw, db, None, None
         dx = be.conv2d_input_grad(dz, w, x.shape, **conv_args) if needs[0] else None
         dw = None
@@ -128,7 +127,7 @@ def conv2d_folded(be, x, w, b, gamma, beta, mean, var, *, strides, pads, relu=Fa
     """
     conv_args = {"strides": strides, "pads": pads, "relu": relu, "algorithm": algorithm, "kept": kept}
     conv_args["affine"] = _affine(be, gamma, beta, mean, var, eps, (-1,) if axis == -1 else (-1, 1, 1))
-    y = be.conv2d(x, w, b, **conv_args) if pool is None else be.conv2d_max_pool(x, w, b, **conv_args, pool=pool)[0]
+    y = be.conv2d(x, w, b, **conv_args) if pool is None else be.conv2d_max_pool(x, w, b, conv=conv_args, pool=pool)[0]
     return y, None
 
 

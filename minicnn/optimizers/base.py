@@ -31,7 +31,7 @@ class _Run(NamedTuple):
 
     flat: Any
     grad: Any
-    slots: list  # in the order of the kernel's arguments
+    slots: tuple  # in the order of the kernel's
     owner: Parameter | None
 
 
@@ -79,7 +79,7 @@ class Optimizer(Explicit, Named, Guarded):
     slots: tuple[str, ...] = ()
     start = 0.0  # what slots hold before the first step
     kernel: str | None = None  # the contract's kernel that is the whole update; None: a class writes `update`
-    kernel_slots: tuple[str, ...] = ()  # the slots in the order of the kernel's arguments; one that is absent is None
+    kernel_slots: tuple[str, ...] = ()  # the slots in the order of the kernel's; one that is absent is None
 
     def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
                  use_ema=False, ema_momentum=0.99, ema_overwrite_frequency=None, loss_scale_factor=None,
@@ -127,8 +127,8 @@ class Optimizer(Explicit, Named, Guarded):
             require(False, f"{type(self).__name__}: {name}", expected, repr(value), fix, error=ArgumentError)
         super().__setattr__(name, value)
 
-    def kernel_args(self, lr: float, t: int) -> dict[str, float]:
-        """The kernel's numbers at step t >= 1, by name, those that change from step to step first."""
+    def kernel_args(self, lr: float, t: int) -> dict[str, Any]:
+        """The kernel's numbers at step t >= 1, or tuples of them, by name; what changes from step to step first."""
         raise NotImplementedError
 
     def update(self, be, p, g, slot, lr: float, t: int) -> None:
@@ -138,8 +138,8 @@ class Optimizer(Explicit, Named, Guarded):
         """
         if self.kernel is None:
             raise NotImplementedError(f"{type(self).__name__}: declare `kernel` and `kernel_args`, or write `update`")
-        slots = [getattr(slot, name, None) for name in self.kernel_slots]
-        getattr(be, self.kernel)(p, g, *slots, **self.kernel_args(lr, t))
+        slots = tuple(getattr(slot, name, None) for name in self.kernel_slots)
+        getattr(be, self.kernel)(p, g, slots, **self.kernel_args(lr, t))
 
     @property
     def declared(self) -> bool:
@@ -238,7 +238,7 @@ class Optimizer(Explicit, Named, Guarded):
                 start = -(-edges[-1][1] // ALIGNMENT) * ALIGNMENT
         for a, b, owner in [*edges, (start, end, None)]:
             if a < b:
-                slots = [self.slot.__dict__[s][a:b] if s in self.slots else None for s in self.kernel_slots]
+                slots = tuple(self.slot.__dict__[s][a:b] if s in self.slots else None for s in self.kernel_slots)
                 yield _Run(self.flat[a:b], self.flat_grad[a:b], slots, owner)
 
     def exclude_from_weight_decay(self, var_list=None, var_names=None) -> None:
@@ -295,7 +295,8 @@ class Optimizer(Explicit, Named, Guarded):
         if not self.declared:
             return None
         lr, t = self._rate_at(iterations), iterations // (self.gradient_accumulation_steps or 1) + 1
-        return [*map(float, self.kernel_args(lr, t).values()), (self.weight_decay or 0.0) * lr]
+        several = (n if isinstance(n, tuple) else (n,) for n in self.kernel_args(lr, t).values())
+        return [*(float(number) for numbers in several for number in numbers), (self.weight_decay or 0.0) * lr]
 
     def step(self, device_args=None, phase: Phase | None = None, averages=(), idle=()) -> None:
         """One step with the gradients that backward left in the parameters, which are cleared.
@@ -375,7 +376,7 @@ class Optimizer(Explicit, Named, Guarded):
                 numbers[next(iter(numbers))] = device_args
             kernel = getattr(self.be, str(self.kernel))
             for run, gradient in zip(self._runs, gradients, strict=True):
-                kernel(run.flat, gradient, *run.slots, **numbers)
+                kernel(run.flat, gradient, run.slots, **numbers)
         else:
             self.update(self.be, self.flat, gradients[0], self.slot, lr, t)
         for (i, factor), start in zip(self._scaled, before, strict=True):

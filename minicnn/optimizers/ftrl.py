@@ -42,6 +42,6 @@ class Ftrl(Optimizer):
         return number("Ftrl: learning_rate", super()._rate_at(iterations), above=0)
 
     def kernel_args(self, lr, t):
-        return {"lr": lr, "power": -self.learning_rate_power, "l1": self.l1_regularization_strength,
-                "l2": self.l2_regularization_strength, "shrinkage": self.l2_shrinkage_regularization_strength,
-                "beta": self.beta}  # fmt: skip
+        penalties = (self.l1_regularization_strength, self.l2_regularization_strength,
+                     self.l2_shrinkage_regularization_strength)  # fmt: skip
+        return {"lr": lr, "power": -self.learning_rate_power, "penalties": penalties, "beta": self.beta}

@@ -29,7 +29,7 @@ class Nadam(Optimizer):
             self._products.append(self._products[-1] * self._mu(len(self._products)))
         now, ahead = self._mu(t), self._mu(t + 1)
         return {
-            "lr": lr, "m_scale": ahead / (1 - self._products[t] * ahead),
-            "g_scale": (1 - now) / (1 - self._products[t]), "v_scale": 1 / (1 - self.beta_2**t),
+            "lr": lr, "scales": (ahead / (1 - self._products[t] * ahead), (1 - now) / (1 - self._products[t]),
+                                 1 / (1 - self.beta_2**t)),
             "beta_1": self.beta_1, "beta_2": self.beta_2, "eps": self.epsilon,
         }  # fmt: skip

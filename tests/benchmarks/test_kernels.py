@@ -23,7 +23,7 @@ def test_work_of_products_and_passes(kernels):
     assert kernels.work("conv2d", (x, w, None), (y, f(4), f(4))) == flops  # with batch-norm statistics
     assert kernels.work("conv2d_input_grad", (y, w, x.shape), x) == flops
     assert kernels.work("conv2d_weight_grad", (x, y, w.shape), w) == flops
-    normed = y, y, f(4), f(4), f(4), x, w.shape
+    normed = y, y, (f(4), f(4), f(4), 1e-3, -1), x, w.shape
     assert kernels.work("batch_norm_conv2d_weight_grad", normed, (w, f(4), f(4), f(4))) == flops
     assert kernels.work("batch_norm_conv2d_weight_grad", (f(2, 1, 3, 4), *normed[1:]), (w, f(4), f(4), f(4))) == flops
     pooled = f(2, 1, 3, 4)  # of 2 x 6 pixels
@@ -37,7 +37,7 @@ def test_work_of_products_and_passes(kernels):
     assert kernels.work("dense_input_grad", (c, b), a) == ("FLOP", 140)
     assert kernels.work("dense_weight_grad", (a, c), b) == ("FLOP", 140)
     assert kernels.work("relu", (a,), a) == ("bytes", 80)
-    assert kernels.work("adam_step", (a, a, a, a, None), None) == ("bytes", 7 * 40)  # p, m, v twice, the gradient once
+    assert kernels.work("adam_step", (a, a, (a, a, None)), None) == ("bytes", 7 * 40)  # p, m, v twice, the gradient once
 
 
 def test_table_takes_medians_and_the_ceiling_that_binds(kernels):

@@ -269,7 +269,7 @@ def test_a_large_batch_stays_within_a_grid(precision):
     images, w, v = np.empty((n, 32, 32, c), "f"), np.empty((3, 3, c, c), "f"), np.empty(c, "f")
     same = {"strides": (1, 1), "pads": ((1, 1), (1, 1))}
     pool = {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
-    norm, drop = {"eps": 1e-3}, {"rate": 0.5, "key": Key(1, 2, 3)}
+    norm, drop = (v, v, v, 1e-3, -1), {"rate": 0.5, "key": Key(1, 2, 3)}
     columns, wide = images.reshape(-1, c, 1), images.reshape(n, -1)
     run["conv2d"](images, w, v, relu=True, stats=True, **same)
     run["conv2d_input_grad"](images, w, images.shape, **same)
@@ -278,17 +278,17 @@ def test_a_large_batch_stays_within_a_grid(precision):
     run["depthwise_conv2d"](images, w[..., :1].copy(), **same)
     run["depthwise_conv2d_input_grad"](images, w[..., :1].copy(), images.shape, **same)
     run["depthwise_conv2d_weight_grad"](images, images, (3, 3, c, 1), **same)
-    half, argmax = run["batch_norm_max_pool"](images, v, v, v, v, **norm, **pool, **drop)
-    run["batch_norm_max_pool_grad"](half, argmax, images, v, v, v, **norm, **pool, rate=0.5)
-    run["batch_norm_grad"](columns, columns, v, v, v, batch_stats=True, relu=True, **norm)
+    half, argmax = run["batch_norm_max_pool"](images, (v, *norm), pool={**pool, **drop})
+    run["batch_norm_max_pool_grad"](half, argmax, images, norm, pool={**pool, "rate": 0.5})
+    run["batch_norm_grad"](columns, columns, v, v, v, batch_stats=True, relu=True, eps=1e-3)
     run["relu_bias_grad"](images, images)
     run["dense_weight_grad"](wide, run["dense"](wide, np.empty((wide.shape[1], 10), "f"), None))
     run["dropout"](images, **drop)
     run["softmax_cross_entropy"](images.reshape(-1, c), images.reshape(-1, c))
     selfcheck.BLOCKS["summed_cross_entropy"](gpu, images.reshape(-1, c), images.reshape(-1, c), scale=1.0)
     flat = images.reshape(-1)
-    run["lion_step"](flat, flat, flat, lr=0.1, beta_1=0.9, beta_2=0.99)
-    run["ftrl_step"](flat, flat, flat, flat, lr=0.1, power=0.5, l1=0.1, l2=0.2, shrinkage=0.3, beta=0.4)
+    run["lion_step"](flat, flat, (flat,), lr=0.1, beta_1=0.9, beta_2=0.99)
+    run["ftrl_step"](flat, flat, (flat, flat), lr=0.1, power=0.5, penalties=(0.1, 0.2, 0.3), beta=0.4)
     assert len(gpu.launches) > 25
     for _, kernel, _, grid, block, args in gpu.launches:
         assert grid[0] < 2**31, kernel

@@ -34,7 +34,7 @@ def test_every_kernel_stays_among_the_arrays_of_the_device(name, dtype):
         found = function(*given, **rest)
         results = found if isinstance(found, (tuple, list)) else [found]
         if name.endswith("_step"):
-            results = given
+            results = [*given[:2], *given[2]]
         for result in results:
             assert type(result) is DeviceArray
             assert result.dtype.kind != "f" or result.dtype == dtype or given[0].dtype == np.uint8

@@ -89,6 +89,8 @@ def by_having(kernels_):
 
 
 def in_float64(value):
+    if type(value) is tuple:
+        return tuple(map(in_float64, value))
     return value.astype(np.float64) if isinstance(value, np.ndarray) and value.dtype.kind == "f" else value
 
 
@@ -119,12 +121,20 @@ class Kernels:
         return 0 if kernel in EXACT else table.get(kernel, table["default"])
 
     def run(self, kernel, *args, **kwargs):
-        given = [*args, *kwargs.values()]
-        sent = [self.array(arg) if isinstance(arg, np.ndarray) else arg for arg in given]
-        before = [arg.tobytes() for arg in given if isinstance(arg, np.ndarray)]
-        results = self.own[kernel](*sent[: len(args)], **dict(zip(kwargs, sent[len(args) :], strict=True)))
-        after = [self.numpy(s).tobytes() for s, arg in zip(sent, given, strict=True) if isinstance(arg, np.ndarray)]
-        assert before == after, f"{kernel} changed an input"
+        pairs = []  # every array of the host's, those in tuples too, and what is sent in its place
+
+        def sent(value):
+            if type(value) is tuple:
+                return tuple(map(sent, value))
+            if type(value) is not np.ndarray:
+                return value
+            pairs.append((value, self.array(value)))
+            return pairs[-1][1]
+
+        args, kwargs = [sent(arg) for arg in args], {name: sent(arg) for name, arg in kwargs.items()}
+        before = [array.tobytes() for array, _ in pairs]
+        results = self.own[kernel](*args, **kwargs)
+        assert before == [self.numpy(array).tobytes() for _, array in pairs], f"{kernel} changed an input"
         outputs = results if isinstance(results, tuple) else (results,)
         for k, output in enumerate(outputs):
             if output is None:  # not asked for
@@ -137,8 +147,8 @@ class Kernels:
 
     def step(self, kernel, *arrays, **rates):
         """Run an optimizer step on copies and return them as it left them."""
-        sent = [None if array is None else self.array(array.copy()) for array in arrays]
-        assert self.own[kernel](*sent, **rates) is None
+        p, g, *slots = sent = [None if array is None else self.array(array.copy()) for array in arrays]
+        assert self.own[kernel](p, g, tuple(slots), **rates) is None
         return tuple(None if array is None else self.numpy(array) for array in sent)
 
     def check(self, kernel, *args, taps=None, **kwargs):
@@ -289,24 +299,24 @@ def outcomes(ks, rng, case, pool, algorithm):
     z = ks.run("conv2d", x, w, b, **how, relu=True)
     pooled, argmax = ks.run("max_pool", z, **pool)
     if "conv2d_max_pool" in ks.own:
-        pooled, argmax = ks.run("conv2d_max_pool", x, w, b, **how, pool=pool, relu=True)
+        pooled, argmax = ks.run("conv2d_max_pool", x, w, b, conv={**how, "relu": True}, pool=pool)
     dp = ks.cast(rng.standard_normal(pooled.shape))
-    normed = dy, z, one, one, one, x, w.shape
+    both, first, normed = {"conv": given, "pool": pool}, {"needs": (False, True)}, (one, one, one, 1e-3, -1)
     calls = {
-        "conv2d": ((x, w, b), {}),
-        "conv2d with statistics": ((x, w, b), {"stats": True}),
-        "conv2d_input_grad": ((dy, w, x.shape), {}),
-        "conv2d_weight_grad": ((x, dy, w.shape), {}),
-        "conv2d_max_pool": ((x, w, b), {"pool": pool, "relu": True}),
-        "conv2d_max_pool_grad": ((dp, argmax, pooled, x, w), {"pool": pool}),
-        "conv2d_max_pool_grad of the first layer": ((dp, argmax, pooled, x, w), {"pool": pool, "needs": (False, True)}),
-        "batch_norm_conv2d_weight_grad": (normed, {"eps": 1e-3}),
+        "conv2d": ((x, w, b), given),
+        "conv2d with statistics": ((x, w, b), {**given, "stats": True}),
+        "conv2d_input_grad": ((dy, w, x.shape), given),
+        "conv2d_weight_grad": ((x, dy, w.shape), given),
+        "conv2d_max_pool": ((x, w, b), {"conv": {**given, "relu": True}, "pool": pool}),
+        "conv2d_max_pool_grad": ((dp, argmax, pooled, x, w), both),
+        "conv2d_max_pool_grad of the first layer": ((dp, argmax, pooled, x, w), {**both, **first}),
+        "batch_norm_conv2d_weight_grad": ((dy, z, normed, x, w.shape), {"conv": given}),
     }
     found = {}
     for name, (args, more) in calls.items():
         if name.split()[0] not in ks.own:
             continue
-        outs = ks.run(name.split()[0], *args, **given, **more)
+        outs = ks.run(name.split()[0], *args, **more)
         found[name] = [out if out is None else out.tobytes() for out in (outs if isinstance(outs, tuple) else (outs,))]
     return found
 
@@ -399,8 +409,8 @@ def test_conv2d_max_pool(ks, rng, case, algorithm):
         if scaled:
             expected = in_float64(scaled[0]) * expected + in_float64(scaled[1])
         expected, winners = reference.remembered("max_pool", expected, **pool, rate=rate, key=key)
-        sent = {"relu": relu, "affine": scaled and tuple(map(ks.array, scaled)), "algorithm": algorithm}
-        y, argmax = ks.run("conv2d_max_pool", x, w, b, **how, **sent, pool=pool, rate=rate, key=key)
+        sent = {**how, "relu": relu, "affine": scaled and tuple(map(ks.array, scaled)), "algorithm": algorithm}
+        y, argmax = ks.run("conv2d_max_pool", x, w, b, conv=sent, pool={**pool, "rate": rate, "key": key})
         ks.compare("conv2d_max_pool", y, expected)
         assert argmax.dtype == np.uint8
         assert (argmax != winners).mean() < 0.01  # rounding may make a tie of what is none, and the other way round
@@ -422,7 +432,7 @@ def test_conv2d_max_pool_is_max_pool_of_conv2d(ks, rng, case, algorithm):
     w, how = ks.cast(np.round(2 * w)), {**how, "relu": True, "algorithm": algorithm}
     for rate in (0.0, 0.25):
         key = Key(1, 2, 3)
-        found = ks.run("conv2d_max_pool", x, w, b, **how, pool=pool, rate=rate, key=key)
+        found = ks.run("conv2d_max_pool", x, w, b, conv=how, pool={**pool, "rate": rate, "key": key})
         expected = ks.run("max_pool", ks.run("conv2d", x, w, b, **how), **pool, rate=rate, key=key)
         for a, e in zip(found, expected, strict=True):
             np.testing.assert_array_equal(a, e)
@@ -441,13 +451,14 @@ def test_conv2d_max_pool_grad(ks, rng, case, algorithm):
     x, w, b, _, how = conv_arrays(ks, rng, case)
     z = reference.remembered("conv2d", *map(in_float64, (x, w, b)), **how, relu=True)
     for rate in (0.0, 0.25):
-        given = {**how, "pool": pool, "rate": rate, "algorithm": algorithm}
+        ending = {**pool, "rate": rate}
         y, argmax = pooled(ks, z, **pool, rate=rate, key=Key(4, 5, 6))
         dy = ks.cast(rng.standard_normal(y.shape))
         dy[y <= 0] *= np.inf  # a gradient that does not pass must not count, whatever it is
-        expected = expected_of("conv2d_max_pool_grad", dy, argmax, y, x, w, **how, pool=pool, rate=rate)
+        expected = expected_of("conv2d_max_pool_grad", dy, argmax, y, x, w, conv=how, pool=ending)
         for needs in ((True, True), (False, True), (True, False)):
-            found = ks.run("conv2d_max_pool_grad", dy, argmax, y, x, w, **given, needs=needs)
+            given = {"conv": {**how, "algorithm": algorithm}, "pool": ending, "needs": needs}
+            found = ks.run("conv2d_max_pool_grad", dy, argmax, y, x, w, **given)
             assert [part is not None for part in found] == [*needs, True]
             for a, e in zip(found[:2], expected, strict=False):
                 if a is not None:
@@ -463,7 +474,7 @@ def test_conv2d_max_pool_gives_an_image_the_same_bits_in_any_batch(rng, algorith
         if can(algorithm, case):
             (_, *shape), window, filters, strides, pads = case
             x, w, b, _, how = conv_arrays(ks, rng, ((9, *shape), window, filters, strides, pads))
-            how = {**how, "relu": True, "pool": pool, "algorithm": algorithm}
+            how = {"conv": {**how, "relu": True, "algorithm": algorithm}, "pool": pool}
             whole = ks.run("conv2d_max_pool", x, w, b, **how)
             for part in (slice(0, 1), slice(3, 5), slice(8, 9)):
                 for a, e in zip(ks.run("conv2d_max_pool", x[part], w, b, **how), whole, strict=True):
@@ -716,19 +727,19 @@ HALVES_OF_ONE = [(shape, *HALVES.values()) for shape in ((1, 5, 6, 1), (3, 2, 3,
 @pytest.mark.parametrize("case", [*(case for case in POOLS if case[1] != (15, 17)), *HALVES_OF_ONE], ids=str)
 def test_batch_norm_max_pool(ks, rng, case, axis, rate):
     shape, window, strides, pads = case
-    how = {"eps": 1e-3, "window": window, "strides": strides, "pads": pads, "axis": axis, "rate": rate}
+    pool = {"window": window, "strides": strides, "pads": pads, "rate": rate}
     x = ks.cast(np.maximum(rng.standard_normal(shape), 0))
     mean, var = ks.cast(*expected_of("batch_norm_stats", along(axis, x)))
     gamma, beta = ks.cast(rng.standard_normal((2, shape[axis])))  # a negative gamma turns the greatest into the least
-    key = Key(4, 5, 6)
-    y, argmax = ks.run("batch_norm_max_pool", x, mean, var, gamma, beta, **how, key=key)
-    expected, winners = expected_of("batch_norm_max_pool", x, mean, var, gamma, beta, **how, key=key)
+    norm, dropped = (mean, var, gamma, beta, 1e-3, axis), {**pool, "key": Key(4, 5, 6)}
+    y, argmax = ks.run("batch_norm_max_pool", x, norm, pool=dropped)
+    expected, winners = expected_of("batch_norm_max_pool", x, norm, pool=dropped)
     ks.compare("batch_norm_max_pool", y, expected)
     assert (argmax != winners).mean() < 0.01  # rounding may make a tie of what is none in float64
     dy = ks.cast(rng.standard_normal(y.shape))
-    given = dy, winners.astype(argmax.dtype), x, mean, var, gamma
-    results = ks.run("batch_norm_max_pool_grad", *given, **how)
-    check_before_relu(ks, "batch_norm_max_pool_grad", results, x, given, how)
+    given = dy, winners.astype(argmax.dtype), x, (mean, var, gamma, 1e-3, axis)
+    results = ks.run("batch_norm_max_pool_grad", *given, pool=pool)
+    check_before_relu(ks, "batch_norm_max_pool_grad", results, x, given, {"pool": pool})
 
 
 @pytest.mark.parametrize("ks", having("batch_norm_max_pool"), indirect=True)
@@ -737,13 +748,13 @@ def test_batch_norm_max_pool_passes_on_nan(ks, axis):
     x = ks.cast(np.ones((1, 4, 4, 17)))
     x[0, 1, 2, 5] = np.nan
     one, zero = ks.cast(np.ones(x.shape[axis]), np.zeros(x.shape[axis]))
-    how = {"eps": 1e-3, **HALVES, "axis": axis}
-    y, argmax = ks.run("batch_norm_max_pool", x, zero, one, one, zero, **how)
+    y, argmax = ks.run("batch_norm_max_pool", x, (zero, one, one, zero, 1e-3, axis), pool=HALVES)
     assert np.argwhere(np.isnan(y)).tolist() == [[0, 0, 1, 5]]
     assert argmax[0, 0, 1, 5] == 2
     dy = ks.cast(np.ones(y.shape))
     dy[0, 1, 0, 3] = np.nan
-    dx, _, dbeta, _ = ks.run("batch_norm_max_pool_grad", dy, argmax, ks.cast(np.ones(x.shape)), zero, one, one, **how)
+    given = dy, argmax, ks.cast(np.ones(x.shape)), (zero, one, one, 1e-3, axis)
+    dx, _, dbeta, _ = ks.run("batch_norm_max_pool_grad", *given, pool=HALVES)
     lost = np.isnan(dx).any(axis=(0, 1, 2) if axis == -1 else (0, 2, 3))
     np.testing.assert_array_equal(lost, np.isnan(dbeta))
     assert np.flatnonzero(lost).tolist() == [3 if axis == -1 else 2]
@@ -765,11 +776,11 @@ def test_batch_norm_conv2d_weight_grad(ks, rng, case, algorithm):
     filters = case[2]
     z = ks.cast(expected_of("conv2d", x, w, b, **how, relu=True))  # the oracle's: so one answer serves all sets
     mean, var = ks.cast(*expected_of("batch_norm_stats", z.reshape(-1, filters, 1)))
-    given, eps = (dy, z, mean, var, ks.cast(rng.standard_normal(filters))), 1e-3
-    dw, db, *others = ks.run("batch_norm_conv2d_weight_grad", *given, x, w.shape, eps=eps, **how, algorithm=algorithm)
-    wide = [in_float64(array) for array in given]
-    acb, further = [array.reshape(-1, filters, 1) for array in wide[:2]], {"batch_stats": True, "relu": True}
-    *expected, expected_db = reference.remembered("batch_norm_grad", *acb, *wide[2:], eps=eps, **further)
+    norm, conv = (mean, var, ks.cast(rng.standard_normal(filters)), 1e-3, -1), {**how, "algorithm": algorithm}
+    dw, db, *others = ks.run("batch_norm_conv2d_weight_grad", dy, z, norm, x, w.shape, conv=conv)
+    acb = [in_float64(array).reshape(-1, filters, 1) for array in (dy, z)]
+    further = {"eps": 1e-3, "batch_stats": True, "relu": True}
+    *expected, expected_db = reference.remembered("batch_norm_grad", *acb, *in_float64(norm[:3]), **further)
     expected_dw = expected_of("conv2d_weight_grad", x, expected[0].reshape(z.shape), w.shape, **how)
     pair = (dw, *others), (expected_dw, *expected[1:])
     ks.compare("batch_norm_conv2d_weight_grad", *pair, taps(case, algorithm))
@@ -789,13 +800,13 @@ def test_batch_norm_conv2d_weight_grad_behind_a_pooling(ks, rng, case, algorithm
     mean, var = ks.run("batch_norm_stats", z.reshape(shape))
     gamma, beta = ks.cast(*rng.standard_normal((2, len(mean))))
     pool = {"window": (window, window), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
-    ending, key = {"eps": 1e-3, "axis": axis, "rate": rate}, Key(3, 1, 4) if rate else None
-    y, argmax = ks.run("batch_norm_max_pool", z, mean, var, gamma, beta, **ending, **pool, key=key)
+    pool["rate"], key, norm = rate, Key(3, 1, 4) if rate else None, (mean, var, gamma, 1e-3, axis)
+    y, argmax = ks.run("batch_norm_max_pool", z, (mean, var, gamma, beta, 1e-3, axis), pool={**pool, "key": key})
     dy = ks.cast(rng.standard_normal(y.shape))
-    dz, dgamma, dbeta, db = ks.run("batch_norm_max_pool_grad", dy, argmax, z, mean, var, gamma, **ending, **pool)
+    dz, dgamma, dbeta, db = ks.run("batch_norm_max_pool_grad", dy, argmax, z, norm, pool=pool)
     expected = ks.run("conv2d_weight_grad", x, dz, w.shape, **how), dgamma, dbeta
-    given, ending = (dy, z, mean, var, gamma, x, w.shape), {**ending, "argmax": argmax, "pool": pool}
-    dw, found, *others = ks.run("batch_norm_conv2d_weight_grad", *given, **how, **ending, algorithm=algorithm)
+    given, ending = {"conv": {**how, "algorithm": algorithm}}, {"argmax": argmax, "pool": pool}
+    dw, found, *others = ks.run("batch_norm_conv2d_weight_grad", dy, z, norm, x, w.shape, **given, **ending)
     ks.compare("batch_norm_conv2d_weight_grad", (dw, *others), tuple(map(in_float64, expected)), case[1])
     assert np.abs(found - db).max() <= 1e-5 * np.abs(in_float64(dz)).sum(axis=(0, 1, 2)).max()
 
@@ -804,8 +815,9 @@ def test_batch_norm_conv2d_weight_grad_behind_a_pooling(ks, rng, case, algorithm
 def test_batch_norm_conv2d_weight_grad_of_nothing(ks, rng):
     x, w, _, dy, how = conv_arrays(ks, rng, CONVS[1])
     one = ks.cast(np.ones(17))
+    given = dy[:0], dy[:0], (one, one, one, 1e-3, -1), x[:0], w.shape
     with np.errstate(all="ignore"):  # the definition divides by zero
-        found = ks.run("batch_norm_conv2d_weight_grad", dy[:0], dy[:0], one, one, one, x[:0], w.shape, eps=1e-3, **how)
+        found = ks.run("batch_norm_conv2d_weight_grad", *given, conv=how)
     assert [array.shape for array in found] == [w.shape, (17,), (17,), (17,)]
     assert not any(array.any() for array in found)
 
@@ -915,16 +927,17 @@ def test_a_part_of_the_rows_is_drawn_as_in_the_whole(ks, rng):
 
 @pytest.mark.parametrize("ks", having("batch_norm_max_pool"), indirect=True)
 def test_a_part_of_normalised_rows_is_drawn_as_in_the_whole(ks, rng):
-    x, one, how = ks.cast(rng.standard_normal((11, 10, 10, 3))), ks.cast(np.ones(3)), {"eps": 1e-3, **POOL, "rate": 0.3}
-    parts_are_the_whole(lambda x, key: ks.run("batch_norm_max_pool", x, one, one, one, one, **how, key=key), x)
+    x, one, pool = ks.cast(rng.standard_normal((11, 10, 10, 3))), ks.cast(np.ones(3)), {**POOL, "rate": 0.3}
+    norm = one, one, one, one, 1e-3, -1
+    parts_are_the_whole(lambda x, key: ks.run("batch_norm_max_pool", x, norm, pool={**pool, "key": key}), x)
 
 
 @pytest.mark.parametrize("ks", having("conv2d_max_pool"), indirect=True)
 @pytest.mark.parametrize("algorithm", ["im2col", "winograd"])
 def test_a_part_of_convolved_rows_is_drawn_as_in_the_whole(ks, rng, algorithm):
     x, w = ks.cast(rng.standard_normal((11, 10, 10, 2))), ks.cast(rng.standard_normal((3, 3, 2, 3)))
-    how = {"strides": (1, 1), "pads": ((1, 1), (1, 1)), "algorithm": algorithm, "pool": POOL, "rate": 0.3}
-    parts_are_the_whole(lambda x, key: ks.run("conv2d_max_pool", x, w, None, **how, key=key), x)
+    conv, pool = {"strides": (1, 1), "pads": ((1, 1), (1, 1)), "algorithm": algorithm}, {**POOL, "rate": 0.3}
+    parts_are_the_whole(lambda x, key: ks.run("conv2d_max_pool", x, w, None, conv=conv, pool={**pool, "key": key}), x)
 
 
 def test_dropout_lets_nothing_through_where_it_drops(ks):
@@ -1009,17 +1022,16 @@ STEPS = [  # kernel, which of its state arrays are None, rates
     ("adagrad_step", "", {"lr": 0.1, "eps": 1e-7}),
     ("adadelta_step", "", {"lr": 0.5, "rho": 0.9, "eps": 1e-3}),
     ("adamax_step", "", {"rate": 0.1, "beta_1": 0.9, "beta_2": 0.9, "eps": 1e-7}),
-    ("nadam_step", "", {"lr": 0.1, "m_scale": 0.8, "g_scale": 0.3, "v_scale": 1.7, "beta_1": 0.9, "beta_2": 0.99,
-                        "eps": 1e-7}),
+    ("nadam_step", "", {"lr": 0.1, "scales": (0.8, 0.3, 1.7), "beta_1": 0.9, "beta_2": 0.99, "eps": 1e-7}),
     ("lion_step", "", {"lr": 0.1, "beta_1": 0.9, "beta_2": 0.99}),
-    ("ftrl_step", "", {"lr": 0.1, "power": 0.5, "l1": 0.0, "l2": 0.0, "shrinkage": 0.0, "beta": 0.0}),
-    ("ftrl_step", "", {"lr": 0.5, "power": 0.7, "l1": 0.3, "l2": 0.2, "shrinkage": 0.1, "beta": 0.4}),
+    ("ftrl_step", "", {"lr": 0.1, "power": 0.5, "penalties": (0.0, 0.0, 0.0), "beta": 0.0}),
+    ("ftrl_step", "", {"lr": 0.5, "power": 0.7, "penalties": (0.3, 0.2, 0.1), "beta": 0.4}),
 ]  # fmt: skip
 
 
 def step_arrays(ks, rng, kernel, none, size):
-    """Arrays in the kernel's order. Averages of squares are at least the squares of averages, as in real use."""
-    parameters = inspect.signature(vars(KernelSet)[kernel]).parameters.values()
+    """p, g and the slots. Averages of squares are at least the squares of averages, as in real use."""
+    parameters = inspect.signature(getattr(reference, kernel)).parameters.values()
     names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     absent = {"ma": {"m", "a"}, "vhat": {"vhat"}}.get(none, set(none))
     arrays = []
@@ -1073,10 +1085,13 @@ def layer_case(ks, rng, kernel):
     warped = {"fill_mode": "nearest", "cval": 0.0, "scale": 1 / 255}
     return {
         "conv2d": lambda: ((x, f(3, 3, 32, 32), f(32)), {**SAME, "relu": True}),
-        "conv2d_max_pool": lambda: ((x, f(3, 3, 32, 32), f(32)), {**SAME, "relu": True, "pool": POOL, **dropped}),
+        "conv2d_max_pool": lambda: (
+            (x, f(3, 3, 32, 32), f(32)),
+            {"conv": {**SAME, "relu": True}, "pool": {**POOL, **dropped}},
+        ),
         "conv2d_max_pool_grad": lambda: (
             (f(*half), cells, f(*half) * (cells < 4), x, f(3, 3, 32, 32)),
-            {**SAME, "pool": POOL, "rate": 0.25},
+            {"conv": SAME, "pool": {**POOL, "rate": 0.25}},
         ),
         "conv2d_input_grad": lambda: ((x, f(3, 3, 32, 32), size), SAME),
         "conv2d_weight_grad": lambda: ((x, f(*size), (3, 3, 32, 32)), SAME),
@@ -1097,11 +1112,14 @@ def layer_case(ks, rng, kernel):
         "batch_norm_stats": lambda: ((rows,), {}),
         "batch_norm": lambda: ((rows, *c), how),
         "batch_norm_grad": lambda: ((f(*rows.shape), rows, *c[:3]), {**how, "batch_stats": True}),
-        "batch_norm_max_pool": lambda: ((positive, *c), {**how, **POOL, **dropped}),
-        "batch_norm_max_pool_grad": lambda: ((f(*half), cells, positive, *c[:3]), {**how, **POOL, "rate": 0.25}),
+        "batch_norm_max_pool": lambda: ((positive, (*c, 1e-3, -1)), {"pool": {**POOL, **dropped}}),
+        "batch_norm_max_pool_grad": lambda: (
+            (f(*half), cells, positive, (*c[:3], 1e-3, -1)),
+            {"pool": {**POOL, "rate": 0.25}},
+        ),
         "batch_norm_conv2d_weight_grad": lambda: (
-            (f(*size), positive, *c[:3], f(n, 28, 28, 1), (3, 3, 1, 32)),
-            {**how, **SAME},
+            (f(*size), positive, (*c[:3], 1e-3, -1), f(n, 28, 28, 1), (3, 3, 1, 32)),
+            {"conv": SAME},
         ),
         "softmax": lambda: ((f(300, 10),), {}),
         "softmax_cross_entropy": lambda: ((f(300, 10), ks.cast(np.eye(10)[rng.integers(0, 10, 300)])), {}),
@@ -1165,21 +1183,22 @@ def test_same_bits_before_a_relu(rng):
         for threads in (1, 2):
             numba.set_num_threads(threads)
             pooled = ks.run("max_pool_grad", dy, argmax, SHAPE, **POOL, rate=0.25, y=y)
-            first = {**SAME, "pool": POOL, "rate": 0.25, "needs": (False, True)}  # a first layer's
+            dropped = {**POOL, "rate": 0.25}
+            first = {"conv": SAME, "pool": dropped, "needs": (False, True)}  # a first layer's
             pooled += ks.run("conv2d_max_pool_grad", dy, argmax, y, x[..., :1], w, **first)[1:]
             for n in (1, 6):  # one image is one band: threads share the window's cells
-                given = dz[:n], x[:n], c, c, c, x[:n, ..., :1]
-                pooled += ks.run("batch_norm_conv2d_weight_grad", *given, (5, 5, 1, 32), eps=1e-3, **WIDE)
+                given = dz[:n], x[:n], (c, c, c, 1e-3, -1), x[:n, ..., :1]
+                pooled += ks.run("batch_norm_conv2d_weight_grad", *given, (5, 5, 1, 32), conv=WIDE)
             normed = ks.run("batch_norm_grad", dz.reshape(-1, 32, 1), x.reshape(-1, 32, 1), c, c, c, **how)
             for axis, size in ((-1, 28), (1, 28), (-1, 27), (1, 27)):  # 27: pixels in no window
                 part, one = np.ascontiguousarray(x[:, :size, :size]), c[: 32 if axis == -1 else size]
-                ended = {"eps": 1e-3, **POOL, "axis": axis, "rate": 0.25}
-                y_1, cells = ks.run("batch_norm_max_pool", part, one, one, one, one, **ended, key=Key(1, 2, 3))
-                given = part, one, one, one
-                normed += y_1, cells, *ks.run("batch_norm_max_pool_grad", y_1, cells, *given, **ended)
-                first = {**WIDE, "eps": 1e-3, "argmax": cells, "pool": POOL, "axis": axis, "rate": 0.25}
-                channel = np.ascontiguousarray(part[..., :1])
-                normed += ks.run("batch_norm_conv2d_weight_grad", y_1, *given, channel, (5, 5, 1, 32), **first)
+                norm = one, one, one, 1e-3, axis
+                keyed = {**dropped, "key": Key(1, 2, 3)}
+                y_1, cells = ks.run("batch_norm_max_pool", part, (one, *norm), pool=keyed)
+                normed += y_1, cells, *ks.run("batch_norm_max_pool_grad", y_1, cells, part, norm, pool=dropped)
+                first = {"conv": WIDE, "argmax": cells, "pool": dropped}
+                given = y_1, part, norm, np.ascontiguousarray(part[..., :1]), (5, 5, 1, 32)
+                normed += ks.run("batch_norm_conv2d_weight_grad", *given, **first)
             bits.append([out.tobytes() for out in (*pooled, *normed)])
     finally:
         numba.set_num_threads(before)

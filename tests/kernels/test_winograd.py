@@ -318,7 +318,7 @@ def test_pooling_across_odd_tiles_is_fused(monkeypatch):
     w, pool = draw(2, 3, 3, 33, 17), {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
     assert winograd.variant((14, 14), 3, "forward").tile % 2
     for n in (1, 7):
-        conv_pool.conv2d_max_pool(draw(1, n, 14, 14, 33), w, None, pads=((1, 1), (1, 1)), pool=pool, **HOW)
+        conv_pool.conv2d_max_pool(draw(1, n, 14, 14, 33), w, None, conv={"pads": ((1, 1), (1, 1)), **HOW}, pool=pool)
     assert bool(called) == (winograd.BLOCK < 9), "if it is called, it pools what the convolution has written"
 
 

@@ -1,12 +1,10 @@
 """Loops on all threads, and tasks for threads that are not equally fast.
 
-      @inner
-      def _add_block(k, thread, x, y, blocks):      # task k of `blocks`; `thread`: whose scratch memory it may use
+      @kernel
+      def _add(k, thread, x, y, blocks):      # task k of `blocks`; `thread`: whose scratch memory it may use
           ...
 
-      _add = kernel(_add_block)
-
-      _add(blocks, x, y, blocks)                    # from Python: all tasks k < blocks
+      _add(blocks, x, y, blocks)              # from Python: all tasks k < blocks
 
 Each thread begins with a share of its own, and then helps the others:
 
@@ -42,7 +40,7 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic
 
-from ..codegen.jit import outer
+from ..codegen.jit import inner, outer
 
 I64, BYTES = ir.IntType(64), ir.IntType(8).as_pointer()
 LINE = 8  # integers of a cache line: each counter has one to itself
@@ -76,18 +74,17 @@ def parallel(function):
     return kernel
 
 
-def kernel(task):
-    """The kernel (count, *arguments) that does task(k, thread, *arguments) for all k < count, on all threads.
+def kernel(function):
+    """The kernel (count, *arguments) that does function(k, thread, *arguments) for all k < count, on all threads.
 
-    Its function is written here, with the task's names, and says that it stands where the task does: Numba looks for
-    its machine code there. A function of *arguments would do, but Numba finds the type of a tuple slowly.
+    Its own function is written here, with the names of the task's arguments, and says that it stands where the task
+    does: Numba looks for its machine code there. *arguments would do, but Numba finds the type of a tuple slowly.
     """
-    function = task.py_func
     names = ", ".join(list(inspect.signature(function).parameters)[2:])
     text = f"def {function.__name__}(count, {names}):\n    parallel_for(task, count, ({names},))"
     (code,) = (c for c in compile(text, function.__code__.co_filename, "exec").co_consts if isinstance(c, CodeType))
     code = code.replace(co_firstlineno=function.__code__.co_firstlineno)
-    known = {"__name__": function.__module__, "parallel_for": parallel_for, "task": task}
+    known = {"__name__": function.__module__, "parallel_for": parallel_for, "task": inner(function)}
     return parallel(FunctionType(code, known))
 
 
