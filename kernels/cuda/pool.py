@@ -24,7 +24,8 @@ def _suffix(window):
 
 
 def max_pool(gpu, x, *, window, strides, pads, rate=0.0, key=None):
-    return normalised_max_pool(gpu, x, (None, None, None, None, 0.0), window, strides, pads, rate, key)
+    pool = {"window": window, "strides": strides, "pads": pads, "rate": rate, "key": key}
+    return normalised_max_pool(gpu, x, (None, None, None, None, 0.0), **pool)
 
 
 def normalised_max_pool(gpu, x, norm, *, window, strides, pads, rate=0.0, key=None):
