@@ -68,6 +68,8 @@ def test_every_kernel_is_launched_by_the_contract_and_fits_its_declaration(rng):
             gpu = Recorder(precision)
             ks.own = cuda.bind(gpu)
             args, kwargs = a_case(ks, rng, kernel)
+            if kernel.endswith("_step"):
+                args = *args[:2], tuple(args[2:])
             ks.own[kernel](*args, **kwargs | more)
             assert gpu.launches, kernel
             EVERY.update(launched[:2] for launched in gpu.launches)
