@@ -37,7 +37,7 @@ def test_work_of_products_and_passes(kernels):
     assert kernels.work("dense_input_grad", (c, b), a) == ("FLOP", 140)
     assert kernels.work("dense_weight_grad", (a, c), b) == ("FLOP", 140)
     assert kernels.work("relu", (a,), a) == ("bytes", 80)
-    assert kernels.work("adam_step", (a, a, (a, a, None)), None) == ("bytes", 7 * 40)  # p, m, v twice, the gradient once
+    assert kernels.work("adam_step", (a, a, (a, a, None)), None) == ("bytes", 7 * 40)  # g once, p, m, v twice
 
 
 def test_table_takes_medians_and_the_ceiling_that_binds(kernels):
