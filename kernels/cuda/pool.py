@@ -24,8 +24,8 @@ def _suffix(window):
 
 
 def max_pool(gpu, x, *, window, strides, pads, rate=0.0, key=None):
-    pool = {"window": window, "strides": strides, "pads": pads, "rate": rate, "key": key}
-    return normalised_max_pool(gpu, x, (None, None, None, None, 0.0), **pool)
+    as_it_is = None, None, None, None, 0.0
+    return normalised_max_pool(gpu, x, as_it_is, window=window, strides=strides, pads=pads, rate=rate, key=key)
 
 
 def normalised_max_pool(gpu, x, norm, *, window, strides, pads, rate=0.0, key=None):
