@@ -30,7 +30,7 @@ class SeedGenerator:
     def __init__(self, seed=None, name=None, **options):
         self._given = checked_seed("SeedGenerator: seed", seed)
         self.name = text("SeedGenerator: name", name, optional=True) or auto_name("SeedGenerator")
-        self.seed, self.count = random.randint(1, 10**9) if seed is None else self._given, 0
+        self.seed, self.count = random.randint(1, 10**9) if self._given is None else self._given, 0
 
     @property
     def state(self) -> np.ndarray:
