@@ -18,8 +18,8 @@ def table(model, width: int | None = None, show_trainable: bool = False) -> str:
     Then the totals with their sizes.  One string without a final newline.
 
     width  in characters; None: the terminal's, at most 88, of a graph 108. Columns end at 45 %, 80 % and 100 % of it,
-           of a graph at 30 %, 56 %, 74 % and 100 %, later if need be; what a layer is connected to stands in one line
-           each.
+           of a graph at 30 %, 56 %, 74 % and 100 %, unless a cell needs more; what a layer is connected to stands in
+           one line each.
     """
     heads, *rows = cells_of(model)
     wide = len(heads) == 4
@@ -28,8 +28,11 @@ def table(model, width: int | None = None, show_trainable: bool = False) -> str:
     ends = (30, 56, 74, 100) if wide else (45, 80, 100)
     edges = [0, *(width * end // 100 for end in ends)]
     shares = [right - left - 3 - (0 < i < len(ends) - 1) for i, (left, right) in enumerate(pairwise(edges))]
-    cuts = [max(share, *(len(part) for cell in column for part in cell.split("\n")))
-            for share, column in zip(shares, zip(heads, *rows, strict=True), strict=True)]  # fmt: skip
+    columns = zip(heads, *rows, strict=True)
+    needs = [max(len(part) for cell in column for part in cell.split("\n")) for column in columns]
+    cuts = [max(share, need) for share, need in zip(shares, needs, strict=True)]
+    for i, need in reversed([*enumerate(needs)]):  # what one column needs beyond its share, others have to spare
+        cuts[i] = max(need, cuts[i] - max(0, sum(cuts) + 3 * len(cuts) + 1 - width))
 
     def line(cells, mark):
         lines = []
