@@ -43,7 +43,7 @@ import numpy as np  # noqa: E402
 from absl.testing import parameterized  # noqa: E402
 from keras_tests_declared import ABSENT, DECLARED  # noqa: E402
 
-from minicnn import Parameter, Tensor  # noqa: E402
+from minicnn import Parameter, Tensor, initializers  # noqa: E402
 from minicnn import keras as ours  # noqa: E402
 from minicnn.errors import UnsupportedError  # noqa: E402
 
@@ -84,13 +84,22 @@ def numpy(x):
     return np.asarray(x)
 
 
-def keras_tensor(shape, dtype=None, sparse=False, ragged=False, name=None, **options):
+class Symbols(type):
+    """Whose instances are minicnn's symbols."""
+
+    def __instancecheck__(cls, instance):
+        return isinstance(instance, Symbol)
+
+
+class keras_tensor(metaclass=Symbols):
     """backend.KerasTensor: a symbol."""
-    if sparse or ragged:
-        raise UnsupportedError("minicnn has no sparse or ragged tensors")
-    if len(shape) < 2 or (dtype not in (None, "float32")):
-        raise UnsupportedError("minicnn has no symbol of samples without axes, or of another type than float32")
-    return ours.Input(batch_shape=shape, name=name)
+
+    def __new__(cls, shape, dtype=None, sparse=False, ragged=False, name=None, **options):
+        if sparse or ragged:
+            raise UnsupportedError("minicnn has no sparse or ragged tensors")
+        if len(shape) < 2 or (dtype not in (None, "float32")):
+            raise UnsupportedError("minicnn has no symbol of samples without axes, or of another type than float32")
+        return ours.Input(batch_shape=shape, name=name)
 
 
 class Place:
@@ -219,7 +228,8 @@ class Case(parameterized.TestCase):
         self.run_class_serialization_test(made, custom_objects)
         if input_shape is None and input_data is None:
             return
-        several = isinstance(input_shape if input_shape is not None else input_data, list)
+        first = input_shape if input_shape is not None else input_data
+        several = isinstance(first, list) or (isinstance(first, tuple) and isinstance(first[0], (tuple, list)))
         if input_data is None:
             rng = np.random.default_rng(0)
             shapes = input_shape if several else [input_shape]
@@ -341,6 +351,7 @@ SPECIAL = {
     "models.functional.Functional": ours.Model, "models.Functional": ours.Model, "Input": ours.Input,
 }  # fmt: skip
 SPECIAL |= {
+    "initializers.random_initializers.compute_fans": initializers.fans,
     "metrics.metrics_utils.AUCCurve": types.SimpleNamespace(ROC="ROC", PR="PR", PRGAIN="PRGAIN"),
     "metrics.metrics_utils.AUCSummationMethod": types.SimpleNamespace(
         INTERPOLATION="interpolation", MINORING="minoring", MAJORING="majoring"),

@@ -113,7 +113,7 @@ def whole(
         if high is not None:
             power = high + 1 == 1 << 64  # of a seed
             expected = f"a whole number from {low} to {'2^64 - 1' if power else high}"
-        _refuse(where, expected, value, kind, optional)
+        _refuse(where, expected, value, kind and found is not None, optional)
     return found
 
 
@@ -127,7 +127,7 @@ def axes(where: str, value: Any) -> int | tuple[int, ...]:
     listed = items(value)
     found: list[Any] = [index(one) for one in ([value] if listed is None else listed)]
     if not found or None in found:
-        _refuse(where, "an axis or axes", value, True, False)
+        _refuse(where, "an axis or axes", value, False, False)
     return found[0] if listed is None else tuple(found)
 
 

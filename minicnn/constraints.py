@@ -8,6 +8,7 @@
 
 from collections.abc import Callable
 
+from .activations import tensor
 from .arguments import Configured, axes, described, number
 from .core.tensor import Tensor
 from .ops import arithmetic as A
@@ -16,17 +17,17 @@ _EPSILON = 1e-7
 
 
 class Constraint(Configured):
-    """constraint(w) -> a tensor of w's shape.  One of your own overrides __call__ and get_config."""
+    """constraint(w) -> a tensor of w's shape, of an array too.  One of your own overrides __call__ and get_config."""
 
     def __call__(self, w: Tensor) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__}: write __call__(self, w)")
+        return w
 
 
 class NonNeg(Constraint):
     """max(w, 0)."""
 
     def __call__(self, w):
-        return A.maximum(w, 0.0)
+        return A.maximum(tensor("NonNeg: w", w), 0.0)
 
 
 class MaxNorm(Constraint):
@@ -36,6 +37,7 @@ class MaxNorm(Constraint):
         self.max_value, self.axis = number("MaxNorm: max_value", max_value, low=0), _listed(axes("MaxNorm: axis", axis))
 
     def __call__(self, w):
+        w = tensor("MaxNorm: w", w)
         norms = _norms(w, self.axis)
         return w * (A.minimum(norms, self.max_value) / (norms + _EPSILON))
 
@@ -47,6 +49,7 @@ class UnitNorm(Constraint):
         self.axis = _listed(axes("UnitNorm: axis", axis))
 
     def __call__(self, w):
+        w = tensor("UnitNorm: w", w)
         return w / (_norms(w, self.axis) + _EPSILON)
 
 
@@ -59,6 +62,7 @@ class MinMaxNorm(Constraint):
         self.rate, self.axis = number("MinMaxNorm: rate", rate, low=0, high=1), _listed(axes("MinMaxNorm: axis", axis))
 
     def __call__(self, w):
+        w = tensor("MinMaxNorm: w", w)
         norms = _norms(w, self.axis)
         wanted = A.clip(norms, low=self.min_value, high=self.max_value) * self.rate + norms * (1 - self.rate)
         return w * (wanted / (norms + _EPSILON))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from . import custom
-from .arguments import Named, configured, instance, named, number, shown, wholes
+from .arguments import Named, array, configured, float_type, index, instance, items, named, number, shown, wholes
 from .arguments import function as checked_function
 from .arguments import seed as checked_seed
 from .errors import ArgumentError, ArgumentTypeError, ShapeError, nearest, one_of, require
@@ -26,17 +26,32 @@ _CUT_STD = 0.87962566103423978
 
 
 @named
-def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+def fans(shape: tuple[int, ...], input_axes=None, output_axes=None) -> tuple[int, int]:
     """(fan_in, fan_out): how many inputs meet in one output, and how many outputs one input reaches.
 
     (n,) -> n, n;  (in, out) -> in, out;  (KH, KW, C, O) -> KH*KW*C, KH*KW*O.
+    input_axes, output_axes   of a weight in another order: whose entries count as inputs, whose as outputs
     """
     shape = wholes("fans: shape", shape, low=0)
+    sides = [_listed(f"fans: {which}_axes", one) for which, one in (("input", input_axes), ("output", output_axes))]
+    if None not in sides:
+        ok = all(-len(shape) <= axis < len(shape) for side in sides for axis in side)
+        require(ok, "fans", f"axes of a shape of {len(shape)}", f"{input_axes} and {output_axes}", error=ArgumentError)
+        return tuple(math.prod(shape[axis] for axis in side) for side in sides)
     if len(shape) < 2:
         n = shape[0] if shape else 1
         return n, n
     receptive = math.prod(shape[:-2])
     return receptive * shape[-2], receptive * shape[-1]
+
+
+def _listed(where: str, axes) -> list[int] | None:
+    """A list of axes, or None."""
+    if axes is None:
+        return None
+    found = [index(axis) for axis in items(axes) or [None]]
+    require(None not in found, where, "a list of axes, or None", shown(axes), error=ArgumentTypeError)
+    return found
 
 
 def _cut_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -50,10 +65,14 @@ def _cut_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 class Initializer(Named):
     """Subclass it with `values(shape, rng)`; the arguments of __init__ become the config."""
 
-    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator | None = None) -> np.ndarray:
+    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator | None = None, dtype=None) -> np.ndarray:
+        """The values, in float64 or in the type that dtype names, which may stand in the place of rng, as in Keras."""
         who = type(self).__name__
+        if isinstance(rng, str) and rng.startswith("float"):
+            rng, dtype = None, rng
+        float_type(who, dtype)
         instance(f"{who}: rng", rng, np.random.Generator, "a numpy.random.Generator", optional=True)
-        return np.asarray(self.values(wholes(f"{who}: shape", shape, low=0), rng), dtype=np.float64)
+        return np.asarray(self.values(wholes(f"{who}: shape", shape, low=0), rng), dtype=dtype or np.float64)
 
     def values(self, shape: tuple[int, ...], rng: np.random.Generator | None) -> np.ndarray:
         raise NotImplementedError
@@ -61,6 +80,11 @@ class Initializer(Named):
     def get_config(self) -> dict:
         """The arguments that make the same initializer again, as plain JSON values."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    @classmethod
+    def from_config(cls, config: dict) -> "Initializer":
+        """The initializer that get_config described."""
+        return configured("initializer", cls, config)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"
@@ -81,13 +105,20 @@ class Ones(Initializer):
 
 
 class Constant(Initializer):
-    """value"""
+    """value: a number, or an array of the weight's shape or one that broadcasts to it."""
 
-    def __init__(self, value: float = 0.0):
-        self.value = number("Constant: value", value)
+    def __init__(self, value=0.0):
+        where, whole = "Constant: value", isinstance(value, (list, tuple)) or getattr(value, "ndim", 0)
+        self.value = array(where, value, finite=True) if whole else number(where, value)
 
     def values(self, shape, rng):
-        return np.full(shape, self.value)
+        given = np.shape(self.value)
+        fits = all(n in (1, m) for n, m in zip(given[::-1], shape[::-1], strict=False)) and len(given) <= len(shape)
+        require(fits, "Constant", f"an array of a shape that broadcasts to {shape}", given)
+        return np.broadcast_to(self.value, shape)
+
+    def get_config(self):
+        return {"value": np.asarray(self.value).tolist()}
 
 
 class Identity(Initializer):
@@ -160,6 +191,7 @@ class VarianceScaling(RandomInitializer):
 
     uniform: U(-a, a), a = sqrt(3 scale / n). truncated_normal (or normal): N(0, s^2) cut at 2 s, with s chosen so that
     the result has variance scale / n. untruncated_normal: N(0, scale / n).
+    input_axes, output_axes: which axes of a weight count for fan_in and fan_out; None: see fans.
     """
 
     def __init__(
@@ -168,9 +200,13 @@ class VarianceScaling(RandomInitializer):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: int | None = None,
+        input_axes=None,
+        output_axes=None,
     ):
         super().__init__(seed)
         who = type(self).__name__
+        self.input_axes = _listed(f"{who}: input_axes", input_axes)
+        self.output_axes = _listed(f"{who}: output_axes", output_axes)
         self.scale = number(f"{who}: scale", scale, above=0)
         self.mode = one_of(f"{who}: mode", mode, ("fan_in", "fan_out", "fan_avg"))
         known = ("uniform", "truncated_normal", "untruncated_normal", "normal")
@@ -178,7 +214,7 @@ class VarianceScaling(RandomInitializer):
         self.distribution = "truncated_normal" if distribution == "normal" else distribution
 
     def draw(self, shape, rng):
-        fan_in, fan_out = fans(shape)
+        fan_in, fan_out = fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         std = math.sqrt(self.scale / max(1.0, n))
         if self.distribution == "uniform":
@@ -187,14 +223,19 @@ class VarianceScaling(RandomInitializer):
             return std * rng.standard_normal(shape)
         return std / _CUT_STD * _cut_normal(rng, shape)
 
+    def get_config(self):
+        """As of every initializer; axes that are None are left out: Keras before 3.15 does not know them."""
+        config = super().get_config()
+        return {key: value for key, value in config.items() if value is not None or not key.endswith("_axes")}
+
 
 class FixedScaling(VarianceScaling):
-    """VarianceScaling with the (scale, mode, distribution) of a paper; only the seed is free."""
+    """VarianceScaling with the (scale, mode, distribution) of a paper; only the seed and the axes are free."""
 
     recipe: tuple[float, str, str]
 
-    def __init__(self, seed: int | None = None):
-        super().__init__(*self.recipe, seed=seed)
+    def __init__(self, seed: int | None = None, input_axes=None, output_axes=None):
+        super().__init__(*self.recipe, seed=seed, input_axes=input_axes, output_axes=output_axes)
 
 
 class GlorotUniform(FixedScaling):
@@ -282,11 +323,13 @@ _ALIASES = {c.__name__: c for c in _CLASSES} | {
     "uniform": RandomUniform,
     "zero": Zeros,
     "one": Ones,
+    "IdentityInitializer": Identity,
+    "OrthogonalInitializer": Orthogonal,
 }
 
 
 def get(identifier, where: str = "initializer") -> Initializer | None:
-    """An initializer from a name, a class, a {"class_name", "config"} dict, a function or an instance; None stays None.
+    """An initializer from a name, a class, {"class_name", "config"}, a function, an array or itself; None stays None.
 
     where: what the errors call it.
 
@@ -303,7 +346,9 @@ def get(identifier, where: str = "initializer") -> Initializer | None:
         return _named(where, identifier)()
     if isinstance(identifier, type) and issubclass(identifier, Initializer):
         return identifier()
-    expected = "a name, an Initializer or a function"
+    if hasattr(identifier, "shape") and not callable(identifier):
+        return Constant(identifier)
+    expected = "a name, an Initializer, a function or an array"
     ok = callable(identifier) and not isinstance(identifier, type)
     require(ok, where, expected, shown(identifier), error=ArgumentTypeError)
     return Custom(identifier)
@@ -318,6 +363,7 @@ def _named(where: str, name) -> type[Initializer]:
 
 def __getattr__(name: str):
     """Keras's second spelling: initializers.he_normal(seed=1) is HeNormal(seed=1)."""
-    if name in _NAMES:
-        return _NAMES[name]
+    found = _NAMES.get(name) or (_ALIASES.get(name) if name.endswith("Initializer") else None)
+    if found is not None:
+        return found
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,6 +8,7 @@ size; an activity_regularizer's is.  Weights that are not trainable add nothing.
 
 from collections.abc import Callable
 
+from .activations import tensor
 from .arguments import Configured, choice, described, number
 from .core.tensor import Tensor
 from .errors import require
@@ -16,7 +17,7 @@ from .ops.shape import transpose
 
 
 class Regularizer(Configured):
-    """regularizer(x) -> a scalar tensor.  One of your own overrides __call__ and get_config."""
+    """regularizer(x) -> a scalar tensor, of an array too.  One of your own overrides __call__ and get_config."""
 
     def __call__(self, x: Tensor) -> Tensor:
         raise NotImplementedError(f"{type(self).__name__}: write __call__(self, x)")
@@ -29,7 +30,7 @@ class L1(Regularizer):
         self.l1 = 0.01 if l1 is None else number("L1: l1", l1, low=0)
 
     def __call__(self, x):
-        return A.total(A.absolute(x)) * self.l1
+        return A.total(A.absolute(tensor("L1: x", x))) * self.l1
 
 
 class L2(Regularizer):
@@ -39,6 +40,7 @@ class L2(Regularizer):
         self.l2 = 0.01 if l2 is None else number("L2: l2", l2, low=0)
 
     def __call__(self, x):
+        x = tensor("L2: x", x)
         return A.total(x * x) * self.l2
 
 
@@ -50,6 +52,7 @@ class L1L2(Regularizer):
         self.l2 = 0.0 if l2 is None else number("L1L2: l2", l2, low=0)
 
     def __call__(self, x):
+        x = tensor("L1L2: x", x)
         return A.total(A.absolute(x)) * self.l1 + A.total(x * x) * self.l2
 
 
@@ -61,6 +64,7 @@ class OrthogonalRegularizer(Regularizer):
         self.mode = choice("OrthogonalRegularizer: mode", mode, ("rows", "columns"))
 
     def __call__(self, x):
+        x = tensor("OrthogonalRegularizer: x", x)
         require(x.ndim == 2, "OrthogonalRegularizer", "a matrix", x.shape)
         x = x if self.mode == "rows" else transpose(x, axes=(1, 0))
         x = x / A.sqrt(A.maximum(A.total(x * x, axis=1, keepdims=True), 1e-14))

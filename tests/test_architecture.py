@@ -36,8 +36,8 @@ MAY = {
     "structure": ({"errors"}, set()),
     "attributes": ({"errors", "notes"}, set()),
     # NumPy: targets are checked before they go to a device
-    "regularizers": ({"core", "errors", "ops"}, set()),
-    "constraints": ({"core", "errors", "ops"}, set()),
+    "regularizers": ({"activations", "core", "errors", "ops"}, set()),
+    "constraints": ({"activations", "core", "errors", "ops"}, set()),
     # NumPy: arrays and numbers become tensors
     "activations": ({"core", "custom", "errors", "ops"}, ARRAYS),
     "losses": ({"core", "custom", "errors", "labels", "ops", "weighting"}, ARRAYS),

@@ -207,7 +207,7 @@ def test_a_function_of_your_own():
     ("make", "error", "text"),
     [
         (lambda: initializers.get("he_norml"), ArgumentError, "received 'he_norml'; did you mean \"he_normal\"?"),
-        (lambda: initializers.get(3), ArgumentTypeError, "expected a name, an Initializer or a function, received 3"),
+        (lambda: initializers.get(3), ArgumentTypeError, "a name, an Initializer, a function or an array, received 3"),
         (
             lambda: initializers.get({"class_name": "Ones", "config": {"vlaue": 1}}),
             ArgumentTypeError,

@@ -27,6 +27,7 @@ class Symbol(Operators):
     name = property(lambda self: self.call.layer.name)
     ndim = property(lambda self: len(self.shape))
     dtype = property(lambda self: "float32")
+    sparse = ragged = property(lambda self: False)
     sample = property(lambda self: self.shape[1:])
 
     def __array__(self, dtype=None, copy=None):

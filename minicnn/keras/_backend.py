@@ -139,7 +139,7 @@ def squeeze(x, axis):
 
 def reshape(x, shape):
     """The same elements in another shape."""
-    return S.reshape(tensor(x), shape=tuple(int(n) for n in shape))
+    return S.reshape(tensor(x), shape=tuple(n if n is None else int(n) for n in shape))
 
 
 def flatten(x):

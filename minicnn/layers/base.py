@@ -17,7 +17,7 @@ from ..backend.streams import Streams
 from ..core.program import Trace
 from ..core.symbol import Call, Symbol
 from ..core.tensor import Parameter, Tensor, no_grad
-from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, WeightsError, one_of, require
+from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, UnsupportedError, WeightsError, one_of, require
 from ..naming import auto_name, snake_case
 from ..notes import note
 from ..ops import activation as activations
@@ -45,6 +45,16 @@ def of_batch(shape):
     return [(None, *one) for one in shape] if several else (None, *shape)
 
 
+def lacking(what: str) -> Callable:
+    """A method of Keras's layers that minicnn has nothing for."""
+
+    def method(self, *args, **kwargs):
+        """Not there: raises UnsupportedError."""
+        raise UnsupportedError(f"{self.name}: minicnn has no {what}")
+
+    return method
+
+
 class _OfBatch:
     """An attribute's of_batch.  No property: a layer of somebody's own may set the name."""
 
@@ -66,6 +76,11 @@ def _askable(build: Callable) -> Callable:
             self.stand_alone(None, samples(f"{self.name}: build: input_shape", input_shape)[0])
 
     return asked
+class _Type:
+    """The name of the type that a layer computes in.  No property, as _OfBatch."""
+
+    def __get__(self, layer, owner=None):
+        return self if layer is None else "float32" if layer.be is None else layer.be.dtype.name
 
 
 class Layer(arguments.Named, Guarded):
@@ -78,7 +93,8 @@ class Layer(arguments.Named, Guarded):
     activity_regularizer  of the outputs' sum over a batch is added to its loss, over the number of samples: "l2", a
                  regularizer or a function of a tensor; layers with weights take the same for each: kernel_regularizer,
                  and kernel_constraint, what the weight is made to be after every step
-    Differs from Keras: get_config writes tuples as lists, as they are in files.
+    Differs from Keras: get_config writes tuples as lists, as they are in files, and no dtype; called on symbols
+    a layer has no weights before it is in a model, which refuses shapes that disagree.
     """
 
     config: tuple[str, ...] = ()  # constructor arguments that get_config writes down
@@ -92,6 +108,11 @@ class Layer(arguments.Named, Guarded):
         "weights": "use set_weights", "trainable_weights": "set trainable", "non_trainable_weights": "set trainable",
     } | {f"{what}_{how}": _MISSING for how in ("regularizer", "constraint") for what in (
          "kernel", "bias", "gamma", "beta", "alpha", "depthwise", "pointwise")}  # fmt: skip
+    # Arguments of Keras's that minicnn has nothing for -> what it lacks; None and False are let through.
+    lacks: ClassVar[dict[str, str]] = {
+        "lora_rank": "low-rank adaptation (LoRA)", "lora_alpha": "low-rank adaptation (LoRA)",
+        "quantization_config": "quantization",
+    }  # fmt: skip
     # Weights that may have a regularizer and a constraint: what their arguments begin with -> the weight's attribute.
     bound: ClassVar[dict[str, str]] = {}
     activity_regularizer: Callable | None = None
@@ -106,6 +127,7 @@ class Layer(arguments.Named, Guarded):
     # Does `call` nothing but call ops, the same ones whatever the numbers are? None: of our own classes yes, else no.
     traceable: bool | None = None
     input_shape, output_shape = _OfBatch("sample_in"), _OfBatch("sample_out")
+    dtype = compute_dtype = variable_dtype = _Type()
     # Where a model that is loaded takes its weights from: (name, shape) -> values, or None for initial ones.
     source: Callable[[str, Shape], object] | None = None
 
@@ -134,6 +156,7 @@ class Layer(arguments.Named, Guarded):
         for key in self._bounds():
             if key in unknown:
                 self._bind(key, unknown.pop(key))
+        self._refuse_lacking(unknown)
         if unknown:
             names = ", ".join(map(repr, unknown))
             raise ArgumentTypeError(f"{kind}: expected arguments of the layer, received {names}")
@@ -174,6 +197,15 @@ class Layer(arguments.Named, Guarded):
                 require(False, where, "the layer's own weight", type(value).__name__, fix, error=ArgumentTypeError)
         super().__setattr__(name, get_activation(type(self).__name__, value) if name == "activation" else value)
 
+    @classmethod
+    def _refuse_lacking(cls, unknown: dict) -> None:
+        """Take what minicnn has nothing for out of `unknown`."""
+        for key in [key for key in unknown if key in cls.lacks]:
+            value = unknown.pop(key)
+            if value is not None and value is not False:
+                raise UnsupportedError(f"{cls.__name__}: minicnn has no {cls.lacks[key]}: expected {key}=None, "
+                                       f"received {arguments.shown(value)}")  # fmt: skip
+
     # regularizers and constraints ------------------------------------------------------------------------------------
 
     @classmethod
@@ -204,6 +236,15 @@ class Layer(arguments.Named, Guarded):
     def restraints(self) -> list[tuple[Parameter, Callable]]:
         """(weight, constraint) of every trainable weight that has one."""
         return self._each("constraint")
+
+    quantize, quantized_build, quantized_call = map(lacking, ("quantization",) * 3)
+    enable_lora = lacking("low-rank adaptation (LoRA)")
+
+    def compute_mask(self, inputs=None, previous_mask=None) -> None:
+        """None: there are no masks.  Raises UnsupportedError where one is given."""
+        given = previous_mask if isinstance(previous_mask, (list, tuple)) else [previous_mask]
+        if any(mask is not None for mask in given):
+            raise UnsupportedError(f"{self.name}: minicnn has no masks: expected None")
 
     # to be overridden ------------------------------------------------------------------------------------------------
 
@@ -281,11 +322,14 @@ class Layer(arguments.Named, Guarded):
         self.be, self.streams, self.index, self.alone = be, streams, index, False
         self.sample_in = tuple(input_shape)
 
-    def __call__(self, inputs, *, training: bool | None = None):
+    def __call__(self, inputs, *, training: bool | None = None, mask=None):
         """On a Tensor or array, or a list of them, at once: a Tensor; on a Symbol, or a list, a Symbol for Model.
 
         training: None is False, and True of layers of augmentation, where no layer or model around them says it.
+        mask: not there, None.
         """
+        if mask is not None:
+            raise UnsupportedError(f"{self.name}: minicnn has no masks: expected mask=None")
         return self._answer(inputs, training)
 
     def _answer(self, x, training):

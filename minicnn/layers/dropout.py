@@ -42,7 +42,7 @@ class Dropout(Noise):
     Differs from Keras: noise_shape is not there; `seed` replaces the model's for this layer.
     """
 
-    op = staticmethod(dropout)
+    op, noise_shape = staticmethod(dropout), None
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(rate, seed, **kwargs)

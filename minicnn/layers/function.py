@@ -1,5 +1,7 @@
 """A layer that is a function."""
 
+from typing import ClassVar
+
 from ..arguments import function as callable_argument
 from ..arguments import instance
 from ..core.tensor import Tensor, no_grad
@@ -19,10 +21,11 @@ class Lambda(Layer):
     config = ("function", "arguments")
     settable = (*Layer.settable, *config)
     traceable = False
+    lacks: ClassVar = Layer.lacks | {"mask": "masks"}
 
     def __init__(self, function, output_shape=None, mask=None, arguments=None, **kwargs):
-        super().__init__(**kwargs)
-        self.function = callable_argument("Lambda: function", function, of="of a tensor")
+        super().__init__(mask=mask, **kwargs)
+        self.function = callable_argument("Lambda: function", function, of="a tensor")
         kind = "a dict of the function's arguments"
         self.arguments = dict(instance("Lambda: arguments", arguments, dict, kind, optional=True) or {})
 

@@ -1,13 +1,51 @@
-"""Layer normalisation, from the ops of minicnn/ops/reduce.py and arithmetic.py."""
+"""Layer normalisation, by mean and variance or by the mean square, from minicnn/ops/reduce.py and arithmetic.py."""
 
-from ..arguments import listed, whole
+from typing import ClassVar
+
+from ..arguments import listed, number, whole
 from ..errors import ArgumentError, require
 from ..ops.arithmetic import sqrt
 from ..ops.reduce import mean, variance
+from .base import Layer
 from .norm import Affine
 
 
-class LayerNormalization(Affine):
+class OverAxes(Layer):
+    """What these layers share: `axis`, one axis or several of a sample, and weights of their sizes."""
+
+    def _samples_axes(self, axis) -> None:
+        where = f"{type(self).__name__}: axis"
+        axes = listed(where, axis, "axes") if hasattr(axis, "__len__") else [axis]
+        axes = [whole(where, a, low=None) for a in axes]
+        require(axes and 0 not in axes, where, "axes other than the batch's", axis, error=ArgumentError)
+        self.axis = axes[0] if len(axes) == 1 else axes
+
+    def _sizes(self, input_shape) -> tuple:
+        """The shape of the weights."""
+        axes = self.axis if isinstance(self.axis, list) else [self.axis]
+        self.wanted = tuple(input_shape[a - 1] for a in self._over(len(input_shape) + 1))
+        return tuple((None, *input_shape)[a] for a in sorted(axes))  # Keras's order: -1 comes before 1
+
+    def _over(self, rank: int) -> tuple[int, ...]:
+        """The axes of data of so many."""
+        axes = self.axis if isinstance(self.axis, list) else [self.axis]
+        ok = all(-rank < a < rank for a in axes)
+        require(ok, f"{self.name}: axis", f"axes of {rank}-dimensional data", self.axis, error=ArgumentError)
+        return tuple(a % rank for a in axes)
+
+    def _wide(self, x) -> tuple:
+        """The shape of the weights beside x."""
+        axes = self._over(x.ndim)
+        return tuple(n if i in axes else 1 for i, n in enumerate(x.shape))
+
+    def follow(self, input_shape):
+        axes = self._over(len(input_shape) + 1)
+        received = tuple(input_shape[a - 1] for a in axes)
+        require(received == self.wanted, self.name, f"{self.wanted} entries along axes {axes}", received)
+        return input_shape
+
+
+class LayerNormalization(OverAxes, Affine):
     """y = gamma (x - mean) / sqrt(var + epsilon) + beta, mean and variance of each sample over `axis`.
 
     Shape unchanged.
@@ -16,37 +54,43 @@ class LayerNormalization(Affine):
     """
 
     config = ("axis", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer")
+    lacks: ClassVar = Layer.lacks | {"rms_scaling": "rms_scaling: use RMSNormalization"}
 
     def __init__(self, axis=-1, epsilon=0.001, center=True, scale=True, beta_initializer="zeros",
                  gamma_initializer="ones", **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        where = "LayerNormalization"
-        axes = listed(f"{where}: axis", axis, "axes") if hasattr(axis, "__len__") else [axis]
-        axes = [whole(f"{where}: axis", a, low=None) for a in axes]
-        require(axes and 0 not in axes, f"{where}: axis", "axes other than the batch's", axis, error=ArgumentError)
-        self.axis = axes[0] if len(axes) == 1 else axes
-        self._affine(where, epsilon, center, scale, beta_initializer, gamma_initializer)
+        self._samples_axes(axis)
+        self._affine("LayerNormalization", epsilon, center, scale, beta_initializer, gamma_initializer)
 
     def build(self, input_shape):
-        rank = len(input_shape) + 1
-        axes = self.axis if isinstance(self.axis, list) else [self.axis]
-        ok = all(-rank < a < rank for a in axes)
-        require(ok, f"{self.name}: axis", f"axes of {rank}-dimensional data", self.axis, error=ArgumentError)
-        self.axes = tuple(a % rank for a in axes)
-        shape = tuple((None, *input_shape)[a] for a in sorted(axes))  # Keras's order: -1 comes before 1
-        self._add_affine(shape)
-        self.wanted = tuple(input_shape[a - 1] for a in self.axes), rank
-        return input_shape
-
-    def follow(self, input_shape):
-        sizes, rank = self.wanted
-        require(len(input_shape) + 1 == rank, self.name, f"data of {rank} axes", len(input_shape) + 1)
-        received = tuple(input_shape[a - 1] for a in self.axes)
-        require(received == sizes, self.name, f"{sizes} entries along axes {self.axes}", received)
+        self._add_affine(self._sizes(input_shape))
         return input_shape
 
     def call(self, x, *, training):
-        centred = x - mean(x, axis=self.axes, keepdims=True)
-        y = centred / sqrt(variance(x, axis=self.axes, keepdims=True) + self.epsilon)
-        wide = tuple(n if i in self.axes else 1 for i, n in enumerate(x.shape))
-        return self._scaled(y, wide)
+        axes = self._over(x.ndim)
+        centred = x - mean(x, axis=axes, keepdims=True)
+        y = centred / sqrt(variance(x, axis=axes, keepdims=True) + self.epsilon)
+        return self._scaled(y, self._wide(x))
+
+
+class RMSNormalization(OverAxes):
+    """y = scale x / sqrt(mean(x^2) + epsilon), the mean of each sample over `axis`; scale is learned, at first 1.
+
+    Shape unchanged.
+    Source: Zhang & Sennrich 2019, "Root mean square layer normalization".
+    """
+
+    config = ("axis", "epsilon")
+
+    def __init__(self, axis=-1, epsilon=1e-6, **kwargs):
+        super().__init__(**kwargs)
+        self._samples_axes(axis)
+        self.epsilon = number("RMSNormalization: epsilon", epsilon, above=0)
+
+    def build(self, input_shape):
+        self.scale = self.add_weight("scale", self._sizes(input_shape), "ones")
+        return input_shape
+
+    def call(self, x, *, training):
+        y = x / sqrt(mean(x * x, axis=self._over(x.ndim), keepdims=True) + self.epsilon)
+        return y * self.scale.reshape(*self._wide(x))

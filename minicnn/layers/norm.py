@@ -44,10 +44,13 @@ class BatchNormalization(Affine):
 
     config = ("axis", "momentum", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer",
               "moving_mean_initializer", "moving_variance_initializer", "synchronized")  # fmt: skip
+    lacks: ClassVar = Layer.lacks | {"renorm": "batch renormalization", "renorm_clipping": "batch renormalization"}
 
     def __init__(self, axis=-1, momentum=0.99, epsilon=0.001, center=True, scale=True, beta_initializer="zeros",
                  gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones",
                  synchronized=False, **kwargs):  # fmt: skip
+        if not kwargs.get("renorm"):
+            kwargs.pop("renorm_momentum", None)  # which Keras's configs hold always
         super().__init__(**kwargs)
         kind = "BatchNormalization"
         self.axis = whole(f"{kind}: axis", axis, low=None)

@@ -1,6 +1,7 @@
 """Layers that move elements and compute nothing, and the input's description."""
 
 import math
+from typing import ClassVar
 
 from ..arguments import index, items, named, shown, sizes, text, whole
 from ..core.symbol import Call, Symbol
@@ -11,20 +12,36 @@ from .images import FORMATS, Images, two_sides
 
 
 class InputLayer(Layer):
-    """The shape of one sample; a model does not list it among its layers."""
+    """The shape of one sample; a model does not list it among its layers.
+
+    Differs from Keras: input_shape is taken without a warning.
+    """
+
+    lacks: ClassVar = Layer.lacks | {
+        "sparse": "sparse tensors", "ragged": "ragged tensors", "optional": "inputs that may be left out",
+        "input_tensor": "inputs around a tensor",
+    }  # fmt: skip
+    sparse = ragged = False
 
     def __init__(self, shape=None, batch_size=None, *, name=None, dtype=None, batch_shape=None, input_shape=None,
-                 trainable=True):  # fmt: skip
+                 trainable=True, **kwargs):  # fmt: skip
+        self._refuse_lacking(kwargs)
         check_dtype("Input", dtype)
         self.batch_size = whole("Input: batch_size", batch_size, optional=True)
         if batch_shape is not None:
             self.batch_size, *batch_shape = _batch_shape(batch_shape)
+            once, what = "shape, or batch_shape in its place", "shape" if shape is not None else "batch_size"
+            ok = shape is None and batch_size is None
+            require(ok, "Input: batch_shape", once, f"batch_shape and {what}", error=ArgumentError)
         shape = shape if shape is not None else input_shape if batch_shape is None else batch_shape
         name = text("Input: name", name, optional=True)
         if input_shape is not None:  # of files; where shape is given, too, it says nothing new
             input_shape = sizes("Input: input_shape", input_shape)
         require(shape is not None, "Input: shape", "whole numbers (H, W, C)", "None", error=ArgumentError)
-        super().__init__(name=name, trainable=trainable, input_shape=sizes("Input: shape", shape))
+        super().__init__(name=name, trainable=trainable, input_shape=sizes("Input: shape", shape), **kwargs)
+
+    batch_shape = property(lambda self: (self.batch_size, *self.sample_in))
+    output = input = property(lambda self: self.symbol)
 
     def get_config(self) -> dict:
         """The constructor's arguments as plain values, for files."""
@@ -37,7 +54,7 @@ class InputLayer(Layer):
             self.calls.append(Call(self, (), [self.sample_in], rows=self.batch_size))
         return self.calls[0].outputs[0]
 
-    def call(self, x, *, training):
+    def call(self, x=None, *, training=False):
         return x
 
 

@@ -36,7 +36,7 @@ _DEPTHWISE = (layers.DepthwiseConv2D, layers.DepthwiseConv1D)
 _SEPARABLE = (layers.SeparableConv2D, layers.SeparableConv1D)
 _ALIKE = (layers.Activation, layers.ReLU, layers.LeakyReLU, layers.ELU, layers.PReLU, layers.Softmax, Noise,
           layers.BatchNormalization, layers.LayerNormalization, layers.GroupNormalization, layers.UnitNormalization,
-          layers.Rescaling, layers.Flatten, Merge)  # fmt: skip
+          layers.Rescaling, layers.Flatten, layers.Identity, layers.ActivityRegularization, Merge)  # fmt: skip
 # Of Operations, those that treat every feature alike.
 _EACH = ("absolute", "add", "clip", "divide", "exp", "log", "maximum", "minimum", "multiply", "negative", "power",
          "relu", "sigmoid", "sqrt", "subtract", "tanh")  # fmt: skip

@@ -31,6 +31,9 @@ class Sequential(Model):
     graph      True: a training step is recorded once and replayed as a whole; False: kernel by kernel, the same bytes
     nan_check  "epoch": losses are read at the end of an epoch, which then stops as if it had been noticed at once;
                "step": they are read after every step, which costs time
+
+    Differs from Keras: without an Input it is built for samples of the first batch's shape, and fit and predict take
+    no others.
     """
 
     @arguments.named

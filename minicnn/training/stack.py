@@ -491,7 +491,7 @@ def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool,
             layer.follow(shape)
         y = run(*tensors)
     if layer.activities is not None:
-        out = layer.activation(y) if call == layer.preactivation else y
+        out = layer.activation(y) if call == getattr(layer, "preactivation", None) else y
         layer.activities.append(penalty(layer.activity_regularizer, out) * (1.0 / out.shape[0]))
     elif layer.activity_regularizer is not None and within.get() is not None:  # of a model that is a layer's part
         layer.gather_loss(penalty(layer.activity_regularizer, y) * (1.0 / y.shape[0]))

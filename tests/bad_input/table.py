@@ -69,14 +69,13 @@ INITIALIZER = Kind(
         True,
         [],
         ODD,
-        np.ones(2),
         bad({}, "one of"),
         bad({"class_name": "Zeros", "config": 3}, "config"),
         bad({"class_name": "Constant", "config": {"value": NAN}}, "value", "nan"),
         bad({"class_name": ["Zeros"]}, "one of"),
         bad(int, "int"),
     ),
-    "a name, an Initializer or a function",
+    "a name, an Initializer, a function or an array",
 )
 PADDING = Kind(
     ("same", np.str_("same")), ("full", "", 3, NAN, None, [], ["same"], ODD, np.ones(2)), '"valid" or "same"'
@@ -266,13 +265,17 @@ INPUT = {
     ),
 }
 entry("Input", **INPUT)
-entry("layers.InputLayer", {"shape": (6, 6, 1)}, **INPUT | {"input_shape": K.optional(K.SHAPE), "trainable": K.FLAG})
+entry("layers.InputLayer", {"shape": (6, 6, 1)}, **INPUT | {
+    "input_shape": K.optional(K.SHAPE), "trainable": K.FLAG, "batch_shape": INPUT["batch_shape"]._replace(good=()),
+    "kwargs": LAYER["unknown"],
+})  # fmt: skip
 entry(
     "layers.Layer.__call__",
     {"inputs": minicnn.Tensor(IMAGES)},
     "layer",
     inputs=Kind((IMAGES,), (None, 3, "x", [], ODD), "a Tensor"),
     training=K.optional(K.FLAG),
+    mask=Kind(),
 )
 entry(
     "layers.Layer.compute_output_shape",
@@ -425,15 +428,18 @@ FANS = Kind(
     ("ab", NAN, None, True, {}, ODD, (-1, 2), (1.5, 2), (NAN,), ("6",), (None,), (True,), ((1, 2), 3)),
     "whole numbers of at least 0",
 )
-entry("initializers.fans", shape=FANS)
+AXES = Kind((None,), ("x", 3, NAN, ODD, [1.5]), "a list of axes")
+entry("initializers.fans", shape=FANS, input_axes=AXES, output_axes=AXES)
 entry(
     "initializers.Initializer.__call__",
     None,
     "initializer",
     shape=FANS,
     rng=Kind((), (3, "x", [], ODD, NAN, np.random), "Generator"),
+    dtype=Kind(("float32", None), ("x", 3, ODD), '"float32"'),
 )
-entry("initializers.Constant", value=K.FINITE)
+_one = tuple(b for b in K.FINITE.bad if not isinstance(getattr(b, "value", b), (list, tuple, np.ndarray)))
+entry("initializers.Constant", value=K.FINITE._replace(bad=_one))
 entry("initializers.Identity", gain=K.FINITE)
 entry("initializers.RandomInitializer", seed=K.SEED)
 entry("initializers.RandomNormal initializers.TruncatedNormal", mean=K.FINITE, stddev=K.AT_LEAST_0, seed=K.SEED)
@@ -450,11 +456,15 @@ entry(
     mode=K.one_of("fan_in", "fan_out", "fan_avg"),
     distribution=K.one_of("uniform", "truncated_normal", "untruncated_normal"),
     seed=K.SEED,
+    input_axes=AXES,
+    output_axes=AXES,
 )
 entry(
     "initializers.GlorotUniform initializers.GlorotNormal initializers.HeUniform "
     "initializers.HeNormal initializers.LecunUniform initializers.LecunNormal",
     seed=K.SEED,
+    input_axes=AXES,
+    output_axes=AXES,
 )
 entry("initializers.Orthogonal", gain=K.FINITE, seed=K.SEED)
 entry("initializers.Custom", function=K.FUNCTION)
@@ -2118,6 +2128,9 @@ layer(
 )
 UNIT_AXIS = Kind((-1, np.int64(-1)), ("a", NAN, 1.5, None, True, [], ODD), "an axis or axes")
 layer("layers.UnitNormalization", axis=UNIT_AXIS)
+layer("layers.RMSNormalization", axis=Kind((), ("a", NAN, 1.5, None, ODD), "axis"), epsilon=K.ABOVE_0)
+entry("layers.Identity", **LAYER)
+layer("layers.ActivityRegularization", l1=K.optional(K.AT_LEAST_0), l2=K.optional(K.AT_LEAST_0))
 layer(
     "layers.Permute",
     dims=Kind(((1, 2), [1, 2], np.array([1, 2])), (3, "ab", NAN, None, (0, 1), (1, 1), (1.5, 2), ODD), "dims")._replace(

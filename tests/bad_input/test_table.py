@@ -39,6 +39,8 @@ PROTOCOL = {
     r"optimizers\..*\.(update|build|device_args|apply|apply_from|get_state|set_state|kernel_args)": "the training loop",
     r"optimizers\..*\.(phase|start_of|end_training|swap_average)": "the training loop",
     r"optimizers\.(Explicit\.\w+|Optimizer\.step)": "the training loop; by hand: optimizers/test_explicit.py",
+    r"initializers\.Initializer\.from_config": "initializers.get",
+    r"layers\.Layer\.(quantize|quantized_\w+|enable_lora|compute_mask)": "nothing: minicnn has none of it",
     r"losses\.Described\.from_config": "losses.deserialize",
     r"optimizers\.schedules\.\w+\.(__call__|from_config)": "an optimizer; load_model",
     r"data\.ImageDataGenerator\.(augment|matrices)": "a Flow",

@@ -121,6 +121,10 @@ CASES = [
     make(layers.GroupNormalization, -1, 1, 0.01, False, weights=((6,),)),
     make(layers.UnitNormalization),
     make(layers.UnitNormalization, [1, -1]),
+    make(layers.RMSNormalization, weights=((2,),)),
+    make(layers.RMSNormalization, [1, -1], 0.1, weights=((2, 6),)),
+    make(layers.Identity),
+    make(layers.ActivityRegularization, 0.1, 0.2),
     make(layers.GaussianNoise, 0.4),
     make(layers.Lambda, halves, out=IMAGE),
     make(layers.Dense, 3, shape=VECTOR, out=(3,), weights=((4, 3), (3,))),
@@ -328,6 +332,9 @@ SIGNATURES = {
     layers.GroupNormalization: "groups=32 axis=-1 epsilon=0.001 center=True scale=True beta_initializer='zeros' "
     "gamma_initializer='ones'",
     layers.UnitNormalization: "axis=-1",
+    layers.RMSNormalization: "axis=-1 epsilon=1e-06",
+    layers.Identity: "",
+    layers.ActivityRegularization: "l1=0.0 l2=0.0",
     layers.RandomFlip: "mode='horizontal_and_vertical' seed=None data_format=None",
     layers.RandomRotation: "factor fill_mode='reflect' interpolation='bilinear' seed=None fill_value=0.0 data_format=None",
     layers.RandomZoom: "height_factor width_factor=None fill_mode='reflect' interpolation='bilinear' seed=None "

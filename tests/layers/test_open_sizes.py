@@ -12,6 +12,7 @@ from .test_layers import CASES
 
 NEED_SIZES = {"PReLU('random_uniform')", "LayerNormalization([1, -1], center=False)", "BatchNormalization(1)",
               "Normalization((1, -1), invert=True)", "GroupNormalization(-1, 1, 0.01, False)",
+              "RMSNormalization([1, -1], 0.1)",
               "BatchNormalization(axis=-2, center=False)"}  # fmt: skip
 IMAGES = [case for case in CASES if len(case.values[1]) == 3]
 

@@ -440,6 +440,7 @@ FOLLOWS = [
     lambda: layers.Cropping2D(1), lambda: layers.LayerNormalization(), lambda: layers.GaussianNoise(0.0),
     lambda: layers.GroupNormalization(-1), lambda: layers.UnitNormalization(), lambda: layers.Normalization(),
     lambda: layers.AdaptiveMaxPooling2D(3), lambda: layers.AdaptiveAveragePooling2D((2, 3)),
+    lambda: layers.RMSNormalization(), lambda: layers.Identity(), lambda: layers.ActivityRegularization(),
     lambda: layers.Lambda(lambda x: x * 2.0),
 ]  # fmt: skip
 
