@@ -93,7 +93,7 @@ def _slices(value: Any) -> Any:
 
 def _of_samples(wanted: tuple, given: tuple) -> tuple:
     """A shape to reshape to, whose first size is the batch's: None, as x.shape[0] is, or the number that Input said."""
-    if None in wanted or wanted[:1] != given[:1]:
+    if None in (*wanted[1:], *given[1:]) or wanted[:1] != given[:1]:
         return tuple(-1 if n is None else n for n in wanted)
     known = math.prod(n for n in wanted[1:] if n != -1)
     return (-1, *(math.prod(given[1:]) // known if n == -1 and known else n for n in wanted[1:]))
