@@ -252,7 +252,7 @@ def names(program, labels: Labels | None = None) -> dict[int, str]:
                     found[slot] = free(f"{layer}/{params[slot].path.rpartition('/')[2]}")
                 else:
                     value = program.constants[slot]
-                    found[slot] = f"={float(value):.6g}" if getattr(value, "size", 0) == 1 else "="
+                    found[slot] = f"={value.item():.6g}" if getattr(value, "size", 0) == 1 else "="
         aside = ASIDE.get(node.name, ())
         for k, slot in enumerate(node.outputs):
             if slot and slot not in found:

@@ -100,8 +100,10 @@ def like_the_tape(model, trace, xs, y, training):
     """Outputs of every layer, the loss, and the gradients of inputs and weights, against the tape itself."""
     tensors = [Tensor(x, model.backend, requires_grad=True) for x in xs]
     logits = "crossentropy" in model.loss.name
-    z = model.forward(tensors if len(tensors) > 1 else tensors[0], training=training, logits=logits)
+    xs = tensors if len(tensors) > 1 else tensors[0]
+    z, added = model.penalties(lambda: model.forward(xs, training=training, logits=logits))
     loss = model.loss.reduce(model.loss.values(model.loss.prepare(y, z.shape[1:]), z, logits=logits), None)
+    loss = sum(added, loss)
     loss.backward()
     np.testing.assert_array_equal(trace["loss"], loss.numpy())
     for name, t in zip(trace.inputs, tensors, strict=True):
