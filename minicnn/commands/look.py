@@ -15,6 +15,7 @@ import numpy as np
 from minicnn.errors import ArgumentError, MinicnnError, require
 from minicnn.io import check_folder, submission
 from minicnn.labels import believed
+from minicnn.structure import flat
 
 from . import models
 from .parser import Parser
@@ -34,9 +35,9 @@ def predict(args) -> int:
     images = models.images_for(model, args.model, args.data)
     if args.out:
         check_folder(args.out.parent, "--out")
-    answers = model.predict(images.x, verbose=0)
-    several = isinstance(answers, list)
-    answers, names = (answers, model.output_names) if several else ([answers], [""])
+    answers = flat(model.predict(images.x, verbose=0))
+    several = len(answers) > 1
+    names = model.output_names if several else [""]
     print(f"{images.count:,} images: {images.place}")
     tell = [models.tells_classes(model, k, images.of(k)) for k in range(len(answers))]
     for n in range(min(images.count, args.limit)):
@@ -161,8 +162,8 @@ def aims(model, images: models.Images, n: int, chosen: int | None):
 
     def said(k: int) -> np.ndarray:
         if not answers:
-            answers.append(model.predict(images.rows(slice(n, n + 1)), verbose=0))
-        return answers[0][k][0] if several else answers[0][0]
+            answers.extend(flat(model.predict(images.rows(slice(n, n + 1)), verbose=0)))
+        return answers[k][0]
 
     found, words = [], []
     for k, (_, shape, loss) in enumerate(outputs):

@@ -21,6 +21,7 @@ from minicnn.io import atomic_write, check_folder, history
 from minicnn.io.html import Markup, curve, html_table
 from minicnn.labels import believed
 from minicnn.reports.figure import picture
+from minicnn.structure import flat
 from minicnn.teaching import layer_statistics
 from minicnn.teaching.timing import layer_times
 
@@ -287,8 +288,7 @@ class Told(NamedTuple):
     @classmethod
     def of(cls, model, images) -> "Told | None":
         """None where no output with targets tells classes."""
-        ends, answers = models.outputs(model), model.predict(images.x, verbose=0)
-        answers = answers if isinstance(answers, list) else [answers]
+        ends, answers = models.outputs(model), flat(model.predict(images.x, verbose=0))
         for k, (name, shape, loss) in enumerate(ends):
             y, binary = images.of(k), shape == (1,) and getattr(loss, "name", "") == "binary_crossentropy"
             if y is None or not (binary or models.tells_classes(model, k, y)):

@@ -17,6 +17,7 @@ from ..data.batches import validation_split as split_rows
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
 from ..layers.base import positive_int
 from ..notes import note
+from ..structure import flat
 from ..weighting import check_weights
 from . import captured, loop
 from .checkpoint import CheckpointOptions, checkpoints
@@ -471,8 +472,8 @@ class Trainer(LayerStack):
         require(one, "predict: tta", "a model with one input and one output", "several", error=ArgumentError)
         total, count = 0.0, 0
         for copy in copies(x, tta):
-            total, count = total + self.predict(copy, *predict_args), count + 1
-        return total / np.asarray(count, self.backend.dtype)
+            total, count = total + flat(self.predict(copy, *predict_args))[0], count + 1
+        return self._answer([total / np.asarray(count, self.backend.dtype)])
 
     def _hooks(self, callbacks, verbose, steps) -> CallbackList:
         chatty = checked.verbose("verbose", verbose)

@@ -11,6 +11,7 @@ from minicnn import layers as L
 from minicnn.errors import ArgumentError, MinicnnError
 from minicnn.play.questions import reply
 from minicnn.play.session import Session
+from minicnn.structure import flat
 
 from .drawings import drawings, painted
 
@@ -102,7 +103,7 @@ def test_a_drawing_becomes_the_input_of_any_shape(build):
     assert session.x.shape == model.sample_in
     assert session.x.max() > 0.1
     predicted = model.predict(session.x[None], verbose=0)
-    ends = predicted if isinstance(predicted, list) else [predicted]
+    ends = flat(predicted)
     wanted = next((end[0] for end in ends if end.ndim == 2), np.zeros(0))
     np.testing.assert_allclose(found["outputs"], wanted, rtol=1e-5, atol=1e-6)
     names = {layer["name"] for layer in session.about()["layers"]}

@@ -5,7 +5,7 @@ import pytest
 
 import minicnn as mc
 from minicnn import errors, structure
-from minicnn.layers import Add, Dense
+from minicnn.layers import Add, Dense, Flatten
 
 X = {"b": np.ones((4, 3), "float32"), "a": np.full((4, 2), 2, "float32")}
 
@@ -86,3 +86,14 @@ def test_a_list_for_a_dict_goes_by_sorted_names_where_that_is_its_own_order():
 def test_files_name_every_place_once(said):
     with pytest.raises(errors.DataError, match="expected a structure of"):
         structure.from_file(said, 2, "load")
+
+
+def test_copies_of_images_are_averaged_in_the_outputs_structure(rng):
+    x = mc.Input((6, 6, 1))
+    y = Dense(2, name="y")(Flatten()(x))
+    images = rng.normal(size=(3, 6, 6, 1)).astype(np.float32)
+    plain, named = mc.Model(x, y), mc.Model(x, {"y": y})
+    named.set_weights(plain.get_weights())
+    found = named.predict(images, verbose=0, tta="flips")
+    assert list(found) == ["y"]
+    np.testing.assert_array_equal(found["y"], plain.predict(images, verbose=0, tta="flips"))
