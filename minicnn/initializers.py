@@ -33,11 +33,11 @@ def fans(shape: tuple[int, ...], input_axes=None, output_axes=None) -> tuple[int
     input_axes, output_axes   of a weight in another order: whose entries count as inputs, whose as outputs
     """
     shape = wholes("fans: shape", shape, low=0)
-    sides = [_listed(f"fans: {which}_axes", one) for which, one in (("input", input_axes), ("output", output_axes))]
-    if None not in sides:
-        ok = all(-len(shape) <= axis < len(shape) for side in sides for axis in side)
+    ins, outs = _listed("fans: input_axes", input_axes), _listed("fans: output_axes", output_axes)
+    if ins is not None and outs is not None:
+        ok = all(-len(shape) <= axis < len(shape) for axis in (*ins, *outs))
         require(ok, "fans", f"axes of a shape of {len(shape)}", f"{input_axes} and {output_axes}", error=ArgumentError)
-        return tuple(math.prod(shape[axis] for axis in side) for side in sides)
+        return math.prod(shape[axis] for axis in ins), math.prod(shape[axis] for axis in outs)
     if len(shape) < 2:
         n = shape[0] if shape else 1
         return n, n
@@ -49,8 +49,10 @@ def _listed(where: str, axes) -> list[int] | None:
     """A list of axes, or None."""
     if axes is None:
         return None
-    found = [index(axis) for axis in items(axes) or [None]]
-    require(None not in found, where, "a list of axes, or None", shown(axes), error=ArgumentTypeError)
+    given = items(axes) or []
+    found = [axis for axis in map(index, given) if axis is not None]
+    ok = 0 < len(found) == len(given)
+    require(ok, where, "a list of axes, or None", shown(axes), error=ArgumentTypeError)
     return found
 
 
