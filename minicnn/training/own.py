@@ -30,8 +30,10 @@ from .. import arguments, constraints, initializers, regularizers
 from ..backend.cpu import CPU
 from ..backend.placeholder import Placeholder
 from ..backend.streams import Streams
+from ..core.symbol import Symbol
 from ..core.tensor import Parameter, Tensor
 from ..errors import ArgumentTypeError, require
+from ..layers import InputLayer
 from ..layers import Layer as _Layer
 from ..layers.base import samples, within
 from ..layers.open_sizes import closed, opened, probed
@@ -108,8 +110,9 @@ class _Any(type):
 class Layer(_Layer, metaclass=_Any):
     """What a class of a script's own derives from.
 
-    Differs from Keras: a layer has one output; masks are not there; a .keras file holds the weights of a layer's parts
-    behind its own, where minicnn finds them and Keras does not.
+    Differs from Keras: a layer has one output; `call` may need `training`, which it is always given; masks are not
+    there; a .keras file holds the weights of a layer's parts behind its own, where minicnn finds them and Keras does
+    not.
     """
 
     supports_masking, portable = False, True
@@ -323,6 +326,23 @@ class Layer(_Layer, metaclass=_Any):
                 p.data[...] = values
         return self._told(shape) if told else found
 
+    def _shape_of_call(self, input_shape):
+        """As the call says; where it needs numbers, or asks for more than shapes, as compute_output_spec does."""
+        try:
+            return super()._shape_of_call(input_shape)
+        except Exception:
+            if not hasattr(self, "compute_output_spec"):
+                raise
+            several = bool(input_shape) and isinstance(input_shape[0], tuple)
+            given = [InputLayer(one, name="inputs").symbol for one in (input_shape if several else [input_shape])]
+            try:
+                found = self.compute_output_spec(given if several else given[0])
+            except NotImplementedError:
+                found = None
+            if not isinstance(found, Symbol):
+                raise
+            return found.sample
+
     def _told(self, shape):
         found = self.compute_output_shape(_batch(closed_all(shape)))
         return opened(samples(f"{self.name}: compute_output_shape", tuple(found))[0])
@@ -337,7 +357,7 @@ class Layer(_Layer, metaclass=_Any):
             return self.sample_out if same else closed(self.follow(opened(input_shape)) if self.built else
                                                          self._told(opened(input_shape)))  # fmt: skip
         tried, be = copy.deepcopy(self, self._kept({})), Placeholder()
-        tried.source = lambda name, shape: be.like(shape)
+        tried.source = lambda name, shape: be.xp.zeros(shape, be.dtype)  # which `call` may write to
         return tried.attach(be, Streams(0), 0, input_shape)
 
     def _kept(self, memo: dict) -> dict:

@@ -348,3 +348,49 @@ def test_build_of_a_batchs_shape_and_compute_output_shape():
     assert L.Add().compute_output_shape([(2, 3), (2, 3)]) == (2, 3)
     with pytest.raises(errors.ArgumentTypeError, match="the shape of a batch"):
         L.Dense(4).build(())
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_weight_that_call_sets_may_be_in_a_graph(told):
+    class Count(L.Layer):
+        def build(self, input_shape):
+            self.n = self.add_weight(shape=(1,), initializer="zeros", trainable=False, name="n")
+
+        def call(self, x):
+            self.n.assign(self.n + 1.0)
+            return x * 2.0
+
+        if told:
+            compute_output_shape = staticmethod(lambda shape: shape)
+
+    x = keras.Input((5,))
+    model = keras.Model(x, Count()(x))
+    assert model.get_weights()[0] == 0
+    np.testing.assert_allclose(model(X), 2 * X)
+    assert model.get_weights()[0] == 1
+
+
+def test_compute_output_spec_is_asked_where_the_call_does_not_run_on_shapes():
+    class Numbers(L.Layer):
+        def call(self, x, training):
+            assert training
+            return x[:, :2]
+
+        def compute_output_spec(self, x, training=False):
+            return keras.Input((*x.shape[1:-1], 2))
+
+    x = keras.Input((5,))
+    y = Numbers()(x)
+    assert y.shape == (None, 2)
+    np.testing.assert_allclose(keras.Model(x, y)(X, training=True), X[:, :2])
+    assert Numbers()(keras.Input((None, 5))).shape == (None, None, 2)
+
+    class Silent(L.Layer):
+        def call(self, x):
+            return {}[x]
+
+        def compute_output_spec(self, x):
+            raise NotImplementedError
+
+    with pytest.raises(KeyError):
+        Silent()(x)
