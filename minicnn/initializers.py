@@ -135,14 +135,22 @@ class Identity(Initializer):
 
 
 class RandomInitializer(Initializer):
-    """Subclass it with `draw(shape, rng)`."""
+    """Subclass it with `draw(shape, rng)`.
 
-    def __init__(self, seed: int | None = None):
+    seed   a number, or a keras.random.SeedGenerator: other values at each call; get_config holds its seed alone
+    """
+
+    def __init__(self, seed: Any = None):
+        self._counting = seed if callable(getattr(seed, "next", None)) else None
+        seed = seed if self._counting is None else seed.seed
         self.seed = checked_seed(f"{type(self).__name__}: seed", seed)
         self._drawn_seed: int | None = None
 
     def values(self, shape, rng):
-        if self.seed is not None or rng is None:
+        if self._counting is not None:
+            key, count = self._counting.next()
+            rng = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, count, 0]))
+        elif self.seed is not None or rng is None:
             if self.seed is None and self._drawn_seed is None:
                 self._drawn_seed = random.randint(1, 10**9)  # Python's stream, as Keras: random.seed() governs it
             rng = np.random.Generator(np.random.Philox(key=self._drawn_seed if self.seed is None else self.seed))

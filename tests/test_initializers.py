@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from minicnn import initializers
+from minicnn import initializers, keras
 from minicnn.errors import ArgumentError, ArgumentTypeError, ShapeError
 
 CONV = (5, 5, 32, 64)  # fan_in 800, fan_out 1600
@@ -137,6 +137,16 @@ def test_without_seed_and_stream_one_seed_is_drawn_and_kept():
         assert np.array_equal(again, initializers.RandomNormal()((4,)))
     finally:
         random.setstate(state)
+
+
+def test_a_seed_generator_gives_other_values_at_each_call():
+    initializer = initializers.HeNormal(seed=keras.random.SeedGenerator(5))
+    first, second = initializer((3, 3)), initializer((3, 3), stream())
+    assert not np.array_equal(first, second)
+    again = initializers.HeNormal(seed=keras.random.SeedGenerator(5))
+    assert np.array_equal(first, again((3, 3)))
+    assert np.array_equal(second, again((3, 3)))
+    assert initializer.get_config() == {"seed": 5}
 
 
 ALL = [
