@@ -1,5 +1,6 @@
 """clone_model: a model of the same architecture with weights of its own."""
 
+import copy
 from typing import Any
 
 from .. import arguments
@@ -13,13 +14,14 @@ from .stack import LayerStack
 
 
 def clone_model(model, input_tensors=None, clone_function=None, *, recursive: bool = False):
-    """The same layers, newly made and with new weights, in the same order or graph; not compiled.
+    """The same layers, newly made and with new weights, in the same order or graph; compiled if the model is.
 
     input_tensors   symbols that take the place of its inputs, in a list or alone; they may come from other layers
     clone_function  layer -> the layer that stands in its place; None: a new one with the same arguments. It is asked
                     about every layer once, also where that is shared, about no input, and about models that are
                     layers as a whole, or, if `recursive`, about their layers instead
-    Layers keep their names and `trainable`; initializers and functions are shared, weights are not.
+    Layers keep their names and `trainable`; initializers and functions are shared, weights are not, nor what the
+    optimizer and the metrics hold.
     Raises ArgumentTypeError for another model or a clone_function that gives no layer.
     Differs from Keras: call_function is not there; a layer that is shared by a model and by a model in it stays shared.
     """
@@ -64,6 +66,8 @@ class _Clone:
         clone.named, clone._trainable = model.named, model._trainable
         if model.lenient:
             clone.lenient = True
+        if model.compiled:
+            _compile(clone, model)
         return clone
 
     def layer(self, layer: Any) -> Any:
@@ -84,6 +88,17 @@ class _Clone:
         require(isinstance(new, (Layer, LayerStack)), "clone_model: clone_function", f"a layer for {layer.name}",
                 arguments.shown(new), error=ArgumentTypeError)  # fmt: skip
         return new
+
+
+def _compile(clone: Any, model: Any) -> None:
+    """As `model` is: its losses, and an optimizer and metrics with the same arguments, which have seen nothing."""
+    optimizer = type(model.optimizer).from_config(model.optimizer.get_config())
+    optimizer.name = model.optimizer.name
+    clone.compile(optimizer, model.loss)
+    clone.metrics, clone.weighted_metrics = map(copy.deepcopy, (model.metrics, model.weighted_metrics))
+    for metric in (*clone.metrics, *clone.weighted_metrics):
+        metric.reset_state()
+    clone._places = copy.deepcopy(model._places)
 
 
 def _of_entry(model) -> str | None:

@@ -49,6 +49,25 @@ def test_every_layer(make):
     assert clone is not layer
 
 
+def test_a_compiled_model_stays_compiled():
+    x = mc.Input((3,), name="x")
+    a, b = L.Dense(2, name="a")(x), L.Dense(1, name="b")(x)
+    rate = mc.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    model = mc.Model(x, [a, b])
+    model.compile(mc.optimizers.Adam(rate, clipnorm=1.0), {"a": "mse", "b": mc.losses.Huber(delta=2.0)},
+                  metrics={"b": ["mae"]}, loss_weights=[1.0, 0.5])  # fmt: skip
+    data, y = np.ones((4, 3)), [np.zeros((4, 2)), np.zeros((4, 1))]
+    model.fit(data, y, verbose=0)
+    clone = mc.clone_model(model)
+    assert clone.optimizer.get_config() == model.optimizer.get_config()
+    assert (clone.optimizer.iterations, model.optimizer.iterations) == (0, 1)
+    assert not {id(m) for m in clone.metrics} & {id(m) for m in model.metrics}
+    clone.set_weights(model.get_weights())
+    assert clone.evaluate(data, y, verbose=0) == model.evaluate(data, y, verbose=0)
+    clone.fit(data, y, verbose=0)
+    assert (clone.optimizer.iterations, model.optimizer.iterations) == (1, 1)
+
+
 def test_functions_and_initializers_go_along():
     def steep(x):
         return x * 3.0
