@@ -69,12 +69,15 @@ def _batch_shape(given) -> tuple[int | None, ...]:
 
 
 @named
-def Input(shape=None, batch_size=None, dtype=None, *, name=None, batch_shape=None) -> Symbol:
+def Input(shape=None, batch_size=None, dtype=None, *, name=None, batch_shape=None, sparse=False, ragged=False,
+          optional=False) -> Symbol:  # fmt: skip
     """What a model is given, by the shape of one sample: Input((28, 28, 1)); None leaves a size open: (None, None, 3).
 
     The first entry of a Sequential; or what layers are called on, and then `inputs` of Model(inputs, outputs).
+    sparse, ragged, optional: not there, False.
     """
-    return InputLayer(shape, batch_size, name=name, dtype=dtype, batch_shape=batch_shape).symbol
+    return InputLayer(shape, batch_size, name=name, dtype=dtype, batch_shape=batch_shape, sparse=sparse, ragged=ragged,
+                      optional=optional).symbol  # fmt: skip
 
 
 class Flatten(Layer):

@@ -14,7 +14,7 @@ from ..saving.serialize import model_class
 from .graph import Step
 from .guard import changes, rebuilds
 from .model import Model
-from .stack import LayerStack
+from .stack import LayerStack, leaves
 
 
 @model_class
@@ -83,7 +83,8 @@ class Sequential(Model):
         require(one, "add", "a layer with one input and one output", f"{layer.name}, which has several",
                 "use Model(inputs, outputs)", error=ArgumentError)  # fmt: skip
         first = layer.sample_in if not self.operations and self.sample_in is None else self.sample_in
-        if first is not None:
+        empty = isinstance(layer, Sequential) and not layer.operations  # what it will hold is added later
+        if first is not None and not empty and all(known.built for known in self.operations):
             self._attach(layer, len(self.operations), self.sample_out if self.operations else first)
         self.sample_in = first
         self.operations.append(layer)
@@ -111,7 +112,7 @@ class Sequential(Model):
         if self.built:
             return
         require(shape is not None, f"{self.name}: build", "input_shape=(None, H, W, C)", "none", error=NotBuiltError)
-        new = [layer for layer in self.operations if not layer.built]
+        new = [layer for layer in leaves(self.operations) if not layer.built]
         try:
             size = shape
             for index, layer in enumerate(self.operations):
@@ -126,7 +127,7 @@ class Sequential(Model):
 
     def _link(self) -> None:
         """Let a chain's layers know their place, so that they have an output: Model(model.inputs, layer.output)."""
-        if self.sample_in is None or any(layer.sample_out is None for layer in self.operations):
+        if self.sample_in is None or not all(layer.built for layer in self.operations):
             return
         if self._entry is None:
             self._entry = InputLayer(self.sample_in).symbol

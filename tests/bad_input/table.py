@@ -264,7 +264,8 @@ INPUT = {
         )
     ),
 }
-entry("Input", **INPUT)
+NOT_THERE = Kind((False, None), (True, 1, "x", NAN, [], {}, ODD), "minicnn has no")
+entry("Input", **INPUT, sparse=NOT_THERE, ragged=NOT_THERE, optional=NOT_THERE)
 entry("layers.InputLayer", {"shape": (6, 6, 1)}, **INPUT | {
     "input_shape": K.optional(K.SHAPE), "trainable": K.FLAG, "batch_shape": INPUT["batch_shape"]._replace(good=()),
     "kwargs": LAYER["unknown"],

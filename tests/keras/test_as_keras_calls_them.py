@@ -39,6 +39,12 @@ def test_an_input_s_shape_is_said_once(given):
         layers.InputLayer(**given)
 
 
+def test_an_input_cannot_be_left_out():
+    with pytest.raises(UnsupportedError, match="minicnn has no inputs that may be left out"):
+        keras.Input((3,), optional=True)
+    assert keras.Input((3,), optional=False, sparse=None).shape == (None, 3)
+
+
 def test_inputs_is_another_name_of_what_a_layer_is_given():
     x = np.float32([[-1, 2]])
     np.testing.assert_array_equal(layers.ReLU()(inputs=x), [[0, 2]])

@@ -19,6 +19,25 @@ def fresh_names(monkeypatch):
     monkeypatch.setattr("minicnn.naming.counts", collections.defaultdict(itertools.count))
 
 
+def test_a_model_within_may_get_its_layers_later():
+    inner = Sequential([Input((4,))], name="inner")
+    outer = Sequential([inner, layers.Dense(2)])
+    with pytest.raises(errors.NotBuiltError, match="inner: expected at least one layer, received none"):
+        outer.predict(np.ones((1, 4)), verbose=0)
+    inner.add(layers.Dense(3))
+    assert outer.predict(np.ones((1, 4)), verbose=0).shape == (1, 2)
+    assert [w.shape for w in outer.weights] == [(4, 3), (3,), (3, 2), (2,)]
+
+
+def test_a_model_within_is_built_after_a_failure_behind_it():
+    outer = Sequential([Sequential([layers.Flatten(), layers.Dense(3)]), layers.Conv2D(2, 3)])
+    with pytest.raises(errors.ShapeError):
+        outer.build((None, 4, 4, 1))
+    outer.pop()
+    outer.build((None, 4, 4, 1))
+    assert outer.count_params() == 51
+
+
 def test_weights_exist_as_layers_are_added():
     model = Sequential([Input((4,))])
     model.add(layers.Dense(3))
