@@ -1,4 +1,7 @@
-"""Notes: one line on stderr, once per text and process. For old spellings and fallbacks, never for errors."""
+"""Notes: one line on stderr, once per text and process. For old spellings and fallbacks, never for errors.
+
+Differs from Keras: what Keras warns of by the module warnings is one line on stderr, or an error, or nothing.
+"""
 
 import sys
 

@@ -16,6 +16,7 @@ class TerminateOnNaN(Callback):
     """Stop training at the first batch whose loss is NaN or infinite; with raise_error, raise at once.
 
     Source: Keras 3, callbacks/terminate_on_nan.py.
+    Differs from Keras: a batch whose loss is not finite changes no weight: val_loss is that of the weights before it.
     """
 
     def __init__(self, raise_error: bool = False):

@@ -22,7 +22,7 @@ __version__ = "3.15.0"  # Keras's, whose names these are: scripts print and comp
 _PATHS = {
     "layers": (("layers",), {"Layer": Layer}),
     "models": (("",), {"Model": _models.Model, "Sequential": _models.Sequential, "load_model": _models.load_model,
-                       "save_model": _models.save_model}),
+                       "save_model": _models.save_model, "model_from_json": _models.model_from_json}),
     "optimizers": (("optimizers",), _models.LOWER | {"get": _models.get_or_none(_optimizers.get)}),
     "optimizers.schedules": (("optimizers.schedules",), {}),
     "callbacks": (("callbacks",), {}),
@@ -33,7 +33,8 @@ _PATHS = {
     "constraints": (("constraints",), {}),
     "activations": (("activations",), {}),
     "utils": (("data", "labels", "reports.network"), {"set_random_seed": _seeds.set_random_seed,
-                                   "normalize": _seeds.normalize, "clear_session": _backend.clear_session}
+                                   "normalize": _seeds.normalize, "to_categorical": _seeds.to_categorical,
+                                   "clear_session": _backend.clear_session}
               | _models.REGISTRY),
     "datasets": ((), {}),
     "datasets.mnist": (("data.mnist",), {}),

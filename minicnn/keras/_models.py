@@ -12,6 +12,7 @@ from ..core.symbol import Symbol
 from ..errors import UnsupportedError, require, shown
 from ..optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Nadam, RMSprop
 from ..saving.load import load_model as _load_model
+from ..saving.load import model_from_json as _model_from_json
 from ..training.model import Model as _Model
 from ..training.sequential import Sequential as _Sequential
 
@@ -24,6 +25,11 @@ class Model(_Model):
     lenient = True
     drawn_seed = staticmethod(lambda: random.getrandbits(63))
 
+    @classmethod
+    def from_config(cls, config, custom_objects=None, **options):
+        """minicnn.Model.from_config, which finds what is registered, too."""
+        return super().from_config(config, _known(custom_objects), **options)
+
 
 class Sequential(_Sequential):
     """minicnn.Sequential, which goes on where Keras does."""
@@ -35,6 +41,17 @@ class Sequential(_Sequential):
         super().__init__(layers, name, **options)
         if not trainable:
             self.trainable = False
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None, **options):
+        """minicnn.Sequential.from_config, which finds what is registered, too."""
+        return super().from_config(config, _known(custom_objects), **options)
+
+
+def _known(custom_objects):
+    """What is registered, and what the call says; what is no dict, its receiver refuses."""
+    given = {} if custom_objects is None else custom_objects
+    return custom.known() | dict(given) if isinstance(given, Mapping) else given
 
 
 def function(inputs, outputs, updates=None, name=None):
@@ -114,9 +131,14 @@ def get_or_none(get):
 
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     """A model from a file that minicnn or Keras wrote; safe_mode has nothing to add: no file brings code."""
-    given = {} if custom_objects is None else custom_objects  # what is no dict, load_model refuses
-    known = custom.known() | dict(given) if isinstance(given, Mapping) else given
-    model = _load_model(filepath, custom_objects=known, compile=compile)
+    model = _load_model(filepath, custom_objects=_known(custom_objects), compile=compile)
+    model.lenient = True
+    return model
+
+
+def model_from_json(json_string, custom_objects=None, **options):
+    """minicnn.model_from_json, which finds what is registered, too."""
+    model = _model_from_json(json_string, _known(custom_objects), **options)
     model.lenient = True
     return model
 

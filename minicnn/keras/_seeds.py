@@ -1,9 +1,12 @@
-"""keras.utils.set_random_seed and normalize."""
+"""keras.utils.set_random_seed, normalize and to_categorical."""
 
 import random
 
 import numpy as np
 
+from .. import labels
+from ..arguments import named
+from ..core.tensor import Tensor
 from . import _random
 
 
@@ -19,3 +22,10 @@ def normalize(x, axis=-1, order=2) -> np.ndarray:
     norm = np.atleast_1d(np.linalg.norm(x, order, axis))
     norm[norm == 0] = 1
     return np.asarray(x) / np.expand_dims(norm, axis)
+
+
+@named
+def to_categorical(y, num_classes=None):
+    """minicnn.to_categorical; of a tensor a tensor, on the same device."""
+    found = labels.to_categorical(y, num_classes)
+    return Tensor(found, y.be) if isinstance(y, Tensor) else found

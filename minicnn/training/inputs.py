@@ -31,6 +31,7 @@ def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
     any_size: other shapes with as many axes pass too; whether they fit is for the layers to say.
     Of several inputs: a list, or a dict by their names -> Several.
     """
+    x = lenient.inputs(model, x)
     if isinstance(model.sample_in, list):
         names = model.input_names
         given = [_check_one(model, one, f"{what} of {name}", shape, any_size) for one, name, shape in

@@ -1,14 +1,29 @@
-"""Targets that Keras takes and minicnn refuses: models of minicnn.keras train on them, and say so in one line.
+"""Targets and inputs that Keras takes and minicnn refuses: models of minicnn.keras take them, and say so in one line.
 
-Differs from Keras: class numbers beyond the classes, and one number per sample for several outputs, are errors, except
-in models of minicnn.keras.
+Differs from Keras: class numbers beyond the classes, one number per sample for several outputs, and a dict of inputs
+with further names, are errors, except in models of minicnn.keras.
 """
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from .. import losses
 from ..errors import MinicnnError
 from ..notes import note
+
+
+def inputs(model, x: Any) -> Any:
+    """x, of a dict with names that no input of the model has without them."""
+    if model.lenient and isinstance(x, Mapping):
+        names = model.input_names
+        extra = [key for key in x if key not in names]
+        if extra and names and all(name in x for name in names):
+            note(f"{model.name}: inputs named {', '.join(map(str, extra))} are left out: the model has "
+                 f"{', '.join(names)}")  # fmt: skip
+            return {name: x[name] for name in names}
+    return x
 
 
 def prepare(loss: losses.Loss, y: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -186,6 +186,7 @@ class LayerStack(Guarded):
 
     def _given(self, x):
         """What a call is given, as one or a list, in the order of the inputs."""
+        x = lenient.inputs(self, x)
         several = isinstance(x, (Mapping, list, tuple)) and not isinstance(self._templates[0], int)
         one = isinstance(x, Mapping) and only_one(x, self.input_names)
         found = per_input(f"{self.name}: inputs", x, self.input_names) if several or one else [x]

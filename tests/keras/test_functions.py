@@ -278,3 +278,10 @@ def test_infinity_beside_what_is_not_chosen(rng):
 def test_what_order_and_sums_refuse(call, said):
     with pytest.raises(ArgumentError, match=re.escape(said)):
         call()
+
+
+def test_class_numbers_in_a_tensor_become_a_tensor():
+    found = keras.utils.to_categorical(Tensor(np.float32([0, 2])), 3)
+    assert isinstance(found, Tensor)
+    np.testing.assert_array_equal(found, [[1, 0, 0], [0, 0, 1]])
+    assert isinstance(keras.utils.to_categorical([0, 2]), np.ndarray)

@@ -275,6 +275,35 @@ def test_class_weights(notes):
                        "fit(class_weight='auto') has no effect, as in Keras 2"]  # fmt: skip
 
 
+def test_inputs_that_no_input_is_named_after_are_left_out(notes):
+    given = {"a": np.ones((2, 3)), "b": np.ones((2, 1))}
+    a = mc.Input((3,), name="a")
+    with pytest.raises(MinicnnError, match="received"):
+        mc.Model({"a": a}, a * 5.0).predict(given, verbose=0)
+    made = keras.Model({"a": a}, a * 5.0, name="times")
+    for y in (made(given), made.predict(given, verbose=0)):
+        np.testing.assert_array_equal(y, np.full((2, 3), 5.0))
+    assert made({"a": keras.Input((3,)), "b": keras.Input((1,))}).shape == (None, 3)
+    assert notes() == ["times: inputs named b are left out: the model has a"]
+
+
+def test_what_is_registered_is_found_in_a_description():
+    class Twice(L.Layer):
+        def call(self, x):
+            return x * 2.0
+
+    made = keras.Sequential([keras.Input((3,)), Twice()])
+    graph = keras.Model(made.inputs, made.outputs)
+    config, text, deep = made.get_config(), made.to_json(), graph.get_config()
+    with pytest.raises(ArgumentError, match="custom_objects with Twice"):
+        keras.Sequential.from_config(config)
+    with keras.saving.custom_object_scope({"Twice": Twice}):
+        found = keras.Sequential.from_config(config), keras.models.model_from_json(text), keras.Model.from_config(deep)
+    for one in found:
+        assert one.lenient
+        np.testing.assert_array_equal(one.predict(np.ones((1, 3)), verbose=0), np.full((1, 3), 2.0))
+
+
 @pytest.mark.parametrize("name", ["w", "cp.ckpt", "w.h5", "w.hdf5", "w.weights.h5"])
 def test_weights_as_hdf5(name, tmp_path, notes):
     pytest.importorskip("h5py")
