@@ -13,7 +13,7 @@ from ..core.symbol import Call, Symbol
 from ..core.tensor import Tensor, no_grad
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..naming import auto_name
-from ..ops import activation, arithmetic, geometry, join, reduce, shape
+from ..ops import activation, arithmetic, compare, geometry, join, reduce, shape
 from .base import ROWS, Layer
 from .open_sizes import probed
 
@@ -21,6 +21,11 @@ OPS: dict[str, Callable] = {
     name: function for module in (activation, arithmetic, geometry, join, reduce, shape)
     for name, function in vars(module).items() if getattr(function, "is_op", False)
 }  # fmt: skip
+COMPARISONS: dict[str, Callable] = {function.__name__: function for function in (
+    compare.equal, compare.not_equal, compare.greater, compare.greater_equal, compare.less, compare.less_equal,
+    compare.where,
+)}  # fmt: skip
+_CALLED = OPS | COMPARISONS
 
 
 class Operation(Layer):
@@ -35,7 +40,7 @@ class Operation(Layer):
 
     def __init__(self, op, arguments=(None,), static=None, **kwargs):
         name = kwargs.pop("name", None)
-        require(isinstance(op, str) and op in OPS, "Operation: op", "an op of minicnn's", repr(op)[:40],
+        require(isinstance(op, str) and op in _CALLED, "Operation: op", "an op of minicnn's", repr(op)[:40],
                 error=ArgumentError)  # fmt: skip
         super().__init__(name=name or auto_name(op), **kwargs)
         self.named = name is not None
@@ -61,7 +66,7 @@ class Operation(Layer):
 
     @property
     def traced(self) -> bool:
-        return True
+        return self.op in OPS  # a comparison stands on no tape, which is what a program is made from
 
     def call(self, x, *, training):
         given = [x] if isinstance(x, Tensor) else list(x)
@@ -70,7 +75,7 @@ class Operation(Layer):
             operands.append(next(symbols) if one is None else one if isinstance(one, numbers.Number)
                             else be.xp.asarray(be.asarray(arguments.array(self.name, one))))  # fmt: skip
         static = {key: _slices(value) for key, value in self.static.items()}
-        return OPS[self.op](*operands, **static)
+        return _CALLED[self.op](*operands, **static)
 
 
 def _static(value: Any) -> Any:
@@ -102,7 +107,7 @@ def _of_samples(wanted: tuple, given: tuple) -> tuple:
 def _operation(apply: Callable, args, static) -> Symbol:
     name = apply.__name__
     expected = "an op of minicnn's, or a Lambda layer"
-    require(OPS.get(name) is apply, name, expected, "an op of your own on a symbol", error=ArgumentTypeError)
+    require(_CALLED.get(name) is apply, name, expected, "an op of your own on a symbol", error=ArgumentTypeError)
     symbols = tuple(a for a in args if isinstance(a, Symbol))
     if name == "reshape":
         static = static | {"shape": _of_samples(tuple(static["shape"]), symbols[0].shape)}

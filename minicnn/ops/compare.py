@@ -3,7 +3,11 @@
 The answers change in jumps: they stand on no tape, and no gradient flows through them.
 """
 
+import functools
+from collections.abc import Callable
+
 from ..core.op import elsewhere, joined, op
+from ..core.symbol import Symbol, called
 from ..core.tensor import Tensor
 
 
@@ -17,31 +21,49 @@ def _untracked(function, *args) -> Tensor:
     return Tensor.of(be.asarray(function(be.xp, *arrays), be.dtype), be, None)
 
 
+def _of_two(function: Callable) -> Callable:
+    """A comparison, which on symbols is a layer."""
+
+    @functools.wraps(function)
+    def compared(a, b):
+        if isinstance(a, Symbol) or isinstance(b, Symbol):
+            return called(compared, (a, b), {})
+        return function(a, b)
+
+    return compared
+
+
+@_of_two
 def equal(a, b) -> Tensor:
     """1 where a = b."""
     return _untracked(lambda xp, a, b: a == b, a, b)
 
 
+@_of_two
 def not_equal(a, b) -> Tensor:
     """1 where a differs from b."""
     return _untracked(lambda xp, a, b: a != b, a, b)
 
 
+@_of_two
 def greater(a, b) -> Tensor:
     """1 where a > b."""
     return _untracked(lambda xp, a, b: a > b, a, b)
 
 
+@_of_two
 def greater_equal(a, b) -> Tensor:
     """1 where a >= b."""
     return _untracked(lambda xp, a, b: a >= b, a, b)
 
 
+@_of_two
 def less(a, b) -> Tensor:
     """1 where a < b."""
     return _untracked(lambda xp, a, b: a < b, a, b)
 
 
+@_of_two
 def less_equal(a, b) -> Tensor:
     """1 where a <= b."""
     return _untracked(lambda xp, a, b: a <= b, a, b)
@@ -117,7 +139,8 @@ def where(be, condition, a, b):
     return be.xp.where(taken, a, b), vjp
 
 
-Tensor.__gt__ = lambda a, b: greater(a, b)
-Tensor.__ge__ = lambda a, b: greater_equal(a, b)
-Tensor.__lt__ = lambda a, b: less(a, b)
-Tensor.__le__ = lambda a, b: less_equal(a, b)
+for _kind in (Tensor, Symbol):
+    _kind.__gt__ = lambda a, b: greater(a, b)
+    _kind.__ge__ = lambda a, b: greater_equal(a, b)
+    _kind.__lt__ = lambda a, b: less(a, b)
+    _kind.__le__ = lambda a, b: less_equal(a, b)

@@ -39,6 +39,35 @@ def test_an_input_s_shape_is_said_once(given):
         layers.InputLayer(**given)
 
 
+def test_comparisons_of_symbols_are_layers(tmp_path):
+    x, ops = keras.Input((3,)), keras.ops
+    kernel = np.random.default_rng(0).normal(size=(3, 2))
+    y = layers.Dense(2, use_bias=False, name="d")(x)
+    both = [y * (y > 0.0), ops.where(ops.less_equal(0.0, y), y, 0.0), y * (y > x[:, :2]), ops.relu(y)]
+    model = keras.Model(x, both)
+    model.set_weights([kernel])
+    data = np.random.default_rng(1).normal(size=(8, 3)).astype("f4")
+    masked, chosen, larger, relu = model.predict(data, verbose=0)
+    np.testing.assert_array_equal(masked, relu)
+    np.testing.assert_array_equal(chosen, relu)
+    z = (data @ kernel).astype("f4")
+    np.testing.assert_allclose(larger, z * (z > data[:, :2]), rtol=1e-5)
+    trained = []
+    for out in both[0], both[1], both[3]:
+        one = keras.Model(x, out)
+        one.set_weights([kernel])
+        one.compile("sgd", "mse")
+        one.fit(data, np.zeros((8, 2)), verbose=0)
+        trained.append(one.get_weights()[0])
+    np.testing.assert_allclose(trained[:2], trained[2:] * 2, rtol=1e-6)
+    model.save(tmp_path / "m.minicnn")
+    again = keras.models.load_model(tmp_path / "m.minicnn")
+    for a, b in zip(again.predict(data, verbose=0), model.predict(data, verbose=0), strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(UnsupportedError, match="expected a layer whose ops are known, received Operation"):
+        model.export(tmp_path / "m.onnx")
+
+
 def test_an_input_cannot_be_left_out():
     with pytest.raises(UnsupportedError, match="minicnn has no inputs that may be left out"):
         keras.Input((3,), optional=True)
