@@ -4,9 +4,9 @@ import random
 
 import numpy as np
 
-from .. import labels
 from ..arguments import named
 from ..core.tensor import Tensor
+from ..data import batches
 from . import _random
 
 
@@ -27,5 +27,5 @@ def normalize(x, axis=-1, order=2) -> np.ndarray:
 @named
 def to_categorical(y, num_classes=None):
     """minicnn.to_categorical; of a tensor a tensor, on the same device."""
-    found = labels.to_categorical(y, num_classes)
+    found = batches.to_categorical(y, num_classes)
     return Tensor(found, y.be) if isinstance(y, Tensor) else found
