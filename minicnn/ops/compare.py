@@ -3,8 +3,8 @@
 The answers change in jumps: they stand on no tape, and no gradient flows through them.
 """
 
-import functools
 from collections.abc import Callable
+from typing import Any
 
 from ..core.op import elsewhere, joined, op
 from ..core.symbol import Symbol, called
@@ -21,52 +21,41 @@ def _untracked(function, *args) -> Tensor:
     return Tensor.of(be.asarray(function(be.xp, *arrays), be.dtype), be, None)
 
 
-def _of_two(function: Callable) -> Callable:
-    """A comparison, which on symbols is a layer."""
-
-    @functools.wraps(function)
-    def compared(a, b):
-        if isinstance(a, Symbol) or isinstance(b, Symbol):
-            return called(compared, (a, b), {})
-        return function(a, b)
-
-    return compared
+def _compared(which: Callable, function, a, b) -> Any:
+    """`function` of two tensors; of symbols a layer, which calls `which`."""
+    if isinstance(a, Symbol) or isinstance(b, Symbol):
+        return called(which, (a, b), {})
+    return _untracked(function, a, b)
 
 
-@_of_two
 def equal(a, b) -> Tensor:
     """1 where a = b."""
-    return _untracked(lambda xp, a, b: a == b, a, b)
+    return _compared(equal, lambda xp, a, b: a == b, a, b)
 
 
-@_of_two
 def not_equal(a, b) -> Tensor:
     """1 where a differs from b."""
-    return _untracked(lambda xp, a, b: a != b, a, b)
+    return _compared(not_equal, lambda xp, a, b: a != b, a, b)
 
 
-@_of_two
 def greater(a, b) -> Tensor:
     """1 where a > b."""
-    return _untracked(lambda xp, a, b: a > b, a, b)
+    return _compared(greater, lambda xp, a, b: a > b, a, b)
 
 
-@_of_two
 def greater_equal(a, b) -> Tensor:
     """1 where a >= b."""
-    return _untracked(lambda xp, a, b: a >= b, a, b)
+    return _compared(greater_equal, lambda xp, a, b: a >= b, a, b)
 
 
-@_of_two
 def less(a, b) -> Tensor:
     """1 where a < b."""
-    return _untracked(lambda xp, a, b: a < b, a, b)
+    return _compared(less, lambda xp, a, b: a < b, a, b)
 
 
-@_of_two
 def less_equal(a, b) -> Tensor:
     """1 where a <= b."""
-    return _untracked(lambda xp, a, b: a <= b, a, b)
+    return _compared(less_equal, lambda xp, a, b: a <= b, a, b)
 
 
 def rounded(x) -> Tensor:
