@@ -69,7 +69,7 @@ MAY = {
     "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),
     # Programs use the names that every user has, and like users they may build models.
     "commands": ({"backend", "callbacks", "data", "errors", "io", "labels", "minicnn", "recipes", "records", "reports",
-                  "keras", "teaching", "play"}, ARRAYS | {"uvicorn"}),
+                  "keras", "structure", "teaching", "play"}, ARRAYS | {"uvicorn"}),
     "play": ({"data", "errors", "io", "labels"}, ARRAYS | {"PIL", "anywidget", "starlette"}),
     "__main__": ({"commands", "diagnosis", "errors"}, set()),
     # For type checkers alone, the names that are loaded on first use.

@@ -315,6 +315,8 @@ class Program:
 class Shapes:
     """A backend that computes nothing: its kernels give arrays of the right shape that take no memory.
 
+    A forward kernel that is not here falls through to the real backend: it computes on a CPU, a device refuses it.
+
     real  the backend that it stands in for: whatever is no kernel of a forward pass is that one's
     """
 

@@ -129,6 +129,7 @@ EXAMPLES = {  # a call and the shape of samples -> the shape of a batch
 KERNELS = "; its kernels, to be read: kernels/numpy_ref/"
 ARITHMETIC = {  # a module of layers -> where forward and backward are
     "activation": f"minicnn/ops/activation.py{KERNELS}activation.py",
+    "axes": "minicnn/ops/shape.py and join.py",
     "conv": f"minicnn/ops/conv.py{KERNELS}conv.py",
     "conv_transpose": f"minicnn/ops/conv.py{KERNELS}conv.py",
     "dense": f"minicnn/ops/dense.py{KERNELS}dense.py",
@@ -164,7 +165,10 @@ def explain(layer: type) -> None:
     width = max([len(head) for head in heads.values()] + [24])
     text = [(layer.__doc__ or "").rstrip(), "", "    Arguments"]
     for name in own:
-        meaning = bounds.get(name) or ARGUMENTS.get(f"{layer.__name__}.{name}") or ARGUMENTS[name]
+        meaning = bounds.get(name) or ARGUMENTS.get(f"{layer.__name__}.{name}") or ARGUMENTS.get(name)
+        if meaning is None:
+            raise NotImplementedError(f"layers.{layer.__name__}: expected a line about {name!r} in ARGUMENTS of "
+                                      "minicnn/layers/glossary.py, received none")  # fmt: skip
         text.append(f"        {heads[name]:<{width}}  {meaning}")
     common = "name, trainable, input_shape, activity_regularizer"
     text.append(f"        {common}  of every layer: help(minicnn.layers.Layer)")

@@ -496,7 +496,7 @@ def test_every_layer_and_optimizer_of_minicnn_is_known():
     """A new class must be entered in the tables, or be left out here with a reason."""
     others = {"Layer", "InputLayer", "Input", "Lambda", "RandomShift"}  # of Lambda Keras stores the code; ours alone
     layers = {getattr(nn, name).__name__ for name in nn.__all__ if name[0].isupper()} - others
-    assert set(keras_config.LAYERS) == layers
+    assert set(keras_config.LAYERS) == layers, "enter it in minicnn/io/keras_config.py, or in `others` with a reason"
     assert set(hdf5.SLOTS) == set(mc.optimizers.__all__) - {"Optimizer", "deserialize", "get", "schedules", "serialize"}
     for name, shared in keras_config.LAYERS.items():
         assert set(getattr(nn, name).config) - set(shared) <= {"algorithm"}

@@ -1,11 +1,15 @@
 """A trace's arrays are the engine's to the last bit; a cell's parts add up to its numbers, for every type of layer."""
 
+import inspect
+
 import numpy as np
 import pytest
 
 import minicnn
 from minicnn import Tensor, errors, layers, teaching
 from minicnn.backend.cpu import CPU
+from minicnn.layers.operation import OPS
+from minicnn.teaching.cell import AFFINE, LINEAR, POINTWISE
 from minicnn.teaching.explain import steps_text
 from tests.layers.test_layers import CASES
 
@@ -116,6 +120,20 @@ def like_the_tape(model, trace, xs, y, training):
             name = f"{layer.name}/{p.path.rpartition('/')[2]}"
             np.testing.assert_array_equal(trace.gradients[name], p.grad, err_msg=name)
             p.grad = None
+
+
+@pytest.mark.parametrize("name", sorted(set(OPS) - POINTWISE - AFFINE - LINEAR))
+def test_an_op_that_is_called_a_function_reads_more_than_its_own_cell(rng, name):
+    """Of those that take one array and nothing else: what works cell by cell has its own cell as receptive field."""
+    apply = OPS[name].__wrapped__
+    _, first, *more = inspect.signature(apply).parameters.values()
+    if first.kind == first.VAR_POSITIONAL or any(one.default is one.empty for one in more):
+        return
+    x = rng.uniform(0.2, 0.8, (3, 4))
+    moved = x.copy()
+    moved[1, 2] += 0.01
+    y, z = (apply(CPU("numpy_ref", "float64"), one)[0] for one in (x, moved))
+    assert y.shape != x.shape or np.argwhere(y != z).tolist() != [[1, 2]]
 
 
 def test_no_layer_is_left_out():

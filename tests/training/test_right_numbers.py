@@ -909,7 +909,7 @@ def test_every_layer_is_tried_at_another_size():
     elsewhere = {layers.Layer, layers.InputLayer, layers.RepeatVector}  # vectors alone
     known = {c for n in layers.__all__ if isinstance(c := getattr(layers, n), type) and issubclass(c, layers.Layer)}
     known = {c for c in known if not issubclass(c, layers.Add.__mro__[1])}  # of several tensors: test_model.py
-    assert known - elsewhere == tried
+    assert known - elsewhere == tried, "add it to FOLLOWS or OF_SEQUENCES above"
 
 
 def test_one_metric_in_two_places():
