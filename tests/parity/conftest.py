@@ -93,10 +93,13 @@ def device(dtype: str) -> CPU:
 
 
 def model_in(dtype: str, what: str, seed: int = 5):
-    """A minicnn model with weights that are neither 0 nor 1: biases, gammas, averages and alphas move by up to .2."""
+    """A minicnn model with weights that are neither 0 nor 1: biases, gammas, averages and alphas move by up to .2.
+
+    A single number is Normalization's count, which is a whole one in Keras, and stays.
+    """
     model = build(mc, what, seed=seed, device=device(dtype))
     rng = np.random.default_rng(seed)
-    model.set_weights([w if w.ndim in (2, 4) else w + rng.uniform(0, 0.2, w.shape) for w in model.get_weights()])
+    model.set_weights([w if w.ndim in (0, 2, 4) else w + rng.uniform(0, 0.2, w.shape) for w in model.get_weights()])
     return model
 
 

@@ -63,6 +63,8 @@ def _differentiated(what, training, loss):
         with keras.StatelessScope(state_mapping=state) as scope:
             h = x + probes[0]
             for layer, probe in zip(model.layers, probes[1:], strict=True):
+                if hasattr(layer, "finalize_state"):  # Normalization, whose figures weights alone do not set
+                    layer.finalize_state()
                 outputs.append(layer(h, training=training))
                 h = outputs[-1] + probe
             value = (h * y).sum() if loss == "dot" else keras.losses.CategoricalCrossentropy()(y, h)

@@ -236,7 +236,7 @@ LAYERS = {
     "unit norm": (IMAGE, lambda L: L.UnitNormalization()),
     "unit norm of two axes": (IMAGE, lambda L: L.UnitNormalization(axis=[1, 2])),
     "root mean square norm": (IMAGE, lambda L: L.RMSNormalization()),
-    "root mean square norm of two axes": (IMAGE, lambda L: L.RMSNormalization(axis=[1, 2], epsilon=0.1)),
+    "root mean square norm of two axes": (IMAGE, lambda L: L.RMSNormalization(axis=[2, 3], epsilon=0.1)),
     "identity": (IMAGE, lambda L: L.Identity()),
     "activity regularization": (VECTOR, lambda L: L.ActivityRegularization(0.1, l2=0.2)),
     "gaussian noise of 0": (VECTOR, lambda L: L.GaussianNoise(0.0)),
