@@ -149,6 +149,12 @@ def test_sums_of_segments(tmp_path, rng):
     same(shaken(minicnn.Sequential([nn.Input((4,)), Shared()]), rng), tmp_path / "m.onnx", rng)
 
 
+def test_comparisons_of_symbols_are_refused_by_name(tmp_path):
+    x = nn.Input((3,))
+    with pytest.raises(UnsupportedError, match="expected a layer whose ops are known, received Operation"):
+        minicnn.Model(x, x * (x > 0.0)).export(tmp_path / "m.onnx")
+
+
 @pytest.mark.parametrize("opset", [18, 21])
 def test_a_newer_opset(tmp_path, rng, opset):
     model = minicnn.Sequential([nn.Input(IMAGE), nn.LayerNormalization([1, 2]), nn.Conv2D(2, 3)])
