@@ -117,7 +117,7 @@ class Constant(Initializer):
         given = np.shape(self.value)
         fits = all(n in (1, m) for n, m in zip(given[::-1], shape[::-1], strict=False)) and len(given) <= len(shape)
         require(fits, "Constant", f"an array of a shape that broadcasts to {shape}", given)
-        return np.broadcast_to(self.value, shape)
+        return np.full(shape, self.value, np.float64)
 
     def get_config(self):
         return {"value": np.asarray(self.value).tolist()}

@@ -27,6 +27,7 @@ from . import arguments, layers, losses, optimizers
 from .backend.streams import drawn_from
 from .errors import ArgumentError, ArgumentTypeError, DataError, ShapeError, nearest, require
 from .saving import serialize
+from .structure import flat
 from .training.model import Model
 from .training.sequential import Sequential
 
@@ -190,7 +191,7 @@ class _Estimator(BaseEstimator):
     def _output(self, x) -> np.ndarray:
         check_is_fitted(self)
         (x,) = _arrays(self, x, reset=False, allow_nd=True)
-        return self.model_.predict(self._shaped(x), batch_size=self.batch_size, verbose=0)
+        return flat(self.model_.predict(self._shaped(x), batch_size=self.batch_size, verbose=0))[0]
 
 
 class MiniCNNClassifier(ClassifierMixin, _Estimator):

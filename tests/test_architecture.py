@@ -63,7 +63,7 @@ MAY = {
     "keras": ({"activations", "backend", "core", "custom", "data", "errors", "layers", "losses", "metrics", "naming",
                "notes", "ops", "optimizers", "saving/load", "training"}, ARRAYS),
     # An estimator is a program around a model. Whoever imports the file wants scikit-learn at once.
-    "sklearn": ({"backend", "errors", "layers", "losses", "optimizers", "saving", "training"}, ARRAYS),
+    "sklearn": ({"backend", "errors", "layers", "losses", "optimizers", "saving", "structure", "training"}, ARRAYS),
     "recipes": ({"errors"}, set()),
     "records": ({"errors", "recipes"}, set()),
     "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),

@@ -82,6 +82,10 @@ def test_constants():
     assert np.array_equal(initializers.Zeros()((2, 3)), np.zeros((2, 3)))
     assert np.array_equal(initializers.Ones()((2, 3), stream()), np.ones((2, 3)))
     assert np.array_equal(initializers.Constant(0.25)((4,)), np.full(4, 0.25))
+    given = np.ones(2)
+    values = initializers.Constant(given)((3, 2))
+    values[0] = 7  # of the caller's own
+    assert given.tolist() == [1, 1]
     assert np.array_equal(initializers.Identity(2.0)((2, 3)), [[2.0, 0, 0], [0, 2.0, 0]])
 
 

@@ -26,20 +26,21 @@ LOSSES = {"softmax": "categorical_crossentropy", "sigmoid": "binary_crossentropy
 class Images(NamedTuple):
     """x float32 (N, *input shape);  y class numbers (N,), or targets as fit takes them, or None;  place: in words.
 
-    Of several inputs x is a list, of several outputs y a list, with None for what the file does not have.
+    Of several inputs x is a dict by their names, of several outputs y a list, with None for what the file does not
+    have.
     """
 
-    x: np.ndarray | list[np.ndarray]
+    x: np.ndarray | dict[str, np.ndarray]
     y: np.ndarray | list[np.ndarray | None] | None
     place: str
 
     @property
     def count(self) -> int:
-        return len(self.x[0]) if isinstance(self.x, list) else len(self.x)
+        return len(next(iter(self.x.values()))) if isinstance(self.x, dict) else len(self.x)
 
     def rows(self, which):
         """Some of x: a slice's, or one image's."""
-        return [one[which] for one in self.x] if isinstance(self.x, list) else self.x[which]
+        return {name: x[which] for name, x in self.x.items()} if isinstance(self.x, dict) else self.x[which]
 
     def of(self, output: int) -> np.ndarray | None:
         """The targets of one output."""
@@ -206,18 +207,18 @@ def _several(model, given: Path, data: Path | None) -> Images:
     words = f"--data FILE.npz with the arrays {names} for its {len(model.input_names)} inputs"
     if data is None or data.suffix != ".npz":
         require(False, str(given), words, "none" if data is None else data, error=ArgumentError)
-    found, x = arrays(data), []
+    found, x = arrays(data), {}
     for name, shape in zip(model.input_names, model.sample_in, strict=True):
         one = found[one_of(f"--data {data}: array", name, found)]
         fits = _fits(shape, one.shape[1:]) and one.dtype.kind in "biuf" and len(one) > 0
         shown = f"{one.dtype} {one.shape}"
         require(fits, f"--data {data}: {name}", f"numbers of shape (N, {', '.join(map(str, shape))})", shown,
                 error=ArgumentError)  # fmt: skip
-        x.append(digits.scaled(one) if one.dtype == np.uint8 else one.astype(np.float32))
+        x[name] = digits.scaled(one) if one.dtype == np.uint8 else one.astype(np.float32)
     y = [found.get(name) for name in model.output_names]
     if len(y) == 1 and y[0] is None:
         y = [found.get("y")]
-    _same_rows(data, len(x[0]), dict(zip((*model.input_names, *model.output_names), (*x, *y), strict=True)))
+    _same_rows(data, len(next(iter(x.values()))), x | dict(zip(model.output_names, y, strict=True)))
     if len(y) == 1:
         return Images(x, y[0], str(data))
     return Images(x, y if any(one is not None for one in y) else None, str(data))

@@ -158,7 +158,7 @@ def last_images(model) -> str | None:
 
 def gray(model, x) -> np.ndarray:
     """One sample as a picture: its first input that is an image, else a vector's square or row."""
-    given = max(x if isinstance(x, list) else [x], key=lambda one: one.ndim)
+    given = max(x.values() if isinstance(x, dict) else [x], key=lambda one: one.ndim)
     if given.ndim == 3:
         return given.mean(axis=0 if model.channels_first else -1)
     side = math.isqrt(given.size)

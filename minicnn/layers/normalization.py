@@ -22,7 +22,7 @@ class Normalization(Layer):
     axis   one axis or several that keep figures of their own, from the end if negative; None: two for all numbers
     """
 
-    config = ("axis", "mean", "variance", "invert")
+    config = ("axis", "invert")  # and the figures: get_config
 
     def __init__(self, axis=-1, mean=None, variance=None, invert=False, **kwargs):
         super().__init__(**kwargs)
@@ -117,7 +117,7 @@ class Normalization(Layer):
             if not self.built:
                 self.stand_alone(None, batch.shape[1:])
             self.follow(batch.shape[1:])
-            over = tuple(a for a in range(self.rank) if a not in self.kept)
+            over = tuple(a for a in range(batch.ndim) if a - batch.ndim + self.rank not in self.kept)
             n, own = math.prod(batch.shape[a] for a in over), batch.mean(axis=over, keepdims=True)
             away = own.reshape(self.sizes) - mean
             squares = squares + ((batch - own) ** 2).sum(axis=over) + away**2 * (count * n / (count + n))

@@ -72,23 +72,24 @@ def adaptive_max_pool(be, x, *, size):
     return cells.max(axis=3), vjp
 
 
-def bounds(n: int, m: int) -> list[tuple[int, int]]:
-    """(first, end) of each of m parts of n cells."""
-    return [(i * n // m, -(-(i + 1) * n // m)) for i in range(m)]
+def _ends(xp, n: int, m: int) -> tuple:
+    """(m, 1) each: the first cell of each of m parts of n cells, and the one behind its last."""
+    i = xp.arange(m)[:, None]
+    return i * n // m, -(-(i + 1) * n // m)
 
 
 def _shares(be, n: int, m: int):
     """(m, n): what each of n cells counts in the mean of each part."""
-    ends, cells = be.xp.asarray(bounds(n, m)), be.xp.arange(n)
-    inside = (cells >= ends[:, :1]) & (cells < ends[:, 1:])
+    (first, end), cells = _ends(be.xp, n, m), be.xp.arange(n)
+    inside = (cells >= first) & (cells < end)
     return be.asarray(inside / inside.sum(axis=1, keepdims=True), be.dtype)
 
 
 def _parts(xp, n: int, m: int):
     """(m, longest): the cells of each part; a shorter one has its last cell several times."""
-    ends = xp.asarray(bounds(n, m))
-    most = max(end - first for first, end in bounds(n, m))
-    return xp.minimum(ends[:, :1] + xp.arange(most), ends[:, 1:] - 1)
+    first, end = _ends(xp, n, m)
+    most = max(-(-(i + 1) * n // m) - i * n // m for i in range(m))
+    return xp.minimum(first + xp.arange(most), end - 1)
 
 
 def _check(where, x, window, strides, pads):

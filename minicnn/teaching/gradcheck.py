@@ -121,7 +121,7 @@ def _images(model, n: int, rng):
     several = isinstance(model.sample_in, list)
     shapes = model.sample_in if several else [model.sample_in]
     found = [rng.standard_normal((n, *(OPEN if m is None else m for m in shape))) for shape in shapes]
-    return found if several else found[0]
+    return dict(zip(model.input_names, found, strict=True)) if several else found[0]
 
 
 def _targets(model, n: int, rng):

@@ -8,6 +8,7 @@ from ..errors import ArgumentTypeError, require
 from ..layers import Input, InputLayer, Layer
 from ..layers.base import on_symbols
 from ..saving.build import wired
+from ..structure import flat
 from .model import Model
 from .sequential import Sequential
 from .stack import LayerStack
@@ -55,7 +56,7 @@ class _Clone:
         elif inputs and inputs[0].call.inputs:  # what another layer gives: a chain cannot begin so
             y = inputs[0]
             for layer in model.operations:
-                y = self.layer(layer)(y)
+                y = flat(self.layer(layer)(y))[0]
             clone = Model(inputs[0], y, name=model.name, **options)
         else:
             clone = cls(name=model.name, **options)

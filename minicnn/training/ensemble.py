@@ -3,6 +3,7 @@
 from ..arguments import items, shown
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..layers import Average, Input
+from ..structure import flat
 from .model import Model
 from .stack import LayerStack
 
@@ -39,7 +40,7 @@ def ensemble(models, name: str | None = None) -> Model:
     require(not twice, where, "models with names of their own", f"{twice[0]} twice" if twice else "",
             'give each model a name: model.name = "first"', error=ArgumentError)  # fmt: skip
     x = Input(first.sample_in)
-    model = Model(x, Average(name="mean")([one(x) for one in given]), name=name)
+    model = Model(x, Average(name="mean")([flat(one(x))[0] for one in given]), name=name)
     if first.loss is not None:
         model.compile("sgd", first.loss, metrics=[one.independent_copy() for one in first.metrics])
     return model

@@ -20,6 +20,7 @@ from ..data.sequence import Sequence
 from ..errors import ArgumentError, ArgumentTypeError, DataError, MinicnnError, require
 from ..layers.open_sizes import fits, is_open
 from ..notes import note
+from ..structure import flat
 from ..weighting import check_weights
 from . import lenient
 from .several import Several, concatenated, each, only_one, output_shapes, per_input, per_place
@@ -315,7 +316,8 @@ def _truths(model, x, y, sample_weight, class_weight, what: str, where: str) -> 
     expected, fix = "sample_weight, or no weights, for several outputs", "give sample_weight a list"
     require(class_weight is None, where, expected, "class_weight", fix, error=ArgumentError)
     ys = per_place(f"{where}: y", y, names, fill=True)
-    several = isinstance(sample_weight, (list, tuple, dict)) and not np.isscalar(next(iter(sample_weight), 0.0))
+    listed = isinstance(sample_weight, (list, tuple)) and not np.isscalar(next(iter(sample_weight), 0.0))
+    several = listed or isinstance(sample_weight, dict)
     weights = [sample_weight] * len(ys)
     if several:
         weights = per_place(f"{where}: sample_weight", sample_weight, names, fill=True)
@@ -435,7 +437,7 @@ class Batches:
             for part in item:
                 part = list(part.values()) if isinstance(part, dict) else part
                 listed = part if isinstance(part, (list, tuple)) else [part]
-                for array in (np.ascontiguousarray(arguments.array("batch", one)) for one in listed):
+                for array in (np.ascontiguousarray(arguments.array("batch", one)) for one in _leaves(listed)):
                     self.seen.update(f"{array.shape} {array.dtype.str}\n".encode())
                     self.seen.update(array.data)
 
@@ -470,10 +472,21 @@ class Batches:
         require(ok, self.where, expected, type(item).__name__, fix, error=ArgumentTypeError)
         weights = item[2] if len(item) == 3 else None
         with _named(number):
-            first = next(iter(item[0].values())) if isinstance(item[0], dict) else item[0]
-            many = isinstance(first, (list, tuple)) and isinstance(self.model.sample_in, list)
-            size = len(first[0] if many else first)
+            x = lenient.inputs(self.model, item[0])
+            if isinstance(self.model.sample_in, list):
+                size = len(per_input(f"{self.model.name}: x", x, self.model.input_names)[0])
+            else:
+                size = len(next(iter(x.values())) if isinstance(x, dict) else x)
             return Arrays(self.model, *item[:2], size, weights, self.class_weight, where=self.where)
+
+
+def _leaves(values) -> list:
+    """What structures of arrays hold; a list of numbers is one value."""
+    found = []
+    for one in values:
+        deep = isinstance(one, (dict, tuple)) or (isinstance(one, list) and one and hasattr(one[0], "shape"))
+        found += flat(one) if deep else [one]
+    return found
 
 
 def source(model, x, y, batch_size, sample_weight=None, class_weight=None, what="x", where="fit"):

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..errors import DataError, require
 from ..notes import note
+from ..structure import flat
 
 # How earlier Keras fetched batches, in several processes; a flow of files fetches them in threads of its own.
 QUEUES = ("workers", "use_multiprocessing", "max_queue_size", "max_q_size", "nb_worker", "pickle_safe")
@@ -50,7 +51,7 @@ class OldNames:
     def predict_classes(self, x, batch_size=32, verbose=0) -> np.ndarray:
         """Class numbers (N,): argmax of predict, or output > .5 for a single output."""
         note("predict_classes(x) is predict(x).argmax(axis=-1)")
-        y = self.predict(x, batch_size=batch_size, verbose=verbose)
+        y = flat(self.predict(x, batch_size=batch_size, verbose=verbose))[0]
         return y.argmax(axis=-1) if y.shape[-1] > 1 else (y > 0.5).astype(np.int64)
 
     def predict_proba(self, x, batch_size=32, verbose=0) -> np.ndarray:

@@ -420,8 +420,8 @@ class LayerStack(Guarded):
         """
         arguments.text("looked_at: where", where)
         if isinstance(self.sample_in, list):
-            given = per_place(f"{where}: x", x, self.input_names)
-            x = [_batched(one, shape) for one, shape in zip(given, self.sample_in, strict=True)]
+            given = per_input(f"{where}: x", x, self.input_names)
+            x = Several(_batched(one, shape) for one, shape in zip(given, self.sample_in, strict=True))
         else:
             x = _batched(x, self.sample_in)
         x = check_x(self, x, f"{where}: x")

@@ -104,3 +104,21 @@ def test_what_the_constructor_refuses(how):
 def test_axes_that_the_data_lacks(axis, shape):
     with pytest.raises(errors.MinicnnError, match="axis"):
         Normalization(axis).build(shape)
+
+
+@pytest.mark.parametrize("given", [{}, {"mean": 0.5, "variance": 2.0}])
+def test_a_program_is_kept_from_one_call_to_the_next(given):
+    model = minicnn.Sequential([layers.Input((4,)), Normalization(**given), layers.Dense(2)])
+    x = np.zeros((3, 4), np.float32)
+    model.predict(x, verbose=0)
+    before = dict(model.programs.made)
+    model.predict(x, verbose=0)
+    assert before
+    assert all(model.programs.made[key] is one for key, one in before.items())
+
+
+def test_data_of_more_axes_than_the_first_is_averaged_over_all_of_them():
+    layer = Normalization()
+    layer.adapt([X[:, 0, 0], X[:, 0]])
+    rows = np.concatenate([X[:, 0, 0], X[:, 0].reshape(-1, 3)])
+    np.testing.assert_allclose(layer.mean.numpy(), rows.mean(0, keepdims=True), rtol=1e-6)

@@ -88,6 +88,50 @@ def test_files_name_every_place_once(said):
         structure.from_file(said, 2, "load")
 
 
+SIZES = {  # of the inputs, in the structure that they have
+    "a dict, unsorted": {"b": 3, "a": 2},
+    "a dict in a list": [{"b": 3, "a": 4}, 2],
+    "a tuple in a tuple": ((2, 3), 4),
+    "a list in a dict": {"two": [3, 2], "one": 4},
+}
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_batches_of_any_structure_count_with_all_their_rows(kind, rng, tmp_path):
+    """As a list of batches, from a generator, in a run with checkpoints: as arrays."""
+    sizes = structure.flat(SIZES[kind])
+
+    def like(values):
+        return structure.packed(structure.template_of(SIZES[kind]), values)
+
+    inputs = [mc.Input((n,), name=f"i{n}") for n in sizes]
+    y = Add()([Dense(2, name=f"d{n}")(one) for n, one in zip(sizes, inputs, strict=True)])
+    model = mc.Model(like(inputs), y, name="net", seed=1)
+    model.compile("sgd", "mse")
+    data, t = [rng.normal(size=(10, n)).astype("f4") for n in sizes], np.zeros((10, 2), "f4")
+    halves = [(like([one[n : n + 5] for one in data]), t[:5]) for n in (0, 5)]
+    start, found = model.get_weights(), []
+    for how in ({"x": like(data), "y": t, "batch_size": 5}, {"x": halves},
+                {"x": iter(halves), "steps_per_epoch": 2, "checkpoint": tmp_path / "run"}):  # fmt: skip
+        model.set_weights(start)
+        model.fit(**how, verbose=0, shuffle=False)
+        found.append(model.get_weights())
+    assert not np.array_equal(found[0][0], start[0])
+    for weights in found[1:]:
+        for p, q in zip(found[0], weights, strict=True):
+            np.testing.assert_array_equal(p, q)
+    assert model.trace(halves[0][0], t[:5])["loss"] > 0
+    assert mc.teaching.gradcheck(model).ok
+
+
+def test_weights_of_samples_by_the_outputs_names():
+    model = two_in_two_out(OUTPUTS["dict"])
+    model.compile("sgd", "mse")
+    y = {"y": np.zeros((4, 2), "f4"), "x": np.zeros((4, 1), "f4")}
+    first = model.evaluate(X, y, sample_weight={"y": np.zeros(4), "x": np.ones(4)}, verbose=0, return_dict=True)
+    assert first["loss"] == pytest.approx(float((model.predict(X, verbose=0)["x"] ** 2).mean()), rel=1e-5)
+
+
 def test_copies_of_images_are_averaged_in_the_outputs_structure(rng):
     x = mc.Input((6, 6, 1))
     y = Dense(2, name="y")(Flatten()(x))
