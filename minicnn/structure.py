@@ -7,6 +7,7 @@ A template is that structure with numbers in place of the symbols, which count f
 keys: Keras's order, on which the order of layers, and so of weights in files, depends.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -117,6 +118,28 @@ def names_of(template: Any, symbols: list[str]) -> Places:
 
     look(template, [])
     return Places([found[i] for i in range(len(found))], template)
+
+
+def call_numbers(steps: list[tuple[Any, Any, int]], ends, first: int) -> list[int]:
+    """Which call of its layer each step is, as Keras counts them: from the outputs back, what a call reads before it.
+
+    steps   (layer, the values that it reads, how many it makes), in the order in which they run
+    ends    the outputs' values;  first: how many values are inputs
+    """
+    maker = [None] * first + [k for k, (_, _, count) in enumerate(steps) for _ in range(count)]
+    found: dict[int, int] = {}
+    calls: Counter = Counter()
+    stack = [(maker[end], False) for end in reversed([*ends])]
+    while stack:  # not recursion: a graph may be deeper than Python's stack
+        k, seen = stack.pop()
+        if k is None or k in found:
+            continue
+        layer, given, _ = steps[k]
+        if seen:
+            found[k], calls[layer] = calls[layer], calls[layer] + 1
+        else:
+            stack += [(k, True), *((maker[i], False) for i in reversed([*given]))]
+    return [found[k] for k in range(len(steps))]
 
 
 # in files -------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import ArgumentError, DataError, require
-from ..structure import DEPTH, answer, flat, from_file, template_of, to_file
+from ..structure import DEPTH, answer, call_numbers, flat, from_file, template_of, to_file
 
 # Keras's operations between layers that ours are too, all of whose arguments are tensors and numbers.
 OPS = {"Add": "add", "Subtract": "subtract", "Multiply": "multiply", "Divide": "divide", "Maximum": "maximum",
@@ -42,16 +42,18 @@ def written(config: dict, leaf: Callable[[dict], dict], dtype: str) -> dict:
             number = len(layers)
             layers.append(leaf({"class_name": "InputLayer", "config": {"name": names[-1], "shape": shape}}))
         values.append([names[number], 0, 0])
-    inputs, nodes, calls = list(values), {name: [] for name in names}, Counter()
-    for number, given, listed, training in config["steps"]:
+    inputs, nodes = list(values), {name: {} for name in names}
+    counts = [len(e["config"]["outputs"]) if "steps" in e["config"] else 1 for e in entries]
+    steps = [(number, given, counts[number]) for number, given, *_ in config["steps"]]
+    numbered = call_numbers(steps, config["outputs"], len(values))
+    for (number, given, listed, training), call in zip(config["steps"], numbered, strict=True):
         tensors = [_tensor(values[i], dtype) for i in given]
         args = _arguments(entries[number], tensors) if entries[number]["class_name"] == "Operation" else \
             [_structured(entries[number]["config"], tensors)] if listed else tensors  # fmt: skip
-        nodes[names[number]].append({"args": args, "kwargs": {} if training is None else {"training": training}})
-        outputs = len(entries[number]["config"]["outputs"]) if "steps" in entries[number]["config"] else 1
-        values += [[names[number], calls[number], i] for i in range(outputs)]
-        calls[number] += 1
-    layers = [layer | {"name": name, "inbound_nodes": nodes[name]} for name, layer in zip(names, layers, strict=True)]
+        nodes[names[number]][call] = {"args": args, "kwargs": {} if training is None else {"training": training}}
+        values += [[names[number], call, i] for i in range(counts[number])]
+    layers = [layer | {"name": name, "inbound_nodes": [nodes[name][call] for call in sorted(nodes[name])]}
+              for name, layer in zip(names, layers, strict=True)]  # fmt: skip
     models = {name for name, entry in zip(names, entries, strict=False) if "steps" in entry["config"]}
     outputs = [[name, call + (name in models), i] for name, call, i in (values[n] for n in config["outputs"])]
     ends = [answer(from_file(said, len(found), "save"), found)

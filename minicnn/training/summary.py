@@ -1,13 +1,13 @@
 """The table that `model.summary()` prints, in Keras's columns."""
 
 import shutil
-from collections import Counter
 from html import escape
 from itertools import pairwise, zip_longest
 
 from ..callbacks.console import printable
 from ..io.html import html_table
 from ..layers import Layer
+from ..structure import call_numbers
 
 ASCII = str.maketrans("│┃─━├┼┤┏┳┓┡╇┩└┴┘", "||-=" + 12 * "+")
 
@@ -67,14 +67,14 @@ def cells_of(model) -> list[tuple[str, ...]]:
 def connections(model) -> dict:
     """Layer -> what it reads, in all of its calls: "conv2d[0][0]", the name, which call's output, and which of them."""
     names = [f"{symbol.name}[0][0]" for symbol in model.inputs]
-    calls, read = Counter(), {}
-    for step in model.steps:
-        read.setdefault(step.layer, []).extend(names[i] for i in step.inputs)
-        outputs = step.layer.sample_out
-        count = len(outputs) if isinstance(outputs, list) else 1
-        names += [f"{step.layer.name}[{calls[step.layer]}][{i}]" for i in range(count)]
-        calls[step.layer] += 1
-    return read
+    shapes = [step.layer.sample_out for step in model.steps]
+    steps = [(step.layer, step.inputs, len(shape) if isinstance(shape, list) else 1)
+             for step, shape in zip(model.steps, shapes, strict=True)]  # fmt: skip
+    read: dict = {}
+    for (layer, given, count), call in zip(steps, call_numbers(steps, model.ends, len(names)), strict=True):
+        read.setdefault(layer, {})[call] = [names[i] for i in given]
+        names += [f"{layer.name}[{call}][{i}]" for i in range(count)]
+    return {layer: [one for call in sorted(calls) for one in calls[call]] for layer, calls in read.items()}
 
 
 def html(model) -> str:

@@ -70,8 +70,8 @@ def test_a_legacy_file_says_calls_in_keras_2s_words(tmp_path):
     with h5py.File(tmp_path / "m.h5") as file:
         config = json.loads(file.attrs["model_config"])["config"]
     calls = {layer["name"]: layer["inbound_nodes"] for layer in config["layers"]}
-    assert calls["eye"] == [[["right", 0, 0, {}]], [["left", 0, 0, {}]]]  # numbered as they run
-    assert calls["tower"] == [[["eye", 1, 0, {}]], [["eye", 0, 0, {}]]]
+    assert calls["eye"] == [[["left", 0, 0, {}]], [["right", 0, 0, {}]]]
+    assert calls["tower"] == [[["eye", 0, 0, {}]], [["eye", 1, 0, {}]]]
     assert calls["difference"] == [[["tower", 0, 0, {}], ["tower", 1, 0, {}]]]
     assert [one["class_name"] for one in config["layers"]][:2] == ["InputLayer", "InputLayer"]
 

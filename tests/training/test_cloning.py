@@ -189,11 +189,10 @@ def test_connections():
         joined += [[name.split()[0], read]] if name else []
         joined[-1][1] += "" if name else read
     assert dict(joined) == {
-        "left": "-", "right": "-", "eye": "right[0][0],left[0][0]", "tower": "eye[1][0],eye[0][0]",
+        "left": "-", "right": "-", "eye": "left[0][0],right[0][0]", "tower": "eye[0][0],eye[1][0]",
         "difference": "tower[0][0],tower[1][0]", "out": "difference[0][0]",
     }  # fmt: skip
-    # Calls count in the order in which they run: the right eye first, the left tower first.
-    assert ["tower (Sequential)", "(None, 4)", "132", "eye[1][0],"] in rows
+    assert ["tower (Sequential)", "(None, 4)", "132", "eye[0][0],"] in rows
     rows = table(GRAPHS["outputs_of_models"](mc), show_trainable=True)
     assert ["average (Average)", "(None, 4)", "0", "pair[0][1],", "-"] in rows
     assert ["pair (Functional)", "[(None, 4), (None, 4)]", "16", "x[0][0],", "Y"] in rows
