@@ -77,17 +77,19 @@ def keep(path: Path, found: dict) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX)
         before = kept(path)
         for seed, one in found.items():
-            if not before.get(seed, {}).get("passed") or one["passed"]:
-                failed = {"failed before": [before[seed]["backend"], before[seed]["why"]]} if seed in before else {}
-                before[seed] = one | failed
+            old = before.get(seed)
+            if old is None or old["commit"] != one["commit"]:
+                before[seed] = one
+            elif not old["passed"]:
+                before[seed] = one | {"failed before": [old["backend"], old["why"]]}
         graphs = dict(sorted(before.items(), key=lambda item: int(item[0])))
         passed = [one for one in graphs.values() if one["passed"]]
         on = Counter(one["backend"] for one in passed)
         worst = {kind: max(((one["errors"][kind], seed) for seed, one in graphs.items()
                             if one["passed"] and kind in one["errors"]), default=None) for kind in BOUND}  # fmt: skip
         machine.write_json(path, {
-            "commit of the latest graph": machine.commit(), "machine": machine.describe(), "graphs drawn": len(graphs),
-            "passed": len(passed), "passed on": dict(on), "bounds": BOUND,
+            "commits": dict(Counter(one["commit"] for one in graphs.values())), "machine": machine.describe(),
+            "graphs drawn": len(graphs), "passed": len(passed), "passed on": dict(on), "bounds": BOUND,
             "worst error and its seed, of those that passed": worst,
             "not passed": [seed for seed, one in graphs.items() if not one["passed"]], "graphs": graphs,
         })  # fmt: skip
@@ -100,8 +102,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="JSON: what was found, added to what is there")
     chosen = parser.parse_args()
     keras, start = real_keras(), time.perf_counter()
-    there = kept(chosen.out)
-    seeds = [seed for seed in chosen.seeds or range(chosen.graphs) if not there.get(str(seed), {}).get("passed")]
+    there, commit = kept(chosen.out), machine.commit()
+    done = {int(seed) for seed, one in there.items() if one["passed"] and one["commit"] == commit}
+    seeds = [seed for seed in chosen.seeds or range(chosen.graphs) if seed not in done]
     on = keras.backend.backend()
     versions = {name: importlib.metadata.version(name) for name in ("keras", on, "numpy")}
     worst: dict[str, tuple[float, int]] = {}
@@ -130,7 +133,7 @@ def main() -> int:
             for kind, error in found.items():
                 worst[kind] = max(worst.get(kind, (-1.0, 0)), (error, seed))
         if chosen.out:
-            one = {"passed": seed not in failed, "backend": on, "versions": versions, "errors": found}
+            one = {"passed": seed not in failed, "backend": on, "commit": commit, "versions": versions, "errors": found}
             keep(chosen.out, {str(seed): one | ({"why": failed[seed]} if seed in failed else {})})
         if seed in failed:
             print(f"graph {seed}: {failed[seed]}", flush=True)

@@ -69,8 +69,11 @@ def rows(kept: list[dict]) -> str:
 
 def measured(name: str, words: list[str]) -> dict:
     """Train, or go on, and read what came of it; numbers of a rehearsal are refused."""
-    out = RUNS / machine.commit() / "-".join(word.lstrip("-") for word in (name, *words))
+    commit = machine.commit()
+    out = RUNS / commit / "-".join(word.lstrip("-") for word in (name, *words))
     out.mkdir(parents=True, exist_ok=True)
+    known = commit != "unknown" and not commit.endswith("+")  # else what lies there may be of another state
+    words = words if known else [*words, "--fresh"]
     command = [sys.executable, "-m", "minicnn", "record", name, "--out", str(out), "--quiet", *words]
     subprocess.run(command, cwd=ROOT, check=True)
     paths = sorted(out.glob("seed_*/record.json")) or [out / "record.json"]
@@ -78,7 +81,7 @@ def measured(name: str, words: list[str]) -> dict:
     if not all(one["whole"] for one in seeds):
         raise SystemExit("benchmarks/records.py: a rehearsal (--epochs, --limit) is no record; nothing was kept")
     about, together = machine.describe(), out / "ensemble.json"
-    return {"recipe": name, "seeds": seeds, "commit": machine.commit(), "cpu": about["cpu"], "cores": about["cores"],
+    return {"recipe": name, "seeds": seeds, "commit": commit, "cpu": about["cpu"], "cores": about["cores"],
             "load": machine.load(), "ensemble": json.loads(together.read_text()) if together.exists() else None}
 
 

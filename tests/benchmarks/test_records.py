@@ -56,9 +56,10 @@ def test_nothing_is_written_that_nobody_measured(records, monkeypatch, capsys):
 
 def test_a_killed_run_is_gone_on_with(records, monkeypatch):
     """The same command trains into the same folder; other seeds have another."""
-    folders = []
+    folders, commands = [], []
 
     def killed(command, **how):
+        commands.append(command)
         folders.append(Path(command[command.index("--out") + 1]))
         assert folders[-1].is_dir()
         raise KeyboardInterrupt
@@ -69,6 +70,10 @@ def test_a_killed_run_is_gone_on_with(records, monkeypatch):
         with pytest.raises(KeyboardInterrupt):
             records.main()
     assert folders[0] == folders[1] != folders[2]
+    monkeypatch.setattr(records.machine, "commit", lambda: "abc+")  # of a tree that no commit holds
+    with pytest.raises(KeyboardInterrupt):
+        records.main()
+    assert ["--fresh" in command for command in commands] == [False, False, False, True]
     assert not records.RESULTS.exists()
 
 
