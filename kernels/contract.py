@@ -27,7 +27,7 @@ A set with one algorithm accepts all three names.
 """
 
 FILL_MODES = ("nearest", "constant", "reflect", "wrap")
-"""What affine_warp reads outside of an image."""
+"""What affine_warp reads outside of an image; compiled kernels take the position."""
 
 INIT, SHUFFLE, DROPOUT, AUGMENT = range(4)
 """Purposes of random draws."""
@@ -249,7 +249,10 @@ class KernelSet(Protocol):
         """slots (m, v) as Adam's, scales (of_m, of_g, of_v):  p -= lr (of_m m + of_g g) / (sqrt(of_v v) + eps)."""
 
     def lion_step(p, g, slots, *, lr, beta_1, beta_2):
-        """slots (m,): p -= lr sign(beta_1 m + (1-beta_1) g);  m = beta_2 m + (1-beta_2) g.  sign(0) is 0."""
+        """slots (m,): p -= lr sign(beta_1 m + (1-beta_1) g);  m = beta_2 m + (1-beta_2) g.
+
+        sign(0) is 0, and NaN stays NaN.
+        """
 
     def ftrl_step(p, g, slots, *, lr, power, penalties, beta):
         """b = a + g^2;  z += g + 2 shrinkage p - (b^power - a^power) / lr p;  a = b.

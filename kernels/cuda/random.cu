@@ -11,8 +11,7 @@
 // `device_step`, where not null, holds the step in device memory: a captured graph counts it there.
 extern "C" __global__ void philox(
     unsigned* __restrict__ words, int n, unsigned seed_low, unsigned seed_high, unsigned step, unsigned stream,
-    unsigned first, const unsigned* __restrict__
-    device_step) {
+    unsigned first, const unsigned* __restrict__ device_step) {
     int b = element();
     if (b >= (n + 3) / 4) return;
     uint4 four = philox_block(first + b, device_step ? *device_step : step, stream, seed_low, seed_high);

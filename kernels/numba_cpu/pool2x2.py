@@ -355,5 +355,3 @@ def scatter(k, thread, dy, source, size):
         rows = Scatter(source.argmax, source.y, source.keep_scale, source.dz[start(size, r) :], total)
         scatter_rows(dy, rows, r * size.columns * size.channels, 1, size.width, size.channels)
         _clear_rest(source.dz, size, r)
-
-

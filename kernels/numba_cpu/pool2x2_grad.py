@@ -217,5 +217,3 @@ def grad(k, thread, windows, norm, dx, totals):
     total[:] = 0
     for p in range(k * size.images * pairs // blocks, (k + 1) * size.images * pairs // blocks):
         grad_pair(windows, norm, p // pairs, p % pairs * 2, (dx, 0, total))
-
-

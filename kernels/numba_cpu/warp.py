@@ -20,13 +20,13 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from ..contract import FILL_MODES
 from .codegen.jit import inner
 from .codegen.llvm_ir import F32, I32, I64, members
 from .runtime.memory import empty
 from .runtime.thread_pool import kernel
 
-MODES = {"nearest": 0, "constant": 1, "reflect": 2, "wrap": 3}
-NEAREST, CONSTANT, REFLECT, WRAP = 0, 1, 2, 3
+NEAREST, CONSTANT, REFLECT, WRAP = range(len(FILL_MODES))
 EIGHT = 8  # pixels
 FAR = 2.0**52  # px: beyond it a float64 has no fraction, and far beyond it no int64; coordinates are cut off here
 
@@ -201,5 +201,5 @@ def affine_warp(images, matrices, *, fill_mode, cval, scale):
     images = np.ascontiguousarray(images, np.float32)  # pennies, and one compiled version instead of two
     matrices = np.ascontiguousarray(matrices, np.float64)
     y = empty(images.shape)
-    _warp(len(images), images, matrices, y, MODES[fill_mode], np.float32(cval), np.float32(scale))
+    _warp(len(images), images, matrices, y, FILL_MODES.index(fill_mode), np.float32(cval), np.float32(scale))
     return y

@@ -445,5 +445,3 @@ def filters_to_points(tiling, taps, w, filters, turned, panels, memory):
     length = _pack_cells(w, taps * taps, tiling.xg.channels, filters, turned, panels)
     tasks = min(POINT_TASKS, length // LANES)
     parallel_for(_points_task, tasks, (tiling, taps, length, tasks, panels, memory))
-
-

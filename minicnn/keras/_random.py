@@ -13,7 +13,7 @@ import numpy as np
 
 from ..arguments import number, text, whole
 from ..arguments import seed as checked_seed
-from ..backend.streams import DROPOUT
+from ..backend.streams import DROPOUT, stream
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, require
 from ..naming import auto_name
@@ -161,7 +161,7 @@ def dropout(inputs, rate, noise_shape=None, seed=None):
     if rate == 0:
         return x
     own, count = _pair("dropout", seed)
-    key = x.be.key(own, count, DROPOUT << 16)
+    key = x.be.key(own, count, stream(DROPOUT))
     if noise_shape is None:
         return dropped(x, rate=rate, key=key)
     shape = [n if given is None else int(given) for n, given in zip(x.shape, noise_shape, strict=True)]
