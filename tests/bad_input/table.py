@@ -276,7 +276,7 @@ entry(
     "layer",
     inputs=Kind((IMAGES,), (None, 3, "x", [], ODD), "a Tensor"),
     training=K.optional(K.FLAG),
-    mask=Kind(),
+    mask=Kind((None,), tuple(bad(one, "no masks") for one in (True, 1, "x", [], np.ones(2))), "mask"),
 )
 entry(
     "layers.Layer.compute_output_shape",
@@ -2095,7 +2095,7 @@ layer(
     "layers.Lambda",
     function=K.FUNCTION._replace(good=(abs,)),
     output_shape=Kind(),
-    mask=Kind(),
+    mask=Kind((None,), (3, "x", ODD), "minicnn has no masks"),
     arguments=Kind((), (3, "x", [1], ODD), ""),
 )
 layer(
@@ -2107,13 +2107,15 @@ layer(
     beta_initializer=INITIALIZER,
     gamma_initializer=INITIALIZER,
 )
-FIGURES = Kind((), ("a", NAN, ODD), "")  # one alone is refused as well
-layer(
+FIGURES = Kind((0.5, np.float64(0.5)), ("a", bad(NAN, "finite"), ODD), "numbers")
+entry(
     "layers.Normalization",
+    {"mean": 0.5, "variance": 2.0},
     axis=Kind((-1, np.int64(-1)), ("a", NAN, 1.5, 0, (1, 0), True, ODD), "axes other than the batch's"),
     mean=FIGURES,
     variance=FIGURES,
     invert=K.FLAG,
+    kwargs=LAYER["unknown"],
 )
 entry("layers.Normalization.adapt", {"data": IMAGES}, "normalization",
       data=Kind((IMAGES,), (None, 3, {}, ODD, bad("x", "a batch"), bad([3], "a batch")), "an array, or batches"))
@@ -2144,7 +2146,7 @@ layer("layers.Concatenate", axis=Kind((-1, np.int64(-1)), (0, *K.NO_WHOLE), "axi
 layer("layers.Dot", axes=Kind(((1, 1), [1, 1]), (0, (1, 0), (1, 2, 3), (1,), "ab", None, NAN, ODD), "axes")._replace(
     words=""), normalize=K.FLAG)  # fmt: skip
 layer("layers.RepeatVector", n=K.POSITIVE)
-OF_CHANNELS = Kind((0.5, np.float64(0.5)), ("a", NAN, None, {}, True, ODD, bad([NAN], "nan")), "")
+OF_CHANNELS = Kind((0.5, np.float64(0.5)), ("a", NAN, None, {}, True, ODD, bad([NAN], "nan")), "finite number")
 layer("layers.Rescaling", scale=OF_CHANNELS, offset=OF_CHANNELS)
 layer("layers.UpSampling2D", size=K.SIZE, data_format=ORDER,
       interpolation=K.one_of("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"))  # fmt: skip
