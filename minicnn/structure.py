@@ -178,7 +178,7 @@ def from_file(said: Any, count: int, where: str) -> Any:
 def _template(said: Any, depth: int) -> Any:
     if type(said) is int:
         return said
-    kind, items = next(iter(said.items())) if isinstance(said, dict) and len(said) == 1 else (None, None)
+    kind, items = next(iter(said.items())) if isinstance(said, dict) and len(said) == 1 else ("", [])
     ok = kind in ("dict", "list", "tuple") and isinstance(items, list) and depth < DEPTH
     ok = ok and (kind != "dict" or all(isinstance(one, list) and len(one) == 2 and isinstance(one[0], str)
                                        for one in items))  # fmt: skip
