@@ -6,10 +6,10 @@
     python benchmarks/records.py --arithmetic                 nothing is trained: can it be done in its time?
 
 Every run is `minicnn record NAME --seed ...` in a process of its own. Its numbers are kept in results/records.json with
-the CPU, the commit and the time, and count as they are: the last epoch of every seed, none left out, none chosen. Runs
-of other commits or machines stand in rows of their own. What is trained lies in runs/records/, with checkpoints: after
-a kill the same command goes on from there, at the same commit. Without a run nothing is written: a table holds no
-number that nobody measured. Exit code 1: a run failed.
+the command, the versions, the CPU, the commit and the time, and count as they are: the last epoch of every seed, none
+left out, none chosen. Runs of other commits or machines stand in rows of their own. What is trained lies in
+runs/records/, with checkpoints: after a kill the same command goes on from there, at the same commit. Without a run
+nothing is written: a table holds no number that nobody measured. Exit code 1: a run failed.
 
 --arithmetic counts the operations of all products of a training, forward and both gradients, and takes the time from
 network A's step as it was measured on a named machine (results/kernels_A.json), memory traffic and all else included.
@@ -18,6 +18,7 @@ half the lanes (AVX2) are taken to be half as fast at an equal clock. Estimates;
 """
 
 import argparse
+import importlib.metadata
 import json
 import statistics
 import subprocess
@@ -81,7 +82,9 @@ def measured(name: str, words: list[str]) -> dict:
     if not all(one["whole"] for one in seeds):
         raise SystemExit("benchmarks/records.py: a rehearsal (--epochs, --limit) is no record; nothing was kept")
     about, together = machine.describe(), out / "ensemble.json"
-    return {"recipe": name, "seeds": seeds, "commit": commit, "cpu": about["cpu"], "cores": about["cores"],
+    versions = {one: importlib.metadata.version(one) for one in ("numpy", "numba")}
+    return {"recipe": name, "command": " ".join(["minicnn record", name, *words]), "versions": versions,
+            "seeds": seeds, "commit": commit, "cpu": about["cpu"], "cores": about["cores"],
             "load": machine.load(), "ensemble": json.loads(together.read_text()) if together.exists() else None}
 
 
