@@ -78,7 +78,8 @@ def _digits(nn):
     return [
         *_conv(nn, 32), *_conv(nn, 32), nn.MaxPooling2D(), nn.Dropout(0.2),
         *_conv(nn, 64), *_conv(nn, 64), nn.MaxPooling2D(), nn.Dropout(0.3),
-        *_conv(nn, 128), nn.MaxPooling2D(), nn.Flatten(), nn.Dropout(0.4), nn.Dense(10, activation="softmax"),
+        *_conv(nn, 128), *_conv(nn, 128), nn.MaxPooling2D(), nn.Flatten(), nn.Dropout(0.4),
+        nn.Dense(10, activation="softmax"),
     ]  # fmt: skip
 
 
@@ -104,7 +105,7 @@ TURNS = {"rotation_range": 12, "zoom_range": 0.1, "width_shift_range": 0.1, "hei
          "shear_range": 8}  # fmt: skip
 
 mnist_record = Record(name="mnist_record", data="kaggle", input_shape=(28, 28, 1), layers=_digits, augmentation=TURNS,
-                      epochs=40, batch_size=128, max_lr=4e-3, weight_decay=1e-3, tta="shifts", aim=0.9970)  # fmt: skip
+                      epochs=30, batch_size=128, max_lr=4e-3, weight_decay=1e-3, tta="shifts", aim=0.9970)  # fmt: skip
 fashion = Record(name="fashion", data="fashion", input_shape=(28, 28, 1), layers=_clothes, epochs=30, batch_size=128,
                  max_lr=4e-3, weight_decay=5e-3, label_smoothing=0.1, tta="flips", aim=0.940)  # fmt: skip
 cifar10 = Record(name="cifar10", data="cifar10", input_shape=(32, 32, 3), layers=_small_pictures,
