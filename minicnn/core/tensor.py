@@ -16,7 +16,7 @@ from typing import Any
 from .. import arguments
 from ..backend.base import Backend
 from ..backend.cpu import CPU
-from ..errors import ArgumentTypeError, MinicnnError, ShapeError, require
+from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, ShapeError, require
 from .operators import Operators
 
 _recording = contextvars.ContextVar("recording", default=True)
@@ -204,7 +204,7 @@ class Parameter(Tensor):
     small gradients into it; large ones (`separate_update`) stay where backward left them.
     """
 
-    __slots__ = ("grad_buffer", "path", "separate_update", "trainable")
+    __slots__ = ("_constraint", "grad_buffer", "of_layer", "path", "separate_update", "trainable")
 
     def __init__(self, data, be, path: str, trainable: bool = True):
         arguments.instance("Parameter: be", be, Backend, "a Backend")
@@ -216,6 +216,8 @@ class Parameter(Tensor):
             self.data = self.data.copy()
         self.path, self.trainable, self.separate_update = path, trainable, False
         self.grad_buffer: Any = None
+        self._constraint: Any = None
+        self.of_layer = False  # whether a layer says what its constraint is
 
     @property
     def name(self) -> str:
@@ -226,6 +228,29 @@ class Parameter(Tensor):
         """A copy of the values, which training does not change."""
         found = super().numpy()
         return found.copy() if found is self.data else found
+
+    @property
+    def constraint(self) -> Any:
+        """What it is made to be after a step: a constraint, or None.  A layer's weight has it of the layer's arguments.
+
+        Raises ArgumentError where it is set on a layer's weight.
+        """
+        return self._constraint
+
+    @constraint.setter
+    def constraint(self, value) -> None:
+        fix = f"set the layer's {self.name}_constraint, or give add_weight a constraint"
+        where = f"{self.path}: constraint"
+        require(not self.of_layer, where, "no change: it is the layer's", repr(value)[:40], fix, error=ArgumentError)
+        self._constraint = arguments.function(where, value, of="a tensor", optional=True)
+
+    def restrain(self, constraint) -> None:
+        """Make it what a constraint makes of it, a tensor or an array of the same shape."""
+        found = constraint(Tensor.of(self.data, self.be, None))
+        found = found.data if isinstance(found, Tensor) else found
+        expected = f"weights of shape {self.shape}"
+        require(found.shape == self.shape, f"constraint of {self.path}", expected, found.shape)
+        self.data[...] = self.be.asarray(found, self.dtype)
 
     @property
     def value(self) -> "Parameter":

@@ -412,6 +412,17 @@ def variance(g, x, *, axis, keepdims):
 
 
 @form
+def auto_contrast(g, x, *, value_range):
+    low, high = value_range
+    plain = g.plain(x)
+    a, b = (_reduce(g, operator, x, (1, 2), True).plain for operator in ("ReduceMin", "ReduceMax"))
+    spread, scale = g.emit("Sub", b, a), g.constant(np.asarray(high - low, np.float32))
+    share = g.emit("Mul", g.emit("Div", g.emit("Sub", plain, a), spread), scale)
+    y = g.emit("Add", share, g.constant(np.asarray(low, np.float32)))  # NaN in a channel of one value
+    return Value(g.emit("Where", g.emit("Greater", b, a), y, plain))
+
+
+@form
 def cumulative_sum(g, x, *, axis):
     return Value(g.emit("CumSum", g.plain(x), g.constant(int(axis), np.int64)))
 

@@ -15,6 +15,8 @@ from ..ops.augment import (
     random_crop,
     random_erasing,
     random_flip,
+    random_perspective,
+    random_shear,
     random_shift,
     random_warp,
 )
@@ -88,7 +90,7 @@ class RandomRotation(_Warp):
     def __init__(self, factor, fill_mode="reflect", interpolation="bilinear", seed=None, fill_value=0.0,
                  data_format=None, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        self.factor = _range("RandomRotation: factor", factor, -1, 1)
+        self.factor = range_of("RandomRotation: factor", factor, -1, 1)
         self._fill(fill_mode, interpolation, fill_value)
         self._begin(seed, data_format)
 
@@ -107,10 +109,10 @@ class RandomZoom(_Warp):
     def __init__(self, height_factor, width_factor=None, fill_mode="reflect", interpolation="bilinear", seed=None,
                  fill_value=0.0, data_format=None, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        self.height_factor = _range("RandomZoom: height_factor", height_factor, -1, 1, above=True)
+        self.height_factor = range_of("RandomZoom: height_factor", height_factor, -1, 1, above=True)
         self.width_factor = None
         if width_factor is not None:
-            self.width_factor = _range("RandomZoom: width_factor", width_factor, -1, 1, above=True)
+            self.width_factor = range_of("RandomZoom: width_factor", width_factor, -1, 1, above=True)
         self._fill(fill_mode, interpolation, fill_value)
         self._begin(seed, data_format)
 
@@ -128,13 +130,58 @@ class RandomTranslation(_Warp):
     def __init__(self, height_factor, width_factor, fill_mode="reflect", interpolation="bilinear", seed=None,
                  fill_value=0.0, data_format=None, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        self.height_factor = _range("RandomTranslation: height_factor", height_factor, -1, 1)
-        self.width_factor = _range("RandomTranslation: width_factor", width_factor, -1, 1)
+        self.height_factor = range_of("RandomTranslation: height_factor", height_factor, -1, 1)
+        self.width_factor = range_of("RandomTranslation: width_factor", width_factor, -1, 1)
         self._fill(fill_mode, interpolation, fill_value)
         self._begin(seed, data_format)
 
     def _drawn(self, x, key):
         return self._warped(x, key, shift=(self.height_factor, self.width_factor))
+
+
+class RandomShear(_Warp):
+    __doc__ = f"""In training rows slide along the width and columns along the height: a parallelogram of the image.
+
+    x_factor, y_factor  px per px from the upper left corner: U(-factor, factor), or (low, high), whose signs a coin
+        turns together; -1 to 1.  (N, H, W, C), shape unchanged.
+    {_Warp.__doc__}"""
+    config = ("x_factor", "y_factor", "interpolation", "fill_mode", "fill_value", "data_format", "seed")
+
+    def __init__(self, x_factor=0.0, y_factor=0.0, interpolation="bilinear", fill_mode="reflect", fill_value=0.0,
+                 data_format=None, seed=None, **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self.x_factor = shifts_of("RandomShear: x_factor", x_factor)
+        self.y_factor = shifts_of("RandomShear: y_factor", y_factor)
+        self._fill(fill_mode, interpolation, fill_value)
+        self._begin(seed, data_format)
+
+    def _drawn(self, x, key):
+        return random_shear(x, key=key, across=self.x_factor, down=self.y_factor, fill_mode=self.fill_mode,
+                            fill_value=self.fill_value, nearest=self.interpolation == "nearest")  # fmt: skip
+
+
+class RandomPerspective(Random):
+    """In training images are seen from aside, with a probability U(0, factor), drawn for each: corners move.
+
+    factor  of 1: U(0, 1), so half of the images; (1, 1): every image;  (low, high)
+    scale   0 to 1: every corner but the upper left moves by up to scale / 2 of the size along the edges that meet there
+    interpolation "bilinear" or "nearest"; beyond the edge is fill_value.  (N, H, W, C), shape unchanged.
+    """
+
+    config = ("factor", "scale", "interpolation", "fill_value", "seed", "data_format")
+
+    def __init__(self, factor=1.0, scale=1.0, interpolation="bilinear", fill_value=0.0, seed=None, data_format=None,
+                 **kwargs):  # fmt: skip
+        super().__init__(**kwargs)
+        self.factor = share_of("RandomPerspective: factor", factor)
+        self.scale = number("RandomPerspective: scale", scale, low=0, high=1)
+        self.interpolation = one_of("RandomPerspective: interpolation", interpolation, ("bilinear", "nearest"))
+        self.fill_value = number("RandomPerspective: fill_value", fill_value)
+        self._begin(seed, data_format)
+
+    def _drawn(self, x, key):
+        return random_perspective(x, key=key, factor=self.factor, scale=self.scale, fill_value=self.fill_value,
+                                  nearest=self.interpolation == "nearest")  # fmt: skip
 
 
 class RandomContrast(Random):
@@ -148,9 +195,8 @@ class RandomContrast(Random):
 
     def __init__(self, factor, value_range=(0, 255), seed=None, *, data_format=None, **kwargs):
         super().__init__(**kwargs)
-        both = [factor] * 2 if items(factor) is None else factor
-        self.factor = _pair("RandomContrast: factor", both, low=0, high=1)
-        self.value_range = _range("RandomContrast: value_range", value_range)
+        self.factor = both_of("RandomContrast: factor", factor)
+        self.value_range = range_of("RandomContrast: value_range", value_range)
         self._begin(seed, data_format)
 
     def _drawn(self, x, key):
@@ -167,8 +213,8 @@ class RandomBrightness(Random):
 
     def __init__(self, factor, value_range=(0, 255), seed=None, *, data_format=None, **kwargs):
         super().__init__(**kwargs)
-        self.factor = _range("RandomBrightness: factor", factor, -1, 1)
-        self.value_range = _range("RandomBrightness: value_range", value_range)
+        self.factor = shifts_of("RandomBrightness: factor", factor)
+        self.value_range = range_of("RandomBrightness: value_range", value_range)
         self._begin(seed, data_format)
 
     def _drawn(self, x, key):
@@ -191,14 +237,14 @@ class RandomErasing(Random):
     def __init__(self, factor=1.0, scale=(0.02, 0.33), fill_value=None, value_range=(0, 255), seed=None,
                  data_format=None, **kwargs):  # fmt: skip
         super().__init__(**kwargs)
-        self.factor, self.scale = _share("RandomErasing: factor", factor), _share("RandomErasing: scale", scale)
+        self.factor, self.scale = share_of("RandomErasing: factor", factor), share_of("RandomErasing: scale", scale)
         several = items(fill_value)
         where = "RandomErasing: fill_value"
         if several is not None:
             self.fill_value = tuple(number(where, one) for one in several)
         else:
             self.fill_value = None if fill_value is None else number(where, fill_value)
-        self.value_range = _range("RandomErasing: value_range", value_range)
+        self.value_range = range_of("RandomErasing: value_range", value_range)
         self._begin(seed, data_format)
 
     def follow(self, input_shape):
@@ -344,24 +390,35 @@ def middle(x, size: tuple[int, int]):
     return crop(x, edges=tuple((n // 2, n - n // 2) for n in spare)) if any(spare) else x
 
 
-def _pair(where: str, value, **bounds) -> tuple[float, float]:
+def pair_of(where: str, value, **bounds) -> tuple[float, float]:
+    """Two numbers."""
     found = items(value) or []
     require(len(found) == 2, where, "a number, or two", shown(value), error=ArgumentError)
     return tuple(number(where, one, **bounds) for one in found)
 
 
-def _share(where: str, value) -> tuple[float, float]:
+def both_of(where: str, value) -> tuple[float, float]:
+    """Two shares, 0 to 1, from two numbers, or from one for both."""
+    return pair_of(where, [value] * 2 if items(value) is None else value, low=0, high=1)
+
+
+def shifts_of(where: str, value) -> tuple[float, float]:
+    """(low, high) within -1 to 1, from two numbers, or from one for both sides of 0."""
+    return range_of(where, value, -1, 1)
+
+
+def share_of(where: str, value) -> tuple[float, float]:
     """(low, high) of shares 0 to 1, from two numbers, or from the higher one."""
     given = [0.0, value] if items(value) is None else value
-    a, b = sorted(_pair(where, given, low=0, high=1))
+    a, b = sorted(pair_of(where, given, low=0, high=1))
     return (a, b)
 
 
-def _range(where: str, value, low=None, high=None, above=False) -> tuple[float, float]:
+def range_of(where: str, value, low=None, high=None, above=False) -> tuple[float, float]:
     """(low, high), sorted, from two numbers, or from one for both sides of 0."""
     bounds = {"above" if above else "low": low, "high": high}
     if items(value) is None and low is not None:
         size = abs(number(where, value, **bounds))
         return (-size, size)
-    a, b = sorted(_pair(where, value, **bounds))
+    a, b = sorted(pair_of(where, value, **bounds))
     return (a, b)

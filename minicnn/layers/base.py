@@ -220,6 +220,15 @@ class Layer(arguments.Named, Guarded):
         vars(self).pop(key, None)
         if value is not None:
             vars(self)[key] = value
+        if home is constraints and vars(self).get("built"):
+            self._tell_weights()
+
+    def _tell_weights(self) -> None:
+        """The constraints to the weights themselves: somebody may step by hand."""
+        for what, at in self.bound.items():
+            p = getattr(self, at, None)
+            if isinstance(p, Parameter):
+                p._constraint, p.of_layer = vars(self).get(f"{what}_constraint"), True
 
     def bounds(self) -> dict[str, Callable]:
         """Regularizers and constraints that are there, by their arguments' names."""
@@ -291,6 +300,7 @@ class Layer(arguments.Named, Guarded):
             self.attaching = False
         self.sample_out = closed(probed(self._shape_of_call, shape) if found is None else found)
         self.sample_in, self.built = tuple(input_shape), True
+        self._tell_weights()
         return self.sample_out
 
     def _shape_of_call(self, input_shape) -> Shape:

@@ -1,9 +1,12 @@
 """Dropout layers: noise in training, identities at inference."""
 
-from ..arguments import choice, number
+from typing import ClassVar
+
+from ..arguments import index, items, number, shown
 from ..arguments import seed as checked_seed
 from ..backend.streams import DROPOUT
-from ..ops.dropout import alpha_dropout, dropout, gaussian_dropout, spatial_dropout
+from ..errors import ArgumentError, ArgumentTypeError, require
+from ..ops.dropout import alpha_dropout, dropout, gaussian_dropout, shared_dropout, spatial_dropout
 from .base import Layer, image_shape
 from .images import Images
 
@@ -36,17 +39,43 @@ class Noise(Layer):
         return key if self.seed is None else key._replace(seed=self.seed)
 
 
-class Dropout(Noise):
-    """In training each element is 0 with probability `rate`, else x / (1 - rate).  Shape unchanged.
+class Shared(Noise):
+    """Noise whose decisions may be shared along axes: see Dropout."""
 
-    Differs from Keras: noise_shape is not there; `seed` replaces the model's for this layer.
-    """
-
-    op, noise_shape = staticmethod(dropout), None
+    config = ("rate", "noise_shape", "seed")
+    refused: ClassVar[dict[str, str]] = {key: fix for key, fix in Noise.refused.items() if key != "noise_shape"}
 
     def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
         super().__init__(rate, seed, **kwargs)
-        _no_noise_shape("Dropout", noise_shape)
+        where, given = f"{type(self).__name__}: noise_shape", items(noise_shape)
+        expected = "a tuple of whole numbers of at least 1 or None, one for each axis of a batch"
+        require(noise_shape is None or given is not None, where, expected, shown(noise_shape), error=ArgumentTypeError)
+        ok = given is None or (given and all(one is None or (index(one) or 0) > 0 for one in given))
+        require(ok, where, expected, shown(noise_shape), error=ArgumentError)
+        self.noise_shape = None if given is None else tuple(one if one is None else index(one) for one in given)
+
+    def follow(self, input_shape):
+        if self.noise_shape is not None:
+            sizes = self.noise_shape[1:]
+            ok = len(sizes) == len(input_shape) and all(m in (None, 1, n)
+                                                        for m, n in zip(sizes, input_shape, strict=True))  # fmt: skip
+            expected = f"noise_shape with 1, None or the axis's size for each axis of {(None, *input_shape)}"
+            require(ok, self.name, expected, self.noise_shape)
+        return input_shape
+
+
+class Dropout(Shared):
+    """In training each element is 0 with probability `rate`, else x / (1 - rate).  Shape unchanged.
+
+    noise_shape  a size for each axis of a batch: 1 where one decision is for all elements along it; None, or the axis's
+                 own size: a decision for each
+    Differs from Keras: `seed` replaces the model's for this layer.
+    """
+
+    def op(self, x, *, rate, key):
+        if self.noise_shape is None:
+            return dropout(x, rate=rate, key=key)
+        return shared_dropout(x, rate=rate, key=key, noise_shape=self.noise_shape)
 
 
 class SpatialDropout2D(Images, Noise):
@@ -85,18 +114,18 @@ class SpatialDropout1D(Images, Noise):
         return Noise.call(self, x, training=training)
 
 
-class AlphaDropout(Noise):
+class AlphaDropout(Shared):
     """In training each element is SELU's lowest value with probability `rate`; all are then scaled and shifted.
 
     Mean 0 and variance 1 stay as they are: for networks of SELU and lecun_normal.  Shape unchanged.
-    Differs from Keras: noise_shape is not there; a rate of 1 is refused here, not when training begins.
+    noise_shape  as Dropout's
+    Differs from Keras: a rate of 1 is refused here, not when training begins.
     """
 
-    op, allows_rate_one = staticmethod(alpha_dropout), False
+    allows_rate_one = False
 
-    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
-        super().__init__(rate, seed, **kwargs)
-        _no_noise_shape("AlphaDropout", noise_shape)
+    def op(self, x, *, rate, key):
+        return alpha_dropout(x, rate=rate, key=key, noise_shape=self.noise_shape)
 
 
 class GaussianDropout(Noise):
@@ -107,7 +136,3 @@ class GaussianDropout(Noise):
     """
 
     op, allows_rate_one = staticmethod(gaussian_dropout), False
-
-
-def _no_noise_shape(kind: str, noise_shape) -> None:
-    choice(f"{kind}: noise_shape", noise_shape, (None,))

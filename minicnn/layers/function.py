@@ -2,10 +2,11 @@
 
 from typing import ClassVar
 
+from .. import custom
 from ..arguments import function as callable_argument
 from ..arguments import instance
 from ..core.tensor import Tensor, no_grad
-from ..errors import ArgumentTypeError
+from ..errors import ArgumentError, ArgumentTypeError, require
 from .base import Layer
 from .open_sizes import probed
 
@@ -28,6 +29,24 @@ class Lambda(Layer):
         self.function = callable_argument("Lambda: function", function, of="a tensor")
         kind = "a dict of the function's arguments"
         self.arguments = dict(instance("Lambda: arguments", arguments, dict, kind, optional=True) or {})
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None, safe_mode: bool | None = None) -> "Lambda":
+        """The layer that get_config described.  custom_objects: name -> function, of which a config holds the name.
+
+        safe_mode  has nothing to decide: a config holds no code
+        Raises ArgumentError where the function's name is not known.
+        """
+        kind = "a dict of functions by name"
+        known = instance("Lambda.from_config: custom_objects", custom_objects, dict, kind, optional=True) or {}
+        config = dict(instance("Lambda.from_config: config", config, dict, "a dict"))
+        name = config.get("function")
+        if isinstance(name, str):
+            config["function"] = known.get(name) or custom.find(name)
+            fix = f"from_config(config, custom_objects={{{name!r}: function}})"
+            require(config["function"] is not None, "Lambda.from_config: function", "a known name", repr(name), fix,
+                    error=ArgumentError)  # fmt: skip
+        return cls(**config)
 
     def follow(self, input_shape):
         return probed(self._tried, input_shape)

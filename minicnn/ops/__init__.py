@@ -6,6 +6,7 @@ from . import (
     arithmetic,
     augment,
     block,
+    color,
     compare,
     conv,
     dense,
@@ -21,6 +22,6 @@ from . import (
 )
 
 __all__ = [
-    "Tensor", "activation", "arithmetic", "augment", "block", "compare", "conv", "dense", "dropout", "geometry",
-    "join", "loss", "norm", "pool", "reduce", "resize", "shape",
+    "Tensor", "activation", "arithmetic", "augment", "block", "color", "compare", "conv", "dense", "dropout",
+    "geometry", "join", "loss", "norm", "pool", "reduce", "resize", "shape",
 ]  # fmt: skip

@@ -24,35 +24,62 @@ def dropout(be, x, *, rate, key):
 
 
 @op
-def spatial_dropout(be, x, *, rate, key):
-    """dropout with one decision per image and channel, for all of its pixels.  x (N, H, W, C).
+def shared_dropout(be, x, *, rate, key, noise_shape):
+    """dropout with one decision for all elements along every axis where noise_shape has 1.  x any shape.
 
-    Kept for backward: the factors 0 or 1 / (1 - rate), (N, 1, 1, C).
-    Source: Tompson et al. 2015, "Efficient object localization using convolutional networks".
+    noise_shape  a size for each axis of x: 1, or None or the axis's own for a decision per element
+    Kept for backward: the factors 0 or 1 / (1 - rate), of noise_shape.
     """
-    require(x.ndim == 4, "spatial_dropout", "x of shape (N, H, W, C)", x.shape)
-    require(0 <= rate <= 1, "spatial_dropout", "a rate from 0 to 1", rate, error=ArgumentError)
-    n, _, _, c = x.shape
-    ones = be.xp.ones((n, 1, 1, c), x.dtype)
+    require(0 <= rate <= 1, "shared_dropout", "a rate from 0 to 1", rate, error=ArgumentError)
+    shape, key = _shared("shared_dropout", x.shape, noise_shape, key)
+    ones = be.xp.ones(shape, x.dtype)
     factors = ones * 0 if rate == 1 else be.dropout(ones, rate=rate, key=key)
     return x * factors, lambda dy, needs: (dy * factors,)
 
 
+def spatial_dropout(x, *, rate, key):
+    """dropout with one decision per image and channel, for all of its pixels.  x (N, H, W, C).
+
+    Source: Tompson et al. 2015, "Efficient object localization using convolutional networks".
+    """
+    require(x.ndim == 4, "spatial_dropout", "x of shape (N, H, W, C)", x.shape)
+    require(0 <= rate <= 1, "spatial_dropout", "a rate from 0 to 1", rate, error=ArgumentError)
+    return shared_dropout(x, rate=rate, key=key, noise_shape=(None, 1, 1, None))
+
+
+def _shared(where: str, shape, noise_shape, key):
+    """noise_shape with x's own sizes for None, and the key: one decision for a batch is the same for each part of it.
+
+    Raises ShapeError where an axis is neither 1 nor x's.
+    """
+    sizes = tuple(n if given is None else given for n, given in zip(shape, noise_shape, strict=False))
+    ok = len(noise_shape) == len(shape) and all(m in (1, n) for n, m in zip(shape, sizes, strict=True))
+    require(ok, where, f"a noise_shape of 1, None or the axis's size for each axis of {tuple(shape)}", noise_shape)
+    return sizes, key._replace(row=0) if noise_shape[0] == 1 else key
+
+
 @op
-def alpha_dropout(be, x, *, rate, key):
+def alpha_dropout(be, x, *, rate, key, noise_shape=None):
     """y = a x + b with probability 1 - rate, else a low + b: mean 0 and variance 1 of a SELU's output stay as they are.
 
     low = -scale alpha is what SELU tends to at -infinity, and a = ((1 - rate) (1 + rate low^2))^(-1/2),
     b = -a rate low.  dx = a dy where x was kept.  Kept for backward: the key alone.
+    noise_shape  as shared_dropout's: 1 where one decision is for all elements along an axis; None: each has its own
     Source: Klambauer et al. 2017, "Self-normalizing neural networks".
     """
     require(0 <= rate < 1, "alpha_dropout", "a rate from 0, below 1", rate, error=ArgumentError)
     low = -SELU_SCALE * SELU_ALPHA
     a = ((1 - rate) * (1 + rate * low**2)) ** -0.5
     b = -a * rate * low
-    kept = be.dropout(be.xp.ones_like(x), rate=rate, key=key) > 0
-    y = be.xp.where(kept, a * x + b, x.dtype.type(a * low + b))
-    return y, lambda dy, needs: (a * (1 - rate) * be.dropout(dy, rate=rate, key=key),)
+    shape = x.shape
+    if noise_shape is not None:
+        shape, key = _shared("alpha_dropout", x.shape, noise_shape, key)
+
+    def factors():
+        return be.dropout(be.xp.ones(shape, x.dtype), rate=rate, key=key)
+
+    y = be.xp.where(factors() > 0, a * x + b, x.dtype.type(a * low + b))
+    return y, lambda dy, needs: (a * (1 - rate) * factors() * dy,)
 
 
 @op

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ..arguments import array, instance, listed, number, whole
-from ..core.tensor import Parameter, Tensor
+from ..core.tensor import Parameter, Tensor, no_grad
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..notes import note
 
@@ -35,14 +35,21 @@ class Rate(float):
         self._optimizer.learning_rate = value
 
 
+def _restrain(weights: list[Parameter]) -> None:
+    with no_grad():
+        for p in weights:
+            if p.constraint is not None and p.requires_grad:
+                p.restrain(p.constraint)
+
+
 class Explicit:
     """What an optimizer does with gradients that are handed in, instead of those that backward leaves in the weights.
 
         optimizer.build(weights)
         optimizer.apply(gradients, weights)            optimizer.apply_gradients(zip(gradients, weights))
 
-    A weight without a gradient (None), or that is not among them, stays as it is, and so does its state; its moving
-    average goes on.
+    A weight with a constraint is then made what that says. One without a gradient (None), or that is not among them,
+    stays as it is, and so does its state; its moving average goes on.
     """
 
     turns: tuple[tuple[str, ...], ...] = ()  # the slots as Keras lists them: those of a group take turns; (): one group
@@ -65,6 +72,7 @@ class Explicit:
                 for p in self.params:
                     p.grad = None if p.grad is None else p.grad / self.loss_scale_factor
             self.step()
+            _restrain(self.params)
             return
         grads = listed(f"{where}: grads", grads, "gradients")
         given = self.params if trainable_variables is None else trainable_variables
@@ -77,6 +85,7 @@ class Explicit:
             p.grad = gradient
         stepped = {id(p) for p, _ in found}
         self.step(idle=[i for i, p in enumerate(self.params) if id(p) not in stepped])
+        _restrain([p for p, _ in found])
 
     def apply_gradients(self, grads_and_vars) -> None:
         """apply, of pairs (gradient, weight)."""

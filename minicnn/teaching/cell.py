@@ -25,7 +25,7 @@ from ..backend.cpu import CPU
 LINEAR = {"adaptive_average_pool", "average_pool", "bilinear", "conv2d", "conv2d_transpose", "crop", "cumulative_sum",
           "dense", "depthwise_conv2d", "flatten", "mean", "part", "repeat_pixels", "reshape", "scaled_sum", "tile",
           "total", "transpose", "zero_pad"}  # fmt: skip
-AFFINE = {"alpha_dropout", "dropout", "gaussian_dropout", "gaussian_noise", "spatial_dropout"}  # with a draw for each
+AFFINE = {"alpha_dropout", "dropout", "gaussian_dropout", "gaussian_noise", "shared_dropout"}  # with a draw for each
 POINTWISE = {"absolute", "add", "arctan", "batch_norm_fixed", "clip", "cos", "divide", "elu", "erf", "exp", "expm1",
              "exponential", "gelu", "hard_sigmoid", "leaky_relu", "log", "log1p", "maximum", "minimum", "multiply",
              "negative", "power", "prelu", "relu", "relu_general", "selu", "sigmoid", "sigmoid_cross_entropy", "silu",

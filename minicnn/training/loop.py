@@ -8,7 +8,7 @@ from itertools import repeat
 import numpy as np
 
 from ..core.tensor import Tensor, no_grad
-from ..errors import NonFiniteError, require
+from ..errors import NonFiniteError
 from .memory import retry_on_oom
 from .several import Several, each, output_shapes, parts, together
 
@@ -95,17 +95,9 @@ def update(model, program, values, device_args=None, phase=None, moved=None) -> 
         model.optimizer.step(device_args, phase, *([averages + moved] if together else []))
         for p, constraint in program.restraints:
             with no_grad():
-                p.data[...] = model.backend.asarray(held(constraint, p), p.dtype)
+                p.restrain(constraint)
     if not together:
         model.backend.update_averages(averages + moved)
-
-
-def held(constraint, p):
-    """The array that a constraint makes of a parameter.  It may return a tensor or an array of the same shape."""
-    found = constraint(Tensor.of(p.data, p.be, None))
-    found = found.data if isinstance(found, Tensor) else found
-    require(found.shape == p.shape, f"constraint of {p.path}", f"weights of shape {p.shape}", found.shape)
-    return found
 
 
 def outputs(model, y):

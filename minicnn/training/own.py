@@ -386,6 +386,7 @@ class Layer(_Layer, metaclass=_Any):
                 constraints.get(constraint, f"{where}: constraint"))  # fmt: skip
         if both != (None, None):
             self._rules[id(p)] = both
+        p._constraint, p.of_layer = both[1], True
         self._own.append(p)
         return p
 

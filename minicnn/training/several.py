@@ -114,6 +114,8 @@ def losses_of(where: str, given, names: list[str], weights):
 
 
 def _one(where: str, value) -> losses.Loss:
+    """A Loss from a name, a function or an instance, alone or as the only one of a list."""
+    value = value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
     loss = losses.get(value)
     ok = loss.reduction != "none"
     require(ok, where, "a loss that is one number", 'reduction "none"', error=ArgumentError)

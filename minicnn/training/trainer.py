@@ -74,7 +74,7 @@ class Trainer(LayerStack):
         many = isinstance(self.sample_out, list)
         names = self.output_names if many or self.operations else [""]
         optimizer, loss = optimizers.get(optimizer), losses_of("compile: loss", loss, names, loss_weights)
-        found = [_placed(what, given, names) if many else [(m, 0) for m in _metrics(what, given)]
+        found = [_placed(what, given, names) if many else [(m, 0) for m in _metrics(what, _of_one(what, given, names))]
                  for what, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics))]  # fmt: skip
         self.optimizer, self._loss = optimizer, loss
         self.metrics, self.weighted_metrics = ([m for m, _ in one] for one in found)
@@ -536,6 +536,12 @@ def _metrics(name: str, given) -> list:
     listed = given if isinstance(given, (list, tuple)) else [] if given is None else [given]
     with checked.within(f"compile: {name}"):
         return [metrics.get(m) for one in listed for m in (one if isinstance(one, (list, tuple)) else [one])]
+
+
+def _of_one(what: str, given, names: list[str]):
+    """Metrics of the one output: what a dict by its name holds, else what is given."""
+    named = isinstance(given, dict) and "class_name" not in given and names != [""]
+    return per_place(f"compile: {what}", given, names, fill=True)[0] if named else given
 
 
 def _placed(what: str, given, names: list[str]) -> list[tuple]:

@@ -178,8 +178,10 @@ layer(
     data_format=ORDER,
 )
 layer("layers.GlobalMaxPooling2D layers.GlobalAveragePooling2D", data_format=ORDER, keepdims=K.FLAG)
-layer("layers.Dropout", rate=K.RATE, noise_shape=NOTHING, seed=K.SEED)
-layer("layers.AlphaDropout", rate=K.BELOW_1, noise_shape=NOTHING, seed=K.SEED)
+SHARED = Kind(((None, 1, 1, 3), [None, 1, 1, 3], (None, np.int64(1), np.int64(1), 3)),
+              (3, "x", (), (0,), (1.5, 1), (True,), {}, ODD, NAN, (-1, None)), "a tuple of whole numbers")  # fmt: skip
+layer("layers.Dropout", rate=K.RATE, noise_shape=K.optional(SHARED), seed=K.SEED)
+layer("layers.AlphaDropout", rate=K.BELOW_1, noise_shape=K.optional(SHARED), seed=K.SEED)
 layer("layers.GaussianDropout", rate=K.BELOW_1, seed=K.SEED)
 layer("layers.SpatialDropout2D", rate=K.RATE, data_format=ORDER, seed=K.SEED)
 layer("layers.Flatten", data_format=ORDER)
@@ -323,6 +325,14 @@ entry(
         (None, 3, "x", [], ODD, K.Bad({}, ("Dense", "units"), True), K.Bad({"unit": 3}, ("Dense", "'unit'"), True)),
         "a dict",
     ),
+)
+entry(
+    "layers.Lambda.from_config",
+    {"config": {"function": "unknown"}},
+    "Lambda",
+    config=Kind((), (None, 3, "x", [], ODD, bad({"function": "unknown"}, "'unknown'", "custom_objects")), "a dict"),
+    custom_objects=K.optional(Kind((), (3, "x", [], ODD), "a dict")),
+    safe_mode=Kind(),
 )
 
 # optimizers -----------------------------------------------------------------------------------------------------------
@@ -1351,8 +1361,8 @@ entry(
     kernels=DEVICE["kernels"],
     threads=DEVICE["threads"],
 )
-OPTIONAL_METRICS = Kind((), (*(b for b in METRICS.bad if not isinstance(b, (list, dict))), {"a": 3}), "").but(
-    bad([3], "received 3"), bad(["acuracy"], "one of"), bad([None], "received None")
+OPTIONAL_METRICS = Kind((), tuple(b for b in METRICS.bad if not isinstance(b, (list, dict))), "").but(
+    bad({"a": 3}, "'a'"), bad([3], "received 3"), bad(["acuracy"], "one of"), bad([None], "received None")
 )
 entry(
     "Sequential.compile",
@@ -2259,6 +2269,28 @@ PARTS = Kind((0.2, np.float64(0.2), (0.0, 0.2)), (-0.1, bad((0.1, 2), "2"), (0.1
 FILLER = Kind((0.5, np.float64(0.5), np.array(0.5)), ("a", NAN, {}, bad((0, NAN), "nan"), ODD), "")
 layer("layers.RandomErasing", factor=PARTS, scale=PARTS, value_range=LIMITS, seed=K.SEED, data_format=ORDER,
       fill_value=FILLER)  # fmt: skip
+layer("layers.RandomShear", x_factor=SHARES, y_factor=SHARES, **FILL)
+layer("layers.RandomPerspective", factor=PARTS, scale=K.RATE, interpolation=FILL["interpolation"], fill_value=K.FINITE,
+      seed=K.SEED, data_format=ORDER)  # fmt: skip
+RANGE = LIMITS.but((1, 1), (2,))
+layer("layers.RandomColorDegeneration layers.RandomHue layers.RandomInvert layers.RandomSaturation "
+      "layers.RandomSharpness", factor=PARTS, value_range=RANGE, seed=K.SEED, data_format=ORDER)  # fmt: skip
+layer("layers.RandomGrayscale", factor=K.RATE, data_format=ORDER)
+layer("layers.RandomColorJitter", value_range=RANGE, brightness_factor=K.optional(SHARES),
+      contrast_factor=K.optional(Kind((0.2, (0.2, 0.2)), PARTS.bad, "")), saturation_factor=K.optional(PARTS),
+      hue_factor=K.optional(PARTS), seed=K.SEED, data_format=ORDER)  # fmt: skip
+layer("layers.RandAugment", value_range=RANGE, num_ops=K.count(2, 100, words="a whole number from 1 to 99"),
+      factor=PARTS, interpolation=FILL["interpolation"], seed=K.SEED, data_format=ORDER)  # fmt: skip
+BITS = Kind(((1, 3), 3, np.int64(3), [3, 1], np.array([1, 3])),
+            (0, 9, 1.5, (1, 2, 3), bad((0, 2), "0"), "a", NAN, None, (), {}, ODD), "")  # fmt: skip
+layer("layers.RandomPosterization", factor=BITS, value_range=RANGE, seed=K.SEED, data_format=ORDER)
+layer("layers.Solarization", addition_factor=PARTS, threshold_factor=PARTS, value_range=RANGE, seed=K.SEED,
+      data_format=ORDER)  # fmt: skip
+WINDOW = Kind((3, np.int64(3), (3, 3), np.array([3, 3])), (2, 0, -1, 1.5, (3,), (3, 2), "a", NAN, None, {}, ODD), "odd")
+layer("layers.RandomGaussianBlur", factor=PARTS, kernel_size=WINDOW, sigma=PARTS, value_range=RANGE, seed=K.SEED,
+      data_format=ORDER)  # fmt: skip
+layer("layers.AutoContrast", value_range=RANGE, data_format=ORDER)
+layer("layers.Equalization", value_range=RANGE, bins=K.count(16, 1, low=2), data_format=ORDER)
 PIXELS = Kind((2, np.int64(2), (2, 2), np.array([2, 2])), (-1, 1.5, "a", None, (1,), (1, 2, 3), NAN, ODD), "")
 layer("layers.RandomShift", pixels=PIXELS, fill_mode=FILL["fill_mode"], fill_value=FILL["fill_value"], seed=K.SEED,
       data_format=ORDER)  # fmt: skip

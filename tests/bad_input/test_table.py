@@ -45,8 +45,8 @@ PROTOCOL = {
     r"optimizers\.schedules\.\w+\.(__call__|from_config)": "an optimizer; load_model",
     r"data\.ImageDataGenerator\.(augment|matrices)": "a Flow",
     r"data\.Sequence": "classes of one's own; its arguments have no effect",
-    r"(ops\.)?(Tensor|Parameter)\.(of|receive)": "an op, backward",
-    r"ops\.(activation|arithmetic|augment|block|compare|conv|dense|dropout)\.\w+": "layers",
+    r"(ops\.)?(Tensor|Parameter)\.(of|receive|restrain)": "an op, backward, a step",
+    r"ops\.(activation|arithmetic|augment|block|color|compare|conv|dense|dropout)\.\w+": "layers",
     r"ops\.(join|loss|norm|pool|reduce|resize|shape)\.\w+": "layers",
     r"ops\.geometry\.\w+": "layers, once their sizes are checked",
     r"Sequential\.(ensure_built|forward|update_moving_averages|commit|attach|shapes?_for|objective)":
@@ -187,6 +187,7 @@ SUBJECTS = {
     "model class": lambda: minicnn.Sequential,
     "layer": lambda: made_model().layers[0],
     "Dense": lambda: layers.Dense,
+    "Lambda": lambda: layers.Lambda,
     "normalization": lambda: layers.Normalization(),
     "initializer": lambda: minicnn.initializers.Zeros(),
     "loss": lambda: losses.CategoricalCrossentropy(),

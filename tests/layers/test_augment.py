@@ -11,7 +11,7 @@ from minicnn.backend.streams import Streams
 from minicnn.data.dataset import Dataset
 from tests.cuda.emulation import EmulatedGPU
 
-X = np.random.default_rng(0).random((5, 6, 8, 2)).astype(np.float32)
+X = np.random.default_rng(0).random((5, 6, 8, 3)).astype(np.float32)
 EVERY = {
     "flip": lambda: layers.RandomFlip(),
     "rotation": lambda: layers.RandomRotation(0.2, "wrap"),
@@ -21,8 +21,21 @@ EVERY = {
     "contrast": lambda: layers.RandomContrast(0.5, (0, 1)),
     "brightness": lambda: layers.RandomBrightness(0.3, (0, 1)),
     "erasing": lambda: layers.RandomErasing((0.8, 1.0), (0.1, 0.5), None, (0, 1)),
-    "erasing by a colour": lambda: layers.RandomErasing((0.8, 1.0), (0.1, 0.5), [0.2, 0.7], (0, 1)),
+    "erasing by a colour": lambda: layers.RandomErasing((0.8, 1.0), (0.1, 0.5), [0.2, 0.7, 0.1], (0, 1)),
     "shift": lambda: layers.RandomShift((2, 3)),
+    "shear": lambda: layers.RandomShear(0.3, (0.1, 0.4), fill_mode="wrap"),
+    "perspective": lambda: layers.RandomPerspective(1.0, 0.5),
+    "grey": lambda: layers.RandomGrayscale(),
+    "duller colours": lambda: layers.RandomColorDegeneration(0.9, (0, 1)),
+    "saturation": lambda: layers.RandomSaturation((0.0, 0.95), (0, 1)),
+    "hue": lambda: layers.RandomHue(0.9, (0, 1)),
+    "colours": lambda: layers.RandomColorJitter((0, 1), 0.2, 0.3, (0.3, 0.7), 0.2),
+    "at random": lambda: layers.RandAugment((0, 1), 1),
+    "inversion": lambda: layers.RandomInvert(1.0, (0, 1)),
+    "posterization": lambda: layers.RandomPosterization((2, 7), (0, 1)),
+    "solarization": lambda: layers.Solarization(0.2, (0.3, 0.7), (0, 1)),
+    "sharpness": lambda: layers.RandomSharpness(1.0, (0, 1)),
+    "blur": lambda: layers.RandomGaussianBlur(1.0, (3, 5), (0.3, 1.0), (0, 1)),
     "crop": lambda: layers.RandomCrop(4, 5),
 }
 
@@ -51,6 +64,32 @@ def test_a_zoom_above_0_shrinks_the_picture():
     both = applied(layers.RandomZoom((-0.5, 0.5)))
     same = applied(layers.RandomZoom((-0.5, 0.5), (-0.5, 0.5)))
     assert (both != same).any()  # None: one draw for rows and columns
+
+
+def test_a_perspective_moves_three_corners_and_keeps_lines():
+    """A picture of its own coordinates: what an output pixel reads is seen in it, and a homography fits all of them."""
+    h, w = 7, 9
+    x = np.stack(np.broadcast_arrays(np.arange(w) / (w - 1), np.arange(h)[:, None] / (h - 1), np.ones((h, w))), axis=2)
+    be = CPU("numpy_ref", "float64")
+    y = applied(layers.RandomPerspective((1, 1), 0.4), np.tile(x, (50, 1, 1, 1)), be=be)
+    np.testing.assert_allclose(y[:, 0, 0, :2], 0, atol=1e-12)
+    corners = set()
+    for one in y:
+        inside = one[..., 2] > 1 - 1e-9
+        (u, v), (a, b) = x[inside][:, :2].T, one[inside][:, :2].T
+        zero = np.zeros_like(u)
+        rows = [np.stack([u, v, zero, zero, -u * a, -v * a], 1), np.stack([zero, zero, u, v, -u * b, -v * b], 1)]
+        (m, n, o, p, g, k), *_ = np.linalg.lstsq(np.concatenate(rows), np.concatenate([a, b]))
+        z = 1 + g * u + k * v
+        np.testing.assert_allclose([(m * u + n * v) / z, (o * u + p * v) / z], [a, b], atol=1e-9)
+        assert abs(n) < 1e-9  # along the upper edge and the left one corners stay on their lines
+        assert abs(o) < 1e-9
+        corners |= {round(1 / (m - g), 6), round(1 / (p - k), 6)}  # where the second and the third corner have gone
+    assert len(corners) == 100
+    assert 0.8 < min(corners) < 0.82
+    assert 1.18 < max(corners) < 1.2
+    x = np.tile(X[:1], (400, 1, 1, 1))
+    assert 0.42 < (applied(layers.RandomPerspective(), x) != x).any(axis=(1, 2, 3)).mean() < 0.58
 
 
 def test_flips_of_the_two_axes_are_drawn_apart():
@@ -126,7 +165,7 @@ def test_a_step_on_a_device_is_recorded_with_its_draws(notes):
     def run(be):
         changes = [make() for make in EVERY.values()]
         network = [*changes, layers.DepthwiseConv2D(3, 2), layers.Flatten(), layers.Dense(2, activation="softmax")]
-        model = mc.Sequential([layers.Input((6, 8, 2)), *network], seed=1, device=be)
+        model = mc.Sequential([layers.Input((6, 8, 3)), *network], seed=1, device=be)
         model.compile("sgd", "sparse_categorical_crossentropy")
         return model.fit(X, np.arange(5) % 2, epochs=3, batch_size=3, verbose=0).history["loss"]
 
@@ -139,7 +178,7 @@ def test_a_model_trains_on_changed_images_and_predicts_on_these():
 
     def run():
         block = mc.Sequential([layers.RandomFlip("horizontal"), layers.RandomRotation(0.1), layers.RandomZoom(0.1)])
-        model = mc.Sequential([layers.Input((6, 8, 2)), block, layers.Rescaling(2.0), layers.Conv2D(3, 3),
+        model = mc.Sequential([layers.Input((6, 8, 3)), block, layers.Rescaling(2.0), layers.Conv2D(3, 3),
                                layers.GlobalAveragePooling2D(), layers.Dense(1)], seed=1)  # fmt: skip
         model.compile("sgd", "mse")
         losses = model.fit(X, np.arange(5.0), epochs=4, batch_size=2, verbose=0).history["loss"]

@@ -38,6 +38,7 @@ def halves(x):
 
 
 CONV = ((3, 3, 2, 4), (4,))
+COLORS = {"shape": (6, 5, 3), "out": (6, 5, 3)}
 CASES = [
     make(layers.Conv2D, 4, 3, out=(4, 3, 4), weights=CONV),
     make(layers.Conv2D, 4, (3, 2), (2, 1), "same", out=(3, 5, 4), weights=((3, 2, 2, 4), (4,))),
@@ -95,6 +96,26 @@ CASES = [
     make(layers.RandomBrightness, 0.2, (-50, 50)),
     make(layers.RandomErasing, 0.9, (0.1, 0.5), None, (-50, 50)),
     make(layers.RandomErasing, (0.9, 1), 0.4, [3, -2], (-50, 50)),
+    make(layers.RandomShear, 0.3, (0.1, 0.2)),
+    make(layers.RandomShear, (-0.5, 0.5), interpolation="nearest", fill_mode="constant", fill_value=0.5),
+    make(layers.RandomPerspective, (0.5, 0.9), 0.4),
+    make(layers.RandomPerspective, (0.5, 0.9), 0.4, "nearest", 0.5),
+    make(layers.RandomGrayscale, **COLORS),
+    make(layers.RandomGrayscale, 1, shape=(6, 5, 1), out=(6, 5, 1)),
+    make(layers.RandomColorDegeneration, 0.8, (-50, 50), **COLORS),
+    make(layers.RandomSaturation, 0.8, (-50, 50), **COLORS),
+    make(layers.RandomHue, (0.3, 0.8), (-50, 50), **COLORS),
+    make(layers.RandomHue, 0.8, (-50, 50), "channels_first", shape=(3, 6, 5), out=(3, 6, 5)),
+    make(layers.RandomColorJitter, (-50, 50), 0.1, 0.2, (0.2, 0.7), 0.4, 5, **COLORS),
+    make(layers.RandomColorJitter, (-50, 50), 0.1, 0.2, 0.3, 0.4, shape=(6, 5, 1), out=(6, 5, 1)),
+    make(layers.RandAugment, (-25.5, 25.5), 1, 0.3, x=distinct, **COLORS),
+    make(layers.RandomInvert, (0.5, 0.9), (-50, 50)),
+    make(layers.RandomPosterization, 5, (-25.5, 25.5), x=distinct),
+    make(layers.Solarization, (0, 0.1), (0.3, 0.6), (-50, 50)),
+    make(layers.RandomSharpness, 0.8, (-50, 50)),
+    make(layers.RandomGaussianBlur, (0.5, 0.9), (3, 5), 0.8, (-50, 50)),
+    make(layers.AutoContrast, (-50, 50)),
+    make(layers.Equalization, (-25.5, 25.5), 16, x=distinct),
     make(layers.RandomShift, 2),
     make(layers.RandomShift, (1, 3), "constant", 0.5),
     make(layers.RandomCrop, 3, 4, out=(3, 4, 2)),
@@ -147,8 +168,11 @@ CASES = [
     make(layers.AdaptiveMaxPooling1D, 3, shape=SEQUENCE, out=(3, 2), x=distinct),
     make(layers.AdaptiveAveragePooling1D, [4], shape=SEQUENCE, out=(4, 2)),
     make(layers.Dropout, 0.4),
+    make(layers.Dropout, 0.4, (None, 1, 5, 2)),
+    make(layers.Dropout, 1, [1, None, 1, None]),
     make(layers.SpatialDropout2D, 0.4),
     make(layers.AlphaDropout, 0.4),
+    make(layers.AlphaDropout, 0.4, (None, 1, None, 2)),
     make(layers.AlphaDropout, 0.4, shape=VECTOR, out=VECTOR),
     make(layers.GaussianDropout, 0.4),
     make(layers.GaussianDropout, 0.4, shape=(3,), out=(3,)),
@@ -344,6 +368,22 @@ SIGNATURES = {
     layers.RandomContrast: "factor value_range=(0,255) seed=None",
     layers.RandomBrightness: "factor value_range=(0,255) seed=None",
     layers.RandomErasing: "factor=1.0 scale=(0.02,0.33) fill_value=None value_range=(0,255) seed=None data_format=None",
+    layers.RandomShear: "x_factor=0.0 y_factor=0.0 interpolation='bilinear' fill_mode='reflect' fill_value=0.0 "
+    "data_format=None seed=None",
+    layers.RandomPerspective: "factor=1.0 scale=1.0 interpolation='bilinear' fill_value=0.0 seed=None data_format=None",
+    **dict.fromkeys((layers.RandomColorDegeneration, layers.RandomPosterization, layers.RandomSaturation,
+                     layers.RandomSharpness), "factor value_range=(0,255) data_format=None seed=None"),
+    layers.RandomHue: "factor value_range data_format=None seed=None",
+    layers.RandomInvert: "factor=1.0 value_range=(0,255) seed=None data_format=None",
+    layers.RandAugment: "value_range=(0,255) num_ops=2 factor=0.5 interpolation='bilinear' seed=None "
+    "data_format=None",
+    layers.RandomGrayscale: "factor=0.5 data_format=None",
+    layers.RandomColorJitter: "value_range=(0,255) brightness_factor=None contrast_factor=None saturation_factor=None "
+    "hue_factor=None seed=None data_format=None",
+    layers.Solarization: "addition_factor=0.0 threshold_factor=0.0 value_range=(0,255) seed=None",
+    layers.RandomGaussianBlur: "factor=1.0 kernel_size=3 sigma=1.0 value_range=(0,255) data_format=None seed=None",
+    layers.AutoContrast: "value_range=(0,255)",
+    layers.Equalization: "value_range=(0,255) bins=256 data_format=None",
     layers.RandomShift: "pixels fill_mode='reflect' fill_value=0.0 seed=None data_format=None",
     layers.RandomCrop: "height width seed=None data_format=None",
     layers.CenterCrop: "height width data_format=None",
@@ -614,6 +654,7 @@ def test_set_weights_checks_all_before_any(oracle):
 
 L = layers
 WHOLE = "a whole number of at least 1"
+NOISE = "a tuple of whole numbers of at least 1 or None, one for each axis of a batch"
 
 
 @pytest.mark.parametrize(
@@ -640,8 +681,8 @@ WHOLE = "a whole number of at least 1"
         (lambda: L.Dropout(1.5), ValueError, "Dropout: rate: expected a number from 0 to 1, received 1.5"),
         (lambda: L.Dropout("x"), ValueError, "Dropout: rate: expected a number from 0 to 1, received 'x'"),
         (lambda: L.Dropout(0.5, seed=-1), ValueError, "Dropout: seed: expected a whole number from 0 to 2^64 - 1, or None, received -1"),
-        (lambda: L.Dropout(0.5, noise_shape=(1,)), ValueError, "Dropout: noise_shape: expected None, received (1,)"),
-        (lambda: L.AlphaDropout(0.5, (1,)), ValueError, "AlphaDropout: noise_shape: expected None, received (1,)"),
+        (lambda: L.Dropout(0.5, noise_shape=(1, 0)), ValueError, f"Dropout: noise_shape: expected {NOISE}, received (1, 0)"),
+        (lambda: L.AlphaDropout(0.5, 3), TypeError, f"AlphaDropout: noise_shape: expected {NOISE}, received 3"),
         (lambda: L.AlphaDropout(1), ValueError, "AlphaDropout: rate: expected a number from 0 to below 1, received 1"),
         (lambda: L.GaussianDropout(1.0), ValueError, "GaussianDropout: rate: expected a number from 0 to below 1, received 1.0"),
         (lambda: L.SpatialDropout2D(-1), ValueError, "SpatialDropout2D: rate: expected a number from 0 to 1, received -1"),

@@ -16,7 +16,7 @@ from minicnn.kernels import Key
 from minicnn.ops.geometry import resolve_pads
 
 A, C, D, L, N, P, S = (getattr(ops, name) for name in ("arithmetic", "conv", "dense", "loss", "norm", "pool", "shape"))
-V, J, R, G = ops.activation, ops.join, ops.reduce, ops.augment
+V, J, R, G, H = ops.activation, ops.join, ops.reduce, ops.augment, ops.color
 
 
 def normal(*shape):
@@ -201,6 +201,31 @@ CASES = {
                                value_range=r) for r in ((-9, 9), (-0.7, 0.8))],
     G.random_shift: [call(G.random_shift, normal(3, 5, 4, 2), key=Key(7, 3, 1), most=(2, 1), fill_mode=mode,
                           fill_value=0.5) for mode in ("reflect", "wrap", "constant", "nearest")],
+    G.random_shear: [call(G.random_shear, normal(3, 5, 4, 2), key=Key(7, 3, 1), across=(0.1, 0.4), down=(-0.3, 0.2),
+                          fill_mode=mode, fill_value=0.5, nearest=nearest)
+                     for mode in ("reflect", "constant") for nearest in (False, True)],
+    G.random_perspective: [call(G.random_perspective, normal(4, 5, 4, 2), key=Key(7, 3, 1), factor=(0.5, 0.9),
+                                scale=scale, fill_value=0.5, nearest=nearest)
+                           for scale in (0.4, 1.0) for nearest in (False, True)],
+    G.random_pick: [call(G.random_pick, *[normal(7, 2, 3, 1)] * 3, key=Key(7, 3, 1))],
+    H.random_gray: [call(H.random_gray, normal(4, 3, 5, 3), key=Key(7, 3, 1), factor=(0.3, 0.9), **how)
+                    for how in ({"value_range": (-0.7, 0.8)}, {"entire": True}, {})],
+    H.random_saturation: [call(H.random_saturation, positive(5, 3, 4, 3), key=Key(7, 3, 1), factor=f)
+                          for f in ((0.0, 0.4), (0.4, 0.95), (1.0, 1.0))],
+    H.random_hue: [call(H.random_hue, normal(5, 3, 4, 3), key=Key(7, 3, 1), factor=(0.0, 1.0), value_range=r)
+                   for r in ((-9, 9), (-0.7, 0.8))],
+    H.random_invert: [call(H.random_invert, normal(6, 3, 4, 2), key=Key(7, 3, 1), factor=(0.3, 0.8), high=2.0)],
+    H.random_posterize: [call(H.random_posterize, distinct(3, 4, 5, 2), key=Key(7, 3, 1), bits=(1, 6),
+                              value_range=(-25.5, 25.5))],
+    H.random_solarize: [call(H.random_solarize, normal(3, 4, 5, 2), key=Key(7, 3, 1), addition=(0, 0.3),
+                             threshold=(0.4, 0.6), value_range=(-1.5, 1.5))],
+    H.random_sharpness: [call(H.random_sharpness, normal(3, 5, 4, 2), key=Key(7, 3, 1), factor=(0.0, 1.0),
+                              value_range=r) for r in ((-9, 9), (-0.7, 0.8))],
+    H.random_blur: [call(H.random_blur, normal(4, 5, 6, 2), key=Key(7, 3, 1), factor=(0.3, 0.9), size=(3, 5),
+                         sigma=(0.4, 1.0), value_range=r) for r in ((-9, 9), (-0.5, 0.6))],
+    H.auto_contrast: [call(H.auto_contrast, normal(3, 4, 5, 2), value_range=(-1, 2)),
+                      call(H.auto_contrast, normal(2, 1, 1, 3), value_range=(-1, 2))],
+    H.equalize: [call(H.equalize, distinct(2, 4, 5, 2), value_range=(-25.5, 25.5), bins=16)],
     G.random_erasing: [call(G.random_erasing, normal(4, 5, 3, 3), key=Key(7, 3, 1), factor=(0.8, 1.0), scale=(0.2, 0.6),
                             value_range=(-9, 9), fill_value=fill) for fill in (None, 0.5, (1, 2, 3))],
     G.random_crop: [call(G.random_crop, normal(3, 5, 4, 2), key=Key(7, s, 1), size=(2, 3)) for s in (1, 2)],
@@ -211,11 +236,13 @@ CASES = {
     ops.dropout.dropout: [
         call(ops.dropout.dropout, normal(3, 4, 5), rate=rate, key=Key(7, 3, 1)) for rate in (0.0, 0.25, 0.9, 1.0)
     ],
-    ops.dropout.spatial_dropout: [
-        call(ops.dropout.spatial_dropout, normal(3, 2, 4, 5), rate=rate, key=Key(7, 3, 1)) for rate in (0.0, 0.4, 1.0)
+    ops.dropout.shared_dropout: [
+        call(ops.dropout.shared_dropout, normal(3, 2, 4, 5), rate=rate, key=Key(7, 3, 1), noise_shape=noise)
+        for rate in (0.0, 0.4, 1.0) for noise in ((None, 1, 1, None), (1, 2, 1, 5))
     ],
     ops.dropout.alpha_dropout: [
-        call(ops.dropout.alpha_dropout, normal(3, 4, 5), rate=rate, key=Key(7, 3, 1)) for rate in (0.0, 0.25, 0.9)
+        call(ops.dropout.alpha_dropout, normal(3, 4, 5), rate=rate, key=Key(7, 3, 1), noise_shape=noise)
+        for rate in (0.0, 0.25, 0.9) for noise in (None, (3, 1, None), (1, 4, 5))
     ],
     ops.dropout.gaussian_dropout: [
         call(ops.dropout.gaussian_dropout, normal(*shape), rate=rate, key=Key(7, 3, 1))

@@ -255,6 +255,20 @@ def test_spatial_dropout_drops_whole_channels(be):
 
 
 @backends
+def test_decisions_are_shared_along_axes_of_1(be):
+    x = Tensor(np.ones((40, 6, 50)), be)
+    for f, dropped in ((ops.dropout.shared_dropout, 0), (ops.dropout.alpha_dropout, None)):
+        y = f(x, rate=0.25, key=Key(5, 1, 2), noise_shape=(None, 1, 50)).numpy()
+        np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1], y.shape))
+        low = y.min() if dropped is None else dropped
+        assert abs((y[:, 0] == low).mean() - 0.25) < 0.04
+        y = f(x, rate=0.25, key=Key(5, 1, 2), noise_shape=(1, None, None)).numpy()
+        np.testing.assert_array_equal(y, np.broadcast_to(y[:1], y.shape))
+    with pytest.raises(ShapeError, match="expected a noise_shape of 1, None or the axis's size for each axis of"):
+        ops.dropout.shared_dropout(x, rate=0.25, key=Key(5, 1, 2), noise_shape=(40, 2, 50))
+
+
+@backends
 def test_alpha_dropout(rng, be):
     """Keras 3's formula with the decisions of dropout; mean 0 and variance 1 come out as they went in."""
     x, rate, low = rng.standard_normal((200, 500)), 0.2, -1.7580993408473766

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from minicnn import Parameter, Tensor, errors, optimizers
+from minicnn import Parameter, Tensor, constraints, errors, layers, optimizers
 from minicnn.backend.cpu import CPU
 from minicnn.io import hdf5
 from minicnn.optimizers import SGD, Adam, RMSprop, schedules
@@ -33,6 +33,28 @@ def test_apply_is_the_step_that_backward_leads_to(kind):
     assert np.array_equal(mine.numpy(), theirs.numpy())
     assert not np.array_equal(mine.numpy(), np.ones((3, 2)))
     assert one.iterations == other.iterations == 4
+
+
+def test_a_step_by_hand_keeps_the_constraints():
+    (bare,) = weights([-1.0, 2.0])
+    bare.constraint = constraints.NonNeg()
+    SGD(1.0).apply([np.zeros(2)], [bare])
+    assert bare.numpy().tolist() == [0, 2]
+    dense = layers.Dense(2, kernel_constraint="non_neg")
+    dense.build((None, 3))
+    optimizer = SGD(1.0)
+    optimizer.apply([np.ones((3, 2)), np.ones(2)], dense.weights)
+    assert dense.kernel.numpy().min() == 0
+    assert dense.bias.numpy().tolist() == [-1, -1]
+    assert isinstance(dense.kernel.constraint, constraints.NonNeg)
+    assert dense.bias.constraint is None
+    dense.bias_constraint = "non_neg"
+    optimizer.apply([np.zeros((3, 2)), np.zeros(2)], dense.weights)
+    assert dense.bias.numpy().tolist() == [0, 0]
+    with pytest.raises(errors.ArgumentError, match="constraint: expected no change: it is the layer's"):
+        dense.bias.constraint = None
+    with pytest.raises(errors.ArgumentTypeError, match="layer0/w: constraint: expected a function of a tensor"):
+        bare.constraint = "non_neg"
 
 
 def test_what_has_no_gradient_stays_with_its_state(notes):

@@ -198,6 +198,11 @@ LAYERS = {
     "random translation by 0.5 and -0.25": (  # px that float32, in which Keras has them, holds exactly
         IMAGE, lambda L: L.RandomTranslation((0.5, 0.5), (-0.25, -0.25), fill_mode="reflect")
     ),
+    "random shear": (IMAGE, lambda L: L.RandomShear((0.25, 0.25), (0.0, 0.0), fill_mode="constant")),
+    "random grey": (IMAGE, lambda L: L.RandomGrayscale(1.0)),
+    "random inversion": (IMAGE, lambda L: L.RandomInvert((1.0, 1.0), (-20, 20))),
+    "random posterization": (IMAGE, lambda L: L.RandomPosterization((3, 3), (-20, 20))),
+    "auto contrast": (IMAGE, lambda L: L.AutoContrast((-20, 20))),
     "random brightness by 0.1": (IMAGE, lambda L: L.RandomBrightness((0.1, 0.1), value_range=(-20, 20))),
     "conv dilated": (IMAGE, lambda L: L.Conv2D(5, (3, 2), dilation_rate=(2, 3))),
     "conv dilated, same": (IMAGE, lambda L: L.Conv2D(5, 3, padding="same", dilation_rate=2, activation="relu")),

@@ -223,6 +223,26 @@ def test_several_inputs_and_outputs(tmp_path):
         model.predict([x, v[:3]])
 
 
+def test_the_loss_of_an_output_may_be_in_a_list_and_its_metrics_in_a_dict():
+    (x, v), (y, r) = two_data()
+    image = Input((6, 6, 2))
+    plain = Model(image, L.Dense(1, name="amount")(L.Flatten()(image)), seed=1, **REF)
+    for loss in ("mse", ["mse"], {"amount": "mse"}, {"amount": ["mse"]}):
+        plain.compile("sgd", loss, metrics={"amount": ["mae", "mse"]}, weighted_metrics={"amount": "mse"})
+        assert plain.metrics_names == ["loss", "mae", "mse", "weighted_mse"]
+        found = plain.evaluate(x, r, verbose=0)
+        assert found[0] == pytest.approx(found[2], rel=1e-6)
+    with pytest.raises(errors.ArgumentError, match="compile: metrics: expected names of amount, received 'other'"):
+        plain.compile("sgd", "mse", metrics={"other": ["mae"]})
+    model = two_by_two(**REF)
+    model.compile("sgd", ["sparse_categorical_crossentropy", ["mse"]])
+    one = model.evaluate([x, v], [y, r], verbose=0)
+    model.compile("sgd", {"digit": ["sparse_categorical_crossentropy"], "amount": "mse"})
+    assert model.evaluate([x, v], [y, r], verbose=0) == one
+    with pytest.raises(errors.MinicnnError, match="loss"):
+        model.compile("sgd", ["sparse_categorical_crossentropy", ["mse", "mae"]])
+
+
 def test_gradients_of_several_losses():
     model = two_by_two(device=ORACLE)
     model.compile("sgd", ["sparse_categorical_crossentropy", "mae"], loss_weights=[1.0, 3.0])

@@ -435,6 +435,11 @@ FOLLOWS = [
     lambda: layers.RandomContrast(0.2, seed=1),
     lambda: layers.RandomBrightness(0.2, seed=1), lambda: layers.RandomCrop(4, 3, seed=1),
     lambda: layers.RandomErasing((0.5, 1.0), seed=1), lambda: layers.RandomShift(2, seed=1),
+    lambda: layers.RandomShear(0.3, seed=1), lambda: layers.RandomPerspective(1.0, 0.3, seed=1),
+    lambda: layers.RandomInvert(seed=1),
+    lambda: layers.RandomPosterization(5, (-50, 50), seed=1), lambda: layers.Solarization(0.2, 0.4, seed=1),
+    lambda: layers.RandomSharpness(0.9, seed=1), lambda: layers.RandomGaussianBlur(seed=1),
+    lambda: layers.AutoContrast(), lambda: layers.Equalization((-50, 50)),
     lambda: layers.CenterCrop(4, 3), lambda: layers.Resizing(4, 9),
     lambda: layers.UpSampling2D(), lambda: layers.UpSampling2D((1, 2), interpolation="bilinear"),
     lambda: layers.Cropping2D(1), lambda: layers.LayerNormalization(), lambda: layers.GaussianNoise(0.0),
@@ -442,6 +447,14 @@ FOLLOWS = [
     lambda: layers.AdaptiveMaxPooling2D(3), lambda: layers.AdaptiveAveragePooling2D((2, 3)),
     lambda: layers.RMSNormalization(), lambda: layers.Identity(), lambda: layers.ActivityRegularization(),
     lambda: layers.Lambda(lambda x: x * 2.0),
+]  # fmt: skip
+
+
+OF_COLORS = [
+    lambda: layers.RandAugment((-50, 50), seed=1),
+    lambda: layers.RandomGrayscale(), lambda: layers.RandomColorDegeneration(0.5, seed=1),
+    lambda: layers.RandomSaturation(0.5, seed=1), lambda: layers.RandomHue(0.5, (-50, 50), seed=1),
+    lambda: layers.RandomColorJitter((-50, 50), 0.1, 0.2, 0.3, 0.4, seed=1),
 ]  # fmt: skip
 
 
@@ -457,6 +470,11 @@ OF_SEQUENCES = [
 @pytest.mark.parametrize("make", OF_SEQUENCES)
 def test_layers_follow_another_length(make):
     same_as_fresh(make, on(2, 6, 2), on(2, 9, 2, start=3.0))
+
+
+@pytest.mark.parametrize("make", OF_COLORS)
+def test_layers_of_colors_follow_another_size(make):
+    same_as_fresh(make, on(2, 6, 5, 3), on(2, 7, 8, 3, start=3.0))
 
 
 @pytest.mark.parametrize("make", FOLLOWS)
@@ -905,11 +923,11 @@ def test_names_that_a_file_could_not_hold(tmp_path):
 
 def test_every_layer_is_tried_at_another_size():
     """A new layer without a line above fails here."""
-    tried = {type(make()) for make in FOLLOWS + OF_SEQUENCES}
+    tried = {type(make()) for make in FOLLOWS + OF_COLORS + OF_SEQUENCES}
     elsewhere = {layers.Layer, layers.InputLayer, layers.RepeatVector}  # vectors alone
     known = {c for n in layers.__all__ if isinstance(c := getattr(layers, n), type) and issubclass(c, layers.Layer)}
     known = {c for c in known if not issubclass(c, layers.Add.__mro__[1])}  # of several tensors: test_model.py
-    assert known - elsewhere == tried, "add it to FOLLOWS or OF_SEQUENCES above"
+    assert known - elsewhere == tried, "add it to FOLLOWS, OF_COLORS or OF_SEQUENCES above"
 
 
 def test_one_metric_in_two_places():

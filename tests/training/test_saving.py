@@ -162,7 +162,7 @@ EVERY = {
     "global average": ((7, 9, 3), lambda: nn.GlobalAvgPool2D()),
     "dropout": ((5,), lambda: nn.Dropout(0.25, seed=2**63)),
     "spatial dropout": ((7, 9, 3), lambda: nn.SpatialDropout2D(0.25, seed=3)),
-    "alpha dropout": ((5,), lambda: nn.AlphaDropout(0.25, seed=3)),
+    "alpha dropout": ((5,), lambda: nn.AlphaDropout(0.25, (None, 1), seed=3)),
     "gaussian dropout": ((5,), lambda: nn.GaussianDropout(0.25)),
     "flatten": ((7, 9, 3), lambda: nn.Flatten()),
     "reshape": ((6,), lambda: nn.Reshape((2, -1))),
@@ -198,6 +198,21 @@ EVERY = {
     "random contrast": ((7, 9, 3), lambda: nn.RandomContrast((0.1, 0.3), (0, 1))),
     "random brightness": ((7, 9, 3), lambda: nn.RandomBrightness(0.2, (0, 1), seed=3)),
     "random erasing": ((7, 9, 3), lambda: nn.RandomErasing((0.5, 1.0), 0.2, [1, 2, 3], (0, 1), seed=3)),
+    "random shear": ((7, 9, 3), lambda: nn.RandomShear(0.2, (0.1, 0.3), "nearest", "constant", 0.5, seed=3)),
+    "random perspective": ((7, 9, 3), lambda: nn.RandomPerspective((0.5, 1), 0.25, "nearest", 0.5, seed=3)),
+    "random grey": ((7, 9, 3), lambda: nn.RandomGrayscale(0.25)),
+    "random duller colours": ((7, 9, 3), lambda: nn.RandomColorDegeneration((0.25, 0.5), (0, 1), seed=3)),
+    "random saturation": ((7, 9, 3), lambda: nn.RandomSaturation(0.25, (0, 1), seed=3)),
+    "random hue": ((7, 9, 3), lambda: nn.RandomHue(0.25, (0, 1), seed=3)),
+    "random colours": ((7, 9, 3), lambda: nn.RandomColorJitter((0, 1), 0.25, 0.5, (0.25, 0.5), seed=3)),
+    "augmentation at random": ((7, 9, 3), lambda: nn.RandAugment((0, 1), 3, (0.25, 0.5), "nearest", seed=3)),
+    "random inversion": ((7, 9, 3), lambda: nn.RandomInvert((0.5, 1), (0, 1), seed=3)),
+    "random posterization": ((7, 9, 3), lambda: nn.RandomPosterization((2, 5), (0, 1), seed=3)),
+    "solarization": ((7, 9, 3), lambda: nn.Solarization(0.25, (0.5, 0.75), (0, 1), seed=3)),
+    "random sharpness": ((7, 9, 3), lambda: nn.RandomSharpness((0.25, 0.75), (0, 1), seed=3)),
+    "random blur": ((7, 9, 3), lambda: nn.RandomGaussianBlur((0.5, 1), (3, 5), (0.25, 1), (0, 1), seed=3)),
+    "auto contrast": ((7, 9, 3), lambda: nn.AutoContrast((0, 1))),
+    "equalization": ((7, 9, 3), lambda: nn.Equalization((0, 1), 16)),
     "random shift": ((7, 9, 3), lambda: nn.RandomShift((2, 3), "wrap", seed=3)),
     "random crop": ((7, 9, 3), lambda: nn.RandomCrop(5, 4, seed=3)),
     "centre crop": ((7, 9, 3), lambda: nn.CenterCrop(5, 4)),
@@ -635,6 +650,20 @@ def test_saving_changes_nothing(tmp_path):
 
 def halves(x, by=2):
     return x / by
+
+
+def test_a_lambda_s_config_has_its_name():
+    layer = mc.layers.Lambda(halves, arguments={"by": 4})
+    config = layer.get_config()
+    for again in (mc.layers.Lambda.from_config(config, {"halves": halves}), _scoped(config)):
+        np.testing.assert_array_equal(again(np.ones((2, 3))), layer(np.ones((2, 3))))
+    with pytest.raises(ArgumentError, match=r"expected a known name, received 'halves'; .*custom_objects="):
+        mc.layers.Lambda.from_config(config)
+
+
+def _scoped(config):
+    with mc.keras.saving.custom_object_scope({"halves": halves}):
+        return mc.layers.Lambda.from_config(config)
 
 
 def test_a_lambda_is_found_again_by_its_name(tmp_path):

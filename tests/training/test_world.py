@@ -355,12 +355,19 @@ def test_a_synchronized_loss_that_is_not_finite_stops_all(data):
 
 
 RANDOM = {
-    "dropout": lambda: layers.Dropout(0.3), "of channels": lambda: layers.SpatialDropout2D(0.3),
+    "dropout": lambda: layers.Dropout(0.3), "of columns": lambda: layers.Dropout(0.3, (None, 1, None, None)),
+    "of the batch": lambda: layers.Dropout(0.3, (1, 7, 5, 1)), "of channels": lambda: layers.SpatialDropout2D(0.3),
     "gaussian": lambda: layers.GaussianDropout(0.3), "noise": lambda: layers.GaussianNoise(0.3),
     "alpha": lambda: layers.AlphaDropout(0.3), "flip": lambda: layers.RandomFlip(),
     "rotation": lambda: layers.RandomRotation(0.2), "zoom": lambda: layers.RandomZoom(0.3, 0.2),
     "translation": lambda: layers.RandomTranslation(0.3, 0.2), "contrast": lambda: layers.RandomContrast(0.5, (0, 1)),
     "brightness": lambda: layers.RandomBrightness(0.3, (0, 1)), "crop": lambda: layers.RandomCrop(4, 5),
+    "augmentation": lambda: layers.RandAugment((0, 1)),
+    "perspective": lambda: layers.RandomPerspective(),
+    "shear": lambda: layers.RandomShear(0.3), "inversion": lambda: layers.RandomInvert((0.5, 1.0), (0, 1)),
+    "jitter": lambda: layers.RandomColorJitter((0, 1), 0.3, 0.5), "sharpness": lambda: layers.RandomSharpness(0.9),
+    "blur": lambda: layers.RandomGaussianBlur(1.0, sigma=(0.3, 1.0)),
+    "solarization": lambda: layers.Solarization(0.3, 0.5),
     "erasing": lambda: layers.RandomErasing((0.9, 1.0)), "shift": lambda: layers.RandomShift(2),
 }  # fmt: skip
 
