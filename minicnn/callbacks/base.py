@@ -74,7 +74,7 @@ class Callback(Named):
     def set_params(self, params: dict) -> None:
         self.params = params
 
-    def set_model(self, model) -> None:
+    def set_model(self, model: Any) -> None:
         self.model = model
 
     @property

@@ -1,6 +1,7 @@
 """CallbackList: calls a hook on every callback that has it, in order, and on no other."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from ..arguments import flag, instance, shown
 from ..errors import ArgumentTypeError, require
@@ -45,15 +46,8 @@ class CallbackList(Callback):
 
     lazy_logs = True
 
-    def __init__(
-        self,
-        callbacks: Callback | Iterable | None = None,
-        model=None,
-        params: dict | None = None,
-        *,
-        add_history: bool = False,
-        add_progbar: bool = False,
-    ):
+    def __init__(self, callbacks: Callback | Iterable | None = None, model: Any = None, params: dict | None = None, *,
+                 add_history: bool = False, add_progbar: bool = False):  # fmt: skip
         super().__init__()
         self.callbacks: list[Callback] = _flatten(callbacks)
         for one in self.callbacks:
@@ -123,7 +117,7 @@ class CallbackList(Callback):
         for one in self.callbacks:
             one.set_params(params)
 
-    def set_model(self, model) -> None:
+    def set_model(self, model: Any) -> None:
         super().set_model(model)
         for one in self.callbacks:
             one.set_model(model)
@@ -143,44 +137,44 @@ class CallbackList(Callback):
         if isinstance(logs, LogsWhenRead):
             logs.end()
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self._call("on_train_begin", logs=logs)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs | None = None) -> None:
         self._call("on_train_end", logs=logs)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._call("on_epoch_begin", epoch, logs=logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self._call("on_epoch_end", epoch, logs=logs)
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Logs | None = None) -> None:
         self._call("on_test_begin", logs=logs)
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: Logs | None = None) -> None:
         self._call("on_test_end", logs=logs)
 
-    def on_predict_begin(self, logs=None):
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
         self._call("on_predict_begin", logs=logs)
 
-    def on_predict_end(self, logs=None):
+    def on_predict_end(self, logs: Logs | None = None) -> None:
         self._call("on_predict_end", logs=logs)
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: LazyLogs = None) -> None:
         self._call_batch("on_train_batch_begin", batch, logs)
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: LazyLogs = None) -> None:
         self._call_batch("on_train_batch_end", batch, logs)
 
-    def on_test_batch_begin(self, batch, logs=None):
+    def on_test_batch_begin(self, batch: int, logs: LazyLogs = None) -> None:
         self._call_batch("on_test_batch_begin", batch, logs)
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: LazyLogs = None) -> None:
         self._call_batch("on_test_batch_end", batch, logs)
 
-    def on_predict_batch_begin(self, batch, logs=None):
+    def on_predict_batch_begin(self, batch: int, logs: LazyLogs = None) -> None:
         self._call_batch("on_predict_batch_begin", batch, logs)
 
-    def on_predict_batch_end(self, batch, logs=None):
+    def on_predict_batch_end(self, batch: int, logs: LazyLogs = None) -> None:
         self._call_batch("on_predict_batch_end", batch, logs)

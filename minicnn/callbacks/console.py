@@ -1,9 +1,10 @@
 """say: print one line above a live progress bar instead of through it."""
 
 import sys
+from typing import Any
 
 
-def printable(text: str, stream) -> str:
+def printable(text: str, stream: Any) -> str:
     """`text` with a question mark for each character that `stream` cannot encode."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "replace").decode(encoding)

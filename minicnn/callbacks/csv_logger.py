@@ -4,6 +4,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from ..arguments import flag, path, shown, writable
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..io.files import append, open_log
 from ..notes import note
-from .base import Callback
+from .base import Callback, Logs
 
 
 def _cell(value):
@@ -44,10 +45,10 @@ class CSVLogger(Callback):
         self.keys: list[str] | None = None
         self._file, self._start, self._rows = None, 0, ""
 
-    def check_monitor(self, names, others=False):
+    def check_monitor(self, names: Iterable[str], others: bool = False) -> None:
         writable("CSVLogger: filename", self.filename)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self.close()
         goes_on = self.append or (self.params or {}).get("resumed") is not None
         self.keys, self._start, self._rows = None, 0, ""
@@ -63,10 +64,10 @@ class CSVLogger(Callback):
             file.seek(-1, os.SEEK_END)
             return file.read() == b"\n"
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {"keys": self.keys, "start": self._start, "rows": self._rows}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         """Back to the rows of the state, whatever has been written since."""
         self.keys, self._start, self._rows = state["keys"], int(state["start"]), state["rows"]
         if self._file is None:
@@ -83,7 +84,7 @@ class CSVLogger(Callback):
             note(f"CSVLogger: {self.filename} was changed since the checkpoint; what is there stays, rows are added")
             self._start = end - len(written)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         logs = logs or {}
         text = io.StringIO()
         header = self.keys is None and self._start == 0
@@ -104,7 +105,7 @@ class CSVLogger(Callback):
         append(self._file, self.filename, text.encode(), sync=True)
         self._rows += text
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs | None = None) -> None:
         self.close()
 
     def close(self) -> None:

@@ -1,9 +1,11 @@
 """EarlyStopping: no more epochs when a metric has stopped improving."""
 
 import warnings
+from typing import Any
 
 from ..arguments import flag, number, whole
 from ..arguments import verbose as checked_verbose
+from .base import Logs
 from .console import say
 from .monitor import Monitor
 
@@ -39,19 +41,19 @@ class EarlyStopping(Monitor):
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best_weights = None
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self.wait = self.stopped_epoch = self.best_epoch = 0
         self.best = self.best_weights = None
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {"best": self.best, "best_epoch": self.best_epoch, "best_weights": self.best_weights,
                 "wait": self.wait, "stopped_epoch": self.stopped_epoch}  # fmt: skip
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self.best, self.best_epoch, self.best_weights = state["best"], state["best_epoch"], state["best_weights"]
         self.wait, self.stopped_epoch = state["wait"], state["stopped_epoch"]
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         logs = logs or {}
         value = self.current(logs)
         if value is None:
@@ -78,7 +80,7 @@ class EarlyStopping(Monitor):
         if self.restore_best_weights:
             self.best_weights = self.model.get_weights()
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs | None = None) -> None:
         if self.stopped_epoch > 0 and self.verbose > 0:
             say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.restore_best_weights and self.best_weights is not None:

@@ -1,9 +1,10 @@
 """History: what every epoch reported; fit returns it."""
 
 from contextlib import suppress
+from typing import Any
 
 from ..io.html import curve, html_table
-from .base import Callback
+from .base import Callback, Logs
 from .spelling import resolve
 
 
@@ -19,7 +20,7 @@ class LogDict(dict):
             raise KeyError(name)
         return self[found]
 
-    def get(self, name, default=None):
+    def get(self, name: Any, default: Any = None) -> Any:
         try:
             return self[name]
         except KeyError:
@@ -40,19 +41,19 @@ class History(Callback):
         self.history: dict[str, list[float]] = LogDict()
         self.epoch: list[int] = []
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self.epoch = []
         if self.model is not None:
             self.model.history = self
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {"history": dict(self.history), "epoch": self.epoch}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self.history = LogDict({name: list(values) for name, values in state["history"].items()})
         self.epoch = list(state["epoch"])
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             with suppress(TypeError, ValueError):  # a user's callback may log anything, such as a list

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from .. import arguments
 from ..errors import ArgumentTypeError, require
-from .base import Callback
+from .base import Callback, Logs
 from .console import say
 
 
@@ -25,7 +25,7 @@ class LearningRateScheduler(Callback):
         require(ok, where, "a function of (epoch, lr) or (epoch)", arguments.shown(schedule), error=ArgumentTypeError)
         self.verbose = arguments.verbose("LearningRateScheduler: verbose", verbose)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         if self.resumes_inside(epoch):
             return  # this epoch's rate has been set, and is the checkpoint's
         optimizer = self.model.optimizer
@@ -38,6 +38,6 @@ class LearningRateScheduler(Callback):
         if self.verbose > 0:
             say(f"Epoch {epoch + 1}: LearningRateScheduler setting learning rate to {new}.")
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)

@@ -6,12 +6,14 @@ import os
 import re
 import string
 import warnings
+from collections.abc import Iterable
+from typing import Any
 
 from .. import arguments
 from ..errors import ArgumentError, MissingPackageError, nearest, require
 from ..io.files import make_parent
 from ..notes import note
-from .base import read_logs
+from .base import LazyLogs, Logs, read_logs
 from .console import say
 from .monitor import Monitor
 from .spelling import resolve
@@ -134,24 +136,24 @@ class ModelCheckpoint(Monitor):
         if self.filepath.endswith((".keras", *_EITHER)) and importlib.util.find_spec("h5py") is None:
             raise MissingPackageError("Keras's files", "h5py")
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self._check_savable()
 
     def _check_savable(self) -> None:
         if not self.save_weights_only and hasattr(self.model, "check_savable"):
             self.model.check_savable(self.filepath)
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {"best": self.best, "batches": self._batches, "epochs": self._epochs}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self.best, self._batches, self._epochs = state["best"], state["batches"], state.get("epochs", 0)
 
     @property
     def wants_batch_logs(self) -> bool:
         return self.save_freq != "epoch"
 
-    def check_monitor(self, names, others=False):
+    def check_monitor(self, names: Iterable[str], others: bool = False) -> None:
         self._check_suffix()
         names = list(names)
         if self.save_best_only:
@@ -171,17 +173,17 @@ class ModelCheckpoint(Monitor):
         parts = string.Formatter().parse(self.filepath)
         return "".join(text + ("" if name is None else "1") for text, name, _, _ in parts)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: LazyLogs = None) -> None:
         if isinstance(self.save_freq, int):
             self._batches += 1
             if self._batches >= self.save_freq:
                 self._batches = 0
                 self._save(self._epoch, {"batch": batch + 1}, read_logs(logs))
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.save_freq == "epoch":
             self._epochs += 1
             if self._epochs >= self.period:

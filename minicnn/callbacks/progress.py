@@ -4,10 +4,11 @@ import math
 import os
 import sys
 from time import perf_counter
+from typing import Any
 
 from .. import arguments
 from . import readout
-from .base import Callback, LazyLogs, read_logs
+from .base import Callback, LazyLogs, Logs, read_logs
 from .console import say
 
 
@@ -52,7 +53,7 @@ class ProgressBar(Callback):
     def _checked(verbose) -> int:
         return arguments.verbose("verbose", verbose)
 
-    def set_params(self, params):
+    def set_params(self, params: dict[str, Any]) -> None:
         super().set_params(params)
         if not self._is_set:
             self.verbose = self._checked(params.get("verbose", "auto"))
@@ -63,15 +64,15 @@ class ProgressBar(Callback):
         """Whether running means will be shown: only by a bar on a terminal."""
         return self.verbose == 1 and _is_terminal(sys.stdout)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self._in_fit, self._lines = True, []
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         inside = self._in_fit and self._running
         spent = perf_counter() - self._began if inside else 0.0
         return {"lines": self._lines, "done": self._done if inside else 0, "spent": spent}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         """Show what was shown, then where the run goes on; an epoch's time leaves out the time between."""
         self._lines = list(state["lines"])
         if self.verbose == 0:
@@ -87,41 +88,41 @@ class ProgressBar(Callback):
         if self.resumes_inside(epoch):
             self._start(self._title_of(epoch), int(state["done"]), float(state["spent"]))
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs | None = None) -> None:
         self.close()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         if not self.resumes_inside(epoch):  # that one is begun by set_state, below what was shown before
             self._start(self._title_of(epoch))
 
     def _title_of(self, epoch: int) -> str:
         return f"Epoch {epoch + 1}/{self.epochs}"
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: LazyLogs = None) -> None:
         self._step(batch + 1, logs)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self._finish(logs)
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Logs | None = None) -> None:
         if not self._in_fit:
             self._start("")
 
-    def on_test_batch_end(self, batch, logs=None):
+    def on_test_batch_end(self, batch: int, logs: LazyLogs = None) -> None:
         if not self._in_fit:
             self._step(batch + 1, logs)
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: Logs | None = None) -> None:
         if not self._in_fit:
             self._finish(logs)
 
-    def on_predict_begin(self, logs=None):
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
         self._start("")
 
-    def on_predict_batch_end(self, batch, logs=None):
+    def on_predict_batch_end(self, batch: int, logs: LazyLogs = None) -> None:
         self._step(batch + 1, None)  # Keras hands the outputs over as logs: nothing to show
 
-    def on_predict_end(self, logs=None):
+    def on_predict_end(self, logs: Logs | None = None) -> None:
         self._finish(None)
 
     def close(self) -> None:

@@ -4,9 +4,10 @@ Source: Keras 3, utils/progbar.py.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 
-def number(value) -> str:
+def number(value: Any) -> str:
     """%.4f above 1e-3 in size, else %.4e; what is no number as it is."""
     try:
         value = float(value)

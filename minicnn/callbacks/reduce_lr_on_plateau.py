@@ -1,6 +1,7 @@
 """ReduceLROnPlateau: a smaller learning rate when a metric has stopped improving."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from ..arguments import number, whole
 from ..arguments import verbose as checked_verbose
 from ..errors import ArgumentTypeError, require
 from ..notes import note
+from .base import Logs
 from .console import say
 from .monitor import Monitor
 
@@ -25,18 +27,9 @@ class ReduceLROnPlateau(Monitor):
     before it.
     """
 
-    def __init__(
-        self,
-        monitor: str = "val_loss",
-        factor: float = 0.1,
-        patience: int = 10,
-        verbose: int = 0,
-        mode: str = "auto",
-        min_delta: float = 1e-4,
-        cooldown: int = 0,
-        min_lr: float = 0.0,
-        **old,
-    ):
+    def __init__(self, monitor: str = "val_loss", factor: float = 0.1, patience: int = 10, verbose: int = 0,
+                 mode: str = "auto", min_delta: float = 1e-4, cooldown: int = 0, min_lr: float = 0.0,
+                 **old: Any):  # fmt: skip
         if "epsilon" in old:
             note("ReduceLROnPlateau: epsilon= is the old name of min_delta=")
             min_delta = old.pop("epsilon")
@@ -49,16 +42,16 @@ class ReduceLROnPlateau(Monitor):
         self.verbose = checked_verbose(f"{self._who}: verbose", verbose)
         self.wait = self.cooldown_counter = 0
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self.best, self.wait, self.cooldown_counter = None, 0, 0
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {"best": self.best, "wait": self.wait, "cooldown_counter": self.cooldown_counter}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self.best, self.wait, self.cooldown_counter = state["best"], state["wait"], state["cooldown_counter"]
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         logs = {} if logs is None else logs
         logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         value = self.current(logs)

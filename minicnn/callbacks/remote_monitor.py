@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arguments import flag, instance, text
 from ..errors import ArgumentError, require
-from .base import Callback
+from .base import Callback, Logs
 
 PATIENCE = 10  # s: training waits for the server no longer
 
@@ -25,8 +25,8 @@ class RemoteMonitor(Callback):
     sent by urllib, not by the package requests.
     """
 
-    def __init__(self, root="http://localhost:9000", path="/publish/epoch/end/", field="data", headers=None,
-                 send_as_json=False):  # fmt: skip
+    def __init__(self, root: str = "http://localhost:9000", path: str = "/publish/epoch/end/", field: str = "data",
+                 headers: dict[str, str] | None = None, send_as_json: bool = False):  # fmt: skip
         super().__init__()
         where = "RemoteMonitor: "
         self.root, self.path = text(where + "root", root), text(where + "path", path, empty=True)
@@ -37,7 +37,7 @@ class RemoteMonitor(Callback):
         self.headers = {text(where + "headers", k): text(where + "headers", v) for k, v in (headers or {}).items()}
         self.send_as_json = flag(where + "send_as_json", send_as_json)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         send = {"epoch": epoch} | {name: float(np.asarray(value).item()) for name, value in (logs or {}).items()}
         body = json.dumps(send)
         kind = "application/json" if self.send_as_json else "application/x-www-form-urlencoded"

@@ -1,8 +1,11 @@
 """SwapEMAWeights: evaluate with the moving averages of the weights, train with the weights."""
 
+from collections.abc import Iterable
+from typing import Any
+
 from ..arguments import flag
 from ..errors import ArgumentError, require
-from .base import Callback
+from .base import Callback, Logs
 
 
 class SwapEMAWeights(Callback):
@@ -18,15 +21,15 @@ class SwapEMAWeights(Callback):
         super().__init__()
         self.swap_on_epoch = flag("SwapEMAWeights: swap_on_epoch", swap_on_epoch)
 
-    def check_monitor(self, names, others=False):
+    def check_monitor(self, names: Iterable[str], others: bool = False) -> None:
         fix = "write use_ema=True in it"
         averages = getattr(self.model.optimizer, "use_ema", False)
         require(averages, "SwapEMAWeights", "an optimizer that keeps averages", "none", fix, error=ArgumentError)
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {"swapped": self.model.optimizer.swapped}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self.model.optimizer.swapped = bool(state["swapped"])
 
     def _swap(self, wanted: bool) -> None:
@@ -34,20 +37,20 @@ class SwapEMAWeights(Callback):
             with self.model.guard.changing():
                 self.model.optimizer.swap_average()
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         if not self.resumes_inside(epoch):
             self._swap(False)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         if self.swap_on_epoch:
             self._swap(True)
 
-    def on_test_begin(self, logs=None):
+    def on_test_begin(self, logs: Logs | None = None) -> None:
         self.check_monitor(())
         if not self.swap_on_epoch:
             self._swap(True)
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: Logs | None = None) -> None:
         if not self.swap_on_epoch:
             self._swap(False)
 

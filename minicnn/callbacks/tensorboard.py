@@ -4,12 +4,14 @@ import os
 import re
 import secrets
 import time
+from collections.abc import Iterable
+from typing import Any
 
 from .. import arguments
 from ..errors import ArgumentError, ArgumentTypeError, DataError, MissingPackageError, require
 from ..io import events
 from ..notes import note
-from .base import Callback, read_logs
+from .base import Callback, LazyLogs, Logs, read_logs
 
 
 class TensorBoard(Callback):
@@ -74,7 +76,7 @@ class TensorBoard(Callback):
         """Whether it does anything with batches."""
         return self.update_freq != "epoch"
 
-    def check_monitor(self, names, others=False):
+    def check_monitor(self, names: Iterable[str], others: bool = False) -> None:
         for folder in ("train", "validation"):
             arguments.writable("TensorBoard: log_dir", os.path.join(self.log_dir, folder, "events"))
 
@@ -94,10 +96,10 @@ class TensorBoard(Callback):
         there = {f"{folder}/{os.path.basename(one.path)}": one.size for folder, one in self._files.items()}
         return self._done | there
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {"run": self._run, "files": self._sizes()}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         """Back to the files as they were, whatever this run has written since; what follows goes to new ones."""
         self.close()
         self._run, self._done = state["run"], {}
@@ -129,7 +131,7 @@ class TensorBoard(Callback):
 
     # hooks -----------------------------------------------------------------------------------------------------------
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: Logs | None = None) -> None:
         self.close()
         self._run, self._done = None, {}
         if self.write_graph and self.writes and (self.params or {}).get("resumed") is None:
@@ -137,13 +139,13 @@ class TensorBoard(Callback):
             self.model.summary(line_length=100, print_fn=lines.append)
             self._write("train", 0, events.text("keras", "\n".join(lines)), graph=events.graph_of(self.model))
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         self._began, self._before = time.perf_counter(), self.model.optimizer.iterations
 
-    def on_train_batch_begin(self, batch, logs=None):
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
         self._batch_began = time.perf_counter()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: LazyLogs = None) -> None:
         if not self.writes or self.update_freq == "epoch" or self.model.steps_done % self.update_freq:
             return
         found = {f"batch_{name}": value for name, value in read_logs(logs).items()}
@@ -151,12 +153,12 @@ class TensorBoard(Callback):
             found["batch_steps_per_second"] = 1 / max(time.perf_counter() - self._batch_began, 1e-9)
         self._scalars("train", self.model.steps_done, found)
 
-    def on_test_end(self, logs=None):
+    def on_test_end(self, logs: Logs | None = None) -> None:
         if self.model.optimizer is not None:
             found = {f"evaluation_{name}_vs_iterations": value for name, value in (logs or {}).items()}
             self._scalars("validation", self.model.optimizer.iterations, found)
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         logs = dict(logs or {})
         held_out = {f"epoch_{name[4:]}": value for name, value in logs.items() if name.startswith("val_")}
         found = {f"epoch_{name}": value for name, value in logs.items() if not name.startswith("val_")}
@@ -184,7 +186,7 @@ class TensorBoard(Callback):
             found.append(None if picture is None else events.image(f"{p.path}/image", picture))
         self._write("train", epoch, *found)
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: Logs | None = None) -> None:
         self.close()
 
 

@@ -4,7 +4,7 @@ import math
 
 from ..arguments import flag
 from ..errors import NonFiniteError
-from .base import Callback
+from .base import Callback, Logs
 from .console import say
 
 
@@ -23,7 +23,7 @@ class TerminateOnNaN(Callback):
         super().__init__()
         self.raise_error = flag("TerminateOnNaN: raise_error", raise_error)
 
-    def on_batch_end(self, batch, logs=None):
+    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
         loss = (logs or {}).get("loss")
         if loss is None or math.isfinite(loss):
             return
