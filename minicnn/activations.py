@@ -8,10 +8,12 @@ Formulas and derivatives: minicnn/ops/activation.py.
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from . import custom
+from .aliases import ActivationLike, ArrayLike, Ints
 from .arguments import array, axes, checked, number
 from .arguments import flag as boolean
 from .core.symbol import Symbol
@@ -22,7 +24,7 @@ from .ops.compare import greater, where
 from .ops.join import part
 
 
-def tensor(where: str, x) -> Tensor | Symbol:
+def tensor(where: str, x: Any) -> Tensor | Symbol:
     """x as a tensor, of float32 if it is none."""
     return x if isinstance(x, (Tensor, Symbol)) else Tensor(np.asarray(array(where, x), np.float32))
 
@@ -74,7 +76,7 @@ def _limit(where: str, value):
 
 
 @_activation(ops.relu, negative_slope=number, max_value=_limit, threshold=number)
-def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
+def relu(x: ArrayLike, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
     """y = min(x, max_value) where x > threshold, else negative_slope (x - threshold)."""
     if (negative_slope, max_value, threshold) == (0, None, 0):
         return ops.relu(x)
@@ -82,13 +84,13 @@ def relu(x, negative_slope=0.0, max_value=None, threshold=0.0):
 
 
 @_activation(ops.leaky_relu, negative_slope=number)
-def leaky_relu(x, negative_slope=0.2):
+def leaky_relu(x: ArrayLike, negative_slope: float = 0.2) -> Tensor:
     """y = x where x > 0, else negative_slope x."""
     return ops.leaky_relu(x, negative_slope=negative_slope)
 
 
 @_activation(ops.elu, alpha=number)
-def elu(x, alpha=1.0):
+def elu(x: ArrayLike, alpha: float = 1.0) -> Tensor:
     """y = x where x > 0, else alpha (exp x - 1)."""
     return ops.elu(x, alpha=alpha)
 
@@ -101,25 +103,25 @@ celu = _activation(ops.celu, alpha=_positive)(ops.celu)
 
 
 @_activation(ops.gelu, approximate=boolean)
-def gelu(x, approximate=False):
+def gelu(x: ArrayLike, approximate: bool = False) -> Tensor:
     """y = x Phi(x), Phi the standard normal distribution; approximate: by a tanh."""
     return ops.gelu(x, approximate=approximate)
 
 
 @_activation(ops.softmax, axis=axes)
-def softmax(x, axis=-1):
+def softmax(x: ArrayLike, axis: Ints = -1) -> Tensor:
     """p = exp x / sum exp x over `axis`, or several."""
     return ops.softmax_over(x, axis=axis)
 
 
 @_activation(ops.log_softmax, axis=axes)
-def log_softmax(x, axis=-1):
+def log_softmax(x: ArrayLike, axis: Ints = -1) -> Tensor:
     """y = x - log sum exp x over `axis`, or several."""
     return ops.log_softmax_over(x, axis=axis)
 
 
 @_activation(ops.sparsemax)
-def sparsemax(x, axis=-1):
+def sparsemax(x: ArrayLike, axis: Ints = -1) -> Tensor:
     """y = max(x - tau, 0), with the tau that makes the sum over `axis` 1."""
     axis = axes("sparsemax: axis", axis)
     if not isinstance(axis, int):
@@ -133,13 +135,13 @@ squareplus = _activation(ops.squareplus, b=number)(ops.squareplus)
 
 
 @_activation(threshold=number, default_value=number)
-def threshold(x, threshold, default_value):
+def threshold(x: ArrayLike, threshold: float, default_value: float) -> Tensor:
     """y = x where x > threshold, else default_value."""
     return where(greater(x, threshold), x, default_value)
 
 
 @_activation()
-def glu(x, axis=-1):
+def glu(x: ArrayLike, axis: Ints = -1) -> Tensor:
     """y = a sigmoid(b), a and b the halves of x along `axis`.  Source: Dauphin et al. 2017."""
     axis = axes("glu: axis", axis)
     ok = isinstance(axis, int) and -x.ndim <= axis < x.ndim and x.shape[axis] % 2 == 0
@@ -155,7 +157,7 @@ FUNCTIONS = {f.__name__: f for f in (
     sparse_sigmoid, sparsemax, squareplus, tanh, tanh_shrink, threshold)}  # fmt: skip
 
 
-def get(identifier) -> Callable:
+def get(identifier: ActivationLike) -> Callable:
     """An activation from its name, None (linear), or any function of a tensor."""
     if identifier is None:
         return linear
@@ -170,7 +172,7 @@ def get(identifier) -> Callable:
     return known[one_of("activation", identifier, known)]
 
 
-def serialize(activation) -> str:
+def serialize(activation: Callable) -> str:
     """Its name."""
     name = getattr(activation, "__name__", "")
     require(name in FUNCTIONS, "activation", "one of " + ", ".join(FUNCTIONS), shown(activation),

@@ -9,6 +9,7 @@
 from collections.abc import Callable
 
 from .activations import tensor
+from .aliases import ArrayLike, ConstraintLike, Ints
 from .arguments import Configured, axes, described, number
 from .core.tensor import Tensor
 from .ops import arithmetic as A
@@ -26,17 +27,17 @@ class Constraint(Configured):
 class NonNeg(Constraint):
     """max(w, 0)."""
 
-    def __call__(self, w):
+    def __call__(self, w: ArrayLike) -> Tensor:
         return A.maximum(tensor("NonNeg: w", w), 0.0)
 
 
 class MaxNorm(Constraint):
     """w clip(|w|, 0, max_value) / (1e-7 + |w|)."""
 
-    def __init__(self, max_value=2, axis=0):
+    def __init__(self, max_value: float = 2, axis: Ints = 0):
         self.max_value, self.axis = number("MaxNorm: max_value", max_value, low=0), _listed(axes("MaxNorm: axis", axis))
 
-    def __call__(self, w):
+    def __call__(self, w: ArrayLike) -> Tensor:
         w = tensor("MaxNorm: w", w)
         norms = _norms(w, self.axis)
         return w * (A.minimum(norms, self.max_value) / (norms + _EPSILON))
@@ -45,10 +46,10 @@ class MaxNorm(Constraint):
 class UnitNorm(Constraint):
     """w / (1e-7 + |w|)."""
 
-    def __init__(self, axis=0):
+    def __init__(self, axis: Ints = 0):
         self.axis = _listed(axes("UnitNorm: axis", axis))
 
-    def __call__(self, w):
+    def __call__(self, w: ArrayLike) -> Tensor:
         w = tensor("UnitNorm: w", w)
         return w / (_norms(w, self.axis) + _EPSILON)
 
@@ -56,12 +57,12 @@ class UnitNorm(Constraint):
 class MinMaxNorm(Constraint):
     """w (rate clip(|w|, min_value, max_value) + (1 - rate) |w|) / (1e-7 + |w|)."""
 
-    def __init__(self, min_value=0.0, max_value=1.0, rate=1.0, axis=0):
+    def __init__(self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Ints = 0):
         self.min_value = number("MinMaxNorm: min_value", min_value, low=0)
         self.max_value = number("MinMaxNorm: max_value", max_value, low=0)
         self.rate, self.axis = number("MinMaxNorm: rate", rate, low=0, high=1), _listed(axes("MinMaxNorm: axis", axis))
 
-    def __call__(self, w):
+    def __call__(self, w: ArrayLike) -> Tensor:
         w = tensor("MinMaxNorm: w", w)
         norms = _norms(w, self.axis)
         wanted = A.clip(norms, low=self.min_value, high=self.max_value) * self.rate + norms * (1 - self.rate)
@@ -86,7 +87,7 @@ _BY_NAME = {"max_norm": MaxNorm, "maxnorm": MaxNorm, "non_neg": NonNeg, "nonneg"
             "unitnorm": UnitNorm, "min_max_norm": MinMaxNorm}  # fmt: skip
 
 
-def get(identifier, where: str = "constraint") -> Callable | None:
+def get(identifier: ConstraintLike, where: str = "constraint") -> Callable | None:
     """A constraint from None, a name, a class, a function of a tensor, {"class_name", "config"}, or itself."""
     return described(where, identifier, Constraint, _BY_NAME)
 

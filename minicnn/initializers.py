@@ -11,11 +11,13 @@ import inspect
 import math
 import random
 import re
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from . import custom
+from .aliases import ArrayLike, DTypeLike, Ints
 from .arguments import Named, array, configured, float_type, index, instance, items, named, number, shown, wholes
 from .arguments import function as checked_function
 from .arguments import seed as checked_seed
@@ -26,7 +28,7 @@ _CUT_STD = 0.87962566103423978
 
 
 @named
-def fans(shape: tuple[int, ...], input_axes=None, output_axes=None) -> tuple[int, int]:
+def fans(shape: tuple[int, ...], input_axes: Ints | None = None, output_axes: Ints | None = None) -> tuple[int, int]:
     """(fan_in, fan_out): how many inputs meet in one output, and how many outputs one input reaches.
 
     (n,) -> n, n;  (in, out) -> in, out;  (KH, KW, C, O) -> KH*KW*C, KH*KW*O.
@@ -67,7 +69,8 @@ def _cut_normal(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 class Initializer(Named):
     """Subclass it with `values(shape, rng)`; the arguments of __init__ become the config."""
 
-    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator | None = None, dtype=None) -> np.ndarray:
+    def __call__(self, shape: tuple[int, ...], rng: np.random.Generator | None = None,
+                 dtype: DTypeLike = None) -> np.ndarray:  # fmt: skip
         """The values, in float64 or in the type that dtype names, which may stand in the place of rng, as in Keras."""
         who = type(self).__name__
         if isinstance(rng, str) and rng.startswith("float"):
@@ -95,31 +98,31 @@ class Initializer(Named):
 class Zeros(Initializer):
     """0"""
 
-    def values(self, shape, rng):
+    def values(self, shape: tuple[int, ...], rng: np.random.Generator | None) -> np.ndarray:
         return np.zeros(shape)
 
 
 class Ones(Initializer):
     """1"""
 
-    def values(self, shape, rng):
+    def values(self, shape: tuple[int, ...], rng: np.random.Generator | None) -> np.ndarray:
         return np.ones(shape)
 
 
 class Constant(Initializer):
     """value: a number, or an array of the weight's shape or one that broadcasts to it."""
 
-    def __init__(self, value=0.0):
+    def __init__(self, value: ArrayLike = 0.0):
         where, whole = "Constant: value", isinstance(value, (list, tuple)) or getattr(value, "ndim", 0)
         self.value = array(where, value, finite=True) if whole else number(where, value)
 
-    def values(self, shape, rng):
+    def values(self, shape: tuple[int, ...], rng: np.random.Generator | None) -> np.ndarray:
         given = np.shape(self.value)
         fits = all(n in (1, m) for n, m in zip(given[::-1], shape[::-1], strict=False)) and len(given) <= len(shape)
         require(fits, "Constant", f"an array of a shape that broadcasts to {shape}", given)
         return np.full(shape, self.value, np.float64)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         return {"value": np.asarray(self.value).tolist()}
 
 
@@ -129,7 +132,7 @@ class Identity(Initializer):
     def __init__(self, gain: float = 1.0):
         self.gain = number("Identity: gain", gain)
 
-    def values(self, shape, rng):
+    def values(self, shape: tuple[int, ...], rng: np.random.Generator | None) -> np.ndarray:
         require(len(shape) == 2, "Identity", "a shape of 2 axes", shape)
         return self.gain * np.eye(shape[0], shape[1])
 
@@ -146,7 +149,7 @@ class RandomInitializer(Initializer):
         self.seed = checked_seed(f"{type(self).__name__}: seed", seed)
         self._drawn_seed: int | None = None
 
-    def values(self, shape, rng):
+    def values(self, shape: tuple[int, ...], rng: np.random.Generator | None) -> np.ndarray:
         if self._counting is not None:
             key, count = self._counting.next()
             rng = np.random.Generator(np.random.Philox(key=key, counter=[0, 0, count, 0]))
@@ -167,7 +170,7 @@ class RandomNormal(RandomInitializer):
         super().__init__(seed)
         self.mean, self.stddev = number("RandomNormal: mean", mean), number("RandomNormal: stddev", stddev, low=0)
 
-    def draw(self, shape, rng):
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         return self.mean + self.stddev * rng.standard_normal(shape)
 
 
@@ -178,7 +181,7 @@ class TruncatedNormal(RandomInitializer):
         super().__init__(seed)
         self.mean, self.stddev = number("TruncatedNormal: mean", mean), number("TruncatedNormal: stddev", stddev, low=0)
 
-    def draw(self, shape, rng):
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         return self.mean + self.stddev * _cut_normal(rng, shape)
 
 
@@ -192,7 +195,7 @@ class RandomUniform(RandomInitializer):
         ordered = self.minval <= self.maxval
         require(ordered, "RandomUniform", "minval <= maxval", f"{minval}, {maxval}", error=ArgumentError)
 
-    def draw(self, shape, rng):
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         return rng.uniform(self.minval, self.maxval, shape)
 
 
@@ -204,15 +207,8 @@ class VarianceScaling(RandomInitializer):
     input_axes, output_axes: which axes of a weight count for fan_in and fan_out; None: see fans.
     """
 
-    def __init__(
-        self,
-        scale: float = 1.0,
-        mode: str = "fan_in",
-        distribution: str = "truncated_normal",
-        seed: int | None = None,
-        input_axes=None,
-        output_axes=None,
-    ):
+    def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal",
+                 seed: int | None = None, input_axes: Ints | None = None, output_axes: Ints | None = None):  # fmt: skip
         super().__init__(seed)
         who = type(self).__name__
         self.input_axes = _listed(f"{who}: input_axes", input_axes)
@@ -223,7 +219,7 @@ class VarianceScaling(RandomInitializer):
         distribution = one_of(f"{who}: distribution", distribution, known)
         self.distribution = "truncated_normal" if distribution == "normal" else distribution
 
-    def draw(self, shape, rng):
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         fan_in, fan_out = fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         std = math.sqrt(self.scale / max(1.0, n))
@@ -233,7 +229,7 @@ class VarianceScaling(RandomInitializer):
             return std * rng.standard_normal(shape)
         return std / _CUT_STD * _cut_normal(rng, shape)
 
-    def get_config(self):
+    def get_config(self) -> dict:
         """As of every initializer; axes that are None are left out: Keras before 3.15 does not know them."""
         config = super().get_config()
         return {key: value for key, value in config.items() if value is not None or not key.endswith("_axes")}
@@ -244,7 +240,7 @@ class FixedScaling(VarianceScaling):
 
     recipe: tuple[float, str, str]
 
-    def __init__(self, seed: int | None = None, input_axes=None, output_axes=None):
+    def __init__(self, seed: int | None = None, input_axes: Ints | None = None, output_axes: Ints | None = None):
         super().__init__(*self.recipe, seed=seed, input_axes=input_axes, output_axes=output_axes)
 
 
@@ -295,7 +291,7 @@ class Orthogonal(RandomInitializer):
         super().__init__(seed)
         self.gain = number("Orthogonal: gain", gain)
 
-    def draw(self, shape, rng):
+    def draw(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         require(len(shape) >= 2, "Orthogonal", "a shape of 2 or more axes", shape)
         rows, cols = math.prod(shape[:-1]), shape[-1]
         q, r = np.linalg.qr(rng.standard_normal((max(rows, cols), min(rows, cols))))
@@ -306,10 +302,10 @@ class Orthogonal(RandomInitializer):
 class Custom(Initializer):
     """A function of your own: f(shape), and f(shape, rng=...) if it has such an argument."""
 
-    def __init__(self, function):
+    def __init__(self, function: Callable):
         self.function = checked_function("Custom: function", function, of="a shape")
 
-    def values(self, shape, rng):
+    def values(self, shape: tuple[int, ...], rng: np.random.Generator | None) -> np.ndarray:
         takes = inspect.signature(self.function).parameters
         given = {name: value for name, value in {"rng": rng, "dtype": "float64"}.items() if name in takes}
         result = np.asarray(self.function(shape, **given))
@@ -317,7 +313,7 @@ class Custom(Initializer):
         require(result.shape == shape, name, f"an array of shape {shape}", result.shape, error=ShapeError)
         return result
 
-    def get_config(self):
+    def get_config(self) -> dict:
         name = getattr(self.function, "__name__", repr(self.function))
         raise ArgumentTypeError(f"expected an initializer that can be saved, received the function {name}")
 
@@ -338,7 +334,7 @@ _ALIASES = {c.__name__: c for c in _CLASSES} | {
 }
 
 
-def get(identifier, where: str = "initializer") -> Initializer | None:
+def get(identifier: Any, where: str = "initializer") -> Initializer | None:
     """An initializer from a name, a class, {"class_name", "config"}, a function, an array or itself; None stays None.
 
     where: what the errors call it.

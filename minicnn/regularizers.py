@@ -9,6 +9,7 @@ size; an activity_regularizer's is.  Weights that are not trainable add nothing.
 from collections.abc import Callable
 
 from .activations import tensor
+from .aliases import ArrayLike, RegularizerLike
 from .arguments import Configured, choice, described, number
 from .core.tensor import Tensor
 from .errors import require
@@ -26,20 +27,20 @@ class Regularizer(Configured):
 class L1(Regularizer):
     """l1 sum |x|."""
 
-    def __init__(self, l1=0.01):
+    def __init__(self, l1: float | None = 0.01):
         self.l1 = 0.01 if l1 is None else number("L1: l1", l1, low=0)
 
-    def __call__(self, x):
+    def __call__(self, x: ArrayLike) -> Tensor:
         return A.total(A.absolute(tensor("L1: x", x))) * self.l1
 
 
 class L2(Regularizer):
     """l2 sum x^2, without a half: the gradient is 2 l2 x."""
 
-    def __init__(self, l2=0.01):
+    def __init__(self, l2: float | None = 0.01):
         self.l2 = 0.01 if l2 is None else number("L2: l2", l2, low=0)
 
-    def __call__(self, x):
+    def __call__(self, x: ArrayLike) -> Tensor:
         x = tensor("L2: x", x)
         return A.total(x * x) * self.l2
 
@@ -47,11 +48,11 @@ class L2(Regularizer):
 class L1L2(Regularizer):
     """l1 sum |x| + l2 sum x^2."""
 
-    def __init__(self, l1=0.0, l2=0.0):
+    def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0):
         self.l1 = 0.0 if l1 is None else number("L1L2: l1", l1, low=0)
         self.l2 = 0.0 if l2 is None else number("L1L2: l2", l2, low=0)
 
-    def __call__(self, x):
+    def __call__(self, x: ArrayLike) -> Tensor:
         x = tensor("L1L2: x", x)
         return A.total(A.absolute(x)) * self.l1 + A.total(x * x) * self.l2
 
@@ -59,11 +60,11 @@ class L1L2(Regularizer):
 class OrthogonalRegularizer(Regularizer):
     """factor times the mean |cosine| between different rows (or columns) of a matrix x."""
 
-    def __init__(self, factor=0.01, mode="rows"):
+    def __init__(self, factor: float = 0.01, mode: str = "rows"):
         self.factor = number("OrthogonalRegularizer: factor", factor, low=0)
         self.mode = choice("OrthogonalRegularizer: mode", mode, ("rows", "columns"))
 
-    def __call__(self, x):
+    def __call__(self, x: ArrayLike) -> Tensor:
         x = tensor("OrthogonalRegularizer: x", x)
         require(x.ndim == 2, "OrthogonalRegularizer", "a matrix", x.shape)
         x = x if self.mode == "rows" else transpose(x, axes=(1, 0))
@@ -80,7 +81,7 @@ _BY_NAME = {"l1": L1, "l2": L2, "l1_l2": L1L2, "l1l2": L1L2, "orthogonal_regular
             "orthogonal": OrthogonalRegularizer}  # fmt: skip
 
 
-def get(identifier, where: str = "regularizer") -> Callable | None:
+def get(identifier: RegularizerLike, where: str = "regularizer") -> Callable | None:
     """A regularizer from None, a name, a class, a function of a tensor, {"class_name", "config"}, or itself."""
     return described(where, identifier, Regularizer, _BY_NAME)
 

@@ -22,6 +22,7 @@ LAZY = {"PIL", "h5py", "matplotlib", "onnx", "pandas", "safetensors", "sklearn",
 
 # part of minicnn, a folder or a file: (other parts that it may import, packages that it may import)
 MAY = {
+    "aliases": (set(), ARRAYS),
     "errors": (set(), set()),
     "notes": (set(), set()),
     "labels": ({"errors"}, ARRAYS),
@@ -76,8 +77,9 @@ MAY = {
     "_checkout": (set(), set()),
     "arguments": ({"errors", "notes"}, ARRAYS),
 }  # fmt: skip
-for _part, (_parts, _) in MAY.items():  # the checks of arguments go with their errors
+for _part, (_parts, _) in MAY.items():  # the checks of arguments go with their errors; types have names for all
     _parts |= {"arguments"} if "errors" in _parts and _part != "arguments" else set()
+    _parts |= {"aliases"} - {_part}
 KERNELS_MAY = {"numpy", "numba", "cupy", "llvmlite"}
 DEPARTURES = {
     ("core/check_grad.py", "numpy"): "the checker draws and compares on the host",

@@ -1,5 +1,8 @@
 """Adadelta."""
 
+from typing import Any
+
+from ..aliases import RateLike
 from ..arguments import number
 from .base import Optimizer, fraction
 
@@ -14,9 +17,9 @@ class Adadelta(Optimizer):
     kernel = "adadelta_step"
     config = ("rho", "epsilon")
 
-    def __init__(self, learning_rate=0.001, rho=0.95, epsilon=1e-7, **kwargs):
+    def __init__(self, learning_rate: RateLike = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **kwargs: Any):
         super().__init__(learning_rate, **kwargs)
         self.rho, self.epsilon = fraction("Adadelta: rho", rho), number("Adadelta: epsilon", epsilon, low=0)
 
-    def kernel_args(self, lr, t):
+    def kernel_args(self, lr: float, t: int) -> dict[str, Any]:
         return {"lr": lr, "rho": self.rho, "eps": self.epsilon}

@@ -1,7 +1,9 @@
 """Adafactor."""
 
 import math
+from typing import Any
 
+from ..aliases import RateLike
 from ..arguments import flag, number
 from .base import Optimizer
 
@@ -23,8 +25,9 @@ class Adafactor(Optimizer):
     slots = ("r", "c", "v")
     config = ("beta_2_decay", "epsilon_1", "epsilon_2", "clip_threshold", "relative_step")
 
-    def __init__(self, learning_rate=0.001, beta_2_decay=-0.8, epsilon_1=1e-30, epsilon_2=1e-3, clip_threshold=1.0,
-                 relative_step=True, **kwargs):  # fmt: skip
+    def __init__(self, learning_rate: RateLike = 0.001, beta_2_decay: float = -0.8, epsilon_1: float = 1e-30,
+                 epsilon_2: float = 1e-3, clip_threshold: float = 1.0, relative_step: bool = True,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(learning_rate, **kwargs)
         self.beta_2_decay = number("Adafactor: beta_2_decay", beta_2_decay, high=0)
         self.epsilon_1 = number("Adafactor: epsilon_1", epsilon_1, low=0)
@@ -32,7 +35,7 @@ class Adafactor(Optimizer):
         self.clip_threshold = number("Adafactor: clip_threshold", clip_threshold, above=0)
         self.relative_step = flag("Adafactor: relative_step", relative_step)
 
-    def update(self, be, p, g, slot, lr, t):
+    def update(self, be: Any, p: Any, g: Any, slot: Any, lr: float, t: int) -> None:
         xp, kept = be.xp, 1 - t**self.beta_2_decay
         rate, tiny = min(lr, 1 / math.sqrt(t)), float(xp.finfo(be.dtype).tiny)  # v is 0 where r c is below it: d is 0
         for i, weight in enumerate(self.params):

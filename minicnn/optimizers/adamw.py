@@ -1,5 +1,8 @@
 """Adam with decoupled weight decay."""
 
+from typing import Any
+
+from ..aliases import RateLike
 from .adam import Adam
 
 
@@ -9,6 +12,6 @@ class AdamW(Adam):
     Differs from Keras: weight_decay=None decays nothing, there it is an error.
     """
 
-    def __init__(self, learning_rate=0.001, weight_decay=0.004, beta_1=0.9, beta_2=0.999, epsilon=1e-7, amsgrad=False,
-                 **kwargs):  # fmt: skip
+    def __init__(self, learning_rate: RateLike = 0.001, weight_decay: float = 0.004, beta_1: float = 0.9,
+                 beta_2: float = 0.999, epsilon: float = 1e-7, amsgrad: bool = False, **kwargs: Any):  # fmt: skip
         super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs)

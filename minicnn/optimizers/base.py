@@ -10,10 +10,11 @@ their own. That is a read and a write of it less, a tenth of a step where dense 
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from ..aliases import RateLike
 from ..arguments import Named, accepts, flag, instance, listed, number, shown, text, whole
 from ..attributes import Guarded
 from ..core.tensor import Parameter
@@ -81,9 +82,12 @@ class Optimizer(Explicit, Named, Guarded):
     kernel: str | None = None  # the contract's kernel that is the whole update; None: a class writes `update`
     kernel_slots: tuple[str, ...] = ()  # the slots in the order of the kernel's; one that is absent is None
 
-    def __init__(self, learning_rate, weight_decay=None, clipnorm=None, clipvalue=None, global_clipnorm=None,
-                 use_ema=False, ema_momentum=0.99, ema_overwrite_frequency=None, loss_scale_factor=None,
-                 gradient_accumulation_steps=None, name=None, learning_rate_factors=None, **old):  # fmt: skip
+    def __init__(self, learning_rate: RateLike, weight_decay: float | None = None, clipnorm: float | None = None,
+                 clipvalue: float | None = None, global_clipnorm: float | None = None, use_ema: bool = False,
+                 ema_momentum: float = 0.99, ema_overwrite_frequency: int | None = None,
+                 loss_scale_factor: float | None = None, gradient_accumulation_steps: int | None = None,
+                 name: str | None = None, learning_rate_factors: dict[str, float] | None = None,
+                 **old: Any):  # fmt: skip
         kind = type(self).__name__
         if "lr" in old:
             learning_rate = old.pop("lr")
@@ -131,7 +135,7 @@ class Optimizer(Explicit, Named, Guarded):
         """The kernel's numbers at step t >= 1, or tuples of them, by name; what changes from step to step first."""
         raise NotImplementedError
 
-    def update(self, be, p, g, slot, lr: float, t: int) -> None:
+    def update(self, be: Any, p: Any, g: Any, slot: Any, lr: float, t: int) -> None:
         """Step the flat array p of all weights in place with gradient g at step t >= 1: once per step.
 
         For optimizers whose step is no kernel of the contract; the others declare `kernel` and `kernel_args` instead.
@@ -179,7 +183,7 @@ class Optimizer(Explicit, Named, Guarded):
         return number(where, self.schedule(iterations) if self._counts else self.schedule(), low=0)
 
     @learning_rate.setter
-    def learning_rate(self, rate) -> None:
+    def learning_rate(self, rate: RateLike) -> None:
         where = f"{type(self).__name__}: learning_rate"
         if isinstance(rate, dict) and "class_name" in rate:  # of get_config
             rate = schedules.deserialize(rate)
@@ -241,7 +245,8 @@ class Optimizer(Explicit, Named, Guarded):
                 slots = tuple(self.slot.__dict__[s][a:b] if s in self.slots else None for s in self.kernel_slots)
                 yield _Run(self.flat[a:b], self.flat_grad[a:b], slots, owner)
 
-    def exclude_from_weight_decay(self, var_list=None, var_names=None) -> None:
+    def exclude_from_weight_decay(self, var_list: Iterable[Parameter] | None = None,
+                                  var_names: Iterable[str] | None = None) -> None:  # fmt: skip
         """Name the weights that `weight_decay` leaves alone, before the first step.
 
         var_list: parameters;  var_names: expressions that are searched for in names like "kernel" and "bias"
@@ -298,7 +303,8 @@ class Optimizer(Explicit, Named, Guarded):
         several = (n if isinstance(n, tuple) else (n,) for n in self.kernel_args(lr, t).values())
         return [*(float(number) for numbers in several for number in numbers), (self.weight_decay or 0.0) * lr]
 
-    def step(self, device_args=None, phase: Phase | None = None, averages=(), idle=()) -> None:
+    def step(self, device_args: Any = None, phase: Phase | None = None, averages: Sequence[tuple] = (),
+             idle: Sequence[int] = ()) -> None:  # fmt: skip
         """One step with the gradients that backward left in the parameters, which are cleared.
 
         averages: what the backend's `blend` moves in the same launch.
@@ -485,6 +491,6 @@ def _factors(where: str, given) -> dict[str, float] | None:
     return found
 
 
-def fraction(where: str, value) -> float:
+def fraction(where: str, value: Any) -> float:
     """A number from 0 up to, but not including, 1: a decay rate of a moving average."""
     return number(where, value, low=0, below=1)

@@ -1,7 +1,9 @@
 """Keras's way to step by hand: optimizer.apply(gradients, weights), and an optimizer's state as variables."""
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..aliases import RateLike
 from ..arguments import array, instance, listed, number, whole
 from ..core.tensor import Parameter, Tensor, no_grad
 from ..errors import ArgumentError, ArgumentTypeError, require
@@ -30,7 +32,7 @@ class Rate(float):
         """Itself."""
         return self
 
-    def assign(self, value) -> None:
+    def assign(self, value: RateLike) -> None:
         """optimizer.learning_rate = value."""
         self._optimizer.learning_rate = value
 
@@ -54,7 +56,8 @@ class Explicit:
 
     turns: tuple[tuple[str, ...], ...] = ()  # the slots as Keras lists them: those of a group take turns; (): one group
 
-    def apply(self: Any, grads=None, trainable_variables=None) -> None:
+    def apply(self: Any, grads: Sequence[Any] | None = None,
+              trainable_variables: Sequence[Parameter] | None = None) -> None:  # fmt: skip
         """One step.
 
         grads                 one array or tensor, or None, per weight;  None: those that backward left in the weights
@@ -87,7 +90,7 @@ class Explicit:
         self.step(idle=[i for i, p in enumerate(self.params) if id(p) not in stepped])
         _restrain([p for p, _ in found])
 
-    def apply_gradients(self, grads_and_vars) -> None:
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Parameter]]) -> None:
         """apply, of pairs (gradient, weight)."""
         pairs = list(grads_and_vars)
         self.apply([gradient for gradient, _ in pairs], [weight for _, weight in pairs])
@@ -121,7 +124,7 @@ class Explicit:
             found.append((p, data / self.loss_scale_factor if self.loss_scale_factor else data))
         return found
 
-    def scale_loss(self: Any, loss):
+    def scale_loss(self: Any, loss: Any) -> Any:
         """loss * loss_scale_factor, whose gradients `apply` divides by it; the loss without one."""
         return loss * self.loss_scale_factor if self.loss_scale_factor else loss
 
@@ -146,7 +149,7 @@ class Explicit:
         """The values of `variables`: numbers and NumPy arrays."""
         return [one.numpy() if hasattr(one, "numpy") else one for one in self.variables]
 
-    def set_weights(self: Any, weights) -> None:
+    def set_weights(self: Any, weights: Sequence[Any]) -> None:
         """Take over what get_weights, or `variables`, of an optimizer of the same kind and weights hold."""
         where, held = f"{type(self).__name__}.set_weights", self.variables
         fix = "" if self.params else "call build(weights) first"
@@ -165,6 +168,6 @@ class Explicit:
         for mine, value in state:
             mine.assign(value)
 
-    def finalize_variable_values(self: Any, var_list=None) -> None:
+    def finalize_variable_values(self: Any, var_list: Iterable[Parameter] | None = None) -> None:
         """What happens at the end of fit: with use_ema the weights become their moving averages."""
         self.end_training()

@@ -1,5 +1,8 @@
 """FTRL-Proximal."""
 
+from typing import Any
+
+from ..aliases import RateLike
 from ..arguments import number
 from .base import Optimizer
 
@@ -20,9 +23,10 @@ class Ftrl(Optimizer):
     config = ("learning_rate_power", "initial_accumulator_value", "l1_regularization_strength",
               "l2_regularization_strength", "l2_shrinkage_regularization_strength", "beta")  # fmt: skip
 
-    def __init__(self, learning_rate=0.001, learning_rate_power=-0.5, initial_accumulator_value=0.1,
-                 l1_regularization_strength=0.0, l2_regularization_strength=0.0,
-                 l2_shrinkage_regularization_strength=0.0, beta=0.0, **kwargs):  # fmt: skip
+    def __init__(self, learning_rate: RateLike = 0.001, learning_rate_power: float = -0.5,
+                 initial_accumulator_value: float = 0.1, l1_regularization_strength: float = 0.0,
+                 l2_regularization_strength: float = 0.0, l2_shrinkage_regularization_strength: float = 0.0,
+                 beta: float = 0.0, **kwargs: Any):  # fmt: skip
         super().__init__(learning_rate, **kwargs)
         self.learning_rate_power = number("Ftrl: learning_rate_power", learning_rate_power, high=0)
         start = number("Ftrl: initial_accumulator_value", initial_accumulator_value, low=0)
@@ -35,13 +39,13 @@ class Ftrl(Optimizer):
         self.l2_shrinkage_regularization_strength = number(where, l2_shrinkage_regularization_strength, low=0)
         self.beta = number("Ftrl: beta", beta, low=0)
 
-    def start_of(self, slot):
+    def start_of(self, slot: str) -> float:
         return self.initial_accumulator_value if slot == "a" else 0.0
 
     def _rate_at(self, iterations):
         return number("Ftrl: learning_rate", super()._rate_at(iterations), above=0)
 
-    def kernel_args(self, lr, t):
+    def kernel_args(self, lr: float, t: int) -> dict[str, Any]:
         penalties = (self.l1_regularization_strength, self.l2_regularization_strength,
                      self.l2_shrinkage_regularization_strength)  # fmt: skip
         return {"lr": lr, "power": -self.learning_rate_power, "penalties": penalties, "beta": self.beta}

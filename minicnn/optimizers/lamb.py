@@ -1,5 +1,8 @@
 """Lamb."""
 
+from typing import Any
+
+from ..aliases import RateLike
 from ..arguments import number
 from .base import Optimizer, fraction
 
@@ -14,12 +17,13 @@ class Lamb(Optimizer):
     slots = ("m", "v")
     config = ("beta_1", "beta_2", "epsilon")
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
+    def __init__(self, learning_rate: RateLike = 0.001, beta_1: float = 0.9, beta_2: float = 0.999,
+                 epsilon: float = 1e-7, **kwargs: Any):  # fmt: skip
         super().__init__(learning_rate, **kwargs)
         self.beta_1, self.beta_2 = fraction("Lamb: beta_1", beta_1), fraction("Lamb: beta_2", beta_2)
         self.epsilon = number("Lamb: epsilon", epsilon, low=0)
 
-    def update(self, be, p, g, slot, lr, t):
+    def update(self, be: Any, p: Any, g: Any, slot: Any, lr: float, t: int) -> None:
         xp, m, v = be.xp, slot.m, slot.v
         m += (1 - self.beta_1) * (g - m)
         v += (1 - self.beta_2) * (xp.square(g) - v)

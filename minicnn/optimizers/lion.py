@@ -1,5 +1,8 @@
 """Lion."""
 
+from typing import Any
+
+from ..aliases import RateLike
 from .base import Optimizer, fraction
 
 
@@ -14,9 +17,9 @@ class Lion(Optimizer):
     kernel = "lion_step"
     config = ("beta_1", "beta_2")
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.99, **kwargs):
+    def __init__(self, learning_rate: RateLike = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, **kwargs: Any):
         super().__init__(learning_rate, **kwargs)
         self.beta_1, self.beta_2 = fraction("Lion: beta_1", beta_1), fraction("Lion: beta_2", beta_2)
 
-    def kernel_args(self, lr, t):
+    def kernel_args(self, lr: float, t: int) -> dict[str, Any]:
         return {"lr": lr, "beta_1": self.beta_1, "beta_2": self.beta_2}

@@ -1,5 +1,8 @@
 """Nadam."""
 
+from typing import Any
+
+from ..aliases import RateLike
 from ..arguments import number
 from .base import Optimizer, fraction
 
@@ -15,7 +18,8 @@ class Nadam(Optimizer):
     kernel = "nadam_step"
     config = ("beta_1", "beta_2", "epsilon")
 
-    def __init__(self, learning_rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7, **kwargs):
+    def __init__(self, learning_rate: RateLike = 0.001, beta_1: float = 0.9, beta_2: float = 0.999,
+                 epsilon: float = 1e-7, **kwargs: Any):  # fmt: skip
         super().__init__(learning_rate, **kwargs)
         self.beta_1, self.beta_2 = fraction("Nadam: beta_1", beta_1), fraction("Nadam: beta_2", beta_2)
         self.epsilon = number("Nadam: epsilon", epsilon, low=0)
@@ -24,7 +28,7 @@ class Nadam(Optimizer):
     def _mu(self, t):
         return self.beta_1 * (1 - 0.5 * 0.96**t)
 
-    def kernel_args(self, lr, t):
+    def kernel_args(self, lr: float, t: int) -> dict[str, Any]:
         while len(self._products) <= t:
             self._products.append(self._products[-1] * self._mu(len(self._products)))
         now, ahead = self._mu(t), self._mu(t + 1)

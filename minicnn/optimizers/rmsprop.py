@@ -1,5 +1,8 @@
 """RMSprop."""
 
+from typing import Any
+
+from ..aliases import RateLike
 from ..arguments import flag, number
 from .base import Optimizer, fraction
 
@@ -15,11 +18,12 @@ class RMSprop(Optimizer):
     turns = (("v",), ("m",), ("a",))
     config = ("rho", "momentum", "epsilon", "centered")
 
-    def __init__(self, learning_rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False, **kwargs):
+    def __init__(self, learning_rate: RateLike = 0.001, rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7,
+                 centered: bool = False, **kwargs: Any):  # fmt: skip
         super().__init__(learning_rate, **kwargs)
         self.rho, self.momentum = fraction("RMSprop: rho", rho), fraction("RMSprop: momentum", momentum)
         self.epsilon, self.centered = number("RMSprop: epsilon", epsilon, low=0), flag("RMSprop: centered", centered)
         self.slots = ("v", *(("m",) if self.momentum else ()), *(("a",) if self.centered else ()))
 
-    def kernel_args(self, lr, t):
+    def kernel_args(self, lr: float, t: int) -> dict[str, Any]:
         return {"lr": lr, "rho": self.rho, "momentum": self.momentum, "eps": self.epsilon}

@@ -10,6 +10,7 @@ Differs from Keras: computed in double precision.
 """
 
 import math
+from collections.abc import Sequence
 
 from ..arguments import Configured, deserialized, flag, listed, named, number, scalar, serialized, text
 from ..errors import ArgumentError, one_of, require
@@ -33,14 +34,15 @@ class LearningRateSchedule(Configured):
 class ExponentialDecay(LearningRateSchedule):
     """r0 * decay_rate ** (s / decay_steps); staircase: the exponent is rounded down."""
 
-    def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="ExponentialDecay"):
+    def __init__(self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False,
+                 name: str = "ExponentialDecay"):  # fmt: skip
         where = type(self).__name__
         self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
         self.decay_steps = number(f"{where}: decay_steps", decay_steps, above=0)
         self.decay_rate = number(f"{where}: decay_rate", decay_rate, low=0)
         self.staircase, self.name = flag(f"{where}: staircase", staircase), text(f"{where}: name", name)
 
-    def __call__(self, step):
+    def __call__(self, step: int) -> float:
         step = _count(step)
         return self.initial_learning_rate * self.decay_rate ** _periods(step, self.decay_steps, self.staircase)
 
@@ -51,14 +53,15 @@ class InverseTimeDecay(LearningRateSchedule):
     With decay_steps = 1 this is `decay=` of the optimizers of Keras 1 and 2.
     """
 
-    def __init__(self, initial_learning_rate, decay_steps, decay_rate, staircase=False, name="InverseTimeDecay"):
+    def __init__(self, initial_learning_rate: float, decay_steps: float, decay_rate: float, staircase: bool = False,
+                 name: str = "InverseTimeDecay"):  # fmt: skip
         where = type(self).__name__
         self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
         self.decay_steps = number(f"{where}: decay_steps", decay_steps, above=0)
         self.decay_rate = number(f"{where}: decay_rate", decay_rate, low=0)
         self.staircase, self.name = flag(f"{where}: staircase", staircase), text(f"{where}: name", name)
 
-    def __call__(self, step):
+    def __call__(self, step: int) -> float:
         step = _count(step)
         return self.initial_learning_rate / (1 + self.decay_rate * _periods(step, self.decay_steps, self.staircase))
 
@@ -66,7 +69,7 @@ class InverseTimeDecay(LearningRateSchedule):
 class PiecewiseConstantDecay(LearningRateSchedule):
     """values[i] while s <= boundaries[i], the last value afterwards; one boundary less than values."""
 
-    def __init__(self, boundaries, values, name="PiecewiseConstant"):
+    def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant"):
         where = type(self).__name__
         self.boundaries = [number(f"{where}: boundaries", b) for b in listed(f"{where}: boundaries", boundaries)]
         self.values = [number(f"{where}: values", v, low=0) for v in listed(f"{where}: values", values)]
@@ -77,7 +80,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         require(rising, f"{where}: boundaries", "rising numbers", self.boundaries, error=ArgumentError)
         self.name = text(f"{where}: name", name)
 
-    def __call__(self, step):
+    def __call__(self, step: int) -> float:
         step = _count(step)
         return self.values[sum(step > b for b in self.boundaries)]
 
@@ -88,8 +91,8 @@ class PolynomialDecay(LearningRateSchedule):
     cycle: instead of staying at `end`, decay_steps grows to its next multiple that s has not passed.
     """
 
-    def __init__(self, initial_learning_rate, decay_steps, end_learning_rate=0.0001, power=1.0, cycle=False,
-                 name="PolynomialDecay"):  # fmt: skip
+    def __init__(self, initial_learning_rate: float, decay_steps: float, end_learning_rate: float = 0.0001,
+                 power: float = 1.0, cycle: bool = False, name: str = "PolynomialDecay"):  # fmt: skip
         where = type(self).__name__
         self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
         self.decay_steps = number(f"{where}: decay_steps", decay_steps, above=0)
@@ -97,7 +100,7 @@ class PolynomialDecay(LearningRateSchedule):
         self.power = number(f"{where}: power", power)
         self.cycle, self.name = flag(f"{where}: cycle", cycle), text(f"{where}: name", name)
 
-    def __call__(self, step):
+    def __call__(self, step: int) -> float:
         step = _count(step)
         whole = self.decay_steps
         if self.cycle:
@@ -112,8 +115,8 @@ class CosineDecay(LearningRateSchedule):
     warmup_target: the rate first rises in a line from r0 to it, in warmup_steps, and decays from there.
     """
 
-    def __init__(self, initial_learning_rate, decay_steps, alpha=0.0, name="CosineDecay", warmup_target=None,
-                 warmup_steps=0):  # fmt: skip
+    def __init__(self, initial_learning_rate: float, decay_steps: float, alpha: float = 0.0, name: str = "CosineDecay",
+                 warmup_target: float | None = None, warmup_steps: float = 0):  # fmt: skip
         where = type(self).__name__
         self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
         self.decay_steps = number(f"{where}: decay_steps", decay_steps, above=0)
@@ -121,7 +124,7 @@ class CosineDecay(LearningRateSchedule):
         self.warmup_target = None if warmup_target is None else number(f"{where}: warmup_target", warmup_target, low=0)
         self.warmup_steps = number(f"{where}: warmup_steps", warmup_steps, low=0)
 
-    def __call__(self, step):
+    def __call__(self, step: int) -> float:
         step = _count(step)
         top, low = self.warmup_target, self.initial_learning_rate
         if top is None:
@@ -134,7 +137,8 @@ class CosineDecay(LearningRateSchedule):
 class CosineDecayRestarts(LearningRateSchedule):
     """CosineDecay that begins again: the i-th period lasts first_decay_steps * t_mul^i, from the rate r0 * m_mul^i."""
 
-    def __init__(self, initial_learning_rate, first_decay_steps, t_mul=2.0, m_mul=1.0, alpha=0.0, name="SGDRDecay"):
+    def __init__(self, initial_learning_rate: float, first_decay_steps: float, t_mul: float = 2.0, m_mul: float = 1.0,
+                 alpha: float = 0.0, name: str = "SGDRDecay"):  # fmt: skip
         where = type(self).__name__
         self.initial_learning_rate = number(f"{where}: initial_learning_rate", initial_learning_rate, low=0)
         self.first_decay_steps = number(f"{where}: first_decay_steps", first_decay_steps, above=0)
@@ -142,7 +146,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         self.m_mul, self.alpha = number(f"{where}: m_mul", m_mul, low=0), number(f"{where}: alpha", alpha)
         self.name = text(f"{where}: name", name)
 
-    def __call__(self, step):
+    def __call__(self, step: int) -> float:
         step = _count(step)
         period, begin, length = 0, 0.0, self.first_decay_steps
         if self.t_mul == 1:
@@ -162,8 +166,8 @@ class OneCycle(LearningRateSchedule):
     anneal_strategy    "cos": along half a cosine each way;  "linear": in a line each way
     """
 
-    def __init__(self, max_lr, total_steps, pct_start=0.3, anneal_strategy="cos", div_factor=25.0,
-                 final_div_factor=1e4, name="OneCycle"):  # fmt: skip
+    def __init__(self, max_lr: float, total_steps: float, pct_start: float = 0.3, anneal_strategy: str = "cos",
+                 div_factor: float = 25.0, final_div_factor: float = 1e4, name: str = "OneCycle"):  # fmt: skip
         where = type(self).__name__
         self.max_lr = number(f"{where}: max_lr", max_lr, low=0)
         self.total_steps = number(f"{where}: total_steps", total_steps, above=0)
@@ -173,7 +177,7 @@ class OneCycle(LearningRateSchedule):
         self.final_div_factor = number(f"{where}: final_div_factor", final_div_factor, above=0)
         self.name = text(f"{where}: name", name)
 
-    def __call__(self, step):
+    def __call__(self, step: int) -> float:
         step = _count(step)
         top, first = self.max_lr, self.max_lr / self.div_factor
         rising, last = self.pct_start * self.total_steps - 1, self.total_steps - 1
