@@ -4,8 +4,11 @@ Differs from Keras: a label outside 0 .. classes-1, a fraction or a NaN is an er
 sets the last column.
 """
 
+from typing import Any
+
 import numpy as np
 
+from .aliases import ArrayLike
 from .arguments import array, named, of_others, whole
 from .errors import DataError, ShapeError, require
 
@@ -13,7 +16,7 @@ MOST_CLASSES = 1 << 20  # when nobody says how many there are
 
 
 @named
-def to_categorical(y, num_classes: int | None = None) -> np.ndarray:
+def to_categorical(y: ArrayLike, num_classes: int | None = None) -> np.ndarray:
     """Whole numbers (...) or (..., 1) -> one-hot float64 (..., num_classes); None means the highest label + 1."""
     y = array("to_categorical: y", y, error=DataError)
     if y.ndim > 1 and y.shape[-1] == 1:
@@ -27,7 +30,7 @@ def to_categorical(y, num_classes: int | None = None) -> np.ndarray:
     return out.reshape(*y.shape, classes)
 
 
-def check_labels(y, classes: int, what: str = "y") -> np.ndarray:
+def check_labels(y: ArrayLike, classes: int, what: str = "y") -> np.ndarray:
     """Labels (n,) or (n, 1) of 0 .. classes-1 as int64 (n,); one-hot or probability rows (n, classes) as they came.
 
     Raises DataError with the row and the value, ShapeError for any other shape.
@@ -79,7 +82,7 @@ def _whole(y: np.ndarray, classes: int | None, what: str) -> np.ndarray:
     return y.astype(np.int64)
 
 
-def believed(loss, y: np.ndarray):
+def believed(loss: Any, y: np.ndarray) -> Any:
     """Targets for which what the model says is right: its likeliest class, or the numbers themselves."""
     if "sparse" in getattr(loss, "name", ""):
         return int(y.argmax()) if y.ndim == 1 else y.argmax(axis=-1)[None]

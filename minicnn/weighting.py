@@ -1,12 +1,15 @@
 """Weights of samples and timesteps: which shapes fit the values that they multiply. Losses and metrics share this."""
 
+from typing import Any
+
 import numpy as np
 
+from .aliases import ArrayLike
 from .arguments import array
 from .errors import DataError, require
 
 
-def check_weights(sample_weight) -> np.ndarray:
+def check_weights(sample_weight: ArrayLike) -> np.ndarray:
     """As float64.  Raises DataError for what is no number, not finite, or beyond float32."""
     weights = array("sample_weight", sample_weight, error=DataError)
     weights = weights.astype(np.float64)
@@ -14,7 +17,7 @@ def check_weights(sample_weight) -> np.ndarray:
     return weights
 
 
-def aligned(where: str, weights, shape: tuple[int, ...]):
+def aligned(where: str, weights: Any, shape: tuple[int, ...]) -> Any:
     """The weights with as many axes as the values of `shape` that they multiply, from the first axis on.
 
     One for all (), of samples (N,) or (N, 1), of timesteps (N, T), ...: an axis of 1 stands for all along it.

@@ -3,6 +3,8 @@
     compile(loss="huber")     compile(loss=losses.Huber(delta=0.5))     compile(loss=losses.huber)
 """
 
+from typing import Any
+
 from .. import custom
 from ..arguments import deserialized, named, serialized, shown
 from ..errors import ArgumentTypeError, UnsupportedError, one_of, require
@@ -56,7 +58,7 @@ _BY_NAME = {n: BY_FUNCTION[f] for n, f in list(globals().items()) if callable(f)
 _BY_NAME = {name: cls for name, cls in _BY_NAME.items() if name.islower()}
 
 
-def get(identifier) -> Loss:
+def get(identifier: Any) -> Loss:
     """A loss from its name, its class, its function, a function of yours (y_true, y_pred), or itself.
 
     Differs from Keras: a name gives a Loss, there the function.
@@ -85,13 +87,13 @@ def get(identifier) -> Loss:
 
 
 @named
-def serialize(loss):
+def serialize(loss: Any) -> Any:
     """Keras's description of a loss as plain values; of a function its name."""
     return serialized("losses", loss)
 
 
 @named
-def deserialize(config, custom_objects=None):
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The loss that `serialize` described, or the function of that name.
 
     custom_objects: name -> class or function of yours

@@ -1,9 +1,11 @@
 """Loss: per-sample values made by ops, then one reduction."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from ..aliases import ArrayLike, DTypeLike, Shape
 from ..arguments import Described, array, flag, float_type, number, shown, text, whole
 from ..arguments import function as checked_function
 from ..core.tensor import Tensor
@@ -35,7 +37,7 @@ class Loss(Described):
     common = ("reduction", "name")
     dtype = "float32"  # which Keras's programs ask for; the model's device decides
 
-    def __init__(self, reduction="sum_over_batch_size", name=None, dtype=None):
+    def __init__(self, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: DTypeLike = None):
         kind = type(self).__name__
         self.reduction = reduction
         self.name = text(f"{kind}: name", name, optional=True) or kind
@@ -63,7 +65,7 @@ class Loss(Described):
         """Per-sample values of tensors: what a loss of your own overrides."""
         raise NotImplementedError(f"{type(self).__name__}: write call(self, y_true, y_pred)")
 
-    def values(self, t, y: Tensor, *, logits: bool = False) -> Tensor:
+    def values(self, t: Any, y: Tensor, *, logits: bool = False) -> Tensor:
         """Per-sample losses from targets t (an array on y's backend) and outputs (or logits) y."""
         found = self.call(tensor(t, y), y)
         if not isinstance(found, Tensor):
@@ -78,7 +80,7 @@ class Loss(Described):
         """Targets as a float array, checked: one of your own may read targets of any shape.  Raises DataError."""
         return checked_targets(self.name, same_rank(np.asarray(y_true), output_shape))
 
-    def reduce(self, values: Tensor, weights=None) -> Tensor:
+    def reduce(self, values: Tensor, weights: Any = None) -> Tensor:
         """The scalar that is reported and differentiated.
 
         weights of samples (N,), of timesteps (N, T), one for all, or None: `aligned` says which shapes fit. One value
@@ -96,14 +98,14 @@ class Loss(Described):
             return scaled_sum(values, scale=weights.size / (count * max(float(weights.sum()), EPSILON)))
         return A.total(values) if self.reduction == "sum" else A.mean(values)
 
-    def __call__(self, y_true, y_pred, sample_weight=None):
+    def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """From tensors a tensor; from NumPy arrays a NumPy scalar (or array, for reduction="none")."""
         t, y = self.pair(y_true, y_pred)
         w = None if sample_weight is None else y.be.asarray(check_weights(sample_weight), y.be.dtype)
         loss = self.reduce(self.values(t, y), w)
         return loss if isinstance(y_pred, Tensor) else loss.numpy()[()]
 
-    def pair(self, y_true, y_pred):
+    def pair(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Any, Tensor]:
         """Checked targets as an array on the backend, and outputs as a tensor."""
         y = y_pred if isinstance(y_pred, Tensor) else Tensor(array(f"{self.name}: y_pred", y_pred))
         require(y.ndim > 0, f"{self.name}: y_pred", "an array of at least one axis", shown(y_pred))
@@ -119,7 +121,7 @@ class Loss(Described):
 class Elementwise(Loss):
     """Targets of the outputs' shape, finite numbers."""
 
-    def prepare(self, y_true, output_shape):
+    def prepare(self, y_true: np.ndarray, output_shape: Shape) -> np.ndarray:
         y = same_rank(np.asarray(y_true), output_shape)
         require(y.shape[1:] == tuple(output_shape), self.name, f"targets of shape {shape(output_shape)}", y.shape)
         return checked_targets(self.name, y)
@@ -128,20 +130,20 @@ class Elementwise(Loss):
 class FunctionLoss(Loss):
     """A user's function (y_true, y_pred) -> per-sample values, written with tensor arithmetic."""
 
-    def __init__(self, function):
+    def __init__(self, function: Callable):
         self.function = checked_function("FunctionLoss: function", function, of="(y_true, y_pred)")
         super().__init__(name=getattr(function, "__name__", type(function).__name__))
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         return self.function(y_true, y_pred)
 
 
-def tensor(t, y: Tensor) -> Tensor:
+def tensor(t: Any, y: Tensor) -> Tensor:
     """Targets as a tensor beside the outputs y."""
     return t if isinstance(t, Tensor) else Tensor(t, y.be)
 
 
-def same_rank(y: np.ndarray, output_shape) -> np.ndarray:
+def same_rank(y: np.ndarray, output_shape: Shape) -> np.ndarray:
     """(N, ...) targets for outputs (N, ..., 1) get that axis, and the other way round."""
     if y.ndim == len(output_shape) and tuple(output_shape[-1:]) == (1,):
         return y[..., None]
@@ -163,6 +165,6 @@ def checked_targets(where: str, y: np.ndarray, *, probabilities: bool = False) -
     return y
 
 
-def shape(output_shape) -> str:
+def shape(output_shape: Shape) -> str:
     """An output shape with its batch axis, for messages."""
     return "(" + ", ".join(["N", *map(str, output_shape)]) + ")"

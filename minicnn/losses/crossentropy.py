@@ -6,9 +6,13 @@ or clipped before its logarithm, and the gradient is p - t.
     Differs from Keras: probabilities that are not fused are clipped at 1e-7 as there; the fused form does not clip.
 """
 
+from typing import Any
+
 import numpy as np
 
+from ..aliases import DTypeLike, Floats, Shape
 from ..arguments import flag, items, number, whole
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, ShapeError, require
 from ..labels import check_labels
 from ..ops import arithmetic as A
@@ -26,7 +30,7 @@ class _Classes(Loss):
         if name == "axis" and value != -1 and self.fused is not None:
             self.fused = None  # the layer's softmax is over the last axis
 
-    def prepare(self, y_true, output_shape):
+    def prepare(self, y_true: np.ndarray, output_shape: Shape) -> np.ndarray:
         y, (where, without) = np.asarray(y_true), self._classes(output_shape)
         numbers = y.shape[1:] in (without, (*without, 1))
         if numbers and y.shape[1:] != tuple(output_shape):
@@ -63,12 +67,13 @@ class CategoricalCrossentropy(_Classes):
 
     fused = staticmethod(softmax)
 
-    def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size",
-                 name="categorical_crossentropy", dtype=None):  # fmt: skip
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
+                 reduction: str | None = "sum_over_batch_size", name: str | None = "categorical_crossentropy",
+                 dtype: DTypeLike = None):  # fmt: skip
         super().__init__(reduction, "categorical_crossentropy" if name is None else name, dtype)
         self._probabilities(from_logits, label_smoothing, axis)
 
-    def values(self, t, y, *, logits=False):
+    def values(self, t: Any, y: Tensor, *, logits: bool = False) -> Tensor:
         t, y = self._last(t, y)
         if logits or self.from_logits:
             if y.ndim == 2:
@@ -85,8 +90,9 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     ignore_class  a number that is no class: where it stands the loss is 0, and means are over the other places
     """
 
-    def __init__(self, from_logits=False, ignore_class=None, reduction="sum_over_batch_size", axis=-1,
-                 name="sparse_categorical_crossentropy", dtype=None):  # fmt: skip
+    def __init__(self, from_logits: bool = False, ignore_class: int | None = None,
+                 reduction: str | None = "sum_over_batch_size", axis: int = -1,
+                 name: str | None = "sparse_categorical_crossentropy", dtype: DTypeLike = None):  # fmt: skip
         name = "sparse_categorical_crossentropy" if name is None else name
         super().__init__(from_logits, axis=axis, reduction=reduction, name=name, dtype=dtype)
         where = "SparseCategoricalCrossentropy: ignore_class"
@@ -94,7 +100,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
         ok = ignore_class is None or self.reduction != "mean_with_sample_weight"
         require(ok, where, "another reduction than mean_with_sample_weight", reduction, error=ArgumentError)
 
-    def prepare(self, y_true, output_shape):
+    def prepare(self, y_true: np.ndarray, output_shape: Shape) -> np.ndarray:
         y, (where, without) = np.asarray(y_true), self._classes(output_shape)
         classes = output_shape[where]
         if y.ndim > 1 and y.shape[1:] == tuple(output_shape) and classes > 1:
@@ -113,7 +119,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
             one_hot *= kept[..., None]
         return np.moveaxis(one_hot, -1, where + 1)
 
-    def values(self, t, y, *, logits=False):
+    def values(self, t: Any, y: Tensor, *, logits: bool = False) -> Tensor:
         found = super().values(t, y, logits=logits)  # 0 where t is nothing but zeros
         if self.ignore_class is None or self.reduction not in MEANS:
             return found
@@ -126,15 +132,16 @@ class CategoricalFocalCrossentropy(_Classes):
     Source: Lin et al. 2017, "Focal loss for dense object detection".
     """
 
-    def __init__(self, alpha=0.25, gamma=2.0, from_logits=False, label_smoothing=0.0, axis=-1,
-                 reduction="sum_over_batch_size", name="categorical_focal_crossentropy", dtype=None):  # fmt: skip
+    def __init__(self, alpha: Floats = 0.25, gamma: float = 2.0, from_logits: bool = False,
+                 label_smoothing: float = 0.0, axis: int = -1, reduction: str | None = "sum_over_batch_size",
+                 name: str | None = "categorical_focal_crossentropy", dtype: DTypeLike = None):  # fmt: skip
         super().__init__(reduction, "categorical_focal_crossentropy" if name is None else name, dtype)
         self._probabilities(from_logits, label_smoothing, axis)
         where, each = "CategoricalFocalCrossentropy: alpha", items(alpha)
         self.alpha = number(where, alpha) if each is None else [number(where, one) for one in each]
         self.gamma = number("CategoricalFocalCrossentropy: gamma", gamma, low=0)
 
-    def values(self, t, y, *, logits=False):
+    def values(self, t: Any, y: Tensor, *, logits: bool = False) -> Tensor:
         t, y = self._last(t, y)
         p = softmax(y) if self.from_logits else y
         p = A.clip(p / A.total(p, axis=-1, keepdims=True), low=EPSILON, high=1 - EPSILON)
@@ -154,13 +161,13 @@ class CategoricalGeneralizedCrossEntropy(SparseCategoricalCrossentropy):
 
     fused = None
 
-    def __init__(self, q=0.5, reduction="sum_over_batch_size", name="categorical_generalized_cross_entropy",
-                 dtype=None):  # fmt: skip
+    def __init__(self, q: float = 0.5, reduction: str | None = "sum_over_batch_size",
+                 name: str | None = "categorical_generalized_cross_entropy", dtype: DTypeLike = None):  # fmt: skip
         name = "categorical_generalized_cross_entropy" if name is None else name
         super().__init__(reduction=reduction, name=name, dtype=dtype)
         self.q = number("CategoricalGeneralizedCrossEntropy: q", q, above=0, below=1)
 
-    def values(self, t, y, *, logits=False):
+    def values(self, t: Any, y: Tensor, *, logits: bool = False) -> Tensor:
         return (1.0 - A.total(A.multiply(y, t), axis=-1) ** self.q) / self.q
 
 
@@ -172,18 +179,19 @@ class BinaryCrossentropy(Elementwise):
 
     fused = staticmethod(sigmoid)
 
-    def __init__(self, from_logits=False, label_smoothing=0.0, axis=-1, reduction="sum_over_batch_size",
-                 name="binary_crossentropy", dtype=None):  # fmt: skip
+    def __init__(self, from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
+                 reduction: str | None = "sum_over_batch_size", name: str | None = "binary_crossentropy",
+                 dtype: DTypeLike = None):  # fmt: skip
         super().__init__(reduction, "binary_crossentropy" if name is None else name, dtype)
         self._probabilities(from_logits, label_smoothing, axis)
 
-    def prepare(self, y_true, output_shape):
+    def prepare(self, y_true: np.ndarray, output_shape: Shape) -> np.ndarray:
         return checked_targets(self.name, super().prepare(y_true, output_shape), probabilities=True)
 
     def _smooth(self, t):
         return t * (1 - self.label_smoothing) + 0.5 * self.label_smoothing if self.label_smoothing else t
 
-    def values(self, t, y, *, logits=False):
+    def values(self, t: Any, y: Tensor, *, logits: bool = False) -> Tensor:
         t = self._smooth(t)
         if logits or self.from_logits:
             return A.mean(sigmoid_cross_entropy(y, t), axis=self.axis)
@@ -200,8 +208,10 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
 
     fused = None
 
-    def __init__(self, apply_class_balancing=False, alpha=0.25, gamma=2.0, from_logits=False, label_smoothing=0.0,
-                 axis=-1, reduction="sum_over_batch_size", name="binary_focal_crossentropy", dtype=None):  # fmt: skip
+    def __init__(self, apply_class_balancing: bool = False, alpha: float = 0.25, gamma: float = 2.0,
+                 from_logits: bool = False, label_smoothing: float = 0.0, axis: int = -1,
+                 reduction: str | None = "sum_over_batch_size", name: str | None = "binary_focal_crossentropy",
+                 dtype: DTypeLike = None):  # fmt: skip
         name = "binary_focal_crossentropy" if name is None else name
         super().__init__(from_logits, label_smoothing, axis, reduction, name, dtype)
         kind = "BinaryFocalCrossentropy"
@@ -209,7 +219,7 @@ class BinaryFocalCrossentropy(BinaryCrossentropy):
         self.alpha = number(f"{kind}: alpha", alpha)
         self.gamma = number(f"{kind}: gamma", gamma, low=0)
 
-    def values(self, t, y, *, logits=False):
+    def values(self, t: Any, y: Tensor, *, logits: bool = False) -> Tensor:
         t, y = self._smooth(t), sigmoid(y) if self.from_logits else y
         p = A.clip(y, low=EPSILON, high=1 - EPSILON)
         each = A.multiply(A.log(p), t) + A.multiply(A.log(1.0 - p), 1 - t)

@@ -95,7 +95,7 @@ _SHORT = {"mse": MeanSquaredError, "mae": MeanAbsoluteError, "rmse": RootMeanSqu
 _ALIASES = {c.__name__: c for c in _NAMED} | {name.upper(): c for name, c in _SHORT.items()}
 
 
-def get(identifier) -> Metric:
+def get(identifier: Any) -> Metric:
     """A Metric from a name (which stays its name: "acc" logs acc), a function (y_true, y_pred), a class or an instance.
 
     "accuracy" and "acc" are resolved by the shapes of each batch. An instance comes back as it is. A loss's name or
@@ -134,13 +134,13 @@ def get(identifier) -> Metric:
 
 
 @named
-def serialize(metric):
+def serialize(metric: Any) -> Any:
     """Keras's description of a metric as plain values; of a function its name."""
     return serialized("metrics", metric)
 
 
 @named
-def deserialize(config, custom_objects=None):
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
     """The metric that `serialize` described, or the function of that name.
 
     custom_objects: name -> class or function of yours

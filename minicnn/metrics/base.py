@@ -7,11 +7,12 @@ does not hold.
 import collections
 import copy
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from .. import losses
+from ..aliases import ArrayLike, DTypeLike, Shape
 from ..arguments import Described, array, flag, float_type, number, text, whole
 from ..arguments import function as checked_function
 from ..core.tensor import Parameter, Tensor
@@ -27,16 +28,16 @@ class Variable(Tensor):
 
     __slots__ = ("name",)
 
-    def assign(self, value) -> "Variable":
+    def assign(self, value: ArrayLike) -> "Variable":
         """Take over `value`."""
         self.data = np.broadcast_to(np.asarray(value, self.dtype), self.shape).copy()
         return self
 
-    def assign_add(self, value) -> "Variable":
+    def assign_add(self, value: ArrayLike) -> "Variable":
         """Add `value`."""
         return self.assign(self.data + np.asarray(value, self.dtype))
 
-    def assign_sub(self, value) -> "Variable":
+    def assign_sub(self, value: ArrayLike) -> "Variable":
         """Subtract `value`."""
         return self.assign(self.data - np.asarray(value, self.dtype))
 
@@ -57,7 +58,7 @@ class Metric(Described):
     common = ("name",)
     dtype = "float32"  # which Keras's programs ask for; sums are kept in float64
 
-    def __init__(self, name: str | None = None, direction: str | None = None, dtype=None):
+    def __init__(self, name: str | None = None, direction: str | None = None, dtype: DTypeLike = None):
         kind = type(self).__name__
         self.name = text(f"{kind}: name", name, optional=True) or auto_name(kind)
         direction = self.better if direction is None else direction
@@ -69,7 +70,8 @@ class Metric(Described):
             if type(self).__module__.startswith(str(__package__)):
                 raise
 
-    def add_weight(self, shape=(), initializer="zeros", dtype=None, name=None) -> Variable:
+    def add_weight(self, shape: Shape | str = (), initializer: Any = "zeros", dtype: DTypeLike = None,
+                   name: str | None = None) -> Variable:  # fmt: skip
         """A variable of zeros (or ones) that reset_state sets to 0.  Older: add_weight(name, initializer=...)."""
         if isinstance(shape, str):
             shape, name = (), shape
@@ -105,13 +107,13 @@ class Metric(Described):
         """Keras 2's name of reset_state."""
         self.reset_state()
 
-    def update_state(self, y_true, y_pred, sample_weight=None) -> None:
+    def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         raise NotImplementedError
 
     def result(self) -> float:
         raise NotImplementedError
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """update_state(...), and the result so far."""
         self.update_state(*args, **kwargs)
         return self.result()
@@ -171,25 +173,25 @@ class Sum(Metric):
 
     shown = ("total",)
 
-    def __init__(self, name: str = "sum", dtype=None):
+    def __init__(self, name: str = "sum", dtype: DTypeLike = None):
         super().__init__("sum" if name is None else name, dtype=dtype)
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.total = 0.0
 
-    def update_state(self, values, sample_weight=None):
+    def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         values = F.float64(array("Sum: values", values))
         weights = np.ones(()) if sample_weight is None else check_weights(sample_weight)
         weights = aligned(self.name, weights, values.shape) if values.ndim else weights
         self.total += float((values * weights).sum())
 
-    def result(self):
+    def result(self) -> float:
         return self.total
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {"total": self.total}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self.total = state["total"]
 
 
@@ -198,13 +200,13 @@ class Mean(Metric):
 
     shown = ("total", "count")
 
-    def __init__(self, name: str = "mean", dtype=None):
+    def __init__(self, name: str = "mean", dtype: DTypeLike = None):
         super().__init__("mean" if name is None else name, dtype=dtype)
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.total = self.count = 0.0
 
-    def update_state(self, values, sample_weight=None):
+    def update_state(self, values: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         values = array("Mean: values", values)
         self._add(values, len(values) if values.ndim else 1, sample_weight)
 
@@ -222,13 +224,13 @@ class Mean(Metric):
         self.total += float((values * weights).sum()) / each
         self.count += float(weights.sum()) / each
 
-    def result(self):
+    def result(self) -> float:
         return self.total / self.count if self.count else 0.0
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {"total": self.total, "count": self.count}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self.total, self.count = state["total"], state["count"]
 
 
@@ -239,7 +241,8 @@ class MeanMetricWrapper(Mean):
     sample_weight of samples (N,), of timesteps (N, T), or one for all; values of which one weight speaks are averaged.
     """
 
-    def __init__(self, fn: Callable, name: str | None = None, direction: str | None = None, dtype=None, **options):
+    def __init__(self, fn: Callable, name: str | None = None, direction: str | None = None, dtype: DTypeLike = None,
+                 **options: Any):  # fmt: skip
         self.fn = checked_function("MeanMetricWrapper: fn", fn, of="(y_true, y_pred)")
         self.options = _options(f"{type(self).__name__}: ", options)
         name = getattr(fn, "__name__", type(fn).__name__) if name is None else name
@@ -251,11 +254,11 @@ class MeanMetricWrapper(Mean):
         last = self.options.get("axis", -1) == -1
         return _FUSED.get(self.fn) if last and not self.options.get("from_logits") else None
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         y_true, y_pred = F.arrays(y_true, y_pred)
         self._add(self.fn(y_true, y_pred, **self.options), len(y_pred), sample_weight)
 
-    def update_from_logits(self, y_true, logits, sample_weight=None) -> None:
+    def update_from_logits(self, y_true: ArrayLike, logits: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         """update_state, from the input of `fused`: as the loss that is computed from logits, not clipped."""
         self._add(self.fn(y_true, logits, **self.options | {"from_logits": True}), len(logits), sample_weight)
 

@@ -7,10 +7,12 @@
 0 / 0 is 0.  T thresholds, L labels.  Source: Keras 3, metrics/confusion_metrics.py.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from ..aliases import ArrayLike, DTypeLike, Floats
 from ..arguments import flag, items, number, shown, whole
 from ..errors import ArgumentError, ShapeError, one_of, require
 from ..weighting import aligned, check_weights
@@ -35,7 +37,8 @@ class Confusion(Metric):
     true_negatives, false_negatives = property(lambda self: self.tn), property(lambda self: self.fn)
     clipped = False  # whether p is cut to [0, 1] first
 
-    def __init__(self, thresholds=None, top_k=None, class_id=None, name=None, dtype=None):
+    def __init__(self, thresholds: Floats | None = None, top_k: int | None = None, class_id: int | None = None,
+                 name: str | None = None, dtype: DTypeLike = None):  # fmt: skip
         kind = type(self).__name__
         each: Any = items(thresholds)
         given = [thresholds] if each is None and thresholds is not None else each
@@ -50,10 +53,10 @@ class Confusion(Metric):
         self._at = [0.5 if top_k is None else -np.inf] if given is None else given
         super().__init__(name, dtype=dtype)
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         self.tp, self.fp, self.tn, self.fn = (np.zeros(len(self._at)) for _ in range(4))
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         y, p = same_rank(y_true, y_pred)
         weights = np.ones(()) if sample_weight is None else check_weights(sample_weight)
         weights = np.broadcast_to(aligned(self.name, weights, p.shape) if weights.ndim else weights, p.shape)
@@ -97,19 +100,19 @@ class Confusion(Metric):
         """One number per threshold."""
         raise NotImplementedError
 
-    def result(self):
+    def result(self) -> float | np.ndarray:
         found = self.values()
         return float(found[0]) if len(found) == 1 else found
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {name: getattr(self, name).copy() for name in ("tp", "fp", "tn", "fn")}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self.tp, self.fp, self.tn, self.fn = (float64(state[name]) for name in ("tp", "fp", "tn", "fn"))
 
 
 class _Counted(Confusion):
-    def __init__(self, thresholds=None, name=None, dtype=None):
+    def __init__(self, thresholds: Floats | None = None, name: str | None = None, dtype: DTypeLike = None):
         super().__init__(thresholds, None, None, name, dtype)
 
 
@@ -118,7 +121,7 @@ class TruePositives(_Counted):
 
     shown = ("true_positives",)
 
-    def values(self):
+    def values(self) -> np.ndarray:
         return self.tp
 
 
@@ -127,7 +130,7 @@ class TrueNegatives(_Counted):
 
     shown = ("true_negatives",)
 
-    def values(self):
+    def values(self) -> np.ndarray:
         return self.tn
 
 
@@ -138,7 +141,7 @@ class FalsePositives(_Counted):
 
     better = "min"
 
-    def values(self):
+    def values(self) -> np.ndarray:
         return self.fp
 
 
@@ -149,7 +152,7 @@ class FalseNegatives(_Counted):
 
     better = "min"
 
-    def values(self):
+    def values(self) -> np.ndarray:
         return self.fn
 
 
@@ -159,7 +162,7 @@ class Precision(Confusion):
     shown = ("true_positives", "false_positives")
     better = "max"
 
-    def values(self):
+    def values(self) -> np.ndarray:
         return share(self.tp, self.tp + self.fp)
 
 
@@ -169,7 +172,7 @@ class Recall(Confusion):
     shown = ("true_positives", "false_negatives")
     better = "max"
 
-    def values(self):
+    def values(self) -> np.ndarray:
         return share(self.tp, self.tp + self.fn)
 
 
@@ -178,7 +181,8 @@ class _Best(Confusion):
 
     better, clipped = "max", True
 
-    def __init__(self, named: str, value, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(self, named: str, value, num_thresholds: int = 200, class_id: int | None = None,
+                 name: str | None = None, dtype: DTypeLike = None):  # fmt: skip
         kind = type(self).__name__
         setattr(self, named, number(f"{kind}: {named}", value, low=0, high=1))
         self.num_thresholds = whole(f"{kind}: num_thresholds", num_thresholds)
@@ -188,11 +192,11 @@ class _Best(Confusion):
         self.least = getattr(self, named)
         self.reset_state()
 
-    def shares(self):
+    def shares(self) -> tuple[np.ndarray, np.ndarray]:
         """(what is held to `least`, what is made as large as that allows), at every threshold."""
         raise NotImplementedError
 
-    def result(self):
+    def result(self) -> float:
         bounded, wanted = self.shares()
         return float(np.where(bounded >= self.least, wanted, 0).max(initial=0))
 
@@ -204,40 +208,44 @@ class _Best(Confusion):
 class SensitivityAtSpecificity(_Best):
     """The largest sensitivity whose specificity is at least `specificity`."""
 
-    def __init__(self, specificity, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(self, specificity: float, num_thresholds: int = 200, class_id: int | None = None,
+                 name: str | None = None, dtype: DTypeLike = None):  # fmt: skip
         super().__init__("specificity", specificity, num_thresholds, class_id, name, dtype)
 
-    def shares(self):
+    def shares(self) -> tuple[np.ndarray, np.ndarray]:
         return self.specificities, self.recalls
 
 
 class SpecificityAtSensitivity(_Best):
     """The largest specificity whose sensitivity is at least `sensitivity`."""
 
-    def __init__(self, sensitivity, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(self, sensitivity: float, num_thresholds: int = 200, class_id: int | None = None,
+                 name: str | None = None, dtype: DTypeLike = None):  # fmt: skip
         super().__init__("sensitivity", sensitivity, num_thresholds, class_id, name, dtype)
 
-    def shares(self):
+    def shares(self) -> tuple[np.ndarray, np.ndarray]:
         return self.recalls, self.specificities
 
 
 class PrecisionAtRecall(_Best):
     """The largest precision whose recall is at least `recall`."""
 
-    def __init__(self, recall, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(self, recall: float, num_thresholds: int = 200, class_id: int | None = None, name: str | None = None,
+                 dtype: DTypeLike = None):  # fmt: skip
         super().__init__("recall", recall, num_thresholds, class_id, name, dtype)
 
-    def shares(self):
+    def shares(self) -> tuple[np.ndarray, np.ndarray]:
         return self.recalls, self.precisions
 
 
 class RecallAtPrecision(_Best):
     """The largest recall whose precision is at least `precision`."""
 
-    def __init__(self, precision, num_thresholds=200, class_id=None, name=None, dtype=None):
+    def __init__(self, precision: float, num_thresholds: int = 200, class_id: int | None = None,
+                 name: str | None = None, dtype: DTypeLike = None):  # fmt: skip
         super().__init__("precision", precision, num_thresholds, class_id, name, dtype)
 
-    def shares(self):
+    def shares(self) -> tuple[np.ndarray, np.ndarray]:
         return self.precisions, self.recalls
 
 
@@ -253,9 +261,10 @@ class AUC(Confusion):
 
     better, clipped = "max", True
 
-    def __init__(self, num_thresholds=200, curve="ROC", summation_method="interpolation", name=None, dtype=None,
-                 thresholds=None, multi_label=False, num_labels=None, label_weights=None,
-                 from_logits=False):  # fmt: skip
+    def __init__(self, num_thresholds: int | None = 200, curve: str = "ROC", summation_method: str = "interpolation",
+                 name: str | None = None, dtype: DTypeLike = None, thresholds: Sequence[float] | None = None,
+                 multi_label: bool = False, num_labels: int | None = None, label_weights: Sequence[float] | None = None,
+                 from_logits: bool = False):  # fmt: skip
         self.curve = one_of("AUC: curve", _CURVES.get(str(curve), curve), ("ROC", "PR", "PRGAIN"))
         method = _METHODS.get(str(summation_method), summation_method)
         self.summation_method = one_of("AUC: summation_method", method, ("interpolation", "minoring", "majoring"))
@@ -281,16 +290,16 @@ class AUC(Confusion):
         self.thresholds = self._at = [-_EPSILON, *sorted(inner), 1 + _EPSILON]
         self.reset_state()
 
-    def get_config(self):
+    def get_config(self) -> dict:
         config = super().get_config()
         inner = config.pop("thresholds", None)  # of one's own class with **kwargs it is not there
         return config | {"thresholds": inner[1:-1]} if inner and self._given else config
 
     @property
-    def labels_apart(self):
+    def labels_apart(self) -> bool:
         return self.multi_label
 
-    def reset_state(self):
+    def reset_state(self) -> None:
         held = vars(self).get("tp")
         labels = held.shape[1] if held is not None and held.ndim == 2 else self.num_labels
         self.tp, self.fp, self.tn, self.fn = (np.zeros(self._shape(labels)) for _ in range(4))
@@ -298,7 +307,7 @@ class AUC(Confusion):
     def _shape(self, labels):
         return (len(self._at), labels or 1) if self.multi_label else (len(self._at),)
 
-    def update_state(self, y_true, y_pred, sample_weight=None):
+    def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         y, p = same_rank(y_true, y_pred)
         if self.multi_label:
             expected = "shape (N, labels) with multi_label"
@@ -318,7 +327,7 @@ class AUC(Confusion):
             sample_weight = np.broadcast_to(weights * each, p.shape)
         super().update_state(y, p, sample_weight)
 
-    def result(self):
+    def result(self) -> float:
         areas = self._areas()
         if not self.multi_label:
             return float(areas)
@@ -351,6 +360,6 @@ class AUC(Confusion):
         return share(slope * (dtp + intercept * np.log(ratio)), np.maximum(self.tp[1:] + self.fn[1:], 0)).sum(axis=0)
 
 
-def share(a, b):
+def share(a: Any, b: Any) -> Any:
     """a / b, 0 where b is 0."""
     return np.divide(a, b, out=np.zeros(np.broadcast(a, b).shape), where=np.asarray(b) != 0)

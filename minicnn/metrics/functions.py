@@ -12,6 +12,7 @@ refused, where Keras reshapes them.
 
 import numpy as np
 
+from ..aliases import ArrayLike
 from ..arguments import array, flag, number, shown, whole
 from ..errors import require
 from ..labels import check_labels
@@ -130,7 +131,7 @@ def _over_last(values) -> np.ndarray:
     return values if values.ndim == 1 else values.mean(axis=-1)
 
 
-def float64(values) -> np.ndarray:
+def float64(values: ArrayLike) -> np.ndarray:
     return np.asarray(values, dtype=np.float64)
 
 
@@ -140,7 +141,7 @@ def _floats(values) -> np.ndarray:
     return values if values.dtype.kind == "f" else values.astype(np.float64)
 
 
-def arrays(y_true, y_pred) -> tuple[np.ndarray, np.ndarray]:
+def arrays(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     y_true, y_pred = array("metric: y_true", y_true), array("metric: y_pred", y_pred)
     if not (y_true.ndim and y_pred.ndim):  # asked here: every step comes by
         require(y_true.ndim > 0, "metric: y_true", "an array of at least one axis", shown(y_true))
@@ -148,7 +149,7 @@ def arrays(y_true, y_pred) -> tuple[np.ndarray, np.ndarray]:
     return y_true, y_pred
 
 
-def same_rank(y_true, y_pred) -> tuple[np.ndarray, np.ndarray]:
+def same_rank(y_true: ArrayLike, y_pred: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Both with the same axes: (N,) against (N, 1) gets a last axis of 1."""
     y_true, y_pred = arrays(y_true, y_pred)
     if y_true.ndim + 1 == y_pred.ndim and y_pred.shape[-1] == 1:
