@@ -1,10 +1,13 @@
 """Activations as layers."""
 
 import math
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from .. import initializers
+from ..aliases import ActivationLike, ConstraintLike, InitializerLike, Ints, RegularizerLike, Shape
 from ..arguments import index, items, number, shown
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, require
 from ..notes import note
 from ..ops import activation as ops
@@ -17,14 +20,14 @@ class Activation(Layer):
 
     config = ("activation",)
 
-    def __init__(self, activation, **kwargs):
+    def __init__(self, activation: ActivationLike, **kwargs: Any):
         super().__init__(**kwargs)
         self.activation = get_activation("Activation", activation)
 
-    def preactivation(self, x, *, training):
+    def preactivation(self, x: Tensor, *, training: bool) -> Tensor:
         return x
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return self.activation(x)
 
 
@@ -33,7 +36,7 @@ class Softmax(Layer):
 
     config = ("axis",)
 
-    def __init__(self, axis=-1, **kwargs):
+    def __init__(self, axis: Ints = -1, **kwargs: Any):
         super().__init__(**kwargs)
         found = [index(one) for one in ([axis] if index(axis) is not None else items(axis) or [None])]
         ok = None not in found and 0 not in found and len(set(found)) == len(found)
@@ -41,18 +44,18 @@ class Softmax(Layer):
         self.axis = found[0] if index(axis) is not None else tuple(found)
 
     @property
-    def activation(self):
+    def activation(self) -> Callable:
         """The op itself over the last axis, which a loss may take into itself."""
         return ops.softmax if self.axis == -1 else self._along
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         self._axes(len(input_shape) + 1)
         return input_shape
 
-    def preactivation(self, x, *, training):
+    def preactivation(self, x: Tensor, *, training: bool) -> Tensor:
         return x
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return self.activation(x)
 
     def _axes(self, rank: int) -> list[int]:
@@ -78,13 +81,14 @@ class ReLU(Layer):
 
     config = ("max_value", "negative_slope", "threshold")
 
-    def __init__(self, max_value=None, negative_slope=0.0, threshold=0.0, **kwargs):
+    def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.max_value = number("ReLU: max_value", max_value, low=0, optional=True)
         self.negative_slope = number("ReLU: negative_slope", negative_slope, low=0)
         self.threshold = number("ReLU: threshold", threshold, low=0)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         if (self.max_value, self.negative_slope, self.threshold) == (None, 0, 0):
             return ops.relu(x)
         return ops.relu_general(
@@ -97,7 +101,7 @@ class LeakyReLU(Layer):
 
     config = ("negative_slope",)
 
-    def __init__(self, negative_slope=0.3, **kwargs):
+    def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
         given = "alpha" if "alpha" in kwargs else "negative_slope"
         if given in kwargs:
             negative_slope = kwargs.pop("alpha")
@@ -105,7 +109,7 @@ class LeakyReLU(Layer):
         super().__init__(**kwargs)
         self.negative_slope = number(f"LeakyReLU: {given}", negative_slope, low=0)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return ops.leaky_relu(x, negative_slope=self.negative_slope)
 
 
@@ -114,11 +118,11 @@ class ELU(Layer):
 
     config = ("alpha",)
 
-    def __init__(self, alpha=1.0, **kwargs):
+    def __init__(self, alpha: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.alpha = number("ELU: alpha", alpha)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return ops.elu(x, alpha=self.alpha)
 
 
@@ -132,8 +136,8 @@ class PReLU(Layer):
     bound: ClassVar = {"alpha": "alpha"}
     config = ("alpha_initializer", "shared_axes")
 
-    def __init__(self, alpha_initializer="zeros", alpha_regularizer=None, alpha_constraint=None, shared_axes=None,
-                 **kwargs):  # fmt: skip
+    def __init__(self, alpha_initializer: InitializerLike = "zeros", alpha_regularizer: RegularizerLike = None,
+                 alpha_constraint: ConstraintLike = None, shared_axes: Ints | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(alpha_regularizer=alpha_regularizer, alpha_constraint=alpha_constraint, **kwargs)
         self.alpha_initializer = initializers.get(alpha_initializer, "PReLU: alpha_initializer")
         axes = () if shared_axes is None else items(shared_axes)
@@ -142,7 +146,7 @@ class PReLU(Layer):
         require(ok, "PReLU: shared_axes", expected, shown(shared_axes), error=ArgumentError)
         self.shared_axes = tuple(axes)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> Shape:
         rank = len(input_shape)
         ok = all(1 - rank <= axis <= rank for axis in self.shared_axes)
         expected = f"axes from 1 to {rank}" + (f", or from {1 - rank} to -1" if rank > 1 else "")
@@ -156,10 +160,10 @@ class PReLU(Layer):
             shape[axis - 1] = 1
         return tuple(shape)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         fits, wanted = self._shared(input_shape) == self.alpha.shape, f"samples that share slopes {self.alpha.shape}"
         require(fits, self.name, wanted, f"shape {tuple(input_shape)}")
         return input_shape
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return ops.prelu(x, self.alpha)

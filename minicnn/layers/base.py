@@ -5,10 +5,11 @@ import copy
 import functools
 import inspect
 import numbers
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from .. import arguments, constraints, custom, initializers, regularizers
+from ..aliases import ArrayLike, InitializerLike
 from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.cpu import CPU
@@ -37,7 +38,7 @@ _CONSTRUCTOR = "give it to the constructor of a new layer"
 _MISSING = "it does not exist here; write a layer of your own"
 
 
-def of_batch(shape):
+def of_batch(shape: Any) -> Any:
     """The shape of one sample, or a list of them, as Keras says it: (28, 28, 1) is (None, 28, 28, 1)."""
     if shape is None:
         return None
@@ -140,7 +141,8 @@ class Layer(arguments.Named, Guarded):
         if "call" in vars(cls) and not cls.__module__.startswith(__package__):
             cls.call = _lenient(cls.call)
 
-    def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Shape | None = None, **unknown):
+    def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Shape | None = None,
+                 **unknown: Any):  # fmt: skip
         kind = type(self).__name__
         for old in set(unknown) & {"dtype", "input_dim", "batch_input_shape"}:
             value = unknown.pop(old)
@@ -249,7 +251,7 @@ class Layer(arguments.Named, Guarded):
     quantize, quantized_build, quantized_call = map(lacking, ("quantization",) * 3)
     enable_lora = lacking("low-rank adaptation (LoRA)")
 
-    def compute_mask(self, inputs=None, previous_mask=None) -> None:
+    def compute_mask(self, inputs: Any = None, previous_mask: Any = None) -> None:
         """None: there are no masks.  Raises UnsupportedError where one is given."""
         given = previous_mask if isinstance(previous_mask, (list, tuple)) else [previous_mask]
         if any(mask is not None for mask in given):
@@ -315,7 +317,7 @@ class Layer(arguments.Named, Guarded):
         require(ok, f"{self.name}: call", expected, received)
         return y.shape[1:]
 
-    def stand_alone(self, be: Backend | None, input_shape) -> None:
+    def stand_alone(self, be: Backend | None, input_shape: Any) -> None:
         """Build it outside of a model, or as part of the layer whose call this is."""
         outer = within.get()
         if outer is not None:
@@ -332,7 +334,7 @@ class Layer(arguments.Named, Guarded):
         self.be, self.streams, self.index, self.alone = be, streams, index, False
         self.sample_in = tuple(input_shape)
 
-    def __call__(self, inputs, *, training: bool | None = None, mask=None):
+    def __call__(self, inputs: Any, *, training: bool | None = None, mask: Any = None) -> Any:
         """On a Tensor or array, or a list of them, at once: a Tensor; on a Symbol, or a list, a Symbol for Model.
 
         training: None is False, and True of layers of augmentation, where no layer or model around them says it.
@@ -390,7 +392,7 @@ class Layer(arguments.Named, Guarded):
         """What it adds to a model's loss: by its latest call on numbers, and the regularizers' of its weights."""
         return [*self.added, *(regularizer(p) for p, regularizer in self.penalties())]
 
-    def compute_output_shape(self, input_shape) -> tuple:
+    def compute_output_shape(self, input_shape: Any) -> tuple:
         """The shape of a batch of outputs for a batch of inputs, (None, H, W, C), or a list of such shapes."""
         shape, rows = samples(f"{self.name}: compute_output_shape: input_shape", input_shape)
         return (rows, *self.shape_for(shape))
@@ -408,7 +410,7 @@ class Layer(arguments.Named, Guarded):
         require(ok, f"{self.name}: inputs", expected, arguments.shown(x), error=ArgumentTypeError)
         return Tensor(array, self.be) if self.be is not None else Tensor(array.astype("float32"))
 
-    def shape_for(self, input_shape) -> Shape:
+    def shape_for(self, input_shape: Any) -> Shape:
         """The shape of one output sample for samples of `input_shape`; a layer without weights yet stays without."""
         if self.built:
             same = input_shape == self.sample_in
@@ -424,7 +426,7 @@ class Layer(arguments.Named, Guarded):
         return self._first_call("output").outputs[0]
 
     @property
-    def input(self):
+    def input(self) -> Any:
         """What its first call in a model was given: a Symbol, or a list."""
         call = self._first_call("input")
         return list(call.inputs) if call.listed else call.inputs[0] if call.inputs else call.outputs[0]
@@ -435,7 +437,7 @@ class Layer(arguments.Named, Guarded):
                 error=NotBuiltError)  # fmt: skip
         return self.calls[0]
 
-    def add_weight(self, name: str, shape: Shape, initializer, *, trainable: bool = True) -> Parameter:
+    def add_weight(self, name: str, shape: Shape, initializer: InitializerLike, *, trainable: bool = True) -> Parameter:
         """A new weight; its initial values depend on the model's seed, the layer's number and the weight's."""
         self.params.append(self._weight(name, shape, initializer, trainable, len(self.params)))
         return self.params[-1]
@@ -483,7 +485,7 @@ class Layer(arguments.Named, Guarded):
         """Copies of the weights as NumPy arrays."""
         return [p.numpy() for p in self.weights]
 
-    def set_weights(self, values) -> None:
+    def set_weights(self, values: Sequence[ArrayLike]) -> None:
         """Replace all weights: all shapes are checked before any weight changes."""
         assign_all(self.name, self.weights, values)
 
@@ -519,7 +521,7 @@ def _lenient(call: Callable) -> Callable:
     return without
 
 
-def samples(where: str, input_shape) -> tuple:
+def samples(where: str, input_shape: Any) -> tuple:
     """(the shape of a sample, how many a batch has or None) from a batch's shape, or of several from a list."""
     given = arguments.items(input_shape)
     if given and all(isinstance(one, (tuple, list)) for one in given):
@@ -533,7 +535,7 @@ def samples(where: str, input_shape) -> tuple:
     return tuple(found[1:]), found[0]
 
 
-def assign_all(where: str, params: list[Parameter], values) -> None:
+def assign_all(where: str, params: list[Parameter], values: Sequence[ArrayLike]) -> None:
     """Copy `values` into `params`, after checking that their number and every shape agree."""
     ok = isinstance(values, Iterable) and not isinstance(values, (str, bytes, Mapping))
     where, expected = f"{where}: values", f"{len(params)} weight arrays"
@@ -563,14 +565,14 @@ def _fitting(where: str, param: Parameter, value):
     return param.be.asarray(value)
 
 
-def on_symbols(x) -> tuple[Symbol, ...]:
+def on_symbols(x: Any) -> tuple[Symbol, ...]:
     """The symbols that x is or lists, () where it is something else.  An InputLayer stands for its own."""
     given = x if isinstance(x, (list, tuple)) else [x]
     found = tuple(getattr(one, "symbol", one) for one in given)
     return found if any(isinstance(one, Symbol) for one in found) else ()
 
 
-def get_activation(where: str, identifier) -> Callable[[Tensor], Tensor]:
+def get_activation(where: str, identifier: Any) -> Callable[[Tensor], Tensor]:
     """An activation by name, None (linear), or any function of a tensor."""
     if identifier is None:
         return activations.linear
@@ -586,7 +588,7 @@ positive_int, positive_ints = arguments.whole, arguments.wholes
 check_dtype = arguments.float_type
 
 
-def pair(where: str, value) -> tuple[int, int]:
+def pair(where: str, value: Any) -> tuple[int, int]:
     """(rows, columns) from one number for both, or two."""
     if isinstance(arguments.scalar(value), numbers.Number):
         return (arguments.whole(where, value),) * 2
@@ -597,7 +599,7 @@ def pair(where: str, value) -> tuple[int, int]:
     return tuple(found)
 
 
-def padding_name(where: str, value, known: tuple[str, ...] = ("valid", "same")) -> str:
+def padding_name(where: str, value: Any, known: tuple[str, ...] = ("valid", "same")) -> str:
     """ "valid" or "same"; old notebooks' "Same" works with a note."""
     lower = value.lower() if isinstance(value, str) else value
     lower = arguments.choice(f"{where}: padding", lower, known)

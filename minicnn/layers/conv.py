@@ -1,9 +1,11 @@
 """The convolution layer. Its arithmetic, forward and backward, is minicnn/ops/conv.py."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .. import initializers
+from ..aliases import ActivationLike, InitializerLike, Ints, Shape
 from ..arguments import flag, whole
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, one_of, require
 from ..ops.activation import relu
 from ..ops.conv import dilate, grouped_conv2d
@@ -35,7 +37,7 @@ class _Conv(Images):
         self.kernel_initializer = initializers.get(kernel_initializer, f"{where}: kernel_initializer")
         self.bias_initializer = initializers.get(bias_initializer, f"{where}: bias_initializer")
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> Shape:
         h, w, channels = image_shape(self.name, input_shape)
         output_size(self.name, (h, w), self.window, self._stride_pair, self.pads_for((h, w)))
         expected = f"{self.what} whose channels are a multiple of {self.groups} groups"
@@ -45,20 +47,20 @@ class _Conv(Images):
         self.bias = self.add_weight("bias", (self.filters,), self.bias_initializer) if self.use_bias else None
         return self.follow(input_shape)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         h, w, channels = image_shape(self.name, input_shape)
         mine = self.kernel.shape[-2] * self.groups
         require(channels == mine, self.name, f"{self.what} of {mine} channels", f"{channels} channels")
         return (*output_size(self.name, (h, w), self.window, self._stride_pair, self.pads_for((h, w))), self.filters)
 
     @property
-    def window(self):
+    def window(self) -> tuple[int, ...]:
         """How many px the window reaches over, dilated."""
         return reach(self._wide(self.kernel_size), self._wide(self.dilation_rate))
 
     _stride_pair = property(lambda self: self._wide(self.strides))
 
-    def pads_for(self, size):
+    def pads_for(self, size: tuple[int, int]):
         """What "same" adds around images of `size` px; "causal" adds it before a sequence."""
         if self.padding == "causal":
             return (self.window[0] - 1, 0), (0, 0)
@@ -74,10 +76,10 @@ class _Conv(Images):
         return grouped_conv2d(x, kernel, self.bias, groups=self.groups, strides=self._stride_pair,
                               pads=self.pads_for(x.shape[1:3]), relu=relu, algorithm=self.algorithm)  # fmt: skip
 
-    def preactivation(self, x, *, training, relu=False):
+    def preactivation(self, x: Tensor, *, training: bool, relu: bool = False) -> Tensor:
         return self._products(x, relu)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         if self.activation is relu:
             return self._products(x, relu=True)
         return self.activation(self._products(x))
@@ -97,9 +99,11 @@ class Conv2D(_Conv):
     config = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation",
               "use_bias", "kernel_initializer", "bias_initializer", "algorithm")  # fmt: skip
 
-    def __init__(self, filters, kernel_size, strides=(1, 1), padding="valid", data_format=None, dilation_rate=(1, 1),
-                 groups=1, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
-                 bias_initializer="zeros", *, algorithm="auto", **kwargs):  # fmt: skip
+    def __init__(self, filters: int, kernel_size: Ints, strides: Ints = (1, 1), padding: str = "valid",
+                 data_format: str | None = None, dilation_rate: Ints = (1, 1), groups: int = 1,
+                 activation: ActivationLike = None, use_bias: bool = True,
+                 kernel_initializer: InitializerLike = "glorot_uniform", bias_initializer: InitializerLike = "zeros", *,
+                 algorithm: str = "auto", **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._settle(filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation, use_bias,
                      kernel_initializer, bias_initializer)  # fmt: skip
@@ -121,15 +125,17 @@ class Conv1D(_Conv):
     config = ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation",
               "use_bias", "kernel_initializer", "bias_initializer")  # fmt: skip
 
-    def __init__(self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1, groups=1,
-                 activation=None, use_bias=True, kernel_initializer="glorot_uniform", bias_initializer="zeros",
-                 **kwargs):  # fmt: skip
+    def __init__(self, filters: int, kernel_size: Ints, strides: Ints = 1, padding: str = "valid",
+                 data_format: str | None = None, dilation_rate: Ints = 1, groups: int = 1,
+                 activation: ActivationLike = None, use_bias: bool = True,
+                 kernel_initializer: InitializerLike = "glorot_uniform", bias_initializer: InitializerLike = "zeros",
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._settle(filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation, use_bias,
                      kernel_initializer, bias_initializer, ("valid", "same", "causal"))  # fmt: skip
 
 
-def dilation(where, rate, strides):
+def dilation(where: str, rate: tuple[int, ...], strides: tuple[int, ...]) -> tuple[int, ...]:
     """dilation_rate, a number for each axis.  Raises ArgumentError where it and strides are both above 1, as Keras."""
     ok = max(rate) == 1 or max(strides) == 1
     expected = "1 where strides are more than 1"
@@ -137,10 +143,10 @@ def dilation(where, rate, strides):
     return rate
 
 
-def reach(window, rate):
+def reach(window: tuple[int, ...], rate: tuple[int, ...]) -> tuple[int, ...]:
     """(k - 1) d + 1: how many px a window of k cells, d px apart, reaches over."""
     return tuple((k - 1) * d + 1 for k, d in zip(window, rate, strict=True))
 
 
-def dilated(kernel, rate):
+def dilated(kernel: Any, rate: tuple[int, ...]) -> Any:
     return kernel if rate == (1, 1) else dilate(kernel, rate=rate)

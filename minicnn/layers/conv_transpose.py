@@ -1,9 +1,11 @@
 """Transposed convolution layers. Their arithmetic is conv2d_transpose in minicnn/ops/conv.py."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .. import initializers
+from ..aliases import ActivationLike, InitializerLike, Ints, Shape
 from ..arguments import flag, index, items, shown, whole
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, require
 from ..ops.conv import conv2d_transpose
 from .base import get_activation, image_shape, padding_name
@@ -44,14 +46,14 @@ class _ConvTranspose(Images):
         require(ok, where, expected, shown(value), error=ArgumentError)
         return found
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> Shape:
         *_, channels = image_shape(self.name, input_shape)
         shape = (*self.kernel_size, self.filters, channels)
         self.kernel = self.add_weight("kernel", shape, self.kernel_initializer)
         self.bias = self.add_weight("bias", (self.filters,), self.bias_initializer) if self.use_bias else None
         return self.follow(input_shape)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         h, w, channels = image_shape(self.name, input_shape)
         mine = self.kernel.shape[-1]
         require(channels == mine, self.name, f"{self.what} of {mine} channels", f"{channels} channels")
@@ -77,7 +79,7 @@ class _ConvTranspose(Images):
             pads.append((k - 1 - first, max(k - 1 - (total - first), 0)))
         return tuple(sizes), tuple(pads)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         size, pads = self.larger(x.shape[1:3])
         kernel = dilated(self._image_kernel(self.kernel), self._wide(self.dilation_rate))
         strides = self._wide(self.strides)
@@ -92,9 +94,11 @@ class Conv2DTranspose(_ConvTranspose):
     With output_padding P: "same" OH = (H - 1) SH + KH % 2 + P;  "valid" OH = (H - 1) SH + KH + P.
     """
 
-    def __init__(self, filters, kernel_size, strides=(1, 1), padding="valid", output_padding=None, data_format=None,
-                 dilation_rate=(1, 1), activation=None, use_bias=True, kernel_initializer="glorot_uniform",
-                 bias_initializer="zeros", **kwargs):  # fmt: skip
+    def __init__(self, filters: int, kernel_size: Ints, strides: Ints = (1, 1), padding: str = "valid",
+                 output_padding: Ints | None = None, data_format: str | None = None, dilation_rate: Ints = (1, 1),
+                 activation: ActivationLike = None, use_bias: bool = True,
+                 kernel_initializer: InitializerLike = "glorot_uniform", bias_initializer: InitializerLike = "zeros",
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._settle(filters, kernel_size, strides, padding, output_padding, data_format, dilation_rate, activation,
                      use_bias, kernel_initializer, bias_initializer)  # fmt: skip
@@ -105,9 +109,11 @@ class Conv1DTranspose(_ConvTranspose):
 
     rank = 1
 
-    def __init__(self, filters, kernel_size, strides=1, padding="valid", output_padding=None, data_format=None,
-                 dilation_rate=1, activation=None, use_bias=True, kernel_initializer="glorot_uniform",
-                 bias_initializer="zeros", **kwargs):  # fmt: skip
+    def __init__(self, filters: int, kernel_size: Ints, strides: Ints = 1, padding: str = "valid",
+                 output_padding: Ints | None = None, data_format: str | None = None, dilation_rate: Ints = 1,
+                 activation: ActivationLike = None, use_bias: bool = True,
+                 kernel_initializer: InitializerLike = "glorot_uniform", bias_initializer: InitializerLike = "zeros",
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._settle(filters, kernel_size, strides, padding, output_padding, data_format, dilation_rate, activation,
                      use_bias, kernel_initializer, bias_initializer)  # fmt: skip

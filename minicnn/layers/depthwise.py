@@ -1,9 +1,11 @@
 """Depthwise and separable convolution layers. Their arithmetic is depthwise_conv2d in minicnn/ops/conv.py."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .. import initializers
+from ..aliases import ActivationLike, InitializerLike, Ints, Shape
 from ..arguments import flag, whole
+from ..core.tensor import Tensor
 from ..errors import require
 from ..ops.conv import conv2d, depthwise_conv2d
 from ..ops.geometry import output_size, resolve_pads
@@ -24,7 +26,7 @@ class _Depthwise(Images):
         self._order(data_format)
         self.dilation_rate = dilation(where, self._both(f"{where}: dilation_rate", dilation_rate), self.strides)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         h, w, channels = image_shape(self.name, input_shape)
         mine = self.windows.shape[-2]
         require(channels == mine, self.name, f"{self.what} of {mine} channels", f"{channels} channels")
@@ -63,7 +65,7 @@ class _DepthwiseConv(_Depthwise):
     windows = property(lambda self: self.kernel)
     channels = property(lambda self: self.kernel.shape[-2] * self.kernel.shape[-1])
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> Shape:
         h, w, channels = image_shape(self.name, input_shape)
         self._size((h, w))
         shape = (*self.kernel_size, channels, self.depth_multiplier)
@@ -71,7 +73,7 @@ class _DepthwiseConv(_Depthwise):
         self.bias = self.add_weight("bias", (self.channels,), self.bias_initializer) if self.use_bias else None
         return self.follow(input_shape)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         y = self._by_channel(x)
         return self.activation(y if self.bias is None else y + self.bias)
 
@@ -84,9 +86,10 @@ class DepthwiseConv2D(_DepthwiseConv):
     Source: Chollet 2017, "Xception: Deep learning with depthwise separable convolutions".
     """
 
-    def __init__(self, kernel_size, strides=(1, 1), padding="valid", depth_multiplier=1, data_format=None,
-                 dilation_rate=(1, 1), activation=None, use_bias=True, depthwise_initializer="glorot_uniform",
-                 bias_initializer="zeros", **kwargs):  # fmt: skip
+    def __init__(self, kernel_size: Ints, strides: Ints = (1, 1), padding: str = "valid", depth_multiplier: int = 1,
+                 data_format: str | None = None, dilation_rate: Ints = (1, 1), activation: ActivationLike = None,
+                 use_bias: bool = True, depthwise_initializer: InitializerLike = "glorot_uniform",
+                 bias_initializer: InitializerLike = "zeros", **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._settle(kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
                      depthwise_initializer, bias_initializer)  # fmt: skip
@@ -97,9 +100,10 @@ class DepthwiseConv1D(_DepthwiseConv):
 
     rank = 1
 
-    def __init__(self, kernel_size, strides=1, padding="valid", depth_multiplier=1, data_format=None,
-                 dilation_rate=1, activation=None, use_bias=True, depthwise_initializer="glorot_uniform",
-                 bias_initializer="zeros", **kwargs):  # fmt: skip
+    def __init__(self, kernel_size: Ints, strides: Ints = 1, padding: str = "valid", depth_multiplier: int = 1,
+                 data_format: str | None = None, dilation_rate: Ints = 1, activation: ActivationLike = None,
+                 use_bias: bool = True, depthwise_initializer: InitializerLike = "glorot_uniform",
+                 bias_initializer: InitializerLike = "zeros", **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._settle(kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
                      depthwise_initializer, bias_initializer)  # fmt: skip
@@ -124,7 +128,7 @@ class _SeparableConv(_Depthwise):
     windows = property(lambda self: self.depthwise_kernel)
     channels = property(lambda self: self.filters)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> Shape:
         h, w, channels = image_shape(self.name, input_shape)
         self._size((h, w))
         shape = (*self.kernel_size, channels, self.depth_multiplier)
@@ -134,7 +138,7 @@ class _SeparableConv(_Depthwise):
         self.bias = self.add_weight("bias", (self.filters,), self.bias_initializer) if self.use_bias else None
         return self.follow(input_shape)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return self.activation(conv2d(self._by_channel(x), self._image_kernel(self.pointwise_kernel), self.bias))
 
 
@@ -146,9 +150,12 @@ class SeparableConv2D(_SeparableConv):
     Source: Chollet 2017, "Xception: Deep learning with depthwise separable convolutions".
     """
 
-    def __init__(self, filters, kernel_size, strides=(1, 1), padding="valid", data_format=None, dilation_rate=(1, 1),
-                 depth_multiplier=1, activation=None, use_bias=True, depthwise_initializer="glorot_uniform",
-                 pointwise_initializer="glorot_uniform", bias_initializer="zeros", **kwargs):  # fmt: skip
+    def __init__(self, filters: int, kernel_size: Ints, strides: Ints = (1, 1), padding: str = "valid",
+                 data_format: str | None = None, dilation_rate: Ints = (1, 1), depth_multiplier: int = 1,
+                 activation: ActivationLike = None, use_bias: bool = True,
+                 depthwise_initializer: InitializerLike = "glorot_uniform",
+                 pointwise_initializer: InitializerLike = "glorot_uniform", bias_initializer: InitializerLike = "zeros",
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._settle(filters, kernel_size, strides, padding, data_format, dilation_rate, depth_multiplier, activation,
                      use_bias, depthwise_initializer, pointwise_initializer, bias_initializer)  # fmt: skip
@@ -159,9 +166,12 @@ class SeparableConv1D(_SeparableConv):
 
     rank = 1
 
-    def __init__(self, filters, kernel_size, strides=1, padding="valid", data_format=None, dilation_rate=1,
-                 depth_multiplier=1, activation=None, use_bias=True, depthwise_initializer="glorot_uniform",
-                 pointwise_initializer="glorot_uniform", bias_initializer="zeros", **kwargs):  # fmt: skip
+    def __init__(self, filters: int, kernel_size: Ints, strides: Ints = 1, padding: str = "valid",
+                 data_format: str | None = None, dilation_rate: Ints = 1, depth_multiplier: int = 1,
+                 activation: ActivationLike = None, use_bias: bool = True,
+                 depthwise_initializer: InitializerLike = "glorot_uniform",
+                 pointwise_initializer: InitializerLike = "glorot_uniform", bias_initializer: InitializerLike = "zeros",
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._settle(filters, kernel_size, strides, padding, data_format, dilation_rate, depth_multiplier, activation,
                      use_bias, depthwise_initializer, pointwise_initializer, bias_initializer)  # fmt: skip

@@ -1,7 +1,11 @@
 """Normalisation of groups of channels, and of vectors to length 1, from the ops of minicnn/ops."""
 
+from typing import Any
+
+from ..aliases import InitializerLike, Ints, Shape
 from ..arguments import axes as checked_axes
 from ..arguments import whole
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, require
 from ..ops.arithmetic import maximum, sqrt
 from ..ops.reduce import mean, total, variance
@@ -19,8 +23,9 @@ class GroupNormalization(Affine):
 
     config = ("groups", "axis", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer")
 
-    def __init__(self, groups=32, axis=-1, epsilon=1e-3, center=True, scale=True, beta_initializer="zeros",
-                 gamma_initializer="ones", **kwargs):  # fmt: skip
+    def __init__(self, groups: int = 32, axis: int = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
+                 beta_initializer: InitializerLike = "zeros", gamma_initializer: InitializerLike = "ones",
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         where = "GroupNormalization"
         self.groups = whole(f"{where}: groups", groups, low=-1)
@@ -29,7 +34,7 @@ class GroupNormalization(Affine):
         require(self.axis != 0, f"{where}: axis", "one axis other than the batch's", 0, error=ArgumentError)
         self._affine(where, epsilon, center, scale, beta_initializer, gamma_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> Shape:
         rank = len(input_shape) + 1
         ok = -rank < self.axis < rank
         require(ok, f"{self.name}: axis", f"an axis of {rank}-dimensional data", self.axis, error=ArgumentError)
@@ -42,14 +47,14 @@ class GroupNormalization(Affine):
         self._add_affine((channels,))
         return input_shape
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         channels, rank = self.wanted
         require(len(input_shape) + 1 == rank, self.name, f"data of {rank} axes", len(input_shape) + 1)
         received = input_shape[self.at - 1]
         require(received == channels, self.name, f"{channels} channels along axis {self.at}", received)
         return input_shape
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         shape, at, channels = x.shape, self.at, self.wanted[0]
         grouped = x.reshape(*shape[:at], self.count, channels // self.count, *shape[at + 1 :])
         over = tuple(i for i in range(1, len(shape) + 1) if i != at)
@@ -64,18 +69,18 @@ class UnitNormalization(Layer):
 
     config = ("axis",)
 
-    def __init__(self, axis=-1, **kwargs):
+    def __init__(self, axis: Ints = -1, **kwargs: Any):
         super().__init__(**kwargs)
         axis = checked_axes("UnitNormalization: axis", axis)
         self.axis = list(axis) if isinstance(axis, tuple) else axis
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         axes, rank = self.axis if isinstance(self.axis, list) else [self.axis], len(input_shape) + 1
         ok = all(-rank < a < rank and a % rank for a in axes)
         expected = f"axes of {rank}-dimensional data other than the batch's"
         require(ok, f"{self.name}: axis", expected, self.axis, error=ArgumentError)
         return input_shape
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         axis = tuple(self.axis) if isinstance(self.axis, list) else self.axis
         return x / sqrt(maximum(total(x * x, axis=axis, keepdims=True), 1e-24))

@@ -1,5 +1,8 @@
 """Layers that hand on what they are given."""
 
+from typing import Any
+
+from ..core.tensor import Tensor
 from ..regularizers import L1L2
 from .base import Layer
 
@@ -7,7 +10,7 @@ from .base import Layer
 class Identity(Layer):
     """y = x.  Any shape."""
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return x
 
 
@@ -16,7 +19,7 @@ class ActivityRegularization(Layer):
 
     config = ("l1", "l2")
 
-    def __init__(self, l1=0.0, l2=0.0, **kwargs):
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):
         penalty = L1L2(l1, l2)
         super().__init__(activity_regularizer=penalty, **kwargs)
         self.l1, self.l2 = penalty.l1, penalty.l2
@@ -27,5 +30,5 @@ class ActivityRegularization(Layer):
         del config["activity_regularizer"]
         return config
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return x

@@ -9,7 +9,7 @@ So a layer of sequences is the layer of images whose width is 1, and no kernel k
 """
 
 import functools
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ..arguments import choice, index, items, shown, whole
 from ..errors import ArgumentError, UnsupportedError, require
@@ -111,7 +111,7 @@ def _tensors(function):
 class Prepared(Images):
     """Images that are prepared for a network: a single one (H, W, C) that a layer is called with comes back as one."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         boxes = kwargs.pop("bounding_box_format", None)
         super().__init__(**kwargs)
         expected, fix = "None: minicnn has no bounding boxes", "move the boxes yourself"
@@ -129,7 +129,7 @@ class Prepared(Images):
         return reshape(y, shape=y.shape[1:])
 
 
-def two_sides(where: str, value) -> tuple[int, int]:
+def two_sides(where: str, value: Any) -> tuple[int, int]:
     """(before, after) along a sequence, from one number for both, or two."""
     sides = [value] * 2 if index(value) is not None else items(value) or []
     found = [index(one) for one in sides]

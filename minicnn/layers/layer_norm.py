@@ -1,8 +1,10 @@
 """Layer normalisation, by mean and variance or by the mean square, from minicnn/ops/reduce.py and arithmetic.py."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from ..aliases import InitializerLike, Ints, Shape
 from ..arguments import listed, number, whole
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, require
 from ..ops.arithmetic import sqrt
 from ..ops.reduce import mean, variance
@@ -38,7 +40,7 @@ class OverAxes(Layer):
         axes = self._over(x.ndim)
         return tuple(n if i in axes else 1 for i, n in enumerate(x.shape))
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         axes = self._over(len(input_shape) + 1)
         received = tuple(input_shape[a - 1] for a in axes)
         require(received == self.wanted, self.name, f"{self.wanted} entries along axes {axes}", received)
@@ -56,17 +58,18 @@ class LayerNormalization(OverAxes, Affine):
     config = ("axis", "epsilon", "center", "scale", "beta_initializer", "gamma_initializer")
     lacks: ClassVar = Layer.lacks | {"rms_scaling": "rms_scaling: use RMSNormalization"}
 
-    def __init__(self, axis=-1, epsilon=0.001, center=True, scale=True, beta_initializer="zeros",
-                 gamma_initializer="ones", **kwargs):  # fmt: skip
+    def __init__(self, axis: Ints = -1, epsilon: float = 0.001, center: bool = True, scale: bool = True,
+                 beta_initializer: InitializerLike = "zeros", gamma_initializer: InitializerLike = "ones",
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._samples_axes(axis)
         self._affine("LayerNormalization", epsilon, center, scale, beta_initializer, gamma_initializer)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> Shape:
         self._add_affine(self._sizes(input_shape))
         return input_shape
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         axes = self._over(x.ndim)
         centred = x - mean(x, axis=axes, keepdims=True)
         y = centred / sqrt(variance(x, axis=axes, keepdims=True) + self.epsilon)
@@ -82,15 +85,15 @@ class RMSNormalization(OverAxes):
 
     config = ("axis", "epsilon")
 
-    def __init__(self, axis=-1, epsilon=1e-6, **kwargs):
+    def __init__(self, axis: Ints = -1, epsilon: float = 1e-6, **kwargs: Any):
         super().__init__(**kwargs)
         self._samples_axes(axis)
         self.epsilon = number("RMSNormalization: epsilon", epsilon, above=0)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> Shape:
         self.scale = self.add_weight("scale", self._sizes(input_shape), "ones")
         return input_shape
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         y = x / sqrt(mean(x * x, axis=self._over(x.ndim), keepdims=True) + self.epsilon)
         return y * self.scale.reshape(*self._wide(x))

@@ -2,8 +2,12 @@
 
 import functools
 import math
+from collections.abc import Sequence
+from typing import Any
 
+from ..aliases import Ints, Shape
 from ..arguments import flag, index, items, shown
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..ops import arithmetic as A
 from ..ops.join import batch_matmul
@@ -21,7 +25,7 @@ class Merge(Layer):
 
     least = 2
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: tuple[Shape, ...]) -> Shape:
         listed = bool(input_shape) and isinstance(input_shape[0], tuple)
         expected, n = f"a list of at least {self.least} tensors", len(input_shape) if listed else 1
         fix = f"call it on a list: {type(self).__name__}()([a, b])"
@@ -39,58 +43,58 @@ class Merge(Layer):
         require(ok, self.name, "samples of one shape, or of shapes that broadcast", ", ".join(map(str, shapes)))
         return tuple(axis.pop() if axis else 1 for axis in sizes)
 
-    def call(self, x, *, training):
+    def call(self, x: list[Tensor], *, training: bool) -> Tensor:
         rank = max(one.ndim for one in x)
         return self.merge([one if one.ndim == rank else reshape(one, shape=(len(one.data), *(1,) * (rank - one.ndim),
                            *one.shape[1:])) for one in x])  # fmt: skip
 
-    def merge(self, x: list):
+    def merge(self, x: list) -> Tensor:
         raise NotImplementedError
 
 
 class Add(Merge):
     """y = a + b + ...  Shapes agree, or broadcast."""
 
-    def merge(self, x):
+    def merge(self, x: list[Tensor]) -> Tensor:
         return functools.reduce(A.add, x)
 
 
 class Subtract(Merge):
     """y = a - b."""
 
-    def merged(self, shapes):
+    def merged(self, shapes: list[Shape]) -> Shape:
         require(len(shapes) == 2, self.name, "two tensors", len(shapes))
         return super().merged(shapes)
 
-    def merge(self, x):
+    def merge(self, x: list[Tensor]) -> Tensor:
         return A.subtract(*x)
 
 
 class Multiply(Merge):
     """y = a b ..., element by element."""
 
-    def merge(self, x):
+    def merge(self, x: list[Tensor]) -> Tensor:
         return functools.reduce(A.multiply, x)
 
 
 class Average(Merge):
     """y = (a + b + ...) / their number."""
 
-    def merge(self, x):
+    def merge(self, x: list[Tensor]) -> Tensor:
         return functools.reduce(A.add, x) / len(x)
 
 
 class Maximum(Merge):
     """y = the largest, element by element; the gradient goes to it, on ties to the first."""
 
-    def merge(self, x):
+    def merge(self, x: list[Tensor]) -> Tensor:
         return functools.reduce(A.maximum, x)
 
 
 class Minimum(Merge):
     """y = the smallest, element by element; the gradient goes to it, on ties to the first."""
 
-    def merge(self, x):
+    def merge(self, x: list[Tensor]) -> Tensor:
         return functools.reduce(A.minimum, x)
 
 
@@ -100,13 +104,13 @@ class Concatenate(Merge):
     config = ("axis",)
     least = 1
 
-    def __init__(self, axis=-1, **kwargs):
+    def __init__(self, axis: int = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = index(axis)
         ok = self.axis is not None and self.axis != 0
         require(ok, "Concatenate: axis", "an axis other than the batch's", shown(axis), error=ArgumentError)
 
-    def merged(self, shapes):
+    def merged(self, shapes: list[Shape]) -> Shape:
         rank = len(shapes[0]) + 1
         require(-rank < self.axis < rank, self.name, f"an axis of {rank}-dimensional data", self.axis)
         at = self.axis % rank - 1
@@ -115,7 +119,7 @@ class Concatenate(Merge):
         require(len(others) == 1, self.name, expected, ", ".join(map(str, shapes)))
         return tuple(sum(shape[at] for shape in shapes) if i == at else n for i, n in enumerate(shapes[0]))
 
-    def call(self, x, *, training):
+    def call(self, x: list[Tensor], *, training: bool) -> Tensor:
         return concatenated(*x, axis=self.axis)
 
 
@@ -128,7 +132,7 @@ class Dot(Merge):
 
     config = ("axes", "normalize")
 
-    def __init__(self, axes, normalize=False, **kwargs):
+    def __init__(self, axes: Ints, normalize: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         both = [axes, axes] if index(axes) is not None else items(axes) or ()
         self.axes = tuple(map(index, both))
@@ -143,14 +147,14 @@ class Dot(Merge):
         require(ok, self.name, f"two tensors with axes {self.axes}", ", ".join(map(str, shapes)))
         return [a % r for a, r in zip(self.axes, ranks, strict=True)]
 
-    def merged(self, shapes):
+    def merged(self, shapes: list[Shape]) -> Shape:
         i, j = self._places(shapes)
         a, b = shapes
         require(a[i - 1] == b[j - 1], self.name, f"as many entries along axis {i} as along axis {j} of the other",
                 f"{a} and {b}")  # fmt: skip
         return (*a[: i - 1], *a[i:], *b[: j - 1], *b[j:]) or (1,)
 
-    def call(self, x, *, training):
+    def call(self, x: list[Tensor], *, training: bool) -> Tensor:
         a, b = x
         i, j = self._places([a.shape[1:], b.shape[1:]])
         if self.normalize:
@@ -181,11 +185,11 @@ add, subtract, multiply = map(_function, (Add, Subtract, Multiply))
 average, maximum, minimum = map(_function, (Average, Maximum, Minimum))
 
 
-def concatenate(inputs, axis=-1, **kwargs):
+def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Any) -> Any:
     """Concatenate(axis, **kwargs)(inputs)."""
     return Concatenate(axis, **kwargs)(inputs)
 
 
-def dot(inputs, axes=-1, **kwargs):
+def dot(inputs: Sequence[Any], axes: Ints = -1, **kwargs: Any) -> Any:
     """Dot(axes, **kwargs)(inputs)."""
     return Dot(axes, **kwargs)(inputs)

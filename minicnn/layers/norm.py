@@ -1,10 +1,12 @@
 """Batch normalisation. Its arithmetic is minicnn/ops/norm.py."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from .. import initializers
+from ..aliases import InitializerLike, Shape
 from ..arguments import flag, number, whole
 from ..core.sharing import sharing
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, require
 from ..ops.norm import batch_norm, batch_norm_fixed, batch_norm_shared
 from .base import Layer
@@ -46,9 +48,11 @@ class BatchNormalization(Affine):
               "moving_mean_initializer", "moving_variance_initializer", "synchronized")  # fmt: skip
     lacks: ClassVar = Layer.lacks | {"renorm": "batch renormalization", "renorm_clipping": "batch renormalization"}
 
-    def __init__(self, axis=-1, momentum=0.99, epsilon=0.001, center=True, scale=True, beta_initializer="zeros",
-                 gamma_initializer="ones", moving_mean_initializer="zeros", moving_variance_initializer="ones",
-                 synchronized=False, **kwargs):  # fmt: skip
+    def __init__(self, axis: int = -1, momentum: float = 0.99, epsilon: float = 0.001, center: bool = True,
+                 scale: bool = True, beta_initializer: InitializerLike = "zeros",
+                 gamma_initializer: InitializerLike = "ones", moving_mean_initializer: InitializerLike = "zeros",
+                 moving_variance_initializer: InitializerLike = "ones", synchronized: bool = False,
+                 **kwargs: Any):  # fmt: skip
         if not kwargs.get("renorm"):
             kwargs.pop("renorm_momentum", None)  # which Keras's configs hold always
         super().__init__(**kwargs)
@@ -64,7 +68,7 @@ class BatchNormalization(Affine):
         self.synchronized = flag(f"{kind}: synchronized", synchronized)
         self.batch_stats = ()  # of the training calls since `moved`: several, where the layer is shared
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> Shape:
         rank = len(input_shape) + 1
         require(-rank < self.axis < rank, f"{self.name}: axis", f"an axis of {rank}-dimensional data", self.axis,
                 error=ArgumentError)  # fmt: skip
@@ -81,13 +85,13 @@ class BatchNormalization(Affine):
         self.rank = rank
         return input_shape
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         require(len(input_shape) + 1 == self.rank, self.name, f"data of {self.rank} axes", len(input_shape) + 1)
         wanted, received = self.moving_mean.shape[0], (None, *input_shape)[self.axis]
         require(received == wanted, self.name, f"{wanted} entries along axis {self.axis}", received)
         return input_shape
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         if not (training and self.trainable):
             return batch_norm_fixed(
                 x, self.gamma, self.beta, self.moving_mean.data, self.moving_variance.data,
@@ -98,7 +102,7 @@ class BatchNormalization(Affine):
         self.batch_stats = (*self.batch_stats, batch)
         return y
 
-    def moved(self):
+    def moved(self) -> list[tuple]:
         if not self.batch_stats:
             return []
         averages, calls = (self.moving_mean.data, self.moving_variance.data), self.batch_stats

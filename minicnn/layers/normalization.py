@@ -2,7 +2,9 @@
 
 import math
 from collections.abc import Iterable, Iterator
+from typing import Any
 
+from ..aliases import ArrayLike, Ints, Shape
 from ..arguments import array, flag, index, items, shown
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, ArgumentTypeError, DataError, require
@@ -24,7 +26,8 @@ class Normalization(Layer):
 
     config = ("axis", "invert")  # and the figures: get_config
 
-    def __init__(self, axis=-1, mean=None, variance=None, invert=False, **kwargs):
+    def __init__(self, axis: Ints | None = -1, mean: ArrayLike | None = None, variance: ArrayLike | None = None,
+                 invert: bool = False, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         where = "Normalization"
         given = [] if axis is None else [axis] if items(axis) is None else items(axis)
@@ -47,7 +50,7 @@ class Normalization(Layer):
             self.input_mean, self.input_variance = (one.tolist() for one in figures)
         self.invert = flag(f"{where}: invert", invert)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Shape) -> Shape:
         rank = len(input_shape) + 1
         ok = all(-rank < a < rank for a in self.axis)
         require(ok, f"{self.name}: axis", f"axes of {rank}-dimensional data", self.axis, error=ArgumentError)
@@ -62,7 +65,7 @@ class Normalization(Layer):
             self.count = self.add_weight("count", (), "zeros", trainable=False)  # in Keras's files too, always 0
         return self.follow(input_shape)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         rank = len(input_shape) + 1
         require(rank >= self.rank, self.name, f"data of {self.rank} axes", rank)  # of more: figures lie along the last
         received = tuple((None, *input_shape)[a - self.rank] for a in self.kept)
@@ -94,16 +97,16 @@ class Normalization(Layer):
 
     adapt_mean = adapt_variance = None
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         mean = self._figure(self.input_mean, self.adapt_mean)
         deviation = maximum(sqrt(self._figure(self.input_variance, self.adapt_variance)), EPSILON)
         return x * deviation + mean if self.invert else (x - mean) / deviation
 
-    def get_config(self):
+    def get_config(self) -> dict:
         figures = {"mean": self.input_mean, "variance": self.input_variance}
         return Layer.get_config(self) | {"axis": list(self.axis) or None} | figures
 
-    def adapt(self, data) -> None:
+    def adapt(self, data: Any) -> None:
         """Find mean and variance in `data`: an array, or batches: a Dataset, a Sequence, a list, a generator.
 
         Of batches that are tuples, (x, y), x counts.  Figures are computed in float64, and what was found before is

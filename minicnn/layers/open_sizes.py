@@ -7,6 +7,9 @@
 So no layer knows of them: what a layer does with a size it can do with OPEN, and a weight of that size is refused.
 """
 
+from collections.abc import Callable
+from typing import Any
+
 
 class _Open:
     """A size that nobody knows yet: larger than every number; arithmetic with it gives no other."""
@@ -42,29 +45,29 @@ OPEN = _Open()
 PROBES = 60, 84  # px: sizes that most strides and windows divide or fit into
 
 
-def is_open(shape) -> bool:
+def is_open(shape: Any) -> bool:
     """Whether a shape, or one of several, has an open size."""
     return any(n is None or n is OPEN or (isinstance(n, (tuple, list)) and is_open(n)) for n in shape or ())
 
 
-def opened(shape):
+def opened(shape: Any) -> Any:
     """The shape, or a tuple of them, with OPEN for None."""
     if not is_open(shape):
         return shape
     return tuple(opened(n) if isinstance(n, (tuple, list)) else OPEN if n is None else n for n in shape)
 
 
-def closed(shape):
+def closed(shape: Any) -> Any:
     """The inverse of `opened`: None for OPEN."""
     return tuple(None if n is OPEN else n for n in shape)
 
 
-def fits(shape, wanted) -> bool:
+def fits(shape: Any, wanted: Any) -> bool:
     """Whether a shape is one of those that `wanted` leaves open."""
     return len(shape) == len(wanted) and all(w is None or n == w for n, w in zip(shape, wanted, strict=True))
 
 
-def probed(function, shape):
+def probed(function: Callable, shape: Any) -> Any:
     """function(shape), where it needs numbers: tried with two sizes, an axis of the answer that moves is open too."""
     if not is_open(shape):
         return function(shape)

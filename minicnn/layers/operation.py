@@ -2,10 +2,11 @@
 
 import math
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import arguments
+from ..aliases import Shape
 from ..backend.placeholder import Placeholder
 from ..core import symbol
 from ..core.program import Trace
@@ -38,7 +39,8 @@ class Operation(Layer):
 
     config = ("op", "arguments", "static")
 
-    def __init__(self, op, arguments=(None,), static=None, **kwargs):
+    def __init__(self, op: str, arguments: Sequence[Any] = (None,), static: dict[str, Any] | None = None,
+                 **kwargs: Any):  # fmt: skip
         name = kwargs.pop("name", None)
         require(isinstance(op, str) and op in _CALLED, "Operation: op", "an op of minicnn's", repr(op)[:40],
                 error=ArgumentError)  # fmt: skip
@@ -49,10 +51,10 @@ class Operation(Layer):
 
     kind = property(lambda self: self.op)
 
-    def build(self, input_shape):
+    def build(self, input_shape: Any) -> Shape:
         return self.follow(input_shape)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Any) -> Shape:
         return probed(self._tried, input_shape)
 
     def _tried(self, input_shape):
@@ -68,7 +70,7 @@ class Operation(Layer):
     def traced(self) -> bool:
         return self.op in OPS  # a comparison stands on no tape, which is what a program is made from
 
-    def call(self, x, *, training):
+    def call(self, x: Any, *, training: bool) -> Tensor:
         given = [x] if isinstance(x, Tensor) else list(x)
         be, symbols, operands = given[0].be, iter(given), []
         for one in self.arguments:

@@ -1,6 +1,10 @@
 """Pooling layers."""
 
+from typing import Any
+
+from ..aliases import Ints, Shape
 from ..arguments import flag
+from ..core.tensor import Tensor
 from ..ops.geometry import output_size, resolve_pads
 from ..ops.pool import adaptive_average_pool, adaptive_max_pool, average_pool, max_pool
 from ..ops.shape import reshape
@@ -20,7 +24,7 @@ class _Pooling(Images):
         self.padding = padding_name(kind, padding)
         self._order(data_format)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         h, w, channels = image_shape(self.name, input_shape)
         windows = self._windows_on((h, w))
         return (*output_size(self.name, (h, w), windows["window"], windows["strides"], windows["pads"]), channels)
@@ -30,14 +34,15 @@ class _Pooling(Images):
         window, strides = self._wide(self.pool_size), self._wide(self.strides)
         return {"window": window, "strides": strides, "pads": resolve_pads(self.padding, size, window, strides)}
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return self.pool(x, **self._windows_on(x.shape[1:3]))
 
 
 class _Pooling2D(_Pooling):
     """Windows of pool_size px every `strides` px (None: pool_size).  Images (N, H, W, C) -> (N, OH, OW, C)."""
 
-    def __init__(self, pool_size=(2, 2), strides=None, padding="valid", data_format=None, **kwargs):
+    def __init__(self, pool_size: Ints = (2, 2), strides: Ints | None = None, padding: str = "valid",
+                 data_format: str | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._settle(pool_size, strides, padding, data_format)
 
@@ -47,7 +52,8 @@ class _Pooling1D(_Pooling):
 
     rank = 1
 
-    def __init__(self, pool_size=2, strides=None, padding="valid", data_format=None, **kwargs):
+    def __init__(self, pool_size: Ints = 2, strides: Ints | None = None, padding: str = "valid",
+                 data_format: str | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._settle(pool_size, strides, padding, data_format)
 
@@ -77,16 +83,16 @@ class _GlobalPooling(Images):
 
     config = ("data_format", "keepdims")
 
-    def __init__(self, data_format=None, keepdims=False, **kwargs):
+    def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         self._order(data_format)
         self.keepdims = flag(f"{type(self).__name__}: keepdims", keepdims)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         *_, channels = image_shape(self.name, input_shape)
         return (1, 1, channels) if self.keepdims else (channels,)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         pooled = self.pool(x, window=x.shape[1:3], strides=x.shape[1:3])
         return pooled if self.keepdims else reshape(pooled, shape=(x.shape[0], x.shape[3]))
 
@@ -122,16 +128,16 @@ class _AdaptivePooling(Images):
 
     config = ("output_size", "data_format")
 
-    def __init__(self, output_size, data_format=None, **kwargs):
+    def __init__(self, output_size: Ints, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.output_size = self._both(f"{type(self).__name__}: output_size", output_size)
         self._order(data_format)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         *_, channels = image_shape(self.name, input_shape)
         return (*self._wide(self.output_size), channels)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return self.pool(x, size=self._wide(self.output_size))
 
 

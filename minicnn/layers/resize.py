@@ -1,5 +1,9 @@
 """Layers that change the size of images, or the scale of their pixels, and learn nothing."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from ..aliases import Floats, Ints, Shape
 from ..arguments import index, items, number, shown, whole
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, one_of, require
@@ -17,17 +21,18 @@ class UpSampling2D(Images):
 
     config = ("size", "data_format", "interpolation")
 
-    def __init__(self, size=(2, 2), data_format=None, interpolation="nearest", **kwargs):
+    def __init__(self, size: Ints = (2, 2), data_format: str | None = None, interpolation: str = "nearest",
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._order(data_format)
         self.size = pair("UpSampling2D: size", size)
         self.interpolation = one_of("UpSampling2D: interpolation", interpolation, tuple(KERNELS))
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         h, w, channels = image_shape(self.name, input_shape)
         return (h * self.size[0], w * self.size[1], channels)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         if self.interpolation == "nearest":
             return repeat_pixels(x, size=self.size)
         size = x.shape[1] * self.size[0], x.shape[2] * self.size[1]
@@ -41,15 +46,15 @@ class UpSampling1D(Images):
     rank = 1
     config = ("size",)
 
-    def __init__(self, size=2, **kwargs):
+    def __init__(self, size: int = 2, **kwargs: Any):
         super().__init__(**kwargs)
         self.size = whole("UpSampling1D: size", size)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         steps, _, channels = input_shape
         return (steps * self.size, 1, channels)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return repeat_pixels(x, size=(self.size, 1))
 
 
@@ -58,18 +63,18 @@ class Cropping2D(Images):
 
     config = ("cropping", "data_format")
 
-    def __init__(self, cropping=((0, 0), (0, 0)), data_format=None, **kwargs):
+    def __init__(self, cropping: int | Sequence[Any] = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self._order(data_format)
         self.cropping = edges("Cropping2D: cropping", cropping)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         h, w, channels = image_shape(self.name, input_shape)
         size = h - sum(self.cropping[0]), w - sum(self.cropping[1])
         require(min(size) > 0, self.name, f"an image of more than {self.cropping} px", f"{h} x {w} px")
         return (*size, channels)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return crop(x, edges=self.cropping)
 
 
@@ -79,17 +84,17 @@ class Cropping1D(Images):
     rank = 1
     config = ("cropping",)
 
-    def __init__(self, cropping=(1, 1), **kwargs):
+    def __init__(self, cropping: Ints = (1, 1), **kwargs: Any):
         super().__init__(**kwargs)
         self.cropping = two_sides("Cropping1D: cropping", cropping)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         steps, _, channels = input_shape
         left = steps - sum(self.cropping)
         require(left > 0, self.name, f"a sequence of more than {self.cropping} steps", f"{steps} steps")
         return (left, 1, channels)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return crop(x, edges=(self.cropping, (0, 0)))
 
 
@@ -103,12 +108,12 @@ class Rescaling(Layer):
     config = ("scale", "offset")
     settable = (*Layer.settable, *config)
 
-    def __init__(self, scale, offset=0.0, **kwargs):
+    def __init__(self, scale: Floats, offset: Floats = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.scale, self.offset = _each("Rescaling: scale", scale), _each("Rescaling: offset", offset)
         self.first = default["data_format"] == FORMATS[1]
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         for name, value in (("scale", self.scale), ("offset", self.offset)):
             if isinstance(value, tuple):
                 channels = (input_shape or (1,))[0 if self.first else -1]
@@ -122,7 +127,7 @@ class Rescaling(Layer):
         shape = (len(value), *(1,) * (rank - 2)) if self.first else (len(value),)
         return Tensor(self.be.asarray(self.be.xp.asarray(value).reshape(shape), self.be.dtype), self.be)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return x * self._figure(self.scale, x.ndim) + self._figure(self.offset, x.ndim)
 
 
@@ -132,7 +137,7 @@ def _each(where: str, value) -> float | tuple[float, ...]:
     return number(where, value) if several is None else tuple(number(where, one) for one in several)
 
 
-def edges(where: str, value) -> tuple:
+def edges(where: str, value: Any) -> tuple:
     """((top, bottom), (left, right)) px from one number, two, or two pairs."""
     expected = "whole numbers of at least 0: one, two, or two pairs"
     both = [items(side) or [side] * 2 for side in items(value) or [value] * 2]

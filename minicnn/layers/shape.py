@@ -1,10 +1,13 @@
 """Layers that move elements and compute nothing, and the input's description."""
 
 import math
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+from ..aliases import DTypeLike, Ints, Shape
 from ..arguments import index, items, named, shown, sizes, text, whole
 from ..core.symbol import Call, Symbol
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..ops.shape import flatten, reshape, transpose, zero_pad
 from .base import Layer, check_dtype, image_shape
@@ -23,8 +26,9 @@ class InputLayer(Layer):
     }  # fmt: skip
     sparse = ragged = False
 
-    def __init__(self, shape=None, batch_size=None, *, name=None, dtype=None, batch_shape=None, input_shape=None,
-                 trainable=True, **kwargs):  # fmt: skip
+    def __init__(self, shape: Sequence[int | None] | None = None, batch_size: int | None = None, *,
+                 name: str | None = None, dtype: DTypeLike = None, batch_shape: Sequence[int | None] | None = None,
+                 input_shape: Sequence[int | None] | None = None, trainable: bool = True, **kwargs: Any):  # fmt: skip
         self._refuse_lacking(kwargs)
         check_dtype("Input", dtype)
         self.batch_size = whole("Input: batch_size", batch_size, optional=True)
@@ -54,7 +58,7 @@ class InputLayer(Layer):
             self.calls.append(Call(self, (), [self.sample_in], rows=self.batch_size))
         return self.calls[0].outputs[0]
 
-    def call(self, x=None, *, training=False):
+    def call(self, x: Any = None, *, training: bool = False) -> Any:
         return x
 
 
@@ -69,8 +73,9 @@ def _batch_shape(given) -> tuple[int | None, ...]:
 
 
 @named
-def Input(shape=None, batch_size=None, dtype=None, *, name=None, batch_shape=None, sparse=False, ragged=False,
-          optional=False) -> Symbol:  # fmt: skip
+def Input(shape: Sequence[int | None] | None = None, batch_size: int | None = None, dtype: DTypeLike = None, *,
+          name: str | None = None, batch_shape: Sequence[int | None] | None = None, sparse: bool = False,
+          ragged: bool = False, optional: bool = False) -> Symbol:  # fmt: skip
     """What a model is given, by the shape of one sample: Input((28, 28, 1)); None leaves a size open: (None, None, 3).
 
     The first entry of a Sequential; or what layers are called on, and then `inputs` of Model(inputs, outputs).
@@ -88,14 +93,14 @@ class Flatten(Layer):
     data_format = FORMATS[0]
     _order = Images._order
 
-    def __init__(self, data_format=None, **kwargs):
+    def __init__(self, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self._order(data_format)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         return (math.prod(input_shape),)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         if self.data_format == FORMATS[1] and x.ndim > 2:
             x = transpose(x, axes=(0, *range(2, x.ndim), 1))
         return flatten(x)
@@ -106,7 +111,7 @@ class Reshape(Layer):
 
     config = ("target_shape",)
 
-    def __init__(self, target_shape, **kwargs):
+    def __init__(self, target_shape: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
         sizes = [index(n) for n in items(target_shape) or (None,)]
         ok = all(n is not None and (n == -1 or n >= 1) for n in sizes) and sizes.count(-1) <= 1
@@ -114,14 +119,14 @@ class Reshape(Layer):
         require(ok, "Reshape: target_shape", expected, shown(target_shape), error=ArgumentError)
         self.target_shape = tuple(sizes)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         size, known = math.prod(input_shape), math.prod(n for n in self.target_shape if n != -1)
         free = self.target_shape.count(-1)
         ok = known > 0 and ((free == 0 and size == known) or (free == 1 and size % known == 0))
         require(ok, self.name, f"a shape of {size} elements", self.target_shape)
         return tuple(size // known if n == -1 else n for n in self.target_shape)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return reshape(x, shape=(x.shape[0], *self.follow(x.shape[1:])))
 
 
@@ -130,16 +135,16 @@ class ZeroPadding2D(Images):
 
     config = ("padding", "data_format")
 
-    def __init__(self, padding=(1, 1), data_format=None, **kwargs):
+    def __init__(self, padding: int | Sequence[Any] = (1, 1), data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self._order(data_format)
         self.padding = _margins(padding)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         h, w, channels = image_shape(self.name, input_shape)
         return (h + sum(self.padding[0]), w + sum(self.padding[1]), channels)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return zero_pad(x, pads=self.padding)
 
 
@@ -149,16 +154,16 @@ class ZeroPadding1D(Images):
     rank = 1
     config = ("padding", "data_format")
 
-    def __init__(self, padding=1, data_format=None, **kwargs):
+    def __init__(self, padding: Ints = 1, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self._order(data_format)
         self.padding = two_sides("ZeroPadding1D: padding", padding)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         steps, _, channels = input_shape
         return (steps + sum(self.padding), 1, channels)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return zero_pad(x, pads=(self.padding, (0, 0)))
 
 
