@@ -4,10 +4,14 @@ One bilinear warp of the whole batch does all of the geometry and `rescale`. Wha
 position in the batch) alone, so any batch can be made again, in any order, on any device.
 """
 
+import os
 import secrets
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from ..aliases import ArrayLike, DTypeLike, Floats
 from ..arguments import array, checked, flag, instance, named, number, whole, wholes
 from ..arguments import seed as checked_seed
 from ..errors import ArgumentError, DataError, ShapeError, one_of, require
@@ -45,14 +49,16 @@ class ImageDataGenerator:
     """
 
     @named
-    def __init__(
-        self, featurewise_center=False, samplewise_center=False, featurewise_std_normalization=False,
-        samplewise_std_normalization=False, zca_whitening=False, zca_epsilon=1e-6, rotation_range=0,
-        width_shift_range=0.0, height_shift_range=0.0, brightness_range=None, shear_range=0.0, zoom_range=0.0,
-        channel_shift_range=0.0, fill_mode="nearest", cval=0.0, horizontal_flip=False, vertical_flip=False,
-        rescale=None, preprocessing_function=None, data_format=None, validation_split=0.0, interpolation_order=1,
-        dtype=None, *, keras_compat=False,
-    ):  # fmt: skip
+    def __init__(self, featurewise_center: bool = False, samplewise_center: bool = False,
+                 featurewise_std_normalization: bool = False, samplewise_std_normalization: bool = False,
+                 zca_whitening: bool = False, zca_epsilon: float = 1e-6, rotation_range: float = 0,
+                 width_shift_range: Floats = 0.0, height_shift_range: Floats = 0.0,
+                 brightness_range: Sequence[float] | None = None, shear_range: float = 0.0, zoom_range: Floats = 0.0,
+                 channel_shift_range: float = 0.0, fill_mode: str = "nearest", cval: float = 0.0,
+                 horizontal_flip: bool | str = False, vertical_flip: bool | str = False, rescale: float | None = None,
+                 preprocessing_function: Callable | None = None, data_format: str | None = None,
+                 validation_split: float = 0.0, interpolation_order: int = 1, dtype: DTypeLike = None, *,
+                 keras_compat: bool = False):  # fmt: skip
         self.featurewise_center, self.samplewise_center = featurewise_center, samplewise_center
         self.featurewise_std_normalization = featurewise_std_normalization
         self.samplewise_std_normalization = samplewise_std_normalization
@@ -73,8 +79,10 @@ class ImageDataGenerator:
         self.mean = self.std = self.zca_whitening_matrix = None  # set by fit
 
     @checked("flow", ignore_class_split=flag, subset=part)
-    def flow(self, x, y=None, batch_size=32, shuffle=True, sample_weight=None, seed=None, save_to_dir=None,
-             save_prefix="", save_format="png", ignore_class_split=False, subset=None) -> Flow:  # fmt: skip
+    def flow(self, x: ArrayLike, y: ArrayLike | None = None, batch_size: int = 32, shuffle: bool = True,
+             sample_weight: ArrayLike | None = None, seed: int | None = None,
+             save_to_dir: str | os.PathLike | None = None, save_prefix: str = "", save_format: str = "png",
+             ignore_class_split: bool = False, subset: str | None = None) -> Flow:  # fmt: skip
         """Augmented batches of x (N, H, W, C).
 
         subset              "validation" (the first rows, a share of validation_split) or "training" (the others)
@@ -96,11 +104,13 @@ class ImageDataGenerator:
         return Flow(self, x, y, batch_size, shuffle, sample_weight, seed, save_to_dir, save_prefix, save_format)
 
     @checked("flow_from_directory", **file_flow.CHECKS, class_mode=file_flow.folder_mode, follow_links=flag)
-    def flow_from_directory(
-        self, directory, target_size=(256, 256), color_mode="rgb", classes=None, class_mode="categorical",
-        batch_size=32, shuffle=True, seed=None, save_to_dir=None, save_prefix="", save_format="png",
-        follow_links=False, subset=None, interpolation="nearest", keep_aspect_ratio=False,
-    ) -> FileFlow:  # fmt: skip
+    def flow_from_directory(self, directory: str | os.PathLike, target_size: tuple[int, int] = (256, 256),
+                            color_mode: str = "rgb", classes: Sequence[str] | None = None,
+                            class_mode: str | None = "categorical", batch_size: int = 32, shuffle: bool = True,
+                            seed: int | None = None, save_to_dir: str | os.PathLike | None = None,
+                            save_prefix: str = "", save_format: str = "png", follow_links: bool = False,
+                            subset: str | None = None, interpolation: str = "nearest",
+                            keep_aspect_ratio: bool = False) -> FileFlow:  # fmt: skip
         """Augmented batches of the pictures in `directory`, which holds one folder for each class.
 
         target_size  (height, width) in px;  color_mode  "rgb", "rgba", "grayscale"
@@ -117,12 +127,14 @@ class ImageDataGenerator:
         return file_flow.from_directory(self, directory, classes, class_mode, follow_links, subset, options)
 
     @checked("flow_from_dataframe", **file_flow.CHECKS, class_mode=file_flow.table_mode, validate_filenames=flag)
-    def flow_from_dataframe(
-        self, dataframe, directory=None, x_col="filename", y_col="class", weight_col=None, target_size=(256, 256),
-        color_mode="rgb", classes=None, class_mode="categorical", batch_size=32, shuffle=True, seed=None,
-        save_to_dir=None, save_prefix="", save_format="png", subset=None, interpolation="nearest",
-        validate_filenames=True, keep_aspect_ratio=False,
-    ) -> FileFlow:  # fmt: skip
+    def flow_from_dataframe(self, dataframe: Any, directory: str | os.PathLike | None = None, x_col: str = "filename",
+                            y_col: str | Sequence[str] = "class", weight_col: str | None = None,
+                            target_size: tuple[int, int] = (256, 256), color_mode: str = "rgb",
+                            classes: Sequence[str] | None = None, class_mode: str | None = "categorical",
+                            batch_size: int = 32, shuffle: bool = True, seed: int | None = None,
+                            save_to_dir: str | os.PathLike | None = None, save_prefix: str = "",
+                            save_format: str = "png", subset: str | None = None, interpolation: str = "nearest",
+                            validate_filenames: bool = True, keep_aspect_ratio: bool = False) -> FileFlow:  # fmt: skip
         """Augmented batches of the pictures that a pandas DataFrame lists.
 
         x_col       the column of file names, below `directory` if that is given
@@ -139,7 +151,8 @@ class ImageDataGenerator:
         return file_flow.from_dataframe(self, dataframe, directory, x_col, y_col, weight_col, classes, class_mode,
                                         subset, validate_filenames, options)  # fmt: skip
 
-    def augment(self, be, images: np.ndarray, seed: int, step: int, row: int = 0, *, rows=None, pass_index: int = 0):
+    def augment(self, be: Any, images: np.ndarray, seed: int, step: int, row: int = 0, *,
+                rows: np.ndarray | None = None, pass_index: int = 0) -> Any:  # fmt: skip
         """Images (N, H, W, C) as step `step` of a training with `seed` sees them: on `be`, in its float type.
 
         row   how many images come before them, where they are a part of the step's batch
@@ -156,7 +169,7 @@ class ImageDataGenerator:
         """preprocessing_function, rescale, samplewise, featurewise, ZCA; x (N, H, W, C) or (H, W, C) -> new float32."""
         return standardize(self, x)
 
-    def fit(self, x, augment: bool = False, rounds: int = 1, seed: int | None = None) -> None:
+    def fit(self, x: ArrayLike, augment: bool = False, rounds: int = 1, seed: int | None = None) -> None:
         """Take the statistics of featurewise options and ZCA from x (N, H, W, C), or from `rounds` augmented copies."""
         x = array("fit: x", x, error=DataError)
         expected = "at least one image, shape (N, H, W, C)"

@@ -19,7 +19,7 @@ ROWS = 4096  # checked at once, so that the checks take little memory
 
 
 @named
-def train_test_split(x, y, test_size: float | int, seed: int | None, stratify: bool = False) -> tuple:
+def train_test_split(x: Any, y: Any, test_size: float | int, seed: int | None, stratify: bool = False) -> tuple:
     """x_train, x_test, y_train, y_test: exactly the rows of scikit-learn's train_test_split(random_state=seed).
 
     test_size  a fraction in (0, 1), rounded up, or a number of rows;  stratify: keep each class's share
@@ -70,7 +70,7 @@ def batch_slices(n: int, batch_size: int) -> list[slice]:
     return [slice(start, min(start + batch_size, n)) for start in range(0, n, batch_size)]
 
 
-def check_lengths(where: str, **arrays) -> int:
+def check_lengths(where: str, **arrays: Any) -> int:
     """The common number of rows of the named arrays (None is skipped).  Raises ShapeError that lists all lengths."""
     lengths = {}
     for name, array in arrays.items():
@@ -86,7 +86,7 @@ def check_lengths(where: str, **arrays) -> int:
     return next(iter(lengths.values()))
 
 
-def check_images(x: np.ndarray, what: str = "x", dtype=np.float32) -> None:
+def check_images(x: np.ndarray, what: str = "x", dtype: Any = np.float32) -> None:
     """Raises DataError that names the first row with a pixel that is NaN, infinite or beyond `dtype`, or no number."""
     x = np.asarray(x)
     require(x.dtype.kind in "buif", what, "numbers", f"an array of {x.dtype}", "convert it", error=DataError)
@@ -104,7 +104,7 @@ def check_images(x: np.ndarray, what: str = "x", dtype=np.float32) -> None:
     check_range(x, what, dtype)
 
 
-def check_range(values: np.ndarray, what: str, dtype) -> np.ndarray:
+def check_range(values: np.ndarray, what: str, dtype: Any) -> np.ndarray:
     """`values`.  Raises DataError that names the first row with a number that would be infinite in `dtype`."""
     limit = np.finfo(dtype).max
     if values.dtype.kind != "f" or np.finfo(values.dtype).max <= limit:

@@ -9,6 +9,7 @@ Elements are NumPy arrays with a method numpy(), or tuples of them. Each step ta
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ class Array(np.ndarray):
         return np.asarray(found).view(Array) if isinstance(found, np.generic) else found
 
 
-def element(value):
+def element(value: Any) -> Any:
     """Arrays, lists, tensors and numbers as Array; of tuples and dicts each part."""
     if isinstance(value, tuple):
         return tuple(map(element, value))
@@ -81,7 +82,7 @@ class Dataset:
         return -2 if self._length is None else self._length
 
     @staticmethod
-    def from_tensor_slices(tensors) -> "Dataset":
+    def from_tensor_slices(tensors: Any) -> "Dataset":
         """The rows of an array, or of several in a tuple or a dict."""
         whole_set = element(tensors)
         lengths = set(map(len, _leaves(whole_set)))
@@ -91,7 +92,8 @@ class Dataset:
         n = lengths.pop()
         return Dataset(lambda _: (_row(whole_set, i) for i in range(n)), n)
 
-    def map(self, map_func: Callable, num_parallel_calls=None, deterministic=None, name=None) -> "Dataset":
+    def map(self, map_func: Callable, num_parallel_calls: Any = None, deterministic: Any = None,
+            name: str | None = None) -> "Dataset":  # fmt: skip
         """map_func(x), or map_func(x, y) of elements that are tuples."""
         require(callable(map_func), "map: map_func", "a function", repr(map_func)[:40], error=ArgumentTypeError)
 
@@ -101,14 +103,15 @@ class Dataset:
 
         return Dataset(mapped, self._length)
 
-    def filter(self, predicate: Callable, name=None) -> "Dataset":
+    def filter(self, predicate: Callable, name: str | None = None) -> "Dataset":
         """The elements of which predicate says True."""
         require(callable(predicate), "filter: predicate", "a function", repr(predicate)[:40], error=ArgumentTypeError)
         return Dataset(
             lambda _: (one for one in self if (predicate(*one) if isinstance(one, tuple) else predicate(one))), None
         )
 
-    def batch(self, batch_size, drop_remainder=False, num_parallel_calls=None, deterministic=None, name=None):
+    def batch(self, batch_size: int, drop_remainder: bool = False, num_parallel_calls: Any = None,
+              deterministic: Any = None, name: str | None = None) -> "Dataset":  # fmt: skip
         """Each batch_size elements as one, whose arrays have an axis in front; the last may be smaller."""
         size, whole_only = whole("batch: batch_size", batch_size), flag("batch: drop_remainder", drop_remainder)
 
@@ -121,7 +124,7 @@ class Dataset:
         n = self._length
         return Dataset(batches, n if n is None else n // size if whole_only else -(-n // size))
 
-    def unbatch(self, name=None) -> "Dataset":
+    def unbatch(self, name: str | None = None) -> "Dataset":
         """The rows of every batch."""
 
         def rows(_):
@@ -131,7 +134,8 @@ class Dataset:
 
         return Dataset(rows, None)
 
-    def shuffle(self, buffer_size, seed=None, reshuffle_each_iteration=True, name=None) -> "Dataset":
+    def shuffle(self, buffer_size: int, seed: int | None = None, reshuffle_each_iteration: bool = True,
+                name: str | None = None) -> "Dataset":  # fmt: skip
         """Elements in another order: each is drawn from the next buffer_size; every pass in an order of its own."""
         size, seed = whole("shuffle: buffer_size", buffer_size), _seed("shuffle", seed)
         again = flag("shuffle: reshuffle_each_iteration", reshuffle_each_iteration)
@@ -149,7 +153,7 @@ class Dataset:
 
         return Dataset(shuffled, self._length)
 
-    def take(self, count, name=None) -> "Dataset":
+    def take(self, count: int, name: str | None = None) -> "Dataset":
         """The first `count` elements; -1: all."""
         count = whole("take: count", count, low=-1)
         n = self._length
@@ -157,12 +161,12 @@ class Dataset:
             return Dataset(lambda _: iter(self), n)
         return Dataset(lambda _: itertools.islice(iter(self), count), count if n is None else min(n, count))
 
-    def skip(self, count, name=None) -> "Dataset":
+    def skip(self, count: int, name: str | None = None) -> "Dataset":
         """All but the first `count` elements."""
         count, n = whole("skip: count", count, low=0), self._length
         return Dataset(lambda _: itertools.islice(iter(self), count, None), None if n is None else max(n - count, 0))
 
-    def repeat(self, count=None, name=None) -> "Dataset":
+    def repeat(self, count: int | None = None, name: str | None = None) -> "Dataset":
         """All elements, `count` times; None or -1: without end."""
         count = None if count in (None, -1) else whole("repeat: count", count)
 
@@ -172,7 +176,7 @@ class Dataset:
 
         return Dataset(repeated, None if count is None or self._length is None else count * self._length)
 
-    def cache(self, filename="", name=None) -> "Dataset":
+    def cache(self, filename: str = "", name: str | None = None) -> "Dataset":
         """Elements as the first whole pass had them, kept in memory."""
         expected, fix = "a cache in memory", "leave filename out"
         require(not filename, "cache: filename", expected, repr(filename), fix, error=ArgumentError)
@@ -190,11 +194,11 @@ class Dataset:
 
         return Dataset(cached, self._length)
 
-    def prefetch(self, buffer_size, name=None) -> "Dataset":
+    def prefetch(self, buffer_size: int, name: str | None = None) -> "Dataset":
         """The same: pictures are decoded ahead of their use as it is."""
         return Dataset(lambda _: iter(self), self._length)._like(self)
 
-    def enumerate(self, start=0, name=None) -> "Dataset":
+    def enumerate(self, start: int = 0, name: str | None = None) -> "Dataset":
         """(number, element)."""
         return Dataset(lambda _: enumerate(iter(self), start), self._length)
 

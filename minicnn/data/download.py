@@ -12,7 +12,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .. import arguments
 from ..errors import ArgumentError, DataError, MissingDataError, require
@@ -162,7 +162,7 @@ def _check(url: str, local: bool) -> None:
         raise _Refused(f"{scheme}, not https")
 
 
-def addresses(where: str, value) -> list[str]:
+def addresses(where: str, value: Any) -> list[str]:
     """Addresses of folders, each ending in /."""
     found = arguments.listed(where, value, "addresses")
     ok = len(found) > 0 and all(isinstance(one, str) and "://" in one and one.endswith("/") for one in found)

@@ -6,6 +6,7 @@ switching an option on or off leaves the draws of the others alone.
 
 import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -30,7 +31,7 @@ def uniforms(words: np.ndarray) -> np.ndarray:
     return (words + 0.5) * 2.0**-32
 
 
-def draw(options, words: np.ndarray, height: int, width: int, sides: np.ndarray | None = None) -> Parameters:
+def draw(options: Any, words: np.ndarray, height: int, width: int, sides: np.ndarray | None = None) -> Parameters:
     """The parameters of N images, from their words (N, 16) and the ranges of `options`, an ImageDataGenerator.
 
     sides: bool (2, N), which images are mirrored, across and down, where that alternates; None where nothing does.

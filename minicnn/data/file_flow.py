@@ -8,11 +8,13 @@ decoded pictures are kept, as bytes, while they fit into 1 GiB.
 """
 
 import os
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import numpy as np
 
 from .. import arguments
+from ..aliases import ArrayLike
 from ..arguments import choice, flag, listed, path, shown, whole
 from ..errors import ArgumentError, ArgumentTypeError, DataError, MissingDataError, require
 from ..notes import note
@@ -24,12 +26,12 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
 BY_CLASS = ("categorical", "binary", "sparse")
 
 
-def folder_mode(where: str, value) -> str | None:
+def folder_mode(where: str, value: Any) -> str | None:
     """class_mode of flow_from_directory."""
     return choice(where, value, (*BY_CLASS, "input", None))
 
 
-def table_mode(where: str, value) -> str | None:
+def table_mode(where: str, value: Any) -> str | None:
     """class_mode of flow_from_dataframe."""
     mode = choice(where, value, (*BY_CLASS, "input", "raw", "multi_output", None))
     fix = 'use "raw" with a list as y_col'
@@ -60,8 +62,9 @@ class FileFlow(Flow):
     class_indices (name -> number), num_classes, classes (the number of each sample);  labels: what y is made from
     """
 
-    def __init__(self, generator, directory: str, filenames: list[str], labels, class_indices: dict[str, int] | None,
-                 options: dict, sample_weight=None):  # fmt: skip
+    def __init__(self, generator: Any, directory: str, filenames: list[str], labels: Any,
+                 class_indices: dict[str, int] | None, options: dict,
+                 sample_weight: ArrayLike | None = None):  # fmt: skip
         self.directory, self.filenames, self.class_indices = directory, filenames, class_indices or {}
         self.filepaths = [os.path.join(directory, name) for name in filenames]
         self.samples, self.num_classes, self.class_mode = len(filenames), len(self.class_indices), options["class_mode"]
@@ -95,7 +98,8 @@ class FileFlow(Flow):
         return (batch, batch) if self.y_is_x else batch
 
 
-def from_directory(generator, directory, classes, class_mode, follow_links, subset, options) -> FileFlow:
+def from_directory(generator: Any, directory: str | os.PathLike, classes: Sequence[str] | None, class_mode: str | None,
+                   follow_links: bool, subset: str | None, options: dict[str, Any]) -> FileFlow:  # fmt: skip
     """The pictures in `directory`: one folder per class, searched to any depth, in the order of the names."""
     where = "flow_from_directory"
     directory = path(f"{where}: directory", directory)
@@ -118,9 +122,10 @@ def from_directory(generator, directory, classes, class_mode, follow_links, subs
     return FileFlow(generator, directory, filenames, labels, indices, options)
 
 
-def from_dataframe(
-    generator, dataframe, directory, x_col, y_col, weight_col, classes, class_mode, subset, validate_filenames, options
-) -> FileFlow:
+def from_dataframe(generator: Any, dataframe: Any, directory: str | os.PathLike | None, x_col: str,
+                   y_col: str | Sequence[str], weight_col: str | None, classes: Sequence[str] | None,
+                   class_mode: str | None, subset: str | None, validate_filenames: bool,
+                   options: dict[str, Any]) -> FileFlow:  # fmt: skip
     """The pictures that column x_col names, with what y_col says of them."""
     where = "flow_from_dataframe"
     columns = getattr(dataframe, "columns", None)

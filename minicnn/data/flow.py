@@ -4,11 +4,14 @@ import functools
 import math
 import os
 import secrets
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from minicnn.kernels.contract import SHUFFLE, stream
 
+from ..aliases import ArrayLike
 from ..arguments import array, flag, path, shown, whole
 from ..arguments import seed as checked_seed
 from ..errors import ArgumentError, DataError, MissingDataError, ShapeError, one_of, require
@@ -32,7 +35,7 @@ def part(where: str, value: str | None) -> str | None:
 
 
 @functools.cache
-def host():
+def host() -> Any:
     """The CPU backend on which parameters are drawn, and batches that are iterated by hand are made."""
     from minicnn.backend.select import select
 
@@ -53,8 +56,10 @@ class Flow:
 
     y_is_x = False  # whether the target of a picture is the picture itself
 
-    def __init__(self, generator, x, y=None, batch_size=32, shuffle=True, sample_weight=None, seed=None,
-                 save_to_dir=None, save_prefix="", save_format="png"):  # fmt: skip
+    def __init__(self, generator: Any, x: ArrayLike | ImageFiles, y: ArrayLike | None = None, batch_size: int = 32,
+                 shuffle: bool = True, sample_weight: ArrayLike | None = None, seed: int | None = None,
+                 save_to_dir: str | os.PathLike | None = None, save_prefix: str = "",
+                 save_format: str = "png"):  # fmt: skip
         x = x if isinstance(x, ImageFiles) else array("flow: x", x, error=DataError)
         require(
             x.ndim == 4, "flow: x", "shape (N, H, W, C)", x.shape,
@@ -101,7 +106,8 @@ class Flow:
     def __len__(self) -> int:
         return len(self._slices)
 
-    def batch(self, be, rows: np.ndarray, seed: int, step: int, row: int = 0, pass_index: int = 0):
+    def batch(self, be: Any, rows: np.ndarray, seed: int, step: int, row: int = 0,
+              pass_index: int = 0) -> tuple[Any, np.ndarray | None]:  # fmt: skip
         """(x, y) of these rows as step `step` of a training with `seed` sees them; x on `be`, y None without labels.
 
         row   how many rows of the step's batch come before these
@@ -126,7 +132,7 @@ class Flow:
             return x
         return (x, y) if self.sample_weight is None else (x, y, self.sample_weight[rows])
 
-    def in_order(self, steps: int):
+    def in_order(self, steps: int) -> Iterator[Any]:
         """x of the first `steps` batches with the draws of the present epoch, rows in their order; then on_epoch_end.
 
         What has been drawn before counts for nothing, and each call sees other draws.
@@ -139,7 +145,7 @@ class Flow:
     def __iter__(self):
         return self
 
-    def next(self):
+    def next(self) -> Any:
         """The next batch: Keras 2's spelling of next(flow)."""
         return next(self)
 

@@ -4,11 +4,13 @@ Source: Keras 3.15, utils/image_dataset_utils.py and dataset_utils.py, whose ord
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from .. import arguments
+from ..aliases import Ints
 from ..arguments import choice, flag, path, shown, whole
 from ..errors import ArgumentError, ArgumentTypeError, DataError, MissingDataError, one_of, require
 from . import images
@@ -22,7 +24,7 @@ ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 class _Pictures(ImageFiles):
     """Decoded pictures are kept as they are, uint8; x[rows] are float32 in the wanted size."""
 
-    def __init__(self, paths, size, color_mode, interpolation, crop, pad):
+    def __init__(self, paths, size, color_mode: str, interpolation: str, crop, pad):
         super().__init__(paths, size, color_mode)
         self.options = {"color_mode": color_mode}
         self.dtype, self.how = np.dtype(np.float32), (tuple(size), interpolation, crop, pad)
@@ -37,12 +39,14 @@ class _Pictures(ImageFiles):
         return fitted(picture, *self.how)
 
 
-def image_dataset_from_directory(
-    directory, labels="inferred", label_mode="int", class_names=None, color_mode="rgb", batch_size=32,
-    image_size=(256, 256), shuffle=True, seed=None, validation_split=None, subset=None, interpolation="bilinear",
-    follow_links=False, crop_to_aspect_ratio=False, pad_to_aspect_ratio=False, data_format=None, format="tf",
-    verbose=True,
-):  # fmt: skip
+def image_dataset_from_directory(directory: str | os.PathLike, labels: str | Sequence[int] | None = "inferred",
+                                 label_mode: str | None = "int", class_names: Sequence[str] | None = None,
+                                 color_mode: str = "rgb", batch_size: int | None = 32, image_size: Ints = (256, 256),
+                                 shuffle: bool = True, seed: int | None = None, validation_split: float | None = None,
+                                 subset: str | None = None, interpolation: str = "bilinear", follow_links: bool = False,
+                                 crop_to_aspect_ratio: bool = False, pad_to_aspect_ratio: bool = False,
+                                 data_format: str | None = None, format: str = "tf",
+                                 verbose: bool = True) -> Any:  # fmt: skip
     """Batches (x, y) of the pictures in `directory`: x float32 (N, H, W, C), 0 .. 255.
 
     labels       "inferred": one folder per class; a list: one number per file, in the order of names; None: no y

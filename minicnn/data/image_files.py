@@ -27,8 +27,8 @@ class ImageFiles:
     Raises DataError that names the file, for one that is no picture.
     """
 
-    def __init__(self, paths: Sequence[str], size: tuple[int, int], color_mode="rgb", interpolation="nearest",
-                 keep_aspect_ratio=False, cache: int = CACHE):  # fmt: skip
+    def __init__(self, paths: Sequence[str], size: tuple[int, int], color_mode: str = "rgb",
+                 interpolation: str = "nearest", keep_aspect_ratio: bool = False, cache: int = CACHE):  # fmt: skip
         require(len(paths) > 0, "images", "at least one file", "none", error=DataError)
         self.paths = list(paths)
         self.options = {"color_mode": color_mode, "target_size": tuple(size), "interpolation": interpolation,

@@ -8,13 +8,18 @@ import functools
 import io
 import os
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import arguments
+from ..aliases import ArrayLike
 from ..arguments import array, checked, flag, shown, text, wholes
 from ..errors import ArgumentError, DataError, MissingDataError, one_of, require
 from ..notes import note
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MODES = {"rgb": "RGB", "rgba": "RGBA", "grayscale": "L"}
 CHANNELS = {"rgb": 3, "rgba": 4, "grayscale": 1}
@@ -22,7 +27,7 @@ INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I")
 
 
-def size(where: str, value) -> tuple[int, int]:
+def size(where: str, value: Any) -> tuple[int, int]:
     """(height, width) in px."""
     both = wholes(where, value)
     require(len(both) == 2, where, "(height, width)", shown(value), error=ArgumentError)
@@ -51,8 +56,9 @@ DATA_FORMAT = _optional(functools.partial(one_of, known=("channels_last", "chann
 
 @checked("load_img", color_mode=KNOWN_MODE, target_size=_optional(size), interpolation=KNOWN_INTERPOLATION,
          keep_aspect_ratio=flag, grayscale=_optional(flag))  # fmt: skip
-def load_img(path, color_mode="rgb", target_size=None, interpolation="nearest", keep_aspect_ratio=False, *,
-             grayscale=None):  # fmt: skip
+def load_img(path: Any, color_mode: str = "rgb", target_size: tuple[int, int] | None = None,
+             interpolation: str = "nearest", keep_aspect_ratio: bool = False, *,
+             grayscale: bool | None = None) -> "Image.Image":  # fmt: skip
     """A picture as a Pillow image, converted and brought to target_size.
 
     path               a file's name, or an open binary file
@@ -87,7 +93,7 @@ def load_img(path, color_mode="rgb", target_size=None, interpolation="nearest", 
 
 
 @checked("img_to_array", data_format=DATA_FORMAT, dtype=_dtype)
-def img_to_array(img, data_format=None, dtype=None) -> np.ndarray:
+def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) -> np.ndarray:
     """A Pillow image, or an array of 2 or 3 axes, as an array (H, W, C), float32 if nothing else is said.
 
     data_format  "channels_first": (C, H, W)
@@ -101,7 +107,7 @@ def img_to_array(img, data_format=None, dtype=None) -> np.ndarray:
 
 
 @checked("array_to_img", data_format=DATA_FORMAT, scale=flag, dtype=_dtype)
-def array_to_img(x, data_format=None, scale=True, dtype=None):
+def array_to_img(x: ArrayLike, data_format: str | None = None, scale: bool = True, dtype: Any = None) -> "Image.Image":
     """An array (H, W, C), C = 1, 3 or 4, as a Pillow image; scale: its values are stretched to 0 .. 255.
 
     data_format  "channels_first": x is (C, H, W)
@@ -123,7 +129,8 @@ def array_to_img(x, data_format=None, scale=True, dtype=None):
     return Image.fromarray(x.astype("uint8"))
 
 
-def save_img(path, x, data_format=None, file_format=None, scale=True, **kwargs) -> None:
+def save_img(path: Any, x: ArrayLike, data_format: str | None = None, file_format: str | None = None,
+             scale: bool = True, **kwargs: Any) -> None:  # fmt: skip
     """Write an array (H, W, C) as a picture; file_format None: by the name's ending; **kwargs go to Pillow's save.
 
     path  a file's name, or an open binary file

@@ -3,6 +3,7 @@
 import functools
 import math
 import numbers
+from typing import Any
 
 from minicnn.kernels.contract import FILL_MODES
 
@@ -13,7 +14,7 @@ from .draws import ALTERNATING
 WHERE = "ImageDataGenerator"
 
 
-def check_options(options) -> None:
+def check_options(options: Any) -> None:
     """Make the options of an ImageDataGenerator plain numbers; raises ArgumentError for the first outside its range."""
 
     def set_all(names: str, check) -> None:

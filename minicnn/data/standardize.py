@@ -1,5 +1,7 @@
 """Standardisation, the last step of augmentation: a user's function, rescaling, standardising, whitening."""
 
+from typing import Any
+
 import numpy as np
 
 from ..arguments import array
@@ -8,7 +10,7 @@ from ..errors import DataError, NotBuiltError, require
 EPSILON = 1e-6  # added to deviations, as Keras does
 
 
-def standardize(options, x: np.ndarray) -> np.ndarray:
+def standardize(options: Any, x: np.ndarray) -> np.ndarray:
     """Images (N, H, W, C) or one (H, W, C) -> new float32 ones of the same shape, in this order:
 
     preprocessing_function(image); times rescale; samplewise: minus the image's mean, / its deviation; featurewise:
@@ -53,7 +55,7 @@ def _fitted(value: np.ndarray | None, name: str) -> np.ndarray:
     return value
 
 
-def fit_statistics(options, x: np.ndarray) -> None:
+def fit_statistics(options: Any, x: np.ndarray) -> None:
     """Set options.mean, .std (1, 1, C) and .zca_whitening_matrix (H*W*C, H*W*C) from images x (N, H, W, C), float32.
 
     ZCA: U diag(sqrt(N) / (s + eps)) U', where U s V' is the singular value decomposition of the flat images' transpose.
