@@ -8,7 +8,7 @@ keys: Keras's order, on which the order of layers, and so of weights in files, d
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from . import arguments
@@ -20,7 +20,7 @@ DEPTH = 20  # of structures in files
 class Places(list):
     """Names of inputs or outputs, in order, with the template that they stand in."""
 
-    def __init__(self, names, template: Any = None):
+    def __init__(self, names: Iterable[str], template: Any = None):
         super().__init__(names)
         self.template = template
 
@@ -120,7 +120,7 @@ def names_of(template: Any, symbols: list[str]) -> Places:
     return Places([found[i] for i in range(len(found))], template)
 
 
-def call_numbers(steps: list[tuple[Any, Any, int]], ends, first: int) -> list[int]:
+def call_numbers(steps: list[tuple[Any, Any, int]], ends: Iterable[int], first: int) -> list[int]:
     """Which call of its layer each step is, as Keras counts them: from the outputs back, what a call reads before it.
 
     steps   (layer, the values that it reads, how many it makes), in the order in which they run

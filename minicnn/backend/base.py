@@ -1,10 +1,12 @@
 """Backend: the one object through which ops reach arrays and kernels."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from minicnn import kernels
+
+from ..aliases import Array
 
 
 class Backend:
@@ -50,14 +52,15 @@ class Backend:
         """Which kernel set serves each kernel."""
         return kernels.table(self.kernels)
 
-    def plan_conv2d(self, x_shape, w_shape, strides, pads, algorithm: str = "auto", pool=None):
+    def plan_conv2d(self, x_shape: tuple, w_shape: tuple, strides: tuple[int, int], pads: tuple,
+                    algorithm: str = "auto", pool: dict[str, Any] | None = None) -> Any:  # fmt: skip
         """What the kernel set will do for a convolution and its two gradients; None: it has one way only.
 
         pool: max_pool's arguments, where the convolution and a pooling right behind it are one kernel.
         """
         return kernels.plan_conv2d(self.kernels, x_shape, w_shape, strides, pads, algorithm, pool)
 
-    def asarray(self, array, dtype=None):
+    def asarray(self, array: Any, dtype: Any = None) -> Any:
         """`array` on this device, C-contiguous; floats of any width become `self.dtype` unless `dtype` is given."""
         if type(array) is self.xp.ndarray and array.dtype == (dtype or self.dtype) and array.flags.c_contiguous:
             return array  # nothing to do, as almost always
@@ -66,21 +69,21 @@ class Backend:
             dtype = self.dtype
         return self.xp.ascontiguousarray(array, dtype=dtype) if array.ndim else array.astype(dtype or array.dtype)
 
-    def zeros(self, size: int):
+    def zeros(self, size: int) -> Any:
         """A flat buffer of `size` zeros that starts on a cache line."""
         return self.xp.zeros(size, self.dtype)
 
-    def update_averages(self, averages) -> None:
+    def update_averages(self, averages: Iterable[tuple]) -> None:
         """average = momentum average + (1 - momentum) batch, in place, for each (average, batch, momentum)."""
         for average, batch, momentum in averages:
             average *= momentum
             average += (1 - momentum) * batch
 
-    def erf(self, x):
+    def erf(self, x: Any) -> Any:
         """The error function of every element."""
         raise NotImplementedError
 
-    def to_numpy(self, array):
+    def to_numpy(self, array: Any) -> Array:
         raise NotImplementedError
 
     memory_errors: tuple[type[Exception], ...] = ()  # what the device raises when its memory is full

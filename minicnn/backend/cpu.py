@@ -4,6 +4,7 @@ import contextlib
 import importlib.util
 import os
 import threading
+from typing import Any
 
 import numpy as np
 
@@ -36,22 +37,22 @@ class CPU(Backend):
         super().__init__(kernel_set, dtype, threads)
         self.batch_invariant = kernel_set == "numba_cpu"
 
-    def zeros(self, size: int):
+    def zeros(self, size: int) -> Any:
         line = 64  # bytes; NumPy aligns to 16, and a vector across two lines costs two reads
         raw = np.zeros(size * self.dtype.itemsize + line, np.uint8)
         start = -raw.ctypes.data % line
         return raw[start : start + size * self.dtype.itemsize].view(self.dtype)
 
-    def erf(self, x):
+    def erf(self, x: Any) -> Any:
         from scipy.special import erf  # scikit-learn brings SciPy; NumPy has none
 
         return erf(x)
 
-    def to_numpy(self, array):
+    def to_numpy(self, array: Any) -> Any:
         return np.asarray(array)
 
     @contextlib.contextmanager
-    def running(self):
+    def running(self) -> Any:
         if self.kernels == "numba_cpu":
             import numba
 

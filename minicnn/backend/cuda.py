@@ -55,7 +55,7 @@ class OnDevice(Backend):
 
     name = "cuda"
 
-    def __init__(self, launcher, dtype: str = "float32", threads: int | None = None, wrong: dict | None = None):
+    def __init__(self, launcher: Any, dtype: str = "float32", threads: int | None = None, wrong: dict | None = None):
         self.launcher, self.xp, self.precision, self.wrong = launcher, launcher.xp, launcher.precision, wrong or {}
         own = kernel_set_cuda.bind(launcher)
         if self.wrong:  # what is not checked by itself is made of others
@@ -85,7 +85,7 @@ class OnDevice(Backend):
     def table(self) -> dict[str, str]:
         return dict.fromkeys(kernels.KERNELS, "numpy_ref") | dict.fromkeys(self.own, "cuda")
 
-    def asarray(self, array, dtype=None):
+    def asarray(self, array: Any, dtype: Any = None) -> Any:
         if isinstance(array, (int, float)):  # written by the device: to send it would be no part of a recorded step
             return self.xp.full((), array, dtype or (self.dtype if isinstance(array, float) else None))
         here = isinstance(array, self.xp.ndarray)
@@ -101,7 +101,7 @@ class OnDevice(Backend):
 class Placing:
     """The kernels of weight gradients, whose result goes to `buffer`; a split sum is left in parts, for `blend`."""
 
-    def __init__(self, launcher, buffer):
+    def __init__(self, launcher: Any, buffer: Any):
         self.conv2d_weight_grad = partial(conv.placed_conv2d_weight_grad, launcher, into=buffer)
         self.dense_weight_grad = partial(dense.placed_weight_grad, launcher, into=buffer)
 
@@ -117,7 +117,7 @@ class OnReference(Backend):
 
     name, precision, batch_invariant = "cuda", "float32", False  # BLAS chooses by the number of rows
 
-    def __init__(self, xp, dtype: str = "float32", threads: int | None = None):
+    def __init__(self, xp: Any, dtype: str = "float32", threads: int | None = None):
         self.xp = xp
         super().__init__("numpy_ref", dtype, threads, _bound(xp, kernels.KERNELS))
 
@@ -134,10 +134,10 @@ class CuPyArrays:
     def memory_errors(self):
         return (self.cupy.cuda.memory.OutOfMemoryError,)
 
-    def to_numpy(self, array):
+    def to_numpy(self, array: Any):
         return self.cupy.asnumpy(array)
 
-    def erf(self, x):
+    def erf(self, x: Any):
         from cupyx.scipy.special import erf
 
         return erf(x)

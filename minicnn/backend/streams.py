@@ -55,7 +55,7 @@ class Streams:
         return Key(self.seed, at, stream(purpose, index), 0 if purpose == SHUFFLE else self.row)
 
     @contextlib.contextmanager
-    def step_from_device(self, place):
+    def step_from_device(self, place: Any):
         """Inside, keys name the place in device memory where the step's number will be, not the number."""
         self.device_step = place
         try:

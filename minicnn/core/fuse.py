@@ -21,8 +21,8 @@ class Rule:
     training, inference   where it holds;  least: of so many nodes is the shortest chain
     """
 
-    def __init__(self, names: str, ops: Mapping[str, Callable], to: Callable, *, training=False, inference=False,
-                 least: int = 2):  # fmt: skip
+    def __init__(self, names: str, ops: Mapping[str, Callable], to: Callable, *, training: bool = False,
+                 inference: bool = False, least: int = 2):  # fmt: skip
         self.chain = [(name.rstrip("?"), ops[name.rstrip("?")], name.endswith("?")) for name in names.split()]
         self.to, self.training, self.inference, self.least = to, training, inference, least
 

@@ -13,6 +13,7 @@ import functools
 from collections.abc import Callable
 
 from .. import arguments
+from ..backend.base import Backend
 from ..errors import ArgumentTypeError, ShapeError
 from .program import tracing
 from .symbol import Symbol, called
@@ -74,7 +75,7 @@ def joined(name: str, args: tuple, tensors: list) -> tuple:
     return be, tuple(map(moved, args))
 
 
-def elsewhere(t: Tensor, be) -> bool:
+def elsewhere(t: Tensor, be: Backend) -> bool:
     """Whether t lies on another kind of device than `be`, or is of another float type."""
     return t.be is not be and (t.be.name, t.dtype) != (be.name, be.dtype)
 

@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from ..backend.base import Backend
 from .fuse import Rule, fuse
 from .tensor import Parameter, Tensor, constant, is_recording, unbroadcast
 
@@ -64,7 +65,7 @@ class Trace:
     be      of the step;  params: all parameters that it may read, `trainable` or not
     """
 
-    def __init__(self, be, params: Sequence[Parameter]):
+    def __init__(self, be: Any, params: Sequence[Parameter]):
         self.be, self.nodes, self.layer = Shapes(be), [], None
         self.constants: list = [None]  # slot -> array that stays, or None
         self.params: dict[int, Parameter] = {}
@@ -89,7 +90,7 @@ class Trace:
         self._alive.append(value)
         return len(self.constants) - 1
 
-    def slot(self, value) -> int:
+    def slot(self, value: Any) -> int:
         """The slot of a tensor, an array or None; what nobody knows is a constant."""
         known = self._slots.get(id(value))
         if known is None and isinstance(value, Tensor):
@@ -98,7 +99,7 @@ class Trace:
             known = self._new(value, value.data if isinstance(value, Tensor) else value)
         return known
 
-    def input(self, shape) -> Tensor:
+    def input(self, shape: tuple) -> Tensor:
         """A tensor that the step is given when it runs."""
         return self._output(shape, False)
 
@@ -108,7 +109,7 @@ class Trace:
         self._new(tensor)
         return tensor
 
-    def call(self, op: Callable, args, static):
+    def call(self, op: Callable, args: tuple, static: dict[str, Any]) -> Any:
         """`op` on shapes alone, written down: what core/op.py does while this trace is on."""
         args = [a if a is None or isinstance(a, Tensor) else constant(self.be.real, a) for a in args]
         arrays, static = [a.data if isinstance(a, Tensor) else a for a in args], (op.__kwdefaults__ or {}) | static
@@ -123,7 +124,8 @@ class Trace:
         self.nodes.append(Node(op, tuple(map(self.slot, args)), static, outputs, needs, shapes, self.layer, y.shape))
         return (out, *aside) if aside else out
 
-    def on_tape(self, function: Callable, tensors: Sequence[Tensor | None], shape, tracked: bool = False) -> Tensor:
+    def on_tape(self, function: Callable, tensors: Sequence[Tensor | None], shape: tuple,
+                tracked: bool = False) -> Tensor:  # fmt: skip
         """A node that calls `function` on tensors, on the tape, in every step.  shape: of what comes of it.
 
         tracked: it may read parameters whose gradients are wanted.
@@ -135,7 +137,7 @@ class Trace:
         self.nodes.append(Node(op, inputs, {"needs": needs}, outputs, needs, shapes, self.layer, tuple(shape)))
         return out
 
-    def through(self, layer, call: Callable, tensors: Sequence[Tensor], shape) -> Tensor:
+    def through(self, layer: Any, call: Callable, tensors: Sequence[Tensor], shape: tuple) -> Tensor:
         """A layer's call: written down op by op if it says that it can be, else one node on the tape."""
         self.layer = layer
         if layer.traced:
@@ -220,7 +222,8 @@ class Program:
             for node, dead in zip(nodes, ends, strict=True)
         ]  # fmt: skip
 
-    def forward(self, be, arrays, step, nodes: list | None = None, row: int = 0) -> tuple[list, list]:
+    def forward(self, be: Backend, arrays: Sequence[Any], step: Any, nodes: list | None = None,
+                row: int = 0) -> tuple[list, list]:  # fmt: skip
         """Run it: (values by slot, of which only `asked` are still there, and the nodes' vjps).
 
         step  the number that random draws take, or the place in device memory where it is;  row: as Key's
@@ -251,7 +254,8 @@ class Program:
                 values[slot] = None
         return values, vjps
 
-    def backward(self, be, vjps: list, dloss, kept: dict | None = None, placing: Callable | None = None) -> None:
+    def backward(self, be: Backend, vjps: list, dloss: Any, kept: dict | None = None,
+                 placing: Callable | None = None) -> None:  # fmt: skip
         """Gradients of all parameters from dloss, given to them; `vjps` is used up, so that what they keep is free.
 
         kept: a dict for copies of every slot's gradient; parameters are given none then.
@@ -287,7 +291,7 @@ class Program:
                 else:
                     gradients[slot] = gradient if kept is None else gradient.copy()
 
-    def record(self, be, arrays, step) -> tuple[list, dict[int, Any]]:
+    def record(self, be: Backend, arrays: Sequence[Any], step: Any) -> tuple[list, dict[int, Any]]:
         """Every value, and every gradient of the loss, by slot: the unfused nodes one by one, as the tape runs them.
 
         Parameters keep the gradients that they hold. Copies: a kernel may write its results to the same place again.
@@ -306,7 +310,7 @@ class Program:
             for p, gradient in held:
                 p.grad = gradient
 
-    def walk(self, be, xs, step, row=0) -> Iterator[tuple[Any, Any]]:
+    def walk(self, be: Backend, xs: Sequence[Any], step: Any, row: int = 0) -> Iterator[tuple[Any, Any]]:
         """(layer, its output) of every layer for the step's first inputs, each op by itself."""
         values, _ = self.forward(be, xs, step, self._layers, row)
         return ((layer, values[slot]) for layer, slot in self.outputs)
@@ -320,16 +324,16 @@ class Shapes:
     real  the backend that it stands in for: whatever is no kernel of a forward pass is that one's
     """
 
-    def __init__(self, be):
+    def __init__(self, be: Any):
         self.real = be
 
     def __getattr__(self, name):
         return getattr(self.real, name)
 
-    def empty(self, shape):
+    def empty(self, shape: tuple) -> Any:
         return self.real.xp.broadcast_to(self.real.xp.zeros((), self.real.dtype), shape)
 
-    def asarray(self, array, dtype=None):
+    def asarray(self, array: Any, dtype: Any = None) -> Any:
         return array if hasattr(array, "shape") else self.real.asarray(array, dtype)
 
     def _like(self, x, *_, **__):
@@ -337,33 +341,33 @@ class Shapes:
 
     relu = softmax = dropout = batch_norm = erf = affine_warp = _like
 
-    def conv2d(self, x, w, b, *, strides, pads, **_):
+    def conv2d(self, x: Any, w: Any, b: Any, *, strides: tuple[int, int], pads: tuple, **_: Any) -> Any:
         return self.empty((x.shape[0], *self._windows(x, w.shape[:2], strides, pads), w.shape[3]))
 
-    def depthwise_conv2d(self, x, w, *, strides, pads):
+    def depthwise_conv2d(self, x: Any, w: Any, *, strides: tuple[int, int], pads: tuple) -> Any:
         return self.empty((x.shape[0], *self._windows(x, w.shape[:2], strides, pads), w.shape[2] * w.shape[3]))
 
-    def conv2d_input_grad(self, dy, w, x_shape, **_):
+    def conv2d_input_grad(self, dy: Any, w: Any, x_shape: tuple, **_: Any) -> Any:
         return self.empty(x_shape)
 
-    def average_pool(self, x, *, window, strides, pads):
+    def average_pool(self, x: Any, *, window: tuple[int, int], strides: tuple[int, int], pads: tuple) -> Any:
         return self.empty((x.shape[0], *self._windows(x, window, strides, pads), x.shape[3]))
 
-    def max_pool(self, x, *, window, strides, pads):
+    def max_pool(self, x: Any, *, window: tuple[int, int], strides: tuple[int, int], pads: tuple) -> Any:
         y = self.average_pool(x, window=window, strides=strides, pads=pads)
         return y, y
 
     def _windows(self, x, window, strides, pads):
         return [(x.shape[1 + a] + sum(pads[a]) - window[a]) // strides[a] + 1 for a in (0, 1)]
 
-    def dense(self, x, w, b, **_):
+    def dense(self, x: Any, w: Any, b: Any, **_: Any) -> Any:
         return self.empty((x.shape[0], w.shape[1]))
 
-    def batch_norm_stats(self, x):
+    def batch_norm_stats(self, x: Any) -> Any:
         return self.empty(x.shape[1:2]), self.empty(x.shape[1:2])
 
-    def softmax_cross_entropy(self, z, t):
+    def softmax_cross_entropy(self, z: Any, t: Any) -> Any:
         return self.empty(z.shape[:1]), self.empty(z.shape)
 
-    def philox(self, n, key):
+    def philox(self, n: int, key: Any) -> Any:
         return self.real.xp.zeros(n, "uint32")

@@ -5,11 +5,12 @@
 """
 
 import contextvars
+from typing import Any
 
 _ranks: contextvars.ContextVar = contextvars.ContextVar("ranks", default=None)
 sharing = _ranks.get
 
 
-def share(ranks) -> None:
+def share(ranks: Any) -> None:
     """From here on, in this thread, `ranks` answers for all processes of the step."""
     _ranks.set(ranks)

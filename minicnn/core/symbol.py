@@ -8,7 +8,7 @@ Symbols and calls are a graph and nothing else: no backend, no weights. training
 it can run, and the walk over that order is the one that every model makes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import ArgumentTypeError
@@ -21,7 +21,7 @@ class Symbol(Operators):
     __slots__ = ("__weakref__", "call", "index", "shape")
     __array_priority__ = 200  # array + symbol asks the symbol first
 
-    def __init__(self, shape, call: "Call", index: int = 0, rows: int | None = None):
+    def __init__(self, shape: tuple, call: "Call", index: int = 0, rows: int | None = None):
         self.shape, self.call, self.index = (rows, *shape), call, index
 
     name = property(lambda self: self.call.layer.name)
@@ -55,7 +55,8 @@ class Call:
     rows     the size of a batch, where it begins a graph and Input has said it
     """
 
-    def __init__(self, layer: Any, inputs: tuple[Symbol, ...], shapes, listed: bool = False, training=None, rows=None):
+    def __init__(self, layer: Any, inputs: tuple[Symbol, ...], shapes: Sequence[tuple], listed: bool = False,
+                 training: bool | None = None, rows: int | None = None):  # fmt: skip
         self.layer, self.inputs, self.listed, self.training = layer, inputs, listed, training
         rows = next((one.shape[0] for one in inputs if one.shape[0] is not None), rows)
         self.outputs = tuple(Symbol(shape, self, i, rows) for i, shape in enumerate(shapes))
@@ -65,7 +66,7 @@ class Call:
 operation: Callable[..., Any] | None = None
 
 
-def called(apply: Callable, args, static):
+def called(apply: Callable, args: tuple, static: dict[str, Any]) -> Any:
     """What core/op.py does with symbols among the arguments of an op."""
     if operation is None:
         raise ArgumentTypeError(f"{apply.__name__}: expected a Tensor, received a symbol; import minicnn.layers first")

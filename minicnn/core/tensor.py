@@ -11,9 +11,11 @@ import contextlib
 import contextvars
 import heapq
 import itertools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from .. import arguments
+from ..aliases import Array
 from ..backend.base import Backend
 from ..backend.cpu import CPU
 from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, ShapeError, require
@@ -24,7 +26,7 @@ _serial = itertools.count()
 
 
 @contextlib.contextmanager
-def no_grad():
+def no_grad() -> Iterator[None]:
     """Inside, ops compute and record nothing."""
     token = _recording.set(False)
     try:
@@ -42,7 +44,7 @@ class Node:
 
     __slots__ = ("inputs", "name", "serial", "vjp")
 
-    def __init__(self, name, inputs, vjp):
+    def __init__(self, name: str, inputs: tuple, vjp: Callable | None):
         self.name, self.inputs, self.vjp = name, inputs, vjp
         self.serial = next(_serial)  # an op is always younger than what it reads: an order for backward
 
@@ -69,7 +71,7 @@ class Tensor(Operators):
     __slots__ = ("__weakref__", "be", "data", "grad", "node", "requires_grad")
     __array_priority__ = 100  # array + tensor asks the tensor first
 
-    def __init__(self, data, be: Backend | None = None, requires_grad: bool = False):
+    def __init__(self, data: Any, be: Backend | None = None, requires_grad: bool = False):
         arguments.instance("Tensor: be", be, Backend, "a Backend", optional=True)
         data = _numbers("Tensor: data", data, be)
         requires_grad = arguments.flag("Tensor: requires_grad", requires_grad)
@@ -83,7 +85,7 @@ class Tensor(Operators):
         self.grad = None
 
     @classmethod
-    def of(cls, array, be: Backend, node: Node | None) -> "Tensor":
+    def of(cls, array: Any, be: Backend, node: Node | None) -> "Tensor":
         """What an op returns: an array that already lives on `be`, and the node that made it (None: not recorded)."""
         tensor = cls.__new__(cls)
         tensor.data, tensor.be, tensor.node, tensor.requires_grad, tensor.grad = array, be, node, node is not None, None
@@ -93,7 +95,7 @@ class Tensor(Operators):
     ndim = property(lambda self: self.data.ndim)
     dtype = property(lambda self: self.data.dtype)
 
-    def numpy(self):
+    def numpy(self) -> Array:
         """The data as a NumPy array."""
         return self.be.to_numpy(self.data)
 
@@ -112,7 +114,7 @@ class Tensor(Operators):
         """(kind, number) of the device that the data is on: (1, 0) is the computer's memory."""
         return self.data.__dlpack_device__()
 
-    def backward(self, dy=None) -> None:
+    def backward(self, dy: Any = None) -> None:
         """Add the gradient of <dy, self> to `.grad` of every tensor that it was computed from.
 
         dy has self's shape; None means 1 and asks for a scalar. The tape is used up: a second call raises.
@@ -152,7 +154,7 @@ class Tensor(Operators):
                     gradients[tensor.node] = gradient
                     heapq.heappush(ready, tensor.node)
 
-    def receive(self, gradient) -> None:
+    def receive(self, gradient: Any) -> None:
         """Add a gradient to a leaf's own."""
         self.grad = gradient if self.grad is None else self.grad + gradient
 
@@ -160,7 +162,7 @@ class Tensor(Operators):
         made_by = f", made by {self.node.name}" if self.node else ""
         return f"Tensor(shape={self.shape}, dtype={self.dtype}, be={self.be.name}{made_by})"
 
-    def item(self):
+    def item(self) -> float:
         """The one number that the tensor holds, as Python's."""
         require(self.data.size == 1, "Tensor: one number", "a tensor of one element", f"one of shape {self.shape}",
                 "use .numpy()", error=ArgumentTypeError)  # fmt: skip
@@ -179,12 +181,12 @@ class Tensor(Operators):
         return format(self.item(), form) if form else str(self)
 
 
-def constant(be, a):
+def constant(be: Backend, a: Any) -> Any:
     """An argument that is no tensor, as an op sees it. A plain number takes the float type: it must widen nothing."""
     return a if a is None else be.asarray(a, be.dtype if isinstance(a, (int, float)) else None)
 
 
-def unbroadcast(name, gradient, shape):
+def unbroadcast(name: str, gradient: Any, shape: tuple[int, ...]) -> Any:
     """Sum a gradient over the axes along which its argument was repeated: (N, K) -> (1, K), (K,) or ()."""
     if gradient is None:
         raise ShapeError(f"{name}: expected a gradient of shape {shape}, received None; return it from vjp")
@@ -206,7 +208,7 @@ class Parameter(Tensor):
 
     __slots__ = ("_constraint", "grad_buffer", "of_layer", "path", "separate_update", "trainable")
 
-    def __init__(self, data, be, path: str, trainable: bool = True):
+    def __init__(self, data: Any, be: Backend, path: str, trainable: bool = True):
         arguments.instance("Parameter: be", be, Backend, "a Backend")
         arguments.text("Parameter: path", path)
         trainable = arguments.flag("Parameter: trainable", trainable)
@@ -224,7 +226,7 @@ class Parameter(Tensor):
         """Its name within the layer: "kernel", as in Keras."""
         return self.path.rpartition("/")[2]
 
-    def numpy(self):
+    def numpy(self) -> Array:
         """A copy of the values, which training does not change."""
         found = super().numpy()
         return found.copy() if found is self.data else found
@@ -257,17 +259,17 @@ class Parameter(Tensor):
         """Itself: the tensor, as Keras's programs ask for it."""
         return self
 
-    def assign(self, value) -> "Parameter":
+    def assign(self, value: Any) -> "Parameter":
         """Copy an array of the same shape into the parameter."""
         self.data[...] = self._like(value, (self.shape,))
         return self
 
-    def assign_add(self, value) -> "Parameter":
+    def assign_add(self, value: Any) -> "Parameter":
         """Add an array of the same shape, or one number."""
         self.data[...] = self.data + self._like(value, (self.shape, ()))
         return self
 
-    def assign_sub(self, value) -> "Parameter":
+    def assign_sub(self, value: Any) -> "Parameter":
         """Subtract an array of the same shape, or one number."""
         self.data[...] = self.data - self._like(value, (self.shape, ()))
         return self

@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,8 @@ class Place(NamedTuple):
     group: str
 
 
-def build(config, deserializer: Deserializer, source=None, *, dtype=None, cls=None, **options):
+def build(config: Any, deserializer: Deserializer, source: Any = None, *, dtype: Any = None, cls: Any = None,
+          **options: Any) -> Any:  # fmt: skip
     """A model from its config.  source(place, layer, name, shape, dtype) -> the values of a weight; None: new ones.
 
     dtype  the weights' float type, which the device must share
@@ -94,7 +95,7 @@ def _made(config, deserializer: Deserializer, source, path: str, group: str, cls
                 layer.source = None
 
 
-def wired(config, made: list, inputs: list, cls, options, where: str):
+def wired(config: Any, made: list, inputs: list, cls: Any, options: Any, where: str):
     """The model of a config's steps between layers that are made, from the symbols `inputs`."""
     values = list(inputs)
     for number, given, listed, training in config["steps"]:
@@ -178,7 +179,7 @@ class WeightBudget:
     def __init__(self, where: str, placeholders: bool = False, limit: int | None = None):
         self.where, self.count, self.placeholders, self.limit = where, 0, placeholders, limit
 
-    def __call__(self, place: Place, layer: Layer, name: str, shape: tuple, dtype) -> np.ndarray | None:
+    def __call__(self, place: Place, layer: Layer, name: str, shape: tuple, dtype: Any) -> np.ndarray | None:
         self.count += math.prod(map(int, shape))
         received = f"{self.count:,} up to {layer.name}/{name}"
         if self.limit is not None:
@@ -191,7 +192,7 @@ class WeightBudget:
         return np.broadcast_to(np.zeros((), dtype), shape) if self.placeholders else None
 
 
-def listed(value, where: str, expected: str, most: float = math.inf) -> list:
+def listed(value: Any, where: str, expected: str, most: float = math.inf) -> list:
     """`value`, if it is a list of at most so many."""
     ok = isinstance(value, list) and len(value) <= most
     received = f"{len(value)} of them" if isinstance(value, list) else f"{value!r:.80}"
@@ -199,6 +200,6 @@ def listed(value, where: str, expected: str, most: float = math.inf) -> list:
     return value
 
 
-def description(value, where: str) -> dict:
+def description(value: Any, where: str) -> dict:
     require(isinstance(value, dict), where, "a model's description", f"{value!r:.80}", error=DataError)
     return value

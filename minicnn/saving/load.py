@@ -1,10 +1,13 @@
 """Loading: models from files. Sizes are compared with the file before memory is taken; names choose no code."""
 
+import os
 from collections import Counter
+from typing import Any
 
 import numpy as np
 
 from ..arguments import flag
+from ..backend.base import Backend
 from ..backend.select import select
 from ..backend.streams import Streams
 from ..errors import DataError, WeightsError, require
@@ -21,9 +24,9 @@ from .deserialize import Deserializer
 JSON_LIMIT = 10_000_000  # characters
 
 
-def load_model(
-    path, custom_objects=None, compile: bool = True, *, device="cpu", kernels="auto", threads=None, precision=None
-) -> Model:
+def load_model(path: str | os.PathLike, custom_objects: dict[str, Any] | None = None, compile: bool = True, *,
+               device: str | Backend = "cpu", kernels: str = "auto", threads: int | None = None,
+               precision: str | None = None) -> Model:  # fmt: skip
     """The model of a .minicnn file, or of a .keras or .h5 file of layers that minicnn has.
 
     custom_objects  {"name": class or function} for layers, losses, metrics, schedules of your own
@@ -39,7 +42,9 @@ def load_model(
     return load(path, deserializer, compile, options)
 
 
-def model_from_json(text: str, custom_objects=None, *, seed=None, device="cpu", kernels="auto", threads=None) -> Model:
+def model_from_json(text: str, custom_objects: dict[str, Any] | None = None, *, seed: int | None = None,
+                    device: str | Backend = "cpu", kernels: str = "auto",
+                    threads: int | None = None) -> Model:  # fmt: skip
     """The architecture that to_json wrote, minicnn's or Keras's, with new weights."""
     deserializer = Deserializer("model_from_json", custom_objects)
     where = deserializer.where
@@ -171,7 +176,7 @@ def _keras_state(model, file) -> None:
         optimizer.learning_rate = state["learning_rate"]
 
 
-def compile_model(model, compiled, deserializer: Deserializer, keys: list | tuple = ()) -> None:
+def compile_model(model: Any, compiled: Any, deserializer: Deserializer, keys: list | tuple = ()) -> None:
     """compile with what a document says.  keys: of a dict of outputs, in the order in which the document lists them."""
     if compiled is None:
         return

@@ -1,5 +1,7 @@
 """A model's config, weights and state as plain values and arrays. load.py reads them; the formats are minicnn/io's."""
 
+from typing import Any
+
 import numpy as np
 
 from ..errors import ArgumentError, require
@@ -10,7 +12,7 @@ from .serialize import is_model
 FORMAT = 1  # of the architecture as JSON
 
 
-def placed(model, path: str = "") -> list[tuple[str, Layer]]:
+def placed(model: Any, path: str = "") -> list[tuple[str, Layer]]:
     """Every layer and its path in our files: "conv2d", of a model in a model "model/conv2d"."""
     found = []
     for layer in model.operations:
@@ -19,12 +21,12 @@ def placed(model, path: str = "") -> list[tuple[str, Layer]]:
     return found
 
 
-def streams(model) -> dict[str, list]:
+def streams(model: Any) -> dict[str, list]:
     """Every layer's seed and number, by its path: where its random numbers come from."""
     return {path: [layer.streams.seed, layer.index] for path, layer in placed(model) if layer.streams is not None}
 
 
-def weight_names(model) -> dict[int, str]:
+def weight_names(model: Any) -> dict[int, str]:
     """id of a weight -> "layer/weight", of a model in a model "model/layer/weight": where it stands first."""
     found: dict[int, str] = {}
     for path, layer in placed(model):
@@ -33,7 +35,7 @@ def weight_names(model) -> dict[int, str]:
     return found
 
 
-def unique_names(model) -> dict[int, str]:
+def unique_names(model: Any) -> dict[int, str]:
     """weight_names.  Raises ArgumentError where two weights share a name."""
     names = weight_names(model)
     distinct = len(set(names.values())) == len(names)
@@ -42,7 +44,7 @@ def unique_names(model) -> dict[int, str]:
     return names
 
 
-def compiled(model) -> dict | None:
+def compiled(model: Any) -> dict | None:
     if model.optimizer is None:
         return None
     loss, many = model.loss, hasattr(model.loss, "items")
@@ -57,7 +59,7 @@ def compiled(model) -> dict | None:
     }
 
 
-def training_state(model) -> dict:
+def training_state(model: Any) -> dict:
     """The random state, what the optimizer has done, and in mid-epoch the place there."""
     names, optimizer = weight_names(model), model.optimizer
     stepped = [] if optimizer is None else [names[id(p)] for p in optimizer.params if id(p) in names]
@@ -73,7 +75,7 @@ def _in_mid_epoch(model) -> bool:
     return model.underway is not None and model.underway.step > 0 and bool(model.underway.identity)
 
 
-def arrays(model) -> dict[str, np.ndarray]:
+def arrays(model: Any) -> dict[str, np.ndarray]:
     """Weights, the optimizer's state, and in mid-epoch what metrics hold: name -> array."""
     names = unique_names(model)
     found = {f"weights/{names[id(p)]}": p.numpy() for p in model.weights}
@@ -85,7 +87,7 @@ def arrays(model) -> dict[str, np.ndarray]:
     return found | (model.underway.state()[1] if _in_mid_epoch(model) else {})
 
 
-def keras_optimizer(model) -> dict | None:
+def keras_optimizer(model: Any) -> dict | None:
     """What Keras keeps of an optimizer, in Keras's units; None when it steps other weights than the trainable ones."""
     optimizer, params = model.optimizer, model.trainable_weights
     if [id(p) for p in optimizer.params] == [id(p) for p in params]:

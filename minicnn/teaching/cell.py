@@ -16,7 +16,7 @@ written out is an account of its own of the engine's number, and `bound` is how 
 float32's eps times (parts + 8) times the sum of the magnitudes; sixteen times that for a fast convolution (Winograd).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -102,7 +102,7 @@ class Cell:
     gradient_computed, gradient_bound: the sum of all readers' parts, and how far rounding may part it from `gradient`.
     """
 
-    def __init__(self, trace, name: str, index: tuple[int, ...]):
+    def __init__(self, trace: Any, name: str, index: tuple[int, ...]):
         self.name, self.index, self.alone = name, index, trace.slots[name] in trace.weights
         self._trace, self._be = trace, CPU("numpy_ref", "float64")
         self._eps = float(np.finfo(trace.be.dtype).eps)

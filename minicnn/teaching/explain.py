@@ -1,16 +1,18 @@
 """A cell and a network in numbers, for the terminal: at most 100 columns, no colour, to be copied into a notebook."""
 
+from typing import Any
+
 import numpy as np
 
 WIDTH = 100
 MOST_ROWS, MOST_CHANNELS, MOST_PARTS = 7, 2, 8  # of what is printed; the sums are of everything
 
 
-def number(value) -> str:
+def number(value: Any) -> str:
     return f"{float(value): .6g}"
 
 
-def plain(value) -> str:
+def plain(value: Any) -> str:
     return f"{float(value):.6g}"
 
 
@@ -110,7 +112,7 @@ def _agreement(computed, value, bound) -> str:
     return f"  written out {computed:.9g}, the engine has {value:.9g}, rounding allows {bound:.1e}"
 
 
-def cell_text(cell) -> str:
+def cell_text(cell: Any) -> str:
     """Where the number comes from, and where its gradient does."""
     at = cell.name + _index([0, *cell.index] if cell.alone else cell.index)
     lines = [f"FORWARD  {at} = {cell.value:.9g}"]
@@ -149,7 +151,7 @@ def _onward(cell) -> list[str]:
     return lines + _beside(blocks)
 
 
-def steps_text(trace) -> list[str]:
+def steps_text(trace: Any) -> list[str]:
     """One screen per layer: what it reads, computes and hands on, and the gradients of the backward pass."""
     screens, groups = [], []
     for step in trace.steps:

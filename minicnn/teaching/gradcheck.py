@@ -13,7 +13,7 @@ gradient is wrong for all. A layer that is not written in ops is one op, its wei
 """
 
 import contextlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -87,7 +87,7 @@ class GradCheck(list):
         return html_table(self.table())
 
 
-def gradcheck(model, x=None, y=None, *, seed: int = 0) -> GradCheck:
+def gradcheck(model: Any, x: Any = None, y: Any = None, *, seed: int = 0) -> GradCheck:
     """Check every gradient of a built model, on images x with targets y as fit takes them, or on random ones.
 
     Of several inputs and outputs: lists, or dicts by their names.
@@ -404,5 +404,5 @@ def _check_step(model, program, arrays, inputs, gradients, names, checked) -> No
         checked[i] = checked[i]._replace(float32=error, worst=worst, fault=fault)
 
 
-def names_of_weight(layer: str, p) -> str:
+def names_of_weight(layer: str, p: Any) -> str:
     return f"{layer}/{p.path.rpartition('/')[2]}"

@@ -5,6 +5,7 @@ below count as reading everything, and so does a layer that is not written in op
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ ELEMENTWISE = POINTWISE | AFFINE
 LAST = ("dense", "softmax", "log_softmax")  # which mix the last axis alone
 
 
-def field(trace, slot: int, at: tuple[int, ...], x: int) -> tuple[tuple[int, int], ...] | None:
+def field(trace: Any, slot: int, at: tuple[int, ...], x: int) -> tuple[tuple[int, int], ...] | None:
     """The box of the input in slot x that the cell `at` of `slot` depends on; None if it depends on none of it."""
     producer = {node.outputs[0]: node for node in trace.nodes}
     boxes, found, done = [(slot, tuple((i, i + 1) for i in at[1:]))], None, set()

@@ -16,7 +16,7 @@ from ..errors import ArgumentTypeError, require
 SATURATED = {"tanh": (-0.99, 0.99), "sigmoid": (0.01, 0.99), "hard_sigmoid": (0.0, 1.0)}
 
 
-def layer_statistics(trace) -> dict[str, dict[str, float]]:
+def layer_statistics(trace: Any) -> dict[str, dict[str, float]]:
     """Layer -> numbers of its output in a trace, and of its weights.
 
     mean, rms   of the output;   gradient  rms of dL/d output
@@ -54,7 +54,7 @@ def layer_statistics(trace) -> dict[str, dict[str, float]]:
     return found
 
 
-def rms(*arrays) -> float:
+def rms(*arrays: Any) -> float:
     """Root of the mean square over all numbers of the arrays."""
     total = sum(float(np.square(a, dtype=np.float64).sum()) for a in arrays)
     return float(np.sqrt(total / max(sum(a.size for a in arrays), 1)))
@@ -71,7 +71,7 @@ class Statistics(Callback):
 
     lazy_logs = async_safe = True
 
-    def __init__(self, x, y, twin: Any = None):
+    def __init__(self, x: Any, y: Any, twin: Any = None):
         super().__init__()
         ok = twin is None or hasattr(twin, "trace")
         require(ok, "Statistics: twin", "a model", arguments.shown(twin), error=ArgumentTypeError)
@@ -79,17 +79,17 @@ class Statistics(Callback):
         self.epochs: list[dict] = []
         self._before: list[np.ndarray] = []
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {"epochs": self.epochs, "before": self._before}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self.epochs, self._before = list(state["epochs"]), list(state["before"])
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.epochs, self._before = [], []
         self._look()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._look()
 
     def _look(self) -> None:

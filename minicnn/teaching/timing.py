@@ -4,11 +4,12 @@ import copy
 import functools
 import time
 from collections import defaultdict
+from typing import Any
 
 ROUNDS = 3  # the first of them may compile
 
 
-def layer_times(model, x, y) -> dict[str, tuple[float, float]]:
+def layer_times(model: Any, x: Any, y: Any) -> dict[str, tuple[float, float]]:
     """Layer -> (forward s, backward s) for images x with targets y as fit takes them, the least of three rounds.
 
     Ops run one by one here, so a step of fit, which runs neighbours as one kernel, takes less than their sum. On a GPU

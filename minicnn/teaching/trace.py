@@ -15,11 +15,13 @@ the batch. The program is a graph: a value may have several readers.
 """
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .. import arguments
+from ..backend.base import Backend
+from ..core.program import Program
 from ..errors import ArgumentError, NotBuiltError, one_of, require
 from ..io.html import html_table
 
@@ -48,7 +50,7 @@ class Labels(NamedTuple):
     x: int = 1
 
 
-def labels(model) -> Labels:
+def labels(model: Any) -> Labels:
     """Of a model's inspection."""
     several_x, several_y = isinstance(model.sample_in, list), isinstance(model.sample_out, list)
     xs = [f"x/{name}" for name in model.input_names] if several_x else ["x"]
@@ -63,8 +65,8 @@ class Trace:
     channels_first  whether images are (N, C, H, W), as layers of the model say.
     """
 
-    def __init__(self, be, program, values: list, gradients: dict, step: int, only=None, labels: Labels | None = None,
-                 channels_first: bool = False):  # fmt: skip
+    def __init__(self, be: Backend, program: Program, values: list, gradients: dict, step: int, only: Any = None,
+                 labels: Labels | None = None, channels_first: bool = False):  # fmt: skip
         labels = labels or Labels()
         self.be, self.step, self.inputs, self.channels_first = be, step, labels.given[: labels.x], channels_first
         self._values = {slot: np.array(be.to_numpy(v)) for slot, v in enumerate(values) if v is not None}
@@ -92,7 +94,7 @@ class Trace:
     def __getitem__(self, name: str) -> np.ndarray:
         return self.values[one_of("trace: name", name, self.values)]
 
-    def cell(self, layer, *index: int) -> "Cell":
+    def cell(self, layer: Any, *index: int) -> "Cell":
         """Where one number of a layer's output comes from, and where its gradient does.
 
         layer  a layer or the name of any value;  index: (i, j, o) of an image's cell, (o,) of a vector's; of a weight
@@ -123,7 +125,7 @@ class Trace:
         found = np.abs(self._gradient(self._input("saliency", x))[0])
         return found.max(axis=0 if self.channels_first else -1) if found.ndim == 3 else found
 
-    def grad_cam(self, layer) -> np.ndarray:
+    def grad_cam(self, layer: Any) -> np.ndarray:
         """max(sum_c a_c A_c, 0), a_c the mean of -dL/dA_c over the image: (H, W) of the first image, not resized.
 
         The loss's gradient takes the place of the class score's: what lowers the loss of y speaks for y.
@@ -157,11 +159,11 @@ class Trace:
                 found.setdefault(node.inputs[0], name)
         return found
 
-    def filters(self, layer) -> np.ndarray:
+    def filters(self, layer: Any) -> np.ndarray:
         """The kernel (KH, KW, C, O) of a convolution."""
         return self[f"{getattr(layer, 'name', layer)}/kernel"]
 
-    def receptive_field(self, layer, *index: int, x: str | None = None) -> tuple[slice, ...]:
+    def receptive_field(self, layer: Any, *index: int, x: str | None = None) -> tuple[slice, ...]:
         """The box of the image that the cell depends on, as slices of x[0] without channels: (rows, columns).
 
         x: which input, where there are several. Of what is no image a slice for every axis. Empty slices: of none.
@@ -221,7 +223,7 @@ def _constant(name: str) -> bool:
     return name.startswith("=")
 
 
-def names(program, labels: Labels | None = None) -> dict[int, str]:
+def names(program: Program, labels: Labels | None = None) -> dict[int, str]:
     """Slot -> name.  A constant's is =, and its number if it is one."""
     labels = labels or Labels()
     found = dict(zip(program.inputs, labels.given, strict=False))
