@@ -141,7 +141,7 @@ def threshold(x: ArrayLike, threshold: float, default_value: float) -> Tensor:
 
 
 @_activation()
-def glu(x: ArrayLike, axis: Ints = -1) -> Tensor:
+def glu(x: Any, axis: Ints = -1) -> Tensor:
     """y = a sigmoid(b), a and b the halves of x along `axis`.  Source: Dauphin et al. 2017."""
     axis = axes("glu: axis", axis)
     ok = isinstance(axis, int) and -x.ndim <= axis < x.ndim and x.shape[axis] % 2 == 0

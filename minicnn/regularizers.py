@@ -65,12 +65,12 @@ class OrthogonalRegularizer(Regularizer):
         self.mode = choice("OrthogonalRegularizer: mode", mode, ("rows", "columns"))
 
     def __call__(self, x: ArrayLike) -> Tensor:
-        x = tensor("OrthogonalRegularizer: x", x)
-        require(x.ndim == 2, "OrthogonalRegularizer", "a matrix", x.shape)
-        x = x if self.mode == "rows" else transpose(x, axes=(1, 0))
-        x = x / A.sqrt(A.maximum(A.total(x * x, axis=1, keepdims=True), 1e-14))
-        n = x.shape[0]
-        apart = A.absolute(x @ transpose(x, axes=(1, 0))) * (1 - x.be.xp.eye(n, dtype=x.be.dtype))
+        matrix = tensor("OrthogonalRegularizer: x", x)
+        require(matrix.ndim == 2, "OrthogonalRegularizer", "a matrix", matrix.shape)
+        rows = matrix if self.mode == "rows" else transpose(matrix, axes=(1, 0))
+        rows = rows / A.sqrt(A.maximum(A.total(rows * rows, axis=1, keepdims=True), 1e-14))
+        n = rows.shape[0]
+        apart = A.absolute(rows @ transpose(rows, axes=(1, 0))) * (1 - rows.be.xp.eye(n, dtype=rows.be.dtype))
         return A.total(apart) * (self.factor * 0.5 / (n * (n - 1) / 2))
 
 

@@ -111,17 +111,17 @@ class Trace:
 
     def call(self, op: Callable, args: tuple, static: dict[str, Any]) -> Any:
         """`op` on shapes alone, written down: what core/op.py does while this trace is on."""
-        args = [a if a is None or isinstance(a, Tensor) else constant(self.be.real, a) for a in args]
-        arrays, static = [a.data if isinstance(a, Tensor) else a for a in args], (op.__kwdefaults__ or {}) | static
+        given = [a if a is None or isinstance(a, Tensor) else constant(self.be.real, a) for a in args]
+        arrays, static = [a.data if isinstance(a, Tensor) else a for a in given], (op.__kwdefaults__ or {}) | static
         silent: Any = getattr(self.be.xp, "errstate", contextlib.nullcontext)
         with silent(all="ignore"):
             y, _ = op(self.be, *arrays, **static)
         y, *aside = y if isinstance(y, tuple) else (y,)
-        needs = tuple(isinstance(a, Tensor) and a.requires_grad for a in args)
+        needs = tuple(isinstance(a, Tensor) and a.requires_grad for a in given)
         out, aside = self._output(y.shape, any(needs)), [None if a is None else self.be.empty(a.shape) for a in aside]
         outputs = self._slots[id(out)], *(0 if a is None else self._new(a) for a in aside)
         shapes = tuple(None if a is None else a.shape for a in arrays)
-        self.nodes.append(Node(op, tuple(map(self.slot, args)), static, outputs, needs, shapes, self.layer, y.shape))
+        self.nodes.append(Node(op, tuple(map(self.slot, given)), static, outputs, needs, shapes, self.layer, y.shape))
         return (out, *aside) if aside else out
 
     def on_tape(self, function: Callable, tensors: Sequence[Tensor | None], shape: tuple,

@@ -79,8 +79,8 @@ class ImageDataGenerator:
         self.mean = self.std = self.zca_whitening_matrix = None  # set by fit
 
     @checked("flow", ignore_class_split=flag, subset=part)
-    def flow(self, x: ArrayLike, y: ArrayLike | None = None, batch_size: int = 32, shuffle: bool = True,
-             sample_weight: ArrayLike | None = None, seed: int | None = None,
+    def flow(self, x: Any, y: Any = None, batch_size: int = 32, shuffle: bool = True,
+             sample_weight: Any = None, seed: int | None = None,
              save_to_dir: str | os.PathLike | None = None, save_prefix: str = "", save_format: str = "png",
              ignore_class_split: bool = False, subset: str | None = None) -> Flow:  # fmt: skip
         """Augmented batches of x (N, H, W, C).

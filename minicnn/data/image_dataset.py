@@ -26,7 +26,7 @@ class _Pictures(ImageFiles):
 
     def __init__(self, paths, size, color_mode: str, interpolation: str, crop, pad):
         super().__init__(paths, size, color_mode)
-        self.options = {"color_mode": color_mode}
+        self.options: dict[str, Any] = {"color_mode": color_mode}
         self.dtype, self.how = np.dtype(np.float32), (tuple(size), interpolation, crop, pad)
 
     def decode(self, row: int) -> np.ndarray:

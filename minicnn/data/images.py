@@ -87,9 +87,10 @@ def load_img(path: Any, color_mode: str = "rgb", target_size: tuple[int, int] | 
         raise DataError(f"load_img: expected a picture, received {name}: {_first_line(cause)}") from None
     if target_size is None or image.size == target_size[::-1]:
         return image
+    height, width = target_size
     resample = getattr(Image.Resampling, interpolation.upper())
     box = _middle(image.size, target_size) if keep_aspect_ratio else None
-    return image.resize(target_size[::-1], resample, box=box)
+    return image.resize((width, height), resample, box=box)
 
 
 @checked("img_to_array", data_format=DATA_FORMAT, dtype=_dtype)
@@ -115,18 +116,18 @@ def array_to_img(x: ArrayLike, data_format: str | None = None, scale: bool = Tru
     from PIL import Image
 
     where = "array_to_img: x"
-    x = array(where, x, finite=True).astype(dtype or "float32", copy=False)
-    require(x.ndim == 3 and x.size > 0, where, "a picture of shape (H, W, C)", f"shape {x.shape}")
-    x = x.transpose(1, 2, 0) if data_format == "channels_first" else x
-    require(x.shape[2] in (1, 3, 4), where, "1, 3 or 4 channels", x.shape[2])
+    pixels = array(where, x, finite=True).astype(dtype or "float32", copy=False)
+    require(pixels.ndim == 3 and pixels.size > 0, where, "a picture of shape (H, W, C)", f"shape {pixels.shape}")
+    pixels = pixels.transpose(1, 2, 0) if data_format == "channels_first" else pixels
+    require(pixels.shape[2] in (1, 3, 4), where, "1, 3 or 4 channels", pixels.shape[2])
     if scale:
-        x = x - np.min(x)
-        top = np.max(x)
-        x = x / top * 255 if top != 0 else x
-    if x.shape[2] == 1:
-        deep = np.max(x) > 255  # more than a byte holds
-        return Image.fromarray(x[..., 0].astype("int32" if deep else "uint8"))
-    return Image.fromarray(x.astype("uint8"))
+        pixels = pixels - np.min(pixels)
+        top = np.max(pixels)
+        pixels = pixels / top * 255 if top != 0 else pixels
+    if pixels.shape[2] == 1:
+        deep = np.max(pixels) > 255  # more than a byte holds
+        return Image.fromarray(pixels[..., 0].astype("int32" if deep else "uint8"))
+    return Image.fromarray(pixels.astype("uint8"))
 
 
 def save_img(path: Any, x: ArrayLike, data_format: str | None = None, file_format: str | None = None,

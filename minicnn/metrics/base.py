@@ -258,7 +258,7 @@ class MeanMetricWrapper(Mean):
         y_true, y_pred = F.arrays(y_true, y_pred)
         self._add(self.fn(y_true, y_pred, **self.options), len(y_pred), sample_weight)
 
-    def update_from_logits(self, y_true: ArrayLike, logits: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
+    def update_from_logits(self, y_true: ArrayLike, logits: np.ndarray, sample_weight: ArrayLike | None = None) -> None:
         """update_state, from the input of `fused`: as the loss that is computed from logits, not clipped."""
         self._add(self.fn(y_true, logits, **self.options | {"from_logits": True}), len(logits), sample_weight)
 

@@ -185,7 +185,7 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
     def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         super().update_state(y_true, y_pred, self._counted(y_true, y_pred, sample_weight))
 
-    def update_from_logits(self, y_true: ArrayLike, logits: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
+    def update_from_logits(self, y_true: ArrayLike, logits: np.ndarray, sample_weight: ArrayLike | None = None) -> None:
         super().update_from_logits(y_true, logits, self._counted(y_true, logits, sample_weight))
 
     def _counted(self, y_true, y_pred, sample_weight):

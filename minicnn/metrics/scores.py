@@ -217,7 +217,7 @@ class R2Score(Metric):
             note(f"{self.name} is not adjusted: {self.num_samples} numbers for {self.num_regressors} regressors")
         elif self.num_regressors:
             scores = 1 - (1 - scores) * (self.num_samples - 1) / left
-        return scores if self.class_aggregation is None else float(scores)
+        return np.asarray(scores) if self.class_aggregation is None else float(scores)
 
     def get_state(self) -> dict[str, Any]:
         kept = ("sum", "squared_sum", "residual", "count")

@@ -1,7 +1,9 @@
 """Activations: each with its derivative, written with the output y where that is shorter."""
 
 import math
+from typing import Any
 
+from ..aliases import Ints
 from ..core.op import op
 from .arithmetic import clip, sqrt
 from .compare import support
@@ -248,7 +250,7 @@ def sparsemax(x, axis=-1):
 
 
 @pure
-def softmax_over(x, axis=-1):
+def softmax_over(x: Any, axis: Ints = -1) -> Any:
     """softmax over any axis, or several."""
     if axis in (-1, x.ndim - 1):
         return softmax(x)
@@ -256,7 +258,7 @@ def softmax_over(x, axis=-1):
 
 
 @pure
-def log_softmax_over(x, axis=-1):
+def log_softmax_over(x: Any, axis: Ints = -1) -> Any:
     """log_softmax over any axis, or several."""
     return log_softmax(x) if axis in (-1, x.ndim - 1) else x - logsumexp(x, axis=axis, keepdims=True)
 

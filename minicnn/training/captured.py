@@ -15,11 +15,12 @@ state after the last good whole step, as in loop.py.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from .. import metrics
+from ..callbacks import CallbackList
 from ..core.tensor import Tensor, no_grad
 from ..data.flow import host
 from ..data.image_files import ImageFiles
@@ -27,14 +28,18 @@ from ..errors import NonFiniteError
 from ..notes import note
 from ..ops.activation import softmax
 from . import loop
-from .inputs import Arrays, Augmented
+from .inputs import Arrays, Augmented, Batches
 from .memory import retry_on_oom
 from .several import Several
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoints
+    from .trainer import Trainer
 
 COUNTED = (metrics.accuracy, metrics.categorical_accuracy, metrics.sparse_categorical_accuracy)
 
 
-def prepare(model, source, steps: int | None, hooks) -> "Captured | None":
+def prepare(model: "Trainer", source: Arrays | Batches, steps: int | None, hooks: CallbackList) -> "Captured | None":
     """What trains epochs of `source` by replaying recorded steps; None where that cannot be: a note says why.
 
     No note where the device records nothing, as CPUs.
@@ -91,7 +96,7 @@ class EpochTables(NamedTuple):
 class Captured:
     """The steps of one fit on its device."""
 
-    def __init__(self, model, source: Arrays, steps: int):
+    def __init__(self, model: "Trainer", source: Arrays, steps: int):
         self.model, self.source, self.steps = model, source, steps
         self.be = be = model.backend
         self.augmented = isinstance(source, Augmented)
@@ -107,7 +112,8 @@ class Captured:
         self.ran, self.replays, self.described = set(), {}, None
         self.ahead: dict = {}  # the next epoch's tables, made while the device is busy with this one
 
-    def epoch(self, logs: "loop.RunningLogs", hooks, shuffle: bool, epoch: int, kept=None) -> None:
+    def epoch(self, logs: "loop.RunningLogs", hooks: CallbackList, shuffle: bool, epoch: int,
+              kept: "Checkpoints | None" = None) -> None:  # fmt: skip
         """One pass, as loop.train_epoch: running means go to `logs`, the device's state and the host's move on."""
         model, tables = self.model, self.tables
         start = self.start = logs.step

@@ -30,7 +30,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -46,6 +46,9 @@ from ..saving import save
 from . import identity
 from .inputs import Batches
 from .underway import Underway
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
 FORMAT = 1
 SUFFIX = model_file.SUFFIX
@@ -104,8 +107,8 @@ def options(given: Any, callbacks: list[Callback]) -> CheckpointOptions | None:
     return CheckpointOptions(given)
 
 
-def checkpoints(given, model, hooks: CallbackList, source, held_out, settings: dict, names: list[str],
-                epochs: int) -> "Checkpoints | None":  # fmt: skip
+def checkpoints(given: Any, model: "Trainer", hooks: CallbackList, source: Any, held_out: Any, settings: dict,
+                names: list[str], epochs: int) -> "Checkpoints | None":  # fmt: skip
     """The checkpoints that fit's arguments ask for, verified and compared with them; None: no checkpoints."""
     opts = options(given, hooks.callbacks)
     if opts is None:
@@ -147,8 +150,8 @@ class Checkpoints:
     arguments; DataError where none of its checkpoints can be read.
     """
 
-    def __init__(self, opts: CheckpointOptions, model, hooks: CallbackList, source, facts: dict, names: list[str],
-                 epochs: int):  # fmt: skip
+    def __init__(self, opts: CheckpointOptions, model: "Trainer", hooks: CallbackList, source: Any, facts: dict,
+                 names: list[str], epochs: int):  # fmt: skip
         self.opts, self.model, self.hooks, self.source, self.facts = opts, model, hooks, source, facts
         self.epochs, self.folder = epochs, Path(opts.folder)
         self.where = f"fit: checkpoint {self.folder}"
@@ -372,7 +375,7 @@ class Checkpoints:
         late = every is not None and time.monotonic() - self.written >= every
         return self.ending or late or (steps is not None and self.steps % steps == 0)
 
-    def step_end(self, epoch: int, step: int, steps: int | None, logs) -> None:
+    def step_end(self, epoch: int, step: int, steps: int | None, logs: Any) -> None:
         """Write the state after `step` steps of epoch `epoch`; where a signal has come, raise what it stands for."""
         self.write(epoch, step, steps, logs)
         self._answer()
@@ -400,7 +403,7 @@ class Checkpoints:
                 files.second_name(path, self.run_folder / f"best{SUFFIX}")
         self._answer()
 
-    def write(self, epoch: int, step: int, steps: int | None, logs, stopped: bool = False) -> Path | None:
+    def write(self, epoch: int, step: int, steps: int | None, logs: Any, stopped: bool = False) -> Path | None:
         """One checkpoint, atomically; None where the disk refuses it, which is said once, and in all ranks but one."""
         if self.world.rank:
             return None
@@ -493,7 +496,7 @@ def _names(model, document: dict) -> dict[int, str]:
     }
 
 
-def made_on(model) -> dict[str, str]:
+def made_on(model: "Trainer") -> dict[str, str]:
     """What the last bits may depend on."""
     be, package = model.backend, sys.modules[__name__.partition(".")[0]]
     found = {"minicnn": package.__version__, "numpy": np.__version__, "device": be.name, "kernels": be.kernels,

@@ -1,6 +1,7 @@
 """clone_model: a model of the same architecture with weights of its own."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 from .. import arguments
@@ -14,7 +15,8 @@ from .sequential import Sequential
 from .stack import LayerStack
 
 
-def clone_model(model, input_tensors=None, clone_function=None, *, recursive: bool = False):
+def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable | None = None, *,
+                recursive: bool = False) -> Any:  # fmt: skip
     """The same layers, newly made and with new weights, in the same order or graph; compiled if the model is.
 
     input_tensors   symbols that take the place of its inputs, in a list or alone; they may come from other layers
@@ -40,7 +42,7 @@ def clone_model(model, input_tensors=None, clone_function=None, *, recursive: bo
 class _Clone:
     """function: the caller's, or None;  made: layer -> its clone, in all models of one call."""
 
-    def __init__(self, function, recursive: bool):
+    def __init__(self, function: Callable | None, recursive: bool):
         self.function, self.recursive, self.made = function, recursive, {}
 
     def model(self, model: Any, inputs: tuple | None = None) -> Any:

@@ -1,5 +1,7 @@
 """Ensembles: the mean of several models' predictions."""
 
+from collections.abc import Sequence
+
 from ..arguments import items, shown
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..layers import Average, Input
@@ -8,7 +10,7 @@ from .model import Model
 from .stack import LayerStack
 
 
-def ensemble(models, name: str | None = None) -> Model:
+def ensemble(models: Sequence[LayerStack], name: str | None = None) -> Model:
     """A Model whose output is the mean of the models' outputs: (N, classes) probabilities, of the same images.
 
     models  at least two built ones with one input and one output of the same shapes, each with a name of its own; they

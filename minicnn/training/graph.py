@@ -7,6 +7,7 @@ A Sequential is the graph whose step i reads value i. Layers stand in the order 
 furthest first, those of one distance as they are met from the outputs back: the order of weights in Keras's files.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from .. import arguments
@@ -36,7 +37,7 @@ class Graph(NamedTuple):
     shapes: dict
 
 
-def symbols_of(where: str, given) -> tuple[Symbol, ...]:
+def symbols_of(where: str, given: Any) -> tuple[Symbol, ...]:
     """One symbol, or a structure of them, as a tuple: see structure.py."""
     found = on_symbols(flat(given))
     ok = found and all(isinstance(one, Symbol) for one in found)
@@ -99,7 +100,7 @@ def _calls(inputs, outputs) -> tuple[list[Call], dict[Call, None]]:
     return list(ordered), met
 
 
-def check_names(where: str, layers) -> None:
+def check_names(where: str, layers: Sequence[Any]) -> None:
     """Raises ArgumentError where two layers share a name: files could not tell them apart."""
     names = [layer.name for layer in layers]
     twice = next((name for name in names if names.count(name) > 1), None)

@@ -8,11 +8,13 @@ import contextlib
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import arguments
-from ..backend.streams import SHUFFLE
+from ..backend.base import Backend
+from ..backend.streams import SHUFFLE, Streams
 from ..data.batches import check_images, check_lengths, check_range
 from ..data.flow import Flow
 from ..data.image_files import ImageFiles
@@ -25,8 +27,11 @@ from ..weighting import check_weights
 from . import lenient
 from .several import Several, concatenated, each, only_one, output_shapes, per_input, per_place
 
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
-def check_x(model, x, what: str, any_size: bool = False) -> np.ndarray:
+
+def check_x(model: "Trainer", x: Any, what: str, any_size: bool = False) -> np.ndarray:
     """x as a finite array of shape (N, *model.sample_in).  A last axis of 1 may be missing or one too many: Keras.
 
     any_size: other shapes with as many axes pass too; whether they fit is for the layers to say.
@@ -91,7 +96,7 @@ def _sizes(model, shapes: list[tuple]) -> None:
 ONE = (list, tuple, str, bytes, dict, set, frozenset)  # iterables that are no batches for predict
 
 
-def all_x(model, x, batch_size: int, steps: int | None) -> tuple[list, list[int]]:
+def all_x(model: "Trainer", x: Any, batch_size: int, steps: int | None) -> tuple[list, list[int]]:
     """x, checked, in pieces of one size each, and where its batches end: of an array, or of a flow or an iterable.
 
     No more than `steps` batches. A flow begins at its first row, in the order of its rows, whatever has been drawn
@@ -127,7 +132,7 @@ class Indexed:
 
     order: Callable[[int], np.ndarray] | None = None
 
-    def __init__(self, x):
+    def __init__(self, x: Any):
         self.x = x
 
     def __len__(self) -> int:
@@ -140,7 +145,7 @@ class Indexed:
         getattr(self.x, "on_epoch_end", lambda: None)()
 
 
-def in_batches(x):
+def in_batches(x: Any) -> Any:
     """x; if it is a sequence of batches and no array, list or iterable, an iterable of them."""
     if isinstance(x, Sequence):
         return Indexed(x)
@@ -176,7 +181,8 @@ def _named(batch: int):
         raise
 
 
-def sample_weights(y: np.ndarray, sample_weight, class_weight, where: str, output_shape: tuple) -> np.ndarray | None:
+def sample_weights(y: np.ndarray, sample_weight: Any, class_weight: dict | None, where: str,
+                   output_shape: tuple) -> np.ndarray | None:  # fmt: skip
     """Weights (N,) from either of Keras's two arguments; a class that is not listed weighs 1.
 
     sample_weight may also be (N, 1), or (N, T) for outputs of T timesteps: see weighting.py.
@@ -223,8 +229,8 @@ class Arrays:
 
     ranks = None
 
-    def __init__(self, model, x, y, batch_size: int, sample_weight=None, class_weight=None, what: str = "x",
-                 where: str = "fit"):  # fmt: skip
+    def __init__(self, model: "Trainer", x: Any, y: Any, batch_size: int, sample_weight: Any = None,
+                 class_weight: dict | None = None, what: str = "x", where: str = "fit"):  # fmt: skip
         fix = "give two of its columns, x and y" if hasattr(x, "column_names") else ""
         require(y is not None, where, "targets y", "None", fix, error=ArgumentTypeError)
         self.x, self.batch_size = check_x(model, x, what), batch_size
@@ -247,7 +253,7 @@ class Arrays:
             first = -(-began * steps // self.steps)  # of the passes that began there
             yield began, index - first, i * self.batch_size, min((i + 1) * self.batch_size, self.n)
 
-    def rows(self, be, streams, shuffle: bool, began: int, number: int) -> np.ndarray:
+    def rows(self, be: Backend, streams: Streams, shuffle: bool, began: int, number: int) -> np.ndarray:
         """The order of the rows in this pass (see `places`): argsort of one random word per row, ties by row."""
         if not shuffle:
             return np.arange(self.n)
@@ -258,7 +264,7 @@ class Arrays:
         """How many passes of the model's life came before that of this step of `epoch`, in epochs of one pass each."""
         return self.before + ((epoch + self.shift) * steps + step) // self.steps
 
-    def images(self, be, streams, rows, ahead: int = 0, pass_index: int = 0):
+    def images(self, be: Backend, streams: Streams, rows: np.ndarray, ahead: int = 0, pass_index: int = 0) -> Any:
         """`rows` as the step sees them that is `ahead` of the present one, in pass `pass_index` of the model's life."""
         x = self.x[rows]
         return _on(be, x) if isinstance(x, Several) else be.asarray(x, be.dtype)
@@ -267,7 +273,8 @@ class Arrays:
         """The next batch of the rows that are coming."""
         return coming[: self.batch_size]
 
-    def batches(self, be, streams, shuffle: bool, steps: int, start: int = 0, epoch: int | None = None):
+    def batches(self, be: Backend, streams: Streams, shuffle: bool, steps: int, start: int = 0,
+                epoch: int | None = None) -> Iterator[tuple]:  # fmt: skip
         """The `steps` batches of this epoch, without the first `start`; rows are shuffled anew when all have been seen.
 
         epoch None: of an evaluation, which begins at the first row, keeps the order, and makes no step.
@@ -294,7 +301,7 @@ class Arrays:
             yield self.images(be, streams, mine, i if epoch is None else 0, index), y, t, w
 
 
-def drawn_order(be, key, n: int) -> np.ndarray:
+def drawn_order(be: Backend, key: Any, n: int) -> np.ndarray:
     """The numbers below n in an order of chance: argsort of one random word each, ties by number."""
     return np.argsort(be.to_numpy(be.philox(n, key)), kind="stable")
 
@@ -350,15 +357,15 @@ def _truth(model, loss, shape, truth, what, place, where, dtype) -> tuple:
 class Augmented(Arrays):
     """A Flow of an ImageDataGenerator: the same, with each batch warped as it is needed."""
 
-    def __init__(self, model, flow: Flow, class_weight=None, where: str = "fit"):
+    def __init__(self, model: "Trainer", flow: Flow, class_weight: dict | None = None, where: str = "fit"):
         weights = getattr(flow, "sample_weight", None)
         super().__init__(model, flow.x, flow.y, flow.batch_size, weights, class_weight, where=where)
         self.flow = flow
 
-    def rows(self, be, streams, shuffle, began, number):
+    def rows(self, be: Backend, streams: Streams, shuffle: bool, began: int, number: int) -> np.ndarray:
         return super().rows(be, streams, shuffle and self.flow.shuffle, began, number)
 
-    def usable(self, coming):
+    def usable(self, coming: np.ndarray) -> np.ndarray:
         """The same without pictures that cannot be decoded; the batch after it is on its way meanwhile."""
         rows = super().usable(coming)
         if isinstance(self.x, ImageFiles):
@@ -366,7 +373,7 @@ class Augmented(Arrays):
             self.x.prefetch(np.concatenate([rows, coming[self.batch_size : 2 * self.batch_size]]))
         return rows
 
-    def images(self, be, streams, rows, ahead=0, pass_index=0):
+    def images(self, be: Backend, streams: Streams, rows: np.ndarray, ahead: int = 0, pass_index: int = 0) -> Any:
         x, _ = self.flow.batch(be, rows, streams.seed, streams.step + ahead, streams.row, pass_index)
         return be.asarray(x, be.dtype)
 
@@ -380,7 +387,7 @@ class Batches:
 
     ranks, again = None, 0
 
-    def __init__(self, model, iterable, class_weight=None, where: str = "fit"):
+    def __init__(self, model: "Trainer", iterable: Any, class_weight: dict | None = None, where: str = "fit"):
         self.model, self.iterable, self.class_weight, self.where = model, iterable, class_weight, where
         self.steps = len(iterable) if hasattr(iterable, "__len__") else None
         require(self.steps != 0, where, "batches (x, y)", "an iterable without any", error=DataError)
@@ -403,7 +410,7 @@ class Batches:
         if self.iterator is not self.iterable:  # a list or the like, not a generator, which only goes on
             self.drawn, self.seen = 0, self.seen and hashlib.sha256()
 
-    def shuffle(self, be, streams) -> None:
+    def shuffle(self, be: Backend, streams: Streams) -> None:
         """Take the batches of a sequence in another order in every pass: a function of the step at which it begins."""
         if isinstance(self.iterable, Indexed):
             self.iterable.order = lambda n: drawn_order(be, streams.key(
@@ -441,7 +448,8 @@ class Batches:
                     self.seen.update(f"{array.shape} {array.dtype.str}\n".encode())
                     self.seen.update(array.data)
 
-    def batches(self, be, streams, shuffle: bool, steps: int | None, start: int = 0, epoch: int | None = None):
+    def batches(self, be: Backend, streams: Streams, shuffle: bool, steps: int | None, start: int = 0,
+                epoch: int | None = None) -> Iterator[tuple]:  # fmt: skip
         """As Arrays.batches; an evaluation of something that can be iterated twice begins at its first batch."""
         if epoch is None and iter(self.iterable) is not self.iterable:
             self.iterator = iter(())
@@ -489,7 +497,8 @@ def _leaves(values) -> list:
     return found
 
 
-def source(model, x, y, batch_size, sample_weight=None, class_weight=None, what="x", where="fit"):
+def source(model: "Trainer", x: Any, y: Any, batch_size: int | None, sample_weight: Any = None,
+           class_weight: dict | None = None, what: str = "x", where: str = "fit") -> "Arrays | Batches":  # fmt: skip
     """The source for what a user passed as x (and y) to the method `where`."""
     x = in_batches(x) if y is None else x
     batched = isinstance(x, Flow) or (y is None and not hasattr(x, "shape") and hasattr(x, "__iter__"))

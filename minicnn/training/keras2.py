@@ -1,21 +1,22 @@
 """Names of Keras 1 and 2 that old notebooks still use, each with a note that says today's."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 
+from ..callbacks import History
 from ..errors import DataError, require
 from ..notes import note
 from ..structure import flat
-
-# How earlier Keras fetched batches, in several processes; a flow of files fetches them in threads of its own.
-QUEUES = ("workers", "use_multiprocessing", "max_queue_size", "max_q_size", "nb_worker", "pickle_safe")
+from .trainer import QUEUES, Trainer
 
 
-class OldNames:
+class OldNames(Trainer):
     """Old names of fit, evaluate and predict."""
 
-    def fit_generator(self, generator, steps_per_epoch=None, epochs=1, verbose="auto", callbacks=None, **kwargs):
+    def fit_generator(self, generator: Any, steps_per_epoch: int | None = None, epochs: int = 1,
+                      verbose: int | str = "auto", callbacks: Any = None, **kwargs: Any) -> History:  # fmt: skip
         """Old name of fit.  samples_per_epoch, nb_val_samples: Keras 1's counts of images, not of batches."""
         note("fit_generator(...) is fit(...)")
         if "samples_per_epoch" in kwargs:
@@ -34,27 +35,27 @@ class OldNames:
             **_without_queues(kwargs),
         )
 
-    def evaluate_generator(self, generator, steps=None, **kwargs):
+    def evaluate_generator(self, generator: Any, steps: int | None = None, **kwargs: Any) -> Any:
         """Old name of evaluate.  val_samples: Keras 1's count of images."""
         note("evaluate_generator(...) is evaluate(...)")
         if "val_samples" in kwargs:
             generator, steps = _steps(generator, kwargs.pop("val_samples"))
         return self.evaluate(generator, steps=steps, **_without_queues(kwargs))
 
-    def predict_generator(self, generator, steps=None, **kwargs) -> np.ndarray:
+    def predict_generator(self, generator: Any, steps: int | None = None, **kwargs: Any) -> np.ndarray:
         """Old name of predict.  val_samples: Keras 1's count of images."""
         note("predict_generator(...) is predict(...)")
         if "val_samples" in kwargs:
             generator, steps = _steps(generator, kwargs.pop("val_samples"))
         return self.predict(generator, steps=steps, **_without_queues(kwargs))
 
-    def predict_classes(self, x, batch_size=32, verbose=0) -> np.ndarray:
+    def predict_classes(self, x: Any, batch_size: int = 32, verbose: int | str = 0) -> np.ndarray:
         """Class numbers (N,): argmax of predict, or output > .5 for a single output."""
         note("predict_classes(x) is predict(x).argmax(axis=-1)")
         y = flat(self.predict(x, batch_size=batch_size, verbose=verbose))[0]
         return y.argmax(axis=-1) if y.shape[-1] > 1 else (y > 0.5).astype(np.int64)
 
-    def predict_proba(self, x, batch_size=32, verbose=0) -> np.ndarray:
+    def predict_proba(self, x: Any, batch_size: int = 32, verbose: int | str = 0) -> np.ndarray:
         """Old name of predict."""
         note("predict_proba(x) is predict(x)")
         return self.predict(x, batch_size=batch_size, verbose=verbose)

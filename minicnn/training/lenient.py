@@ -5,7 +5,7 @@ with further names, are errors, except in models of minicnn.keras.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +13,11 @@ from .. import losses
 from ..errors import MinicnnError
 from ..notes import note
 
+if TYPE_CHECKING:
+    from .stack import LayerStack
 
-def inputs(model, x: Any) -> Any:
+
+def inputs(model: "LayerStack", x: Any) -> Any:
     """x, of a dict with names that no input of the model has without them."""
     if model.lenient and isinstance(x, Mapping):
         names = model.input_names

@@ -3,14 +3,18 @@
 import gc
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from ..backend.memory_message import out_of_memory
 from ..errors import DeviceMemoryError
 
+if TYPE_CHECKING:
+    from .stack import LayerStack
+
 KEPT = 3  # arrays per layer's output that are there at once: the output, its gradient, and what a kernel works with
 
 
-def retry_on_oom(model, batch_size: int, action: Callable, undo: Callable = lambda: None):
+def retry_on_oom(model: "LayerStack", batch_size: int, action: Callable, undo: Callable = lambda: None) -> Any:
     """action(); where the device's memory is full, once more after undo() and after all unused memory was given back.
 
     Raises DeviceMemoryError: the bytes needed, the bytes free, and the batch size that would fit.
@@ -35,7 +39,7 @@ def retry_on_oom(model, batch_size: int, action: Callable, undo: Callable = lamb
     raise DeviceMemoryError(out_of_memory(be.describe(), needed, be.free_memory(), batch_size, per_image))
 
 
-def step_bytes(model, batch_size: int) -> tuple[int, int]:
+def step_bytes(model: "LayerStack", batch_size: int) -> tuple[int, int]:
     """About how many bytes a step takes besides weights, optimizer and data; and how many one image more takes."""
     given, made = model.sizes[: len(model.samples_in)], model.sizes[len(model.samples_in) :]
     numbers = sum(map(math.prod, given)) + KEPT * sum(map(math.prod, made))

@@ -17,11 +17,10 @@ from .guard import Guard
 from .keras2 import OldNames
 from .savable import Savable
 from .traced import Programs
-from .trainer import Trainer
 
 
 @model_class
-class Model(OldNames, Savable, Trainer):
+class Model(OldNames, Savable):
     """What leads from inputs to outputs, as a model.
 
         x = Input((28, 28, 1))
@@ -48,10 +47,10 @@ class Model(OldNames, Savable, Trainer):
 
     @arguments.older(input="inputs", output="outputs")
     @arguments.named
-    def __init__(
-        self, inputs=None, outputs=None, name=None, *, seed=None, device: str | Backend | None = None, kernels="auto",
-        threads=None, precision=None, graph=True, nan_check="epoch", trainable=True,
-    ):  # fmt: skip
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, *, seed: int | None = None,
+                 device: str | Backend | None = None, kernels: str = "auto", threads: int | None = None,
+                 precision: str | None = None, graph: bool = True, nan_check: str = "epoch",
+                 trainable: bool = True):  # fmt: skip
         trainable = arguments.flag("Model: trainable", trainable)
         self._inputs, self._outputs = symbols_of("inputs", inputs), symbols_of("outputs", outputs)
         self._templates = template_of(inputs), template_of(outputs)
@@ -121,19 +120,19 @@ class Model(OldNames, Savable, Trainer):
         return list(self._outputs)
 
     @property
-    def input_shape(self):
+    def input_shape(self) -> Any:
         """(None, 28, 28, 1), or a list of such shapes: a batch's, whose size Input may have said."""
         found = [one.shape for one in self.inputs]
         return found if len(found) > 1 else found[0]
 
     @property
-    def output_shape(self):
+    def output_shape(self) -> Any:
         """(None, 10), or a list of such shapes."""
         found = [one.shape for one in self.outputs]
         return found if len(found) > 1 else found[0]
 
     @property
-    def sample_out(self):
+    def sample_out(self) -> Any:
         """Of one sample: of its output, or a list."""
         shapes = [one.sample for one in self._outputs]
         return shapes if len(shapes) > 1 else shapes[0]
@@ -149,11 +148,11 @@ class Model(OldNames, Savable, Trainer):
         return names_of(self._templates[0], [one.name for one in self._inputs])
 
     @property
-    def input(self):
+    def input(self) -> Any:
         """The symbol of its input, or the structure of them that the model was made from."""
         return answer(self._templates[0], self.inputs)
 
     @property
-    def output(self):
+    def output(self) -> Any:
         """The symbol of its output, or the structure of them that the model was made from."""
         return answer(self._templates[1], self.outputs)

@@ -21,12 +21,14 @@ import functools
 import inspect
 import itertools
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from .. import arguments, constraints, initializers, regularizers
+from ..aliases import ConstraintLike, DTypeLike, InitializerLike, RegularizerLike
+from ..backend.base import Backend
 from ..backend.cpu import CPU
 from ..backend.placeholder import Placeholder
 from ..backend.streams import Streams
@@ -56,7 +58,7 @@ class Within:
         words = [self.layer.streams.seed, self.layer.index, self.number]
         return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0])
 
-    def key(self, purpose: int, index: int = 0, step: int | None = None):
+    def key(self, purpose: int, index: int = 0, step: int | None = None) -> Any:
         """As Streams.key."""
         return self.layer.streams.key(purpose, index, step)._replace(seed=self.seed)
 
@@ -84,8 +86,9 @@ class Variable(Parameter):
 
     __slots__ = ()
 
-    def __init__(self, initializer, shape=None, dtype=None, trainable=True, autocast=True, aggregation=None,
-                 synchronization=None, name=None, **options):  # fmt: skip
+    def __init__(self, initializer: Any, shape: Any = None, dtype: DTypeLike = None, trainable: bool = True,
+                 autocast: bool = True, aggregation: Any = None, synchronization: Any = None, name: str | None = None,
+                 **options: Any):  # fmt: skip
         name = arguments.text("Variable: name", name, optional=True) or auto_name("Variable")
         if isinstance(initializer, str) or callable(initializer):
             expected = "a shape, as the first argument says how to make the numbers"
@@ -136,7 +139,7 @@ class Layer(_Layer, metaclass=_Any):
         vars(made)["_given"] = {name: bound.arguments[name] for name in named[1:]}
         return made
 
-    def __init__(self, *, autocast=True, **kwargs):
+    def __init__(self, *, autocast: bool = True, **kwargs: Any):
         self._own, self._attached, self._settled = [], False, False
         super().__init__(**kwargs)
 
@@ -169,7 +172,7 @@ class Layer(_Layer, metaclass=_Any):
                 look(name, value)
         return list(found.values())
 
-    def adopt(self, part, input_shape) -> None:
+    def adopt(self, part: Any, input_shape: Any) -> None:
         """Build a part for samples of `input_shape`: on the same backend, with random streams of its own."""
         parts = [one for _, one in self._parts()]
         number = next((i for i, one in enumerate(parts) if one is part), len(parts))
@@ -195,7 +198,7 @@ class Layer(_Layer, metaclass=_Any):
         return _once(itertools.chain(self._own, *(part.params for _, part in self._parts())))
 
     @params.setter
-    def params(self, value) -> None:
+    def params(self, value: Any) -> None:
         self._own = list(value)
 
     @property
@@ -219,11 +222,11 @@ class Layer(_Layer, metaclass=_Any):
     def moved(self) -> list[tuple]:
         return [one for _, part in self._parts() for one in part.moved()]
 
-    def penalties(self):
+    def penalties(self) -> list[tuple[Parameter, Callable]]:
         """(weight, regularizer) of every trainable weight that has one, those of its parts too."""
         return self._held(0, "penalties")
 
-    def restraints(self):
+    def restraints(self) -> list[tuple[Parameter, Callable]]:
         """(weight, constraint) of every trainable weight that has one, those of its parts too."""
         return self._held(1, "restraints")
 
@@ -252,13 +255,13 @@ class Layer(_Layer, metaclass=_Any):
         return self._attached
 
     @built.setter
-    def built(self, value) -> None:
+    def built(self, value: bool) -> None:
         self._attached = self._attached and bool(value)
 
-    def build(self, input_shape) -> None:
+    def build(self, input_shape: Any) -> None:
         """Make weights for batches of `input_shape`, (None, H, W, C); to be overridden."""
 
-    def attach(self, be, streams, index, input_shape):
+    def attach(self, be: Backend, streams: Any, index: int, input_shape: Any) -> Any:
         """Make the weights, of its parts too, on a backend."""
         shape = tuple(input_shape)
         self._take(be)
@@ -294,7 +297,7 @@ class Layer(_Layer, metaclass=_Any):
         for p in self._own:
             p.data, p.be = be.asarray(p.numpy() if p.be is not be else p.data, be.dtype), be
 
-    def move(self, be, streams, index, input_shape):
+    def move(self, be: Backend, streams: Any, index: int, input_shape: Any) -> None:
         super().move(be, streams, index, input_shape)
         self._join(be)
 
@@ -347,10 +350,10 @@ class Layer(_Layer, metaclass=_Any):
         found = self.compute_output_shape(_batch(closed_all(shape)))
         return opened(samples(f"{self.name}: compute_output_shape", tuple(found))[0])
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Any) -> Any:
         return self._shapes(input_shape)
 
-    def shape_for(self, input_shape):
+    def shape_for(self, input_shape: Any) -> Any:
         """The shape of one output sample; a layer without weights stays without."""
         if self.built or type(self).compute_output_shape is not Layer.compute_output_shape:
             same = self.built and input_shape == self.sample_in
@@ -370,8 +373,10 @@ class Layer(_Layer, metaclass=_Any):
             memo[id(p.be)] = p.be
         return memo
 
-    def add_weight(self, name=None, shape=(), initializer=None, dtype=None, trainable=True, *args, regularizer=None,
-                   constraint=None, autocast=True, aggregation=None, **others):  # fmt: skip
+    def add_weight(self, name: str | None = None, shape: Any = (), initializer: InitializerLike = None,
+                   dtype: DTypeLike = None, trainable: bool = True, *args: Any, regularizer: RegularizerLike = None,
+                   constraint: ConstraintLike = None, autocast: bool = True, aggregation: Any = None,
+                   **others: Any) -> Parameter:  # fmt: skip
         """A new weight, in the constructor or in `build`.  Keras 3's order of arguments too: shape first."""
         where = f"{self.name}: add_weight"
         if name is not None and not isinstance(name, str):  # (shape, initializer, dtype, trainable)
@@ -392,24 +397,24 @@ class Layer(_Layer, metaclass=_Any):
 
     add_variable = add_weight
 
-    def add_loss(self, loss) -> None:
+    def add_loss(self, loss: Any) -> None:
         """Add a number to the loss of the model, from within `call`."""
         self.adds = True
         for one in loss if isinstance(loss, (list, tuple)) else [loss]:
             self.gather_loss(one if isinstance(one, Tensor) else Tensor(one, self.be))
 
-    def call_and_add(self, x, training: bool) -> tuple[Tensor, Tensor]:
+    def call_and_add(self, x: Any, training: bool) -> tuple[Tensor, Tensor]:
         """(y, the sum of what the call has added to the loss)."""
         y = self.call(x, training=training)
         return y, functools.reduce(lambda a, b: a + b, map(arithmetic.total, self.added), Tensor(0.0, y.be))
 
     # calls -----------------------------------------------------------------------------------------------------------
 
-    def __call__(self, *inputs, training=None, **others):
+    def __call__(self, *inputs: Any, training: bool | None = None, **others: Any) -> Any:
         x = inputs[0] if len(inputs) == 1 else list(inputs)
         return super().__call__(x, training=training, **others)
 
-    def call(self, inputs):
+    def call(self, inputs: Any) -> Any:
         """To be overridden."""
         raise NotImplementedError(f"{type(self).__name__}: write call(self, inputs)")
 
@@ -423,7 +428,7 @@ class Layer(_Layer, metaclass=_Any):
         return vars(self).get("_given", {}) | config
 
     @classmethod
-    def from_config(cls, config: dict):
+    def from_config(cls, config: dict) -> "Layer":
         """The layer that get_config described, also where the constructor takes no name."""
         takes = inspect.signature(cls.__init__).parameters
         if any(one.kind is one.VAR_KEYWORD for one in takes.values()):
@@ -439,7 +444,7 @@ def _once(weights: Iterable[Parameter]) -> list[Parameter]:
     return list({id(p): p for p in weights}.values())
 
 
-def closed_all(shape):
+def closed_all(shape: Any) -> Any:
     """closed, of one shape or of several."""
     return tuple(map(closed, shape)) if shape and isinstance(shape[0], tuple) else closed(shape)
 

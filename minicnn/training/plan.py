@@ -4,10 +4,13 @@ It is read off the program that runs, so it cannot say anything else.
 """
 
 import math
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..backend.memory_message import amount
 from ..io.html import html_table
+
+if TYPE_CHECKING:
+    from .stack import LayerStack
 
 KERNELS = ("forward", "input_grad", "weight_grad")
 CONVOLUTIONS, DENSE = ("conv2d", "conv_block"), ("dense",)
@@ -66,7 +69,7 @@ class Plan(list):
         return f"{html_table(self.table())}<p>{self.total()}</p>"
 
 
-def plan(model, batch_size: int) -> Plan:
+def plan(model: "LayerStack", batch_size: int) -> Plan:
     """The plan of `model` for batches of `batch_size`, as its layers are now."""
     be, rows = model.backend, Plan()
     model.programs.refresh()

@@ -2,6 +2,7 @@
 
 import json
 import os
+from typing import Any
 
 from .. import arguments
 from ..arguments import flag
@@ -14,13 +15,14 @@ from ..structure import to_file
 from .graph import check_names
 from .guard import changes, reads
 from .stack import LayerStack
+from .trainer import Trainer
 
 
-class Savable(LayerStack):
+class Savable(Trainer):
     """save, save_weights, load_weights, to_json, get_config, from_config."""
 
     @reads
-    def save(self, path, overwrite: bool = True) -> None:
+    def save(self, path: str | os.PathLike, overwrite: bool = True) -> None:
         """Write the whole model to one file: architecture, weights, optimizer, loss, metrics, training state.
 
         path       "name.minicnn": a fit after load_model goes on with the same bytes as without the detour, also
@@ -46,7 +48,7 @@ class Savable(LayerStack):
         else:
             model_file.write(path, document, save.arrays(self))
 
-    def check_savable(self, path) -> dict:
+    def check_savable(self, path: str | os.PathLike) -> dict:
         """The document that save(path) would write.  Raises what save would raise, and writes nothing."""
         from ..io import hdf5, keras_config, legacy_h5
 
@@ -74,7 +76,7 @@ class Savable(LayerStack):
         return document
 
     @reads
-    def to_torch_state_dict(self, names=None) -> dict:
+    def to_torch_state_dict(self, names: Any = None) -> dict:
         """The weights as a state_dict for the same network in PyTorch: name -> torch.Tensor, copies, float32.
 
         names  what the modules are called there: None as the layers, a dict from a layer's name, or a list for the
@@ -87,7 +89,7 @@ class Savable(LayerStack):
         return to_state_dict(self, names)
 
     @changes
-    def from_torch_state_dict(self, state_dict, names=None) -> None:
+    def from_torch_state_dict(self, state_dict: Any, names: Any = None) -> None:
         """Take over the weights of the same network in PyTorch, net.state_dict(), or a dict of arrays named like it.
 
         names  as of to_torch_state_dict
@@ -99,7 +101,7 @@ class Savable(LayerStack):
         from_state_dict(self, state_dict, names)
 
     @reads
-    def export(self, filepath, format: str | None = None, *, opset: int = 17) -> None:
+    def export(self, filepath: str | os.PathLike, format: str | None = None, *, opset: int = 17) -> None:
         """Write what the model computes at inference as an ONNX file, for onnxruntime and others: io/onnx.py.
 
         filepath  "name.onnx";  format  "onnx" or None;  opset  the version of ONNX's operators, at least 17
@@ -111,14 +113,14 @@ class Savable(LayerStack):
         onnx.export(self, filepath, opset=opset)
 
     @reads
-    def save_weights(self, path, overwrite: bool = True) -> None:
+    def save_weights(self, path: str | os.PathLike, overwrite: bool = True) -> None:
         """Write the weights alone: "name.safetensors", or "name.weights.h5" for Keras."""
         from ..io.weights import save_weights
 
         save_weights(self, self._weights_path(path), overwrite=overwrite)
 
     @changes
-    def load_weights(self, path) -> None:
+    def load_weights(self, path: str | os.PathLike) -> None:
         """Read weights that save_weights, or Keras's, wrote; numbers, shapes and types must agree."""
         from ..io.weights import load_weights
 
@@ -148,11 +150,11 @@ class Savable(LayerStack):
                          "keys": [*map(to_file, self._templates)]}  # fmt: skip
 
     @classmethod
-    def from_config(cls, config: dict, custom_objects: dict | None = None, **options):
+    def from_config(cls, config: dict, custom_objects: dict | None = None, **options: Any) -> Any:
         """A new model of the architecture that get_config described.  options: seed, device, kernels, threads."""
         return build(config, Deserializer("from_config", custom_objects), cls=cls, **options)
 
-    def to_json(self, **kwargs) -> str:
+    def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON, for model_from_json.  kwargs go to json.dumps: indent=2."""
         document = {"class_name": self.class_name, "format": save.FORMAT, "config": self.get_config()}
         try:

@@ -1,5 +1,6 @@
 """Sequential: a list of layers that can be compiled, fitted, evaluated and asked for predictions, as in Keras."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from .. import arguments
@@ -37,10 +38,9 @@ class Sequential(Model):
     """
 
     @arguments.named
-    def __init__(
-        self, layers=None, name=None, *, seed=None, device: str | Backend = "cpu", kernels="auto", threads=None,
-        precision=None, graph=True, nan_check="epoch",
-    ):  # fmt: skip
+    def __init__(self, layers: Sequence[Any] | Any | None = None, name: str | None = None, *, seed: int | None = None,
+                 device: str | Backend = "cpu", kernels: str = "auto", threads: int | None = None,
+                 precision: str | None = None, graph: bool = True, nan_check: str = "epoch"):  # fmt: skip
         listed = () if layers is None else layers
         ok = isinstance(listed, (list, tuple)) or hasattr(listed, "__next__")
         expected = "a list, of which each is a layer"

@@ -3,7 +3,8 @@
 A model with one input and one output sees none of it: where there is one array, the array itself is passed on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,11 +13,14 @@ from ..errors import ArgumentError, ArgumentTypeError, require
 from ..layers.open_sizes import is_open
 from ..structure import opened
 
+if TYPE_CHECKING:
+    from .stack import LayerStack
+
 
 class Several:
     """One array per input or output: len, rows and slices as of one array."""
 
-    def __init__(self, parts):
+    def __init__(self, parts: Iterable[Any]):
         self.parts = tuple(parts)
 
     shape = property(lambda self: (len(self), None))
@@ -30,25 +34,25 @@ class Several:
         return Several(None if part is None else part[rows] for part in self.parts)
 
 
-def parts(value) -> tuple:
+def parts(value: Any) -> tuple:
     """The arrays of Several; of anything else the value alone."""
     return value.parts if isinstance(value, Several) else (value,)
 
 
-def each(function: Callable, value):
+def each(function: Callable, value: Any) -> Any:
     """function(value), or of every part."""
     if not isinstance(value, Several):
         return function(value)
     return Several(None if part is None else function(part) for part in value.parts)
 
 
-def together(values):
+def together(values: Iterable[Any]) -> Any:
     """One value as it is, several as Several."""
     values = list(values)
     return values[0] if len(values) == 1 else Several(values)
 
 
-def per_place(where: str, given, names: list[str], *, fill=False) -> list:
+def per_place(where: str, given: Any, names: list[str], *, fill: bool = False) -> list:
     """One value for each name, from a list, a tuple, Several, or a dict by name.  fill: None for what a dict lacks.
 
     names   may be Places, whose structure the value may have.
@@ -68,7 +72,7 @@ def per_place(where: str, given, names: list[str], *, fill=False) -> list:
     return list(given)
 
 
-def per_input(where: str, given, names: list[str]) -> list:
+def per_input(where: str, given: Any, names: list[str]) -> list:
     """per_place of a model's inputs: a list for a dict goes by the order of names where that is the dict's own."""
     template = getattr(names, "template", None)
     shuffled = isinstance(template, dict) and list(template) != sorted(template) and isinstance(given, (list, tuple))
@@ -77,7 +81,7 @@ def per_input(where: str, given, names: list[str]) -> list:
     return per_place(where, given, names)
 
 
-def only_one(given, names: list[str]) -> bool:
+def only_one(given: Any, names: list[str]) -> bool:
     """Whether it is a list or a dict that holds what belongs to the one name."""
     return list(given) == names if isinstance(given, dict) else isinstance(given, (list, tuple)) and len(given) == 1
 
@@ -95,7 +99,7 @@ class Losses:
         return all(one is None or one.traced for one in self.items)
 
 
-def losses_of(where: str, given, names: list[str], weights):
+def losses_of(where: str, given: Any, names: list[str], weights: Any) -> "losses.Loss | Losses | None":
     """A Loss for a model with one output; Losses for several, or where the one has a weight."""
     if weights is not None:
         given_weights = [weights] if isinstance(arguments.scalar(weights), (int, float)) else weights
@@ -122,14 +126,14 @@ def _one(where: str, value) -> losses.Loss:
     return loss
 
 
-def concatenated(pieces: list):
+def concatenated(pieces: list) -> Any:
     """Pieces of one array, or of Several, put together."""
     if not isinstance(pieces[0], Several):
         return np.concatenate(pieces)
     return Several(np.concatenate(column) for column in zip(*(piece.parts for piece in pieces), strict=True))
 
 
-def output_shapes(model, x) -> list[tuple]:
+def output_shapes(model: "LayerStack", x: Any) -> list[tuple]:
     """One per output, for x, or Several of them, whose sizes may be those that the model leaves open."""
     shapes = model.samples_out
     return model.shapes_for([one.shape[1:] for one in parts(x)]) if is_open(shapes) else shapes

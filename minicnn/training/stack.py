@@ -3,13 +3,14 @@
 import collections
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .. import arguments, losses, regularizers
+from .. import arguments, losses, optimizers, regularizers
+from ..aliases import ArrayLike
 from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.streams import Streams
@@ -22,6 +23,7 @@ from ..layers import InputLayer, Layer
 from ..layers.base import Shape, assign_all, on_symbols, samples, within
 from ..layers.open_sizes import is_open
 from ..layers.operation import Operation
+from ..losses import Loss
 from ..notes import note
 from ..ops.join import concatenate
 from ..ops.shape import reshape
@@ -32,7 +34,7 @@ from .graph import Step
 from .guard import Guard, changes, reads
 from .inputs import check_x
 from .plan import Plan, plan
-from .several import Several, only_one, parts, per_input, per_place
+from .several import Losses, Several, only_one, parts, per_input, per_place
 from .summary import html, readable, table
 from .traced import Programs
 
@@ -72,10 +74,28 @@ class LayerStack(Guarded):
     first: int  # the number of its first layer, which another model may have given it
     named: bool
     calls: list[Call]  # of the model itself, as a layer
+    # What Trainer, Model and Sequential say of themselves.
+    class_name: str
+    kind: str
+    steps: list[Step]
+    ends: tuple[int, ...]
+    inputs: list[Symbol]
+    outputs: list[Symbol]
+    input_names: list[str]
+    output_names: list[str]
+    lenient: bool
+    optimizer: optimizers.Optimizer | None
+    loss: Loss | Losses | None
+    losses: list[Loss | None]
+    fusing: tuple[bool, ...]
     _trainable = True
     _templates: tuple = (0, 0)  # of inputs and outputs: structure.py
     seen: list[Shape] | None = None  # of a model with open sizes: the latest x
     config: ClassVar[tuple[str, ...]] = ()
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make all weights for batches of input_shape (None, H, W, C)."""
+        raise NotImplementedError
 
     @property
     def layers(self) -> list:
@@ -116,7 +136,7 @@ class LayerStack(Guarded):
 
     # a model as a layer ----------------------------------------------------------------------------------------------
 
-    def attach(self, be: Backend, streams: Streams, index: int, input_shape) -> Shape:
+    def attach(self, be: Backend, streams: Streams, index: int, input_shape: Any) -> Shape:
         """Build a model without weights as part of another: on its backend, with its random streams."""
         self.backend, self.streams, self.first = be, streams, index
         self.build((None, *input_shape))
@@ -147,7 +167,7 @@ class LayerStack(Guarded):
                   if isinstance(step.layer, LayerStack)]  # fmt: skip
         return [*values, *(shape for found in within for shape in found)]
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of a batch of outputs for a batch of inputs, (None, H, W, C), or structures of such shapes."""
         where, names = f"{self.name}: compute_output_shape: input_shape", self.input_names
         first = next(iter(arguments.items(input_shape) or ()), None)
@@ -159,7 +179,7 @@ class LayerStack(Guarded):
         rows = next((n for _, n in found if n is not None), None)
         return self._answer([(rows, *one) for one in self.shapes_for([shape for shape, _ in found])])
 
-    def shape_for(self, input_shape):
+    def shape_for(self, input_shape: Any) -> Shape:
         """The shape of its one output."""
         listed = bool(input_shape) and isinstance(input_shape[0], tuple)
         return self.shapes_for(list(input_shape) if listed else [input_shape])[0]
@@ -234,7 +254,7 @@ class LayerStack(Guarded):
             count += len(step.layer.ends) if model else 1
         return [made.get(end) if end not in read and ends.count(end) == 1 else None for end in ends]
 
-    def ensure_built(self, x) -> None:
+    def ensure_built(self, x: Any) -> None:
         """Build for the shape of x where no shape has been given."""
         if self.built:
             return
@@ -278,7 +298,7 @@ class LayerStack(Guarded):
         return [p.numpy() for p in self.weights]
 
     @changes
-    def set_weights(self, values) -> None:
+    def set_weights(self, values: Sequence[ArrayLike]) -> None:
         """Replace all weights: every shape is checked before any weight changes."""
         assign_all(self.name, self.weights, values)
 
@@ -305,7 +325,8 @@ class LayerStack(Guarded):
     def _repr_html_(self):
         return html(self)
 
-    def summary(self, line_length: int | None = None, print_fn=None, show_trainable: bool = False) -> "_Printed":
+    def summary(self, line_length: int | None = None, print_fn: Callable[[str], Any] | None = None,
+                show_trainable: bool = False) -> "_Printed":  # fmt: skip
         """Print Keras's table of layers, shapes and parameter counts."""
         line_length = arguments.whole("summary: line_length", line_length, optional=True)
         arguments.function("summary: print_fn", print_fn, of="a string", optional=True)
@@ -313,7 +334,7 @@ class LayerStack(Guarded):
         print_fn(text) if print_fn else print(readable(text, sys.stdout))
         return _Printed()
 
-    def forward(self, x, *, training: bool, logits=False, visits=None):
+    def forward(self, x: Any, *, training: bool, logits: Any = False, visits: collections.Counter | None = None) -> Any:
         """x, a tensor or one per input, through all layers: a tensor, or a list of one per output.
 
         logits: stop before the last layer's activation; of several outputs, a flag for each.
@@ -345,7 +366,7 @@ class LayerStack(Guarded):
         found = [values[end] for end in self.ends]
         return found if len(found) > 1 else found[0]
 
-    def __call__(self, x, training: bool | None = None):
+    def __call__(self, x: Any, training: bool | None = None) -> Any:
         """Outputs for a batch: a Tensor for a Tensor, a NumPy array for anything else.
 
         training: None is False, and within the call of a layer of one's own what that is called with; a block of
@@ -381,7 +402,7 @@ class LayerStack(Guarded):
         return self._answer(y)
 
     @reads
-    def activations(self, x) -> dict[str, np.ndarray]:
+    def activations(self, x: Any) -> dict[str, np.ndarray]:
         """The output of every layer for images x at inference: layer name -> (N, *its sample_out)."""
         xs = [self.backend.asarray(one, self.backend.dtype) for one in parts(check_x(self, x, "x"))]
         self.programs.refresh()
@@ -390,7 +411,7 @@ class LayerStack(Guarded):
             return {layer.name: self.backend.to_numpy(y).copy() for layer, y in walk}
 
     @reads
-    def trace(self, x, y=None, layer=None, *, training: bool = False) -> Trace:
+    def trace(self, x: Any, y: Any = None, layer: Any = None, *, training: bool = False) -> Trace:
         """Every array of forward for image x and, given y, of backward: see teaching/trace.py.
 
         x (H, W, C), or a batch (N, H, W, C);  y: as fit takes it for these images, or one class number;
@@ -412,7 +433,7 @@ class LayerStack(Guarded):
             found = program.record(be, arrays, step)
             return Trace(be, program, *found, step, layer, labels(self), self.channels_first)
 
-    def looked_at(self, where: str, x, y) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
+    def looked_at(self, where: str, x: Any, y: Any) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
         """(images of every input, the losses' targets of every output, none without y).
 
         Of one image (H, W, C) or a batch, of targets as fit takes them or one class; of several inputs and outputs
@@ -455,7 +476,7 @@ class LayerStack(Guarded):
         self.streams.step += 1
 
 
-def leaves(layers) -> list[Layer]:
+def leaves(layers: Iterable[Any]) -> list[Layer]:
     """Layers that compute something, each once, in place of models their layers."""
     found: dict = {}
     for layer in layers:
@@ -516,7 +537,7 @@ def _adding(layer: Layer, step: Step, tensors: list[Tensor], training: bool, sha
     return y
 
 
-def penalty(regularizer, x: Tensor) -> Tensor:
+def penalty(regularizer: Callable, x: Tensor) -> Tensor:
     """regularizer(x): in a program op by op where it is ours, else one node on the tape."""
     trace, ours = tracing(), type(regularizer).__module__ == regularizers.__name__
     return regularizer(x) if trace is None or ours else trace.on_tape(regularizer, (x,), ())
@@ -529,7 +550,7 @@ def _batched(x, shape):
     return x[None] if whole else x[None, ..., None] if found and (*found, 1) == shape else x
 
 
-def shapes_of(xs, ts) -> tuple:
+def shapes_of(xs: Sequence[Any], ts: Sequence[Any]) -> tuple:
     """Shapes of all inputs, and of all targets or None, as Programs.inspection takes them."""
     return tuple(one.shape for one in xs), tuple(one.shape for one in ts) or None
 

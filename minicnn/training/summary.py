@@ -3,16 +3,20 @@
 import shutil
 from html import escape
 from itertools import pairwise, zip_longest
+from typing import TYPE_CHECKING, Any
 
 from ..callbacks.console import printable
 from ..io.html import html_table
 from ..layers import Layer
 from ..structure import call_numbers
 
+if TYPE_CHECKING:
+    from .stack import LayerStack
+
 ASCII = str.maketrans("│┃─━├┼┤┏┳┓┡╇┩└┴┘", "||-=" + 12 * "+")
 
 
-def table(model, width: int | None = None, show_trainable: bool = False) -> str:
+def table(model: "LayerStack", width: int | None = None, show_trainable: bool = False) -> str:
     """Layer (type), Output Shape, Param #, of a graph that is no chain also Connected to: name[call][output], ...
 
     Then the totals with their sizes.  One string without a final newline.
@@ -52,7 +56,7 @@ def table(model, width: int | None = None, show_trainable: bool = False) -> str:
     return f'Model: "{model.name}"\n{heavy}\n{body}\n{rule("└┴┘")}\n{totals(model)}'
 
 
-def cells_of(model) -> list[tuple[str, ...]]:
+def cells_of(model: "LayerStack") -> list[tuple[str, ...]]:
     """Rows of the table, the first of them heads."""
     rows = [(f"{layer.name} ({_kind(layer)})", _shape(layer), _count(layer)) for layer in model.operations]
     heads = ("Layer (type)", "Output Shape", "Param #")
@@ -64,7 +68,7 @@ def cells_of(model) -> list[tuple[str, ...]]:
                                        for row, layer in zip(rows, model.operations, strict=True))]  # fmt: skip
 
 
-def connections(model) -> dict:
+def connections(model: "LayerStack") -> dict:
     """Layer -> what it reads, in all of its calls: "conv2d[0][0]", the name, which call's output, and which of them."""
     names = [f"{symbol.name}[0][0]" for symbol in model.inputs]
     shapes = [step.layer.sample_out for step in model.steps]
@@ -77,18 +81,18 @@ def connections(model) -> dict:
     return {layer: [one for call in sorted(calls) for one in calls[call]] for layer, calls in read.items()}
 
 
-def html(model) -> str:
+def html(model: "LayerStack") -> str:
     """The same for a notebook."""
     end = "".join(f"<div>{escape(line)}</div>" for line in totals(model).splitlines())
     return f"<div><b>{escape(model.name)}</b></div>{html_table(cells_of(model))}{end}"
 
 
-def readable(text: str, stream) -> str:
+def readable(text: str, stream: Any) -> str:
     """A table for a stream: its lines of - = | + where the stream cannot encode the drawn ones, as with LANG=C."""
     return text if printable(text, stream) == text else printable(text.translate(ASCII), stream)
 
 
-def totals(model) -> str:
+def totals(model: "LayerStack") -> str:
     """Total, trainable, non-trainable and, once there is one, optimizer parameters, each with its size."""
     trainable = sum(p.data.size for layer in model.operations for p in layer.trainable_weights)
     frozen = sum(p.data.size for layer in model.operations for p in layer.non_trainable_weights)

@@ -6,12 +6,15 @@ any of it (frozen a layer, set a rate, replaced a `call`), the programs are made
 
 import functools
 from functools import partial
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..core.program import Program, Trace
 from ..core.tensor import Tensor, no_grad
 from ..layers.base import OWN
 from ..ops.block import RULES
+
+if TYPE_CHECKING:
+    from .trainer import Trainer
 
 MOST = 64  # programs that are kept, the latest: of a few KiB each
 
@@ -36,7 +39,7 @@ class Written(NamedTuple):
 class Programs:
     """Programs by what they are for.  They know a model's layers and follow its weights wherever those are."""
 
-    def __init__(self, model):
+    def __init__(self, model: "Trainer"):
         self.model, self.made, self.described = model, {}, None
         self.kept: dict = {}  # a layer's id -> what kernels have made of its weights, for all programs
 
@@ -49,19 +52,19 @@ class Programs:
         if found != self.described:
             self.made, self.kept, self.described = {}, {}, found
 
-    def training(self, x_shape, t_shape, w_shape=None) -> Program:
+    def training(self, x_shape: Any, t_shape: Any, w_shape: Any = None) -> Program:
         """The step on batches of such shapes: forward, loss, and what backward needs.
 
         Of several inputs or outputs: tuples of shapes, of weights None where an output has none.
         """
         return self._kept(("step", x_shape, t_shape, w_shape), self._step)
 
-    def prediction(self, x_shape, logits: bool) -> Program:
+    def prediction(self, x_shape: Any, logits: bool) -> Program:
         """The outputs, or the last layer's logits, without gradients."""
         logits = logits and (True if logits is True else any(logits) and tuple(logits))
         return self._kept(("prediction", x_shape, logits), self._prediction)
 
-    def outline(self, x_shape) -> Program:
+    def outline(self, x_shape: Any) -> Program:
         """The step without its loss, which a model that is not compiled has none of: to be looked at, not to be run."""
         return self._kept(("outline", x_shape), self._outline)
 
@@ -86,7 +89,7 @@ class Programs:
             scaled.append(parts[-1] if scale == 1 else parts[-1] * scale)
         return functools.reduce(lambda a, b: a + b, [*scaled, *added]), parts if len(ys) > 1 else []
 
-    def inspection(self, x_shape, t_shape, training: bool) -> Program:
+    def inspection(self, x_shape: Any, t_shape: Any, training: bool) -> Program:
         """Forward as predict or as a step runs it and, given t_shape, the loss and all gradients, the input's too.
 
         To be recorded, op by op. Where the loss is computed from logits, the outputs that they stand for follow aside.
@@ -176,7 +179,7 @@ def _several(shapes) -> tuple:
     return (shapes,) if all(isinstance(n, int) for n in shapes) else shapes
 
 
-def described(model) -> tuple:
+def described(model: "Trainer") -> tuple:
     """What a program is made from, besides shapes.  Arrays are not compared: programs follow their parameters."""
     layers = [
         (id(layer), layer.trainable, layer.traced, [getattr(layer, key) for key in layer.config],

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,13 +24,14 @@ from .checkpoint import CheckpointOptions, checkpoints
 from .guard import changes, rebuilds, trains
 from .identity import of_epoch
 from .inputs import Arrays, Augmented, Batches, all_x, check_x, in_batches, passes, source
-from .keras2 import QUEUES
 from .several import Losses, losses_of, output_shapes, parts, per_place, together
 from .stack import LayerStack
 from .tta import copies
 from .underway import Now, Underway
 from .world import ALONE, Ranks, World
 
+# How earlier Keras fetched batches, in several processes; a flow of files fetches them in threads of its own.
+QUEUES = ("workers", "use_multiprocessing", "max_queue_size", "max_q_size", "nb_worker", "pickle_safe")
 # A loss or metric by name, class, function or instance; a list or dict of several.
 Optimizing = str | dict | type[optimizers.Optimizer] | optimizers.Optimizer
 Chosen = str | Callable | list | tuple | dict | None
@@ -87,7 +88,7 @@ class Trainer(LayerStack):
         return self._optimizer
 
     @optimizer.setter
-    def optimizer(self, value) -> None:
+    def optimizer(self, value: Any) -> None:
         self._optimizer = None if value is None else optimizers.get(value)
 
     @property
@@ -96,7 +97,7 @@ class Trainer(LayerStack):
         return self._loss
 
     @loss.setter
-    def loss(self, value) -> None:
+    def loss(self, value: Any) -> None:
         many = value is not None and isinstance(self.sample_out, list)
         self._loss = losses_of("loss", value, self.output_names, None) if many else _loss("loss", value)
 
@@ -115,7 +116,7 @@ class Trainer(LayerStack):
         """The number of the output that each metric is of, and of the weighted ones."""
         return self._places or [[0] * len(self.metrics), [0] * len(self.weighted_metrics)]
 
-    def objective(self, ts, ys, ws) -> tuple[float, list[float]]:
+    def objective(self, ts: Sequence[Any], ys: Sequence[Any], ws: Sequence[Any]) -> tuple[float, list[float]]:
         """The loss of outputs, and of several each one's: what the step's program computes, on the tape."""
         total, shares = None, []
         for loss, scale, logits, t, y, w in zip(self.losses, self.scales, self.fusing, ts, ys, ws, strict=True):
@@ -148,7 +149,7 @@ class Trainer(LayerStack):
         return dict(named)[name].direction if name in known else None
 
     @property
-    def fused_with(self):
+    def fused_with(self) -> Any:
         """The activation of a model's last layer, if the loss is computed from the logits before it, else None."""
         if isinstance(self._loss, Losses):
             return self._loss.items[0].fused if self.fusing == (True,) else None

@@ -8,6 +8,7 @@ Source: Simonyan & Zisserman 2014, "Very deep convolutional networks", section 3
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ WAYS = ("shifts", "flips", "shifts+flips")
 MOVES = ((0, 0), (-1, 0), (1, 0), (0, -1), (0, 1))
 
 
-def copies(x, tta) -> Iterator[np.ndarray]:
+def copies(x: Any, tta: str) -> Iterator[np.ndarray]:
     """Images x (N, H, W, C) as each of the copies, the first of them x itself.  Raises ArgumentError."""
     one_of("predict: tta", tta, WAYS)
     images = getattr(x, "ndim", 0) == 4

@@ -44,7 +44,7 @@ class Underway:
 class Now(Underway):
     """The epoch that fit is in: everything is found out when somebody asks."""
 
-    def __init__(self, source, steps: int | None, shuffle: bool, logs, epoch: int):
+    def __init__(self, source: Any, steps: int | None, shuffle: bool, logs: Any, epoch: int):
         self._source, self._steps, self._shuffle, self._logs, self.epoch = source, steps, shuffle, logs, epoch
 
     step = property(lambda self: self._logs.step)  # type: ignore[assignment]

@@ -32,16 +32,23 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arguments import function, whole
 from ..backend import cores
+from ..backend.base import Backend
+from ..core.program import Program
 from ..core.sharing import share
 from ..errors import ArgumentError, MissingPackageError, NonFiniteError, require
 from . import identity, loop
 from .several import parts
+
+if TYPE_CHECKING:
+    from .inputs import Arrays, Batches
+    from .trainer import Trainer
 
 FOUR = 4  # rows, after multiples of which a batch is cut
 SIGNALS = signal.SIGINT, signal.SIGTERM
@@ -150,7 +157,7 @@ class World:
         start, stop = (min(-(-fours * rank // self.size) * FOUR, n) for rank in (self.rank, self.rank + 1))
         return slice(start, stop)
 
-    def any(self, *flags) -> list[bool]:
+    def any(self, *flags: bool) -> list[bool]:
         """Whether a flag is set in any rank, for each of them."""
         return [bool(count) for count in self.sum(np.array(list(map(bool, flags)), np.int32))]
 
@@ -183,7 +190,7 @@ class Ranks:
     Raises ArgumentError where the ranks' networks, data or arguments are not the same.
     """
 
-    def __init__(self, world: World, model, source, settings: dict):
+    def __init__(self, world: World, model: "Trainer", source: "Arrays | Batches", settings: dict):
         self.world, self.model, self.kept = world, model, None
         self.signal, self._before = None, {}
         name = model.backend.name
@@ -222,7 +229,7 @@ class Ranks:
             require(loss.reduction == "sum_over_batch_size", f"fit with {world.size} processes", expected,
                     f'"{loss.reduction}"', "its parts can be weighed by their rows", error=ArgumentError)  # fmt: skip
 
-    def check_batch(self, where: str, batch) -> None:
+    def check_batch(self, where: str, batch: "Arrays") -> None:
         """Raise ArgumentError where the ranks have drawn other batches from their iterables."""
         self.world.check_same(where, identity.of_source(batch))
 
@@ -264,7 +271,7 @@ class Ranks:
         self.found, self.asked = [], None  # None: the step's program is only being written down
         share(self)
 
-    def attempt(self, step: Callable):
+    def attempt(self, step: Callable) -> tuple:
         """step(), once more where memory was full: what the ranks have summed by then is not summed again."""
         self.asked = 0
         return step()
@@ -276,7 +283,7 @@ class Ranks:
         self.asked += 1
         return self.found[self.asked - 1]
 
-    def moments(self, be, mean, var) -> tuple:
+    def moments(self, be: Backend, mean: Any, var: Any) -> tuple:
         """Mean and variance (C,) over all ranks' rows, from those over this one's."""
         if self.asked is None:
             return mean, var
@@ -288,12 +295,12 @@ class Ranks:
         var = (w * (variances + (means - mean) ** 2)).sum(axis=0)
         return be.asarray(mean, be.dtype), be.asarray(var, be.dtype)
 
-    def weighed(self, be, *arrays) -> list:
+    def weighed(self, be: Backend, *arrays: Sequence[Any]) -> list:
         """The sum over ranks of each array (C,), weighed by their rows."""
         found = self._exchanged(np.stack([be.to_numpy(one).astype(np.float64) for one in arrays]) * self.weight)
         return [be.asarray(one, be.dtype) for one in found]
 
-    def sum(self, program, values: list, arrays) -> tuple[float, list]:
+    def sum(self, program: Program, values: list, arrays: Sequence[Any]) -> tuple[float, list]:
         """Between backward and update: gradients, loss, outputs and statistics become those of the whole batch.
 
         values: a program's, whose slots are written to  ->  the loss, and what layers on the tape have moved()
@@ -347,7 +354,7 @@ class Ranks:
             share(None)
         raise NonFiniteError(f"loss is {loss}: {cause}", loss)
 
-    def outputs(self, x, y) -> None:
+    def outputs(self, x: Any, y: Any) -> None:
         """Fill y, or each of Several, with the outputs for x as losses see them.  Each rank computes its share."""
         be, mine = self.model.backend, self.world.share(len(x))
         found = [np.zeros(one.shape, be.dtype) for one in parts(y)]
