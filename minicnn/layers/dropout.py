@@ -1,10 +1,13 @@
 """Dropout layers: noise in training, identities at inference."""
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
+from ..aliases import Shape
 from ..arguments import index, items, number, shown
 from ..arguments import seed as checked_seed
 from ..backend.streams import DROPOUT
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, ArgumentTypeError, require
 from ..ops.dropout import alpha_dropout, dropout, gaussian_dropout, shared_dropout, spatial_dropout
 from .base import Layer, image_shape
@@ -22,18 +25,18 @@ class Noise(Layer):
     op: staticmethod  # (x, *, rate, key) -> y
     allows_rate_one = True  # whether a rate of 1 has a meaning
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         kind = type(self).__name__
         self.rate = number(f"{kind}: rate", rate, low=0, **({"high": 1} if self.allows_rate_one else {"below": 1}))
         self.seed = checked_seed(f"{kind}: seed", seed)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         if not training or self.rate == 0:
             return x
         return self.op(x, rate=self.rate, key=self.key())
 
-    def key(self):
+    def key(self) -> Any:
         """Where this step's draws lie in the counted random stream."""
         key = self.streams.key(DROPOUT, self.index)
         return key if self.seed is None else key._replace(seed=self.seed)
@@ -45,7 +48,8 @@ class Shared(Noise):
     config = ("rate", "noise_shape", "seed")
     refused: ClassVar[dict[str, str]] = {key: fix for key, fix in Noise.refused.items() if key != "noise_shape"}
 
-    def __init__(self, rate, noise_shape=None, seed=None, **kwargs):
+    def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(rate, seed, **kwargs)
         where, given = f"{type(self).__name__}: noise_shape", items(noise_shape)
         expected = "a tuple of whole numbers of at least 1 or None, one for each axis of a batch"
@@ -54,7 +58,7 @@ class Shared(Noise):
         require(ok, where, expected, shown(noise_shape), error=ArgumentError)
         self.noise_shape = None if given is None else tuple(one if one is None else index(one) for one in given)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         if self.noise_shape is not None:
             sizes = self.noise_shape[1:]
             ok = len(sizes) == len(input_shape) and all(m in (None, 1, n)
@@ -72,7 +76,7 @@ class Dropout(Shared):
     Differs from Keras: `seed` replaces the model's for this layer.
     """
 
-    def op(self, x, *, rate, key):
+    def op(self, x: Tensor, *, rate: float, key: Any) -> Tensor:
         if self.noise_shape is None:
             return dropout(x, rate=rate, key=key)
         return shared_dropout(x, rate=rate, key=key, noise_shape=self.noise_shape)
@@ -87,14 +91,14 @@ class SpatialDropout2D(Images, Noise):
     config = ("rate", "data_format", "seed")
     op = staticmethod(spatial_dropout)
 
-    def __init__(self, rate, data_format=None, seed=None, **kwargs):
+    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any):
         super().__init__(rate=rate, seed=seed, **kwargs)
         self._order(data_format)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         return image_shape(self.name, input_shape)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return Noise.call(self, x, training=training)
 
 
@@ -104,13 +108,13 @@ class SpatialDropout1D(Images, Noise):
     rank = 1
     op = staticmethod(spatial_dropout)
 
-    def __init__(self, rate, seed=None, **kwargs):
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(rate=rate, seed=seed, **kwargs)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         return image_shape(self.name, input_shape)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return Noise.call(self, x, training=training)
 
 
@@ -124,7 +128,7 @@ class AlphaDropout(Shared):
 
     allows_rate_one = False
 
-    def op(self, x, *, rate, key):
+    def op(self, x: Tensor, *, rate: float, key: Any) -> Tensor:
         return alpha_dropout(x, rate=rate, key=key, noise_shape=self.noise_shape)
 
 

@@ -1,8 +1,10 @@
 """A layer that is a function."""
 
-from typing import ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from .. import custom
+from ..aliases import Shape
 from ..arguments import function as callable_argument
 from ..arguments import instance
 from ..core.tensor import Tensor, no_grad
@@ -24,7 +26,8 @@ class Lambda(Layer):
     traceable = False
     lacks: ClassVar = Layer.lacks | {"mask": "masks"}
 
-    def __init__(self, function, output_shape=None, mask=None, arguments=None, **kwargs):
+    def __init__(self, function: Callable, output_shape: Shape | None = None, mask: Any = None,
+                 arguments: dict[str, Any] | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(mask=mask, **kwargs)
         self.function = callable_argument("Lambda: function", function, of="a tensor")
         kind = "a dict of the function's arguments"
@@ -48,7 +51,7 @@ class Lambda(Layer):
                     error=ArgumentError)  # fmt: skip
         return cls(**config)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Any) -> Shape:
         return probed(self._tried, input_shape)
 
     def _tried(self, input_shape):
@@ -60,7 +63,7 @@ class Lambda(Layer):
             tried = [zeros(shape) for shape in input_shape] if several else zeros(input_shape)
             return self.call(tried, training=False).shape[1:]
 
-    def call(self, x, *, training):
+    def call(self, x: Any, *, training: bool) -> Tensor:
         y = self.function(x, **self.arguments)
         if not isinstance(y, Tensor):
             kind = type(y).__name__

@@ -2,15 +2,26 @@
 
 import collections
 import math
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import repeat
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..callbacks import CallbackList
+from ..core.program import Program
 from ..core.tensor import Tensor, no_grad
 from ..errors import NonFiniteError
 from .memory import retry_on_oom
 from .several import Several, each, output_shapes, parts, together
+
+if TYPE_CHECKING:
+    from .checkpoint import Checkpoints
+    from .inputs import Arrays, Augmented, Batches
+    from .trainer import Trainer
+    from .underway import Underway
+    from .world import Ranks
 
 # Images that go through the network together at inference, whatever the batch size: so many that what a kernel does
 # once per call costs nothing, so few that no layer's output takes more than TILE_BYTES.
@@ -21,7 +32,7 @@ _MEASURED: dict[int, object] = {}  # id of each metric that a running pass count
 FILLED_TILE = 32  # where the last tile has to be filled up with zeros, which are computed too
 
 
-def train_step(model, x, t, w) -> tuple:
+def train_step(model: "Trainer", x: Any, t: Any, w: Any) -> tuple:
     """Forward, loss, backward, update.  x, t, w on the model's backend -> the loss, what `outputs` takes, and of
     several outputs each one's loss: all from before the update.  The caller holds the guard, until it has counted the
     step too. Where several processes share the batch, x is this one's part of it, and all else the whole's.
@@ -55,7 +66,7 @@ def train_step(model, x, t, w) -> tuple:
     return loss, last, [float(values[slot]) for slot in program.parts]
 
 
-def checked(model, program, arrays, loss) -> float:
+def checked(model: "Trainer", program: Program, arrays: Sequence[Any], loss: Any) -> float:
     """The loss on the host.  Raises NonFiniteError."""
     value = float(loss)
     if not math.isfinite(value):
@@ -64,7 +75,8 @@ def checked(model, program, arrays, loss) -> float:
     return value
 
 
-def gradients(model, program, arrays, step, check=None) -> tuple[list, float | None]:
+def gradients(model: "Trainer", program: Program, arrays: Sequence[Any], step: Any,
+              check: Callable | None = None) -> tuple[list, float | None]:  # fmt: skip
     """Forward and backward: the program's values, and the parameters hold gradients.  Changes nothing else.
 
     check: looks at the loss before backward, as `checked` does.
@@ -81,7 +93,8 @@ def gradients(model, program, arrays, step, check=None) -> tuple[list, float | N
     return values, value
 
 
-def update(model, program, values, device_args=None, phase=None, moved=None) -> None:
+def update(model: "Trainer", program: Program, values: list, device_args: Any = None, phase: Any = None,
+           moved: list | None = None) -> None:  # fmt: skip
     """The step's end: weights and moving averages move.  device_args, phase: see Optimizer.step.
 
     moved: what layers on the tape have to say of their averages; None: they are asked. Several processes sum what they
@@ -100,7 +113,7 @@ def update(model, program, values, device_args=None, phase=None, moved=None) -> 
         model.backend.update_averages(averages + moved)
 
 
-def outputs(model, y):
+def outputs(model: "Trainer", y: Any) -> Any:
     """The model's outputs as NumPy, from its last tensors: logits where a loss is fused with the last activation."""
     with no_grad():
         if not isinstance(y, Several):
@@ -109,7 +122,7 @@ def outputs(model, y):
         return Several((layer.activation(one) if flag else one).numpy() for layer, flag, one in lasts)
 
 
-def first_non_finite(model, program, xs) -> str:
+def first_non_finite(model: "Trainer", program: Program, xs: Sequence[Any]) -> str:
     """Run the step again, with the same random decisions, up to the first layer whose output is not finite."""
     be = model.backend
     if not all(bool(be.xp.isfinite(x).all()) for x in xs):
@@ -125,7 +138,8 @@ def first_non_finite(model, program, xs) -> str:
     return "every layer's output is finite; the loss itself overflowed"
 
 
-def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks, epoch: int, kept=None) -> None:
+def train_epoch(model: "Trainer", source: "Arrays | Batches", steps: int | None, shuffle: bool, logs: "RunningLogs",
+                callbacks: CallbackList, epoch: int, kept: "Checkpoints | None" = None) -> None:  # fmt: skip
     """One pass, from step `logs.step` on.  `logs` gathers running means; model.stop_training is looked at after every
     batch.  kept: the run's checkpoints, or None.
     """
@@ -162,7 +176,7 @@ def train_epoch(model, source, steps: int | None, shuffle: bool, logs, callbacks
             return
 
 
-def infer(model, x, *, logits):
+def infer(model: "Trainer", x: Any, *, logits: Any) -> Iterator[tuple[slice, Any]]:
     """Outputs for images x, a tile at a time: yields (rows, outputs), which do not depend on any batch size.
 
     Where the backend's products depend on the number of rows (BLAS), the last tile is filled up with zeros; there an
@@ -183,7 +197,7 @@ def infer(model, x, *, logits):
         yield slice(start, start + n), together(values[slot][:n] for slot in program.lasts)
 
 
-def infer_all(model, pieces: list):
+def infer_all(model: "Trainer", pieces: list) -> Iterator[tuple[slice, Any]]:
     """infer over pieces of which each has a size of its own; rows are counted through all of them."""
     before = 0
     for x in pieces:
@@ -192,13 +206,14 @@ def infer_all(model, pieces: list):
         before += len(x)
 
 
-def tile_size(model) -> int:
+def tile_size(model: "Trainer") -> int:
     """Images of a tile."""
     largest = max(math.prod(shape) for shape in model.sizes)
     return max(min(TILE, TILE_BYTES // (largest * model.backend.dtype.itemsize)), 1)
 
 
-def evaluate(model, source, steps: int, logs, callbacks, ranks=None) -> None:
+def evaluate(model: "Trainer", source: "Arrays", steps: int, logs: "RunningLogs", callbacks: CallbackList,
+             ranks: "Ranks | None" = None) -> None:  # fmt: skip
     """Loss and metrics over the first `steps` batches of arrays, in order and without training.
 
     ranks: who computes the outputs together, or None: this process alone.
@@ -229,7 +244,8 @@ def evaluate(model, source, steps: int, logs, callbacks, ranks=None) -> None:
         callbacks.on_test_batch_end(step, logs.result)
 
 
-def evaluate_batches(model, source, steps, logs, callbacks) -> None:
+def evaluate_batches(model: "Trainer", source: "Augmented | Batches", steps: int | None, logs: "RunningLogs",
+                     callbacks: CallbackList) -> None:  # fmt: skip
     """The same over an iterable of batches."""
     be = model.backend
     for step, (x, y_true, t, w) in enumerate(source.batches(be, model.streams, False, steps)):
@@ -253,7 +269,7 @@ def _test(model, logs, place, y, y_true, t, w) -> None:
     logs.add(loss, y_true, y, w, shares=shares)
 
 
-def added(model, x, rows) -> float:
+def added(model: "Trainer", x: Any, rows: slice) -> float:
     """What regularizers add to the loss of images x at inference: those of outputs go through the network again."""
     be = model.backend
 
@@ -276,7 +292,7 @@ class RunningLogs:
     where Python is slow, since the caches hold nothing but images.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: "Trainer"):
         self.model, self._claimed = model, []
         self.names = model.metrics_names[1 : 1 + len(model.metrics) + len(model.weighted_metrics)]
         self.share_names = model.metrics_names[1 + len(self.names) :]
@@ -304,7 +320,8 @@ class RunningLogs:
         self._claimed.append(metric)
         return metric
 
-    def add(self, loss: float, y_true, last, w, wait: bool = False, shares=()) -> None:
+    def add(self, loss: float, y_true: Any, last: Any, w: Any, wait: bool = False,
+            shares: Sequence[float] = ()) -> None:  # fmt: skip
         """One batch: its loss, the truth, the model's last tensor (see `outputs`), weights or None; it may wait.
 
         The first batch never waits: a metric that does not fit the data fails there.
@@ -359,7 +376,7 @@ class RunningLogs:
         self.shares = list(state.get("shares", self.shares))
         self.base = self.total, self.count, [getattr(metric, "total", 0.0) for metric in self.metrics]
 
-    def go_on(self, underway) -> None:
+    def go_on(self, underway: "Underway") -> None:
         """Begin where an epoch was left; its means begin anew where other metrics have been set since."""
         self.step = underway.step
         held = underway.logs
