@@ -39,6 +39,7 @@ def ported(source: str, first_line: int = 1) -> tuple[str, list[Complaint]]:
     for node in sorted(imports, key=lambda n: n.lineno, reverse=True):
         complaints += [Complaint(node.lineno, what) for what in _change(lines, node, names)]
     complaints += _lacking(tree, names)
+    complaints += _steps(tree, names)
     complaints += _only_imported(tree, names, {c.what for c in complaints})
     shifted = [Complaint(c.line + first_line - 1, c.what) for c in dict.fromkeys(complaints)]
     return "".join(lines), sorted(shifted)
@@ -120,6 +121,21 @@ def _lacking(tree, names: dict[str, str]) -> Iterator[Complaint]:
         found = _resolve(names[dotted[0]].split(".") + dotted[1:])
         if found is not None:
             yield Complaint(node.lineno, found)
+
+
+def _steps(tree, names: dict[str, str]) -> Iterator[Complaint]:
+    """Methods of a script's own models that minicnn does not call: train_step."""
+    from ..keras import models
+
+    for node in ast.walk(tree):
+        bases = [_dotted(base) for base in node.bases] if isinstance(node, ast.ClassDef) else []
+        paths = [".".join([names[base[0]], *base[1:]]) for base in bases if base is not None and base[0] in names]
+        kinds = [getattr(models, path.rpartition(".")[2]) for path in paths
+                 if path.endswith((".Model", ".Sequential")) and path.startswith("minicnn.")]  # fmt: skip
+        methods = [one for one in getattr(node, "body", ()) if isinstance(one, ast.FunctionDef)]
+        for method in (one for kind in kinds for one in methods if one.name in kind.hooks):
+            what = "minicnn takes no step of a model's own; fit has callbacks, losses and add_loss, or write the loop"
+            yield Complaint(method.lineno, f"{node.name}.{method.name}: {what}")
 
 
 def _only_imported(tree, names: dict[str, str], said: set[str]) -> Iterator[Complaint]:

@@ -13,13 +13,13 @@ from ..errors import UnsupportedError, require, shown
 from ..optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Nadam, RMSprop
 from ..saving.load import load_model as _load_model
 from ..saving.load import model_from_json as _model_from_json
-from ..training.model import Model as _Model
 from ..training.sequential import Sequential as _Sequential
+from ..training.subclassed import Subclassable
 
 LOWER = {c.__name__.lower(): c for c in (SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Nadam, RMSprop)}  # Keras 1 and 2
 
 
-class Model(_Model):
+class Model(Subclassable):
     """minicnn.Model, which goes on where Keras does."""
 
     lenient = True

@@ -52,9 +52,7 @@ class Model(OldNames, Savable):
                  precision: str | None = None, graph: bool = True, nan_check: str = "epoch",
                  trainable: bool = True):  # fmt: skip
         trainable = arguments.flag("Model: trainable", trainable)
-        self._inputs, self._outputs = symbols_of("inputs", inputs), symbols_of("outputs", outputs)
-        self._templates = template_of(inputs), template_of(outputs)
-        self._graph = found = between(self._inputs, self._outputs)
+        found = between(symbols_of("inputs", inputs), symbols_of("outputs", outputs))
         there = [layer for layer in found.layers if layer.built and not isinstance(layer, InputLayer)]
         if device is None:
             plain = isinstance(kernels, str) and kernels == "auto" and threads is None and precision is None
@@ -62,6 +60,15 @@ class Model(OldNames, Savable):
         if seed is None and there and there[0].streams is not None:
             seed = there[0].streams.seed
         self._begin(name, seed, select(device, kernels, threads, precision), graph, nan_check)
+        self._connect(inputs, outputs)
+        if not trainable:
+            self.trainable = False
+
+    def _connect(self, inputs, outputs) -> None:
+        """The graph between symbols as its own, with all weights."""
+        self._inputs, self._outputs = symbols_of("inputs", inputs), symbols_of("outputs", outputs)
+        self._templates = template_of(inputs), template_of(outputs)
+        self._graph = found = between(self._inputs, self._outputs)
         # What another model's layer gives begins this one: its place is an input of its own.
         self._entries = [InputLayer(one.sample).symbol if one.call.inputs else one for one in self._inputs]
         layers = [one.call.layer for one in self._entries if one.call.layer not in found.layers] + found.layers
@@ -75,8 +82,6 @@ class Model(OldNames, Savable):
                 self.operations = layers[:index]
                 self._attach(layer, index, found.shapes[layer])
         self.operations = layers
-        if not trainable:
-            self.trainable = False
 
     def _begin(self, name, seed, backend: Backend, record, nan_check) -> None:
         """What every model begins with."""

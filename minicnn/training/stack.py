@@ -64,6 +64,7 @@ class LayerStack(Guarded):
         "predict_function",
     )  # fmt: skip
 
+    hooks: ClassVar[tuple[str, ...]] = _HOOKS  # methods of Keras's that a class of a script's own may not have
     backend: Backend
     streams: Streams
     guard: Guard
@@ -102,6 +103,7 @@ class LayerStack(Guarded):
         """Its layers and the models among them. What stands between them on symbols, x + y, `operations` holds too."""
         return [one for one in self.operations if not isinstance(one, Operation)]
 
+    shown = property(lambda self: self.operations)  # the rows of its summary
     params = property(lambda self: self.weights)
 
     seed = property(lambda self: self.streams.seed)
@@ -110,7 +112,7 @@ class LayerStack(Guarded):
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        own = [name for name in _HOOKS if name in vars(cls)]
+        own = [name for name in cls.hooks if name in vars(cls)]
         expected = "a model without steps of its own"
         require(not own, cls.__name__, expected, ", ".join(own), _STEPS, error=ArgumentTypeError)
 

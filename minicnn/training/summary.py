@@ -28,7 +28,7 @@ def table(model: "LayerStack", width: int | None = None, show_trainable: bool = 
     heads, *rows = cells_of(model)
     wide = len(heads) == 4
     width = width or min(108 if wide else 88, shutil.get_terminal_size().columns - 4)
-    marks = [("Y" if layer.trainable else "N") if layer.params else "-" for layer in model.operations]
+    marks = [("Y" if layer.trainable else "N") if layer.params else "-" for layer in model.shown]
     ends = (30, 56, 74, 100) if wide else (45, 80, 100)
     edges = [0, *(width * end // 100 for end in ends)]
     shares = [right - left - 3 - (0 < i < len(ends) - 1) for i, (left, right) in enumerate(pairwise(edges))]
@@ -58,10 +58,11 @@ def table(model: "LayerStack", width: int | None = None, show_trainable: bool = 
 
 def cells_of(model: "LayerStack") -> list[tuple[str, ...]]:
     """Rows of the table, the first of them heads."""
-    rows = [(f"{layer.name} ({_kind(layer)})", _shape(layer), _count(layer)) for layer in model.operations]
+    rows = [(f"{layer.name} ({_kind(layer)})", _shape(layer), _count(layer)) for layer in model.shown]
     heads = ("Layer (type)", "Output Shape", "Param #")
-    steps = model.steps
-    if [step.inputs for step in steps] == [(i,) for i in range(len(steps))] and model.ends == (len(steps),):
+    steps = model.steps if model.shown is model.operations else []
+    chain = [step.inputs for step in steps] == [(i,) for i in range(len(steps))]
+    if not steps or (chain and model.ends == (len(steps),)):
         return [heads, *rows]
     read = connections(model)
     return [(*heads, "Connected to"), *((*row, ",\n".join(read.get(layer, ())) or "-")

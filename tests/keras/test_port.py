@@ -113,3 +113,22 @@ def test_what_is_imported_is_looked_for_also_where_it_is_not_used():
     assert "keras.layers.LSTM" in complaints[0].what
     assert complaints[0].what.endswith(": imported, and not used")
     assert complaints[1].what == "module 'minicnn.keras.layers' has no attribute 'Embeding': this import fails"
+
+
+def test_steps_of_a_models_own():
+    source = """from tensorflow import keras
+from tensorflow.keras.models import Model
+import torch
+class Net(keras.Model):
+    def call(self, x):
+        return x
+class Step(Model):
+    def train_step(self, data):
+        return {}
+class Other(torch.Model):
+    def train_step(self, data):
+        return {}
+"""
+    (complaint,) = ported(source)[1]
+    assert complaint.line == 8
+    assert "Step.train_step: minicnn takes no step of a model's own" in complaint.what
