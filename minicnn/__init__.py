@@ -46,7 +46,7 @@ if TYPE_CHECKING:  # what __getattr__ finds, for type checkers; tests/test_packa
     from .training.sequential import Model, Sequential
     from .training.world import World
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = ("activations", "callbacks", "commands", "constraints", "data", "initializers", "io", "keras", "kernels",
             "layers", "losses", "metrics", "ops", "optimizers", "play", "recipes", "records", "regularizers", "reports",
