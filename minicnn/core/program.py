@@ -109,15 +109,18 @@ class Trace:
         self._new(tensor)
         return tensor
 
-    def call(self, op: Callable, args: tuple, static: dict[str, Any]) -> Any:
-        """`op` on shapes alone, written down: what core/op.py does while this trace is on."""
+    def call(self, op: Callable, args: tuple, static: dict[str, Any], tracked: bool = True) -> Any:
+        """`op` on shapes alone, written down: what core/op.py does while this trace is on.
+
+        tracked: whether a gradient may go through it.
+        """
         given = [a if a is None or isinstance(a, Tensor) else constant(self.be.real, a) for a in args]
         arrays, static = [a.data if isinstance(a, Tensor) else a for a in given], (op.__kwdefaults__ or {}) | static
         silent: Any = getattr(self.be.xp, "errstate", contextlib.nullcontext)
         with silent(all="ignore"):
             y, _ = op(self.be, *arrays, **static)
         y, *aside = y if isinstance(y, tuple) else (y,)
-        needs = tuple(isinstance(a, Tensor) and a.requires_grad for a in given)
+        needs = tuple(tracked and isinstance(a, Tensor) and a.requires_grad for a in given)
         out, aside = self._output(y.shape, any(needs)), [None if a is None else self.be.empty(a.shape) for a in aside]
         outputs = self._slots[id(out)], *(0 if a is None else self._new(a) for a in aside)
         shapes = tuple(None if a is None else a.shape for a in arrays)

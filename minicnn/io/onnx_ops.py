@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import UnsupportedError
 
+FLOAT = 1  # ONNX's number of the type
 SAME, WHOLE = "same", "whole"  # pads, and windows, that depend on sizes which are open
 FORMS: dict[str, Callable] = {}  # op -> function(graph, *arguments, **static) -> Value
 
@@ -62,6 +63,33 @@ for _op, _operator in {
     _elementwise(_op, _operator)
 _elementwise("hard_sigmoid", "HardSigmoid", alpha=1 / 6, beta=0.5)
 _elementwise("selu", "Selu", alpha=1.6732632423543772, gamma=1.0507009873554805)
+
+
+def _largest(*args) -> Value:
+    """The value of the graph among the arguments that has most axes."""
+    return max((a for a in args if isinstance(a, Value)), key=lambda v: v.rank)
+
+
+def _asked(op: str, operator: str, opposite: bool = False) -> None:
+    """What ONNX answers with true and false, as 1 and 0."""
+
+    def write(g, *args):
+        like = _largest(*args)
+        found = g.of(elementwise(g, operator, *args), like)
+        found = g.of(elementwise(g, "Not", found), like) if opposite else found
+        return elementwise(g, "Cast", found, to=FLOAT)
+
+    FORMS[op] = write
+
+
+for _op, _operator in {
+    "greater": "Greater", "greater_equal": "GreaterOrEqual", "less": "Less", "less_equal": "LessOrEqual",
+    "equal": "Equal", "isnan": "IsNaN", "isinf": "IsInf",
+}.items():  # fmt: skip
+    _asked(_op, _operator)
+_asked("not_equal", "Equal", opposite=True)
+for _op, _operator in {"rounded": "Round", "floor": "Floor", "ceil": "Ceil", "sign": "Sign"}.items():
+    _elementwise(_op, _operator)
 
 
 @form

@@ -129,12 +129,14 @@ def expand_dims(x, axis=-1):
     return S.reshape(x, shape=(*x.shape[:at], 1, *x.shape[at:]))
 
 
-def squeeze(x, axis):
-    """x without `axis`, which is 1."""
+def squeeze(x, axis=None):
+    """x without `axis`, or several, which are 1; None: without all that are."""
     x = tensor(x)
-    at = axis % x.ndim
-    require(x.shape[at] == 1, "squeeze", f"axis {axis} of 1", x.shape[at])
-    return S.reshape(x, shape=(*x.shape[:at], *x.shape[at + 1 :]))
+    ones = tuple(i for i, n in enumerate(x.shape) if n == 1)
+    gone = ones if axis is None else R.axes_of(axis, x.ndim)
+    for at in gone:
+        require(x.shape[at] == 1, "squeeze", f"axis {at} of 1", x.shape[at])
+    return S.reshape(x, shape=tuple(n for i, n in enumerate(x.shape) if i not in gone)) if gone else x
 
 
 def reshape(x, shape):
@@ -222,12 +224,12 @@ def one_hot(indices, num_classes):
 
 def ones_like(x, dtype=None):
     """Ones of the shape of x."""
-    return C.equal(tensor(x), tensor(x))
+    return C.filled(tensor(x), value=1.0)
 
 
 def zeros_like(x, dtype=None):
     """Zeros of the shape of x."""
-    return C.not_equal(tensor(x), tensor(x))
+    return C.filled(tensor(x), value=0.0)
 
 
 def constant(value, dtype=None, shape=None, name=None):
@@ -344,13 +346,16 @@ BACKEND = _SHARED | {
         flatten, floatx, get_value, image_data_format, image_dim_ordering, l2_normalize, learning_phase, ndim,
         permute_dimensions, set_epsilon, set_floatx, set_image_data_format, set_learning_phase, switch)
 } | {"pow": power, "eval": get_value, "int_shape": shape, "variable": constant,
-     "set_image_dim_ordering": set_image_data_format, "is_nan": unary(C.isnan), "relu": relu}
+     "set_image_dim_ordering": set_image_data_format, "is_nan": unary(C.isnan), "relu": relu,
+     "is_keras_tensor": lambda x: isinstance(x, Symbol)}
 OPS: dict[str, Callable] = _SHARED | {
     "absolute": unary(A.absolute), "add": _lifted(A.add), "amax": maximum_of, "amin": minimum_of,
     "ceil": unary(C.ceil), "binary_crossentropy": binary_crossentropy,
     "categorical_crossentropy": categorical_crossentropy,
     "convert_to_numpy": get_value, "convert_to_tensor": lambda x, dtype=None: tensor(x), "divide": _lifted(A.divide),
     "floor": unary(C.floor), "isnan": unary(C.isnan),
+    "argmax": lambda x, axis=None: C.argmax(tensor(x), axis=axis),
+    "argmin": lambda x, axis=None: C.argmin(tensor(x), axis=axis),
     "matmul": _lifted(A.matmul), "multiply": _lifted(A.multiply), "negative": unary(A.negative), "power": power,
     "subtract": _lifted(A.subtract), "normalize": lambda x, axis=-1: l2_normalize(x, axis),
     **activations.FUNCTIONS, "hard_swish": activations.hard_swish, "swish": activations.swish,

@@ -73,7 +73,7 @@ def isfinite(x):
 
 def isinf(x):
     """1 where x is infinite."""
-    return C.equal(A.absolute(tensor(x)), math.inf)
+    return C.isinf(tensor(x))
 
 
 def isclose(x1, x2, rtol=1e-5, atol=1e-8):
@@ -85,8 +85,9 @@ def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
     """x, and `nan` where it is not a number; infinity becomes the largest number there is, or posinf and neginf."""
     x = tensor(x)
     most = float(np.finfo(x.dtype).max)
-    x = C.where(C.equal(x, math.inf), most if posinf is None else posinf, x)
-    x = C.where(C.equal(x, -math.inf), -most if neginf is None else neginf, x)
+    infinite = C.isinf(x)
+    x = C.where(infinite * C.greater(x, 0), most if posinf is None else posinf, x)
+    x = C.where(infinite * C.less(x, 0), -most if neginf is None else neginf, x)
     return C.where(C.isnan(x), nan, x)
 
 

@@ -22,10 +22,7 @@ OPS: dict[str, Callable] = {
     name: function for module in (activation, arithmetic, geometry, join, reduce, shape)
     for name, function in vars(module).items() if getattr(function, "is_op", False)
 }  # fmt: skip
-COMPARISONS: dict[str, Callable] = {function.__name__: function for function in (
-    compare.equal, compare.not_equal, compare.greater, compare.greater_equal, compare.less, compare.less_equal,
-    compare.where,
-)}  # fmt: skip
+COMPARISONS: dict[str, Callable] = compare.UNTRACKED | {"where": compare.where}
 _CALLED = OPS | COMPARISONS
 
 
@@ -50,6 +47,7 @@ class Operation(Layer):
         self.static = {key: _static(value) for key, value in (static or {}).items()}
 
     kind = property(lambda self: self.op)
+    traced = True
 
     def build(self, input_shape: Any) -> Shape:
         return self.follow(input_shape)
@@ -65,10 +63,6 @@ class Operation(Layer):
         expected = f"an op that keeps the {ROWS} samples apart"
         require(y.shape[:1] == (ROWS,), f"{self.name}: {self.op}", expected, f"outputs of shape {y.shape}")
         return y.shape[1:]
-
-    @property
-    def traced(self) -> bool:
-        return self.op in OPS  # a comparison stands on no tape, which is what a program is made from
 
     def call(self, x: Any, *, training: bool) -> Tensor:
         given = [x] if isinstance(x, Tensor) else list(x)

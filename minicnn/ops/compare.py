@@ -3,118 +3,160 @@
 The answers change in jumps: they stand on no tape, and no gradient flows through them.
 """
 
+import functools
 from collections.abc import Callable
-from typing import Any
 
 from ..core.op import elsewhere, joined, op
+from ..core.program import tracing
 from ..core.symbol import Symbol, called
 from ..core.tensor import Tensor
 
 
-def _untracked(function, *args) -> Tensor:
-    """function(xp, *arrays) as a tensor without a tape."""
-    tensors = [a for a in args if isinstance(a, Tensor)]
-    be = tensors[0].be
-    if any(elsewhere(t, be) for t in tensors):
-        be, args = joined("comparison", args, tensors)
-    arrays = [a.data if isinstance(a, Tensor) else be.asarray(a) for a in args]
-    return Tensor.of(be.asarray(function(be.xp, *arrays), be.dtype), be, None)
+def untracked(function: Callable) -> Callable:
+    """`function(be, *arrays, **static)` as a function of tensors whose answer stands on no tape.
+
+    Of symbols it makes a layer; in a program it is a node through which no gradient goes.
+    """
+    name = function.__name__
+
+    def node(be, *arrays, **static):
+        y = be.asarray(function(be, *arrays, **static), be.dtype)
+        return y, lambda dy, needs: tuple([be.xp.zeros_like(a) if need else None
+                                           for a, need in zip(arrays, needs, strict=True)])  # fmt: skip
+
+    node.__name__ = name
+
+    @functools.wraps(function)
+    def apply(*args, **static) -> Tensor:
+        if any([isinstance(a, Symbol) for a in args]):
+            return called(apply, args, static)
+        tensors = [a for a in args if isinstance(a, Tensor)]
+        be, trace = tensors[0].be, tracing()
+        if any(elsewhere(t, be) for t in tensors):
+            be, args = joined(name, args, tensors)
+        if trace is not None:
+            return trace.call(node, args, static, tracked=False)
+        arrays = [a.data if isinstance(a, Tensor) else be.asarray(a) for a in args]
+        return Tensor.of(be.asarray(function(be, *arrays, **static), be.dtype), be, None)
+
+    UNTRACKED[name] = apply
+    return apply
 
 
-def _compared(which: Callable, function, a, b) -> Any:
-    """`function` of two tensors; of symbols a layer, which calls `which`."""
-    if isinstance(a, Symbol) or isinstance(b, Symbol):
-        return called(which, (a, b), {})
-    return _untracked(function, a, b)
+UNTRACKED: dict[str, Callable] = {}
 
 
-def equal(a, b) -> Tensor:
+@untracked
+def equal(be, a, b):
     """1 where a = b."""
-    return _compared(equal, lambda xp, a, b: a == b, a, b)
+    return a == b
 
 
-def not_equal(a, b) -> Tensor:
+@untracked
+def not_equal(be, a, b):
     """1 where a differs from b."""
-    return _compared(not_equal, lambda xp, a, b: a != b, a, b)
+    return a != b
 
 
-def greater(a, b) -> Tensor:
+@untracked
+def greater(be, a, b):
     """1 where a > b."""
-    return _compared(greater, lambda xp, a, b: a > b, a, b)
+    return a > b
 
 
-def greater_equal(a, b) -> Tensor:
+@untracked
+def greater_equal(be, a, b):
     """1 where a >= b."""
-    return _compared(greater_equal, lambda xp, a, b: a >= b, a, b)
+    return a >= b
 
 
-def less(a, b) -> Tensor:
+@untracked
+def less(be, a, b):
     """1 where a < b."""
-    return _compared(less, lambda xp, a, b: a < b, a, b)
+    return a < b
 
 
-def less_equal(a, b) -> Tensor:
+@untracked
+def less_equal(be, a, b):
     """1 where a <= b."""
-    return _compared(less_equal, lambda xp, a, b: a <= b, a, b)
+    return a <= b
 
 
-def rounded(x) -> Tensor:
+@untracked
+def rounded(be, x):
     """The nearest whole number, halves to even."""
-    return _untracked(lambda xp, x: xp.rint(x), x)
+    return be.xp.rint(x)
 
 
-def floor(x) -> Tensor:
+@untracked
+def floor(be, x):
     """The largest whole number that is not above x."""
-    return _untracked(lambda xp, x: xp.floor(x), x)
+    return be.xp.floor(x)
 
 
-def ceil(x) -> Tensor:
+@untracked
+def ceil(be, x):
     """The smallest whole number that is not below x."""
-    return _untracked(lambda xp, x: xp.ceil(x), x)
+    return be.xp.ceil(x)
 
 
-def sign(x) -> Tensor:
+@untracked
+def sign(be, x):
     """-1, 0 or 1."""
-    return _untracked(lambda xp, x: xp.sign(x), x)
+    return be.xp.sign(x)
 
 
-def argmax(x, *, axis=-1) -> Tensor:
-    """The place of the largest along `axis`, the first of equals."""
-    return _untracked(lambda xp, x: x.argmax(axis=axis), x)
+@untracked
+def argmax(be, x, *, axis=-1):
+    """The place of the largest along `axis`, the first of equals; None: in all of x, one after the other."""
+    return be.xp.asarray(x.argmax(axis=axis))
 
 
-def argmin(x, *, axis=-1) -> Tensor:
-    """The place of the smallest along `axis`, the first of equals."""
-    return _untracked(lambda xp, x: x.argmin(axis=axis), x)
+@untracked
+def argmin(be, x, *, axis=-1):
+    """The place of the smallest along `axis`, the first of equals; None: in all of x, one after the other."""
+    return be.xp.asarray(x.argmin(axis=axis))
 
 
-def isnan(x) -> Tensor:
+@untracked
+def isnan(be, x):
     """1 where x is not a number."""
-    return _untracked(lambda xp, x: xp.isnan(x), x)
+    return be.xp.isnan(x)
 
 
-def isclose(a, b, *, rtol, atol) -> Tensor:
+@untracked
+def isinf(be, x):
+    """1 where x is infinite."""
+    return be.xp.isinf(x)
+
+
+@untracked
+def isclose(be, a, b, *, rtol, atol):
     """1 where |a - b| <= atol + rtol |b|, and where both are the same infinity."""
-    return _untracked(lambda xp, a, b: xp.isclose(a, b, rtol=rtol, atol=atol), a, b)
+    return be.xp.isclose(a, b, rtol=rtol, atol=atol)
 
 
-def support(x, *, axis=-1) -> Tensor:
+@untracked
+def filled(be, x, *, value):
+    """One value everywhere, in the shape of x."""
+    return be.xp.full_like(x, value)
+
+
+@untracked
+def support(be, x, *, axis=-1):
     """1 where sparsemax over `axis` is above 0: at the k largest x, the largest k with 1 + k x_k > x_1 + ... + x_k.
 
     Source: Martins & Astudillo 2016, "From softmax to sparsemax", algorithm 1.
     """
-
-    def found(xp, x):
-        ordered = xp.flip(xp.sort(x, axis=axis), axis)
-        shape = [1] * x.ndim
-        shape[axis] = x.shape[axis]
-        k = xp.arange(1, x.shape[axis] + 1, dtype=x.dtype).reshape(shape)
-        sums = xp.cumsum(ordered, axis=axis)
-        many = (1 + k * ordered > sums).sum(axis=axis, keepdims=True)
-        tau = (xp.take_along_axis(sums, many - 1, axis=axis) - 1) / many
-        return x > tau
-
-    return _untracked(found, x)
+    xp = be.xp
+    ordered = xp.flip(xp.sort(x, axis=axis), axis)
+    shape = [1] * x.ndim
+    shape[axis] = x.shape[axis]
+    k = xp.arange(1, x.shape[axis] + 1, dtype=x.dtype).reshape(shape)
+    sums = xp.cumsum(ordered, axis=axis)
+    many = (1 + k * ordered > sums).sum(axis=axis, keepdims=True)
+    tau = (xp.take_along_axis(sums, many - 1, axis=axis) - 1) / many
+    return x > tau
 
 
 @op

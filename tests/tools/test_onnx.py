@@ -15,6 +15,7 @@ from minicnn import layers as nn
 from minicnn.errors import ArgumentError, FileError, MissingPackageError, NotBuiltError, UnsupportedError
 from minicnn.io.onnx_ops import FORMS
 from minicnn.layers.operation import OPS
+from minicnn.ops import compare
 from tests.parity.networks import LAYERS, NETWORKS
 from tests.training.test_saving import EVERY
 
@@ -149,10 +150,21 @@ def test_sums_of_segments(tmp_path, rng):
     same(shaken(minicnn.Sequential([nn.Input((4,)), Shared()]), rng), tmp_path / "m.onnx", rng)
 
 
-def test_comparisons_of_symbols_are_refused_by_name(tmp_path):
+@pytest.mark.parametrize("shape", [(5,), IMAGE])
+def test_comparisons_of_symbols(tmp_path, rng, shape):
+    c = compare
+    x = nn.Input(shape)
+    y = nn.Conv2D(3, 3, padding="same")(x) if len(shape) == 3 else 3 * x
+    answers = [f(y, 0.5) for f in (c.greater, c.greater_equal, c.less, c.less_equal, c.equal, c.not_equal)]
+    answers += [f(2 * y) for f in (c.rounded, c.floor, c.ceil, c.sign, c.isnan, c.isinf)]
+    answers += [c.where(y > 0, y, -1.0), c.where(c.rounded(y), 2.0, y), c.where(np.eye(1, shape[-1])[0], y, 0.0)]
+    same(shaken(minicnn.Model(x, answers), rng), tmp_path / "m.onnx", rng)
+
+
+def test_what_asks_along_an_axis_is_refused_by_name(tmp_path):
     x = nn.Input((3,))
-    with pytest.raises(UnsupportedError, match="expected a layer whose ops are known, received Operation"):
-        minicnn.Model(x, x * (x > 0.0)).export(tmp_path / "m.onnx")
+    with pytest.raises(UnsupportedError, match=r"argmax: expected ops that ONNX has .*, received argmax"):
+        minicnn.Model(x, compare.argmax(x, axis=-1)).export(tmp_path / "m.onnx")
 
 
 @pytest.mark.parametrize("opset", [18, 21])
