@@ -69,6 +69,10 @@ class NonFiniteError(MinicnnError, ArithmeticError):
         self.loss = loss
 
 
+class OrderError(MinicnnError, RuntimeError):
+    """Something that has to be done after something else."""
+
+
 class BusyError(MinicnnError, RuntimeError):
     """A model that another thread is training."""
 

@@ -34,7 +34,8 @@ _PATHS = {
     "activations": (("activations",), {}),
     "utils": (("data", "labels", "reports.network"), {"set_random_seed": _seeds.set_random_seed,
                                    "normalize": _seeds.normalize, "to_categorical": _seeds.to_categorical,
-                                   "clear_session": _backend.clear_session}
+                                   "clear_session": _backend.clear_session,
+                                   "is_keras_tensor": _backend.BACKEND["is_keras_tensor"]}
               | _models.REGISTRY),
     "datasets": ((), {}),
     "datasets.mnist": (("data.mnist",), {}),
@@ -43,7 +44,8 @@ _PATHS = {
     "datasets.cifar100": (("data.cifar100",), {}),
     "preprocessing": (("data",), {}),
     "preprocessing.image": (("data",), {}),
-    "backend": ((), _functions.BACKEND | {"function": _models.function, "Variable": Variable}),
+    "backend": ((), _functions.BACKEND | {
+        "function": _models.function, "Variable": Variable, "KerasTensor": _models.KerasTensor}),
     "ops": ((), _functions.OPS),
     "ops.nn": ((), _functions.OPS),
     "ops.numpy": ((), _functions.OPS),
@@ -86,7 +88,8 @@ def _install() -> None:
 _install()
 
 
-_TOP = {"Sequential": "models", "Model": "models", "Input": "layers", "Layer": "layers", "Variable": "backend"}
+_TOP = {"Sequential": "models", "Model": "models", "Input": "layers", "Layer": "layers", "Variable": "backend",
+        "KerasTensor": "backend"}
 
 
 def __getattr__(name: str):

@@ -19,6 +19,21 @@ from ..training.subclassed import Subclassable
 LOWER = {c.__name__.lower(): c for c in (SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Nadam, RMSprop)}  # Keras 1 and 2
 
 
+class _AnySymbol(type):
+    """What Input and layers called on it give is a KerasTensor."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return isinstance(instance, Symbol)
+
+
+class KerasTensor(metaclass=_AnySymbol):
+    """isinstance(x, KerasTensor): whether x stands for a layer's output.  They are made by Input, not by hand."""
+
+    def __new__(cls, *args: object, **kwargs: object) -> "KerasTensor":
+        raise UnsupportedError("KerasTensor: expected one that Input or a layer made, received a call; write "
+                               "keras.Input(shape)")  # fmt: skip
+
+
 class Model(Subclassable):
     """minicnn.Model, which goes on where Keras does."""
 

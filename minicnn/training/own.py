@@ -21,7 +21,7 @@ import functools
 import inspect
 import itertools
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ from ..backend.placeholder import Placeholder
 from ..backend.streams import Streams
 from ..core.symbol import Symbol
 from ..core.tensor import Parameter, Tensor
-from ..errors import ArgumentTypeError, require
+from ..errors import ArgumentTypeError, OrderError, require
 from ..layers import InputLayer
 from ..layers import Layer as _Layer
 from ..layers.base import samples, within
@@ -96,8 +96,9 @@ class Variable(Parameter):
             draw = Streams(random.getrandbits(63)).generator(0)
             initializer = initializers.get(initializer, "Variable: initializer")(arguments.wholes(
                 "Variable: shape", shape, low=0), draw)  # fmt: skip
-        super().__init__(arguments.array("Variable: initializer", initializer), CPU("numpy_ref", "float32"), name,
-                         trainable)  # fmt: skip
+        be = CPU("numpy_ref", "float32")
+        be.joins = True  # it goes to the device and float type of the model that it is put together with
+        super().__init__(arguments.array("Variable: initializer", initializer), be, name, trainable)
 
 
 class _Any(type):
@@ -140,37 +141,43 @@ class Layer(_Layer, metaclass=_Any):
         return made
 
     def __init__(self, *, autocast: bool = True, **kwargs: Any):
-        self._own, self._attached, self._settled = [], False, False
+        early = [name for name, one in self._held_by_attributes() if isinstance(one, Variable)]
+        expected, fix = "super().__init__() before Variables are set", "call it first"
+        where = f"{type(self).__name__}: {', '.join(early)}"
+        require(not early, where, expected, "it after them", fix, error=OrderError)
+        self._own_weights, self._attached, self._settled = [], False, False
         super().__init__(**kwargs)
 
-    def __setattr__(self, name: str, value) -> None:
-        super().__setattr__(name, value)
-        for one in value if isinstance(value, (list, tuple)) else [value]:
-            if isinstance(one, Variable) and "_own" in vars(self) and not any(one is p for p in self._own):
-                self._own.append(one)
-                one.requires_grad = one.trainable and self.trainable
-                one.path = f"{self.name}/{one.name}"
+    @property
+    def _own(self) -> list[Parameter]:
+        """Weights of its own: of add_weight, and the Variables that are its attributes, or in lists and dicts, now."""
+        there = {id(one): one for name, one in self._held_by_attributes() if isinstance(one, Variable)}
+        kept = vars(self).setdefault("_own_weights", [])
+        kept[:] = [p for p in kept if not isinstance(p, Variable) or id(p) in there]
+        for one in there.values():
+            if not any(one is p for p in kept):
+                kept.append(one)
+                one.requires_grad = one.trainable and vars(self).get("_trainable", True)
+                one.path = f"{vars(self).get('name', type(self).__name__)}/{one.name}"
+                if vars(self).get("_attached"):
+                    one.data, one.be = self.be.asarray(one.numpy(), self.be.dtype), self.be
+        return kept
 
     # its parts -------------------------------------------------------------------------------------------------------
 
     def _parts(self) -> list[tuple[str, Any]]:
         """(attribute, layer or model) of every part once: "dense", of a list "blocks.0"."""
         found: dict[int, tuple[str, Any]] = {}
-
-        def look(name, value):
-            if isinstance(value, (_Layer, LayerStack)):
-                found.setdefault(id(value), (name, value))
-            elif isinstance(value, (list, tuple)):
-                for i, one in enumerate(value):
-                    look(f"{name}.{i}", one)
-            elif isinstance(value, dict):
-                for key, one in value.items():
-                    look(f"{name}.{key}", one)
-
-        for name, value in vars(self).items():
-            if name not in ("calls", "source", "params", "_own", "streams", "_given"):
-                look(name, value)
+        for name, one in self._held_by_attributes():
+            if isinstance(one, (_Layer, LayerStack)):
+                found.setdefault(id(one), (name, one))
         return list(found.values())
+
+    def _held_by_attributes(self) -> Iterator[tuple[str, Any]]:
+        """(name, value) of every attribute, and of what stands in lists, tuples and dicts: "blocks.0"."""
+        for name, value in list(vars(self).items()):
+            if name not in ("calls", "source", "params", "_own_weights", "streams", "_given"):
+                yield from _each(name, value)
 
     def adopt(self, part: Any, input_shape: Any) -> None:
         """Build a part for samples of `input_shape`: on the same backend, with random streams of its own."""
@@ -199,7 +206,7 @@ class Layer(_Layer, metaclass=_Any):
 
     @params.setter
     def params(self, value: Any) -> None:
-        self._own = list(value)
+        self._own_weights = list(value)
 
     @property
     def weights(self) -> list[Parameter]:
@@ -438,6 +445,14 @@ class Layer(_Layer, metaclass=_Any):
             if key in config and key not in takes and getattr(made, key) != config[key]:
                 setattr(made, key, config[key])  # trainable reaches all parts, also one that its constructor froze
         return made
+
+
+def _each(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """(name, value) of it and of all that lists, tuples and dicts hold."""
+    yield name, value
+    inner = enumerate(value) if isinstance(value, (list, tuple)) else value.items() if isinstance(value, dict) else ()
+    for key, one in inner:
+        yield from _each(f"{name}.{key}", one)
 
 
 def _once(weights: Iterable[Parameter]) -> list[Parameter]:

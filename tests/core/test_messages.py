@@ -11,6 +11,7 @@ BUILTINS = {
     errors.NonFiniteError: ArithmeticError, errors.NotBuiltError: ValueError, errors.WeightsError: ValueError,
     errors.GradientError: AssertionError, errors.DeviceMemoryError: MemoryError,
     errors.UnsupportedError: NotImplementedError, errors.BusyError: RuntimeError, errors.FileError: OSError,
+    errors.OrderError: RuntimeError,
     errors.ReadOnlyError: AttributeError, errors.NotYetError: AttributeError,
 }  # fmt: skip
 

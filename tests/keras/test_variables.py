@@ -68,6 +68,69 @@ def test_a_layer_s_variables_are_its_weights(tmp_path):
     assert not model.trainable_weights
 
 
+class Many(keras.layers.Layer):
+    """Variables that are appended to a list, in a dict, one that another takes the place of."""
+
+    def __init__(self, n=2, **kwargs):
+        super().__init__(**kwargs)
+        self.gains, self.others = [], {}
+        for i in range(n):
+            self.gains.append(keras.Variable(np.full(5, 1.0 + i), name=f"gain_{i}"))
+        self.others["shift"] = keras.Variable(np.zeros(5), name="shift")
+        self.only = keras.Variable(1.0, name="old")
+        self.only = keras.Variable(2.0, name="only")
+
+    def call(self, x):
+        for gain in self.gains:
+            x = x * gain
+        return (x + self.others["shift"]) * self.only
+
+
+def test_variables_in_lists_and_dicts_are_weights(tmp_path):
+    model = keras.Sequential([keras.Input((5,)), Many(name="many")])
+    layer = model.layers[0]
+    assert [w.path for w in model.weights] == ["many/gain_0", "many/gain_1", "many/shift", "many/only"]
+    assert [w.path for w in layer.trainable_variables] == [w.path for w in model.weights]
+    before = model.get_weights()
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.fit(X, np.zeros((12, 5)), verbose=0)
+    assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+    model.save(tmp_path / "m.keras")
+    read = keras.models.load_model(tmp_path / "m.keras", custom_objects={"Many": Many})
+    np.testing.assert_array_equal(read.predict(X, verbose=0), model.predict(X, verbose=0))
+    layer.trainable = False
+    assert not any(w.requires_grad for w in layer.weights)
+    layer.gains.append(keras.Variable(np.ones(5), name="late"))
+    assert [w.name for w in layer.weights][-1] == "late"
+    assert not layer.gains[-1].requires_grad
+
+
+def test_variables_come_after_super_init():
+    class Early(keras.layers.Layer):
+        def __init__(self):
+            self.more = [keras.Variable(1.0)]
+            super().__init__()
+
+    with pytest.raises(errors.OrderError, match=r"Early: more.0: expected super\(\).__init__\(\) before Variables"):
+        Early()
+
+
+def test_a_model_has_no_variables_of_its_own():
+    model = keras.Sequential([keras.Input((5,)), Scaled()])
+    with pytest.raises(errors.ArgumentTypeError, match="Sequential: scale: expected weights that layers have"):
+        model.scale = keras.Variable(1.0)
+
+
+def test_keras_tensors_have_their_name():
+    x = keras.Input((5,))
+    assert isinstance(x, keras.KerasTensor)
+    assert isinstance(keras.layers.Dense(2)(x), keras.KerasTensor)
+    assert not isinstance(X, keras.KerasTensor)
+    assert [K.is_keras_tensor(x), keras.utils.is_keras_tensor(ops.ones(2))] == [True, False]
+    with pytest.raises(errors.UnsupportedError, match=r"write keras\.Input"):
+        keras.KerasTensor((None, 3))
+
+
 def test_tensors_of_one_number_are_numbers():
     one = Tensor(np.array([[2.5]]))
     assert (float(one), int(one), bool(one), one.item()) == (2.5, 2, True, 2.5)
