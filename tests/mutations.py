@@ -46,6 +46,7 @@ class Mutation(NamedTuple):
 
 CONTRACT = "tests/kernels/test_contract.py"
 WORLD = "tests/training/test_world.py"
+TAPE = "tests/keras/test_gradient_tape.py"
 
 
 def kernel(name: str, file: str, old: str, new: str, test: str, set_: str) -> Mutation:
@@ -203,14 +204,22 @@ MUTATIONS = [
     minicnn("layers: channels_first comes back with height and width exchanged", "layers/images.py",
             "axes=(0, y.ndim - 1, *range(1, y.ndim - 1))", "axes=(0, *range(y.ndim - 1, 0, -1))",
             "tests/layers tests/keras/test_backend.py"),
+    minicnn("tape: a weight is read when the gradient is asked for", "core/op.py",
+            "a.copy() if isinstance(t, Parameter) else a", "a if isinstance(t, Parameter) else a", TAPE),
+    minicnn("tape: a tape lets go of what another one keeps", "core/tensor.py", "if not self.holders:",
+            "if self.holders >= 0:", TAPE),
+    minicnn("tape: a gradient of a gradient is a constant", "training/gradient_tape.py",
+            "return node if node.holders else None", "return None", TAPE),
+    minicnn("tape: what ran before it counts too", "training/gradient_tape.py",
+            "return id(one) in self._watched or (", "return one.requires_grad or id(one) in self._watched or (", TAPE),
     minicnn("ops: gelu's derivative lacks x", "ops/activation.py", "dy * (cdf + x * phi)", "dy * (cdf + phi)",
             GRADIENTS),
     minicnn("ops: a fixed batch norm's dx takes the batch's way", "ops/norm.py",
             "gamma, eps, batch_stats=False)", "gamma, eps, batch_stats=True)", GRADIENTS),
     minicnn("ops: zero_pad's backward swaps top and left", "ops/shape.py", "dy[:, top : top + h, left : left + w]",
             "dy[:, left : left + h, top : top + w]", GRADIENTS),
-    minicnn("ops: sigmoid_cross_entropy's gradient has a wrong sign", "ops/loss.py", "(dloss * (s - t), None)",
-            "(dloss * (t - s), None)", f"{GRADIENTS} tests/test_losses.py"),
+    minicnn("ops: sigmoid_cross_entropy's gradient has a wrong sign", "ops/loss.py", "(dloss * (s - t), -dloss",
+            "(dloss * (t - s), -dloss", f"{GRADIENTS} tests/test_losses.py"),
     minicnn("ops: alpha_dropout shifts by another constant", "ops/dropout.py", "b = -a * rate * low", "b = -a * low",
             f"tests/ops/test_values.py {LAYERS}"),
     minicnn("core: an axis of size 1 is not summed over", "core/tensor.py",

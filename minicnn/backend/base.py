@@ -27,7 +27,7 @@ class Backend:
         def __getattr__(self, name: str) -> Any: ...
 
     batch_invariant = True
-    joins = False  # whether its tensors without a tape go to the backend of those that they are put together with
+    joins = False  # whether its tensors go to the backend of those that they are put together with
     # On a device, where launches are dear: one for all pairs (to, from) of arrays and for `update_averages`; and what
     # stands in for the backend where a weight's gradient is asked for, and puts it where the optimizer reads.
     blend: Callable | None = None

@@ -17,7 +17,7 @@ from ..backend.base import Backend
 from ..errors import ArgumentTypeError, ShapeError
 from .program import tracing
 from .symbol import Symbol, called
-from .tensor import Node, Tensor, constant, is_recording, unbroadcast
+from .tensor import Node, Parameter, Tensor, constant, is_recording, tapes, unbroadcast
 
 
 def op(function: Callable) -> Callable:
@@ -38,16 +38,18 @@ def op(function: Callable) -> Callable:
             raise ArgumentTypeError(f"{name}: expected at least one Tensor, received none; wrap the input: Tensor(x)")
         be = tensors[0].be
         for t in tensors:
-            if t.be is not be and (t.be.name, t.dtype) != (be.name, be.dtype):
+            if t.be is not be and (t.be.joins or be.joins or elsewhere(t, be)):
                 be, args = joined(name, args, tensors)
                 break
         trace = tracing()
         if trace is not None:
             return trace.call(function, args, static)
         arrays = [a.data if isinstance(a, Tensor) else constant(be, a) for a in args]
+        tracked = is_recording() and any([t.tracked for t in tensors])
+        if tracked and tapes():  # which may ask after an optimizer's step: the weights as they are now
+            arrays = [a.copy() if isinstance(t, Parameter) else a for t, a in zip(args, arrays, strict=True)]
         y, vjp = function(be, *arrays, **static)
         y, *aside = y if isinstance(y, tuple) else (y,)
-        tracked = is_recording() and any([t.requires_grad for t in tensors])
         node = Node(name, args, _checked(name, be, vjp, arrays)) if tracked else None
         out = Tensor.of(be.asarray(y), be, node)  # asarray: kernels want C order and one float type
         return (out, *aside) if aside else out
@@ -57,22 +59,27 @@ def op(function: Callable) -> Callable:
 
 
 def joined(name: str, args: tuple, tensors: list) -> tuple:
-    """(backend, arguments on it): constants of a backend that `joins` go to that of the other tensors.
+    """(backend, arguments on it): tensors of a backend that `joins` go to that of the others, gradients come back.
 
     Raises ArgumentTypeError for tensors of several others.
     """
-    fixed = [t for t in tensors if t.requires_grad or not t.be.joins] or tensors[:1]
+    fixed = [t for t in tensors if not t.be.joins] or tensors[:1]
     be = fixed[0].be
     for t in fixed:
         if elsewhere(t, be):
             here, there = be.describe(), t.be.describe()
             raise ArgumentTypeError(f"{name}: expected all tensors on {here}, received one on {there}")
+    return be, tuple(moved(a, be) if isinstance(a, Tensor) and elsewhere(a, be) else a for a in args)
 
-    def moved(a):
-        free = isinstance(a, Tensor) and a.be is not be and a.be.joins and not a.requires_grad
-        return Tensor.of(be.asarray(a.numpy(), be.dtype), be, None) if free else a
 
-    return be, tuple(map(moved, args))
+def moved(a: Tensor, be) -> Tensor:
+    """`a` on another backend;  da = dy, there where a is."""
+
+    def back(dy, needs):
+        return [a.be.asarray(be.to_numpy(dy), a.be.dtype)]
+
+    node = Node("moved", (a,), back) if is_recording() and tracing() is None and a.tracked else None
+    return Tensor.of(be.asarray(a.data if a.be.name == be.name else a.numpy(), be.dtype), be, node)
 
 
 def elsewhere(t: Tensor, be: Backend) -> bool:

@@ -22,6 +22,7 @@ from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, ShapeError,
 from .operators import Operators
 
 _recording = contextvars.ContextVar("recording", default=True)
+_tapes: contextvars.ContextVar[tuple] = contextvars.ContextVar("tapes", default=())
 _serial = itertools.count()
 
 
@@ -39,14 +40,40 @@ def is_recording() -> bool:
     return _recording.get()
 
 
-class Node:
-    """One op on the tape: its name, its inputs and the closure that turns dy into their gradients."""
+def tapes() -> tuple:
+    """The tapes with a beginning and an end (training/gradient_tape.py) that are on: every new node tells them."""
+    return _tapes.get()
 
-    __slots__ = ("inputs", "name", "serial", "vjp")
+
+def start(tape: Any) -> None:
+    """From now on nodes of this thread tell `tape`, by its `record`."""
+    _tapes.set((*_tapes.get(), tape))
+
+
+def stop(tape: Any) -> None:
+    """From now on they do not."""
+    _tapes.set(tuple(one for one in _tapes.get() if one is not tape))
+
+
+class Node:
+    """One op on the tape: its name, its inputs and the closure that turns dy into their gradients.
+
+    holders  how many tapes keep it; the last one that lets it go takes its inputs away: then its output is a constant
+    """
+
+    __slots__ = ("holders", "inputs", "name", "serial", "vjp")
 
     def __init__(self, name: str, inputs: tuple, vjp: Callable | None):
-        self.name, self.inputs, self.vjp = name, inputs, vjp
+        self.name, self.inputs, self.vjp, self.holders = name, inputs, vjp, 0
         self.serial = next(_serial)  # an op is always younger than what it reads: an order for backward
+        for tape in _tapes.get():
+            tape.record(self)
+
+    def let_go(self) -> None:
+        """One tape less keeps it."""
+        self.holders -= 1
+        if not self.holders:
+            self.vjp, self.inputs = None, ()
 
     def __lt__(self, other):
         return self.serial > other.serial
@@ -90,6 +117,11 @@ class Tensor(Operators):
         tensor = cls.__new__(cls)
         tensor.data, tensor.be, tensor.node, tensor.requires_grad, tensor.grad = array, be, node, node is not None, None
         return tensor
+
+    @property
+    def tracked(self) -> bool:
+        """Whether ops record it: it is to have a gradient, or a node that is still kept made it from what is to."""
+        return self.requires_grad and (self.node is None or bool(self.node.inputs))
 
     shape = property(lambda self: self.data.shape)
     ndim = property(lambda self: self.data.ndim)

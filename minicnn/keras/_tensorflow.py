@@ -12,17 +12,12 @@ from ..core.tensor import Tensor
 from ..data.dataset import AUTOTUNE, Dataset
 from ..errors import DataError, require
 from ..ops import join
+from ..training.gradient_tape import NONE, ZERO, GradientTape
 from ..training.own import Variable
 from . import _backend, _functions, _random, _seeds
 from ._names import Missing
 
 F = _functions.OPS
-
-
-FIXES = {
-    "tf.GradientTape": "fit and train_on_batch compute gradients; by hand: x = Tensor(array, requires_grad=True), "
-                       "loss(x).backward(), x.grad",
-}  # fmt: skip
 
 
 class Namespace(types.ModuleType):
@@ -36,8 +31,7 @@ class Namespace(types.ModuleType):
     def __getattr__(self, name: str):
         if name.startswith("_"):
             raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        path = f"{self.__name__.removeprefix('minicnn.keras.')}.{name}"
-        return Missing(path, FIXES.get(path, ""))
+        return Missing(f"{self.__name__.removeprefix('minicnn.keras.')}.{name}")
 
 
 def _nothing(*args, **kwargs) -> None:
@@ -59,13 +53,23 @@ def _reduced(name: str):
     return lambda input_tensor, axis=None, keepdims=False: reduce(input_tensor, axis=axis, keepdims=keepdims)
 
 
+def argmax(input, axis=None, output_type=None):
+    """The place of the largest along `axis`; None: the first axis."""
+    return F["argmax"](input, axis=0 if axis is None else axis)
+
+
+def argmin(input, axis=None, output_type=None):
+    """The place of the smallest along `axis`; None: the first axis."""
+    return F["argmin"](input, axis=0 if axis is None else axis)
+
+
 _MATH = {name: F[name] for name in (
-    "abs", "add", "argmax", "argmin", "cos", "cumsum", "divide", "equal", "exp", "floor", "greater", "greater_equal",
+    "abs", "add", "cos", "cumsum", "divide", "equal", "exp", "floor", "greater", "greater_equal",
     "less", "less_equal", "log", "maximum", "minimum", "multiply", "negative", "not_equal", "round", "sigmoid", "sign",
     "sin", "sqrt", "square", "subtract", "tanh", "count_nonzero", "divide_no_nan", "erf", "expm1", "log1p",
     "logical_and", "logical_not", "logical_or", "logical_xor", "mod", "reciprocal", "rsqrt", "sinh", "cosh", "tan",
     "in_top_k", "ceil")} | {
-    "pow": F["power"], "softplus": F["softplus"],
+    "pow": F["power"], "softplus": F["softplus"], "argmax": argmax, "argmin": argmin,
     **{f"reduce_{f}": _reduced(f) for f in ("all", "any", "logsumexp", "max", "mean", "min", "prod", "std", "sum")},
     "reduce_variance": _reduced("var"), "reduce_euclidean_norm": lambda input_tensor, axis=None, keepdims=False: norm(
         input_tensor, axis=axis, keepdims=keepdims), "floordiv": F["floor_divide"],
@@ -106,6 +110,25 @@ _NN = {name: F[name] for name in (
 } | {f.__name__: f for f in (
     _functions.sigmoid_cross_entropy_with_logits, _functions.softmax_cross_entropy_with_logits,
     _functions.sparse_softmax_cross_entropy_with_logits)}  # fmt: skip
+
+
+def global_norm(t_list):
+    """The length of all tensors together, as one vector; None counts nothing."""
+    return F["sqrt"](functools.reduce(F["add"], [F["sum"](F["square"](t)) for t in t_list if t is not None]))
+
+
+def clip_by_global_norm(t_list, clip_norm, use_norm=None):
+    """(the tensors, shortened together to a length of clip_norm at most; the length that they had)."""
+    length = global_norm(t_list) if use_norm is None else _backend.tensor(use_norm)
+    factor = clip_norm / F["maximum"](length, clip_norm)
+    return [None if t is None else t * factor for t in t_list], length
+
+
+class TensorSpec:
+    """A shape and a type, which tf.function is told and nobody reads."""
+
+    def __init__(self, shape, dtype="float32", name=None):
+        self.shape, self.dtype, self.name = shape, dtype, name
 
 
 def confusion_matrix(labels, predictions, num_classes=None):
@@ -169,7 +192,9 @@ def tensorflow(keras) -> Namespace:
         "math": Namespace("tf.math", _MATH | {"confusion_matrix": confusion_matrix}), "nn": Namespace("tf.nn", _NN),
         "data": Namespace("tf.data", {"Dataset": Dataset, "AUTOTUNE": AUTOTUNE, "experimental": Namespace(
             "tf.data.experimental", {"AUTOTUNE": AUTOTUNE})}),
-        "Variable": variable,
+        "Variable": variable, "GradientTape": GradientTape, "TensorSpec": TensorSpec,
+        "UnconnectedGradients": types.SimpleNamespace(NONE=NONE, ZERO=ZERO), "global_norm": global_norm,
+        "clip_by_global_norm": clip_by_global_norm,
         "random": Namespace("tf.random", {
             "set_seed": _seeds.set_random_seed, "normal": _random.normal, "uniform": uniform,
             "truncated_normal": _random.truncated_normal, "categorical": _random.categorical,

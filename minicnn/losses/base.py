@@ -12,6 +12,7 @@ from ..core.tensor import Tensor
 from ..errors import ArgumentError, ArgumentTypeError, DataError, one_of, require
 from ..ops import arithmetic as A
 from ..ops.loss import scaled_sum
+from ..ops.shape import reshape
 from ..weighting import aligned, check_weights
 
 EPSILON = 1e-7  # Keras's fuzz factor
@@ -101,6 +102,8 @@ class Loss(Described):
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """From tensors a tensor; from NumPy arrays a NumPy scalar (or array, for reduction="none")."""
         t, y = self.pair(y_true, y_pred)
+        if isinstance(y_true, Tensor) and y_true.tracked and t.size == y_true.data.size:  # else they are class numbers
+            t = y_true if y_true.shape == t.shape else reshape(y_true, shape=t.shape)  # it has a gradient, too
         w = None if sample_weight is None else y.be.asarray(check_weights(sample_weight), y.be.dtype)
         loss = self.reduce(self.values(t, y), w)
         return loss if isinstance(y_pred, Tensor) else loss.numpy()[()]

@@ -6,6 +6,7 @@ does not hold.
 
 import collections
 import copy
+import functools
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -47,6 +48,27 @@ class Variable(Tensor):
         return self
 
 
+def _asked(result: Callable) -> Callable:
+    """`result` of one of our own metrics, whose number may be asked for numpy()."""
+
+    @functools.wraps(result)
+    def asked(self):
+        found = result(self)
+        return Result(found) if type(found) is float else found
+
+    return asked
+
+
+class Result(float):
+    """A number, which Keras's programs also ask for .numpy()."""
+
+    __slots__ = ()
+
+    def numpy(self) -> float:
+        """The number."""
+        return float(self)
+
+
 class Metric(Described):
     """A number that builds up over batches: reset_state(), update_state(y_true, y_pred) for each, result().
 
@@ -69,6 +91,11 @@ class Metric(Described):
         except AttributeError:  # of one that makes its variables after this, as Keras's do
             if type(self).__module__.startswith(str(__package__)):
                 raise
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        if "result" in vars(cls) and cls.__module__.startswith(str(__package__)):
+            cls.result = _asked(cls.result)
 
     def add_weight(self, shape: Shape | str = (), initializer: Any = "zeros", dtype: DTypeLike = None,
                    name: str | None = None) -> Variable:  # fmt: skip

@@ -142,6 +142,22 @@ def cos(be, x):
     return be.xp.cos(x), lambda dy, needs: (-dy * be.xp.sin(x),)
 
 
+def _product(a, b):
+    """a b; leading axes of a tensor a, (..., N, K), are rows too."""
+    if not isinstance(a, Tensor) or a.ndim < 3 or getattr(b, "ndim", 0) != 2:
+        return matmul(a, b)
+    return reshape(matmul(reshape(a, shape=(-1, a.shape[-1])), b), shape=(*a.shape[:-1], b.shape[1]))
+
+
+def _places(key):
+    """A key in which tensors of one number are whole numbers: x[:, tf.argmax(p)]."""
+    parts = key if isinstance(key, tuple) else (key,)
+    if not any(isinstance(one, Tensor) and one.ndim == 0 for one in parts):
+        return key
+    found = tuple(int(one) if isinstance(one, Tensor) and one.ndim == 0 else one for one in parts)
+    return found if isinstance(key, tuple) else found[0]
+
+
 # Operators live here, above the core, so that core/tensor.py needs to know no op.
 for _kind in (Tensor, Symbol):
     _kind.__add__ = _kind.__radd__ = lambda a, b: add(a, b)
@@ -152,10 +168,10 @@ for _kind in (Tensor, Symbol):
     _kind.__rtruediv__ = lambda a, b: divide(b, a)
     _kind.__pow__ = lambda x, exponent: power(x, exponent=exponent)
     _kind.__neg__ = lambda x: negative(x)
-    _kind.__matmul__ = lambda a, b: matmul(a, b)
+    _kind.__matmul__ = lambda a, b: _product(a, b)
     _kind.__rmatmul__ = lambda a, b: matmul(b, a)
     _kind.sum = lambda x, axis=None, keepdims=False: total(x, axis=axis, keepdims=keepdims)
     _kind.mean = lambda x, axis=None, keepdims=False: mean(x, axis=axis, keepdims=keepdims)
     _kind.reshape = lambda x, *shape: reshape(x, shape=shape[0] if isinstance(shape[0], tuple) else shape)
-    _kind.__getitem__ = lambda x, key: part(x, key=key)
+    _kind.__getitem__ = lambda x, key: part(x, key=_places(key))
     _kind.__abs__ = lambda x: absolute(x)

@@ -8,7 +8,7 @@ from ..errors import require
 
 @op
 def softmax_cross_entropy(be, z, t):
-    """loss[n] = -sum_k t[n,k] log softmax(z)[n,k];  dz = dloss (softmax(z) sum_k t - t).
+    """loss[n] = -sum_k t[n,k] log softmax(z)[n,k];  dz = dloss (softmax(z) sum_k t - t),  dt = -dloss log softmax(z).
 
     Logits z (N, K), targets t (N, K) -> loss (N,). Finite for any finite z: no probability is rounded before its
     logarithm.
@@ -16,7 +16,15 @@ def softmax_cross_entropy(be, z, t):
     """
     require(z.shape == t.shape, "softmax_cross_entropy", f"targets of shape {z.shape}", t.shape)
     loss, dz = be.softmax_cross_entropy(z, t)
-    return loss, lambda dloss, needs: (dloss[:, None] * dz, None)
+
+    def vjp(dloss, needs):
+        dt = None
+        if needs[1]:
+            low = z - z.max(axis=1, keepdims=True)
+            dt = dloss[:, None] * (be.xp.log(be.xp.exp(low).sum(axis=1, keepdims=True)) - low)
+        return dloss[:, None] * dz, dt
+
+    return loss, vjp
 
 
 @op
@@ -34,7 +42,7 @@ def summed_cross_entropy(be, z, t, *, scale):
 
 @op
 def sigmoid_cross_entropy(be, z, t):
-    """loss = -[t log s + (1 - t) log(1 - s)] with s = sigmoid(z);  dz = dloss (s - t).  Any shape, element by element.
+    """loss = -[t log s + (1 - t) log(1 - s)] with s = sigmoid(z);  dz = dloss (s - t),  dt = -dloss z.  Any shape.
 
     Computed as max(z, 0) - z t + log(1 + exp(-|z|)), which is finite for any finite z.
     """
@@ -43,7 +51,7 @@ def sigmoid_cross_entropy(be, z, t):
     e = xp.exp(-xp.abs(z))
     loss = xp.maximum(z, 0) - z * t + xp.log1p(e)
     s = xp.where(z >= 0, 1 / (1 + e), e / (1 + e)).astype(z.dtype)
-    return loss, lambda dloss, needs: (dloss * (s - t), None)
+    return loss, lambda dloss, needs: (dloss * (s - t), -dloss * z if needs[1] else None)
 
 
 @op
@@ -63,10 +71,10 @@ def log_cosh(be, e):
 
 @op
 def plus_minus_one(be, t):
-    """2 t - 1 where all of t are 0 or 1, else t.  Targets have no gradient."""
+    """2 t - 1 where all of t are 0 or 1, else t;  dt = 2 dy, or dy."""
     xp = be.xp
     binary = ((t == 0) | (t == 1)).all()
-    return xp.where(binary, 2 * t - 1, t).astype(t.dtype), lambda dy, needs: (xp.zeros_like(t),)
+    return xp.where(binary, 2 * t - 1, t).astype(t.dtype), lambda dy, needs: (xp.where(binary, 2 * dy, dy),)
 
 
 @op

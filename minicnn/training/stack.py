@@ -1,6 +1,7 @@
 """The layers of a model and their weights: adding, building, naming, counting, and the forward pass."""
 
 import collections
+import contextlib
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,8 +17,9 @@ from ..backend.base import Backend
 from ..backend.streams import Streams
 from ..core.program import tracing
 from ..core.symbol import Call, Symbol
-from ..core.tensor import Parameter, Tensor, no_grad
+from ..core.tensor import Parameter, Tensor, is_recording, no_grad, tapes
 from ..data.batches import check_lengths, check_range
+from ..data.dataset import Array
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, nearest, require
 from ..layers import InputLayer, Layer
 from ..layers.base import Shape, assign_all, on_symbols, samples, within
@@ -39,7 +41,10 @@ from .summary import html, readable, table
 from .traced import Programs
 
 _FLOATS = 'give Sequential device=CPU("numpy_ref", "float64") of minicnn.backend.cpu'
-_STEPS = "write the loop in Python: forward with model(Tensor(x), training=True), loss.backward(), optimizer.apply()"
+_STEPS = (
+    "write the loop in Python: forward with model(Tensor(x), training=True), loss.backward(), optimizer.apply(); "
+    "or with tf.GradientTape of minicnn.keras"
+)
 VISIT = 11  # bits of a layer's index; above them stands the number of the call, of a layer that a step calls twice
 _HOOKS = ("train_step", "test_step", "predict_step", "compute_loss", "compute_metrics", "call")
 
@@ -93,6 +98,13 @@ class LayerStack(Guarded):
     _templates: tuple = (0, 0)  # of inputs and outputs: structure.py
     seen: list[Shape] | None = None  # of a model with open sizes: the latest x
     config: ClassVar[tuple[str, ...]] = ()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        several = value if isinstance(value, (list, tuple)) else [value]
+        if any(isinstance(one, Parameter) for one in several):
+            expected, fix = "weights that layers have", "put it into a layer of your own, and that into the model"
+            require(False, f"{type(self).__name__}: {name}", expected, "a Variable", fix, error=ArgumentTypeError)
+        super().__setattr__(name, value)
 
     def build(self, input_shape: Any = None) -> None:
         """Make all weights for batches of input_shape (None, H, W, C)."""
@@ -369,7 +381,7 @@ class LayerStack(Guarded):
         return found if len(found) > 1 else found[0]
 
     def __call__(self, x: Any, training: bool | None = None) -> Any:
-        """Outputs for a batch: a Tensor for a Tensor, a NumPy array for anything else.
+        """Outputs for a batch: a Tensor for a Tensor, a NumPy array for anything else; under a GradientTape a Tensor.
 
         training: None is False, and within the call of a layer of one's own what that is called with; a block of
         augmentation, whose layers have no weights, is at work then, as each of them by itself.
@@ -388,20 +400,27 @@ class LayerStack(Guarded):
             self.ensure_built(x)
             training = self.unasked if training is None else training
             y = self.forward(x, training=training)
-        elif isinstance(x, (list, tuple)) and len(x) and all(isinstance(one, Tensor) for one in x):
+        elif isinstance(x, (list, tuple)) and any(isinstance(one, Tensor) for one in x):
             training = self.unasked if training is None else training
-            y = self.forward(x, training=training)
+            xs = [one if isinstance(one, Tensor) else Tensor(one, self.backend) for one in x]
+            y = self.forward(xs, training=training)
         else:
-            with no_grad(), self.guard:
+            taped = bool(tapes()) and is_recording()
+            with contextlib.nullcontext() if taped else no_grad(), self.guard:
                 x = Several(x) if isinstance(x, list) and isinstance(self.sample_in, list) else x
                 xs = [Tensor(one, self.backend) for one in parts(check_x(self, x, "x", any_size=True))]
                 training = self.unasked if training is None else training
                 y = self.forward(xs, training=training)
-                y = [one.numpy() for one in y] if isinstance(y, list) else y.numpy()
+                if not taped:
+                    y = [self._array(one) for one in y] if isinstance(y, list) else self._array(y)
         if training and outer is None:  # else the step is the outer layer's
             with self.guard.changing():
                 self.commit()
         return self._answer(y)
+
+    def _array(self, y: Tensor) -> np.ndarray:
+        """The numbers of an output; where the model is `lenient`, an array that may be asked for numpy()."""
+        return y.numpy().view(Array) if getattr(self, "lenient", False) else y.numpy()
 
     @reads
     def activations(self, x: Any) -> dict[str, np.ndarray]:
