@@ -98,10 +98,11 @@ class LayerStack(Guarded):
     _templates: tuple = (0, 0)  # of inputs and outputs: structure.py
     seen: list[Shape] | None = None  # of a model with open sizes: the latest x
     config: ClassVar[tuple[str, ...]] = ()
+    is_code: ClassVar[bool] = False  # a class with a call of its own, whose attributes are parts: subclassed.py
 
     def __setattr__(self, name: str, value: Any) -> None:
         several = value if isinstance(value, (list, tuple)) else [value]
-        if any(isinstance(one, Parameter) for one in several):
+        if not self.is_code and any(isinstance(one, Parameter) for one in several):
             expected, fix = "weights that layers have", "put it into a layer of your own, and that into the model"
             require(False, f"{type(self).__name__}: {name}", expected, "a Variable", fix, error=ArgumentTypeError)
         super().__setattr__(name, value)

@@ -53,8 +53,8 @@ def _outputs(y: Any) -> str:
 
 
 def _layered(value: Any) -> bool:
-    """Whether an attribute may hold layers, now or later."""
-    return isinstance(value, (_Layer, LayerStack, list, tuple, dict))
+    """Whether an attribute may hold layers or Variables, now or later."""
+    return isinstance(value, (_Layer, LayerStack, own.Variable, list, tuple, dict))
 
 
 class Subclassable(Model):
@@ -72,7 +72,6 @@ class Subclassable(Model):
         super().__init_subclass__(**kwargs)
         cls.is_code = hasattr(cls, "call")
 
-    is_code = False
     class_name = property(lambda self: type(self).__name__ if self.is_code else "Functional")
 
     def __init__(self, *args, seed=None, device="cpu", kernels="auto", threads=None, precision=None, graph=True,

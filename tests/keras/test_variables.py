@@ -189,3 +189,27 @@ def test_names_of_custom_objects_are_arguments():
         assert keras.layers.Dense(1, kernel_initializer="zeros").kernel_initializer is not None
     with pytest.raises(errors.ArgumentError, match="activation"):
         keras.layers.Dense(2, activation="steep")
+
+
+class Warm(keras.Model):
+    """A model with a call of its own, and Variables beside its layers."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense, self.heat = keras.layers.Dense(2), keras.Variable(2.0, name="heat")
+        self.more = [keras.Variable(np.ones(2), name="shift")]
+
+    def call(self, x):
+        return self.dense(x) / self.heat + self.more[0]
+
+
+def test_the_variables_of_a_model_with_a_call_of_its_own_are_its_weights():
+    model = Warm()
+    y = model(X)
+    assert [w.path for w in model.trainable_variables] == ["warm/heat", "warm/shift", "warm/dense.kernel",
+                                                           "warm/dense.bias"]  # fmt: skip
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    before = model.get_weights()
+    model.fit(X, np.zeros((12, 2)), verbose=0)
+    assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
+    assert y.shape == (12, 2)
