@@ -38,10 +38,11 @@ class Softmax(Layer):
 
     def __init__(self, axis: Ints = -1, **kwargs: Any):
         super().__init__(**kwargs)
-        found = [index(one) for one in ([axis] if index(axis) is not None else items(axis) or [None])]
-        ok = None not in found and 0 not in found and len(set(found)) == len(found)
+        given = [axis] if index(axis) is not None else items(axis) or [None]
+        found = [one for one in map(index, given) if one is not None]
+        ok = len(set(found)) == len(given) and 0 not in found
         require(ok, "Softmax: axis", "an axis of samples, -1 the last, or several", shown(axis), error=ArgumentError)
-        self.axis = found[0] if index(axis) is not None else tuple(found)
+        self.axis: int | tuple[int, ...] = found[0] if index(axis) is not None else tuple(found)
 
     @property
     def activation(self) -> Callable:
@@ -140,9 +141,10 @@ class PReLU(Layer):
                  alpha_constraint: ConstraintLike = None, shared_axes: Ints | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(alpha_regularizer=alpha_regularizer, alpha_constraint=alpha_constraint, **kwargs)
         self.alpha_initializer = initializers.get(alpha_initializer, "PReLU: alpha_initializer")
-        axes = () if shared_axes is None else items(shared_axes)
-        axes = [index(axis) for axis in ((shared_axes,) if axes is None else axes)]
-        ok, expected = all(axes), "axes other than the batch's"
+        several = [] if shared_axes is None else items(shared_axes)
+        given = [shared_axes] if several is None else several
+        axes = [axis for axis in map(index, given) if axis]
+        ok, expected = len(axes) == len(given), "axes other than the batch's"
         require(ok, "PReLU: shared_axes", expected, shown(shared_axes), error=ArgumentError)
         self.shared_axes = tuple(axes)
 

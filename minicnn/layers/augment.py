@@ -5,9 +5,13 @@ every other draw of a model: a run can be repeated, with any number of threads. 
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
+from ..aliases import Floats, Shape
 from ..arguments import flag, items, number, shown, whole
 from ..arguments import seed as checked_seed
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, one_of, require
 from ..ops.augment import (
     random_brightness,
@@ -39,11 +43,15 @@ class Random(Prepared):
         self.seed = checked_seed(f"{type(self).__name__}: seed", seed)
         self._order(data_format)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         return image_shape(self.name, input_shape)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return self._drawn(x, self.key()) if training else x
+
+    def _drawn(self, x: Tensor, key: Any) -> Tensor:
+        """x as the draws of this step, which lie at `key`, change it."""
+        raise NotImplementedError
 
 
 class RandomFlip(Random):
@@ -55,7 +63,8 @@ class RandomFlip(Random):
 
     config = ("mode", "seed", "data_format")
 
-    def __init__(self, mode="horizontal_and_vertical", seed=None, data_format=None, **kwargs):
+    def __init__(self, mode: str = "horizontal_and_vertical", seed: int | None = None, data_format: str | None = None,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.mode = one_of("RandomFlip: mode", mode, ("horizontal", "vertical", "horizontal_and_vertical"))
         self._begin(seed, data_format)
@@ -87,8 +96,9 @@ class RandomRotation(_Warp):
     {_Warp.__doc__}"""
     config = ("factor", "fill_mode", "interpolation", "seed", "fill_value", "data_format")
 
-    def __init__(self, factor, fill_mode="reflect", interpolation="bilinear", seed=None, fill_value=0.0,
-                 data_format=None, **kwargs):  # fmt: skip
+    def __init__(self, factor: Floats, fill_mode: str = "reflect", interpolation: str = "bilinear",
+                 seed: int | None = None, fill_value: float = 0.0, data_format: str | None = None,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.factor = range_of("RandomRotation: factor", factor, -1, 1)
         self._fill(fill_mode, interpolation, fill_value)
@@ -106,8 +116,9 @@ class RandomZoom(_Warp):
     {_Warp.__doc__}"""
     config = ("height_factor", "width_factor", "fill_mode", "interpolation", "seed", "fill_value", "data_format")
 
-    def __init__(self, height_factor, width_factor=None, fill_mode="reflect", interpolation="bilinear", seed=None,
-                 fill_value=0.0, data_format=None, **kwargs):  # fmt: skip
+    def __init__(self, height_factor: Floats, width_factor: Floats | None = None, fill_mode: str = "reflect",
+                 interpolation: str = "bilinear", seed: int | None = None, fill_value: float = 0.0,
+                 data_format: str | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.height_factor = range_of("RandomZoom: height_factor", height_factor, -1, 1, above=True)
         self.width_factor = None
@@ -127,8 +138,9 @@ class RandomTranslation(_Warp):
     {_Warp.__doc__}"""
     config = RandomZoom.config
 
-    def __init__(self, height_factor, width_factor, fill_mode="reflect", interpolation="bilinear", seed=None,
-                 fill_value=0.0, data_format=None, **kwargs):  # fmt: skip
+    def __init__(self, height_factor: Floats, width_factor: Floats, fill_mode: str = "reflect",
+                 interpolation: str = "bilinear", seed: int | None = None, fill_value: float = 0.0,
+                 data_format: str | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.height_factor = range_of("RandomTranslation: height_factor", height_factor, -1, 1)
         self.width_factor = range_of("RandomTranslation: width_factor", width_factor, -1, 1)
@@ -147,8 +159,9 @@ class RandomShear(_Warp):
     {_Warp.__doc__}"""
     config = ("x_factor", "y_factor", "interpolation", "fill_mode", "fill_value", "data_format", "seed")
 
-    def __init__(self, x_factor=0.0, y_factor=0.0, interpolation="bilinear", fill_mode="reflect", fill_value=0.0,
-                 data_format=None, seed=None, **kwargs):  # fmt: skip
+    def __init__(self, x_factor: Floats = 0.0, y_factor: Floats = 0.0, interpolation: str = "bilinear",
+                 fill_mode: str = "reflect", fill_value: float = 0.0, data_format: str | None = None,
+                 seed: int | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.x_factor = shifts_of("RandomShear: x_factor", x_factor)
         self.y_factor = shifts_of("RandomShear: y_factor", y_factor)
@@ -170,8 +183,9 @@ class RandomPerspective(Random):
 
     config = ("factor", "scale", "interpolation", "fill_value", "seed", "data_format")
 
-    def __init__(self, factor=1.0, scale=1.0, interpolation="bilinear", fill_value=0.0, seed=None, data_format=None,
-                 **kwargs):  # fmt: skip
+    def __init__(self, factor: Floats = 1.0, scale: Floats = 1.0, interpolation: str = "bilinear",
+                 fill_value: float = 0.0, seed: int | None = None, data_format: str | None = None,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.factor = share_of("RandomPerspective: factor", factor)
         self.scale = number("RandomPerspective: scale", scale, low=0, high=1)
@@ -193,7 +207,8 @@ class RandomContrast(Random):
 
     config = ("factor", "value_range", "seed", "data_format")
 
-    def __init__(self, factor, value_range=(0, 255), seed=None, *, data_format=None, **kwargs):
+    def __init__(self, factor: Floats, value_range: Sequence[float] = (0, 255), seed: int | None = None, *,
+                 data_format: str | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.factor = both_of("RandomContrast: factor", factor)
         self.value_range = range_of("RandomContrast: value_range", value_range)
@@ -211,7 +226,8 @@ class RandomBrightness(Random):
 
     config = RandomContrast.config
 
-    def __init__(self, factor, value_range=(0, 255), seed=None, *, data_format=None, **kwargs):
+    def __init__(self, factor: Floats, value_range: Sequence[float] = (0, 255), seed: int | None = None, *,
+                 data_format: str | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.factor = shifts_of("RandomBrightness: factor", factor)
         self.value_range = range_of("RandomBrightness: value_range", value_range)
@@ -234,8 +250,9 @@ class RandomErasing(Random):
 
     config = ("factor", "scale", "fill_value", "value_range", "seed", "data_format")
 
-    def __init__(self, factor=1.0, scale=(0.02, 0.33), fill_value=None, value_range=(0, 255), seed=None,
-                 data_format=None, **kwargs):  # fmt: skip
+    def __init__(self, factor: Floats = 1.0, scale: Floats = (0.02, 0.33), fill_value: Any = None,
+                 value_range: Sequence[float] = (0, 255), seed: int | None = None, data_format: str | None = None,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.factor, self.scale = share_of("RandomErasing: factor", factor), share_of("RandomErasing: scale", scale)
         several = items(fill_value)
@@ -247,7 +264,7 @@ class RandomErasing(Random):
         self.value_range = range_of("RandomErasing: value_range", value_range)
         self._begin(seed, data_format)
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         if isinstance(self.fill_value, tuple):
             expected = f"one fill_value for each of {input_shape[-1]} channels"
             require(len(self.fill_value) == input_shape[-1], self.name, expected, len(self.fill_value))
@@ -268,7 +285,8 @@ class RandomShift(Random):
 
     config = ("pixels", "fill_mode", "fill_value", "seed", "data_format")
 
-    def __init__(self, pixels, fill_mode="reflect", fill_value=0.0, seed=None, data_format=None, **kwargs):
+    def __init__(self, pixels: int, fill_mode: str = "reflect", fill_value: float = 0.0, seed: int | None = None,
+                 data_format: str | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         where = "RandomShift: pixels"
         given = items(pixels)
@@ -292,7 +310,7 @@ class _Sized(Prepared):
 
     size = property(lambda self: (self.height, self.width))
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         return (*self.size, image_shape(self.name, input_shape)[2])
 
 
@@ -308,8 +326,9 @@ class Resizing(_Sized):
     config = ("height", "width", "interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "fill_mode",
               "fill_value", "antialias", "data_format")  # fmt: skip
 
-    def __init__(self, height, width, interpolation="bilinear", crop_to_aspect_ratio=False, pad_to_aspect_ratio=False,
-                 fill_mode="constant", fill_value=0.0, antialias=False, data_format=None, **kwargs):  # fmt: skip
+    def __init__(self, height: int, width: int, interpolation: str = "bilinear", crop_to_aspect_ratio: bool = False,
+                 pad_to_aspect_ratio: bool = False, fill_mode: str = "constant", fill_value: float = 0.0,
+                 antialias: bool = False, data_format: str | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self._size(height, width)
         self.interpolation = one_of("Resizing: interpolation", interpolation, tuple(KERNELS))
@@ -322,7 +341,7 @@ class Resizing(_Sized):
         self.antialias = flag("Resizing: antialias", antialias)
         self._order(data_format)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         if self.crop_to_aspect_ratio:
             x = middle(x, of_shape(x.shape[1:3], self.size))
         if self.pad_to_aspect_ratio:
@@ -338,12 +357,12 @@ class CenterCrop(_Sized):
 
     config = ("height", "width", "data_format")
 
-    def __init__(self, height, width, data_format=None, **kwargs):
+    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self._size(height, width)
         self._order(data_format)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         if x.shape[1] >= self.height and x.shape[2] >= self.width:
             return middle(x, self.size)
         return fitted(x, self.size)
@@ -360,19 +379,19 @@ class RandomCrop(_Sized):
     key = Noise.key
     unasked = True
 
-    def __init__(self, height, width, seed=None, data_format=None, **kwargs):
+    def __init__(self, height: int, width: int, seed: int | None = None, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self._size(height, width)
         self.seed = checked_seed("RandomCrop: seed", seed)
         self._order(data_format)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         if training and x.shape[1] > self.height and x.shape[2] > self.width:
             return random_crop(x, key=self.key(), size=self.size)
         return fitted(x, self.size)
 
 
-def fitted(x, size):
+def fitted(x: Any, size: tuple[int, int]) -> Any:
     """The largest middle part that has the shape of `size`, resized to it."""
     x = middle(x, of_shape(x.shape[1:3], size))
     return x if x.shape[1:3] == size else resample(x, size=size, interpolation="bilinear")
@@ -384,41 +403,44 @@ def of_shape(given: tuple[int, int], wanted: tuple[int, int]) -> tuple[int, int]
     return max(min(h, w * height // width), 1), max(min(w, h * width // height), 1)
 
 
-def middle(x, size: tuple[int, int]):
+def middle(x: Any, size: tuple[int, int]) -> Any:
     """The middle `size` px of images."""
     spare = [n - m for n, m in zip(x.shape[1:3], size, strict=True)]
     return crop(x, edges=tuple((n // 2, n - n // 2) for n in spare)) if any(spare) else x
 
 
-def pair_of(where: str, value, **bounds) -> tuple[float, float]:
+def pair_of(where: str, value: Any, *, low: float | None = None, high: float | None = None,
+            above: float | None = None) -> tuple[float, float]:  # fmt: skip
     """Two numbers."""
     found = items(value) or []
     require(len(found) == 2, where, "a number, or two", shown(value), error=ArgumentError)
-    return tuple(number(where, one, **bounds) for one in found)
+    a, b = (number(where, one, low=low, high=high, above=above) for one in found)
+    return a, b
 
 
-def both_of(where: str, value) -> tuple[float, float]:
+def both_of(where: str, value: Any) -> tuple[float, float]:
     """Two shares, 0 to 1, from two numbers, or from one for both."""
     return pair_of(where, [value] * 2 if items(value) is None else value, low=0, high=1)
 
 
-def shifts_of(where: str, value) -> tuple[float, float]:
+def shifts_of(where: str, value: Any) -> tuple[float, float]:
     """(low, high) within -1 to 1, from two numbers, or from one for both sides of 0."""
     return range_of(where, value, -1, 1)
 
 
-def share_of(where: str, value) -> tuple[float, float]:
+def share_of(where: str, value: Any) -> tuple[float, float]:
     """(low, high) of shares 0 to 1, from two numbers, or from the higher one."""
     given = [0.0, value] if items(value) is None else value
     a, b = sorted(pair_of(where, given, low=0, high=1))
     return (a, b)
 
 
-def range_of(where: str, value, low=None, high=None, above=False) -> tuple[float, float]:
+def range_of(where: str, value: Any, low: float | None = None, high: float | None = None,
+             above: bool = False) -> tuple[float, float]:  # fmt: skip
     """(low, high), sorted, from two numbers, or from one for both sides of 0."""
-    bounds = {"above" if above else "low": low, "high": high}
+    least, over = (None, low) if above else (low, None)
     if items(value) is None and low is not None:
-        size = abs(number(where, value, **bounds))
+        size = abs(number(where, value, low=least, above=over, high=high))
         return (-size, size)
-    a, b = sorted(pair_of(where, value, **bounds))
+    a, b = sorted(pair_of(where, value, low=least, above=over, high=high))
     return (a, b)

@@ -34,6 +34,7 @@ OWN = {"call", "preactivation", "key", "op"}  # what an instance may have of its
 # those around it, which gathers what they all add to the loss.
 within: contextvars.ContextVar[tuple[Any, bool, Any] | None] = contextvars.ContextVar("within", default=None)
 
+_HERE = __name__.rpartition(".")[0]
 _CONSTRUCTOR = "give it to the constructor of a new layer"
 _MISSING = "it does not exist here; write a layer of your own"
 
@@ -134,15 +135,15 @@ class Layer(arguments.Named, Guarded):
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
-        if "__init__" in vars(cls) and cls.__module__.startswith(__package__):
+        if "__init__" in vars(cls) and cls.__module__.startswith(_HERE):
             cls.__init__ = keras1.understood(cls.__init__, cls._bounds())
         if "build" in vars(cls):
             cls.build = _askable(cls.build)
-        if "call" in vars(cls) and not cls.__module__.startswith(__package__):
+        if "call" in vars(cls) and not cls.__module__.startswith(_HERE):
             cls.call = _lenient(cls.call)
 
-    def __init__(self, *, name: str | None = None, trainable: bool = True, input_shape: Shape | None = None,
-                 **unknown: Any):  # fmt: skip
+    def __init__(self, *, name: str | None = None, trainable: bool = True,
+                 input_shape: Sequence[int | None] | None = None, **unknown: Any):  # fmt: skip
         kind = type(self).__name__
         for old in set(unknown) & {"dtype", "input_dim", "batch_input_shape"}:
             value = unknown.pop(old)
@@ -151,7 +152,8 @@ class Layer(arguments.Named, Guarded):
             elif old == "batch_input_shape" and value is not None:
                 whole = arguments.items(value)
                 where, expected = f"{kind}: batch_input_shape", "a tuple (None, H, W, C)"
-                require(bool(whole), where, expected, arguments.shown(value), error=ArgumentTypeError)
+                if not whole:
+                    require(False, where, expected, arguments.shown(value), error=ArgumentTypeError)
                 input_shape = tuple(whole[1:])
             elif value is not None:
                 input_shape = (arguments.whole(f"{kind}: input_dim", value),)
@@ -167,9 +169,8 @@ class Layer(arguments.Named, Guarded):
         require(ok, f"{kind}: name", "a name without /", repr(name), error=ArgumentError)
         self.name = name or auto_name(kind)
         self.named = name is not None
-        if input_shape is not None:
-            input_shape = arguments.sizes(f"{kind}: input_shape", input_shape)
-        self.sample_in = input_shape
+        where = f"{kind}: input_shape"
+        self.sample_in: tuple[Any, ...] | None = None if input_shape is None else arguments.sizes(where, input_shape)
         self.sample_out: Shape | None = None
         self.built = self.attaching = False
         self.alone = False  # built, and in no model: the first one takes its weights over to its own backend
@@ -182,7 +183,7 @@ class Layer(arguments.Named, Guarded):
         self.calls: list[Call] = []  # on symbols
 
     def __setattr__(self, name: str, value) -> None:
-        if not type(self).__module__.startswith(__package__):  # a layer of yours calls its attributes what it likes
+        if not type(self).__module__.startswith(_HERE):  # a layer of yours calls its attributes what it likes
             object.__setattr__(self, name, value)
             return
         if name.endswith(("_regularizer", "_constraint")) and name in self._bounds():
@@ -300,17 +301,36 @@ class Layer(arguments.Named, Guarded):
             found = self.build(shape)
         finally:
             self.attaching = False
-        self.sample_out = closed(probed(self._shape_of_call, shape) if found is None else found)
+        self.sample_out = made = closed(probed(self._shape_of_call, shape) if found is None else found)
         self.sample_in, self.built = tuple(input_shape), True
         self._tell_weights()
-        return self.sample_out
+        return made
+
+    @property
+    def _home(self) -> Backend:
+        """Its backend.  Raises NotBuiltError where it has none yet."""
+        if self.be is None:
+            raise self._homeless()
+        return self.be
+
+    @property
+    def _own_streams(self) -> Streams:
+        """The random streams that it draws from.  Raises NotBuiltError where it has none yet."""
+        if self.streams is None:
+            raise self._homeless()
+        return self.streams
+
+    def _homeless(self) -> NotBuiltError:
+        fix = "call it, or add it to a model"
+        return NotBuiltError(f"{self.name}: expected a layer that has a place, received one without; {fix}")
 
     def _shape_of_call(self, input_shape) -> Shape:
         """The shape of one output sample, by a call that computes nothing."""
         several = bool(input_shape) and isinstance(input_shape[0], tuple)
         with no_grad(), Trace(self.be, self.params) as trace:
             given = [trace.input((ROWS, *one)) for one in (input_shape if several else [input_shape])]
-            y = self.call(given if several else given[0], training=False)
+            x: Any = given if several else given[0]  # `call` knows what it is called on
+            y = self.call(x, training=False)
         expected = f"a Tensor of as many samples as it is given, {ROWS}"
         received = f"one of shape {y.shape}" if isinstance(y, Tensor) else arguments.shown(y)
         ok = isinstance(y, Tensor) and y.shape[:1] == (ROWS,)
@@ -356,7 +376,7 @@ class Layer(arguments.Named, Guarded):
         several = isinstance(x, (list, tuple)) and len(x) and not all(isinstance(one, numbers.Number) for one in x)
         given = [self._tensor(one) for one in (x if several else [x])]
         x = given if several else given[0]
-        shape = tuple(one.shape[1:] for one in given) if several else x.shape[1:]
+        shape = tuple(one.shape[1:] for one in given) if several else given[0].shape[1:]
         outer = within.get()
         if not self.built:
             self.stand_alone(given[0].be, shape)
@@ -368,9 +388,9 @@ class Layer(arguments.Named, Guarded):
         self.added = []
         training = self.unasked if training is None else training
         y = self._called(x, training)
-        self.be.update_averages(self.moved())
+        self._home.update_averages(self.moved())
         if self.alone and training:
-            self.streams.step += 1  # the next call draws other numbers, as a model's next step does
+            self._own_streams.step += 1  # the next call draws other numbers, as a model's next step does
         return y
 
     def _called(self, x, training: bool) -> Tensor:
@@ -405,16 +425,16 @@ class Layer(arguments.Named, Guarded):
             array = arguments.array("x", x)
         except ArgumentTypeError:
             array = None
-        ok = array is not None and array.ndim > 0 and (array.size > 0 or hasattr(x, "shape"))
-        expected = "a Tensor or an array of numbers"
-        require(ok, f"{self.name}: inputs", expected, arguments.shown(x), error=ArgumentTypeError)
+        if array is None or array.ndim == 0 or not (array.size > 0 or hasattr(x, "shape")):
+            expected = "a Tensor or an array of numbers"
+            require(False, f"{self.name}: inputs", expected, arguments.shown(x), error=ArgumentTypeError)
         return Tensor(array, self.be) if self.be is not None else Tensor(array.astype("float32"))
 
     def shape_for(self, input_shape: Any) -> Shape:
         """The shape of one output sample for samples of `input_shape`; a layer without weights yet stays without."""
         if self.built:
-            same = input_shape == self.sample_in
-            return self.sample_out if same else closed(self.follow(opened(input_shape)))
+            known = self.sample_out if input_shape == self.sample_in else None
+            return closed(self.follow(opened(input_shape))) if known is None else known
         tried, be = copy.copy(self), Placeholder()
         tried.params = []
         tried.source = lambda name, shape: be.like(shape)
@@ -447,9 +467,10 @@ class Layer(arguments.Named, Guarded):
         require(not is_open(shape), f"{self.name}: {name}", "a weight of known size", tuple(shape), fix)
         values = None if self.source is None else self.source(name, shape)
         if values is None:
-            rng = self.streams.generator(self.index << 8 | number)
-            values = initializers.get("glorot_uniform" if initializer is None else initializer)(shape, rng)
-        param = Parameter(self.be.asarray(values, self.be.dtype), self.be, f"{self.name}/{name}", trainable)
+            rng = self._own_streams.generator(self.index << 8 | number)
+            values = (initializers.get(initializer) or initializers.GlorotUniform())(shape, rng)
+        be = self._home
+        param = Parameter(be.asarray(values, be.dtype), be, f"{self.name}/{name}", trainable)
         param.requires_grad = trainable and self.trainable
         return param
 
@@ -528,7 +549,8 @@ def samples(where: str, input_shape: Any) -> tuple:
         each = [samples(where, one) for one in given]
         return tuple(shape for shape, _ in each), next((rows for _, rows in each if rows is not None), None)
     expected = "the shape of a batch, as (None, H, W, C)"
-    require(bool(given), where, expected, arguments.shown(input_shape), error=ArgumentTypeError)
+    if not given:
+        require(False, where, expected, arguments.shown(input_shape), error=ArgumentTypeError)
     found = [None if one is None else arguments.index(one) or 0 for one in given]
     ok = all(one is None or one > 0 for one in found)
     require(ok, where, expected, arguments.shown(input_shape), error=ArgumentTypeError)
@@ -572,7 +594,7 @@ def on_symbols(x: Any) -> tuple[Symbol, ...]:
     return found if any(isinstance(one, Symbol) for one in found) else ()
 
 
-def get_activation(where: str, identifier: Any) -> Callable[[Tensor], Tensor]:
+def get_activation(where: str, identifier: Any) -> Callable[..., Any]:
     """An activation by name, None (linear), or any function of a tensor."""
     if identifier is None:
         return activations.linear
@@ -591,12 +613,19 @@ check_dtype = arguments.float_type
 def pair(where: str, value: Any) -> tuple[int, int]:
     """(rows, columns) from one number for both, or two."""
     if isinstance(arguments.scalar(value), numbers.Number):
-        return (arguments.whole(where, value),) * 2
+        both = arguments.whole(where, value)
+        return both, both
     expected = "a whole number of at least 1, or two of them"
-    found = [arguments.index(one) for one in arguments.items(value) or ()]
-    ok = len(found) == 2 and all(one is not None and one > 0 for one in found)
-    require(ok, where, expected, arguments.shown(value), error=ArgumentError)
-    return tuple(found)
+    high, wide = two(value) or (0, 0)
+    require(high > 0 and wide > 0, where, expected, arguments.shown(value), error=ArgumentError)
+    return high, wide
+
+
+def two(value: Any) -> tuple[int, int] | None:
+    """Two whole numbers, from a list of them; else None."""
+    given = arguments.items(value) or []
+    found = [number for number in map(arguments.index, given) if number is not None]
+    return (found[0], found[1]) if len(found) == len(given) == 2 else None
 
 
 def padding_name(where: str, value: Any, known: tuple[str, ...] = ("valid", "same")) -> str:

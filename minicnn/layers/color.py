@@ -1,6 +1,11 @@
 """Augmentation of colours, contrast and sharpness as layers.  Ops: minicnn/ops/color.py; draws as in augment.py."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from ..aliases import Floats, Ints, Shape
 from ..arguments import index, items, number, shown, whole
+from ..core.tensor import Tensor
 from ..errors import ArgumentError, one_of, require
 from ..ops.augment import random_brightness, random_contrast, random_pick
 from ..ops.color import (
@@ -33,12 +38,12 @@ from .base import image_shape
 class _Colored(Random):
     """Images of red, green and blue; grey ones, of one channel, stay as they are."""
 
-    def follow(self, input_shape):
+    def follow(self, input_shape: Shape) -> Shape:
         shape = image_shape(self.name, input_shape)
         require(shape[2] in (1, 3), self.name, "images of 3 channels, red, green and blue, or of 1", f"{shape[2]}")
         return shape
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return self._drawn(x, self.key()) if training and x.shape[3] == 3 else x
 
 
@@ -47,7 +52,8 @@ class _Ranged(Random):
 
     config = ("factor", "value_range", "data_format", "seed")
 
-    def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **kwargs):
+    def __init__(self, factor: Floats, value_range: Sequence[float] = (0, 255), data_format: str | None = None,
+                 seed: int | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         where = type(self).__name__
         self.factor = share_of(f"{where}: factor", factor)
@@ -63,7 +69,7 @@ class RandomGrayscale(_Colored):
 
     config = ("factor", "data_format")
 
-    def __init__(self, factor=0.5, data_format=None, **kwargs):
+    def __init__(self, factor: Floats = 0.5, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.factor = number("RandomGrayscale: factor", factor, low=0, high=1)
         self._begin(None, data_format)
@@ -104,7 +110,8 @@ class RandomHue(_Colored, _Ranged):
     (N, H, W, 3), shape unchanged; images of one channel stay as they are.  value_range: what y is clipped to
     """
 
-    def __init__(self, factor, value_range, data_format=None, seed=None, **kwargs):
+    def __init__(self, factor: Floats, value_range: Sequence[float], data_format: str | None = None,
+                 seed: int | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(factor, value_range, data_format, seed, **kwargs)
 
     def _drawn(self, x, key):
@@ -121,9 +128,15 @@ class RandomColorJitter(_Colored):
 
     config = ("value_range", "brightness_factor", "contrast_factor", "saturation_factor", "hue_factor", "seed",
               "data_format")  # fmt: skip
+    brightness_factor: tuple[float, float] | None
+    contrast_factor: tuple[float, float] | None
+    saturation_factor: tuple[float, float] | None
+    hue_factor: tuple[float, float] | None
 
-    def __init__(self, value_range=(0, 255), brightness_factor=None, contrast_factor=None, saturation_factor=None,
-                 hue_factor=None, seed=None, data_format=None, **kwargs):  # fmt: skip
+    def __init__(self, value_range: Sequence[float] = (0, 255), brightness_factor: Floats | None = None,
+                 contrast_factor: Floats | None = None, saturation_factor: Floats | None = None,
+                 hue_factor: Floats | None = None, seed: int | None = None, data_format: str | None = None,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.value_range = wide_range("RandomColorJitter: value_range", value_range)
         for name, given, understood in (
@@ -133,7 +146,7 @@ class RandomColorJitter(_Colored):
             setattr(self, name, None if given is None else understood(f"RandomColorJitter: {name}", given))
         self._begin(seed, data_format)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return self._drawn(x, self.key()) if training else x
 
     def _drawn(self, x, key):
@@ -154,7 +167,8 @@ class RandomInvert(Random):
 
     config = ("factor", "value_range", "seed", "data_format")
 
-    def __init__(self, factor=1.0, value_range=(0, 255), seed=None, data_format=None, **kwargs):
+    def __init__(self, factor: Floats = 1.0, value_range: Sequence[float] = (0, 255), seed: int | None = None,
+                 data_format: str | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.factor = share_of("RandomInvert: factor", factor)
         self.value_range = wide_range("RandomInvert: value_range", value_range)
@@ -173,7 +187,8 @@ class RandomPosterization(Random):
 
     config = _Ranged.config
 
-    def __init__(self, factor, value_range=(0, 255), data_format=None, seed=None, **kwargs):
+    def __init__(self, factor: Floats, value_range: Sequence[float] = (0, 255), data_format: str | None = None,
+                 seed: int | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         where = "RandomPosterization: factor"
         given = items(factor)
@@ -198,8 +213,9 @@ class Solarization(Random):
 
     config = ("addition_factor", "threshold_factor", "value_range", "seed", "data_format")
 
-    def __init__(self, addition_factor=0.0, threshold_factor=0.0, value_range=(0, 255), seed=None, *,
-                 data_format=None, **kwargs):  # fmt: skip
+    def __init__(self, addition_factor: Floats = 0.0, threshold_factor: Floats = 0.0,
+                 value_range: Sequence[float] = (0, 255), seed: int | None = None, *, data_format: str | None = None,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.addition_factor = share_of("Solarization: addition_factor", addition_factor)
         self.threshold_factor = share_of("Solarization: threshold_factor", threshold_factor)
@@ -234,8 +250,9 @@ class RandomGaussianBlur(Random):
 
     config = ("factor", "kernel_size", "sigma", "value_range", "data_format", "seed")
 
-    def __init__(self, factor=1.0, kernel_size=3, sigma=1.0, value_range=(0, 255), data_format=None, seed=None,
-                 **kwargs):  # fmt: skip
+    def __init__(self, factor: Floats = 1.0, kernel_size: Ints = 3, sigma: Floats = 1.0,
+                 value_range: Sequence[float] = (0, 255), data_format: str | None = None, seed: int | None = None,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.factor = share_of("RandomGaussianBlur: factor", factor)
         where, given = "RandomGaussianBlur: kernel_size", items(kernel_size)
@@ -260,12 +277,12 @@ class AutoContrast(Random):
 
     config = ("value_range", "data_format")
 
-    def __init__(self, value_range=(0, 255), *, data_format=None, **kwargs):
+    def __init__(self, value_range: Sequence[float] = (0, 255), *, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.value_range = wide_range("AutoContrast: value_range", value_range)
         self._begin(None, data_format)
 
-    def call(self, x, *, training):
+    def call(self, x: Tensor, *, training: bool) -> Tensor:
         return self._drawn(x, None)
 
     def _drawn(self, x, key):
@@ -281,7 +298,8 @@ class Equalization(Random):
 
     config = ("value_range", "bins", "data_format")
 
-    def __init__(self, value_range=(0, 255), bins=256, data_format=None, **kwargs):
+    def __init__(self, value_range: Sequence[float] = (0, 255), bins: int = 256, data_format: str | None = None,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.bins = whole("Equalization: bins", bins, low=2)
         self.value_range = wide_range("Equalization: value_range", value_range)
@@ -303,16 +321,17 @@ class RandAugment(Random):
 
     config = ("value_range", "num_ops", "factor", "interpolation", "seed", "data_format")
 
-    def __init__(self, value_range=(0, 255), num_ops=2, factor=0.5, interpolation="bilinear", seed=None,
-                 data_format=None, **kwargs):  # fmt: skip
+    def __init__(self, value_range: Sequence[float] = (0, 255), num_ops: int = 2, factor: Floats = 0.5,
+                 interpolation: str = "bilinear", seed: int | None = None, data_format: str | None = None,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.value_range = wide_range("RandAugment: value_range", value_range)
         self.num_ops = whole("RandAugment: num_ops", num_ops, high=99)
         f = self.factor = share_of("RandAugment: factor", factor)
         self.interpolation = one_of("RandAugment: interpolation", interpolation, ("bilinear", "nearest"))
         self._begin(seed, data_format)
-        moved, colored = {"interpolation": self.interpolation, "name": "change"}, {"value_range": self.value_range,
-                                                                                    "name": "change"}  # fmt: skip
+        moved: dict[str, Any] = {"interpolation": self.interpolation, "name": "change"}
+        colored: dict[str, Any] = {"value_range": self.value_range, "name": "change"}
         self.changes = (
             RandomShear(f, f, **moved), RandomTranslation(f, f, **moved), RandomRotation(f, **moved),
             RandomBrightness(f, **colored), RandomColorDegeneration(f, **colored), RandomContrast(f, **colored),
@@ -328,7 +347,7 @@ class RandAugment(Random):
         return x
 
 
-def wide_range(where: str, value) -> tuple[float, float]:
+def wide_range(where: str, value: Any) -> tuple[float, float]:
     """(low, high), sorted, of which the second is larger."""
     low, high = range_of(where, value)
     require(low < high, where, "two numbers, of which one is larger", shown(value), error=ArgumentError)

@@ -9,7 +9,7 @@ from ..core.tensor import Tensor
 from ..errors import ArgumentError, one_of, require
 from ..ops.activation import relu
 from ..ops.conv import dilate, grouped_conv2d
-from ..ops.geometry import output_size, resolve_pads
+from ..ops.geometry import Pads, Pair, output_size, resolve_pads
 from .base import get_activation, image_shape, padding_name
 from .images import Images
 
@@ -54,22 +54,24 @@ class _Conv(Images):
         return (*output_size(self.name, (h, w), self.window, self._stride_pair, self.pads_for((h, w))), self.filters)
 
     @property
-    def window(self) -> tuple[int, ...]:
+    def window(self) -> Pair:
         """How many px the window reaches over, dilated."""
         return reach(self._wide(self.kernel_size), self._wide(self.dilation_rate))
 
     _stride_pair = property(lambda self: self._wide(self.strides))
 
-    def pads_for(self, size: tuple[int, int]):
+    def pads_for(self, size: Pair) -> Pads:
         """What "same" adds around images of `size` px; "causal" adds it before a sequence."""
         if self.padding == "causal":
             return (self.window[0] - 1, 0), (0, 0)
         return resolve_pads(self.padding, size, self.window, self._stride_pair)
 
     @property
-    def pads(self):
-        """For images of the size that the layer was built for."""
-        return self.pads_for(self.sample_in[:2])
+    def pads(self) -> Pads:
+        """For images of the size that the layer was built for.  Raises NotBuiltError before."""
+        if self.sample_in is None:
+            raise self._homeless()
+        return self.pads_for((self.sample_in[0], self.sample_in[1]))
 
     def _products(self, x, relu=False):
         kernel = dilated(self._image_kernel(self.kernel), self._wide(self.dilation_rate))
@@ -143,9 +145,9 @@ def dilation(where: str, rate: tuple[int, ...], strides: tuple[int, ...]) -> tup
     return rate
 
 
-def reach(window: tuple[int, ...], rate: tuple[int, ...]) -> tuple[int, ...]:
+def reach(window: Pair, rate: Pair) -> Pair:
     """(k - 1) d + 1: how many px a window of k cells, d px apart, reaches over."""
-    return tuple((k - 1) * d + 1 for k, d in zip(window, rate, strict=True))
+    return (window[0] - 1) * rate[0] + 1, (window[1] - 1) * rate[1] + 1
 
 
 def dilated(kernel: Any, rate: tuple[int, ...]) -> Any:

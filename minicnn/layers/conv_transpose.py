@@ -8,6 +8,7 @@ from ..arguments import flag, index, items, shown, whole
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, require
 from ..ops.conv import conv2d_transpose
+from ..ops.geometry import Pads, Pair
 from .base import get_activation, image_shape, padding_name
 from .conv import dilated, dilation, reach
 from .images import Images
@@ -39,9 +40,9 @@ class _ConvTranspose(Images):
         if value is None:
             return None
         given = [value] * self.rank if index(value) is not None else items(value) or []
-        found = tuple(index(one) for one in given)
-        ok = len(found) == self.rank and all(n is not None and 0 <= n < s
-                                             for n, s in zip(found, self.strides, strict=True))  # fmt: skip
+        found = tuple(number for number in map(index, given) if number is not None)
+        ok = len(found) == len(given) == self.rank
+        ok = ok and all(0 <= n < s for n, s in zip(found, self.strides, strict=True))
         expected = f"whole numbers from 0 to below the strides {self.strides}, or None"
         require(ok, where, expected, shown(value), error=ArgumentError)
         return found
@@ -59,7 +60,7 @@ class _ConvTranspose(Images):
         require(channels == mine, self.name, f"{self.what} of {mine} channels", f"{channels} channels")
         return (*self.larger((h, w))[0], self.filters)
 
-    def larger(self, size):
+    def larger(self, size: Pair) -> tuple[Pair, Pads]:
         """The output's size for images of `size`, and the pads of the convolution that goes back from there.
 
         Along an axis of n px with window k and stride s, the first window begins k - 1 - first px before the output.
@@ -77,7 +78,7 @@ class _ConvTranspose(Images):
             first = min(-(-total // 2), k - 1)
             sizes.append(n * s if p is None else (n - 1) * s + k % 2 + p)
             pads.append((k - 1 - first, max(k - 1 - (total - first), 0)))
-        return tuple(sizes), tuple(pads)
+        return (sizes[0], sizes[1]), (pads[0], pads[1])
 
     def call(self, x: Tensor, *, training: bool) -> Tensor:
         size, pads = self.larger(x.shape[1:3])

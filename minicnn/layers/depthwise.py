@@ -5,10 +5,10 @@ from typing import Any, ClassVar
 from .. import initializers
 from ..aliases import ActivationLike, InitializerLike, Ints, Shape
 from ..arguments import flag, whole
-from ..core.tensor import Tensor
+from ..core.tensor import Parameter, Tensor
 from ..errors import require
 from ..ops.conv import conv2d, depthwise_conv2d
-from ..ops.geometry import output_size, resolve_pads
+from ..ops.geometry import Pads, Pair, output_size, resolve_pads
 from .base import get_activation, image_shape, padding_name
 from .conv import dilated, dilation, reach
 from .images import Images
@@ -16,6 +16,16 @@ from .images import Images
 
 class _Depthwise(Images):
     """What both have: windows of each channel alone, depth_multiplier of them."""
+
+    @property
+    def windows(self) -> Parameter:
+        """(KH, KW, C, M), or of sequences (K, C, M)."""
+        raise NotImplementedError
+
+    @property
+    def channels(self) -> int:
+        """Of the output."""
+        raise NotImplementedError
 
     def _windows(self, kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate):
         where = type(self).__name__
@@ -36,11 +46,11 @@ class _Depthwise(Images):
         return output_size(self.name, size, self.reach, self._wide(self.strides), self.pads_for(size))
 
     @property
-    def reach(self):
+    def reach(self) -> Pair:
         """How many px the window reaches over, dilated."""
         return reach(self._wide(self.kernel_size), self._wide(self.dilation_rate))
 
-    def pads_for(self, size):
+    def pads_for(self, size: Pair) -> Pads:
         """What "same" adds around images of `size` px."""
         return resolve_pads(self.padding, size, self.reach, self._wide(self.strides))
 
@@ -62,8 +72,13 @@ class _DepthwiseConv(_Depthwise):
         self.depthwise_initializer = initializers.get(depthwise_initializer, f"{where}: depthwise_initializer")
         self.bias_initializer = initializers.get(bias_initializer, f"{where}: bias_initializer")
 
-    windows = property(lambda self: self.kernel)
-    channels = property(lambda self: self.kernel.shape[-2] * self.kernel.shape[-1])
+    @property
+    def windows(self) -> Parameter:
+        return self.kernel
+
+    @property
+    def channels(self) -> int:
+        return self.kernel.shape[-2] * self.kernel.shape[-1]
 
     def build(self, input_shape: Shape) -> Shape:
         h, w, channels = image_shape(self.name, input_shape)
@@ -125,8 +140,13 @@ class _SeparableConv(_Depthwise):
         self.pointwise_initializer = initializers.get(pointwise_initializer, f"{where}: pointwise_initializer")
         self.bias_initializer = initializers.get(bias_initializer, f"{where}: bias_initializer")
 
-    windows = property(lambda self: self.depthwise_kernel)
-    channels = property(lambda self: self.filters)
+    @property
+    def windows(self) -> Parameter:
+        return self.depthwise_kernel
+
+    @property
+    def channels(self) -> int:
+        return self.filters
 
     def build(self, input_shape: Shape) -> Shape:
         h, w, channels = image_shape(self.name, input_shape)

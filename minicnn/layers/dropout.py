@@ -28,7 +28,8 @@ class Noise(Layer):
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         kind = type(self).__name__
-        self.rate = number(f"{kind}: rate", rate, low=0, **({"high": 1} if self.allows_rate_one else {"below": 1}))
+        self.rate = number(f"{kind}: rate", rate, low=0, high=1 if self.allows_rate_one else None,
+                           below=None if self.allows_rate_one else 1)  # fmt: skip
         self.seed = checked_seed(f"{kind}: seed", seed)
 
     def call(self, x: Tensor, *, training: bool) -> Tensor:
@@ -38,7 +39,7 @@ class Noise(Layer):
 
     def key(self) -> Any:
         """Where this step's draws lie in the counted random stream."""
-        key = self.streams.key(DROPOUT, self.index)
+        key = self._own_streams.key(DROPOUT, self.index)
         return key if self.seed is None else key._replace(seed=self.seed)
 
 

@@ -3,6 +3,8 @@
 `explain` appends these lines to a layer's docstring. "Layer.argument" is read before "argument", which layers share.
 """
 
+from typing import Any
+
 ARGUMENTS = {
     "activation": 'applied to the outputs: a name like "relu" or "softmax", or a function of a tensor; None: none',
     "addition_factor": "share of the range that is added first: at most that, or (lowest, highest)",
@@ -165,7 +167,7 @@ ARITHMETIC = {  # a module of layers -> where forward and backward are
 
 def explain(layer: type) -> None:
     """Append what its arguments mean, an example, and where its arithmetic is, to a layer's docstring."""
-    init = layer.__init__
+    init: Any = layer.__init__
     while hasattr(init, "__wrapped__"):
         init = init.__wrapped__
     code = init.__code__

@@ -11,11 +11,11 @@ So a layer of sequences is the layer of images whose width is 1, and no kernel k
 import functools
 from typing import Any, ClassVar
 
-from ..arguments import choice, index, items, shown, whole
+from ..arguments import choice, index, shown, whole
 from ..errors import ArgumentError, UnsupportedError, require
 from ..notes import note
 from ..ops.shape import reshape, transpose
-from .base import Layer, Shape, on_symbols, pair
+from .base import Layer, Shape, on_symbols, pair, two
 
 FORMATS = ("channels_last", "channels_first")
 default = {"data_format": "channels_last"}  # what data_format=None means; minicnn.keras.backend may set it
@@ -59,7 +59,7 @@ class Images(Layer):
 
     def _wide(self, value: tuple[int, ...]) -> tuple[int, int]:
         """Numbers of each axis as (rows, columns)."""
-        return value if self.rank == 2 else (value[0], 1)
+        return (value[0], value[1]) if self.rank == 2 else (value[0], 1)
 
     def _image_kernel(self, kernel):
         """A kernel as the ops take it: (K, ...) of sequences as (K, 1, ...)."""
@@ -131,8 +131,7 @@ class Prepared(Images):
 
 def two_sides(where: str, value: Any) -> tuple[int, int]:
     """(before, after) along a sequence, from one number for both, or two."""
-    sides = [value] * 2 if index(value) is not None else items(value) or []
-    found = [index(one) for one in sides]
-    ok = len(found) == 2 and all(one is not None and one >= 0 for one in found)
+    before, after = two([value] * 2 if index(value) is not None else value) or (-1, -1)
+    ok = before >= 0 and after >= 0
     require(ok, where, "a whole number of at least 0, or two", shown(value), error=ArgumentError)
-    return tuple(found)
+    return before, after

@@ -106,9 +106,8 @@ class Concatenate(Merge):
 
     def __init__(self, axis: int = -1, **kwargs: Any):
         super().__init__(**kwargs)
-        self.axis = index(axis)
-        ok = self.axis is not None and self.axis != 0
-        require(ok, "Concatenate: axis", "an axis other than the batch's", shown(axis), error=ArgumentError)
+        self.axis = index(axis) or 0
+        require(self.axis != 0, "Concatenate: axis", "an axis other than the batch's", shown(axis), error=ArgumentError)
 
     def merged(self, shapes: list[Shape]) -> Shape:
         rank = len(shapes[0]) + 1
@@ -135,8 +134,8 @@ class Dot(Merge):
     def __init__(self, axes: Ints, normalize: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         both = [axes, axes] if index(axes) is not None else items(axes) or ()
-        self.axes = tuple(map(index, both))
-        ok = len(self.axes) == 2 and None not in self.axes and 0 not in self.axes
+        self.axes = tuple(axis for axis in map(index, both) if axis)
+        ok = len(self.axes) == len(both) == 2
         require(ok, "Dot: axes", "an axis after the batch's, or two", shown(axes), error=ArgumentError)
         self.normalize = flag("Dot: normalize", normalize)
 

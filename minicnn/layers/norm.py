@@ -72,16 +72,17 @@ class BatchNormalization(Affine):
         rank = len(input_shape) + 1
         require(-rank < self.axis < rank, f"{self.name}: axis", f"an axis of {rank}-dimensional data", self.axis,
                 error=ArgumentError)  # fmt: skip
-        channels = ((None, *input_shape)[self.axis],)
+        channels = (input_shape[self.axis - 1 if self.axis > 0 else self.axis],)
         self._add_affine(channels)
         self.moving_mean = self.add_weight("moving_mean", channels, self.moving_mean_initializer, trainable=False)
         self.moving_variance = self.add_weight(
             "moving_variance", channels, self.moving_variance_initializer, trainable=False
         )
+        be = self._home
         if self.gamma is None:
-            self.gamma = self.be.xp.ones(channels, self.be.dtype)
+            self.gamma = be.xp.ones(channels, be.dtype)
         if self.beta is None:
-            self.beta = self.be.xp.zeros(channels, self.be.dtype)
+            self.beta = be.xp.zeros(channels, be.dtype)
         self.rank = rank
         return input_shape
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..aliases import ArrayLike, Ints, Shape
 from ..arguments import array, flag, index, items, shown
-from ..core.tensor import Tensor
+from ..core.tensor import Parameter, Tensor
 from ..errors import ArgumentError, ArgumentTypeError, DataError, require
 from ..ops.arithmetic import maximum, sqrt
 from ..ops.shape import reshape
@@ -30,9 +30,10 @@ class Normalization(Layer):
                  invert: bool = False, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         where = "Normalization"
-        given = [] if axis is None else [axis] if items(axis) is None else items(axis)
-        found = [index(one) for one in given]
-        ok = all(one not in (None, 0) for one in found)
+        several = [] if axis is None else items(axis)
+        given = [axis] if several is None else several
+        found = [one for one in map(index, given) if one]
+        ok = len(found) == len(given)
         require(ok, f"{where}: axis", "axes other than the batch's, or None", shown(axis), error=ArgumentError)
         self.axis = tuple(found)
         figures = [array(f"{where}: {name}", one, finite=True).astype("float64")
@@ -76,14 +77,15 @@ class Normalization(Layer):
         """Mean or variance, in a shape that goes with a batch."""
         if given is None:
             return reshape(adapted, shape=self.wide)
-        values = self.be.xp.asarray(given, dtype="float64")
+        be = self._home
+        values = be.xp.asarray(given, dtype="float64")
         shape = [1] * self.rank
         for axis, size in zip(reversed(self.kept), reversed(values.shape), strict=False):
             shape[axis] = size
         fits = all(n in (1, m) for n, m in zip(shape, self.wide, strict=True))
         require(fits, f"{self.name}: mean", f"figures for {self.sizes} entries along axes {self.kept}", values.shape)
-        values = self.be.xp.broadcast_to(values.reshape(shape), self.wide)
-        return Tensor(self.be.asarray(values, self.be.dtype), self.be)
+        values = be.xp.broadcast_to(values.reshape(shape), self.wide)
+        return Tensor(be.asarray(values, be.dtype), be)
 
     @property
     def mean(self) -> Tensor | None:
@@ -95,7 +97,8 @@ class Normalization(Layer):
         """In a shape that goes with a batch, (1, 1, 1, C); None before the layer is built."""
         return self._figure(self.input_variance, self.adapt_variance) if self.built else None
 
-    adapt_mean = adapt_variance = None
+    adapt_mean: Parameter | None = None
+    adapt_variance: Parameter | None = None
 
     def call(self, x: Tensor, *, training: bool) -> Tensor:
         mean = self._figure(self.input_mean, self.adapt_mean)
@@ -125,6 +128,8 @@ class Normalization(Layer):
             away = own.reshape(self.sizes) - mean
             squares = squares + ((batch - own) ** 2).sum(axis=over) + away**2 * (count * n / (count + n))
             mean, count = mean + away * (n / (count + n)), count + n
+        if self.adapt_mean is None or self.adapt_variance is None:  # which the first batch has made
+            require(False, f"{self.name}: adapt", "an array or batches", "no batch", error=DataError)
         require(count > 0, f"{self.name}: adapt", "an array or batches", "no batch", error=DataError)
         self.adapt_mean.assign(mean)
         self.adapt_variance.assign(squares / count)

@@ -1,5 +1,6 @@
 """Pooling layers."""
 
+from collections.abc import Callable
 from typing import Any
 
 from ..aliases import Ints, Shape
@@ -16,6 +17,7 @@ class _Pooling(Images):
     """Windows of pool_size px every `strides` px (None: pool_size)."""
 
     config = ("pool_size", "strides", "padding", "data_format")
+    pool: Callable[..., Tensor]
 
     def _settle(self, pool_size, strides, padding, data_format):
         kind = type(self).__name__
@@ -82,6 +84,7 @@ class _GlobalPooling(Images):
     """One number per channel."""
 
     config = ("data_format", "keepdims")
+    pool: Callable[..., Tensor]
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
@@ -127,6 +130,7 @@ class _AdaptivePooling(Images):
     """The image is parted into output_size, and one number comes of each part; neighbours may share cells."""
 
     config = ("output_size", "data_format")
+    pool: Callable[..., Tensor]
 
     def __init__(self, output_size: Ints, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)

@@ -125,7 +125,8 @@ class Rescaling(Layer):
         if not isinstance(value, tuple):
             return value
         shape = (len(value), *(1,) * (rank - 2)) if self.first else (len(value),)
-        return Tensor(self.be.asarray(self.be.xp.asarray(value).reshape(shape), self.be.dtype), self.be)
+        be = self._home
+        return Tensor(be.asarray(be.xp.asarray(value).reshape(shape), be.dtype), be)
 
     def call(self, x: Tensor, *, training: bool) -> Tensor:
         return x * self._figure(self.scale, x.ndim) + self._figure(self.offset, x.ndim)

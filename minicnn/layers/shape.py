@@ -9,8 +9,9 @@ from ..arguments import index, items, named, shown, sizes, text, whole
 from ..core.symbol import Call, Symbol
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, ArgumentTypeError, require
+from ..ops.geometry import Pads
 from ..ops.shape import flatten, reshape, transpose, zero_pad
-from .base import Layer, check_dtype, image_shape
+from .base import Layer, check_dtype, image_shape, two
 from .images import FORMATS, Images, two_sides
 
 
@@ -44,7 +45,13 @@ class InputLayer(Layer):
         require(shape is not None, "Input: shape", "whole numbers (H, W, C)", "None", error=ArgumentError)
         super().__init__(name=name, trainable=trainable, input_shape=sizes("Input: shape", shape), **kwargs)
 
-    batch_shape = property(lambda self: (self.batch_size, *self.sample_in))
+    sample_in: tuple[Any, ...]  # always known
+
+    @property
+    def batch_shape(self) -> tuple[int | None, ...]:
+        """(None, H, W, C), or with the batch's size in front."""
+        return (self.batch_size, *self.sample_in)
+
     output = input = property(lambda self: self.symbol)
 
     def get_config(self) -> dict:
@@ -117,7 +124,7 @@ class Reshape(Layer):
         ok = all(n is not None and (n == -1 or n >= 1) for n in sizes) and sizes.count(-1) <= 1
         expected = "whole numbers of at least 1, of which one may be -1"
         require(ok, "Reshape: target_shape", expected, shown(target_shape), error=ArgumentError)
-        self.target_shape = tuple(sizes)
+        self.target_shape = tuple(n for n in sizes if n is not None)
 
     def follow(self, input_shape: Shape) -> Shape:
         size, known = math.prod(input_shape), math.prod(n for n in self.target_shape if n != -1)
@@ -167,14 +174,14 @@ class ZeroPadding1D(Images):
         return zero_pad(x, pads=(self.padding, (0, 0)))
 
 
-def _margins(padding) -> tuple[tuple[int, int], ...]:
+def _margins(padding) -> Pads:
     """((top, bottom), (left, right)) from one number, from (rows, columns), or as it is."""
 
-    def two(value):
+    def sides(value):
         return [value, value] if index(value) is not None else items(value) or []
 
-    sides = [[index(n) for n in two(side)] for side in two(padding)]
-    ok = len(sides) == 2 and all(len(side) == 2 and None not in side and min(side) >= 0 for side in sides)
+    found = [pair for pair in map(two, map(sides, sides(padding))) if pair is not None and min(pair) >= 0]
+    ok = len(found) == len(sides(padding)) == 2
     expected = "whole numbers of at least 0"
     require(ok, "ZeroPadding2D: padding", expected, shown(padding), error=ArgumentError)
-    return tuple(map(tuple, sides))
+    return found[0], found[1]
