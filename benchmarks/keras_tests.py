@@ -47,6 +47,7 @@ from minicnn import Parameter, Tensor, initializers  # noqa: E402
 from minicnn import keras as ours  # noqa: E402
 from minicnn.errors import UnsupportedError  # noqa: E402
 
+HELPERS = ("backend.common.backend_utils", "tree")  # functions of shapes, and of lists in lists: what a case expects
 TABLE = ROOT / "docs" / "keras-differences.md"
 _FILES = """
     activations/activations_test  callbacks/*_test  constraints/constraints_test
@@ -56,8 +57,8 @@ _FILES = """
     layers/pooling/*_test  layers/regularization/*_test  layers/reshaping/*_test
     layers/preprocessing/normalization_test  layers/preprocessing/rescaling_test
     layers/preprocessing/image_preprocessing/*_test
-    losses/*_test  metrics/*_test  models/cloning_test  models/functional_test  models/sequential_test
-    optimizers/*_test  optimizers/schedules/*_test  regularizers/regularizers_test
+    losses/*_test  metrics/*_test  models/cloning_test  models/functional_test  models/model_test
+    models/sequential_test  optimizers/*_test  optimizers/schedules/*_test  regularizers/regularizers_test
     utils/numerical_utils_test  utils/image_dataset_utils_test
 """
 FILES = _FILES.split()
@@ -122,10 +123,21 @@ def is_module(path: str) -> bool:
     return False
 
 
+@functools.cache
+def of_test(path: str) -> types.ModuleType:
+    """A test file from which another one takes its helpers."""
+    base = Path(importlib.util.find_spec("keras").submodule_search_locations[0]) / "src"
+    return load(base / (path.replace(".", "/") + ".py"), "minicnn_under_" + path.replace(".", "_"))
+
+
 def found(path: str, name: str):
     whole = f"{path}.{name}".strip(".")
     if whole in SPECIAL:
         return SPECIAL[whole]
+    if path.endswith("_test"):
+        return getattr(of_test(path), name)
+    if path in HELPERS and hasattr(theirs := importlib.import_module(f"keras.src.{path}"), name):
+        return getattr(theirs, name)
     if not name[0].isupper() and is_module(whole):
         return Place(whole)
     top = path.split(".")[0]

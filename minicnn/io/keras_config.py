@@ -48,7 +48,7 @@ LAYERS = {
     "RandomColorJitter": ("value_range", "brightness_factor", "contrast_factor", "saturation_factor", "hue_factor",
                           "seed", "data_format"),
     "RandomGaussianBlur": ("factor", "kernel_size", "sigma", "value_range", "seed", "data_format"),
-    "RandomGrayscale": ("factor", "data_format"),
+    "RandomGrayscale": ("factor", "data_format", "seed"),
     "RandomPerspective": ("factor", "scale", "interpolation", "fill_value", "seed", "data_format"),
     "RandomShear": ("x_factor", "y_factor", "fill_mode", "interpolation", "seed", "fill_value", "data_format"),
     "Solarization": ("addition_factor", "threshold_factor", "value_range", "seed", "data_format"),

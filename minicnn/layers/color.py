@@ -67,12 +67,13 @@ class RandomGrayscale(_Colored):
     (N, H, W, 3), shape unchanged; images of one channel stay as they are.
     """
 
-    config = ("factor", "data_format")
+    config = ("factor", "data_format", "seed")
 
-    def __init__(self, factor: Floats = 0.5, data_format: str | None = None, **kwargs: Any):
+    def __init__(self, factor: Floats = 0.5, data_format: str | None = None, seed: int | None = None,
+                 **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.factor = number("RandomGrayscale: factor", factor, low=0, high=1)
-        self._begin(None, data_format)
+        self._begin(seed, data_format)
 
     def _drawn(self, x, key):
         return random_gray(x, key=key, factor=(self.factor, self.factor), entire=True)
@@ -109,10 +110,6 @@ class RandomHue(_Colored, _Ranged):
 
     (N, H, W, 3), shape unchanged; images of one channel stay as they are.  value_range: what y is clipped to
     """
-
-    def __init__(self, factor: Floats, value_range: Sequence[float], data_format: str | None = None,
-                 seed: int | None = None, **kwargs: Any):  # fmt: skip
-        super().__init__(factor, value_range, data_format, seed, **kwargs)
 
     def _drawn(self, x, key):
         return random_hue(x, key=key, factor=self.factor, value_range=self.value_range)
@@ -326,7 +323,7 @@ class RandAugment(Random):
                  **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         self.value_range = wide_range("RandAugment: value_range", value_range)
-        self.num_ops = whole("RandAugment: num_ops", num_ops, high=99)
+        self.num_ops = whole("RandAugment: num_ops", num_ops, low=0, high=99)
         f = self.factor = share_of("RandAugment: factor", factor)
         self.interpolation = one_of("RandAugment: interpolation", interpolation, ("bilinear", "nearest"))
         self._begin(seed, data_format)

@@ -328,7 +328,7 @@ class RunningLogs:
         """
         wait = wait and self.count > 0
         self.total += loss * len(y_true)
-        if shares:
+        if self.shares:  # a single loss is the whole one
             self.shares = [a + b * len(y_true) for a, b in zip(self.shares, shares, strict=True)]
         self.count += len(y_true)
         if self.metrics or self.weighted:

@@ -374,7 +374,7 @@ class Layer(_Layer, metaclass=_Any):
         """What a copy of the layer does not copy: graphs that it is in, and backends."""
         for layer in (self, *(part for _, part in self._parts())):
             memo[id(layer.calls)] = []
-            if isinstance(layer, Layer) and layer is not self:
+            if layer is not self and hasattr(layer, "_kept"):  # one of these: every layer is an instance of Layer
                 layer._kept(memo)
         for p in self.params:
             memo[id(p.be)] = p.be

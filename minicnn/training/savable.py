@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import arguments
 from ..arguments import flag
-from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
+from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, UnsupportedError, require
 from ..notes import note
 from ..saving import save, serialize
 from ..saving.build import build
@@ -16,6 +16,8 @@ from .graph import check_names
 from .guard import changes, reads
 from .stack import LayerStack
 from .trainer import Trainer
+
+_DESCRIBED = ("name", "input_shape", "layers", "inputs", "steps", "outputs", "keys")  # what get_config says of a model
 
 
 class Savable(Trainer):
@@ -109,6 +111,9 @@ class Savable(Trainer):
         """
         from ..io import onnx
 
+        known = ("tf_saved_model", "litert", "openvino")
+        if isinstance(format, str) and format in known:
+            raise UnsupportedError(f"export: minicnn has no export to {format}: expected format=\"onnx\"")
         arguments.choice("export: format", format, ("onnx", None))
         onnx.export(self, filepath, opset=opset)
 
@@ -151,8 +156,13 @@ class Savable(Trainer):
 
     @classmethod
     def from_config(cls, config: dict, custom_objects: dict | None = None, **options: Any) -> Any:
-        """A new model of the architecture that get_config described.  options: seed, device, kernels, threads."""
-        return build(config, Deserializer("from_config", custom_objects), cls=cls, **options)
+        """A new model of the architecture that get_config described.  options: seed, device, kernels, threads.
+
+        What the get_config of a class of yours has added goes to its constructor.
+        """
+        own = cls.get_config is not Savable.get_config and isinstance(config, dict)
+        more = {key: value for key, value in config.items() if key not in _DESCRIBED} if own else {}
+        return build(config, Deserializer("from_config", custom_objects), cls=cls, **options, **more)
 
     def to_json(self, **kwargs: Any) -> str:
         """The architecture as JSON, for model_from_json.  kwargs go to json.dumps: indent=2."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import arguments, losses
-from ..errors import ArgumentError, ArgumentTypeError, require
+from ..errors import ArgumentError, ArgumentTypeError, UnsupportedError, require
 from ..layers.open_sizes import is_open
 from ..structure import opened
 
@@ -101,6 +101,8 @@ class Losses:
 
 def losses_of(where: str, given: Any, names: list[str], weights: Any) -> "losses.Loss | Losses | None":
     """A Loss for a model with one output; Losses for several, or where the one has a weight."""
+    for one in given if isinstance(given, (list, tuple)) else []:
+        _apart(where, one[0] if isinstance(one, (list, tuple)) and len(one) == 1 else one)
     if weights is not None:
         given_weights = [weights] if isinstance(arguments.scalar(weights), (int, float)) else weights
         weights = per_place("compile: loss_weights", given_weights, names, fill=True)
@@ -117,9 +119,17 @@ def losses_of(where: str, given: Any, names: list[str], weights: Any) -> "losses
     return Losses(items, weights or [1.0] * len(names))
 
 
+def _apart(where: str, value) -> None:
+    several = isinstance(value, (list, tuple)) or (isinstance(value, dict) and "class_name" not in value)
+    if several and value:
+        lacking = "minicnn has no losses of several outputs together, nor several of one"
+        raise UnsupportedError(f"{where}: {lacking}: expected one for each, received {arguments.shown(value)}")
+
+
 def _one(where: str, value) -> losses.Loss:
     """A Loss from a name, a function or an instance, alone or as the only one of a list."""
     value = value[0] if isinstance(value, (list, tuple)) and len(value) == 1 else value
+    _apart(where, value)
     loss = losses.get(value)
     ok = loss.reduction != "none"
     require(ok, where, "a loss that is one number", 'reduction "none"', error=ArgumentError)

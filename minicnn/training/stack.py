@@ -22,7 +22,7 @@ from ..data.batches import check_lengths, check_range
 from ..data.dataset import Array
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, nearest, require
 from ..layers import InputLayer, Layer
-from ..layers.base import Shape, assign_all, on_symbols, samples, within
+from ..layers.base import Shape, assign_all, lacking, on_symbols, samples, within
 from ..layers.open_sizes import is_open
 from ..layers.operation import Operation
 from ..losses import Loss
@@ -68,6 +68,9 @@ class LayerStack(Guarded):
         "run_eagerly", "jit_compile", "steps_per_execution", "auto_scale_loss", "train_function", "test_function",
         "predict_function",
     )  # fmt: skip
+
+    quantize = lacking("quantization")
+    get_state_tree = set_state_tree = lacking("trees of a model's state: get_weights, and a checkpoint, hold it")
 
     hooks: ClassVar[tuple[str, ...]] = _HOOKS  # methods of Keras's that a class of a script's own may not have
     backend: Backend

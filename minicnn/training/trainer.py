@@ -59,7 +59,8 @@ class Trainer(LayerStack):
                 **unknown: Any) -> None:  # fmt: skip
         """Choose how to learn: an optimizer, a loss and metrics, each by name, function or instance.
 
-        Differs from Keras: its third positional argument is loss_weights, ours metrics, as it was in Keras 2.
+        Differs from Keras: its third positional argument is loss_weights, ours metrics, as it was in Keras 2; a name
+        that no output has is refused here, not when training begins.
         """
         for name, plain in {
             "run_eagerly": None,
@@ -133,12 +134,15 @@ class Trainer(LayerStack):
         """What logs hold: "loss", then the metrics in compile's order, of which no two share a name."""
         if not isinstance(self.sample_out, list):
             return ["loss", *metrics.unique_names(self.metrics, self.weighted_metrics)]
-        outputs, places = self.output_names, (*self.metric_places[0], *self.metric_places[1])
-        named = [[m for m, k in zip((*self.metrics, *self.weighted_metrics), places, strict=True) if k == one]
-                 for one in range(len(outputs))]  # fmt: skip
-        unique = [iter(metrics.unique_names(one, [])) for one in named]
-        found = [f"{outputs[k]}_{next(unique[k])}" for k in places]
-        return ["loss", *found, *(f"{n}_loss" for n, one in zip(outputs, self.losses, strict=True) if one is not None)]
+        outputs, places = self.output_names, self.metric_places
+        kinds = [*zip((self.metrics, self.weighted_metrics), places, strict=True)]
+        named = [[[m for m, k in zip(*kind, strict=True) if k == one] for kind in kinds] for one in range(len(outputs))]
+        unique = [metrics.unique_names(*one) for one in named]
+        turns = [[iter(names[: len(plain)]), iter(names[len(plain) :])]
+                 for names, (plain, _) in zip(unique, named, strict=True)]  # fmt: skip
+        found = [f"{outputs[k]}_{next(turns[k][kind])}" for kind in (0, 1) for k in places[kind]]
+        with_loss = [f"{n}_loss" for n, one in zip(outputs, self.losses, strict=True) if one is not None]
+        return ["loss", *found, *(with_loss if len(with_loss) > 1 else [])]
 
     def metric_direction(self, name: str) -> str | None:
         """ "min" or "max" for a compiled metric, None for any other name."""

@@ -2275,11 +2275,11 @@ layer("layers.RandomPerspective", factor=PARTS, scale=K.RATE, interpolation=FILL
 RANGE = LIMITS.but((1, 1), (2,))
 layer("layers.RandomColorDegeneration layers.RandomHue layers.RandomInvert layers.RandomSaturation "
       "layers.RandomSharpness", factor=PARTS, value_range=RANGE, seed=K.SEED, data_format=ORDER)  # fmt: skip
-layer("layers.RandomGrayscale", factor=K.RATE, data_format=ORDER)
+layer("layers.RandomGrayscale", factor=K.RATE, data_format=ORDER, seed=K.SEED)
 layer("layers.RandomColorJitter", value_range=RANGE, brightness_factor=K.optional(SHARES),
       contrast_factor=K.optional(Kind((0.2, (0.2, 0.2)), PARTS.bad, "")), saturation_factor=K.optional(PARTS),
       hue_factor=K.optional(PARTS), seed=K.SEED, data_format=ORDER)  # fmt: skip
-layer("layers.RandAugment", value_range=RANGE, num_ops=K.count(2, 100, words="a whole number from 1 to 99"),
+layer("layers.RandAugment", value_range=RANGE, num_ops=K.count(2, 100, low=0, words="a whole number from 0 to 99"),
       factor=PARTS, interpolation=FILL["interpolation"], seed=K.SEED, data_format=ORDER)  # fmt: skip
 BITS = Kind(((1, 3), 3, np.int64(3), [3, 1], np.array([1, 3])),
             (0, 9, 1.5, (1, 2, 3), bad((0, 2), "0"), "a", NAN, None, (), {}, ODD), "")  # fmt: skip

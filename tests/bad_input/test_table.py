@@ -51,6 +51,7 @@ PROTOCOL = {
     r"ops\.geometry\.\w+": "layers, once their sizes are checked",
     r"Sequential\.(ensure_built|forward|update_moving_averages|commit|attach|shapes?_for|objective)":
         "the training loop",
+    r"Sequential\.(quantize|[gs]et_state_tree)": "nothing: minicnn has none of it",
     r"Sequential\.penalties": "the training loop, for regularizers",
     r"kernels\..*": "the backend: the contract states what it is given",
     r"sklearn\..*": "scikit-learn's own checks of estimators, all of which run: tests/tools/test_sklearn.py",

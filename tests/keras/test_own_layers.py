@@ -394,3 +394,19 @@ def test_compute_output_spec_is_asked_where_the_call_does_not_run_on_shapes():
 
     with pytest.raises(KeyError):
         Silent()(x)
+
+
+def test_a_layer_with_a_part_may_be_called_on_symbols_before_it_has_weights():
+    class Around(keras.layers.Layer):
+        def __init__(self, units, **kwargs):
+            super().__init__(**kwargs)
+            self.dense = keras.layers.Dense(units)
+
+        def call(self, x):
+            return self.dense(x)
+
+    x = keras.Input((4,))
+    model = keras.Model(x, Around(10)(x))
+    again = keras.Model.from_config(model.get_config(), custom_objects={"Around": Around})
+    assert again.output_shape == model.output_shape == (None, 10)
+    assert [w.shape for w in again.weights] == [(4, 10), (10,)]

@@ -372,12 +372,11 @@ SIGNATURES = {
     "data_format=None seed=None",
     layers.RandomPerspective: "factor=1.0 scale=1.0 interpolation='bilinear' fill_value=0.0 seed=None data_format=None",
     **dict.fromkeys((layers.RandomColorDegeneration, layers.RandomPosterization, layers.RandomSaturation,
-                     layers.RandomSharpness), "factor value_range=(0,255) data_format=None seed=None"),
-    layers.RandomHue: "factor value_range data_format=None seed=None",
+                     layers.RandomSharpness, layers.RandomHue), "factor value_range=(0,255) data_format=None seed=None"),
     layers.RandomInvert: "factor=1.0 value_range=(0,255) seed=None data_format=None",
     layers.RandAugment: "value_range=(0,255) num_ops=2 factor=0.5 interpolation='bilinear' seed=None "
     "data_format=None",
-    layers.RandomGrayscale: "factor=0.5 data_format=None",
+    layers.RandomGrayscale: "factor=0.5 data_format=None seed=None",
     layers.RandomColorJitter: "value_range=(0,255) brightness_factor=None contrast_factor=None saturation_factor=None "
     "hue_factor=None seed=None data_format=None",
     layers.Solarization: "addition_factor=0.0 threshold_factor=0.0 value_range=(0,255) seed=None",

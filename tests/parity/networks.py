@@ -198,7 +198,8 @@ LAYERS = {
     "random translation by 0.5 and -0.25": (  # px that float32, in which Keras has them, holds exactly
         IMAGE, lambda L: L.RandomTranslation((0.5, 0.5), (-0.25, -0.25), fill_mode="reflect")
     ),
-    "random shear": (IMAGE, lambda L: L.RandomShear((0.25, 0.25), (0.0, 0.0), fill_mode="constant")),
+    "random sharpness": (IMAGE, lambda L: L.RandomSharpness((0.8, 0.8), (-20, 20))),
+    "random blur": (IMAGE, lambda L: L.RandomGaussianBlur((1.0, 1.0), (3, 5), (0.6, 0.6), (-20, 20))),
     "random grey": (IMAGE, lambda L: L.RandomGrayscale(1.0)),
     "random inversion": (IMAGE, lambda L: L.RandomInvert((1.0, 1.0), (-20, 20))),
     "random posterization": (IMAGE, lambda L: L.RandomPosterization((3, 3), (-20, 20))),

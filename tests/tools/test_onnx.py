@@ -203,6 +203,8 @@ def test_arguments(tmp_path):
     with pytest.raises(ArgumentError, match="export: opset: expected a whole number from 17 to 23, received 9"):
         model.export(tmp_path / "m.onnx", opset=9)
     with pytest.raises(ArgumentError, match='export: format: expected "onnx", received'):
+        model.export(tmp_path / "m.onnx", format="onxn")
+    with pytest.raises(UnsupportedError, match="minicnn has no export to tf_saved_model"):
         model.export(tmp_path / "m.onnx", format="tf_saved_model")
     with pytest.raises(NotBuiltError, match="export: model: expected a built model"):
         minicnn.Sequential([nn.Dense(2)]).export(tmp_path / "m.onnx")

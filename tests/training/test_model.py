@@ -239,8 +239,39 @@ def test_the_loss_of_an_output_may_be_in_a_list_and_its_metrics_in_a_dict():
     one = model.evaluate([x, v], [y, r], verbose=0)
     model.compile("sgd", {"digit": ["sparse_categorical_crossentropy"], "amount": "mse"})
     assert model.evaluate([x, v], [y, r], verbose=0) == one
-    with pytest.raises(errors.MinicnnError, match="loss"):
+    with pytest.raises(errors.UnsupportedError, match="minicnn has no losses of several outputs together, nor several"):
         model.compile("sgd", ["sparse_categorical_crossentropy", ["mse", "mae"]])
+
+
+def test_names_of_several_outputs_metrics_are_keras_s():
+    """weighted_ where the output's metrics have the name too; one loss alone is the whole one."""
+    (x, v), (y, r) = two_data()
+    model = two_by_two(**REF)
+    model.compile("sgd", {"amount": "mse"}, metrics={"amount": ["mae"]}, weighted_metrics={"amount": ["mae", "mse"]})
+    assert model.metrics_names == ["loss", "amount_mae", "amount_weighted_mae", "amount_mse"]
+    history = model.fit([x, v], {"digit": y, "amount": r}, verbose=0).history
+    assert {*model.metrics_names} == {*history} - {"learning_rate"}
+    found = model.evaluate([x, v], {"digit": y, "amount": r}, verbose=0)
+    assert found[0] == pytest.approx(found[3], rel=1e-6)
+
+
+def test_a_class_of_mine_gets_what_its_get_config_added():
+    class Mine(Model):
+        def __init__(self, *args, power=1, **kwargs):
+            super().__init__(*args, **kwargs)
+            self.power = power
+
+        def get_config(self):
+            return super().get_config() | {"power": self.power}
+
+    x = Input((3,))
+    again = Mine.from_config(Mine(x, L.Dense(2)(x), power=3).get_config())
+    assert (type(again), again.power) == (Mine, 3)
+    for missing in (again.quantize, again.get_state_tree, again.set_state_tree):
+        with pytest.raises(errors.UnsupportedError, match="minicnn has no"):
+            missing()
+    with pytest.raises(errors.UnsupportedError, match="minicnn has no export to tf_saved_model"):
+        again.export("here", "tf_saved_model")
 
 
 def test_gradients_of_several_losses():
