@@ -5,13 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import arguments
-from ..errors import ArgumentTypeError, require
+from ..errors import ArgumentError, ArgumentTypeError, require
 from ..layers import Input, InputLayer, Layer
 from ..layers.base import on_symbols
 from ..saving.build import wired
 from ..structure import flat
 from .model import Model
 from .sequential import Sequential
+from .several import per_place
 from .stack import LayerStack
 
 
@@ -19,7 +20,8 @@ def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable 
                 recursive: bool = False) -> Any:  # fmt: skip
     """The same layers, newly made and with new weights, in the same order or graph; compiled if the model is.
 
-    input_tensors   symbols that take the place of its inputs, in a list or alone; they may come from other layers
+    input_tensors   symbols that take the place of its inputs, in a list, alone, or in a dict where the inputs are one;
+                    they may come from other layers
     clone_function  layer -> the layer that stands in its place; None: a new one with the same arguments. It is asked
                     about every layer once, also where that is shared, about no input, and about models that are
                     layers as a whole, or, if `recursive`, about their layers instead
@@ -32,6 +34,12 @@ def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable 
             error=ArgumentTypeError)  # fmt: skip
     arguments.function("clone_model: clone_function", clone_function, of="a layer", optional=True)
     recursive = arguments.flag("clone_model: recursive", recursive)
+    names = getattr(model.input_names, "template", None)
+    if isinstance(names, dict) and input_tensors is not None:
+        expected = f"a dict by {', '.join(names)}, as the model's inputs are"
+        ok, received = isinstance(input_tensors, dict), arguments.shown(input_tensors)
+        require(ok, "clone_model: input_tensors", expected, received, error=ArgumentError)
+        input_tensors = per_place("clone_model: input_tensors", input_tensors, model.input_names)
     inputs = None if input_tensors is None else on_symbols(input_tensors)
     expected, count = "symbols, as Input and layers called on it give", len(model.samples_in)
     require(inputs is None or len(inputs) == count, "clone_model: input_tensors", f"{count} {expected}",

@@ -5,7 +5,7 @@ import pytest
 
 import minicnn as mc
 from minicnn import keras
-from minicnn.errors import ArgumentTypeError
+from minicnn.errors import ArgumentError, ArgumentTypeError
 from tests.parity.graphs import GRAPHS, arithmetic, data
 
 from .test_saving import EVERY
@@ -203,3 +203,14 @@ def test_a_chain_has_no_such_column():
     rows = table(mc.Model(x, L.Dense(2)(L.ReLU()(x))))
     assert rows[0] == ["Layer (type)", "Output Shape", "Param #"]
     assert len(rows) == 4
+
+
+def test_inputs_in_a_dict_are_replaced_by_a_dict():
+    x, y = (mc.Input((3,), name=name) for name in "xy")
+    model = mc.Model({"a": x, "b": y}, mc.layers.Subtract()([x, y]))
+    given = {"b": mc.Input((3,)), "a": mc.Input((3,))}
+    again = mc.clone_model(model, given)
+    arrays = {"a": np.ones((2, 3)), "b": np.full((2, 3), 0.25)}
+    np.testing.assert_array_equal(again.predict(arrays, verbose=0), np.full((2, 3), 0.75))
+    with pytest.raises(ArgumentError, match="input_tensors: expected a dict by a, b, as the model's inputs are"):
+        mc.clone_model(model, [*given.values()])
