@@ -40,6 +40,7 @@ class Streams:
     epoch: int = 0
     drawn: bool = field(init=False)
     device_step: Any = field(default=None, init=False, repr=False, compare=False)
+    asked: bool = field(default=False, init=False, repr=False, compare=False)  # for a draw, since that was last cleared
     row: int = field(default=0, init=False, repr=False, compare=False)  # where this process's part of a batch begins
 
     def __post_init__(self):
@@ -51,6 +52,7 @@ class Streams:
     def key(self, purpose: int, index: int = 0, step: int | None = None) -> Key:
         """The stream of a purpose and a layer index at this step (or epoch, for the order of the rows)."""
         assert self.seed is not None  # __post_init__ has drawn one
+        self.asked = self.asked or purpose != SHUFFLE
         at = step if step is not None else self.step if self.device_step is None else self.device_step
         return Key(self.seed, at, stream(purpose, index), 0 if purpose == SHUFFLE else self.row)
 

@@ -202,6 +202,7 @@ class Program:
         self._key = trace.be.key
         self._new_key = partial(tuple.__new__, self._key)  # Key._make without two calls of Python's
         self._fused = self._prepared(self.nodes, True)
+        self.draws = any(keys for _, keys, _, _ in self._fused)
         self.every = self._prepared(self.unfused, False)  # all nodes, and every value is still there afterwards
         reads = collections.Counter(slot for node in self.nodes for slot in node.inputs)
         self._placed = {  # output of a node -> (its input, the parameter) whose gradient nothing is added to

@@ -192,8 +192,10 @@ def infer(model: "Trainer", x: Any, *, logits: Any) -> Iterator[tuple[slice, Any
         with no_grad(), model.guard:
             if not start:
                 model.programs.refresh()
+            model.streams.asked = False
             program = model.programs.prediction(tuple(one.shape for one in tile), logits)
             values = retry_on_oom(model, n, partial(program.forward, be, tile, model.streams.step))[0]
+            model.streams.step += program.draws or model.streams.asked  # a dropout that is always at work draws anew
         yield slice(start, start + n), together(values[slot][:n] for slot in program.lasts)
 
 

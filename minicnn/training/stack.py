@@ -398,6 +398,8 @@ class LayerStack(Guarded):
         outer = within.get()
         training = outer[1] if training is None and outer is not None else training
         training = training if training is None else arguments.flag(f"{self.name}: training", training)
+        for one in self._all_streams() if outer is None else ():
+            one.asked = False
         if isinstance(x, Tensor):
             if outer is not None and not self.built:
                 outer[0].adopt(self, x.shape[1:])
@@ -420,6 +422,8 @@ class LayerStack(Guarded):
         if training and outer is None:  # else the step is the outer layer's
             with self.guard.changing():
                 self.commit()
+        for one in self._all_streams() if outer is None and not training else ():
+            one.step += one.asked  # a dropout that is always at work draws anew
         return self._answer(y)
 
     def _array(self, y: Tensor) -> np.ndarray:
@@ -498,7 +502,13 @@ class LayerStack(Guarded):
     def commit(self) -> None:
         """End a step: moving averages move, the next one draws other random numbers."""
         self.update_moving_averages()
-        self.streams.step += 1
+        for one in self._all_streams():
+            one.step += 1
+
+    def _all_streams(self) -> list[Streams]:
+        """Its own, and those of models in it that had their weights before: a call by hand reads these."""
+        others = [layer.streams for layer in self.leaves if type(layer.streams) is Streams]
+        return list({id(one): one for one in [self.streams, *others]}.values())
 
 
 def leaves(layers: Iterable[Any]) -> list[Layer]:

@@ -219,3 +219,32 @@ def test_fans_of_chosen_axes():
     assert "input_axes" not in initializers.HeNormal(seed=1).get_config()  # Keras before 3.15 does not know it
     with pytest.raises(ArgumentError, match="axes of a shape of 2"):
         fans((3, 4))
+
+
+class Always(layers.Dropout):
+    """Dropout that is at work in predict, too: Monte Carlo dropout."""
+
+    def call(self, inputs, training=None):
+        return super().call(inputs, training=True)
+
+
+def with_dropout(how):
+    x = keras.Input((40,))
+    parts = keras.Sequential([keras.Input((40,)), layers.Dropout(0.5)])
+    y = {"call": lambda: layers.Dropout(0.5)(x, training=True), "class": lambda: Always(0.5)(x),
+         "model": lambda: parts(x, training=True), "none": lambda: layers.Dropout(0.5)(x)}[how]()  # fmt: skip
+    return keras.Model(x, y)
+
+
+@pytest.mark.parametrize("how", ["call", "class", "model", "none"])
+def test_each_predict_of_what_draws_draws_anew(how):
+    """Bayesian averages: np.stack([model.predict(x) for _ in range(100)]).mean(axis=0)."""
+    model, x = with_dropout(how), np.ones((3, 40), np.float32)
+    y = np.random.default_rng(0).random(x.shape)
+    model.compile("sgd", "mse")
+    asks = {"predict": lambda: model.predict(x, verbose=0), "call": lambda: model(x),
+            "evaluate": lambda: model.evaluate(x, y, verbose=0)}  # fmt: skip
+    for name, ask in asks.items():
+        before = model.streams.step
+        assert np.array_equal(ask(), ask()) == (how == "none"), name
+        assert how != "none" or model.streams.step == before
