@@ -16,7 +16,7 @@ class BackupAndRestore(Callback):
 
     Source: Keras 3, callbacks/backup_and_restore.py.
     Differs from Keras: the whole run is kept, with metrics, History and the state of every callback; another network,
-    data or arguments are refused.
+    data or arguments are refused; the directory stays, without a checkpoint.
     """
 
     def __init__(

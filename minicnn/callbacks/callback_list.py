@@ -42,6 +42,7 @@ class CallbackList(Callback):
 
     Raises: ArgumentTypeError for something that is no callback, such as a class instead of an instance.
     Source: Keras 3, callbacks/callback_list.py.
+    Differs from Keras: what set_params gets is a dict, params, there further keywords.
     """
 
     lazy_logs = True

@@ -44,6 +44,8 @@ LAYERS = {
                     ("factor", "value_range", "seed", "data_format")),
     "AutoContrast": ("value_range", "data_format"),
     "Equalization": ("value_range", "bins", "data_format"),
+    "CutMix": ("factor", "seed", "data_format"),
+    "MixUp": ("alpha", "seed", "data_format"),
     "RandAugment": ("value_range", "num_ops", "factor", "interpolation", "seed", "data_format"),
     "RandomColorJitter": ("value_range", "brightness_factor", "contrast_factor", "saturation_factor", "hue_factor",
                           "seed", "data_format"),

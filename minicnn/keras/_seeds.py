@@ -1,6 +1,7 @@
 """keras.utils.set_random_seed, normalize and to_categorical."""
 
 import random
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,13 @@ def set_random_seed(seed: int) -> None:
     _random.forget()
 
 
-def normalize(x, axis=-1, order=2) -> np.ndarray:
-    """x / its norm along `axis`; where that is 0, x."""
-    norm = np.atleast_1d(np.linalg.norm(x, order, axis))
+def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
+    """x / its norm along `axis`; where that is 0, x.  Of a tensor a tensor, which is a constant."""
+    array = x.numpy() if isinstance(x, Tensor) else np.asarray(x)
+    norm = np.atleast_1d(np.linalg.norm(array, order, axis))
     norm[norm == 0] = 1
-    return np.asarray(x) / np.expand_dims(norm, axis)
+    found = array / np.expand_dims(norm, axis)
+    return Tensor(found, x.be) if isinstance(x, Tensor) else found
 
 
 @named

@@ -63,6 +63,7 @@ from .merge import (
     multiply,
     subtract,
 )
+from .mixing import CutMix, MixUp
 from .norm import BatchNormalization
 from .normalization import Normalization
 from .pool import (
@@ -99,12 +100,12 @@ __all__ = [
     "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D", "Add", "AlphaDropout", "AutoContrast", "Average",
     "AveragePooling1D", "AveragePooling2D", "AvgPool1D", "AvgPool2D", "BatchNormalization", "CenterCrop", "Concatenate",
     "Conv1D", "Conv1DTranspose", "Conv2D", "Conv2DTranspose", "Convolution1D", "Convolution1DTranspose",
-    "Convolution2D", "Convolution2DTranspose", "Cropping1D", "Cropping2D", "Deconvolution2D", "Dense",
+    "Convolution2D", "Convolution2DTranspose", "Cropping1D", "Cropping2D", "CutMix", "Deconvolution2D", "Dense",
     "DepthwiseConv1D", "DepthwiseConv2D", "Dot", "Dropout", "Equalization", "Flatten", "GaussianDropout",
     "GaussianNoise", "GlobalAveragePooling1D", "GlobalAveragePooling2D", "GlobalAvgPool1D", "GlobalAvgPool2D",
     "GlobalMaxPool1D", "GlobalMaxPool2D", "GlobalMaxPooling1D", "GlobalMaxPooling2D", "GroupNormalization", "Identity",
     "Input", "InputLayer", "Lambda", "Layer", "LayerNormalization", "LeakyReLU", "MaxPool1D", "MaxPool2D",
-    "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum", "Multiply", "Normalization", "PReLU", "Permute",
+    "MaxPooling1D", "MaxPooling2D", "Maximum", "Minimum", "MixUp", "Multiply", "Normalization", "PReLU", "Permute",
     "RMSNormalization", "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter",
     "RandomContrast", "RandomCrop", "RandomErasing", "RandomFlip", "RandomGaussianBlur", "RandomGrayscale", "RandomHue",
     "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomRotation", "RandomSaturation", "RandomSharpness",

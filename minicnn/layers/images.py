@@ -119,14 +119,26 @@ class Prepared(Images):
         require(boxes is None, where, expected, shown(boxes), fix, error=UnsupportedError)
 
     def _answer(self, x, training):
-        expected = "images: minicnn has no layers of dicts with labels, masks or boxes beside them"
-        is_dict = isinstance(x, dict)
-        require(not is_dict, self.name, expected, "a dict", 'give it the ones under "images"', error=UnsupportedError)
+        if isinstance(x, dict):
+            return self._of_dict(x, training)
         if on_symbols(x) or getattr(x, "ndim", None) != 3:
             return super()._answer(x, training)
         x = self._tensor(x)
         y = super()._answer(reshape(x, shape=(1, *x.shape)), training)
         return reshape(y, shape=y.shape[1:])
+
+    def _of_dict(self, x: dict, training: bool | None) -> dict:
+        """{"images", "labels"}, changed; a layer that changes no labels hands them on."""
+        expected = "images and labels: minicnn has no layers of dicts with masks or boxes, nor of dicts of symbols"
+        ok = "images" in x and set(x) <= {"images", "labels"} and not on_symbols(x["images"])
+        fix = 'give it the ones under "images"'
+        require(ok, self.name, expected, f"a dict of {', '.join(map(str, x))}"[:80], fix, error=UnsupportedError)
+        y = self._answer(x["images"], training)
+        return {"images": y} | ({"labels": self._labels(x["labels"])} if "labels" in x else {})
+
+    def _labels(self, labels: Any) -> Any:
+        """What they are once the latest call has changed their images."""
+        return labels
 
 
 def two_sides(where: str, value: Any) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from . import (
     geometry,
     join,
     loss,
+    mixing,
     norm,
     pool,
     reduce,
@@ -23,5 +24,5 @@ from . import (
 
 __all__ = [
     "Tensor", "activation", "arithmetic", "augment", "block", "color", "compare", "conv", "dense", "dropout",
-    "geometry", "join", "loss", "norm", "pool", "reduce", "resize", "shape",
+    "geometry", "join", "loss", "mixing", "norm", "pool", "reduce", "resize", "shape",
 ]  # fmt: skip

@@ -2270,6 +2270,8 @@ FILLER = Kind((0.5, np.float64(0.5), np.array(0.5)), ("a", NAN, {}, bad((0, NAN)
 layer("layers.RandomErasing", factor=PARTS, scale=PARTS, value_range=LIMITS, seed=K.SEED, data_format=ORDER,
       fill_value=FILLER)  # fmt: skip
 layer("layers.RandomShear", x_factor=SHARES, y_factor=SHARES, **FILL)
+layer("layers.MixUp", alpha=K.ABOVE_0, seed=K.SEED, data_format=ORDER)
+layer("layers.CutMix", factor=PARTS, seed=K.SEED, data_format=ORDER)
 layer("layers.RandomPerspective", factor=PARTS, scale=K.RATE, interpolation=FILL["interpolation"], fill_value=K.FINITE,
       seed=K.SEED, data_format=ORDER)  # fmt: skip
 RANGE = LIMITS.but((1, 1), (2,))

@@ -47,7 +47,7 @@ PROTOCOL = {
     r"data\.Sequence": "classes of one's own; its arguments have no effect",
     r"(ops\.)?(Tensor|Parameter)\.(of|receive|restrain)": "an op, backward, a step",
     r"ops\.(activation|arithmetic|augment|block|color|compare|conv|dense|dropout)\.\w+": "layers",
-    r"ops\.(join|loss|norm|pool|reduce|resize|shape)\.\w+": "layers",
+    r"ops\.(join|loss|mixing|norm|pool|reduce|resize|shape)\.\w+": "layers",
     r"ops\.geometry\.\w+": "layers, once their sizes are checked",
     r"Sequential\.(ensure_built|forward|update_moving_averages|commit|attach|shapes?_for|objective)":
         "the training loop",

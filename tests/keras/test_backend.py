@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import minicnn as mc
-from minicnn import check_grad, keras
+from minicnn import Tensor, check_grad, keras
 from minicnn.errors import MinicnnError, UnsupportedError
 from minicnn.keras import backend as K
 
@@ -165,3 +165,11 @@ def test_settings():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     model.compile(keras.optimizers.SGD(0.25), "mse")
     assert K.get_value(model.optimizer.lr) == 0.25
+
+
+def test_normalized_tensors_are_tensors():
+    x = np.array([[3.0, 4.0], [0.0, 0.0]])
+    found = keras.utils.normalize(Tensor(x))
+    assert isinstance(found, Tensor)
+    np.testing.assert_allclose(found.numpy(), [[0.6, 0.8], [0, 0]], rtol=1e-6)
+    assert isinstance(keras.utils.normalize(x, order=1), np.ndarray)

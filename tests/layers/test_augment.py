@@ -24,6 +24,8 @@ EVERY = {
     "erasing by a colour": lambda: layers.RandomErasing((0.8, 1.0), (0.1, 0.5), [0.2, 0.7, 0.1], (0, 1)),
     "shift": lambda: layers.RandomShift((2, 3)),
     "shear": lambda: layers.RandomShear(0.3, (0.1, 0.4), fill_mode="wrap"),
+    "mixed": lambda: layers.MixUp(0.7),
+    "cut and mixed": lambda: layers.CutMix(),
     "perspective": lambda: layers.RandomPerspective(1.0, 0.5),
     "grey": lambda: layers.RandomGrayscale(),
     "duller colours": lambda: layers.RandomColorDegeneration(0.9, (0, 1)),
@@ -202,8 +204,12 @@ def test_a_single_image_comes_back_as_one(name):
     one, batch = SINGLE[name]()(X[0]), SINGLE[name]()(X[:1])
     assert one.ndim == 3
     np.testing.assert_array_equal(one.numpy(), batch.numpy()[0])
-    with pytest.raises(errors.UnsupportedError, match="minicnn has no layers of dicts"):
-        SINGLE[name]()({"images": X})
+    found = SINGLE[name]()({"images": X[0], "labels": [1, 0]})
+    np.testing.assert_array_equal(found["images"].numpy(), one.numpy())
+    assert found["labels"] == [1, 0]
+    for more in ({"images": X, "bounding_boxes": X}, {"labels": X}):
+        with pytest.raises(errors.UnsupportedError, match="minicnn has no layers of dicts with masks or boxes"):
+            SINGLE[name]()(more)
     with pytest.raises(errors.UnsupportedError, match="minicnn has no bounding boxes"):
         layers.RandomFlip(bounding_box_format="xyxy")
 

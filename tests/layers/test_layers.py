@@ -98,6 +98,8 @@ CASES = [
     make(layers.RandomErasing, (0.9, 1), 0.4, [3, -2], (-50, 50)),
     make(layers.RandomShear, 0.3, (0.1, 0.2)),
     make(layers.RandomShear, (-0.5, 0.5), interpolation="nearest", fill_mode="constant", fill_value=0.5),
+    make(layers.MixUp, 0.8),
+    make(layers.CutMix, (0.5, 1.0)),
     make(layers.RandomPerspective, (0.5, 0.9), 0.4),
     make(layers.RandomPerspective, (0.5, 0.9), 0.4, "nearest", 0.5),
     make(layers.RandomGrayscale, **COLORS),
@@ -370,6 +372,8 @@ SIGNATURES = {
     layers.RandomErasing: "factor=1.0 scale=(0.02,0.33) fill_value=None value_range=(0,255) seed=None data_format=None",
     layers.RandomShear: "x_factor=0.0 y_factor=0.0 interpolation='bilinear' fill_mode='reflect' fill_value=0.0 "
     "data_format=None seed=None",
+    layers.MixUp: "alpha=0.2 data_format=None seed=None",
+    layers.CutMix: "factor=1.0 seed=None data_format=None",
     layers.RandomPerspective: "factor=1.0 scale=1.0 interpolation='bilinear' fill_value=0.0 seed=None data_format=None",
     **dict.fromkeys((layers.RandomColorDegeneration, layers.RandomPosterization, layers.RandomSaturation,
                      layers.RandomSharpness, layers.RandomHue), "factor value_range=(0,255) data_format=None seed=None"),

@@ -436,6 +436,7 @@ FOLLOWS = [
     lambda: layers.RandomBrightness(0.2, seed=1), lambda: layers.RandomCrop(4, 3, seed=1),
     lambda: layers.RandomErasing((0.5, 1.0), seed=1), lambda: layers.RandomShift(2, seed=1),
     lambda: layers.RandomShear(0.3, seed=1), lambda: layers.RandomPerspective(1.0, 0.3, seed=1),
+    lambda: layers.MixUp(0.5, seed=1), lambda: layers.CutMix(seed=1),
     lambda: layers.RandomInvert(seed=1),
     lambda: layers.RandomPosterization(5, (-50, 50), seed=1), lambda: layers.Solarization(0.2, 0.4, seed=1),
     lambda: layers.RandomSharpness(0.9, seed=1), lambda: layers.RandomGaussianBlur(seed=1),

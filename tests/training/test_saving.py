@@ -199,6 +199,8 @@ EVERY = {
     "random brightness": ((7, 9, 3), lambda: nn.RandomBrightness(0.2, (0, 1), seed=3)),
     "random erasing": ((7, 9, 3), lambda: nn.RandomErasing((0.5, 1.0), 0.2, [1, 2, 3], (0, 1), seed=3)),
     "random shear": ((7, 9, 3), lambda: nn.RandomShear(0.2, (0.1, 0.3), "nearest", "constant", 0.5, seed=3)),
+    "mixed images": ((7, 9, 3), lambda: nn.MixUp(0.5, seed=3)),
+    "mixed parts": ((7, 9, 3), lambda: nn.CutMix((0.5, 1), seed=3)),
     "random perspective": ((7, 9, 3), lambda: nn.RandomPerspective((0.5, 1), 0.25, "nearest", 0.5, seed=3)),
     "random grey": ((7, 9, 3), lambda: nn.RandomGrayscale(0.25)),
     "random duller colours": ((7, 9, 3), lambda: nn.RandomColorDegeneration((0.25, 0.5), (0, 1), seed=3)),
