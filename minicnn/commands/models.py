@@ -98,7 +98,7 @@ def outputs(model) -> "list[tuple[str, tuple, minicnn.losses.Loss | None]]":
     """(name, shape, loss) of every output."""
     several = isinstance(model.sample_out, list)
     shapes = model.sample_out if several else [model.sample_out]
-    return list(zip(model.output_names, shapes, model.losses, strict=True))
+    return list(zip(model.output_names, shapes, model.output_losses, strict=True))
 
 
 def tells_classes(model, output: int, y: np.ndarray | None) -> bool:

@@ -135,7 +135,8 @@ def _steps(tree, names: dict[str, str]) -> Iterator[Complaint]:
         methods = [one for one in getattr(node, "body", ()) if isinstance(one, ast.FunctionDef)]
         for method in (one for kind in kinds for one in methods if one.name in kind.hooks):
             what = "minicnn takes no step of a model's own; fit has callbacks, losses and add_loss, or write the loop"
-            yield Complaint(method.lineno, f"{node.name}.{method.name}: {what}")
+            name = getattr(node, "name", "")
+            yield Complaint(method.lineno, f"{name}.{method.name}: {what} with tf.GradientTape")
 
 
 def _only_imported(tree, names: dict[str, str], said: set[str]) -> Iterator[Complaint]:

@@ -32,9 +32,16 @@ _loose.joins = True
 def tensor(x) -> Any:
     """x as a tensor, of Keras's float type if it is none; what stands for a layer's output stays.
 
-    A constant so made goes to the device and float type of the tensors that it is put together with.
+    A constant so made goes to the device and float type of the tensors that it is put together with.  Of a list that
+    holds tensors they are stacked, with their gradients.
     """
-    return x if isinstance(x, (Tensor, Symbol)) else Tensor(np.asarray(x, np.float32), _loose)
+    if isinstance(x, (Tensor, Symbol)):
+        return x
+    return J.stack(*map(tensor, x), axis=0) if _holds_tensors(x) else Tensor(np.asarray(x, np.float32), _loose)
+
+
+def _holds_tensors(x) -> bool:
+    return isinstance(x, (list, tuple)) and any(isinstance(one, (Tensor, Symbol)) or _holds_tensors(one) for one in x)
 
 
 def _lifted(function):

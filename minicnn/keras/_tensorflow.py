@@ -124,6 +124,10 @@ def clip_by_global_norm(t_list, clip_norm, use_norm=None):
     return [None if t is None else t * factor for t in t_list], length
 
 
+INITIALIZERS = {"random_normal": "RandomNormal", "random_uniform": "RandomUniform", "zeros": "Zeros", "ones": "Ones",
+                "constant": "Constant"}  # fmt: skip
+
+
 class TensorSpec:
     """A shape and a type, which tf.function is told and nobody reads."""
 
@@ -180,18 +184,21 @@ def tensorflow(keras) -> Namespace:
             tensor, paddings, constant_values=constant_values), "reverse": lambda tensor, axis: F["flip"](tensor, axis),
         "roll": lambda input, shift, axis: F["roll"](input, shift, axis), "repeat": lambda input, repeats, axis=None: F[
             "repeat"](input, repeats, axis), "tensordot": lambda a, b, axes: F["tensordot"](a, b, axes),
-        "norm": norm,
+        "norm": norm, "einsum": F["einsum"],
         "broadcast_to": lambda input, shape: F["broadcast_to"](input, shape), "rank": F["ndim"], "identity": F[
             "convert_to_tensor"], "print": print, "newaxis": None, "Tensor": Tensor, "is_tensor": F["is_tensor"],
         "boolean_mask": boolean_mask,
         "clip_by_norm": lambda t, clip_norm: t * (clip_norm / F["maximum"](norm(t), clip_norm)),
-        "linalg": Namespace("tf.linalg", {"norm": norm, "matmul": F["matmul"]}),
+        "linalg": Namespace("tf.linalg", {"norm": norm, "matmul": F["matmul"], "einsum": F["einsum"],
+                                             "global_norm": global_norm}),
         "device": lambda name: contextlib.nullcontext(), "float32": "float32", "float64": "float64", "int32": "int32",
         "int64": "int64", "uint8": "uint8", "bool": "bool", "executing_eagerly": lambda: True,
         "get_logger": lambda: types.SimpleNamespace(setLevel=_nothing),
         "math": Namespace("tf.math", _MATH | {"confusion_matrix": confusion_matrix}), "nn": Namespace("tf.nn", _NN),
         "data": Namespace("tf.data", {"Dataset": Dataset, "AUTOTUNE": AUTOTUNE, "experimental": Namespace(
             "tf.data.experimental", {"AUTOTUNE": AUTOTUNE})}),
+        **{f"{name}_initializer": getattr(keras.initializers, cls) for name, cls in INITIALIZERS.items()},
+        "initializers": keras.initializers,
         "Variable": variable, "GradientTape": GradientTape, "TensorSpec": TensorSpec,
         "UnconnectedGradients": types.SimpleNamespace(NONE=NONE, ZERO=ZERO), "global_norm": global_norm,
         "clip_by_global_norm": clip_by_global_norm,

@@ -108,7 +108,7 @@ class Session:
         self.model, self.name, self.drawn = model, name or model.name, Drawn(model)
         self.outputs = model.sample_out if isinstance(model.sample_out, list) else [model.sample_out]
         vectors = [k for k, shape in enumerate(self.outputs) if len(shape) == 1]
-        told = [k for k in vectors if "crossentropy" in str(getattr(model.losses[k], "name", ""))]
+        told = [k for k in vectors if "crossentropy" in str(getattr(model.output_losses[k], "name", ""))]
         self.end = next(iter([*told, *vectors]), None)
         self.image = np.zeros((self.drawn.height, self.drawn.width), np.float32)
         self.x = self.drawn.inputs(self.image[None])[0]
@@ -125,7 +125,7 @@ class Session:
     @property
     def loss(self):
         """Of the output that is shown; None without."""
-        return None if self.end is None or self.model.loss is None else self.model.losses[self.end]
+        return None if self.end is None or self.model.loss is None else self.model.output_losses[self.end]
 
     # what the page asks ----------------------------------------------------------------------------------------------
 
@@ -223,7 +223,7 @@ class Session:
             return label
         ends = [cast(Any, forward)[layer.name][0] for layer in self.model.last_layers]
         return [label if k == self.end else believed(loss, y)
-                for k, (loss, y) in enumerate(zip(self.model.losses, ends, strict=True))]  # fmt: skip
+                for k, (loss, y) in enumerate(zip(self.model.output_losses, ends, strict=True))]  # fmt: skip
 
     def _outputs(self, trace) -> np.ndarray:
         return np.zeros(0) if self.end is None else trace[self.model.last_layers[self.end].name][0]
@@ -324,7 +324,8 @@ class Trainer:
             if self._batches is None:
                 (x, y), *_ = digits.split()
                 generator = ImageDataGenerator(**AUGMENTED, rescale=1 / 255)
-                y = y if "sparse" in str(getattr(self.model.losses[0], "name", "")) else np.eye(10, dtype=np.float32)[y]
+                numbers = "sparse" in str(getattr(self.model.output_losses[0], "name", ""))
+                y = y if numbers else np.eye(10, dtype=np.float32)[y]
                 self._batches = generator.flow(x, y, BATCH)
             x, y, *_ = next(self._batches)
             found = self.model.train_on_batch(self.drawn.inputs(x[..., 0]), y, return_dict=True)

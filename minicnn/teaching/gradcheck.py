@@ -129,7 +129,7 @@ def _targets(model, n: int, rng):
     several = isinstance(model.sample_out, list)
     shapes = model.sample_out if several else [model.sample_out]
     found = [None if loss is None else _target(loss, tuple(OPEN if m is None else m for m in shape), n, rng)
-             for loss, shape in zip(model.losses, shapes, strict=True)]  # fmt: skip
+             for loss, shape in zip(model.output_losses, shapes, strict=True)]  # fmt: skip
     return found if several else found[0]
 
 

@@ -55,7 +55,8 @@ def labels(model: Any) -> Labels:
     several_x, several_y = isinstance(model.sample_in, list), isinstance(model.sample_out, list)
     xs = [f"x/{name}" for name in model.input_names] if several_x else ["x"]
     ys = [f"y/{name}" for name in model.output_names] if several_y else ["y"]
-    parts = [f"loss/{name}" for name, loss in zip(model.output_names, model.losses, strict=False) if loss is not None]
+    both = zip(model.output_names, model.output_losses, strict=False)
+    parts = [f"loss/{name}" for name, loss in both if loss is not None]
     return Labels((*xs, *ys), tuple(parts) if several_y else (), len(xs))
 
 

@@ -38,7 +38,7 @@ class GradientTape:
     NumPy arrays cannot be watched; batch_jacobian is not there.
     """
 
-    def __init__(self, persistent=False, watch_accessed_variables=True):
+    def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True):
         self._nodes: dict[int, Node] = {}  # by serial number, in order
         self._watched: dict[int, Tensor] = {}
         self._lent: list[Tensor] = []  # tensors that are recorded because the tape watches them, until it stops
@@ -56,7 +56,7 @@ class GradientTape:
         self._start()
         return self
 
-    def __exit__(self, *error) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._on:
             self._stop()
 
@@ -105,7 +105,7 @@ class GradientTape:
             return True
         return id(one) in self._watched or (one.node is not None and one.node.serial in self._nodes)
 
-    def watch(self, tensor) -> None:
+    def watch(self, tensor: Any) -> None:
         """Follow a tensor, or all of a list, tuple or dict: what ops make of it from here on has a gradient by it."""
         where, fix = "GradientTape.watch", "write it inside `with`"
         require(self._on, where, "a tape that is recording", "one that is not", fix, error=ArgumentError)
@@ -138,14 +138,15 @@ class GradientTape:
         if on:
             self._start()
 
-    def watched_variables(self) -> tuple:
+    def watched_variables(self) -> tuple[Parameter, ...]:
         """The weights and Variables that are watched, in the order in which they were read."""
         told = {i: one for i, one in self._watched.items() if isinstance(one, Parameter)}
         return tuple((self._read | told).values())
 
     # gradients -------------------------------------------------------------------------------------------------------
 
-    def gradient(self, target, sources, output_gradients=None, unconnected_gradients=NONE):
+    def gradient(self, target: Any, sources: Any, output_gradients: Any = None,
+                 unconnected_gradients: str = NONE) -> Any:  # fmt: skip
         """sum over all elements of target of output_gradients * d target / d source, for each source.
 
         target            a tensor, or a structure of them: the sum over all counts
@@ -169,8 +170,8 @@ class GradientTape:
         finally:
             self._answered()
 
-    def jacobian(self, target, sources, unconnected_gradients=NONE, parallel_iterations=None,
-                 experimental_use_pfor=True):  # fmt: skip
+    def jacobian(self, target: Tensor, sources: Any, unconnected_gradients: str = NONE, parallel_iterations: Any = None,
+                 experimental_use_pfor: bool = True) -> Any:  # fmt: skip
         """d target / d source of every element by every element: target's shape, and behind it the source's.
 
         One walk for each element of target; sources may be a structure.

@@ -318,7 +318,7 @@ def _truths(model, x, y, sample_weight, class_weight, what: str, where: str) -> 
         if only_one(y, model.output_names) and (isinstance(y, dict) or len(x) > 1):
             (y,) = per_place(f"{where}: y", y, model.output_names)
         truth = x, y, sample_weight, class_weight
-        return _truth(model, model.losses[0], output_shapes(model, x)[0], truth, "y", place, where, dtype)
+        return _truth(model, model.output_losses[0], output_shapes(model, x)[0], truth, "y", place, where, dtype)
     names, shapes = model.output_names, output_shapes(model, x)
     expected, fix = "sample_weight, or no weights, for several outputs", "give sample_weight a list"
     require(class_weight is None, where, expected, "class_weight", fix, error=ArgumentError)
@@ -329,7 +329,7 @@ def _truths(model, x, y, sample_weight, class_weight, what: str, where: str) -> 
     if several:
         weights = per_place(f"{where}: sample_weight", sample_weight, names, fill=True)
     found = []
-    for name, shape, loss, one, weight in zip(names, shapes, model.losses, ys, weights, strict=True):
+    for name, shape, loss, one, weight in zip(names, shapes, model.output_losses, ys, weights, strict=True):
         require(one is not None or loss is None, f"{where}: y", f"targets of {name}", "None", error=ArgumentTypeError)
         if one is None:
             one = np.zeros((len(x), *shape), np.float32)  # nobody looks at it

@@ -356,7 +356,7 @@ class RunningLogs:
     def _show_each(self, y_true, last, predicted, w) -> None:
         """The same for several outputs: every metric sees its own."""
         model, (plain, weighted) = self.model, self.model.metric_places
-        fused = [one.fused if flag else None for one, flag in zip(model.losses, model.fusing, strict=True)]
+        fused = [one.fused if flag else None for one, flag in zip(model.output_losses, model.fusing, strict=True)]
         w = Several([None] * len(fused)) if w is None else each(model.backend.to_numpy, w)
         places = [(metric, k, None) for metric, k in zip(self.metrics, plain, strict=True)]
         places += [(metric, k, w.parts[k]) for metric, k in zip(self.weighted, weighted, strict=True)]

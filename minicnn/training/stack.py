@@ -495,6 +495,12 @@ class LayerStack(Guarded):
                 layer.activities = None
 
     @property
+    def losses(self) -> list[Tensor]:
+        """What its layers add to a loss, with gradients: by the latest call by hand; the regularizers' of weights."""
+        added = [one for layer in self.leaves for one in layer.added]
+        return added + [penalty(one, p) for layer in self.leaves for p, one in layer.penalties()]
+
+    @property
     def penalised(self) -> bool:
         """Whether anything is added to the loss."""
         return any(layer.adding or layer.penalties() for layer in self.leaves)
@@ -546,12 +552,18 @@ def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool,
     else:
         if shape != layer.sample_in:
             layer.follow(shape)
+        before, layer.added = layer.added if visit else [], []
         y = run(*tensors)
+        layer.added = [*before, *layer.added]
     if layer.activities is not None:
         out = layer.activation(y) if call == getattr(layer, "preactivation", None) else y
         layer.activities.append(penalty(layer.activity_regularizer, out) * (1.0 / out.shape[0]))
-    elif layer.activity_regularizer is not None and within.get() is not None:  # of a model that is a layer's part
-        layer.gather_loss(penalty(layer.activity_regularizer, y) * (1.0 / y.shape[0]))
+    elif layer.activity_regularizer is not None and trace is None:
+        found = penalty(layer.activity_regularizer, y) * (1.0 / y.shape[0])
+        if within.get() is not None:  # of a model that is a layer's part
+            layer.gather_loss(found)
+        else:
+            layer.added.append(found)
     return y
 
 
@@ -595,9 +607,9 @@ def _targets(model, y, n: int, where: str) -> tuple[np.ndarray, ...]:
     expected, fix = "a compiled model, whose loss is differentiated", 'call compile("adam", "categorical_crossentropy")'
     require(model.loss is not None, f"{where}: y", expected, "one without a loss", fix, error=NotBuiltError)
     if not isinstance(model.sample_out, list):
-        return (_target(model, model.losses[0], model.sample_out, y, n, f"{where}: y"),)
+        return (_target(model, model.output_losses[0], model.sample_out, y, n, f"{where}: y"),)
     given = per_place(f"{where}: y", y, model.output_names, fill=True)
-    every = zip(model.losses, model.sample_out, given, model.output_names, strict=True)
+    every = zip(model.output_losses, model.sample_out, given, model.output_names, strict=True)
     return tuple(_target(model, loss, shape, one, n, f"{where}: y of {name}") for loss, shape, one, name in every)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..arguments import shown
 from ..core.symbol import Symbol
 from ..core.tensor import Tensor
-from ..errors import ArgumentError, ArgumentTypeError, NotYetError, UnsupportedError, nearest, require
+from ..errors import ArgumentError, ArgumentTypeError, NotYetError, OrderError, UnsupportedError, nearest, require
 from ..layers import InputLayer
 from ..layers import Layer as _Layer
 from ..layers.base import on_symbols, samples
@@ -80,6 +80,8 @@ class Subclassable(Model):
                 "nan_check": nan_check}  # fmt: skip
         given = bool(args) or any(name in options for name in ("inputs", "outputs", "input", "output"))
         cls = type(self).__name__
+        if not given and Subclassable not in type(self).__bases__:
+            vars(self)["is_code"] = True  # without call: it holds parts, which the script calls one by one
         if not self.is_code:
             super().__init__(*args, device=None if device == "cpu" else device, **mine, **options)
             return
@@ -88,6 +90,10 @@ class Subclassable(Model):
         name, trainable = options.pop("name", None), options.pop("trainable", True)
         options.pop("dtype", None)
         require(not options, cls, "name, trainable", ", ".join(options), error=ArgumentTypeError)
+        early = [at for key, value in vars(self).items() for at, one in own._each(key, value)
+                 if isinstance(one, (_Layer, LayerStack, own.Variable))]  # fmt: skip
+        require(not early, f"{cls}: {', '.join(early)}", "super().__init__() before layers are set", "it after them",
+                "call it first", error=OrderError)  # fmt: skip
         from ..backend.select import select
 
         self._begin(name, seed, select(device, kernels, threads, precision), graph, nan_check)
@@ -95,9 +101,12 @@ class Subclassable(Model):
         self._own_names = frozenset(vars(self)) | set(dir(Model)) | LATER
         code = [one.__code__.co_names for kind in type(self).__mro__[:-1] if kind not in Subclassable.__mro__
                 for one in vars(kind).values() if inspect.isfunction(one)]  # fmt: skip
-        self.body = Body(self.call, self.name, any("add_loss" in names for names in code))
+        self.body = Body(getattr(self, "call", self._no_call), self.name, any("add_loss" in names for names in code))
         if not trainable:
             self.trainable = False
+
+    def _no_call(self, inputs):
+        raise NotImplementedError(f"{type(self).__name__}: write call(self, inputs)")
 
     def __setattr__(self, name: str, value: Any) -> None:
         if self.body is None or name == "body":
@@ -230,6 +239,21 @@ class Subclassable(Model):
         ok = not self.is_code or self.built
         fix = "call build((None, H, W, C))"
         require(ok, f"{self.name}: {what}", "a built model", "one without weights", fix, error=NotYetError)
+
+    @property
+    def weights(self) -> list:
+        """All of them; before it is built, those of the parts that are."""
+        return self.body.weights if self.is_code and not self.built else super().weights
+
+    @property
+    def trainable_weights(self) -> list:
+        """Those that training changes."""
+        return self.body.trainable_weights if self.is_code and not self.built else super().trainable_weights
+
+    @property
+    def non_trainable_weights(self) -> list:
+        """All others."""
+        return self.body.non_trainable_weights if self.is_code and not self.built else super().non_trainable_weights
 
     @property
     def sample_out(self):

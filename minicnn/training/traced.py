@@ -75,7 +75,7 @@ class Programs:
         """
         model, parts, scaled = self.model, [], []
         ys = y if isinstance(y, list) else [y]
-        for loss, scale, logits, *one in zip(model.losses, model.scales, model.fusing, ys, ts, ws, strict=True):
+        for loss, scale, logits, *one in zip(model.output_losses, model.scales, model.fusing, ys, ts, ws, strict=True):
             if loss is None:
                 continue
 
@@ -187,6 +187,7 @@ def described(model: "Trainer") -> tuple:
          [(key, id(one), dict(getattr(one, "__dict__", ()))) for key, one in layer.bounds().items()])
         for layer in model.leaves
     ]  # fmt: skip
-    loss = [(id(one), one and dict(vars(one)), flag) for one, flag in zip(model.losses, model.fusing, strict=True)]
+    losses = zip(model.output_losses, model.fusing, strict=True)
+    loss = [(id(one), one and dict(vars(one)), flag) for one, flag in losses]
     loss = loss and (loss, model.scales)
     return layers, [(id(p), p.requires_grad) for p in model.weights], loss, model.trainable, model.ranks is not None

@@ -103,8 +103,8 @@ class Trainer(LayerStack):
         self._loss = losses_of("loss", value, self.output_names, None) if many else _loss("loss", value)
 
     @property
-    def losses(self) -> list[losses.Loss | None]:
-        """One per output."""
+    def output_losses(self) -> list[losses.Loss | None]:
+        """The compiled ones, one per output."""
         return self._loss.items if isinstance(self._loss, Losses) else [self._loss] * len(self.samples_out)
 
     @property
@@ -120,7 +120,7 @@ class Trainer(LayerStack):
     def objective(self, ts: Sequence[Any], ys: Sequence[Any], ws: Sequence[Any]) -> tuple[float, list[float]]:
         """The loss of outputs, and of several each one's: what the step's program computes, on the tape."""
         total, shares = None, []
-        for loss, scale, logits, t, y, w in zip(self.losses, self.scales, self.fusing, ts, ys, ws, strict=True):
+        for loss, scale, logits, t, y, w in zip(self.output_losses, self.scales, self.fusing, ts, ys, ws, strict=True):
             if loss is None:
                 continue
             value = loss.reduce(loss.values(t, y, logits=logits), w)
@@ -141,7 +141,7 @@ class Trainer(LayerStack):
         turns = [[iter(names[: len(plain)]), iter(names[len(plain) :])]
                  for names, (plain, _) in zip(unique, named, strict=True)]  # fmt: skip
         found = [f"{outputs[k]}_{next(turns[k][kind])}" for kind in (0, 1) for k in places[kind]]
-        with_loss = [f"{n}_loss" for n, one in zip(outputs, self.losses, strict=True) if one is not None]
+        with_loss = [f"{n}_loss" for n, one in zip(outputs, self.output_losses, strict=True) if one is not None]
         return ["loss", *found, *(with_loss if len(with_loss) > 1 else [])]
 
     def metric_direction(self, name: str) -> str | None:
@@ -171,7 +171,7 @@ class Trainer(LayerStack):
         lasts = [getattr(layer, "activation", None) for layer in self.last_layers]
         return tuple(
             None not in (last, loss) and last is loss.fused and not getattr(loss, "from_logits", False)
-            for last, loss in zip(lasts, self.losses, strict=True)
+            for last, loss in zip(lasts, self.output_losses, strict=True)
         )
 
     def _ready(self, where: str) -> None:

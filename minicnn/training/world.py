@@ -220,12 +220,12 @@ class Ranks:
             "dtype": model.backend.dtype.name, "trainable": [bool(layer.trainable) for layer in model.leaves],
             "synchronized": [getattr(layer, "synchronized", False) for layer in model.leaves],
             "optimizer": type(model.optimizer).__name__,
-            "loss": [None if one is None else one.name for one in model.losses], "metrics": model.metrics_names,
+            "loss": [None if one is None else one.name for one in model.output_losses], "metrics": model.metrics_names,
             "place": None if model.underway is None else model.underway.step,
             **shown, **identity.of_source(source),
         })  # fmt: skip
         expected = 'losses of reduction "sum_over_batch_size"'
-        for loss in filter(None, model.losses):
+        for loss in filter(None, model.output_losses):
             require(loss.reduction == "sum_over_batch_size", f"fit with {world.size} processes", expected,
                     f'"{loss.reduction}"', "its parts can be weighed by their rows", error=ArgumentError)  # fmt: skip
 

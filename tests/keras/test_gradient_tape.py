@@ -482,3 +482,83 @@ def test_norms_of_several_tensors():
     assert tf.squeeze(np.ones((1, 2, 1))).shape == (2,)
     assert tf.squeeze(np.ones((1, 2, 1)), axis=[0, -1]).shape == (2,)
     assert tf.TensorSpec([None, 3], tf.float32).shape == [None, 3]
+
+
+def test_a_list_of_tensors_is_stacked_with_its_gradients():
+    v, w = tf.Variable(2.0), tf.Variable([3.0, 4.0])
+    with tf.GradientTape() as tape:
+        y = tf.reduce_sum([v * v, tf.reduce_mean(w), 1.0]) + tf.reduce_sum(tf.square([[w, w], [w, w]]))
+    found = tape.gradient(y, [v, w])
+    assert found[0].numpy() == 4
+    assert found[1].numpy().tolist() == [24.5, 32.5]
+
+
+def test_what_layers_add_to_a_loss_is_asked_of_the_model(rng):
+    x = rng.standard_normal((4, 3))
+    shared = L.Dense(3, activity_regularizer=keras.regularizers.L2(0.5), kernel_regularizer="l1")
+    inputs = L.Input((3,))
+    model = keras.Model(inputs, L.Dense(1)(shared(shared(inputs))), seed=1, device=DOUBLE)
+    with tf.GradientTape() as tape:
+        y = model(x, training=True)
+        loss = tf.reduce_mean(y) + sum(model.losses)
+    assert len(model.losses) == 3  # of two calls, and of the weight
+    kernel, bias, *last = (w.data for w in model.trainable_variables)
+
+    def by_hand():
+        first = x @ kernel + bias
+        second = first @ kernel + bias
+        return float((second @ last[0] + last[1]).mean() + 0.5 * ((first**2).sum() + (second**2).sum()) / 4
+                     + 0.01 * abs(kernel).sum())  # fmt: skip
+
+    assert float(loss) == pytest.approx(by_hand(), rel=1e-12)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    np.testing.assert_allclose(gradients[0].numpy(), numeric(by_hand, kernel), rtol=1e-6, atol=1e-9)
+    model(x)
+    assert len(model.losses) == 3  # of the latest call
+    assert keras.Sequential([L.Input((3,)), L.Dense(1)]).losses == []
+
+
+class Pair(keras.Model):
+    """No call: a loop of one's own asks its parts."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder = keras.Sequential([L.Input((6,)), L.Dense(4)], device=DOUBLE)
+        self.decoder = keras.Sequential([L.Dense(6, activation=tf.nn.tanh,
+                                                 kernel_initializer=tf.random_normal_initializer(0.0, 0.5))],
+                                        device=DOUBLE)  # fmt: skip
+        self.scale = tf.Variable(1.0, name="scale")
+
+    def rebuilt(self, x):
+        mean, spread = tf.split(self.encoder(x), num_or_size_splits=2, axis=1)
+        return self.decoder(mean + spread) * self.scale
+
+
+def test_a_model_without_a_call_holds_parts(rng):
+    model, x = Pair(name="pair"), double(rng.random((4, 6)))
+    assert len(model.trainable_variables) == 3  # those that are there
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean(tf.square(x - model.rebuilt(x)))
+    weights = model.trainable_variables
+    assert [w.name for w in weights] == ["scale", "kernel", "bias", "kernel", "bias"]
+    gradients = tape.gradient(loss, weights)
+    for weight, gradient in zip(weights, gradients, strict=True):
+        found = numeric(lambda: float(tf.reduce_mean(tf.square(x - model.rebuilt(x))).numpy()), weight.data,
+                        step=1e-2 if weight.name == "scale" else 1e-4)  # fmt: skip
+        np.testing.assert_allclose(gradient.numpy(), found, rtol=1e-4 if weight.name == "scale" else 1e-6, atol=1e-9)
+    keras.optimizers.SGD(0.1).apply_gradients(zip(gradients[1:], weights[1:], strict=True))
+    assert model.non_trainable_variables == []
+    model.trainable = False
+    assert not model.trainable_variables
+    with pytest.raises(NotImplementedError, match="Pair: write call"):
+        model.predict(x.numpy())
+
+
+def test_parts_of_a_model_come_after_super_init():
+    class Early(keras.Model):
+        def __init__(self):
+            self.blocks = [L.Dense(3)]
+            super().__init__()
+
+    with pytest.raises(errors.OrderError, match=r"Early: blocks.0: expected super\(\).__init__\(\) before layers"):
+        Early()

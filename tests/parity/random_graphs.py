@@ -359,7 +359,7 @@ def _gradients(model, xs, ys) -> list:
     with be.running():
         outputs = listed(model.forward([Tensor(x, be) for x in xs], training=True))
         total = None
-        for loss, y, output in zip(model.losses, ys, outputs, strict=True):
+        for loss, y, output in zip(model.output_losses, ys, outputs, strict=True):
             one = loss.reduce(loss.values(be.asarray(loss.prepare(y, output.shape[1:]), be.dtype), output))
             total = one if total is None else total + one
         total.backward()
