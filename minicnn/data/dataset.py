@@ -7,6 +7,7 @@
 Elements are NumPy arrays with a method numpy(), or tuples of them. Each step takes the one before it as it goes.
 """
 
+import glob
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..arguments import flag, seed, whole
-from ..errors import ArgumentError, ArgumentTypeError, require
+from ..errors import ArgumentError, ArgumentTypeError, MissingDataError, require
 
 AUTOTUNE = -1
 
@@ -22,9 +23,12 @@ AUTOTUNE = -1
 class Array(np.ndarray):
     """An array that scripts may call numpy() on, as on a tensor; so is each of its rows."""
 
-    def numpy(self) -> np.ndarray:
-        """The same values as a plain array."""
-        return np.asarray(self)
+    def numpy(self) -> Any:
+        """The same values as a plain array; of one string its bytes, as TensorFlow has them."""
+        return self.item().encode() if self.dtype.kind == "U" and not self.ndim else np.asarray(self)
+
+    def set_shape(self, shape) -> None:
+        """Nothing to do: an array knows its shape."""
 
     def __getitem__(self, rows):
         found = super().__getitem__(rows)
@@ -37,6 +41,8 @@ def element(value: Any) -> Any:
         return tuple(map(element, value))
     if isinstance(value, dict):
         return {key: element(part) for key, part in value.items()}
+    if isinstance(value, Array):
+        return value
     return np.asarray(value.numpy() if hasattr(value, "numpy") else value).view(Array)
 
 
@@ -48,6 +54,16 @@ def _each(function: Callable, values: list):
     if isinstance(first, dict):
         return {key: _each(function, [value[key] for value in values]) for key in first}
     return function(values)
+
+
+class Spec:
+    """shape and dtype of a part of an element."""
+
+    def __init__(self, array):
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __repr__(self):
+        return f"TensorSpec(shape={self.shape}, dtype={self.dtype})"
 
 
 class Dataset:
@@ -91,6 +107,120 @@ class Dataset:
                 error=ArgumentError)  # fmt: skip
         n = lengths.pop()
         return Dataset(lambda _: (_row(whole_set, i) for i in range(n)), n)
+
+    @staticmethod
+    def from_tensors(tensors, name=None) -> "Dataset":
+        """One element."""
+        one = element(tensors)
+        return Dataset(lambda _: iter([one]), 1)
+
+    @staticmethod
+    def from_generator(generator: Callable, output_types=None, output_shapes=None, args=None, output_signature=None,
+                       name=None) -> "Dataset":  # fmt: skip
+        """What generator(*args) yields, called anew for each pass; in the types that output_signature names."""
+        require(callable(generator), "from_generator: generator", "a function that returns an iterator, as lambda: it",
+                repr(generator)[:40], error=ArgumentTypeError)  # fmt: skip
+        types = output_types if output_signature is None else output_signature
+
+        def typed(value, like):
+            if isinstance(like, (tuple, list)):
+                ok = isinstance(value, (tuple, list)) and len(value) == len(like)
+                require(ok, "from_generator", f"elements of {len(like)} parts", repr(value)[:40])
+                return tuple(map(typed, value, like))
+            if isinstance(like, dict):
+                return {key: typed(value[key], one) for key, one in like.items()}
+            kind = getattr(like, "dtype", like)
+            return value if kind is None or str(kind) == "string" else np.asarray(value, kind)
+
+        return Dataset(lambda _: (typed(one, types) for one in generator(*(args or ()))), None)
+
+    @staticmethod
+    def range(*args, output_type="int64", name=None) -> "Dataset":
+        """The numbers of Python's range."""
+        numbers = range(*(whole("range", n, low=None) for n in args))
+        return Dataset(lambda _: (np.asarray(n, output_type) for n in numbers), len(numbers))
+
+    @staticmethod
+    def list_files(file_pattern, shuffle=True, seed=None, name=None) -> "Dataset":
+        """The names of files that match, in another order in each pass, or sorted."""
+        patterns = [file_pattern] if isinstance(file_pattern, str) else list(map(str, file_pattern))
+        names = sorted(name for pattern in patterns for name in glob.glob(pattern))
+        if not names:
+            raise MissingDataError(f"list_files: expected files that match {patterns}, received none")
+        found = Dataset.from_tensor_slices(names)
+        return found.shuffle(len(names), seed) if flag("list_files: shuffle", shuffle) else found
+
+    @staticmethod
+    def zip(*datasets, name=None) -> "Dataset":
+        """Elements side by side, as many as the shortest has."""
+        parts = datasets[0] if len(datasets) == 1 and isinstance(datasets[0], (tuple, list)) else datasets
+        ok = bool(parts) and all(isinstance(one, Dataset) for one in parts)
+        require(ok, "zip", "datasets", repr(datasets)[:60], error=ArgumentTypeError)
+        known = [one._length for one in parts if one._length is not None]
+        return Dataset(lambda _: zip(*parts, strict=False), min(known) if len(known) == len(parts) else None)
+
+    def concatenate(self, dataset: "Dataset", name=None) -> "Dataset":
+        """These elements, then the other's."""
+        lengths = self._length, dataset._length
+        n = None if None in lengths else lengths[0] + lengths[1]
+        return Dataset(lambda _: itertools.chain(self, dataset), n)
+
+    def shard(self, num_shards, index, name=None) -> "Dataset":
+        """Every num_shards-th element, from number `index` on."""
+        each = whole("shard: num_shards", num_shards)
+        first, n = whole("shard: index", index, low=0, high=each - 1), self._length
+        return Dataset(lambda _: itertools.islice(iter(self), first, None, each),
+                       None if n is None else max(0, -(-(n - first) // each)))  # fmt: skip
+
+    def flat_map(self, map_func: Callable, name=None) -> "Dataset":
+        """The elements of the datasets that map_func makes, one after the other."""
+        require(callable(map_func), "flat_map: map_func", "a function", repr(map_func)[:40], error=ArgumentTypeError)
+        return Dataset(lambda _: (inner for one in self for inner in (
+            map_func(*one) if isinstance(one, tuple) else map_func(one))), None)  # fmt: skip
+
+    def interleave(self, map_func: Callable, cycle_length=None, block_length=1, num_parallel_calls=None,
+                   deterministic=None, name=None) -> "Dataset":  # fmt: skip
+        """The datasets that map_func makes, block_length elements of each in turn, cycle_length of them at a time."""
+        require(callable(map_func), "interleave: map_func", "a function", repr(map_func)[:40], error=ArgumentTypeError)
+        width = 16 if cycle_length in (None, -1) else whole("interleave: cycle_length", cycle_length)
+        block = whole("interleave: block_length", block_length)
+
+        def woven(_):
+            waiting = ((map_func(*one) if isinstance(one, tuple) else map_func(one)) for one in self)
+            now = [iter(one) for one in itertools.islice(waiting, width)]
+            while now:
+                for place, one in enumerate(now):
+                    found = list(itertools.islice(one, block))
+                    yield from found
+                    if len(found) < block:  # it has ended: the next one takes its place
+                        now[place] = next(map(iter, waiting), None)
+                now = [one for one in now if one is not None]
+
+        return Dataset(woven, None)
+
+    def reduce(self, initial_state, reduce_func: Callable, name=None):
+        """reduce_func(state, element) from element to element."""
+        require(callable(reduce_func), "reduce: reduce_func", "a function", repr(reduce_func)[:40],
+                error=ArgumentTypeError)  # fmt: skip
+        state = initial_state
+        for one in self:
+            state = reduce_func(state, one)
+        return state
+
+    def apply(self, transformation_func: Callable) -> "Dataset":
+        """transformation_func of it."""
+        require(callable(transformation_func), "apply: transformation_func", "a function",
+                repr(transformation_func)[:40], error=ArgumentTypeError)  # fmt: skip
+        return transformation_func(self)
+
+    def with_options(self, options, name=None) -> "Dataset":
+        """The same: options say how TensorFlow would run it."""
+        return self
+
+    @property
+    def element_spec(self):
+        """The shapes and types of its first element."""
+        return _each(lambda parts: Spec(parts[0]), [next(iter(self))])
 
     def map(self, map_func: Callable, num_parallel_calls: Any = None, deterministic: Any = None,
             name: str | None = None) -> "Dataset":  # fmt: skip

@@ -184,5 +184,17 @@ def _formats() -> list[str]:
     return sorted(Image.SAVE)
 
 
+def channels_of(raw: bytes) -> int:
+    """1, 3 or 4: what a picture's bytes have.  Raises DataError for what is no picture."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(raw)) as image:
+            bands, mode = len(image.getbands()), image.mode
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as cause:
+        raise DataError(f"decode: expected a picture, received {_first_line(cause)}") from None
+    return 3 if mode == "P" else {1: 1, 2: 4, 3: 3}.get(bands, 4)
+
+
 def _first_line(cause: BaseException) -> str:
     return (str(cause).splitlines() or [type(cause).__name__])[0][:200]

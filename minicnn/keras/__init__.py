@@ -13,7 +13,7 @@ from .. import losses as _losses
 from .. import metrics as _metrics
 from .. import optimizers as _optimizers
 from ..training.own import Layer, Variable
-from . import _backend, _functions, _models, _random, _seeds, _tensorflow
+from . import _backend, _functions, _models, _random, _runtime, _seeds, _tensorflow
 from ._names import Names
 
 __version__ = "3.15.0"  # Keras's, whose names these are: scripts print and compare it
@@ -53,6 +53,13 @@ _PATHS = {
     "saving": ((), {"load_model": _models.load_model, "save_model": _models.save_model} | _models.REGISTRY),
     "applications": ((), {}),
     "random": ((), _random.RANDOM),
+    "mixed_precision": ((), _runtime.MIXED),
+    "mixed_precision.experimental": ((), _runtime.MIXED),
+    "config": ((), {name: _functions.BACKEND[name] for name in (
+        "backend", "epsilon", "floatx", "image_data_format", "set_epsilon", "set_floatx", "set_image_data_format")}
+        | {"set_dtype_policy": _runtime.set_policy, "dtype_policy": _runtime.policy}
+        | dict.fromkeys(("enable_unsafe_deserialization", "disable_traceback_filtering", "enable_traceback_filtering",
+                         "disable_interactive_logging", "enable_interactive_logging"), _runtime.nothing)),
     "wrappers": ((), {}),
     "wrappers.scikit_learn": ((), {}),
 }  # fmt: skip

@@ -9,12 +9,12 @@ import numpy as np
 
 from .. import activations
 from ..core.tensor import Tensor
-from ..data.dataset import AUTOTUNE, Dataset
-from ..errors import DataError, require
+from ..data.dataset import AUTOTUNE, Array, Dataset
+from ..errors import ArgumentError, DataError, require
 from ..ops import join
 from ..training.gradient_tape import NONE, ZERO, GradientTape
 from ..training.own import Variable
-from . import _backend, _functions, _random, _seeds
+from . import _backend, _functions, _images, _random, _runtime, _seeds
 from ._names import Missing
 
 F = _functions.OPS
@@ -92,11 +92,43 @@ def boolean_mask(tensor, mask):
     return join.part(rows, key=rows.be.xp.asarray(places)) if isinstance(rows, Tensor) else F["take"](rows, places, 0)
 
 
+def matmul(a, b, transpose_a=False, transpose_b=False, name=None):
+    """The product of matrices, either of them transposed first."""
+    a, b = (F["swapaxes"](one, -1, -2) if turned else one for one, turned in ((a, transpose_a), (b, transpose_b)))
+    return F["matmul"](a, b)
+
+
+def depth_to_space(input, block_size, data_format="NHWC", name=None):
+    """(N, H, W, C b b) -> (N, H b, W b, C): the channels' blocks side by side, as in sub-pixel convolution."""
+    require(data_format == "NHWC", "depth_to_space: data_format", "NHWC", data_format, error=ArgumentError)
+    (_, h, w, c), b = _backend.shape(input), int(block_size)
+    require(c % (b * b) == 0, "depth_to_space", f"a multiple of {b * b} channels", c)
+    x = F["reshape"](input, (-1, h, w, b, b, c // (b * b)))
+    return F["reshape"](F["transpose"](x, (0, 1, 3, 2, 4, 5)), (-1, h * b, w * b, c // (b * b)))
+
+
+def space_to_depth(input, block_size, data_format="NHWC", name=None):
+    """(N, H b, W b, C) -> (N, H, W, C b b), the reverse of depth_to_space."""
+    require(data_format == "NHWC", "space_to_depth: data_format", "NHWC", data_format, error=ArgumentError)
+    (_, h, w, c), b = _backend.shape(input), int(block_size)
+    require(h % b == w % b == 0, "space_to_depth", f"sides that are multiples of {b}", (h, w))
+    x = F["reshape"](input, (-1, h // b, b, w // b, b, c))
+    return F["reshape"](F["transpose"](x, (0, 1, 3, 2, 4, 5)), (-1, h // b, w // b, c * b * b))
+
+
+def local_response_normalization(input, depth_radius=5, bias=1, alpha=1, beta=0.5, name=None):
+    """x / (bias + alpha sum of x^2 over depth_radius channels on either side)^beta: AlexNet's."""
+    x, c = _backend.tensor(input), _backend.shape(input)[-1]
+    near = np.abs(np.arange(c)[:, None] - np.arange(c)) <= depth_radius
+    return x / F["power"](F["matmul"](F["square"](x), near.astype(np.float32)) * alpha + bias, beta)
+
+
 def clip_by_value(t, clip_value_min, clip_value_max):
     """min(max(t, clip_value_min), clip_value_max)."""
     return F["clip"](t, clip_value_min, clip_value_max)
 
 
+_LOGGING = types.SimpleNamespace(set_verbosity=_nothing, DEBUG=10, INFO=20, WARN=30, ERROR=40, FATAL=50)
 _NN = {name: F[name] for name in (
     "elu", "log_softmax", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "tanh",
     "moments")} | {
@@ -108,6 +140,7 @@ _NN = {name: F[name] for name in (
         input, ksize, strides, padding)),
     "conv2d": lambda input, filters, strides, padding: _functions.conv2d(input, filters, strides, padding),
 } | {f.__name__: f for f in (
+    depth_to_space, space_to_depth, local_response_normalization,
     _functions.sigmoid_cross_entropy_with_logits, _functions.softmax_cross_entropy_with_logits,
     _functions.sparse_softmax_cross_entropy_with_logits)}  # fmt: skip
 
@@ -143,7 +176,7 @@ def confusion_matrix(labels, predictions, num_classes=None):
                                                    for one in (labels, predictions))  # fmt: skip
     require(ok, "confusion_matrix", f"as many labels as predictions, from 0 to {n - 1}", f"{labels}, {predictions}",
             error=DataError)  # fmt: skip
-    return np.bincount(labels * n + predictions, minlength=n * n).reshape(n, n)
+    return np.bincount(labels * n + predictions, minlength=n * n).reshape(n, n).view(Array)
 
 
 def uniform(shape, minval=0, maxval=None, dtype="float32", seed=None):
@@ -172,7 +205,7 @@ def tensorflow(keras) -> Namespace:
         "keras": keras, "__version__": "2.21.0", "function": function, "cast": _backend.cast,
         "clip_by_value": clip_by_value, "concat": lambda values, axis: F["concatenate"](values, axis=axis),
         "constant": _backend.constant, "convert_to_tensor": F["convert_to_tensor"], "expand_dims": F["expand_dims"],
-        "matmul": F["matmul"], "one_hot": lambda indices, depth: F["one_hot"](indices, depth),
+        "matmul": matmul, "one_hot": lambda indices, depth: F["one_hot"](indices, depth),
         "ones_like": F["ones_like"], "reshape": lambda tensor, shape: F["reshape"](tensor, shape),
         "shape": F["shape"], "squeeze": F["squeeze"], "stack": F["stack"], "stop_gradient": F["stop_gradient"],
         "tile": F["tile"], "transpose": F["transpose"], "where": F["where"], "zeros_like": F["zeros_like"],
@@ -189,16 +222,32 @@ def tensorflow(keras) -> Namespace:
             "convert_to_tensor"], "print": print, "newaxis": None, "Tensor": Tensor, "is_tensor": F["is_tensor"],
         "boolean_mask": boolean_mask,
         "clip_by_norm": lambda t, clip_norm: t * (clip_norm / F["maximum"](norm(t), clip_norm)),
-        "linalg": Namespace("tf.linalg", {"norm": norm, "matmul": F["matmul"], "einsum": F["einsum"],
+        "linalg": Namespace("tf.linalg", {"norm": norm, "matmul": matmul, "einsum": F["einsum"],
                                              "global_norm": global_norm}),
         "device": lambda name: contextlib.nullcontext(), "float32": "float32", "float64": "float64", "int32": "int32",
         "int64": "int64", "uint8": "uint8", "bool": "bool", "executing_eagerly": lambda: True,
         "get_logger": lambda: types.SimpleNamespace(setLevel=_nothing),
         "math": Namespace("tf.math", _MATH | {"confusion_matrix": confusion_matrix}), "nn": Namespace("tf.nn", _NN),
         "data": Namespace("tf.data", {"Dataset": Dataset, "AUTOTUNE": AUTOTUNE, "experimental": Namespace(
-            "tf.data.experimental", {"AUTOTUNE": AUTOTUNE})}),
+            "tf.data.experimental", {"AUTOTUNE": AUTOTUNE, "cardinality": _runtime.cardinality}),
+            "Options": _runtime.Options}),
+        "image": Namespace("tf.image", _images.IMAGE), "io": Namespace("tf.io", _images.IO),
+        "strings": Namespace("tf.strings", _images.STRINGS), "read_file": _images.read_file,
+        "size": lambda input: int(np.prod(_backend.shape(input))), "TensorShape": _runtime.TensorShape,
+        "py_function": _runtime.numpy_function, "numpy_function": _runtime.numpy_function,
+        "debugging": Namespace("tf.debugging", _runtime.DEBUGGING), "initializers": keras.initializers,
+        "losses": keras.losses, "metrics": keras.metrics, "optimizers": keras.optimizers,
+        "distribute": Namespace("tf.distribute", {
+            "Strategy": _runtime.Strategy, "get_strategy": _runtime.Strategy, "TPUStrategy": _runtime.no_tpu,
+            "MirroredStrategy": _runtime.MirroredStrategy, "OneDeviceStrategy": _runtime.OneDeviceStrategy,
+            "cluster_resolver": Namespace("tf.distribute.cluster_resolver", {
+                "TPUClusterResolver": _runtime.no_tpu})}),
+        "autograph": Namespace("tf.autograph", {"set_verbosity": _nothing, "experimental": Namespace(
+            "tf.autograph.experimental", {"do_not_convert": function})}),
+        "compat": Namespace("tf.compat", {"v1": Namespace("tf.compat.v1", {
+            "logging": _LOGGING, "set_random_seed": _seeds.set_random_seed, "enable_eager_execution": _nothing})}),
+        "logging": _LOGGING, "set_random_seed": _seeds.set_random_seed,
         **{f"{name}_initializer": getattr(keras.initializers, cls) for name, cls in INITIALIZERS.items()},
-        "initializers": keras.initializers,
         "Variable": variable, "GradientTape": GradientTape, "TensorSpec": TensorSpec,
         "UnconnectedGradients": types.SimpleNamespace(NONE=NONE, ZERO=ZERO), "global_norm": global_norm,
         "clip_by_global_norm": clip_by_global_norm,

@@ -1,0 +1,237 @@
+"""tf.data, tf.image and tf.io as input pipelines use them: values by NumPy or by hand, draws within their bounds."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minicnn import check_grad, errors, keras
+from minicnn.keras import tf
+
+D = tf.data.Dataset
+RGB = np.random.default_rng(0).random((5, 7, 3)).astype(np.float32)
+BYTES = (RGB * 255).astype(np.uint8)
+
+
+def of(dataset):
+    return [int(one) for one in dataset]
+
+
+# tf.data --------------------------------------------------------------------------------------------------------------
+
+
+def test_datasets_put_together():
+    assert of(D.range(5)) == [0, 1, 2, 3, 4]
+    assert of(D.range(2, 9, 3)) == [2, 5, 8]
+    assert of(D.range(2).concatenate(D.range(3))) == [0, 1, 0, 1, 2]
+    assert of(D.range(7).shard(3, 1)) == [1, 4]
+    assert len(D.range(7).shard(3, 1)) == 2
+    pairs = D.zip((D.range(3), D.range(9)))
+    assert [tuple(map(int, one)) for one in pairs] == [(0, 0), (1, 1), (2, 2)]
+    assert len(pairs) == len(D.zip(D.range(3), D.range(9))) == 3
+    assert of(D.range(3).flat_map(lambda n: D.range(int(n)))) == [0, 0, 1]
+    woven = D.range(3).interleave(lambda n: D.from_tensors(n).repeat(3), cycle_length=2)
+    assert of(woven) == [0, 1, 0, 1, 0, 1, 2, 2, 2]
+    assert D.range(5).reduce(0, lambda a, b: a + int(b)) == 10
+    assert len(D.range(5).apply(lambda d: d.batch(2))) == 3
+    assert D.range(5).batch(2).with_options(tf.data.Options()).element_spec.shape == (2,)
+    assert tf.data.experimental.cardinality(D.range(5)) == 5
+
+
+def test_generators_in_their_types():
+    made = D.from_generator(lambda: ((i, [i, 2]) for i in range(3)), output_types=(tf.float32, tf.int64))
+    x, y = next(iter(made.batch(3)))
+    assert (x.dtype, y.dtype, y.shape) == (np.float32, np.int64, (3, 2))
+    signature = (tf.TensorSpec(shape=(), dtype=tf.uint8), tf.TensorSpec(shape=(2,), dtype=tf.float32))
+    x, y = next(iter(D.from_generator(lambda n: ((i, [i, 2]) for i in range(n)), args=(2,),
+                                      output_signature=signature)))  # fmt: skip
+    assert (x.dtype, y.dtype) == (np.uint8, np.float32)
+    with pytest.raises(errors.ArgumentTypeError, match="a function that returns an iterator"):
+        D.from_generator([1, 2])
+
+
+def test_pictures_from_files_to_fit(tmp_path):
+    """The path of a public notebook: names, labels out of them, bytes, pixels, batches."""
+    for i in range(8):
+        Image.fromarray(np.full((6, 5, 3), 30 * i, np.uint8)).save(tmp_path / f"{'cat' if i % 2 else 'dog'}_{i}.png")
+    names = D.list_files(str(tmp_path / "*.png"), shuffle=False)
+    assert len(names) == 8
+    assert next(iter(names)).numpy().decode().endswith("cat_1.png")
+    assert sorted(map(str, D.list_files(str(tmp_path / "*.png"), seed=1))) == sorted(map(str, names))
+
+    def load(path):
+        kind = tf.strings.split(tf.strings.split(path, "/")[-1], "_")[0]
+        pixels = tf.image.decode_png(tf.io.read_file(path), channels=3)
+        pixels = tf.image.resize(tf.image.convert_image_dtype(pixels, tf.float32), [4, 4])
+        pixels.set_shape([4, 4, 3])
+        return pixels, kind == "cat"
+
+    data = names.map(load, num_parallel_calls=tf.data.AUTOTUNE).batch(4).prefetch(tf.data.AUTOTUNE)
+    x, y = next(iter(data))
+    assert (x.shape, x.dtype, list(y)) == ((4, 4, 4, 3), np.float32, [True] * 4)
+    assert np.allclose(x[0], 30 / 255, atol=1e-6)
+    model = keras.Sequential([keras.layers.Flatten(input_shape=(4, 4, 3)), keras.layers.Dense(1, "sigmoid")])
+    model.compile("adam", "binary_crossentropy")
+    assert len(model.fit(data, epochs=2, verbose=0).history["loss"]) == 2
+    with pytest.raises(errors.MissingDataError, match="list_files: expected files that match"):
+        D.list_files(str(tmp_path / "*.gif"))
+    with pytest.raises(errors.MissingDataError, match="read_file: expected a file at"):
+        tf.io.read_file(str(tmp_path / "none.png"))
+    with pytest.raises(errors.DataError):
+        tf.io.decode_image(b"no picture")
+
+
+def test_bytes_of_pictures():
+    for mode, channels in (("L", 1), ("RGB", 3), ("RGBA", 4)):
+        data = tf.io.encode_png(np.asarray(Image.fromarray(BYTES).convert(mode)).reshape(5, 7, channels))
+        assert tf.image.decode_image(data).shape == (5, 7, channels)
+        assert tf.io.decode_png(data, channels=1).shape == (5, 7, 1)
+    np.testing.assert_array_equal(tf.image.decode_png(tf.io.encode_png(BYTES)), BYTES)
+
+
+def test_python_functions():
+    doubled = D.range(3).map(lambda n: tf.py_function(lambda v: v.numpy() * 2, [n], tf.int64))
+    assert of(doubled) == [0, 2, 4]
+    halves = D.range(3).map(lambda n: tf.numpy_function(lambda v: (v, v / 2), [n], [tf.int64, tf.float32]))
+    assert [float(b) for _, b in halves] == [0, 0.5, 1]
+
+
+# tf.image -------------------------------------------------------------------------------------------------------------
+
+IM = tf.image
+SAME = {
+    "flip_left_right": (lambda x: IM.flip_left_right(x), lambda x: x[:, ::-1]),
+    "flip_up_down": (lambda x: IM.flip_up_down(x), lambda x: x[::-1]),
+    "rot90": (lambda x: IM.rot90(x), lambda x: np.rot90(x)),
+    "rot90, 3": (lambda x: IM.rot90(x, k=3), lambda x: np.rot90(x, 3)),
+    "transpose": (lambda x: IM.transpose(x), lambda x: x.swapaxes(0, 1)),
+    "crop": (lambda x: IM.crop_to_bounding_box(x, 1, 2, 3, 4), lambda x: x[1:4, 2:6]),
+    "pad": (lambda x: IM.pad_to_bounding_box(x, 1, 2, 9, 9), lambda x: np.pad(x, ((1, 3), (2, 0), (0, 0)))),
+    "central": (lambda x: IM.central_crop(x, 0.5), lambda x: x[1:4, 1:6]),
+    "to larger": (lambda x: IM.resize_with_crop_or_pad(x, 6, 10), lambda x: np.pad(x, ((0, 1), (1, 2), (0, 0)))),
+    "to smaller": (lambda x: IM.resize_with_crop_or_pad(x, 3, 4), lambda x: x[1:4, 1:5]),
+    "nearest": (lambda x: IM.resize(x, (10, 14), method="nearest"), lambda x: x.repeat(2, 0).repeat(2, 1)),
+    "three": (lambda x: IM.grayscale_to_rgb(x[..., :1]), lambda x: x[..., :1].repeat(3, -1)),
+}
+
+
+@pytest.mark.parametrize("what", SAME)
+def test_arrangement_keeps_the_type(what):
+    ours, theirs = SAME[what]
+    for x in (RGB, BYTES):
+        y = ours(x)
+        np.testing.assert_array_equal(y.numpy(), theirs(x))
+        assert y.dtype == x.dtype
+    if what not in ("rot90", "rot90, 3", "transpose"):
+        np.testing.assert_array_equal(ours(tf.constant(RGB)).numpy(), theirs(RGB))
+    np.testing.assert_array_equal(ours(np.stack([RGB, RGB]))[1], theirs(RGB))
+
+
+def test_colours():
+    np.testing.assert_allclose(IM.adjust_brightness(RGB, 0.1), RGB + np.float32(0.1))
+    assert IM.adjust_brightness(BYTES, 0.9).max() == 255
+    assert IM.adjust_brightness(BYTES, 0.1).dtype == np.uint8
+    mean = RGB.mean(axis=(0, 1))
+    np.testing.assert_allclose(IM.adjust_contrast(RGB, 2.0), (RGB - mean) * 2 + mean, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(IM.adjust_gamma(RGB, 2, 3), 3 * RGB**2, rtol=1e-5)
+    np.testing.assert_allclose(IM.rgb_to_grayscale(RGB)[..., 0], RGB @ [0.2989, 0.587, 0.114], rtol=1e-5)
+    hsv = IM.rgb_to_hsv(np.array([[[1, 0, 0], [0, 1, 0], [0, 0, 0.5], [0.2, 0.2, 0.2]]], np.float32))
+    np.testing.assert_allclose(hsv[0], [[0, 1, 1], [1 / 3, 1, 1], [2 / 3, 1, 0.5], [0, 0, 0.2]], atol=1e-6)
+    np.testing.assert_allclose(IM.hsv_to_rgb(IM.rgb_to_hsv(RGB)), RGB, atol=1e-6)
+    np.testing.assert_allclose(IM.adjust_hue(RGB, 1 / 3), RGB[..., [2, 0, 1]], atol=1e-5)
+    np.testing.assert_allclose(IM.adjust_saturation(RGB, 0.0), RGB.max(-1, keepdims=True).repeat(3, -1), atol=1e-6)
+    standard = IM.per_image_standardization(BYTES)
+    assert abs(standard.mean()) < 1e-5
+    assert abs(standard.std() - 1) < 1e-4
+    np.testing.assert_array_equal(IM.convert_image_dtype(BYTES, "float32"), BYTES.astype(np.float32) / 255)
+    np.testing.assert_array_equal(IM.convert_image_dtype(IM.convert_image_dtype(BYTES, "float32"), "uint8"), BYTES)
+
+
+DRAWN = {
+    "random_flip_left_right": (), "random_flip_up_down": (), "random_brightness": (0.2,), "random_contrast": (0.5, 1.5),
+    "random_saturation": (0.5, 1.5), "random_hue": (0.2,), "random_crop": ((3, 3, 3),),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_draws(name):
+    draw, args = getattr(IM, name), DRAWN[name]
+    tf.random.set_seed(3)
+    many = [draw(RGB, *args).numpy() for _ in range(20)]
+    tf.random.set_seed(3)
+    for one, again in zip(many, [draw(RGB, *args).numpy() for _ in range(20)], strict=True):
+        np.testing.assert_array_equal(one, again)
+    assert len({one.tobytes() for one in many}) > 1
+    fixed = getattr(IM, "stateless_" + name)
+    np.testing.assert_array_equal(fixed(RGB, *args, seed=(1, 2)), fixed(RGB, *args, seed=(1, 2)))
+    assert len({draw(RGB, *args, seed=5).tobytes() for _ in range(20)}) > 1
+    if name == "random_brightness":
+        shifts = [float((one - RGB).mean()) for one in many]
+        assert -0.2 <= min(shifts) < 0 < max(shifts) <= 0.2
+
+
+def test_resize_and_measures_have_gradients():
+    x = np.random.default_rng(1).random((2, 6, 6, 2))
+    y = np.random.default_rng(2).random((2, 6, 6, 2))
+    check_grad(lambda a: IM.resize(a, (4, 9)), [x])
+    check_grad(lambda a: IM.ssim(a, y, 1.0, filter_size=3), [x])
+    check_grad(lambda a: IM.psnr(a, y, 1.0), [x])
+    check_grad(IM.total_variation, [x])
+    assert np.allclose(IM.ssim(RGB, RGB, 1.0, filter_size=5).numpy(), 1)
+    expected = np.abs(np.diff(RGB, axis=0)).sum() + np.abs(np.diff(RGB, axis=1)).sum()
+    np.testing.assert_allclose(IM.total_variation(RGB).numpy(), expected, rtol=1e-5)
+    np.testing.assert_allclose(IM.psnr(RGB, RGB + 0.1, 1.0).numpy(), 20, rtol=1e-4)
+    assert IM.psnr(BYTES, BYTES // 2, 255).numpy() > 0
+    inputs = keras.Input((6, 6, 2))
+    assert keras.Model(inputs, IM.resize(inputs, (3, 3))).predict(x, verbose=0).shape == (2, 3, 3, 2)
+    assert IM.resize(RGB, (10, 10), preserve_aspect_ratio=True).shape == (7, 10, 3)
+    assert IM.resize(BYTES, (3, 3), method=IM.ResizeMethod.BICUBIC).dtype == np.float32
+    padded = IM.resize_with_pad(RGB, 14, 14)
+    assert padded.shape == (14, 14, 3)
+    assert not padded[:2].any()
+
+
+def test_what_would_lose_a_gradient_is_refused():
+    with pytest.raises(errors.ArgumentTypeError, match="flip_left_right: expected a picture"):
+        IM.flip_left_right(keras.Input((4, 4, 3)))
+    with pytest.raises(errors.MinicnnError, match="3 channels"):
+        IM.adjust_hue(RGB[..., :2], 0.1)
+    with pytest.raises(errors.MinicnnError, match="a box within"):
+        IM.crop_to_bounding_box(RGB, 3, 3, 9, 9)
+
+
+# what else scripts ask of tf ------------------------------------------------------------------------------------------
+
+
+def test_strategies_policies_and_checks(notes):
+    try:
+        strategy = tf.distribute.TPUStrategy(tf.distribute.cluster_resolver.TPUClusterResolver())
+    except ValueError:
+        strategy = tf.distribute.MirroredStrategy()
+    with strategy.scope():
+        assert strategy.num_replicas_in_sync == 1
+    assert any("one replica" in one for one in notes())
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    assert any("computes in float32" in one for one in notes())
+    assert keras.mixed_precision.global_policy().name == "mixed_float16"
+    keras.config.set_dtype_policy("float32")
+    with pytest.raises(errors.UnsupportedError, match="float64 is chosen"):
+        keras.mixed_precision.Policy("float64")
+    with pytest.raises(errors.ArgumentError, match="assert_equal"):
+        tf.debugging.assert_equal(1, 2, "not alike")
+    assert tf.TensorShape([None, 3]).as_list() == [None, 3]
+    assert tf.size(np.zeros((2, 3))) == 6
+    assert tf.random_normal_initializer(0.0, 0.02).get_config()["stddev"] == 0.02
+    assert tf.math.confusion_matrix([0, 1], [1, 1]).numpy().tolist() == [[0, 1], [0, 1]]
+
+
+def test_blocks_of_channels():
+    x = np.arange(16, dtype=np.float32).reshape(1, 2, 2, 4)
+    y = tf.nn.depth_to_space(x, 2).numpy()
+    assert y[0, :2, :2, 0].ravel().tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(tf.nn.space_to_depth(y, 2).numpy(), x)
+    z = np.random.default_rng(0).random((1, 2, 2, 6)).astype(np.float32)
+    near = np.stack([(z[..., max(i - 1, 0) : i + 2] ** 2).sum(-1) for i in range(6)], -1)
+    np.testing.assert_allclose(tf.nn.local_response_normalization(z, 1, 2.0, 0.5, 0.75).numpy(),
+                               z / (2 + 0.5 * near) ** 0.75, rtol=1e-5)  # fmt: skip
+    a = np.ones((2, 3), np.float32)
+    assert tf.matmul(a, a, transpose_b=True).shape == (2, 2)
