@@ -43,7 +43,7 @@ def calls() -> None:
     pooled, argmax = np.ones((3, 5, 5, 7), f), np.ones((3, 5, 5, 7), np.uint8)
     for algorithm in ("im2col", "winograd"):
         how = {"strides": (1, 1), "pads": pads, "algorithm": algorithm}
-        k.conv2d(x, w, b, **how, affine=(b, b))
+        k.conv2d_folded(x, w, b, (b, b), conv=how)
         k.conv2d_input_grad(y, w, x.shape, **how)
         k.conv2d_weight_grad(x, y, w.shape, **how)
         for affine in (None, (row[:10], row[:10])):

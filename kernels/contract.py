@@ -66,15 +66,21 @@ class KernelSet(Protocol):
 
     # conv ------------------------------------------------------------------------------------------------------------
 
-    def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto", kept=None):
+    def conv2d(x, w, b, *, strides, pads, relu=False, stats=False, algorithm="auto"):
         """y[n,i,j,o] = b[o] + sum_{p,q,c} x[n, i*SH+p-top, j*SW+q-left, c] * w[p,q,c,o]; then max(y, 0) if `relu`.
 
-        affine (scale, shift) or None: at last y = scale y + shift, a batch norm whose statistics stay as they are.
         stats: the result is (y, mean, var) with batch_norm_stats of this y (N*OH*OW, O, 1), as exact, but not its bits.
+        x (N, H, W, C), w (KH, KW, C, O), b (O,) or None -> y (N, OH, OW, O); mean, var (O,).
+        An image's result does not depend on the other images of its batch.
+        """
+
+    def conv2d_folded(x, w, b, affine, *, conv, kept=None):
+        """y = scale conv2d(x, w, b, **conv) + shift, a batch norm at rest folded in: the convolution of a prediction.
+
+        affine: (scale, shift), (O,) both, or None: y is conv2d's.
+        conv: conv2d's strides, pads, relu and algorithm, a dictionary, in which what has a default may be absent.
         kept: a dictionary of the caller's, for calls with one w: a set may leave there what it has made of w alone, to
         be taken again if w still holds the same numbers. It changes no result.
-        x (N, H, W, C), w (KH, KW, C, O), b (O,) or None, scale and shift (O,) -> y (N, OH, OW, O); mean, var (O,).
-        An image's result does not depend on the other images of its batch.
         """
 
     def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
@@ -272,9 +278,9 @@ class Fused(Protocol):
     def conv2d_max_pool(x, w, b, *, conv, pool):
         """max_pool(conv2d(x, w, b, **conv), **pool), without the array in between.
 
-        conv: conv2d's strides, pads, relu, affine, algorithm and kept, pool: max_pool's window, strides, pads, rate and
-        key: dictionaries, in which what has a default may be absent. affine (scale, shift) may also be one number for
-        each row of the images, (OH, 1, 1) both.
+        conv: conv2d's strides, pads, relu and algorithm, and conv2d_folded's affine and kept, pool: max_pool's window,
+        strides, pads, rate and key: dictionaries, in which what has a default may be absent. affine (scale, shift) may
+        also be one number for each row of the images, (OH, 1, 1) both.
         x (N, H, W, C), w (KH, KW, C, O), b (O,) or None -> y, argmax (N, PH, PW, O) as max_pool's.
         """
 

@@ -81,6 +81,11 @@ def conv2d(x, w, b, *, strides, pads, relu=False):
     return np.where(y < 0, 0, y) if relu else y
 
 
+def conv2d_folded(x, w, b, affine, *, conv):
+    y = conv2d(x, w, b, **conv)
+    return y if affine is None else affine[0] * y + affine[1]
+
+
 def conv2d_input_grad(dy, w, x_shape, *, strides, pads):
     dx = np.zeros(x_shape)
     for i, j, cells in _windows(x_shape[1:3], w.shape[:2], strides, pads):

@@ -18,7 +18,7 @@ from .launch import CuPyLauncher, Launcher
 
 KERNELS = {
     "activation": ("bias_grad", "relu", "relu_bias_grad", "relu_grad"),
-    "conv": ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"),
+    "conv": ("conv2d", "conv2d_folded", "conv2d_input_grad", "conv2d_weight_grad"),
     "dense": ("dense", "dense_input_grad", "dense_weight_grad"),
     "depthwise": ("depthwise_conv2d", "depthwise_conv2d_input_grad", "depthwise_conv2d_weight_grad"),
     "loss": ("softmax", "softmax_cross_entropy"),

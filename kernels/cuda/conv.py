@@ -27,20 +27,22 @@ def _unfold(gpu, kernel, array, shape, geometry):
     return result
 
 
-def conv2d(gpu, x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto", kept=None):
-    geometry = _geometry(x.shape, w.shape, strides, pads)
+def conv2d(gpu, x, w, b, *, strides, pads, relu=False, stats=False, algorithm="auto"):
+    y = conv2d_folded(gpu, x, w, b, None, conv={"strides": strides, "pads": pads, "relu": relu, "algorithm": algorithm})
+    return (y, *batch_norm_stats(gpu, y.reshape(-1, y.shape[3], 1))) if stats else y
+
+
+def conv2d_folded(gpu, x, w, b, affine, *, conv, kept=None):
+    geometry, relu = _geometry(x.shape, w.shape, conv["strides"], conv["pads"]), conv.get("relu", False)
     n, _, _, c, kh, kw, o, oh, ow = geometry[:9]
-    if algorithm == "im2col":
+    if conv.get("algorithm") == "im2col":
         cols = _unfold(gpu, "im2col", x, (n * oh * ow, kh * kw * c), geometry)
         y = dense(gpu, cols, w.reshape(-1, o), b, relu=relu, affine=affine)
     else:
-        finish = b, *(affine or (None, None)), int(relu)
         shape, numbers = (n * oh * ow, o), (*geometry, int(relu))
-        arrays = x, w, *finish[:3]
+        arrays = x, w, b, *(affine or (None, None))
         y = product(gpu, Gemm("conv", f"conv2d_{tile(o)}", (c, o), shape, tile(o), tall=True), arrays, numbers)
-    moments = batch_norm_stats(gpu, y.reshape(*y.shape, 1)) if stats else ()
-    y = y.reshape(n, oh, ow, o)
-    return (y, *moments) if stats else y
+    return y.reshape(n, oh, ow, o)
 
 
 def conv2d_input_grad(gpu, dy, w, x_shape, *, strides, pads, algorithm="auto"):

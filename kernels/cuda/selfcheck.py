@@ -74,13 +74,14 @@ def cases(kernel: str, rng) -> list[tuple[list, dict]]:
         if kernel == "rmsprop_step":
             arrays[2] += np.square(arrays[4]) + 1  # v - a^2 stays positive
         return [([*arrays[:2], tuple(arrays[2:])], rates)]
-    if kernel in ("conv2d", "conv2d_input_grad", "conv2d_weight_grad"):
+    if kernel in ("conv2d", "conv2d_folded", "conv2d_input_grad", "conv2d_weight_grad"):
         found = []
         for shape, o, strides in CONVS:
             conv_args = {"strides": strides, "pads": ((1, 1), (1, 1))}
             x, w, b = normal(shape), normal((3, 3, shape[3], o)), normal(o)
             dy = normal((shape[0], *((shape[1 + a] - 1) // strides[a] + 1 for a in (0, 1)), o))
             found.append({"conv2d": ([x, w, b], {**conv_args, "relu": True}),
+                          "conv2d_folded": ([x, w, b, (normal(o), normal(o))], {"conv": {**conv_args, "relu": True}}),
                           "conv2d_input_grad": ([dy, w, shape], conv_args),
                           "conv2d_weight_grad": ([x, dy, w.shape], conv_args)}[kernel])  # fmt: skip
         return found

@@ -14,6 +14,7 @@ from .activation import relu as relu
 from .activation import relu_bias_grad as relu_bias_grad
 from .activation import relu_grad as relu_grad
 from .conv import conv2d as conv2d
+from .conv import conv2d_folded as conv2d_folded
 from .conv import conv2d_input_grad as conv2d_input_grad
 from .conv import conv2d_weight_grad as conv2d_weight_grad
 from .conv_norm import batch_norm_conv2d_weight_grad as batch_norm_conv2d_weight_grad

@@ -20,11 +20,10 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from .codegen.jit import inner, outer
+from .codegen.jit import inner, intrinsic, outer
 from .codegen.linked import external
-from .codegen.llvm_ir import F32, I64, members, nth_vector
+from .codegen.llvm_ir import F32, FLOATS, I64, element, members, nth_vector
 from .codegen.microkernel import LANES
 from .runtime import memory
 
@@ -49,8 +48,7 @@ class Moments(NamedTuple):
     shift: np.ndarray
 
 
-_FLOATS = types.float32[::1]
-_KINDS = dict.fromkeys(("y", *Moments._fields), _FLOATS)
+_KINDS = dict.fromkeys(("y", *Moments._fields), FLOATS)
 
 
 def sums_table(chunks: int, channels: int) -> np.ndarray:
@@ -96,8 +94,8 @@ def _column_kernel(vectors):
 
         def codegen(context, builder, signature, arguments):
             g, i = members(context, builder, signature, arguments, _KINDS), arguments[2]
-            data = [context.make_array(_FLOATS)(context, builder, g[name]).data for name in _KINDS]
-            y, *sums = (builder.gep(a, [start]) for a, start in zip(data, (g["j"], i, i, i), strict=True))
+            starts = zip(_KINDS, (g["j"], i, i, i), strict=True)
+            y, *sums = (element(context, builder, FLOATS, g[name], start) for name, start in starts)
             builder.call(function(builder.module), [y, g["step"], g["rows"], *sums])
             return context.get_dummy_value()
 
@@ -154,12 +152,30 @@ def chunk_sums(y, base, starts, ends, channels, sums):
         _add_rows(y, base + starts[k], base + ends[k], moments)
 
 
+@inner
+def merge_chunks(means, squares, counts, mean, var):
+    """mean, var (C,) of all chunks together, from each one's mean, sum of squares about it (chunks, C) and count."""
+    chunks, channels = means.shape
+    total, about, m = np.zeros(channels), np.zeros(channels), counts.sum()
+    for k in range(chunks):
+        for c in range(channels):
+            total[c] += counts[k] * means[k, c]
+    for c in range(channels):
+        total[c] /= m
+    for k in range(chunks):
+        for c in range(channels):
+            d = means[k, c] - total[c]
+            about[c] += squares[k, c] + counts[k] * d * d
+    for c in range(channels):
+        mean[c] = total[c]
+        var[c] = 0 if about[c] < 0 else about[c] / m  # rounding must not make it negative, nor NaN zero
+
+
 @outer
 def merge(sums, pixels, mean, var):
-    """mean, var (C,) of all chunks together, from each one's sums (chunks, 3, width) and number of pixels (chunks,)."""
+    """The same from each chunk's sums (chunks, 3, width) and number of pixels (chunks,)."""
     (chunks, _, width), channels = sums.shape, mean.size
     means, squares = np.zeros((chunks, channels)), np.zeros((chunks, channels))
-    total, about, m = np.zeros(channels), np.zeros(channels), pixels.sum()
     for k in range(chunks):
         for i in range(width):
             means[k, i % channels] += sums[k, 0, i]
@@ -168,11 +184,4 @@ def merge(sums, pixels, mean, var):
             s, n = means[k, c], pixels[k]
             means[k, c] = sums[k, 2, c] + s / n
             squares[k, c] -= s * s / n
-            total[c] += n * means[k, c]
-    for k in range(chunks):
-        for c in range(channels):
-            d = means[k, c] - total[c] / m
-            about[c] += squares[k, c] + pixels[k] * d * d
-    for c in range(channels):
-        mean[c] = total[c] / m
-        var[c] = 0 if about[c] < 0 else about[c] / m  # rounding must not make it negative, nor NaN zero
+    merge_chunks(means, squares, pixels, mean, var)

@@ -30,7 +30,6 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numba import types
 from numba.extending import overload
 
 from . import winograd
@@ -48,6 +47,7 @@ from .winograd import SHARES
 
 VIEW = 1 << 16  # floats: 256 KiB, a quarter of a usual L2 cache
 BLOCKS = 8  # partial sums of a weight gradient
+NOTHING_SUMMED = NO_SUMS, np.zeros(1, np.int64)
 
 
 class Phase(NamedTuple):
@@ -270,34 +270,37 @@ def correlate_band(x, n, band, c, epilogue, y, y0, view):
             scale_and_shift(y, y0 + pixel * s.filters, s.filters, scale, shift, 0)
 
 
-def fill_band(dy, source, start, rows, columns, filters):
-    """source.dz = the convolution's gradient, its float `start` and on, from dy, one further behind.
+def fill_band(dy, behind, into, start, rows, columns, filters):
+    """dz = the convolution's gradient, its float `start` and on, from dy, a gradient further behind; total += its sums.
 
-    In njit code only. What stands behind a convolution overloads it for its kind of `source`, a NamedTuple.
+    behind: what lies between the two, a NamedTuple of a class that is `filled_by` a function; into: dz, total.
+    In njit code only.
     """
     raise NotImplementedError
 
 
-def of_task(source, task, thread):
-    """`source` with what this task and this thread have of its dz and its sums, which begin with 0.
+def filled_by(kind):
+    """Decorates the function that is fill_band where `behind` is of this class; its arguments have the same names."""
 
-    In njit code only. Who overloads `fill_band` for a kind of source overloads this as well.
-    """
-    raise NotImplementedError
+    def decorate(fill):
+        @overload(fill_band)
+        def _fill_band(dy, behind, into, start, rows, columns, filters):
+            return fill if getattr(behind, "instance_class", None) is kind else None
+
+        return fill
+
+    return decorate
 
 
-@overload(of_task)
-def _of_nothing(source, task, thread):
-    return (lambda source, task, thread: None) if source is types.none else None
-
-
-@inner
-def _block_weight_grad(task, x, dy, source, c, view, panels):
+@kernel
+def _weight_grad(task, thread, x, dy, source, c, views, panels):
     """With more threads than blocks, each block's cells are divided.
 
-    source: None, or what `fill_band` makes a band of dy of, where `dy` is a gradient further behind.
+    source: None, or (behind, dz of each thread, totals of each task), see fill_band, where `dy` is further behind.
     """
-    s, padded = c.sizes, len(c.zeros)
+    s, padded, view, panels = c.sizes, len(c.zeros), views[thread], panels[thread]
+    if source is not None:
+        source[2][task] = 0
     part = -(-len(c.at) // (c.parts * ROWS)) * ROWS
     g, k = task // c.parts, min(task % c.parts * part, len(c.at))
     at, partial0 = c.at[k : k + part], (g * len(c.at) + k) * padded
@@ -312,8 +315,9 @@ def _block_weight_grad(task, x, dy, source, c, view, panels):
             a, a0 = view, 0
         b, b0, b_step = dy, (n * s.y_height + i0) * s.y_width * s.filters, s.filters
         if source is not None:
-            fill_band(dy, source, b0, rows, s.y_width, s.filters)
-            b, b0 = source.dz, 0
+            behind, dz, totals = source
+            fill_band(dy, behind, (dz[thread], totals[task]), b0, rows, s.y_width, s.filters)
+            b, b0 = dz[thread], 0
         if len(panels):  # the filters are no whole vectors
             pack(Matrix(b, b0, b_step, 1, rows * s.y_width, s.filters), panels, 0, 0, rows * s.y_width)
             b, b0, b_step = panels, 0, 0
@@ -332,11 +336,6 @@ def _correlate(task, thread, x, c, epilogue, y, views, sums):
     if len(table):
         rows = min(s.band, s.y_height - band * s.band)
         chunk_sums(y, start, edges[:rows], edges[1 : rows + 1], s.filters, table[task])
-
-
-@kernel
-def _weight_grad(task, thread, x, dy, source, c, views, panels):
-    _block_weight_grad(task, x, dy, of_task(source, task, thread), c, views[thread], panels[thread])
 
 
 @outer
@@ -365,6 +364,14 @@ def output_shape(x_shape, w_shape, strides, pads):
 
 
 @lru_cache(512)
+def forward_of(algorithm, x_shape, w_shape, strides, pads):
+    """(strides, pads) as Python's numbers, y's shape, and "im2col" or "winograd"."""
+    strides, pads = integers(strides, pads)
+    shape = output_shape(x_shape, w_shape, strides, pads)
+    return (strides, pads), shape, choose(algorithm, shape[1:3], w_shape[:2], strides, x_shape[3], shape[3])
+
+
+@lru_cache(512)
 def _plan(kernel, x_shape, y_shape, window, strides, pads, threads, shares):
     """The kernel's plan for at least so many shares of work, and the sizes of its scratch memory."""
     if kernel == "weight_grad":
@@ -388,7 +395,7 @@ def workspace(kernel, x_shape, y_shape, window, strides, pads, threads):
 def _sum_cells(plan, partials, x, dy, source, strides, room):
     """dw of each block (blocks, KH KW C, whole vectors of filters) as `plan` says, and the parts of the cells.
 
-    source: None or of `fill_band`; room: views and panels. `partials` holds the result.
+    source: of `_weight_grad`; room: views and panels. `partials` holds the result.
     """
     sizes, at, to, _, _ = plan
     units, zeros, column_step = len(x) * sizes.bands, np.zeros(whole_vectors(sizes.filters), np.float32), x.shape[3]
@@ -399,8 +406,8 @@ def _sum_cells(plan, partials, x, dy, source, strides, room):
     return partials[: blocks * len(at) * len(zeros)].reshape(blocks, len(at), len(zeros)), parts
 
 
-def weight_grad_alone(source, dy, x, y_shape, w_shape, strides, pads, band):
-    """dw and db, where nobody else reads what source(dz, total), see `fill_band`, makes of dy band after band.
+def weight_grad_alone(behind, dy, x, y_shape, w_shape, strides, pads, band):
+    """dw and db, where nobody else reads the gradient that `fill_band` makes of dy band after band.
 
     band: (most, multiple) of weight_grad_plan.
     """
@@ -411,7 +418,7 @@ def weight_grad_alone(source, dy, x, y_shape, w_shape, strides, pads, band):
     room = (threads, view, OWN), (threads, panels, OWN), (threads, sizes.band * sizes.y_width * filters, OWN)
     partials, *room, dz = memory.scratch((1, blocks * len(at) * whole_vectors(filters)), *room)
     totals = memory.empty((blocks * -(-threads // blocks), filters))
-    sums, parts = _sum_cells(plan, partials, x, dy, source(dz, totals), strides, room)
+    sums, parts = _sum_cells(plan, partials, x, dy, (behind, dz, totals), strides, room)
     dw = memory.empty(tuple(w_shape))
     sums[..., :filters].sum(axis=0, out=dw.reshape(len(at), filters))  # in the order of the blocks
     return dw, totals[::parts].sum(axis=0)
@@ -426,36 +433,42 @@ def packed(plan, scratch, w, flipped):
     return Correlation(sizes, phases, reads, writes, panels), *others
 
 
-def _run(plan, scratch, x, w, flipped, epilogue, y, stats=None):
-    c, views = packed(plan, scratch, w, flipped)
-    bands = c.sizes.bands
-    table = sums_table(len(y) * bands, y.shape[3]) if stats else NO_SUMS
-    edges = np.arange(c.sizes.band + 1) * (y.shape[2] * y.shape[3])
-    _correlate(len(x) * bands, *flats(x), c, epilogue, y.reshape(-1), views, (table, edges))
+def _forward(x, w, y, windows, epilogue, stats=None):
+    """y by im2col, and if `stats` is (mean, var), two arrays, these as well.  windows: strides and pads."""
+    threads = numba.get_num_threads()
+    shares = max(SHARES) if stats else threads  # a band's statistics are summed in one: so not by threads
+    c, views = packed(*_plan("forward", x.shape, y.shape, w.shape[:2], *windows, threads, shares), w, False)
+    (images, height, width, filters), band, bands = y.shape, c.sizes.band, c.sizes.bands
+    sums = NOTHING_SUMMED
     if stats:
-        rows = np.full((len(y), bands), c.sizes.band)
-        rows[:, -1] = y.shape[1] - (bands - 1) * c.sizes.band
-        merge(table, rows.ravel() * float(y.shape[2]), *stats)
+        sums = sums_table(images * bands, filters), np.arange(band + 1) * (width * filters)
+    _correlate(images * bands, *flats(x), c, epilogue, y.reshape(-1), views, sums)
+    if stats:
+        rows = np.full((images, bands), band)
+        rows[:, -1] = height - (bands - 1) * band
+        merge(sums[0], rows.ravel() * float(width), *stats)
+
+
+def conv2d(x, w, b, *, strides, pads, relu=False, stats=False, algorithm="auto"):
+    windows, shape, chosen = forward_of(algorithm, x.shape, w.shape, strides, pads)
+    y, filters = memory.empty(shape), shape[3]
+    mean_var = tuple(np.full((2, filters), np.nan, np.float32)) if stats else None
+    if y.size and chosen == "winograd":
+        winograd.convolve(x, w, y, winograd.finish(filters, b, relu), pads=windows[1], stats=mean_var)
+    elif y.size:
+        _forward(x, w, y, windows, epilogue(filters, b, relu), mean_var)
+    return y if mean_var is None else (y, *mean_var)
+
+
+def conv2d_folded(x, w, b, affine, *, conv, kept=None):
+    algorithm, relu = conv.get("algorithm", "auto"), conv.get("relu", False)
+    windows, shape, chosen = forward_of(algorithm, x.shape, w.shape, conv["strides"], conv["pads"])
+    y, filters = memory.empty(shape), shape[3]
+    if y.size and chosen == "winograd":
+        winograd.convolve(x, w, y, winograd.finish(filters, b, relu, affine), pads=windows[1], kept=kept)
+    elif y.size:
+        _forward(x, w, y, windows, epilogue(filters, b, relu, affine))
     return y
-
-
-def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto", kept=None):
-    strides, pads = integers(strides, pads)
-    shape, window = output_shape(x.shape, w.shape, strides, pads), w.shape[:2]
-    chosen = choose(algorithm, shape[1:3], window, strides, x.shape[3], shape[3])
-    y = memory.empty(shape)
-    mean_var = tuple(np.full((2, shape[3]), np.nan, np.float32)) if stats else None
-    if y.size == 0:
-        pass
-    elif chosen == "winograd":
-        behind = winograd.finish(shape[3], b, relu, affine)
-        winograd.convolve(x, w, y, behind, pads=pads, stats=mean_var, kept=kept)
-    else:
-        threads = numba.get_num_threads()
-        shares = max(SHARES) if stats else threads  # a band's statistics are summed in one: so not by threads
-        plan = _plan("forward", x.shape, shape, window, strides, pads, threads, shares)
-        _run(*plan, x, w, False, epilogue(shape[3], b, relu, affine), y, mean_var)
-    return (y, *mean_var) if stats else y
 
 
 def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
@@ -470,7 +483,9 @@ def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
         return winograd.convolve(dy, w, dx, winograd.nothing(x_shape[3]), pads=pads, turned=True)
     threads = numba.get_num_threads()
     plan = _plan("input_grad", x_shape, dy.shape, window, strides, pads, threads, threads)
-    return _run(*plan, dy, w, True, nothing(x_shape[3]), dx)
+    c, views = packed(*plan, w, True)
+    _correlate(len(dy) * c.sizes.bands, *flats(dy), c, nothing(x_shape[3]), dx.reshape(-1), views, NOTHING_SUMMED)
+    return dx
 
 
 def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):

@@ -13,17 +13,16 @@ Where Winograd computes dw, which reads dz tile by tile, one step follows the ot
 With a 2x2 max-pooling behind the batch norm it is the same, and the two passes are those of pool2x2_grad.py.
 """
 
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
-from numba.extending import overload
 
+from ..contract import as_acb
 from . import norm as norms
 from . import norm_pool, pool2x2
 from .codegen.jit import inner
 from .codegen.vector import LANES, load, store, zero
-from .conv import conv2d_weight_grad, fill_band, integers, of_task, weight_grad_alone
+from .conv import conv2d_weight_grad, filled_by, integers, weight_grad_alone
 from .norm import before_relu
 from .plan import choose
 from .pool2x2_grad import Windows, grad_pair
@@ -34,7 +33,7 @@ BAND = 1 << 15  # floats of dz: 128 KiB, an eighth of a usual L2 cache
 
 class Normed(NamedTuple):
     """What a convolution's gradient needs to know of the ReLU and the batch norm after it: the ReLU's output, the batch
-    norm's mean and factors of its gradient (see norm.py), room for the gradient before the ReLU, and for its sums.
+    norm's mean and factors of its gradient (see norm.py).
     """
 
     z: np.ndarray
@@ -42,23 +41,19 @@ class Normed(NamedTuple):
     factor: np.ndarray
     a: np.ndarray
     b: np.ndarray
-    dz: np.ndarray
-    total: np.ndarray
 
 
 class NormedPooled(NamedTuple):
-    """The same of a ReLU, a batch norm and 2x2 max-pooling: what pool2x2_grad.grad takes, and dz and its sums."""
+    """The same of a ReLU, a batch norm and 2x2 max-pooling: what pool2x2_grad.grad takes."""
 
     windows: Windows
     norm: tuple
-    dz: np.ndarray
-    total: np.ndarray
 
 
 @inner
-def norm_rows(dy, s, at, pixels, channels):
-    """s.dz, `pixels` pixels, from dy[at...] and s.z[at...]; s.total += their sums."""
-    z, dz, total, size = s.z, s.dz, s.total, pixels * channels
+def norm_rows(dy, s, into, at, pixels, channels):
+    """dz, `pixels` pixels, from dy[at...] and s.z[at...]; total += their sums.  into: dz, total"""
+    z, (dz, total), size = s.z, into, pixels * channels
     whole = channels // LANES * LANES
     for o in range(0, whole, 2 * LANES):  # two vectors at a time: 32 channels are one walk through memory, not two
         two, p = o + LANES < whole, min(o + LANES, whole - LANES)
@@ -85,58 +80,33 @@ def norm_rows(dy, s, at, pixels, channels):
         total[o] += one
 
 
-@overload(fill_band)
-def _fill_band(dy, source, start, rows, columns, filters):
-    def before_norm(dy, source, start, rows, columns, filters):
-        norm_rows(dy, source, start, rows * columns, filters)
-
-    return before_norm if getattr(source, "instance_class", None) is Normed else None
+@filled_by(Normed)
+def _before_norm(dy, behind, into, start, rows, columns, filters):
+    norm_rows(dy, behind, into, start, rows * columns, filters)
 
 
 @inner
-def pooled_rows(s, at, rows):
-    """s.dz, `rows` rows from s.windows.x[at] on, an even one of an image; s.total += their sums."""
-    size = s.windows.size
+def pooled_rows(s, into, at, rows):
+    """dz, `rows` rows from s.windows.x[at] on, an even one of an image; total += their sums.  into: dz, total"""
+    size, (dz, total) = s.windows.size, into
     line = size.width * size.channels
     image, row = at // line // size.height, at // line % size.height
     for r in range(row, row + rows, 2):
-        grad_pair(s.windows, s.norm, image, r, (s.dz, at, s.total))
+        grad_pair(s.windows, s.norm, image, r, (dz, at, total))
 
 
-@overload(fill_band)
-def _fill_pooled_band(dy, source, start, rows, columns, filters):
-    def before_pooling(dy, source, start, rows, columns, filters):
-        pooled_rows(source, start, rows)
-
-    return before_pooling if getattr(source, "instance_class", None) is NormedPooled else None
-
-
-@overload(of_task)
-def _of_task(source, task, thread):
-    def before_norm(source, task, thread):
-        source.total[task] = 0
-        dz, total = source.dz[thread], source.total[task]
-        return Normed(source.z, source.mean, source.factor, source.a, source.b, dz, total)
-
-    return before_norm if getattr(source, "instance_class", None) is Normed else None
-
-
-@overload(of_task)
-def _of_pooled_task(source, task, thread):
-    def before_pooling(source, task, thread):
-        source.total[task] = 0
-        return NormedPooled(source.windows, source.norm, source.dz[thread], source.total[task])
-
-    return before_pooling if getattr(source, "instance_class", None) is NormedPooled else None
+@filled_by(NormedPooled)
+def _before_pooling(dy, behind, into, start, rows, columns, filters):
+    pooled_rows(behind, into, start, rows)
 
 
 def _gradients(dy, z, norm, argmax, pool):
     """dz, dgamma, dbeta, db."""
-    *values, eps, _ = norm
     if pool is not None:
         return norm_pool.batch_norm_max_pool_grad(dy, argmax, z, norm, pool=pool)
-    dy, flat_z = (part.reshape(-1, z.shape[3], 1) for part in (dy, z))
-    dz, *others = norms.batch_norm_grad(dy, flat_z, *values, eps=eps, batch_stats=True, relu=True)
+    *values, eps, axis = norm
+    given = as_acb(dy, axis), as_acb(z, axis), *values
+    dz, *others = norms.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=True)
     return dz.reshape(z.shape), *others
 
 
@@ -144,17 +114,17 @@ def batch_norm_conv2d_weight_grad(dy, z, norm, x, w_shape, *, conv, argmax=None,
     (strides, pads), (mean, var, gamma, eps, _) = integers(conv["strides"], conv["pads"]), norm
     sizes = z.shape[1:3], tuple(w_shape[:2]), strides, x.shape[3], z.shape[3]
     chosen = choose(conv.get("algorithm", "auto"), *sizes, "weight_grad")
-    halves = pool is None or pool2x2.fits(pool["window"], pool["strides"], pool["pads"])
+    halves = pool is None or pool2x2.fits(*pool2x2.geometry(pool))
     if chosen == "winograd" or 0 in (x.size, z.size) or not halves:
         dz, dgamma, dbeta, db = _gradients(dy, z, norm, argmax, pool)
         return conv2d_weight_grad(x, dz, w_shape, **conv), db, dgamma, dbeta
     if pool is not None:
         windows, rows, dgamma, dbeta = norm_pool.pooled_sums(dy, argmax, z, norm, pool.get("rate", 0.0))
-        source, dy, multiple = partial(NormedPooled, windows, rows), windows.dy, 2
+        behind, dy, multiple = NormedPooled(windows, rows), windows.dy, 2
     else:
         dy, flat_z, mean = flats(dy, z, mean)
         sums = norms.grad_sums(dy, flat_z, mean)
         (dgamma, dbeta), factors = norms.grad_factors(sums, var, gamma, eps, z.size // z.shape[3])
-        source, multiple = partial(Normed, flat_z, mean, *factors), 1
-    dw, db = weight_grad_alone(source, dy, x, z.shape, w_shape, strides, pads, (BAND, multiple))
+        behind, multiple = Normed(flat_z, mean, *factors), 1
+    dw, db = weight_grad_alone(behind, dy, x, z.shape, w_shape, strides, pads, (BAND, multiple))
     return dw, db, dgamma, dbeta

@@ -20,23 +20,19 @@ Backward, the gradient before the pooling is four times as large as the one afte
 and dw, it is written. A first layer needs no dx: there a band of it is made in the L2 cache and read by dw at once.
 """
 
-from functools import partial
-
 import numba
 import numpy as np
-from numba.extending import overload
 
 from . import pool2x2, winograd
 from .conv import (
-    conv2d,
+    conv2d_folded,
     conv2d_input_grad,
     conv2d_weight_grad,
     correlate_band,
-    fill_band,
+    filled_by,
     forward_plan,
     integers,
     least_bands,
-    of_task,
     output_shape,
     packed,
     weight_grad_alone,
@@ -55,21 +51,9 @@ from .winograd_loops import correlate
 BAND = 1 << 14  # floats of a band: 64 KiB, in the L2 cache; smaller ones cost more sweeps than they save
 
 
-@overload(fill_band)
-def _fill_band(dy, source, start, rows, columns, filters):
-    def before_pooling(dy, source, start, rows, columns, filters):  # rows and columns are even
-        scatter_rows(dy, source, start // 4, rows // 2, columns, filters)
-
-    return before_pooling if getattr(source, "instance_class", None) is Scatter else None
-
-
-@overload(of_task)
-def _of_task(source, task, thread):
-    def before_pooling(source, task, thread):
-        source.total[task] = 0
-        return Scatter(source.argmax, source.y, source.keep_scale, source.dz[thread], source.total[task])
-
-    return before_pooling if getattr(source, "instance_class", None) is Scatter else None
+@filled_by(Scatter)
+def _before_pooling(dy, behind, into, start, rows, columns, filters):  # rows and columns are even
+    scatter_rows(dy, behind, into, start // 4, rows // 2, columns, filters)
 
 
 @kernel
@@ -122,12 +106,14 @@ def _pool_of(z, rows, pool):
 
 
 def conv2d_max_pool(x, w, b, *, conv, pool):
-    (strides, pads), relu, affine = integers(conv["strides"], conv["pads"]), conv.get("relu", False), conv.get("affine")
+    (strides, pads), relu = integers(conv["strides"], conv["pads"]), conv.get("relu", False)
+    affine, kept = conv.get("affine"), conv.get("kept")
     n, oh, ow, filters = shape = even(output_shape(x.shape, w.shape, strides, pads))
     by_row = affine is not None and affine[0].ndim == 3
     by_filter, rows = (None, affine) if by_row else (affine, None)
-    if not pool2x2.fits(pool["window"], pool["strides"], pool["pads"]) or 0 in shape:
-        return _pool_of(conv2d(x, w, b, **{**conv, "affine": by_filter}), rows, pool)
+    if not pool2x2.fits(*pool2x2.geometry(pool)) or 0 in shape:
+        conv_args = {name: value for name, value in conv.items() if name not in ("affine", "kept")}
+        return _pool_of(conv2d_folded(x, w, b, by_filter, conv=conv_args, kept=kept), rows, pool)
     chosen = choose(conv.get("algorithm", "auto"), shape[1:3], w.shape[:2], strides, x.shape[3], filters)
     y, argmax = (memory.empty((n, oh // 2, ow // 2, filters), kind) for kind in (np.float32, np.uint8))
     dropout = dropping(pool.get("rate", 0.0), pool.get("key"), y.shape)
@@ -136,7 +122,7 @@ def conv2d_max_pool(x, w, b, *, conv, pool):
         behind = epilogue(filters, b, relu, by_filter)
         _im2col(x, w, shape, (strides, pads), behind, y.reshape(-1), pooling)
         return y, argmax
-    kept, behind = conv.get("kept"), finish(filters, b, relu, by_filter)
+    behind = finish(filters, b, relu, by_filter)
     if not _winograd(x, w, shape, pads, behind._replace(pooling=pooling), y.reshape(-1), kept):
         return _pool_of(winograd.convolve(x, w, memory.empty(shape), behind, pads=pads, kept=kept), rows, pool)
     return y, argmax
@@ -146,13 +132,13 @@ def conv2d_max_pool_grad(dy, argmax, y, x, w, *, conv, pool, needs=(True, True))
     strides, pads = integers(conv["strides"], conv["pads"])
     shape = output_shape(x.shape, w.shape, strides, pads)
     whole = even(shape)
-    if pool2x2.fits(pool["window"], pool["strides"], pool["pads"]) and 0 not in (*whole, x.size):
+    if pool2x2.fits(*pool2x2.geometry(pool)) and 0 not in (*whole, x.size):
         shape = whole  # nothing flows to an odd last row or column
         sizes = shape[1:3], w.shape[:2], strides, x.shape[3], shape[3]
         if needs == (False, True) and choose(conv.get("algorithm", "auto"), *sizes, "weight_grad") == "im2col":
             (dy, y), (argmax,) = flats(dy, y), flats(argmax, dtype=np.uint8)
-            source = partial(Scatter, argmax, y, np.float32(1 / (1 - pool.get("rate", 0.0))))
-            return None, *weight_grad_alone(source, dy, x, shape, w.shape, strides, pads, (BAND, 2))
+            behind = Scatter(argmax, y, np.float32(1 / (1 - pool.get("rate", 0.0))))
+            return None, *weight_grad_alone(behind, dy, x, shape, w.shape, strides, pads, (BAND, 2))
     dz, db = max_pool_grad(dy, argmax, shape, **pool, y=y)
     dx = conv2d_input_grad(dz, w, x.shape, **conv) if needs[0] else None
     dw = conv2d_weight_grad(x, dz, w.shape, **conv) if needs[1] else None

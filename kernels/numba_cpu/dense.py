@@ -36,10 +36,9 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .codegen import microkernel
-from .codegen.jit import inner
+from .codegen.jit import inner, intrinsic
 from .codegen.llvm_ir import F32
 from .codegen.microkernel import LANES, LINE, ROWS, SHORT, TILE, WIDTH, Into, Left, Right, Seed, tiles, whole_vectors
 from .epilogue import NO_FLOOR, epilogue, nothing, scale_and_shift

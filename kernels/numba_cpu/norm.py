@@ -25,6 +25,7 @@ from functools import lru_cache
 import numpy as np
 
 from .activation import block_count, fold
+from .channel_stats import merge_chunks
 from .codegen.jit import inline, inner, outer
 from .codegen.vector import LANES, choose, load, prefetch, store, store_past, zero
 from .runtime.memory import empty, flats, past_caches
@@ -77,32 +78,13 @@ def _chunk_stats(k, thread, x, rows, width, means, squares):
         squares[c] = total_q[c] - total_s[c] * total_s[c] / n
 
 
-@inner
-def _merge(means, squares, rows, last, mean, var):
-    """Statistics of all chunks from each one's; chunks have `rows` values per channel, the last one `last`."""
-    chunks, channels = means.shape
-    m = float(rows * (chunks - 1) + last)
-    total, about = np.zeros(channels), np.zeros(channels)
-    for k in range(chunks):
-        n, mean_k = float(rows if k < chunks - 1 else last), means[k]
-        for c in range(channels):
-            total[c] += n * mean_k[c]
-    for c in range(channels):
-        total[c] /= m
-    for k in range(chunks):
-        n, mean_k, squares_k = float(rows if k < chunks - 1 else last), means[k], squares[k]
-        for c in range(channels):
-            about[c] += squares_k[c] + n * (mean_k[c] - total[c]) * (mean_k[c] - total[c])
-    for c in range(channels):
-        mean[c] = total[c]
-        var[c] = 0 if about[c] < 0 else about[c] / m  # rounding must not make it negative, nor NaN zero
-
-
 @parallel
 def _stats_last(x, rows, width, means, squares, mean, var):
     chunks, channels = means.shape
     parallel_for(_chunk_stats, chunks, (x, rows, width, means, squares))
-    _merge(means, squares, rows, x.size // channels - rows * (chunks - 1), mean, var)
+    counts = np.full(chunks, np.float64(rows))
+    counts[chunks - 1] = x.size // channels - rows * (chunks - 1)
+    merge_chunks(means, squares, counts, mean, var)
 
 
 @inner(**SUM)
@@ -145,7 +127,7 @@ def _segments_stats(k, thread, x, n, blocks, means, squares):
 @parallel
 def _stats_segments(x, n, blocks, means, squares, mean, var):
     parallel_for(_segments_stats, blocks, (x, n, blocks, means.reshape(means.size), squares.reshape(means.size)))
-    _merge(means, squares, n, n, mean, var)
+    merge_chunks(means, squares, np.full(len(means), np.float64(n)), mean, var)
 
 
 @inner

@@ -12,7 +12,7 @@ from .runtime.memory import empty, flats
 
 def batch_norm_max_pool(x, norm, *, pool):
     mean, var, gamma, beta, eps, axis = norm
-    if pool2x2.fits(pool["window"], pool["strides"], pool["pads"]):
+    if pool2x2.fits(*pool2x2.geometry(pool)):
         values = pool2x2.as_rows(axis, mean, norms.scale_of(var, gamma, eps), beta)
         return pools.pool_2x2(x, values, pool.get("rate", 0.0), pool.get("key"))
     return pools.max_pool(norms.batch_norm(as_acb(x, axis), *norm[:4], eps=eps).reshape(x.shape), **pool)
@@ -20,7 +20,7 @@ def batch_norm_max_pool(x, norm, *, pool):
 
 def batch_norm_max_pool_grad(dy, argmax, x, norm, *, pool):
     *values, eps, axis = norm
-    if not pool2x2.fits(pool["window"], pool["strides"], pool["pads"]):  # pixels in several windows
+    if not pool2x2.fits(*pool2x2.geometry(pool)):  # pixels in several windows
         dy = pools.max_pool_grad(dy, argmax, x.shape, **pool)
         given = as_acb(dy, axis), as_acb(x, axis), *values
         dx, *rest = norms.batch_norm_grad(*given, eps=eps, batch_stats=True, relu=axis != 1)

@@ -115,8 +115,8 @@ def _lion(k, thread, p, g, m, numbers, blocks):
     part = slice(k * p.size // blocks, (k + 1) * p.size // blocks)
     p, g, m = p[part], g[part], m[part]
     for i in range(p.size):
-        way = beta_1 * m[i] + rate_1 * g[i]
-        p[i] -= lr * (F(1) if way > 0 else F(-1) if way < 0 else way)  # NaN stays
+        direction = beta_1 * m[i] + rate_1 * g[i]
+        p[i] -= lr * (F(1) if direction > 0 else F(-1) if direction < 0 else direction)  # NaN stays
         m[i] = beta_2 * m[i] + rate_2 * g[i]
 
 

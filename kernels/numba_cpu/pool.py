@@ -5,7 +5,7 @@ without a gather. The accumulators are the output row itself, which stays in the
 quarter of what a stored index would cost to read. Forward: every output row is its own task. Backward: every image is,
 so that overlapping windows never meet in two threads.
 
-      window cell (p, q) of output pixel (i, j)  =  image pixel (i*SH - top + p, j*SW - left + q), if it is inside
+The windows: windows.py. Those of 2x2 side by side: pool2x2.py.
 """
 
 import numpy as np
@@ -16,10 +16,7 @@ from .codegen.jit import inner
 from .random import dropping
 from .runtime.memory import empty, flats
 from .runtime.thread_pool import kernel
-
-
-def _out_size(x_shape, window, strides, pads):
-    return [(x_shape[1 + a] + sum(pads[a]) - window[a]) // strides[a] + 1 for a in (0, 1)]
+from .windows import inside, out_size, windows_of
 
 
 @inner
@@ -53,20 +50,18 @@ def _max_pool(row, thread, x, y, argmax, cells, windows):
     """Row number `row` of all images' outputs."""
     window, strides, first = windows
     n, i = row // y.shape[1], row % y.shape[1]
-    image, y, argmax, stride = x[n], y[n, i], argmax[n, i], strides[1]
-    top, left = i * strides[0] - first[0], -first[1]  # where the first window's first cell is
+    image, y, argmax = x[n], y[n, i], argmax[n, i]
     (height, width, _), (kh, kw) = image.shape, window
-    p_first, p_end = max(0, -top), min(kh, height - top)
+    r, p_first, p_end = inside(i, strides[0], first[0], kh, height)
     for j in range(y.shape[0]):
-        s = left + j * stride
-        q_first, q_end = max(0, -s), min(kw, width - s)
+        s, q_first, q_end = inside(j, strides[1], first[1], kw, width)
         if p_first >= p_end or q_first >= q_end:  # nothing but padding
             _fill(y[j], argmax[j], -np.inf, 0)
         else:
-            _start(image[top + p_first, s + q_first], y[j], argmax[j], cells[p_first * kw + q_first])
+            _start(image[r + p_first, s + q_first], y[j], argmax[j], cells[p_first * kw + q_first])
             for p in range(p_first, p_end):
                 for q in range(q_first, q_end):  # the first cell loses against itself
-                    _max_cell(image[top + p, s + q], y[j], argmax[j], cells[p * kw + q])
+                    _max_cell(image[r + p, s + q], y[j], argmax[j], cells[p * kw + q])
 
 
 @kernel
@@ -77,12 +72,12 @@ def _max_pool_grad(k, thread, dy, argmax, dx, cells, windows, disjoint):
     if not (disjoint and oh * kh == height and ow * kw == width):  # else every pixel is written below
         dx[:] = 0
     for i in range(oh):
-        r = i * strides[0] - first[0]
+        r, p_first, p_end = inside(i, strides[0], first[0], kh, height)
         for j in range(ow):
-            s = j * strides[1] - first[1]
+            s, q_first, q_end = inside(j, strides[1], first[1], kw, width)
             dy_pixel, argmax_pixel = dy[i, j], argmax[i, j]
-            for p in range(max(0, -r), min(kh, height - r)):
-                for q in range(max(0, -s), min(kw, width - s)):
+            for p in range(p_first, p_end):
+                for q in range(q_first, q_end):
                     cell, dx_pixel = cells[p * kw + q], dx[r + p, s + q]
                     if disjoint:
                         for c in range(channels):
@@ -96,17 +91,16 @@ def _max_pool_grad(k, thread, dy, argmax, dx, cells, windows, disjoint):
 def _average_pool(row, thread, x, y, windows):
     window, strides, first = windows
     n, i = row // y.shape[1], row % y.shape[1]
-    image, y, stride = x[n], y[n, i], strides[1]
-    top, left = i * strides[0] - first[0], -first[1]
+    image, y = x[n], y[n, i]
     (height, width, channels), (kh, kw) = image.shape, window
-    p_first, p_end = max(0, -top), min(kh, height - top)
+    r, p_first, p_end = inside(i, strides[0], first[0], kh, height)
     for j in range(y.shape[0]):
-        s, pixel = left + j * stride, y[j]
-        q_first, q_end = max(0, -s), min(kw, width - s)
+        s, q_first, q_end = inside(j, strides[1], first[1], kw, width)
+        pixel = y[j]
         pixel[:] = 0
         for p in range(p_first, p_end):
             for q in range(q_first, q_end):
-                cell = image[top + p, s + q]
+                cell = image[r + p, s + q]
                 for c in range(channels):
                     pixel[c] += cell[c]
         count = np.float32(max(0, p_end - p_first) * max(0, q_end - q_first))
@@ -121,22 +115,16 @@ def _average_pool_grad(k, thread, dy, dx, windows):
     (oh, ow, channels), (height, width, _), (kh, kw) = dy.shape, dx.shape, window
     dx[:] = 0
     for i in range(oh):
-        r = i * strides[0] - first[0]
-        p_first, p_end = max(0, -r), min(kh, height - r)
+        r, p_first, p_end = inside(i, strides[0], first[0], kh, height)
         for j in range(ow):
-            s, dy_pixel = j * strides[1] - first[1], dy[i, j]
-            q_first, q_end = max(0, -s), min(kw, width - s)
+            s, q_first, q_end = inside(j, strides[1], first[1], kw, width)
+            dy_pixel = dy[i, j]
             count = np.float32((p_end - p_first) * (q_end - q_first))
             for p in range(p_first, p_end):
                 for q in range(q_first, q_end):
                     dx_pixel = dx[r + p, s + q]
                     for c in range(channels):
                         dx_pixel[c] += dy_pixel[c] / count
-
-
-def _windows(window, strides, pads):
-    """Size and step of windows, and the pixels of padding before the first, as compiled functions take them."""
-    return tuple(window), tuple(strides), (pads[0][0], pads[1][0])
 
 
 def _cells(window):
@@ -159,9 +147,9 @@ def max_pool(x, *, window, strides, pads, rate=0.0, key=None):
     if pool2x2.fits(window, strides, pads):
         none = np.zeros(x.shape[3])
         return pool_2x2(x, pool2x2.as_rows(-1, none, none + 1, none), rate, key)
-    shape, cells = (x.shape[0], *_out_size(x.shape, window, strides, pads), x.shape[3]), _cells(window)
+    shape, cells = (x.shape[0], *out_size(x.shape, window, strides, pads), x.shape[3]), _cells(window)
     y, argmax = empty(shape), empty(shape, cells.dtype)
-    _max_pool(shape[0] * shape[1], x, y, argmax, cells, _windows(window, strides, pads))
+    _max_pool(shape[0] * shape[1], x, y, argmax, cells, windows_of(window, strides, pads))
     if rate:
         none, blocks, dropout = cells.dtype.type(cells.size), block_count(y.size), dropping(rate, key, y.shape)
         pool2x2.drop_blocks(blocks, y.reshape(-1), argmax.reshape(-1), none, dropout, blocks)
@@ -180,7 +168,7 @@ def max_pool_grad(dy, argmax, x_shape, *, window, strides, pads, rate=0.0, y=Non
     argmax = np.ascontiguousarray(argmax, cells.dtype)
     dx = empty(tuple(x_shape))
     disjoint = strides[0] >= window[0] and strides[1] >= window[1]
-    _max_pool_grad(len(dy), dy, argmax, dx, cells, _windows(window, strides, pads), disjoint)
+    _max_pool_grad(len(dy), dy, argmax, dx, cells, windows_of(window, strides, pads), disjoint)
     return dx
 
 
@@ -188,19 +176,19 @@ def _scatter_2x2(dy, argmax, x_shape, rate, y):
     dx, size = empty(tuple(x_shape)), pool2x2.size_of(tuple(x_shape))
     totals, keep_scale = empty((pool2x2.blocks(size), size.channels)), np.float32(1 / (1 - rate))
     (dy, y), (argmax,) = flats(dy, y), flats(argmax, dtype=np.uint8)
-    pool2x2.scatter(len(totals), dy, pool2x2.Scatter(argmax, y, keep_scale, dx.reshape(-1), totals), size)
+    pool2x2.scatter(len(totals), dy, pool2x2.Scatter(argmax, y, keep_scale), dx.reshape(-1), totals, size)
     return dx, totals.sum(axis=0)
 
 
 def average_pool(x, *, window, strides, pads):
     x = np.ascontiguousarray(x, np.float32)
-    y = empty((x.shape[0], *_out_size(x.shape, window, strides, pads), x.shape[3]))
-    _average_pool(y.shape[0] * y.shape[1], x, y, _windows(window, strides, pads))
+    y = empty((x.shape[0], *out_size(x.shape, window, strides, pads), x.shape[3]))
+    _average_pool(y.shape[0] * y.shape[1], x, y, windows_of(window, strides, pads))
     return y
 
 
 def average_pool_grad(dy, x_shape, *, window, strides, pads):
     dy = np.ascontiguousarray(dy, np.float32)
     dx = empty(tuple(x_shape))
-    _average_pool_grad(len(dy), dy, dx, _windows(window, strides, pads))
+    _average_pool_grad(len(dy), dy, dx, windows_of(window, strides, pads))
     return dx

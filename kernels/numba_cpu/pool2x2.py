@@ -16,6 +16,7 @@ A batch norm has a number for each channel or for each row of the images: a vect
 for a and b, one for c and d. `each` of vector.py takes one as the other, so both go through the same functions.
 """
 
+import operator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -48,15 +49,11 @@ NO_POOLING = Pooling(np.zeros(0, np.uint8), np.zeros(0, np.float32), np.zeros(0,
 
 
 class Scatter(NamedTuple):
-    """What a convolution's gradient needs to know of the pooling after it: the pooling's results, 1 / (1 - rate), room
-    for the gradient before the pooling, and for its sums. Those of every block, as `scatter` takes it.
-    """
+    """What a convolution's gradient needs to know of the pooling after it: the pooling's results and 1 / (1 - rate)."""
 
     argmax: np.ndarray
     y: np.ndarray
     keep_scale: np.float32
-    dz: np.ndarray
-    total: np.ndarray
 
 
 class Size(NamedTuple):
@@ -75,6 +72,9 @@ class Size(NamedTuple):
 def size_of(x_shape) -> Size:
     n, height, width, channels = x_shape
     return Size(n, height, width, n * (height // 2), height // 2, width // 2, channels)
+
+
+geometry = operator.itemgetter("window", "strides", "pads")  # of a pooling's arguments
 
 
 @lru_cache(512)
@@ -291,27 +291,30 @@ def drop_blocks(k, thread, y, argmax, none, dropout, blocks):
 @inline
 def _scatter_channels(like, o, arguments):
     """A row of dy, at dy[at...], into two rows of dz, from dz[i] on: the channels from o on, as many as `like`."""
-    dy, s, at, i, (columns, channels, below) = arguments
-    more = each(like, s.total, o)
+    dy, s, (dz, total), (at, i), (columns, channels, below) = arguments
+    more = each(like, total, o)
     for j in range(columns):
         k, n = at + j * channels + o, i + 2 * j * channels + o
         cell = each(like, s.argmax, k)
         d = _before(each(like, dy, k), cell, s.keep_scale, each(like, s.y, k))
-        put(s.dz, n, grad_at_winner(d, cell, 0))
-        put(s.dz, n + channels, grad_at_winner(d, cell, 1))
-        put(s.dz, n + below, grad_at_winner(d, cell, 2))
-        put(s.dz, n + below + channels, grad_at_winner(d, cell, 3))
+        put(dz, n, grad_at_winner(d, cell, 0))
+        put(dz, n + channels, grad_at_winner(d, cell, 1))
+        put(dz, n + below, grad_at_winner(d, cell, 2))
+        put(dz, n + below + channels, grad_at_winner(d, cell, 3))
         more = more + d
-    put(s.total, o, more)
+    put(total, o, more)
 
 
 @inner
-def scatter_rows(dy, s, at, rows, width, channels):
-    """s.dz, 2*rows rows of `width` pixels, from dy[at...]: dy to the cells that won, where y > 0; s.total += dy."""
+def scatter_rows(dy, s, into, at, rows, width, channels):
+    """dz, 2*rows rows of `width` pixels, from dy[at...]: dy to the cells that won, where y > 0; total += dy.
+
+    into: dz, total
+    """
     below, columns = width * channels, width // 2
     for r in range(rows):
         a, size = at + r * columns * channels, (columns, channels, below)
-        each_channel(_scatter_channels, dy, a, channels, (dy, s, a, 2 * r * below, size))
+        each_channel(_scatter_channels, dy, a, channels, (dy, s, into, (a, 2 * r * below), size))
 
 
 @inner
@@ -348,10 +351,10 @@ def pool(k, thread, x, size, norm, pooled, dropout, blocks):
 
 
 @kernel
-def scatter(k, thread, dy, source, size):
-    blocks, total = source.total.shape[0], source.total[k]
+def scatter(k, thread, dy, s, dx, totals, size):
+    blocks, total = totals.shape[0], totals[k]
     total[:] = 0
     for r in range(k * size.rows // blocks, (k + 1) * size.rows // blocks):
-        rows = Scatter(source.argmax, source.y, source.keep_scale, source.dz[start(size, r) :], total)
-        scatter_rows(dy, rows, r * size.columns * size.channels, 1, size.width, size.channels)
-        _clear_rest(source.dz, size, r)
+        into = dx[start(size, r) :], total
+        scatter_rows(dy, s, into, r * size.columns * size.channels, 1, size.width, size.channels)
+        _clear_rest(dx, size, r)

@@ -13,11 +13,10 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from .activation import block_count
-from .codegen.jit import inner
-from .codegen.llvm_ir import I32, I64
+from .codegen.jit import inner, intrinsic
+from .codegen.llvm_ir import I32, I64, element, splat
 from .codegen.microkernel import LANES
 from .runtime.memory import empty
 from .runtime.thread_pool import kernel
@@ -66,25 +65,21 @@ def _philox_vector(typingctx, words, i, counter, state):
         def shuffled(a, b, lanes):
             return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, len(lanes)), list(lanes)))
 
-        def splat(number):
-            undefined = ir.Constant(wide, ir.Undefined)
-            return shuffled(builder.insert_element(undefined, number, I32(0)), undefined, [0] * COUNTERS)
-
-        c = [builder.add(splat(counter), ir.Constant(wide, list(range(COUNTERS)))), splat(step), splat(stream)]
-        c.append(constant(0))
+        counter, step, stream = (splat(builder, number, COUNTERS) for number in (counter, step, stream))
+        c = [builder.add(counter, constant(*range(COUNTERS))), step, stream, constant(0)]
         for _ in range(ROUNDS):  # the upper halves of c and key hold anything: only lower ones are multiplied and kept
             factors = [builder.and_(c[n], constant(LOW)) for n in (0, 2)]
             low = [builder.mul(constant(m), factor) for m, factor in zip(MULTIPLIERS, factors, strict=True)]
             high = [builder.lshr(product, constant(32)) for product in low]
             c = [
-                builder.xor(builder.xor(high[1], c[1]), splat(key[0])), low[1],
-                builder.xor(builder.xor(high[0], c[3]), splat(key[1])), low[0],
+                builder.xor(builder.xor(high[1], c[1]), splat(builder, key[0], COUNTERS)), low[1],
+                builder.xor(builder.xor(high[0], c[3]), splat(builder, key[1], COUNTERS)), low[0],
             ]  # fmt: skip
             key = [builder.add(k, I64(w)) for k, w in zip(key, KEY_STEPS, strict=True)]
         c = [builder.trunc(x, ir.VectorType(I32, COUNTERS)) for x in c]
         halves = [shuffled(*c[n : n + 2], range(2 * COUNTERS)) for n in (0, 2)]
         turned = shuffled(*halves, [word * COUNTERS + k for k in range(COUNTERS) for word in range(4)])
-        start = builder.gep(context.make_array(flat)(context, builder, words).data, [i])
+        start = element(context, builder, flat, words, i)
         builder.store(turned, builder.bitcast(start, turned.type.as_pointer()), align=4)
         return context.get_dummy_value()
 

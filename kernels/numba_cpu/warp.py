@@ -18,11 +18,11 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from ..contract import FILL_MODES
-from .codegen.jit import inner
-from .codegen.llvm_ir import F32, I32, I64, members
+from .codegen import llvm_ir
+from .codegen.jit import inner, intrinsic
+from .codegen.llvm_ir import F32, FLOATS, I32, I64, element, members
 from .runtime.memory import empty
 from .runtime.thread_pool import kernel
 
@@ -48,7 +48,7 @@ class Line(NamedTuple):
     s_step: float
 
 
-_KINDS = {"image": types.float32[::1]} | dict.fromkeys(Line._fields, types.float64)
+_KINDS = {"image": FLOATS} | dict.fromkeys(Line._fields, types.float64)
 
 
 @inner
@@ -111,7 +111,6 @@ def _blend_eight(typingctx, y, k, picture, j, line, scale):
 
     Where that is where it was, the operations are _blend's, and so are the bits.
     """
-    floats, integer = types.float32[::1], types.int64
 
     def vector(kind):
         return ir.VectorType(kind, EIGHT)
@@ -124,8 +123,7 @@ def _blend_eight(typingctx, y, k, picture, j, line, scale):
             return ir.Constant(vector(kind), list(values))
 
         def splat(x):
-            undefined, first = ir.Constant(vector(x.type), ir.Undefined), constant(I32, [0] * EIGHT)
-            return builder.shuffle_vector(builder.insert_element(undefined, x, I32(0)), undefined, first)
+            return llvm_ir.splat(builder, x, EIGHT)
 
         def mix(weight, a, b):  # (1 - weight) a + weight b
             rest = builder.fsub(constant(F32, [1.0] * EIGHT), weight)
@@ -152,10 +150,7 @@ def _blend_eight(typingctx, y, k, picture, j, line, scale):
             both = builder.bitcast(both, ir.VectorType(F32, 2 * EIGHT))
             return [builder.shuffle_vector(both, both, constant(I32, range(side, 2 * EIGHT, 2))) for side in (0, 1)]
 
-        def data(array):
-            return context.make_array(floats)(context, builder, array).data
-
-        pixels = data(g["image"])
+        pixels = element(context, builder, FLOATS, g["image"], I64(0))
         steps = constant(ir.DoubleType(), map(float, range(EIGHT)))
         columns = builder.fadd(splat(builder.sitofp(j, ir.DoubleType())), steps)
         r, fr = place(g["r_start"], g["r_step"], height)
@@ -163,11 +158,11 @@ def _blend_eight(typingctx, y, k, picture, j, line, scale):
         above = builder.add(builder.mul(r, splat(width)), s)
         rows = (mix(fs, *neighbours(at)) for at in (above, builder.add(above, splat(width))))
         sample = builder.fmul(mix(fr, *rows), splat(scale))
-        start = builder.gep(data(y), [k])
+        start = element(context, builder, FLOATS, y, k)
         builder.store(sample, builder.bitcast(start, sample.type.as_pointer()), align=4)
         return context.get_dummy_value()
 
-    return types.void(floats, integer, picture, integer, line, types.float32), codegen
+    return types.void(FLOATS, types.int64, picture, types.int64, line, types.float32), codegen
 
 
 @kernel

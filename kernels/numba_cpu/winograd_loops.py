@@ -116,6 +116,19 @@ def _clear(x, start, end):
 
 
 @inner
+def _place(g, t):
+    """Of tile t: its image, and the row and column of pixels where it begins if nothing is padded."""
+    n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
+    return n, ij // g.columns * g.tile, ij % g.columns * g.tile
+
+
+@inner
+def _together(g, t, last):
+    """How many of the tiles t..last lie side by side, from t on."""
+    return min(g.columns - t % (g.rows * g.columns) % g.columns, last - t)
+
+
+@inner
 def _point_rows(table, x, first, step):
     """The table of addresses of x[first], x[first + step], ..."""
     for k in range(table.size):
@@ -158,9 +171,8 @@ def _spread(transform, x, g, tile, last, v, room):
     t, column = tile, side * LANES
     _point_rows(columns[:size], temp, 0, column)
     while t < last:
-        n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
-        together = min(g.columns - ij % g.columns, last - t, SEGMENT)
-        h, w = ij // g.columns * g.tile - g.top, ij % g.columns * g.tile - g.left
+        (n, h, w), together = _place(g, t), min(_together(g, t, last), SEGMENT)
+        h, w = h - g.top, w - g.left
         width = (together - 1) * g.tile + size
         left = min(max(-w, 0), width)
         right = max(min(g.width - w, width), left)
@@ -187,8 +199,7 @@ def _gather(tiling, m, tiles, panel, y, pools, finish, room):
     _point_rows(table[:side], m, 0, side * g.point)
     _point_rows(columns[:side], temp, 0, column)
     for t in range(tile, last):
-        n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
-        h, w = ij // g.columns * g.tile, ij % g.columns * g.tile
+        n, h, w = _place(g, t)
         rows, used = min(g.tile, g.height - h), min(g.tile, g.width - w)
         y0 = ((n * g.height + h) * g.width + w) * g.channels + first
         if pools:
@@ -235,8 +246,8 @@ def _square(transform, y, y0, y_step, x, x0, x_step, room):
 @inner
 def _reach(g, tile, size):
     """Where the last image row that the tile's patch reads ends in x."""
-    n, i = tile // (g.rows * g.columns), tile % (g.rows * g.columns) // g.columns
-    return (n * g.height + min(max(i * g.tile - g.top + size, 0), g.height)) * g.width * g.channels
+    n, h, _ = _place(g, tile)
+    return (n * g.height + min(max(h - g.top + size, 0), g.height)) * g.width * g.channels
 
 
 @inner
@@ -335,9 +346,7 @@ def _block_sums(y, g, tile, last, runs, sums):
     """
     starts, ends, k, t, pixels = runs[0], runs[1], 0, tile, 0
     while t < last:
-        n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
-        h, w = ij // g.columns * g.tile, ij % g.columns * g.tile
-        together = min(g.columns - ij % g.columns, last - t)
+        (n, h, w), together = _place(g, t), _together(g, t, last)
         count = min(together * g.tile, g.width - w)
         for r in range(h, min(h + g.tile, g.height)):
             starts[k] = ((n * g.height + r) * g.width + w) * g.channels
@@ -396,9 +405,7 @@ def _drop_tiles(y, argmax, g, tile, last, dropout):
     t, line = tile, g.width // 2 * g.channels
     words = np.empty(line + 8, np.uint32)
     while t < last:
-        n, ij = t // (g.rows * g.columns), t % (g.rows * g.columns)
-        h, w = ij // g.columns * g.tile, ij % g.columns * g.tile
-        together = min(g.columns - ij % g.columns, last - t)
+        (n, h, w), together = _place(g, t), _together(g, t, last)
         count = min(together * g.tile, g.width - w) // 2 * g.channels
         for r in range(h // 2, min(h + g.tile, g.height) // 2):
             to = (n * g.height // 2 + r) * line + w // 2 * g.channels

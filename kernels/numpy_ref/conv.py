@@ -49,7 +49,7 @@ def _out_size(x, w, strides, pads):
     return [(x.shape[1 + a] + sum(pads[a]) - w.shape[a]) // strides[a] + 1 for a in (0, 1)]
 
 
-def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algorithm="auto", kept=None):
+def conv2d(x, w, b, *, strides, pads, relu=False, stats=False, algorithm="auto"):
     kh, kw, _, filters = w.shape
     oh, ow = _out_size(x, w, strides, pads)
     y = im2col(x, (kh, kw), strides, pads) @ w.reshape(-1, filters)  # (N*OH*OW, O)
@@ -57,12 +57,17 @@ def conv2d(x, w, b, *, strides, pads, relu=False, affine=None, stats=False, algo
         y += b
     if relu:
         namespace(y).maximum(y, 0, out=y)
-    if affine is not None:
-        y *= affine[0]
-        y += affine[1]
     moments = batch_norm_stats(y[:, :, None]) if stats else ()
     y = y.reshape(x.shape[0], oh, ow, filters)
     return (y, *moments) if stats else y
+
+
+def conv2d_folded(x, w, b, affine, *, conv, kept=None):
+    y = conv2d(x, w, b, **conv)
+    if affine is not None:
+        y *= affine[0]
+        y += affine[1]
+    return y
 
 
 def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):

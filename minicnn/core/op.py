@@ -11,6 +11,7 @@ Done here once for every op: finding the backend, checking gradients' shapes, un
 
 import functools
 from collections.abc import Callable
+from typing import Any, Concatenate, ParamSpec, Protocol, cast
 
 from .. import arguments
 from ..backend.base import Backend
@@ -20,7 +21,19 @@ from .symbol import Symbol, called
 from .tensor import Node, Parameter, Tensor, constant, is_recording, tapes, unbroadcast
 
 
-def op(function: Callable) -> Callable:
+Arguments = ParamSpec("Arguments")
+
+
+class Op(Protocol[Arguments]):
+    """What @op makes: it takes the function's arguments but `be`, tensors where that takes arrays."""
+
+    __name__: str
+    __wrapped__: Callable
+
+    def __call__(self, *args: Arguments.args, **static: Arguments.kwargs) -> Any: ...
+
+
+def op(function: Callable[Concatenate[Any, Arguments], tuple[Any, Any]]) -> Op[Arguments]:
     """Turn `function(be, *arrays, **static) -> (y, vjp)` into `function(*tensors, **static) -> Tensor`.
 
     Arguments may be tensors, arrays or numbers (constants), or None (absent). If y is a tuple, its first element is the
@@ -55,7 +68,7 @@ def op(function: Callable) -> Callable:
         return (out, *aside) if aside else out
 
     apply.__dict__["is_op"] = True  # pure by contract: a layer that calls it can be traced
-    return apply
+    return cast("Op[Arguments]", apply)
 
 
 def joined(name: str, args: tuple, tensors: list) -> tuple:

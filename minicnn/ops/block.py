@@ -125,9 +125,11 @@ def conv2d_folded(be, x, w, b, gamma, beta, mean, var, *, strides, pads, relu=Fa
     scale and shift are a few hundred numbers: computed anew in every call, they cannot be out of date. kept: as the
     kernel's, for what it makes of w.
     """
-    conv_args = {"strides": strides, "pads": pads, "relu": relu, "algorithm": algorithm, "kept": kept}
-    conv_args["affine"] = _affine(be, gamma, beta, mean, var, eps, (-1,) if axis == -1 else (-1, 1, 1))
-    y = be.conv2d(x, w, b, **conv_args) if pool is None else be.conv2d_max_pool(x, w, b, conv=conv_args, pool=pool)[0]
+    conv_args = {"strides": strides, "pads": pads, "relu": relu, "algorithm": algorithm}
+    affine = _affine(be, gamma, beta, mean, var, eps, (-1,) if axis == -1 else (-1, 1, 1))
+    if pool is None:
+        return be.conv2d_folded(x, w, b, affine, conv=conv_args, kept=kept), None
+    y, _ = be.conv2d_max_pool(x, w, b, conv={**conv_args, "affine": affine, "kept": kept}, pool=pool)
     return y, None
 
 

@@ -274,6 +274,7 @@ def test_a_large_batch_stays_within_a_grid(precision):
     norm, drop = (v, v, v, 1e-3, -1), {"rate": 0.5, "key": Key(1, 2, 3)}
     columns, wide = images.reshape(-1, c, 1), images.reshape(n, -1)
     run["conv2d"](images, w, v, relu=True, stats=True, **same)
+    run["conv2d_folded"](images, w, v, (v, v), conv={**same, "relu": True})
     run["conv2d_input_grad"](images, w, images.shape, **same)
     run["conv2d_weight_grad"](images, images, w.shape, **same)
     run["conv2d"](images, w, v, algorithm="im2col", **same)

@@ -29,6 +29,7 @@ FLOAT64 = {"default": 1e-12, "affine_warp": 1e-10}
 FLOAT32 = {
     "default": 2e-6,
     "conv2d": 2e-5,
+    "conv2d_folded": 2e-5,
     "conv2d_input_grad": 2e-5,
     "conv2d_max_pool": 2e-5,
     "conv2d_max_pool_grad": 2e-5,
@@ -305,6 +306,7 @@ def outcomes(ks, rng, case, pool, algorithm):
     calls = {
         "conv2d": ((x, w, b), given),
         "conv2d with statistics": ((x, w, b), {**given, "stats": True}),
+        "conv2d_folded": ((x, w, b, (one, one)), {"conv": given}),
         "conv2d_input_grad": ((dy, w, x.shape), given),
         "conv2d_weight_grad": ((x, dy, w.shape), given),
         "conv2d_max_pool": ((x, w, b), {"conv": {**given, "relu": True}, "pool": pool}),
@@ -337,13 +339,14 @@ def test_other_names_of_algorithms_give_the_bits_of_one_that_was_tried(ks, which
 @pytest.mark.parametrize("relu", [False, True])
 @by_every_way([(shape, (3, 3), 33, (1, 1), ((1, 1), (1, 1))) for shape in ((2, 9, 10, 17), (1, 28, 28, 32),
                                                                             (3, 14, 14, 1))])  # fmt: skip
-def test_conv2d_affine(ks, rng, case, algorithm, relu):
+def test_conv2d_folded(ks, rng, case, algorithm, relu):
     x, w, b, _, how = conv_arrays(ks, rng, case)
-    affine = ks.cast(rng.standard_normal(33), rng.standard_normal(33))
-    expected = expected_of("conv2d", x, w, b, **how, relu=relu)
-    expected = in_float64(affine[0]) * expected + in_float64(affine[1])
-    sent = tuple(ks.array(a) for a in affine)
-    ks.compare("conv2d", ks.run("conv2d", x, w, b, **how, relu=relu, affine=sent, algorithm=algorithm), expected)
+    affine, conv = ks.cast(rng.standard_normal(33), rng.standard_normal(33)), {**how, "relu": relu}
+    expected = expected_of("conv2d_folded", x, w, b, affine, conv=conv)
+    conv["algorithm"] = algorithm
+    ks.compare("conv2d_folded", ks.run("conv2d_folded", x, w, b, affine, conv=conv), expected)
+    y = ks.run("conv2d_folded", x, w, b, None, conv=conv)
+    np.testing.assert_array_equal(y, ks.run("conv2d", x, w, b, **conv))
 
 
 STATS = [*CONVS[:3], CONVS[3], CONVS[10], ((1, 13, 9, 3), (5, 5), 33, (1, 1), ((2, 2), (2, 2))),
@@ -351,14 +354,13 @@ STATS = [*CONVS[:3], CONVS[3], CONVS[10], ((1, 13, 9, 3), (5, 5), 33, (1, 1), ((
          ((4, 30, 31, 17), (3, 3), 64, (1, 1), ((1, 1), (1, 1)))]  # fmt: skip
 
 
-@pytest.mark.parametrize("epilogue", ["plain", "relu", "affine", "far"])
+@pytest.mark.parametrize("epilogue", ["plain", "relu", "far"])
 @by_every_way(STATS)
 def test_conv2d_stats_are_those_of_what_is_returned(ks, rng, case, epilogue, algorithm):
     x, w, b, _, how = conv_arrays(ks, rng, case)
-    affine = tuple(ks.array(a) for a in ks.cast(*rng.standard_normal((2, case[2])))) if epilogue == "affine" else None
     if epilogue == "far":  # mean 100, deviation .01
         w, b = ks.cast(0.01 * w / np.sqrt(w[..., 0].size), 0 * b + 100)
-    how = {**how, "relu": epilogue != "plain", "affine": affine, "algorithm": algorithm}
+    how = {**how, "relu": epilogue != "plain", "algorithm": algorithm}
     y, mean, var = ks.run("conv2d", x, w, b, **how, stats=True)
     np.testing.assert_array_equal(y, ks.run("conv2d", x, w, b, **how))
     expected_mean, expected_var = reference.batch_norm_stats(in_float64(y).reshape(-1, case[2], 1))
@@ -1085,6 +1087,7 @@ def layer_case(ks, rng, kernel):
     warped = {"fill_mode": "nearest", "cval": 0.0, "scale": 1 / 255}
     return {
         "conv2d": lambda: ((x, f(3, 3, 32, 32), f(32)), {**SAME, "relu": True}),
+        "conv2d_folded": lambda: ((x, f(3, 3, 32, 32), f(32), (f(32), f(32))), {"conv": {**SAME, "relu": True}}),
         "conv2d_max_pool": lambda: (
             (x, f(3, 3, 32, 32), f(32)),
             {"conv": {**SAME, "relu": True}, "pool": {**POOL, **dropped}},
@@ -1207,9 +1210,10 @@ def test_same_bits_before_a_relu(rng):
 
 EMPTY = {"bias_grad", "relu", "relu_grad", "relu_bias_grad", "max_pool", "max_pool_grad", "average_pool",
          "average_pool_grad", "batch_norm", "batch_norm_max_pool", "softmax", "softmax_cross_entropy", "dropout",
-         "affine_warp", "conv2d", "conv2d_input_grad", "conv2d_max_pool", "dense", "dense_input_grad"}  # fmt: skip
-FIRST_ONLY = {"conv2d", "conv2d_input_grad", "conv2d_max_pool", "dense", "dense_input_grad", "batch_norm",
-              "batch_norm_max_pool"}  # fmt: skip
+         "affine_warp", "conv2d", "conv2d_folded", "conv2d_input_grad", "conv2d_max_pool", "dense",
+         "dense_input_grad"}  # fmt: skip
+FIRST_ONLY = {"conv2d", "conv2d_folded", "conv2d_input_grad", "conv2d_max_pool", "dense", "dense_input_grad",
+              "batch_norm", "batch_norm_max_pool"}  # fmt: skip
 
 
 @by_having(sorted(EMPTY))
@@ -1234,8 +1238,8 @@ def test_batch_norm_of_nothing_is_nothing(ks, rng, shape):
     assert not dbeta.any()
 
 
-POISONED = ["conv2d", "conv2d_max_pool", "dense", "bias_grad", "relu", "average_pool", "batch_norm_stats", "softmax",
-            "batch_norm", "relu_bias_grad", "batch_norm_grad", "adam_step",
+POISONED = ["conv2d", "conv2d_folded", "conv2d_max_pool", "dense", "bias_grad", "relu", "average_pool",
+            "batch_norm_stats", "softmax", "batch_norm", "relu_bias_grad", "batch_norm_grad", "adam_step",
             "batch_norm_conv2d_weight_grad"]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from minicnn.kernels.numba_cpu import plan_report, winograd
 from minicnn.kernels.numba_cpu.codegen import microkernel, winograd_transforms
 from minicnn.kernels.numba_cpu.runtime import memory
 from minicnn.layers import Conv2D
-from tests.kernels.test_simd import AS_NEON, Fences, draw, llvm, relative_error, run
+from tests.kernels.test_microkernel import AS_NEON, Fences, draw, llvm, relative_error, run
 
 conv = importlib.import_module("minicnn.kernels.numba_cpu.conv")  # the package's `conv2d` is the function
 ROOT = Path(__file__).parents[2]
@@ -65,10 +65,9 @@ def conv_case(n, size, channels, window, pads):
     return arrays, {"pads": pads, **HOW}
 
 
-def three_convolutions(x, w, b, dy, kernels=conv, **how):
-    forward = {key: how.pop(key) for key in ("relu", "affine") if key in how}
+def three_convolutions(x, w, b, dy, kernels=conv, relu=False, **how):
     return (
-        kernels.conv2d(x, w, b, **forward, **how),
+        kernels.conv2d(x, w, b, relu=relu, **how),
         kernels.conv2d_input_grad(dy, w, x.shape, **how),
         kernels.conv2d_weight_grad(x, dy, w.shape, **how),
     )
@@ -188,7 +187,7 @@ def test_epilogue_is_exact(case):
     scale, shift = draw(7, len(b)), draw(8, len(b))
     y = np.maximum(conv.conv2d(x, w, b, **how), 0)
     np.testing.assert_array_equal(conv.conv2d(x, w, b, relu=True, **how), y)
-    received = conv.conv2d(x, w, b, relu=True, affine=(scale, shift), **how)
+    received = conv.conv2d_folded(x, w, b, (scale, shift), conv={"relu": True, **how})
     np.testing.assert_allclose(received, scale * y + shift, rtol=1e-6, atol=1e-6)
 
 

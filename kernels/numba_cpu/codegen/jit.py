@@ -8,7 +8,9 @@ import os
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, cast, overload
 
+import numba.extending
 from numba import njit, types
 
 from .parts import PartCompiler
@@ -25,11 +27,27 @@ OUTER: list = []  # every function of `outer`
 BEFORE_THE_FIRST: list[Callable[[], object]] = []  # called, once, before this process compiles a kernel
 
 
+Arguments, Result = ParamSpec("Arguments"), TypeVar("Result", covariant=True)
+
+
+class Compiled(Protocol[Arguments, Result]):
+    """What Numba makes of a function.  py_func: that one, as Python runs it."""
+
+    py_func: Callable
+
+    def __call__(self, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result: ...
+
+
 class Taken(Exception):
     """Another process is compiling this kernel."""
 
 
-def outer(function):
+def intrinsic(function: Callable[Concatenate[Any, Arguments], Any]) -> Callable[Arguments, Any]:
+    """numba.extending.intrinsic: njit code calls it without the first argument, `typingctx`."""
+    return cast("Callable[Arguments, Any]", numba.extending.intrinsic(function))
+
+
+def outer(function: Callable[Arguments, Result]) -> Compiled[Arguments, Result]:
     """`njit` for a function that Python calls.
 
     Numba takes what it finds on disk if the text of the function's own file is the same. Much of a kernel stands in
@@ -44,7 +62,7 @@ def outer(function):
     else:
         _watch(compiled._cache, function.__qualname__)
     OUTER.append(compiled)
-    return compiled
+    return cast("Compiled[Arguments, Result]", compiled)
 
 
 def _watch(cache, name: str) -> None:
@@ -133,7 +151,15 @@ def _lost(cause: Exception) -> None:
     TROUBLE.append(f"{type(cause).__name__}: {cause}".splitlines()[0])
 
 
-def inner(function=None, **options):
+@overload
+def inner(function: Callable[Arguments, Result]) -> Compiled[Arguments, Result]: ...
+
+
+@overload
+def inner(**options: Any) -> Callable[[Callable[Arguments, Result]], Compiled[Arguments, Result]]: ...
+
+
+def inner(function: Any = None, **options: Any) -> Any:
     """`njit` for a function that only compiled code calls, with more options of Numba's if need be.
 
     Numba compiles a function anew for every constant among its arguments, f(0), f(1) and f(n); here all three are one.

@@ -13,9 +13,8 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
-from .jit import outer
+from .jit import intrinsic, outer
 
 _definitions = {}
 

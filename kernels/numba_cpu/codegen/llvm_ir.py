@@ -3,9 +3,16 @@
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
+
+from .jit import intrinsic
 
 I32, I64, F32 = ir.IntType(32), ir.IntType(64), ir.FloatType()
+FLOATS, INTEGERS = types.float32[::1], types.int64[::1]  # flat arrays, as Numba's types
+
+
+def element(context, builder, kind, array, index):
+    """The address of array[index], a flat array of Numba's type `kind`."""
+    return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
 
 
 def splat(builder, scalar, lanes):
@@ -94,8 +101,7 @@ def prefetching(closeness):
     @intrinsic
     def prefetch(typingctx, x, i):
         def codegen(context, builder, signature, arguments):
-            data = context.make_array(x)(context, builder, arguments[0]).data
-            emit_prefetch(builder, builder.gep(data, [arguments[1]]), closeness)
+            emit_prefetch(builder, element(context, builder, x, *arguments), closeness)
             return context.get_dummy_value()
 
         return types.void(x, types.int64), codegen

@@ -42,12 +42,25 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.registry import cpu_target
-from numba.extending import intrinsic
 
 from . import llvm_ir
-from .jit import inner
+from .jit import inner, intrinsic
 from .linked import external
-from .llvm_ir import F32, I32, I64, RegularRows, Rows, emit_prefetch, members, multiply_add, nth_vector, splat
+from .llvm_ir import (
+    F32,
+    FLOATS,
+    I32,
+    I64,
+    INTEGERS,
+    RegularRows,
+    Rows,
+    element,
+    emit_prefetch,
+    members,
+    multiply_add,
+    nth_vector,
+    splat,
+)
 
 
 class Tile(NamedTuple):
@@ -161,8 +174,7 @@ _STARTS = {  # where the part of an array that a call uses begins
     "a": "a0", "b": "b0", "seed": "seed0", "y": "y0", "at": "m", "to": "m",
     "next_b": "next_b0", "b_lines": "b_first", "next_y": "next_y0", "y_lines": "y_first",
 }  # fmt: skip
-_FLOATS, _INTEGERS = types.float32[::1], types.int64[::1]
-_KINDS = dict.fromkeys(_ARRAYS, _FLOATS) | dict.fromkeys(_TABLES, _INTEGERS) | {"floor": types.float32}
+_KINDS = dict.fromkeys(_ARRAYS, FLOATS) | dict.fromkeys(_TABLES, INTEGERS) | {"floor": types.float32}
 _ask_for = llvm_ir.prefetching(2)
 
 
@@ -294,8 +306,7 @@ def _micro_kernel(large, small):
         def codegen(context, builder, signature, arguments):
             g = members(context, builder, signature, arguments, _KINDS)
             for name in [name for name in _STARTS if name in g]:  # in one order: a set's depends on the process
-                array = context.make_array(_KINDS[name])(context, builder, g[name])
-                g[name] = builder.gep(array.data, [g[_STARTS[name]]])
+                g[name] = element(context, builder, _KINDS[name], g[name], g[_STARTS[name]])
             with builder.if_else(arguments[0]) as branches:
                 for branch, (function, names) in zip(branches, (large, small), strict=True):
                     with branch:
@@ -329,14 +340,12 @@ def tiles(rows):
 
 def _vector_pointer(context, builder, array, index):
     """The address of the vector that starts at array[index]."""
-    data = context.make_array(types.float32[::1])(context, builder, array).data
-    return builder.bitcast(builder.gep(data, [index]), ir.VectorType(F32, LANES).as_pointer())
+    return builder.bitcast(element(context, builder, FLOATS, array, index), ir.VectorType(F32, LANES).as_pointer())
 
 
 @intrinsic
 def copy_vector(typingctx, y, j, x, i):
     """y[j : j + LANES] = x[i : i + LANES], in one load and one store."""
-    floats, integer = types.float32[::1], types.int64
 
     def codegen(context, builder, signature, arguments):
         y, j, x, i = arguments
@@ -344,13 +353,12 @@ def copy_vector(typingctx, y, j, x, i):
         builder.store(vector, _vector_pointer(context, builder, y, j), align=4)
         return context.get_dummy_value()
 
-    return types.void(floats, integer, floats, integer), codegen
+    return types.void(FLOATS, types.int64, FLOATS, types.int64), codegen
 
 
 @intrinsic
 def copy_lanes(typingctx, y, j, x, i, used):
     """copy_vector, but y gets zeros for the lanes from `used` on (if it is less than LANES)."""
-    floats, integer = types.float32[::1], types.int64
 
     def codegen(context, builder, signature, arguments):
         y, j, x, i, used = arguments
@@ -361,7 +369,7 @@ def copy_lanes(typingctx, y, j, x, i, used):
         builder.store(vector, _vector_pointer(context, builder, y, j), align=4)
         return context.get_dummy_value()
 
-    return types.void(floats, integer, floats, integer, integer), codegen
+    return types.void(FLOATS, types.int64, FLOATS, types.int64, types.int64), codegen
 
 
 def _emit_transposed(function):
@@ -399,15 +407,15 @@ def transpose_block(typingctx, y, j, y_step, x, i, x_step):
     Round `half` swaps the off-diagonal halves of all blocks of 2*half rows and columns:   a b  ->  a c
                                                                                            c d      b d
     """
-    floats, integer = types.float32[::1], types.int64
+    place = FLOATS, types.int64, types.int64
 
     def codegen(context, builder, signature, arguments):
         y, j, y_step, x, i, x_step = arguments
-        y, x = (builder.gep(context.make_array(floats)(context, builder, a).data, [k]) for a, k in ((y, j), (x, i)))
+        y, x = (element(context, builder, FLOATS, a, k) for a, k in ((y, j), (x, i)))
         builder.call(_transposed(builder.module), [y, y_step, x, x_step])
         return context.get_dummy_value()
 
-    return types.void(floats, integer, integer, floats, integer, integer), codegen
+    return types.void(*place, *place), codegen
 
 
 @lru_cache(4096)

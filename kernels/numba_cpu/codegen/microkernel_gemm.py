@@ -13,10 +13,22 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
+from .jit import intrinsic
 from .linked import external
-from .llvm_ir import F32, I64, RegularRows, emit_prefetch, hidden, members, multiply_add, nth_vector, splat
+from .llvm_ir import (
+    F32,
+    FLOATS,
+    I64,
+    RegularRows,
+    element,
+    emit_prefetch,
+    hidden,
+    members,
+    multiply_add,
+    nth_vector,
+    splat,
+)
 from .microkernel import LANES, LINE, TILE
 
 
@@ -59,8 +71,7 @@ class Coming(NamedTuple):
     far_step: int
 
 
-_FLOATS = types.float32[::1]
-_KINDS = dict.fromkeys("abyx", _FLOATS)
+_KINDS = dict.fromkeys("abyx", FLOATS)
 
 
 def _product_function(rows, vectors):
@@ -126,9 +137,8 @@ def product_kernel(tall, short):
     def product(typingctx, is_wide, is_tall, factor, lines, target, coming):
         def codegen(context, builder, signature, arguments):
             g = members(context, builder, signature, arguments, _KINDS)
-            data = [context.make_array(_FLOATS)(context, builder, g[name]).data for name in "abyax"]
-            starts = zip(data, ("a0", "b0", "y0", "near", "far"), strict=True)
-            a, b, y, near, far = (builder.gep(array, [g[first]]) for array, first in starts)
+            starts = zip("abyax", ("a0", "b0", "y0", "near", "far"), strict=True)
+            a, b, y, near, far = (element(context, builder, FLOATS, g[name], g[first]) for name, first in starts)
             given = [a, g["a_row"], g["a_step"], b, g["b_step"], y, g["y_row"], g["depth"], g["add"]]
             given += [near, g["b_ahead"], far, g["far_step"]]
             with builder.if_else(arguments[0]) as widths:

@@ -23,10 +23,11 @@ import operator
 
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, models, overload, register_model
+from numba.extending import models, overload, register_model
 
 from . import llvm_ir
-from .jit import inline
+from .jit import inline, intrinsic
+from .llvm_ir import element
 from .microkernel import LANES
 
 KINDS = {"floats": ir.FloatType(), "bytes": ir.IntType(8), "mask": ir.IntType(1)}
@@ -65,9 +66,7 @@ def _read(kind, x):
     """The signature and code of (x, i): x[i : i + LANES] or x[i], as `kind` is that of a vector or of a number."""
 
     def codegen(context, builder, signature, arguments):
-        array, index = arguments[-2:]
-        start = builder.gep(context.make_array(x)(context, builder, array).data, [index])
-        pointer = context.get_value_type(kind).as_pointer()
+        start, pointer = element(context, builder, x, *arguments[-2:]), context.get_value_type(kind).as_pointer()
         return builder.load(builder.bitcast(start, pointer), align=x.dtype.bitwidth // 8)
 
     return kind(x, types.int64), codegen
@@ -77,8 +76,8 @@ def _write(x, kind):
     """The same of (x, i, value): x[i : i + LANES] = value or x[i] = value."""
 
     def codegen(context, builder, signature, arguments):
-        array, index, value = arguments
-        start = builder.gep(context.make_array(x)(context, builder, array).data, [index])
+        *place, value = arguments
+        start = element(context, builder, x, *place)
         builder.store(value, builder.bitcast(start, value.type.as_pointer()), align=x.dtype.bitwidth // 8)
         return context.get_dummy_value()
 
@@ -109,8 +108,8 @@ def store_past(typingctx, x, i, value):
         return None
 
     def codegen(context, builder, signature, arguments):
-        array, index, value = arguments
-        start = builder.gep(context.make_array(x)(context, builder, array).data, [index])
+        *place, value = arguments
+        start = element(context, builder, x, *place)
         store = builder.store(value, builder.bitcast(start, value.type.as_pointer()), align=4 * LANES)
         store.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(ir.IntType(32), 1)]))
         return context.get_dummy_value()

@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
+from .jit import intrinsic
 from .linked import external
-from .llvm_ir import F32, I64, hidden, members, multiply_add, splat
+from .llvm_ir import F32, FLOATS, I64, INTEGERS, element, hidden, members, multiply_add, splat
 from .microkernel import LANES, TILE
 
 
@@ -268,12 +268,7 @@ def _lines_function(name, matrices, epilogue):
     return external(name, kinds, emit)
 
 
-def _data(context, builder, kind, array, index):
-    return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
-
-
-_FLOATS = types.float32[::1]
-_KINDS = dict.fromkeys(("y", "spare", "vectors"), _FLOATS) | {"table": types.int64[::1], "floor": types.float32}
+_KINDS = dict.fromkeys(("y", "spare", "vectors"), FLOATS) | {"table": INTEGERS, "floor": types.float32}
 _plain = _lines_function("minicnn.winograd_transforms.lines", _NUMBERED, False)
 _finish = _lines_function("minicnn.winograd_transforms.last_lines", [m.a_t for m in MATRICES], True)
 
@@ -285,7 +280,7 @@ def _call(function, *tuples):
         g = members(context, builder, signature, arguments, _KINDS)
 
         def place(name, first):
-            return _data(context, builder, _KINDS[name], g[name], first)
+            return element(context, builder, _KINDS[name], g[name], first)
 
         y, table = place("y", g["j"]), place("table", I64(0))
         given = [*arguments[:2], y, g["y_line"], g["y_step"], table, g["x_offset"], g["x_line"]]
@@ -316,6 +311,6 @@ def address_of(typingctx, x, i):
     """The address of x[i]."""
 
     def codegen(context, builder, signature, arguments):
-        return builder.ptrtoint(_data(context, builder, _FLOATS, *arguments), I64)
+        return builder.ptrtoint(element(context, builder, FLOATS, *arguments), I64)
 
-    return types.int64(_FLOATS, types.int64), codegen
+    return types.int64(FLOATS, types.int64), codegen

@@ -30,17 +30,18 @@ import contextlib
 import inspect
 import os
 import threading
+from collections.abc import Callable
 from functools import partial, update_wrapper
 from types import CodeType, FunctionType
+from typing import Any, Concatenate, ParamSpec
 
 import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.errors import TypingError
-from numba.extending import intrinsic
 
-from ..codegen.jit import inner, outer
+from ..codegen.jit import inner, intrinsic, outer
 
 I64, BYTES = ir.IntType(64), ir.IntType(8).as_pointer()
 LINE = 8  # integers of a cache line: each counter has one to itself
@@ -49,16 +50,17 @@ LINE = 8  # integers of a cache line: each counter has one to itself
 # The number of threads must be that of get_num_threads(): Numba keeps it for all loops to come.
 NUMBA_FOR = ir.FunctionType(ir.VoidType(), [BYTES] * 5 + [I64] * 3)
 UFUNC = ir.FunctionType(ir.VoidType(), [BYTES.as_pointer(), I64.as_pointer(), I64.as_pointer(), BYTES])
+Arguments = ParamSpec("Arguments")
 _turns: contextlib.AbstractContextManager | None = None  # what a call waits for; None: Numba has not started
 _KERNELS: list[partial] = []
 _alone = False  # forked from a process whose threads had started
 
 
-def parallel(function):
+def parallel(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
     """`outer` for a function that calls `parallel_for`."""
     compiled = outer(function)
 
-    def guarded(*arguments):
+    def guarded(*arguments: Any) -> None:
         if _turns is None:
             _start()
         if _alone:
@@ -68,13 +70,13 @@ def parallel(function):
         with _turns:
             return compiled(*arguments)
 
-    kernel = update_wrapper(partial(guarded), function)
+    kernel: Any = update_wrapper(partial(guarded), function)
     kernel.compiled, kernel.guarded = compiled, guarded
     _KERNELS.append(kernel)
     return kernel
 
 
-def kernel(function):
+def kernel(function: Callable[Concatenate[Any, Any, Arguments], None]) -> Callable[Concatenate[int, Arguments], None]:
     """The kernel (count, *arguments) that does function(k, thread, *arguments) for all k < count, on all threads.
 
     Its own function is written here, with the names of the task's arguments, and says that it stands where the task

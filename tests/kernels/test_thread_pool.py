@@ -11,7 +11,7 @@ from numba import njit
 
 from minicnn.kernels.numba_cpu.codegen.jit import inner
 from minicnn.kernels.numba_cpu.runtime.thread_pool import parallel, parallel_for
-from tests.kernels.test_simd import run as outside
+from tests.kernels.test_microkernel import run as outside
 
 
 @inner
@@ -49,7 +49,7 @@ def check(most, tasks):
 
 
 MORE = """
-from tests.kernels.test_tasks import check
+from tests.kernels.test_thread_pool import check
 for tasks in (2, 3, 0, 1, 4, 5, 1000):
     check(4, tasks)
 """

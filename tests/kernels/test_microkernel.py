@@ -296,7 +296,7 @@ from minicnn.kernels.numba_cpu.codegen import microkernel  # which asks for asse
 llvm.TargetMachine.emit_assembly = real
 """
 SMALL = """
-import tests.kernels.test_simd as t
+import tests.kernels.test_microkernel as t
 print(t.microkernel.TILE)
 def empty(shape, fresh=t.memory.empty):
     y = fresh(shape)
