@@ -50,6 +50,11 @@ BLOCKS = 8  # partial sums of a weight gradient
 NOTHING_SUMMED = NO_SUMS, np.zeros(1, np.int64)
 
 
+Two = tuple[int, int]
+Image = tuple[int, int, int]  # rows, columns, channels
+Geometry = tuple[Two, tuple[Two, Two]]  # strides and pads
+
+
 class Phase(NamedTuple):
     """A convolution for rows x columns pixels of y; the first is (y_row, y_column), its window starts at (top, left).
 
@@ -130,7 +135,8 @@ def _band_rows(rows, line, reach, step, least):
     return max(min(fitting, rows // least), 1)
 
 
-def _correlation(phases, x_shape, y_shape, x_step, y_step, tap_step, least_bands, multiple=1):
+def _correlation(phases, x_shape: Image, y_shape: Image, x_step: Two, y_step: Two, tap_step: Two, least_bands: int,
+                 multiple=1):  # fmt: skip
     """Plan all phases, x (H, W, C) -> y (H, W, C): Sizes, phases, reads, writes, floats of the panels and of a view.
 
     reads, writes (phases, pixels of a band): where a pixel's window starts in the view, and where the pixel is in y.
@@ -164,7 +170,7 @@ def _correlation(phases, x_shape, y_shape, x_step, y_step, tap_step, least_bands
 
 
 @lru_cache(512)
-def forward_plan(x_shape, y_shape, window, strides, pads, least_bands, multiple=1):
+def forward_plan(x_shape: Image, y_shape: Image, window: Two, strides: Two, pads, least_bands: int, multiple=1):
     """The plan of `_correlation` for the first rows and columns of y, as many as y_shape (H, W, O) has."""
     whole = Phase(-pads[0][0], -pads[1][0], *window, 0, 0, y_shape[0], y_shape[1], 0, 0)
     return _correlation([whole], x_shape, y_shape, strides, (1, 1), (1, 1), least_bands, multiple)
@@ -196,7 +202,7 @@ def _input_grad_plan(dy_shape, dx_shape, window, strides, pads, least_bands):
 
 
 @lru_cache(512)
-def weight_grad_plan(x_shape, dy_shape, window, strides, pads, most=VIEW, multiple=1):
+def weight_grad_plan(x_shape: Image, dy_shape: Image, window: Two, strides: Two, pads, most=VIEW, multiple=1):
     """Sizes, at, to, floats of a view and of dy's panels.  at, to: a cell (p, q, c) in the view, and its line in dw.
 
     most, multiple: a band has no more floats of dy if possible, and so many rows or a multiple, but an image's last.
@@ -352,9 +358,10 @@ def least_bands(images, shares):
 
 
 @lru_cache(512)
-def integers(strides, pads):
+def integers(strides, pads) -> Geometry:
     """Strides and pads as Python's numbers."""
-    return (int(strides[0]), int(strides[1])), tuple((int(before), int(after)) for before, after in pads)
+    (top, bottom), (left, right) = pads
+    return (int(strides[0]), int(strides[1])), ((int(top), int(bottom)), (int(left), int(right)))
 
 
 @lru_cache(512)
@@ -392,7 +399,7 @@ def workspace(kernel, x_shape, y_shape, window, strides, pads, threads):
     return _plan(kernel, tuple(x_shape), tuple(y_shape), window, strides, pads, threads, threads)[1]
 
 
-def _sum_cells(plan, partials, x, dy, source, strides, room):
+def _sum_cells(plan, partials, x, dy, source, strides, room: tuple[np.ndarray, np.ndarray]):
     """dw of each block (blocks, KH KW C, whole vectors of filters) as `plan` says, and the parts of the cells.
 
     source: of `_weight_grad`; room: views and panels. `partials` holds the result.
@@ -406,7 +413,7 @@ def _sum_cells(plan, partials, x, dy, source, strides, room):
     return partials[: blocks * len(at) * len(zeros)].reshape(blocks, len(at), len(zeros)), parts
 
 
-def weight_grad_alone(behind, dy, x, y_shape, w_shape, strides, pads, band):
+def weight_grad_alone(behind, dy, x, y_shape, w_shape, strides, pads, band: Two):
     """dw and db, where nobody else reads the gradient that `fill_band` makes of dy band after band.
 
     band: (most, multiple) of weight_grad_plan.
@@ -416,9 +423,9 @@ def weight_grad_alone(behind, dy, x, y_shape, w_shape, strides, pads, band):
     sizes, at, _, view, panels = plan
     blocks = min(len(x) * sizes.bands, BLOCKS)
     room = (threads, view, OWN), (threads, panels, OWN), (threads, sizes.band * sizes.y_width * filters, OWN)
-    partials, *room, dz = memory.scratch((1, blocks * len(at) * whole_vectors(filters)), *room)
+    partials, views, packed, dz = memory.scratch((1, blocks * len(at) * whole_vectors(filters)), *room)
     totals = memory.empty((blocks * -(-threads // blocks), filters))
-    sums, parts = _sum_cells(plan, partials, x, dy, (behind, dz, totals), strides, room)
+    sums, parts = _sum_cells(plan, partials, x, dy, (behind, dz, totals), strides, (views, packed))
     dw = memory.empty(tuple(w_shape))
     sums[..., :filters].sum(axis=0, out=dw.reshape(len(at), filters))  # in the order of the blocks
     return dw, totals[::parts].sum(axis=0)
@@ -433,11 +440,12 @@ def packed(plan, scratch, w, flipped):
     return Correlation(sizes, phases, reads, writes, panels), *others
 
 
-def _forward(x, w, y, windows, epilogue, stats=None):
+def _forward(x, w, y, windows: Geometry, epilogue, stats=None):
     """y by im2col, and if `stats` is (mean, var), two arrays, these as well.  windows: strides and pads."""
     threads = numba.get_num_threads()
     shares = max(SHARES) if stats else threads  # a band's statistics are summed in one: so not by threads
-    c, views = packed(*_plan("forward", x.shape, y.shape, w.shape[:2], *windows, threads, shares), w, False)
+    plan, scratch = _plan("forward", x.shape, y.shape, w.shape[:2], *windows, threads, shares)
+    c, views = packed(plan, scratch, w, False)
     (images, height, width, filters), band, bands = y.shape, c.sizes.band, c.sizes.bands
     sums = NOTHING_SUMMED
     if stats:
@@ -482,8 +490,8 @@ def conv2d_input_grad(dy, w, x_shape, *, strides, pads, algorithm="auto"):
     if chosen == "winograd":
         return winograd.convolve(dy, w, dx, winograd.nothing(x_shape[3]), pads=pads, turned=True)
     threads = numba.get_num_threads()
-    plan = _plan("input_grad", x_shape, dy.shape, window, strides, pads, threads, threads)
-    c, views = packed(*plan, w, True)
+    plan, scratch = _plan("input_grad", x_shape, dy.shape, window, strides, pads, threads, threads)
+    c, views = packed(plan, scratch, w, True)
     _correlate(len(dy) * c.sizes.bands, *flats(dy), c, nothing(x_shape[3]), dx.reshape(-1), views, NOTHING_SUMMED)
     return dx
 
@@ -500,6 +508,6 @@ def conv2d_weight_grad(x, dy, w_shape, *, strides, pads, algorithm="auto"):
         return winograd.weight_gradient(x, dy, dw, pads=pads)
     threads = numba.get_num_threads()
     plan, scratch = _plan("weight_grad", x.shape, dy.shape, window, strides, pads, threads, threads)
-    partials, *room = memory.scratch(*scratch)
-    sums, _ = _sum_cells(plan, partials, x, *flats(dy), None, strides, room)
+    partials, views, panels = memory.scratch(*scratch)
+    sums, _ = _sum_cells(plan, partials, x, *flats(dy), None, strides, (views, panels))
     return sum_blocks(sums, dw)

@@ -25,6 +25,7 @@ import numpy as np
 
 from . import pool2x2, winograd
 from .conv import (
+    Geometry,
     conv2d_folded,
     conv2d_input_grad,
     conv2d_weight_grad,
@@ -68,12 +69,15 @@ def _bands(task, thread, x, c, epilogue, y, pooling, room):
         drop_rows(y, pooling.argmax, to, line, rows // 2, pooling.dropout)
 
 
-def _row_vectors(rows, count):
+def _row_vectors(rows, count) -> tuple[np.ndarray, np.ndarray]:
     """A scale and a shift for each of the first rows of an image; two empty arrays for None."""
-    return NO_AFFINE if rows is None else flats(*(part.reshape(-1)[:count] for part in rows))
+    if rows is None:
+        return NO_AFFINE
+    scale, shift = rows
+    return flats(scale.reshape(-1)[:count], shift.reshape(-1)[:count])
 
 
-def _im2col(x, w, shape, windows, epilogue, y, pooling):
+def _im2col(x, w, shape, windows: Geometry, epilogue, y, pooling):
     threads = numba.get_num_threads()
     plan = forward_plan(x.shape[1:], shape[1:], w.shape[:2], *windows, least_bands(len(x), threads), 2)
     sizes, view = plan[0], plan[5]

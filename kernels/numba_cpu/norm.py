@@ -343,7 +343,7 @@ def grad_sums(dy, x, mean):
     """Parts of sum dy and of sum dy (x - mean) per channel; dy, x flat, channels last -> (2, parts, C)"""
     channels = len(mean)
     sums = empty((2, block_count(x.size), _width(channels)))
-    _grad_sums_last(sums.shape[1], dy, x, *_wide(1, mean), channels, sums)
+    _grad_sums_last(sums.shape[1], dy, x, _wide(1, mean)[0], channels, sums)
     return sums.reshape(2, -1, channels)
 
 

@@ -46,7 +46,7 @@ def pooled_sums(dy, argmax, x, norm, rate):
     blocks = pool2x2.blocks(size)
     if axis == 1:
         sums = empty((2, size.images, size.height))
-        pool2x2_grad.sums_of_rows(blocks, windows, *pool2x2.as_rows(axis, mean), sums, blocks)
+        pool2x2_grad.sums_of_rows(blocks, windows, pool2x2.as_rows(axis, mean)[0], sums, blocks)
     else:
         sums = empty((2, blocks, size.channels))
         pool2x2_grad.sums_of_channels(blocks, windows, mean, sums)

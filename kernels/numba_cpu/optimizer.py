@@ -153,8 +153,8 @@ def adam_step(p, g, slots, *, rate, beta_1, beta_2, eps):
 
 
 def adagrad_step(p, g, slots, *, lr, eps):
-    blocks = block_count(p.size)
-    _adagrad(blocks, p, g, *slots, (F(lr), F(eps)), blocks)
+    (a,), blocks = slots, block_count(p.size)
+    _adagrad(blocks, p, g, a, (F(lr), F(eps)), blocks)
 
 
 def adadelta_step(p, g, slots, *, lr, rho, eps):
@@ -173,8 +173,8 @@ def nadam_step(p, g, slots, *, lr, scales, beta_1, beta_2, eps):
 
 
 def lion_step(p, g, slots, *, lr, beta_1, beta_2):
-    numbers, blocks = (F(lr), F(beta_1), F(1 - beta_1), F(beta_2), F(1 - beta_2)), block_count(p.size)
-    _lion(blocks, p, g, *slots, numbers, blocks)
+    (m,), blocks = slots, block_count(p.size)
+    _lion(blocks, p, g, m, (F(lr), F(beta_1), F(1 - beta_1), F(beta_2), F(1 - beta_2)), blocks)
 
 
 def ftrl_step(p, g, slots, *, lr, power, penalties, beta):

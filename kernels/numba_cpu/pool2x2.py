@@ -91,7 +91,7 @@ def blocks(size: Size) -> int:
 
 def as_rows(axis, *values):
     """A batch norm's values as the functions below take them: (C,) each, or (H, 1) for a number per row, axis=1."""
-    values = tuple(flats(*values))
+    values = flats(*values)
     return tuple(value.reshape(-1, 1) for value in values) if axis == 1 else values
 
 

@@ -77,8 +77,8 @@ def _philox_vector(typingctx, words, i, counter, state):
             ]  # fmt: skip
             key = [builder.add(k, I64(w)) for k, w in zip(key, KEY_STEPS, strict=True)]
         c = [builder.trunc(x, ir.VectorType(I32, COUNTERS)) for x in c]
-        halves = [shuffled(*c[n : n + 2], range(2 * COUNTERS)) for n in (0, 2)]
-        turned = shuffled(*halves, [word * COUNTERS + k for k in range(COUNTERS) for word in range(4)])
+        first, second = (shuffled(c[n], c[n + 1], range(2 * COUNTERS)) for n in (0, 2))
+        turned = shuffled(first, second, [word * COUNTERS + k for k in range(COUNTERS) for word in range(4)])
         start = element(context, builder, flat, words, i)
         builder.store(turned, builder.bitcast(start, turned.type.as_pointer()), align=4)
         return context.get_dummy_value()

@@ -225,13 +225,13 @@ def prepared(x, w, y_shape, pads, turned=False, images=False, kept=None):
     cells, u, *per_thread = memory.scratch(*scratch)
     u, (x, flat_w), tables = u.reshape(-1), flats(x, w), np.zeros((len(per_thread[0]), *TABLES), np.int64)
     known = None if kept is None else kept.get(tiling.which)
-    there = known is not None and np.array_equal(known[0], w)
-    if there:
-        u = known[1]
+    there = known[1] if known is not None and np.array_equal(known[0], w) else None
+    if there is not None:
+        u = there
     elif kept is not None:
         u = memory.empty(u.shape)
-    room = loops.Memory(u, *per_thread, _zeros(tiling.xg), tables)
-    if not there:
+    room = loops.Memory(u, _zeros(tiling.xg), tables, *per_thread)
+    if there is None:
         loops.filters_to_points(tiling, len(w), flat_w, y_shape[3], turned, cells.reshape(-1), room)
         if kept is not None:
             kept[tiling.which] = w.copy(), u
@@ -259,7 +259,7 @@ def weight_gradient(x, dy, dw, *, pads):
     tiling, scratch = _plan("weight_grad", x.shape, dy.shape, taps, pads, threads)
     partials, u, *per_thread = memory.scratch(*scratch)
     blocks, (x, dy) = scratch[0][0], flats(x, dy)
-    room = loops.Memory(u, *per_thread, _zeros(tiling.xg, tiling.yg), np.zeros((threads, *TABLES), np.int64))
+    room = loops.Memory(u, _zeros(tiling.xg, tiling.yg), np.zeros((threads, *TABLES), np.int64), *per_thread)
     loops.weight_grad(blocks, x, dy, tiling, blocks, partials, room)
     partials = partials[:blocks, : scratch[0][1]].reshape(blocks, taps, taps, channels, tiling.yg.padded)
     return sum_blocks(partials, dw)

@@ -80,18 +80,18 @@ class Finish(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """U, or for each thread dU; for each thread V, M or E, what is between a transform's columns and rows, pixels or a
-    tile of y, and images of y, if a block has whole ones; a row of zeros; for each thread two tables of addresses.
+    """U, or for each thread dU; a row of zeros; for each thread two tables of addresses, V, M or E, what is between a
+    transform's columns and rows, pixels or a tile of y, and images of y, if a block has whole ones.
     """
 
     u: np.ndarray
+    zeros: np.ndarray
+    tables: np.ndarray
     v: np.ndarray
     m: np.ndarray
     temp: np.ndarray
     spare: np.ndarray
     images: np.ndarray
-    zeros: np.ndarray
-    tables: np.ndarray
 
 
 class Sums(NamedTuple):

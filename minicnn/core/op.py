@@ -20,7 +20,6 @@ from .program import tracing
 from .symbol import Symbol, called
 from .tensor import Node, Parameter, Tensor, constant, is_recording, tapes, unbroadcast
 
-
 Arguments = ParamSpec("Arguments")
 
 
@@ -40,13 +39,13 @@ def op(function: Callable[Concatenate[Any, Arguments], tuple[Any, Any]]) -> Op[A
     output; the others are handed out as plain arrays, without gradients (batch_norm's statistics).
     """
     arguments.function("op: function", function, of="(be, *arrays, **static)")
-    name = function.__name__
+    name, run = function.__name__, cast("Callable", function)
 
     @functools.wraps(function)
     def apply(*args, **static):
         tensors = [a for a in args if isinstance(a, Tensor)]
         if any([type(a) is Symbol for a in args]):
-            return called(apply, args, static)
+            return called(wrapped, args, static)
         if not tensors:
             raise ArgumentTypeError(f"{name}: expected at least one Tensor, received none; wrap the input: Tensor(x)")
         be = tensors[0].be
@@ -61,14 +60,15 @@ def op(function: Callable[Concatenate[Any, Arguments], tuple[Any, Any]]) -> Op[A
         tracked = is_recording() and any([t.tracked for t in tensors])
         if tracked and tapes():  # which may ask after an optimizer's step: the weights as they are now
             arrays = [a.copy() if isinstance(t, Parameter) else a for t, a in zip(args, arrays, strict=True)]
-        y, vjp = function(be, *arrays, **static)
+        y, vjp = run(be, *arrays, **static)
         y, *aside = y if isinstance(y, tuple) else (y,)
         node = Node(name, args, _checked(name, be, vjp, arrays)) if tracked else None
         out = Tensor.of(be.asarray(y), be, node)  # asarray: kernels want C order and one float type
         return (out, *aside) if aside else out
 
+    wrapped = cast("Op[Arguments]", apply)
     apply.__dict__["is_op"] = True  # pure by contract: a layer that calls it can be traced
-    return cast("Op[Arguments]", apply)
+    return wrapped
 
 
 def joined(name: str, args: tuple, tensors: list) -> tuple:

@@ -27,7 +27,8 @@ OUTER: list = []  # every function of `outer`
 BEFORE_THE_FIRST: list[Callable[[], object]] = []  # called, once, before this process compiles a kernel
 
 
-Arguments, Result = ParamSpec("Arguments"), TypeVar("Result", covariant=True)
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result", covariant=True)
 
 
 class Compiled(Protocol[Arguments, Result]):
@@ -54,6 +55,7 @@ def outer(function: Callable[Arguments, Result]) -> Compiled[Arguments, Result]:
     other files of numba_cpu, so the key it is found by knows their texts as well.
     """
     options = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+    compiled: Any
     try:
         compiled = njit(cache=True, **options)(function)
     except RuntimeError as cause:  # no folder can be written
@@ -62,7 +64,7 @@ def outer(function: Callable[Arguments, Result]) -> Compiled[Arguments, Result]:
     else:
         _watch(compiled._cache, function.__qualname__)
     OUTER.append(compiled)
-    return cast("Compiled[Arguments, Result]", compiled)
+    return compiled
 
 
 def _watch(cache, name: str) -> None:
@@ -114,7 +116,8 @@ class _Turn:
     wait = True  # False: `Taken` is raised instead
 
     def __init__(self, cache, name: str):
-        self.folder, self.name, self.at = cache.cache_path, name, None
+        self.folder, self.name = cache.cache_path, name
+        self.at: tuple[int, int] | None = None  # the file and the byte that are locked
 
     def take(self, signature) -> bool:
         """Wait for it; whether another process had it, so that there may be something on disk now."""
@@ -139,7 +142,7 @@ class _Turn:
         return waited
 
     def give(self) -> None:
-        if self.at:
+        if fcntl is not None and self.at is not None:
             file, place = self.at
             self.at = None
             with contextlib.suppress(OSError):
@@ -167,7 +170,7 @@ def inner(function: Any = None, **options: Any) -> Any:
     if function is None:
         return lambda function: inner(function, **options)
     options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "pipeline_class": PartCompiler, **options}
-    compiled = njit(error_model="numpy", **options)(function)
+    compiled: Any = njit(error_model="numpy", **options)(function)
     of_types = compiled.get_call_template
 
     def get_call_template(arguments, keywords):

@@ -43,7 +43,7 @@ def members(context, builder, signature, arguments, kinds):
     """name -> LLVM value of all members of the NamedTuples that an intrinsic gets.  kinds: name -> type, else int64."""
     found = {}
     for given, value in zip(signature.args, arguments, strict=True):
-        if isinstance(given, types.BaseNamedTuple):
+        if isinstance(given, types.NamedTuple | types.NamedUniTuple):
             for n, (name, kind) in enumerate(zip(given.fields, given, strict=True)):
                 member = builder.extract_value(value, n)
                 found[name] = context.cast(builder, member, kind, kinds.get(name, types.int64))

@@ -34,7 +34,7 @@ them would stall, as a core waits for about two dozen lines at most.
 
 from functools import lru_cache
 from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -96,7 +96,8 @@ def choose_tile(triple: str, cpu: str, features: str) -> Tile:
     return NEON if "fmla" in assembly else GENERIC
 
 
-TILE = choose_tile(*cpu_target.target_context.codegen().magic_tuple())
+_cpu: Any = cpu_target.target_context
+TILE = choose_tile(*_cpu.codegen().magic_tuple())
 LINE = 16  # floats of a cache line
 LANES, ROWS, SHORT, WIDTH = TILE.lanes, TILE.rows, TILE.short, TILE.vectors * TILE.lanes
 AHEAD = 2 * ROWS  # rows of sums from those that are computed to those whose memory is asked for
@@ -383,7 +384,7 @@ def _emit_transposed(function):
     def pick(a, b, lanes):  # lanes below LANES are a's, the others b's
         return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(I32, LANES), lanes))
 
-    rows = [builder.load(vector(x, x_step, r), align=4) for r in range(LANES)]
+    rows: list[ir.Value] = [builder.load(vector(x, x_step, r), align=4) for r in range(LANES)]
     half = 1
     while half < LANES:
         for r in range(LANES):

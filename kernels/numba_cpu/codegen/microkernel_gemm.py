@@ -91,7 +91,8 @@ def _product_function(rows, vectors):
         builder.position_at_end(column)
         phis = [builder.phi(start.type) for start in starts]
         left, line, near, far, *others = phis
-        a_now, sums = others[: len(a_rows.start)], others[len(a_rows.start) :]
+        a_now = others[: len(a_rows.start)]
+        sums: list[ir.Value] = [*others[len(a_rows.start) :]]
         factors = [builder.load(nth_vector(builder, line, v, LANES), align=4) for v in range(vectors)]
         for t in range(rows):
             scalar = splat(builder, builder.load(a_rows.address(builder, a_now, t)), LANES)

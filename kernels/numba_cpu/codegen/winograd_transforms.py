@@ -12,7 +12,7 @@ A are exact in float32.
 
 import math
 from fractions import Fraction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
@@ -167,7 +167,7 @@ def _pairs(rows):
     return [k for k in range(len(rows) - 1) if _opposite(rows[k], rows[k + 1])]
 
 
-def _multiply(builder, matrix, x):
+def _multiply(builder, matrix, x) -> list[Any]:
     """matrix x for a vector of values x.
 
     Columns of opposite points: their sum and difference take their place, each row needs one of them.

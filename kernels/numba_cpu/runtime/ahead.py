@@ -2,10 +2,11 @@
 
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 from ..codegen.jit import OUTER, Taken, _Turn
 
-Kernel = tuple[object, tuple]  # a function of jit.OUTER, the types of its arguments
+Kernel = tuple[Any, tuple]  # a function of jit.OUTER, the types of its arguments
 
 
 def needed(step: Callable[[], object]) -> list[Kernel]:

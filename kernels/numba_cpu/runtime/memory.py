@@ -11,9 +11,10 @@ two threads cannot take the same buffer: under the interpreter's lock each count
 import math
 from functools import lru_cache
 from sys import getrefcount
-from typing import NamedTuple
+from typing import NamedTuple, overload
 
 import numpy as np
+import numpy.typing as npt
 
 from ..codegen.microkernel import LANES, LINE
 
@@ -22,6 +23,7 @@ ALIGNMENT = 64  # bytes: one cache line, one AVX-512 vector
 FLOAT = np.dtype(np.float32)
 FAR = 1 << 22  # bytes: more than two cores' L2 caches keep
 KEPT = 1 << 31  # bytes of buffers in the pool at most, lent or idle
+_CARRAY: tuple = ("C", "A", "W")  # contiguous, aligned, writeable: what NumPy's flag of that name says
 OWN = True  # of scratch memory: line t is for thread t alone
 
 _buffers: dict[int, list[tuple[np.ndarray, int]]] = {}  # by size; and where the first cache line starts
@@ -74,7 +76,7 @@ def _references() -> int:
 IDLE = _references()
 
 
-def empty(shape: tuple[int, ...], dtype=np.float32) -> np.ndarray:
+def empty(shape: tuple[int, ...], dtype: type | np.dtype = np.float32) -> np.ndarray:
     """An uninitialised C-contiguous array, 64-byte aligned above 32 KiB, from the pool where it can be."""
     dtype, size = _measured(shape, dtype)
     if not size:
@@ -189,14 +191,26 @@ def _layout(sizes, room: int) -> tuple[int, tuple]:
     return size_class(max(shared, last)) + ALIGNMENT, tuple(shapes)
 
 
-def flats(*arrays, dtype=FLOAT) -> list[np.ndarray]:
+@overload
+def flats(a, /, *, dtype: npt.DTypeLike = FLOAT) -> tuple[np.ndarray]: ...
+
+
+@overload
+def flats(a, b, /, *, dtype: npt.DTypeLike = FLOAT) -> tuple[np.ndarray, np.ndarray]: ...
+
+
+@overload
+def flats(a, b, c, /, *arrays, dtype: npt.DTypeLike = FLOAT) -> tuple[np.ndarray, ...]: ...
+
+
+def flats(*arrays, dtype: npt.DTypeLike = FLOAT) -> tuple[np.ndarray, ...]:
     """The arrays as compiled functions take them: flat, contiguous, aligned, writeable (others recompile)."""
     found = []
     for array in arrays:
         if not (type(array) is np.ndarray and array.dtype == dtype and array.flags.carray):
-            array = np.require(array, dtype, "CAW")  # takes ten times as long to find that nothing is to be done
+            array = np.require(array, dtype, _CARRAY)  # takes ten times as long to find that nothing is to be done
         found.append(array.reshape(-1))
-    return found
+    return tuple(found)
 
 
 def past_caches(array: np.ndarray, row: int) -> bool:

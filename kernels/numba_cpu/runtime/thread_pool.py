@@ -40,6 +40,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.errors import TypingError
+from numba.np.ufunc import threading_layer
 
 from ..codegen.jit import inner, intrinsic, outer
 
@@ -52,23 +53,22 @@ NUMBA_FOR = ir.FunctionType(ir.VoidType(), [BYTES] * 5 + [I64] * 3)
 UFUNC = ir.FunctionType(ir.VoidType(), [BYTES.as_pointer(), I64.as_pointer(), I64.as_pointer(), BYTES])
 Arguments = ParamSpec("Arguments")
 _turns: contextlib.AbstractContextManager | None = None  # what a call waits for; None: Numba has not started
-_KERNELS: list[partial] = []
+_KERNELS: list[Any] = []  # what `parallel` makes, with its functions `compiled` and `guarded`
 _alone = False  # forked from a process whose threads had started
 
 
 def parallel(function: Callable[Arguments, None]) -> Callable[Arguments, None]:
     """`outer` for a function that calls `parallel_for`."""
-    compiled = outer(function)
+    compiled: Any = outer(function)
 
     def guarded(*arguments: Any) -> None:
-        if _turns is None:
-            _start()
+        turns = _turns or _start()
         if _alone:
             numba.set_num_threads(1)  # Numba keeps this number for each of Python's threads
-        elif isinstance(_turns, contextlib.nullcontext):
+        elif isinstance(turns, contextlib.nullcontext):
             _aim(kernel, compiled)  # nothing to look after: until a fork, calls cost what a compiled function's cost
-        with _turns:
-            return compiled(*arguments)
+        with turns:
+            compiled(*arguments)
 
     kernel: Any = update_wrapper(partial(guarded), function)
     kernel.compiled, kernel.guarded = compiled, guarded
@@ -90,7 +90,7 @@ def kernel(function: Callable[Concatenate[Any, Any, Arguments], None]) -> Callab
     return parallel(FunctionType(code, known))
 
 
-def _aim(kernel: partial, function) -> None:
+def _aim(kernel: Any, function: Callable) -> None:
     """Let a kernel call `function`."""
     kernel.__setstate__((function, (), {}, kernel.__dict__))
 
@@ -100,11 +100,12 @@ def alone() -> bool:
     return _alone
 
 
-def _start() -> None:
-    """Start Numba's threads, before which compiled code cannot find them, and learn what they can stand."""
+def _start() -> contextlib.AbstractContextManager:
+    """Start Numba's threads, before which compiled code cannot find them, and learn what they can stand: `_turns`."""
     global _turns
     numba.get_num_threads()
-    _turns = threading.Lock() if numba.threading_layer() == "workqueue" else contextlib.nullcontext()
+    _turns = threading.Lock() if threading_layer() == "workqueue" else contextlib.nullcontext()
+    return _turns
 
 
 def _forked() -> None:
@@ -114,7 +115,7 @@ def _forked() -> None:
     for kernel in _KERNELS:
         _aim(kernel, kernel.guarded)
     with contextlib.suppress(ValueError):  # they had not started
-        numba.threading_layer()
+        threading_layer()
         _alone = True
 
 
@@ -170,7 +171,7 @@ def _field(builder, pointer, n):
     return cgutils.gep_inbounds(builder, pointer, 0, n)
 
 
-def _borrowed(context, builder, kind, value):
+def _borrowed(context, builder, kind: Any, value):
     """An argument, its arrays without owner: the caller keeps them, and threads that count references to the same array
     wait for each other.
     """
@@ -179,8 +180,9 @@ def _borrowed(context, builder, kind, value):
         for owner in ("meminfo", "parent"):
             setattr(array, owner, cgutils.get_null_value(getattr(array, owner).type))
         return array._getvalue()
-    if isinstance(kind, types.BaseTuple):
-        for n, member in enumerate(kind):
+    elif isinstance(kind, types.BaseTuple):
+        members: Any = kind  # iterable, though Numba's class does not say so
+        for n, member in enumerate(members):
             part = _borrowed(context, builder, member, builder.extract_value(value, n))
             value = builder.insert_value(value, part, n)
     return value
@@ -232,4 +234,5 @@ def parallel_for(typingctx, task, count, arguments):
             context.call_conv.return_user_exc(builder, RuntimeError, ("a kernel failed on one of its threads",))
         return context.get_dummy_value()
 
-    return types.void(task, types.int64, types.BaseTuple.from_types(kinds[2:])), codegen
+    given: Any = types.BaseTuple.from_types(kinds[2:])
+    return types.void(task, types.int64, given), codegen
