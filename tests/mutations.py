@@ -208,7 +208,7 @@ MUTATIONS = [
     minicnn("ops: a perspective is an affine map", "ops/augment.py", "z = 1 - right * u - down * v",
             "z = 1 - right * u", "tests/layers/test_augment.py"),
     minicnn("layers: a crop of sequences takes its ends the other way round", "layers/images.py",
-            "return tuple(found)", "return tuple(found[::-1])", f"{LAYERS} tests/parity/networks.py {SAVING}"),
+            "return before, after", "return after, before", f"{LAYERS} tests/parity/networks.py {SAVING}"),
     minicnn("layers: channels_first comes back with height and width exchanged", "layers/images.py",
             "axes=(0, y.ndim - 1, *range(1, y.ndim - 1))", "axes=(0, *range(y.ndim - 1, 0, -1))",
             "tests/layers tests/keras/test_backend.py"),

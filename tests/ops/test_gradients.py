@@ -208,9 +208,9 @@ CASES = {
                                 scale=scale, fill_value=0.5, nearest=nearest)
                            for scale in (0.4, 1.0) for nearest in (False, True)],
     M.mix_up: [call(M.mix_up, normal(*shape), key=Key(7, 3, 1), alpha=alpha)
-               for shape in ((5, 3, 2, 2), (5, 4)) for alpha in (0.2, 2)],
-    M.cut_mix: [call(M.cut_mix, normal(5, 4, 3, 2), key=Key(7, 3, 1), factor=(0.5, 1.0))],
-    M.cut_mix_labels: [call(M.cut_mix_labels, normal(5, 4), key=Key(7, 3, 1), factor=(0.5, 1.0), size=(4, 3))],
+               for shape in ((9, 3, 2, 2), (9, 4)) for alpha in (0.2, 2)],
+    M.cut_mix: [call(M.cut_mix, normal(9, 4, 3, 2), key=Key(7, 3, 1), factor=(0.5, 1.0))],
+    M.cut_mix_labels: [call(M.cut_mix_labels, normal(9, 4), key=Key(7, 3, 1), factor=(0.5, 1.0), size=(4, 3))],
     G.random_pick: [call(G.random_pick, *[normal(7, 2, 3, 1)] * 3, key=Key(7, 3, 1))],
     H.random_gray: [call(H.random_gray, normal(4, 3, 5, 3), key=Key(7, 3, 1), factor=(0.3, 0.9), **how)
                     for how in ({"value_range": (-0.7, 0.8)}, {"entire": True}, {})],
