@@ -338,13 +338,20 @@ ours.metrics.Metric._dtype = "float32"
 ours.metrics.FBetaScore._build = built
 
 
+def on_symbols(layer, *args, **kwargs):
+    """compute_output_spec: what a layer makes of symbols."""
+    if not isinstance(layer, ours.layers.Layer):
+        raise UnsupportedError("minicnn has no shapes of what a metric or a function makes of symbols")
+    return layer(*args, **kwargs)
+
+
 BACKEND = Place("backend", {
     "Variable": variable, "KerasTensor": keras_tensor, "backend": lambda: "minicnn", "standardize_dtype":
     standardize_dtype, "is_tensor": lambda x: isinstance(x, Tensor), "convert_to_numpy": numpy,
     "is_float_dtype": lambda dtype: np.dtype(dtype).kind == "f", "is_keras_tensor": lambda x: isinstance(x, Symbol),
     "convert_to_tensor": lambda x, dtype=None, **o: ours.ops.convert_to_tensor(x), "shape": lambda x: numpy(x).shape,
     "config": Place("backend.config"), "common": Place("backend.common", {"KerasTensor": keras_tensor}),
-    "random": Place("random"), "standardize_shape": tuple,
+    "random": Place("random"), "standardize_shape": tuple, "compute_output_spec": on_symbols,
     "SUPPORTS_SPARSE_TENSORS": False, "SUPPORTS_RAGGED_TENSORS": False, "SUPPORTS_COMPLEX_DTYPES": False,
 })  # fmt: skip
 
