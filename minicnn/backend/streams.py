@@ -5,7 +5,7 @@ import contextvars
 import random
 import secrets
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -24,6 +24,21 @@ def drawn_from(seed: int):
         yield
     finally:
         _source.reset(token)
+
+
+class Draws(Protocol):
+    """What a layer draws from: the Streams of its model, or its part of those of a layer that it is a part of."""
+
+    step: int
+    epoch: int
+    row: int
+
+    @property
+    def seed(self) -> int | None: ...
+
+    def key(self, purpose: int, index: int = 0, step: int | None = None) -> Key: ...
+
+    def generator(self, index: int) -> np.random.Generator: ...
 
 
 @dataclass

@@ -61,7 +61,7 @@ class CallbackList(Callback):
         instance("CallbackList: params", params, dict, "a dict", optional=True)
         add_history, add_progbar = flag("add_history", add_history), flag("add_progbar", add_progbar)
         self._given = list(self.callbacks)
-        self.history = self._find_or_add(History, add_history)
+        self.history: Any = self._find_or_add(History, add_history)  # None where there is none, nor is asked for
         self.progress = self._find_or_add(ProgressBar, add_progbar)
         self._active = {h: [c for c in self.callbacks if _overrides(c, h)] for h in _BATCH_HOOKS}
         if model is not None:

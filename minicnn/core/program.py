@@ -185,7 +185,8 @@ class Program:
     averages  (parameter, slot, momentum): moving averages and the statistics that they follow
     """
 
-    def __init__(self, trace: Trace, inputs, last: Tensor, loss: Tensor | None = None, averages=(),
+    def __init__(self, trace: Trace, inputs: Sequence[Tensor], last: Tensor | list[Tensor],
+                 loss: Tensor | None = None, averages: Sequence[tuple] = (),
                  learns: bool = True, rules: Sequence[Rule] = (), fused: frozenset = frozenset(),
                  parts: Sequence[Tensor] = ()):  # fmt: skip
         self.inputs, self.outputs, self.taped = [trace.slot(tensor) for tensor in inputs], trace.outputs, trace.taped

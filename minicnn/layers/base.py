@@ -14,7 +14,7 @@ from ..attributes import Guarded
 from ..backend.base import Backend
 from ..backend.cpu import CPU
 from ..backend.placeholder import Placeholder
-from ..backend.streams import Streams
+from ..backend.streams import Draws, Streams
 from ..core.program import Trace
 from ..core.symbol import Call, Symbol
 from ..core.tensor import Parameter, Tensor, no_grad
@@ -178,7 +178,7 @@ class Layer(arguments.Named, Guarded):
         self.params: list[Parameter] = []
         self.trainable = trainable
         self.be: Backend | None = None
-        self.streams: Streams | None = None
+        self.streams: Draws | None = None
         self.index = 0
         self.calls: list[Call] = []  # on symbols
 
@@ -292,7 +292,7 @@ class Layer(arguments.Named, Guarded):
         pure = getattr(activation, "is_op", False) or getattr(activation, "traceable", False)
         return pure and not OWN & vars(self).keys() and (ours if said is None else said)
 
-    def attach(self, be: Backend, streams: Streams, index: int, input_shape: Shape) -> Shape:
+    def attach(self, be: Backend, streams: Draws, index: int, input_shape: Shape) -> Shape:
         """Place the layer on a backend as number `index` of a model and build it for samples of `input_shape`."""
         self.be, self.streams, self.index = be, streams, index
         self.params.clear()
@@ -314,7 +314,7 @@ class Layer(arguments.Named, Guarded):
         return self.be
 
     @property
-    def _own_streams(self) -> Streams:
+    def _own_streams(self) -> Draws:
         """The random streams that it draws from.  Raises NotBuiltError where it has none yet."""
         if self.streams is None:
             raise self._homeless()
@@ -346,7 +346,7 @@ class Layer(arguments.Named, Guarded):
         self.attach(CPU("numpy_ref", "float32") if be is None else be, Streams(), 0, input_shape)
         self.alone = True
 
-    def move(self, be: Backend, streams: Streams, index: int, input_shape: Shape) -> None:
+    def move(self, be: Backend, streams: Draws, index: int, input_shape: Shape) -> None:
         """Go with all weights, where no model has them yet, to number `index` of a model for `input_shape`."""
         self.sample_out = self.shape_for(tuple(input_shape))
         for p in self.params:

@@ -47,7 +47,10 @@ class Operation(Layer):
         self.static = {key: _static(value) for key, value in (static or {}).items()}
 
     kind = property(lambda self: self.op)
-    traced = True
+
+    @property
+    def traced(self) -> bool:
+        return True
 
     def build(self, input_shape: Any) -> Shape:
         return self.follow(input_shape)

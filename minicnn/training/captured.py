@@ -50,7 +50,9 @@ def prepare(model: "Trainer", source: Arrays | Batches, steps: int | None, hooks
     if reason:
         note(f"fit: the host runs every step by itself and reads its loss: {reason}")
         return None
-    return retry_on_oom(model, source.batch_size, lambda: Captured(model, source, steps))
+    if not isinstance(source, Arrays):  # of which a reason has been told
+        return None
+    return retry_on_oom(model, source.batch_size, lambda: Captured(model, source, steps or source.steps))
 
 
 def _reason(model, source, hooks) -> str | None:
@@ -99,16 +101,16 @@ class Captured:
     def __init__(self, model: "Trainer", source: Arrays, steps: int):
         self.model, self.source, self.steps = model, source, steps
         self.be = be = model.backend
-        self.augmented = isinstance(source, Augmented)
+        self.flow = source.flow if isinstance(source, Augmented) else None
         kept = source.x.dtype == np.uint8  # an eighth of float64, and exact
         self.images = be.asarray(source.x, None if kept else be.dtype)
         self.targets = be.asarray(source.targets, be.dtype)
         self.weights = None if source.weights is None else be.asarray(source.weights, be.dtype)
         self.answers = be.asarray(_classes(source.y)) if model.metrics else None
-        rates = len(model.optimizer.device_args(0))
+        rates = len(loop.optimizer_of(model).device_args(0) or ())
         short = source.steps * source.batch_size - source.n  # rows that the last batch of a pass lacks
         most = steps * source.batch_size - steps // source.steps * short
-        self.tables = be.epoch(most, steps, rates, self.augmented)
+        self.tables = be.epoch(most, steps, rates, self.flow is not None)
         self.ran, self.replays, self.described = set(), {}, None
         self.ahead: dict = {}  # the next epoch's tables, made while the device is busy with this one
 
@@ -117,7 +119,7 @@ class Captured:
         """One pass, as loop.train_epoch: running means go to `logs`, the device's state and the host's move on."""
         model, tables = self.model, self.tables
         start = self.start = logs.step
-        first = self.first = model.streams.step - start, model.optimizer.iterations - start  # as the epoch began
+        first = self.first = model.streams.step - start, loop.optimizer_of(model).iterations - start  # as it began
         planned = self._epoch_tables(shuffle, epoch, first[0])
         self._forget_old_recordings()
         state = self._state()
@@ -159,7 +161,7 @@ class Captured:
         logs.step = done
         self.model.streams.step = self.first[0] + done
         if self.model.trainable_weights:
-            self.model.optimizer.iterations = self.first[1] + done
+            loop.optimizer_of(self.model).iterations = self.first[1] + done
 
     # what a step is --------------------------------------------------------------------------------------------------
 
@@ -185,18 +187,18 @@ class Captured:
         return self.model.programs.training(*(None if a is None else (n, *a.shape[1:]) for a in given))
 
     def _images(self, n: int):
-        if not self.augmented:
+        if self.flow is None:
             return self.tables.gather(self.images, n)
-        g = self.source.flow.image_data_generator
+        g = self.flow.image_data_generator
         return self.tables.warp(self.images, n, fill_mode=g.fill_mode, cval=g.cval, scale=g.rescale or 1.0)
 
     def _run(self, step: int, n: int) -> None:
         """The epoch's step, the next one, which has n images: first from Python, then recorded, then replayed."""
-        phase = self.model.optimizer.phase(self.first[1] + step)
+        phase, record = loop.optimizer_of(self.model).phase(self.first[1] + step), self.be.record
         kind = n, phase
-        if self.model.graph and kind in self.ran and kind not in self.replays:
+        if record is not None and self.model.graph and kind in self.ran and kind not in self.replays:
             try:
-                self.replays[kind] = self.be.record(lambda: self._step(n, phase))
+                self.replays[kind] = record(lambda: self._step(n, phase))
             except self.be.memory_errors:
                 raise
             except Exception as cause:
@@ -207,7 +209,7 @@ class Captured:
 
     def _forget_old_recordings(self) -> None:
         """Recordings hold a network and an optimizer as they were: begin anew where a callback has changed them."""
-        optimizer = self.model.optimizer
+        optimizer = loop.optimizer_of(self.model)
         self.model.programs.refresh()
         settings = {key: value for key, value in optimizer.get_config().items() if key != "learning_rate"}
         described = (
@@ -231,8 +233,8 @@ class Captured:
             sizes = [stop - start for *_, start, stop in places]
             order = [orders[began, index][start:stop] for began, index, start, stop in places]
             matrices = None
-            if self.augmented:
-                generator = self.source.flow.image_data_generator
+            if self.flow is not None:
+                generator = self.flow.image_data_generator
                 indices = [source.pass_index(self.steps, epoch, i) for i in range(len(order))]
                 every = [(step + i, *one) for i, one in enumerate(zip(order, indices, strict=True))]
                 matrices = generator.matrices(source.x.shape[1:], streams.seed, every)
@@ -241,7 +243,7 @@ class Captured:
 
     def _send(self, planned: EpochTables) -> None:
         """This epoch's tables; the device is before their first step."""
-        be, tables, optimizer = self.be, self.tables, self.model.optimizer
+        be, tables, optimizer = self.be, self.tables, loop.optimizer_of(self.model)
         steps = range(self.steps)
         rows = sum(planned.sizes)
         tables.order[:rows] = be.asarray(planned.order)
@@ -260,7 +262,7 @@ class Captured:
 
     def _state(self) -> list:
         """Every array that a step changes and the next one reads."""
-        model, optimizer = self.model, self.model.optimizer
+        model, optimizer = self.model, loop.optimizer_of(self.model)
         flat = {id(p) for p in optimizer.params}
         return [optimizer.flat, *vars(optimizer.slot).values(), *(p.data for p in model.weights if id(p) not in flat)]
 

@@ -43,7 +43,7 @@ from ..io.lock import Lock
 from ..notes import note
 from ..reports import machine
 from ..saving import save
-from . import identity
+from . import identity, loop
 from .inputs import Batches
 from .underway import Underway
 
@@ -97,7 +97,7 @@ def options(given: Any, callbacks: list[Callback]) -> CheckpointOptions | None:
     count = len(backups) + (given is not None)
     require(count <= 1, "fit", "one of checkpoint= and BackupAndRestore", f"{count} of them", error=ArgumentError)
     if backups:
-        steps = None if backups[0].save_freq == "epoch" else backups[0].save_freq
+        steps = backups[0].save_freq if isinstance(backups[0].save_freq, int) else None
         return CheckpointOptions(backups[0].backup_dir, save_every=None, save_steps=steps, best=None,
                                  delete_at_end=backups[0].delete_checkpoint)  # fmt: skip
     if given is None or isinstance(given, CheckpointOptions):
@@ -157,7 +157,8 @@ class Checkpoints:
         self.where = f"fit: checkpoint {self.folder}"
         self.lock = self.saved = self.failure = None
         self.ending, self.signal, self.previous = False, None, {}
-        self.world, self.agreed = model.world, None  # agreed: the signal that all processes answer at this step
+        self.world = model.world
+        self.agreed: int | None = None  # the signal that all processes answer at this step
         self.epoch_logs: dict = {}
         self.best: float | None = None
         self.monitor = self._monitor(names)
@@ -251,8 +252,10 @@ class Checkpoints:
 
     def _compare(self) -> None:
         """Refuse another run's checkpoint; say what else is different."""
-        saved, theirs = self.saved, self.saved.run["facts"]
-        ours = self.facts
+        saved, ours = self.saved, self.facts
+        if saved is None:
+            return
+        theirs = saved.run["facts"]
         if saved.run["id"] in self.model.runs:  # this model's own: training has changed its settings
             ours = ours | {name: theirs[name] for name in theirs if name.startswith(("optimizer: ", "layer "))}
         if self.model.streams.drawn:
@@ -304,7 +307,7 @@ class Checkpoints:
                 layer.trainable = flag
         for p in model.weights:
             p.assign(values[id(p)])
-        streams, optimizer = model.streams, model.optimizer
+        streams, optimizer = model.streams, loop.optimizer_of(model)
         streams.seed, streams.step, streams.epoch = state["seed"], state["step"], state["epoch"]
         if params:
             optimizer.set_state(params, slots, state["iterations"])
@@ -341,6 +344,8 @@ class Checkpoints:
 
     def restore_callbacks(self) -> None:
         """Every callback takes over its state; one of the user's without get_state begins anew, which is said."""
+        if self.saved is None:
+            return
         run, hooks = self.saved.run, self.hooks
         pairs = [*zip(identity.kept(hooks.callbacks), run["callbacks"], strict=True), (hooks.history, run["history"])]
         for one, state in [*pairs, (hooks.progress, run["progress"] or {"lines": [], "done": 0, "spent": 0.0})]:
@@ -395,8 +400,8 @@ class Checkpoints:
         """Write the state after `epoch` whole epochs, and keep it if it is the best."""
         self.epoch_logs = epoch_logs
         value = None if self.monitor is None else self.monitor.current(epoch_logs)
-        better = value is not None and self.monitor.is_improvement(value, self.best)
-        self.best = float(value) if better else self.best
+        better = value is not None and self.monitor is not None and self.monitor.is_improvement(value, self.best)
+        self.best = float(value) if better and value is not None else self.best
         path = self.write(epoch, 0, steps, None, stopped=self.model.stop_training)
         if better and path is not None:
             with self._tolerated(self.run_folder / f"best{SUFFIX}"):
@@ -420,7 +425,7 @@ class Checkpoints:
         return path if done else None
 
     def _document(self, epoch=0, step=0, steps=None, logs=None, stopped=False) -> tuple[dict, dict]:
-        model, optimizer = self.model, self.model.optimizer
+        model, optimizer = self.model, loop.optimizer_of(self.model)
         run = {
             "format": FORMAT, "id": self.id, "facts": self.facts,
             "place": {"epoch": epoch, "step": step, "steps": steps, "stopped": bool(stopped)},

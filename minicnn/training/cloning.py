@@ -62,7 +62,7 @@ class _Clone:
                       for layer in model.operations]  # fmt: skip
             starts = inputs or [layers[n].symbol if n is not None else Input(shape) for n, shape in
                                 zip(model.get_config()["inputs"], model.samples_in, strict=True)]  # fmt: skip
-            clone = wired(model.get_config(), layers, starts, cls, options, "clone_model")
+            clone: Any = wired(model.get_config(), layers, list(starts), cls, options, "clone_model")
         elif inputs and inputs[0].call.inputs:  # what another layer gives: a chain cannot begin so
             y = inputs[0]
             for layer in model.operations:
@@ -116,7 +116,7 @@ def _of_entry(model) -> str | None:
     return model._entry.name if model._entry is not None and model._entry.call.layer.named else None
 
 
-def _same(layer: Layer) -> Layer:
+def _same(layer: Any) -> Layer:
     """A new layer with the same arguments."""
     cls = type(layer)
     try:

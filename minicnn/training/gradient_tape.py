@@ -224,7 +224,8 @@ class _Walk:
     def __init__(self, nodes: dict[int, Node], leaves: set[int], sources: list[Tensor]):
         self.nodes, self.leaves, self.sources = nodes, leaves, sources
         self.ends = {one.node.serial for one in sources if one.node is not None and one.node.serial in nodes}
-        self.leads, self.visited = set(self.ends), {}
+        self.leads: set[int] = set(self.ends)
+        self.visited = {}
         for serial, node in nodes.items():
             if any([self.wants(one) for one in node.inputs]):
                 self.leads.add(serial)

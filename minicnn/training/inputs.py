@@ -28,10 +28,12 @@ from . import lenient
 from .several import Several, concatenated, each, only_one, output_shapes, per_input, per_place
 
 if TYPE_CHECKING:
+    from .stack import LayerStack
     from .trainer import Trainer
+    from .world import Ranks
 
 
-def check_x(model: "Trainer", x: Any, what: str, any_size: bool = False) -> np.ndarray:
+def check_x(model: "LayerStack", x: Any, what: str, any_size: bool = False) -> Any:
     """x as a finite array of shape (N, *model.sample_in).  A last axis of 1 may be missing or one too many: Keras.
 
     any_size: other shapes with as many axes pass too; whether they fit is for the layers to say.
@@ -54,7 +56,7 @@ def check_x(model: "Trainer", x: Any, what: str, any_size: bool = False) -> np.n
     return x
 
 
-def _check_one(model, x, what: str, shape, any_size: bool) -> np.ndarray:
+def _check_one(model, x, what: str, shape, any_size: bool) -> Any:
     """x for an input of this shape; None: the model's only one, which may still have none."""
     if isinstance(x, (list, tuple)):
         try:
@@ -227,7 +229,8 @@ class Arrays:
     ranks: with whom this process shares the batches; then a batch's x is this one's part of it, and y, t, w all of it.
     """
 
-    ranks = None
+    ranks: "Ranks | None" = None
+    identity: dict[str, Any]  # of its values: identity.py
 
     def __init__(self, model: "Trainer", x: Any, y: Any, batch_size: int, sample_weight: Any = None,
                  class_weight: dict | None = None, what: str = "x", where: str = "fit"):  # fmt: skip
@@ -273,12 +276,13 @@ class Arrays:
         """The next batch of the rows that are coming."""
         return coming[: self.batch_size]
 
-    def batches(self, be: Backend, streams: Streams, shuffle: bool, steps: int, start: int = 0,
+    def batches(self, be: Backend, streams: Streams, shuffle: bool, steps: int | None, start: int = 0,
                 epoch: int | None = None) -> Iterator[tuple]:  # fmt: skip
         """The `steps` batches of this epoch, without the first `start`; rows are shuffled anew when all have been seen.
 
         epoch None: of an evaluation, which begins at the first row, keeps the order, and makes no step.
         """
+        steps = self.steps if steps is None else steps
         present, order, index, done = None, None, 0, 0
         for i, (began, number, first, _) in enumerate(self.places(steps, epoch or 0)):
             if (began, number) != present:
@@ -374,7 +378,7 @@ class Augmented(Arrays):
         return rows
 
     def images(self, be: Backend, streams: Streams, rows: np.ndarray, ahead: int = 0, pass_index: int = 0) -> Any:
-        x, _ = self.flow.batch(be, rows, streams.seed, streams.step + ahead, streams.row, pass_index)
+        x, _ = self.flow.batch(be, rows, streams.seed or 0, streams.step + ahead, streams.row, pass_index)
         return be.asarray(x, be.dtype)
 
 
@@ -385,7 +389,9 @@ class Batches:
     ranks: as in Arrays; every rank draws all batches, which have to be the same.
     """
 
-    ranks, again = None, 0
+    ranks: "Ranks | None" = None
+    again = 0
+    before = shift = 0  # what fit says of the epochs of Arrays; those of batches have no places
 
     def __init__(self, model: "Trainer", iterable: Any, class_weight: dict | None = None, where: str = "fit"):
         self.model, self.iterable, self.class_weight, self.where = model, iterable, class_weight, where
@@ -422,7 +428,7 @@ class Batches:
 
     def place(self) -> dict:
         """How many batches were drawn from the present pass, and their digest."""
-        return {"drawn": self.drawn, "digest": self.seen.hexdigest()}
+        return {"drawn": self.drawn, "digest": "" if self.seen is None else self.seen.hexdigest()}
 
     def go_to(self, place: dict) -> None:
         """Draw the batches of `place` again, and compare: they must be the same."""
@@ -485,7 +491,7 @@ class Batches:
                 size = len(per_input(f"{self.model.name}: x", x, self.model.input_names)[0])
             else:
                 size = len(next(iter(x.values())) if isinstance(x, dict) else x)
-            return Arrays(self.model, *item[:2], size, weights, self.class_weight, where=self.where)
+            return Arrays(self.model, item[0], item[1], size, weights, self.class_weight, where=self.where)
 
 
 def _leaves(values) -> list:

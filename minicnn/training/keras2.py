@@ -96,7 +96,8 @@ def _steps(batches, samples: int):
     size = getattr(batches, "batch_size", None)
     if size is None and hasattr(batches, "__next__"):
         first = next(batches, None)
-        ok = isinstance(first, (tuple, list)) and len(first) > 0 and hasattr(first[0], "__len__") and len(first[0]) > 0
+        rows: Any = next(iter(first), None) if isinstance(first, (tuple, list)) else None
+        ok = hasattr(rows, "__len__") and len(rows) > 0
         require(ok, "fit_generator", "batches (x, y)", type(first).__name__, error=DataError)
-        size, batches = len(first[0]), itertools.chain([first], batches)
+        size, batches = len(rows), itertools.chain([first], batches)
     return batches, samples if size is None else -(-samples // size)

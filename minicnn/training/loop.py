@@ -12,7 +12,8 @@ import numpy as np
 from ..callbacks import CallbackList
 from ..core.program import Program
 from ..core.tensor import Tensor, no_grad
-from ..errors import NonFiniteError
+from ..errors import NonFiniteError, NotBuiltError
+from ..optimizers import Optimizer
 from .memory import retry_on_oom
 from .several import Several, each, output_shapes, parts, together
 
@@ -30,6 +31,14 @@ TILE_BYTES = 1 << 26
 PENDING = 1 << 18  # bytes of outputs and truth that may wait for the metrics
 _MEASURED: dict[int, object] = {}  # id of each metric that a running pass counts with
 FILLED_TILE = 32  # where the last tile has to be filled up with zeros, which are computed too
+
+
+def optimizer_of(model: "Trainer") -> Optimizer:
+    """A model's optimizer.  Raises NotBuiltError before compile."""
+    if model.optimizer is None:
+        fix = 'call compile("adam", "categorical_crossentropy")'
+        raise NotBuiltError(f"{model.name}: expected a compiled model, received one without an optimizer; {fix}")
+    return model.optimizer
 
 
 def train_step(model: "Trainer", x: Any, t: Any, w: Any) -> tuple:
@@ -86,7 +95,7 @@ def gradients(model: "Trainer", program: Program, arrays: Sequence[Any], step: A
     loss = values[program.loss]
     value = None if check is None else check(model, program, arrays, loss)
     if program.learns:
-        for p in model.optimizer.params:
+        for p in optimizer_of(model).params:
             p.grad = None  # what an interrupted step, or a user's own backward, may have left
         placing = be.placing if model.ranks is None else None
         program.backward(be, vjps, be.xp.ones_like(loss) if be.one is None else be.one, placing=placing)
@@ -105,7 +114,7 @@ def update(model: "Trainer", program: Program, values: list, device_args: Any = 
         moved = [one for layer in program.taped for one in layer.moved()]
     together = program.learns and model.backend.blend is not None
     if program.learns:
-        model.optimizer.step(device_args, phase, *([averages + moved] if together else []))
+        optimizer_of(model).step(device_args, phase, averages + moved if together else ())
         for p, constraint in program.restraints:
             with no_grad():
                 p.restrain(constraint)
@@ -170,7 +179,7 @@ def train_epoch(model: "Trainer", source: "Arrays | Batches", steps: int | None,
         due = kept is not None and kept.due()
         if model.ranks is not None:
             due = model.ranks.agree() or due
-        if due:
+        if due and kept is not None:
             kept.step_end(epoch, step + 1, steps, logs)
         if model.stop_training or (kept is not None and kept.ending):
             return
@@ -356,7 +365,8 @@ class RunningLogs:
     def _show_each(self, y_true, last, predicted, w) -> None:
         """The same for several outputs: every metric sees its own."""
         model, (plain, weighted) = self.model, self.model.metric_places
-        fused = [one.fused if flag else None for one, flag in zip(model.output_losses, model.fusing, strict=True)]
+        fused = [one.fused if flag and one is not None else None
+                 for one, flag in zip(model.output_losses, model.fusing, strict=True)]  # fmt: skip
         w = Several([None] * len(fused)) if w is None else each(model.backend.to_numpy, w)
         places = [(metric, k, None) for metric, k in zip(self.metrics, plain, strict=True)]
         places += [(metric, k, w.parts[k]) for metric, k in zip(self.weighted, weighted, strict=True)]
@@ -383,7 +393,7 @@ class RunningLogs:
         self.step = underway.step
         held = underway.logs
         if held is not None and len(held["metrics"]) == len(self.metrics) + len(self.weighted):
-            self.set_state(underway.logs)
+            self.set_state(held)
 
     def replace(self, losses: list[float], sizes: list[int], right: int) -> None:
         """As if `add` had been called for batches of these sizes; right: of all answers, for metrics of accuracy."""
@@ -394,7 +404,7 @@ class RunningLogs:
         for metric, already in zip(self.metrics, before, strict=True):
             metric.total, metric.count = already + float(right), self.count
 
-    def result(self) -> dict[str, float]:
+    def result(self) -> dict[str, Any]:
         with self.model.guard:  # a file that another thread writes asks too
             self._flush()
         means = {n: _number(m.result()) for n, m in zip(self.names, (*self.metrics, *self.weighted), strict=True)}

@@ -12,7 +12,7 @@ from ..layers import InputLayer
 from ..naming import auto_name, snake_case
 from ..saving.serialize import model_class
 from ..structure import Places, answer, names_of, template_of
-from .graph import between, symbols_of
+from .graph import Step, between, symbols_of
 from .guard import Guard
 from .keras2 import OldNames
 from .savable import Savable
@@ -110,9 +110,20 @@ class Model(OldNames, Savable):
     drawn_seed = staticmethod(lambda: None)  # where none is given; None: the system's
     class_name = "Functional"  # in files and automatic names, as Keras's
 
-    kind = property(lambda self: snake_case(self.class_name))
-    steps = property(lambda self: self._graph.steps)
-    ends = property(lambda self: self._graph.ends)
+    @property
+    def kind(self) -> str:
+        """The snake-case name of its class, as of a layer."""
+        return snake_case(self.class_name)
+
+    @property
+    def steps(self) -> list[Step]:
+        """The calls, in an order in which they can run: see graph.py."""
+        return self._graph.steps
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The numbers of the values that are outputs."""
+        return self._graph.ends
 
     @property
     def inputs(self) -> list[Symbol]:

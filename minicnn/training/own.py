@@ -49,18 +49,24 @@ _CONFIG = ("name", "trainable", "dtype")
 class Within:
     """The random streams of a layer's part: the layer's own, whose step it counts, under another seed."""
 
+    layer: "Layer"
+    number: int
+    step: int  # and all else that it does not say itself: the layer's
+    epoch: int
+    row: int
+
     def __init__(self, layer: "Layer", number: int):
         vars(self).update(layer=layer, number=number)
 
     @property
     def seed(self) -> int:
         """Of the layer's seed, its number and the part's."""
-        words = [self.layer.streams.seed, self.layer.index, self.number]
+        words = [self.layer._own_streams.seed or 0, self.layer.index, self.number]
         return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0])
 
     def key(self, purpose: int, index: int = 0, step: int | None = None) -> Any:
         """As Streams.key."""
-        return self.layer.streams.key(purpose, index, step)._replace(seed=self.seed)
+        return self.layer._own_streams.key(purpose, index, step)._replace(seed=self.seed)
 
     def generator(self, index: int) -> np.random.Generator:
         """As Streams.generator."""
@@ -94,8 +100,8 @@ class Variable(Parameter):
             expected = "a shape, as the first argument says how to make the numbers"
             require(shape is not None, "Variable: shape", expected, None, error=ArgumentTypeError)
             draw = Streams(random.getrandbits(63)).generator(0)
-            initializer = initializers.get(initializer, "Variable: initializer")(arguments.wholes(
-                "Variable: shape", shape, low=0), draw)  # fmt: skip
+            found = initializers.get(initializer, "Variable: initializer") or initializers.Zeros()
+            initializer = found(arguments.wholes("Variable: shape", shape, low=0), draw)
         be = CPU("numpy_ref", "float32")
         be.joins = True  # it goes to the device and float type of the model that it is put together with
         super().__init__(arguments.array("Variable: initializer", initializer), be, name, trainable)
@@ -160,7 +166,7 @@ class Layer(_Layer, metaclass=_Any):
                 one.requires_grad = one.trainable and vars(self).get("_trainable", True)
                 one.path = f"{vars(self).get('name', type(self).__name__)}/{one.name}"
                 if vars(self).get("_attached"):
-                    one.data, one.be = self.be.asarray(one.numpy(), self.be.dtype), self.be
+                    one.data, one.be = self._home.asarray(one.numpy(), self._home.dtype), self._home
         return kept
 
     # its parts -------------------------------------------------------------------------------------------------------
@@ -185,7 +191,7 @@ class Layer(_Layer, metaclass=_Any):
         number = next((i for i, one in enumerate(parts) if one is part), len(parts))
         if isinstance(part, _Layer):
             part.source = self.source
-        part.attach(self.be, Within(self, number), 0, input_shape)
+        part.attach(self._home, Within(self, number), 0, input_shape)
         if not self.trainable:
             part.trainable = False
         self._ask_parts()
@@ -222,7 +228,7 @@ class Layer(_Layer, metaclass=_Any):
 
     @_Layer.trainable.setter
     def trainable(self, value: bool) -> None:
-        _Layer.trainable.fset(self, value)
+        _Layer.trainable.__set__(self, value)
         for _, part in self._parts():
             part.trainable = value
 
@@ -316,7 +322,7 @@ class Layer(_Layer, metaclass=_Any):
             streams = Within(self, number)
             if isinstance(part, LayerStack):
                 for leaf in part.leaves:
-                    leaf.move(be, streams, leaf.index, leaf.sample_in)
+                    leaf.move(be, streams, leaf.index, leaf.sample_in or ())
                 part.backend, part.streams = be, streams
             else:
                 part.move(be, streams, 0, part.sample_in)
@@ -341,12 +347,13 @@ class Layer(_Layer, metaclass=_Any):
         try:
             return super()._shape_of_call(input_shape)
         except Exception:
-            if not hasattr(self, "compute_output_spec"):
+            spec = getattr(self, "compute_output_spec", None)
+            if spec is None:
                 raise
             several = bool(input_shape) and isinstance(input_shape[0], tuple)
             given = [InputLayer(one, name="inputs").symbol for one in (input_shape if several else [input_shape])]
             try:
-                found = self.compute_output_spec(given if several else given[0])
+                found = spec(given if several else given[0])
             except NotImplementedError:
                 found = None
             if not isinstance(found, Symbol):
@@ -412,7 +419,8 @@ class Layer(_Layer, metaclass=_Any):
 
     def call_and_add(self, x: Any, training: bool) -> tuple[Tensor, Tensor]:
         """(y, the sum of what the call has added to the loss)."""
-        y = self.call(x, training=training)
+        call: Any = self.call  # which _within_itself has given a `training`
+        y = call(x, training=training)
         return y, functools.reduce(lambda a, b: a + b, map(arithmetic.total, self.added), Tensor(0.0, y.be))
 
     # calls -----------------------------------------------------------------------------------------------------------

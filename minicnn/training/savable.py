@@ -6,6 +6,7 @@ from typing import Any
 
 from .. import arguments
 from ..arguments import flag
+from ..core.symbol import Symbol
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, UnsupportedError, require
 from ..notes import note
 from ..saving import save, serialize
@@ -22,6 +23,8 @@ _DESCRIBED = ("name", "input_shape", "layers", "inputs", "steps", "outputs", "ke
 
 class Savable(Trainer):
     """save, save_weights, load_weights, to_json, get_config, from_config."""
+
+    _entries: list[Symbol]  # what a graph's inputs are, or the inputs of its own that stand for them
 
     @reads
     def save(self, path: str | os.PathLike, overwrite: bool = True) -> None:
@@ -142,8 +145,8 @@ class Savable(Trainer):
 
     def get_config(self) -> dict:
         """The architecture as plain values: name, input_shape, layers; of a graph also its steps, see graph.py."""
-        listed = isinstance(self.sample_in, list)
-        shape = self.sample_in and ([*map(list, self.sample_in)] if listed else list(self.sample_in))
+        shapes = [list(one) for one in self.samples_in if one is not None]
+        shape = shapes if isinstance(self.sample_in, list) else self.sample_in and shapes[0]
         entries = [serialize.layer_entry(layer) for layer in self.operations]
         config = {"name": self.name, "input_shape": shape, "layers": entries}
         if self.class_name == "Sequential":

@@ -57,15 +57,14 @@ class Sequential(Model):
     input_names = property(lambda self: [self._entry.name] if self._entry is not None else [])
 
     @property
-    def last_layers(self) -> list[Layer | None]:
+    def last_layers(self) -> list:
         chain = self.operations and not isinstance(self.operations[-1], LayerStack)
         return [self.operations[-1]] if chain else super().last_layers  # whose output nobody else reads
 
     @rebuilds
-    def add(self, layer: Layer) -> None:
+    def add(self, layer: Any) -> None:
         """Append a layer; once the input's shape is known its weights are made at once."""
-        if isinstance(layer, Symbol) and not layer.call.inputs:
-            layer = layer.call.layer
+        layer = _of_input(layer)
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise ArgumentTypeError(
                 f"add: expected a layer, received the class {layer.__name__}; write {layer.__name__}(...)"
@@ -140,8 +139,9 @@ class Sequential(Model):
     @property
     def inputs(self) -> list[Symbol]:
         """Symbols of its inputs."""
-        require(self._entry is not None, f"{self.name}: inputs", "a built model", "none", "call build((None, H, W, C))",
-                error=NotYetError)  # fmt: skip
+        if self._entry is None:
+            require(False, f"{self.name}: inputs", "a built model", "none", "call build((None, H, W, C))",
+                    error=NotYetError)  # fmt: skip
         return [self._entry]
 
     @property
@@ -160,9 +160,14 @@ class Sequential(Model):
         return (len(self.operations),)
 
 
-def _of_one(input_shape) -> tuple[int, ...]:
+def _of_input(layer: Any) -> Any:
+    """The InputLayer behind what Input returns; anything else as it is."""
+    return layer.call.layer if isinstance(layer, Symbol) and not layer.call.inputs else layer
+
+
+def _of_one(input_shape) -> tuple[int | None, ...]:
     """The sizes of one sample, from a batch's (None, H, W, C)."""
-    given = arguments.items(input_shape)
+    given = arguments.items(input_shape) or []
     ok = given and (given[0] is None or arguments.index(given[0]) is not None)
     sizes = tuple(arguments.index(one) for one in given[1:]) if ok else ()
     ok = ok and sizes and all(n is None or (one or 0) > 0 for n, one in zip(given[1:], sizes, strict=True))

@@ -74,7 +74,7 @@ def per_place(where: str, given: Any, names: list[str], *, fill: bool = False) -
 
 def per_input(where: str, given: Any, names: list[str]) -> list:
     """per_place of a model's inputs: a list for a dict goes by the order of names where that is the dict's own."""
-    template = getattr(names, "template", None)
+    template: Any = getattr(names, "template", None)
     shuffled = isinstance(template, dict) and list(template) != sorted(template) and isinstance(given, (list, tuple))
     received = f"a list, whose order is not that of the dict, {', '.join(template)}" if shuffled else ""
     require(not shuffled, where, f"a dict by {', '.join(names)}", received, error=ArgumentTypeError)

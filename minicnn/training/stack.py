@@ -14,7 +14,7 @@ from .. import arguments, losses, optimizers, regularizers
 from ..aliases import ArrayLike
 from ..attributes import Guarded
 from ..backend.base import Backend
-from ..backend.streams import Streams
+from ..backend.streams import Draws
 from ..core.program import tracing
 from ..core.symbol import Call, Symbol
 from ..core.tensor import Parameter, Tensor, is_recording, no_grad, tapes
@@ -74,11 +74,11 @@ class LayerStack(Guarded):
 
     hooks: ClassVar[tuple[str, ...]] = _HOOKS  # methods of Keras's that a class of a script's own may not have
     backend: Backend
-    streams: Streams
+    streams: Draws
     guard: Guard
     name: str
     operations: list  # layers and models, and what is between them on symbols, x + y
-    sample_in: tuple[int, ...] | list | None  # of one sample, as every layer's: a list where there are several inputs
+    sample_in: tuple[Any, ...] | list | None  # of one sample, as every layer's: a list where there are several inputs
     programs: Programs
     first: int  # the number of its first layer, which another model may have given it
     named: bool
@@ -132,7 +132,7 @@ class LayerStack(Guarded):
         expected = "a model without steps of its own"
         require(not own, cls.__name__, expected, ", ".join(own), _STEPS, error=ArgumentTypeError)
 
-    def _attach(self, layer: Layer, index: int, shape) -> None:
+    def _attach(self, layer: Any, index: int, shape) -> None:
         if layer.built and not isinstance(layer, LayerStack) and layer.alone:
             layer.move(self.backend, self.streams, self.first + len(leaves(self.operations[:index])), shape)
         elif layer.built:  # by another model, whose weights it goes on sharing
@@ -154,7 +154,7 @@ class LayerStack(Guarded):
 
     # a model as a layer ----------------------------------------------------------------------------------------------
 
-    def attach(self, be: Backend, streams: Streams, index: int, input_shape: Any) -> Shape:
+    def attach(self, be: Backend, streams: Draws, index: int, input_shape: Any) -> Any:
         """Build a model without weights as part of another: on its backend, with its random streams."""
         self.backend, self.streams, self.first = be, streams, index
         self.build((None, *input_shape))
@@ -245,24 +245,24 @@ class LayerStack(Guarded):
     # symbols of its own ----------------------------------------------------------------------------------------------
 
     @property
-    def samples_in(self) -> list[Shape]:
+    def samples_in(self) -> list:
         """One per input."""
         return self.sample_in if isinstance(self.sample_in, list) else [self.sample_in]
 
     @property
-    def samples_out(self) -> list[Shape]:
+    def samples_out(self) -> list:
         """One per output."""
         return self.sample_out if isinstance(self.sample_out, list) else [self.sample_out]
 
     @property
-    def sizes(self) -> list[Shape]:
+    def sizes(self) -> list:
         """Of one sample: the inputs' shapes, and those of all layers; where sizes are open, as x had them last."""
         if is_open(self.samples_in):
             return self._all_shapes(self.seen or [tuple(n or 1 for n in shape) for shape in self.samples_in])
         return [*self.samples_in, *(layer.sample_out for layer in self.leaves)]
 
     @property
-    def last_layers(self) -> list[Layer | None]:
+    def last_layers(self) -> list:
         """The layer of each output; None where that is a model, or where somebody else reads the output too."""
         count = len(self.sample_in) if isinstance(self.sample_in, list) else 1
         read, ends, made = {i for step in self.steps for i in step.inputs}, self.ends, {}
@@ -364,7 +364,7 @@ class LayerStack(Guarded):
             visits = collections.Counter()
             self.moved()  # what a step that failed may have left
         given = list(x) if isinstance(x, (list, tuple)) else [x]
-        shapes = self.sample_in if isinstance(self.sample_in, list) else [self.sample_in]
+        shapes = self.samples_in
         require(len(given) == len(shapes), f"{self.name}: x", f"{len(shapes)} inputs", len(given))
         for one, shape in zip(given, shapes, strict=True):
             expected = f"samples of {len(shape)} axes, like {shape}"
@@ -451,16 +451,17 @@ class LayerStack(Guarded):
         training = arguments.flag("trace: training", training)
         if layer is not None:
             known = [one for one in self.leaves if layer is one or layer == one.name]
-            name = {"name" if isinstance(layer, str) or arguments.index(layer) is None else "index": layer}
-            layer = known[0] if known else self.get_layer(**name)
+            number = None if isinstance(layer, str) else arguments.index(layer)
+            layer = known[0] if known else self.get_layer(layer) if number is None else self.get_layer(index=number)
         xs, ts = self.looked_at("trace", x, y)
         self.programs.refresh()
         be = self.backend
         with be.running():
-            program = self.programs.inspection(*shapes_of(xs, ts), training)
+            x_shapes, t_shapes = shapes_of(xs, ts)
+            program = self.programs.inspection(x_shapes, t_shapes, training)
             arrays, step = [be.asarray(a, be.dtype) for a in (*xs, *ts)], self.streams.step
-            found = program.record(be, arrays, step)
-            return Trace(be, program, *found, step, layer, labels(self), self.channels_first)
+            values, gradients = program.record(be, arrays, step)
+            return Trace(be, program, values, gradients, step, layer, labels(self), self.channels_first)
 
     def looked_at(self, where: str, x: Any, y: Any) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:
         """(images of every input, the losses' targets of every output, none without y).
@@ -489,7 +490,7 @@ class LayerStack(Guarded):
         try:
             y = walk()
             found = [penalty(one, p) for layer in self.leaves for p, one in layer.penalties()]
-            return y, found + [one for layer in active for one in layer.activities]
+            return y, found + [one for layer in active for one in layer.activities or ()]
         finally:
             for layer in active:
                 layer.activities = None
@@ -531,7 +532,7 @@ def _once(parameters) -> list[Parameter]:
     return list({id(p): p for p in parameters}.values())
 
 
-def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool, visits) -> Tensor:
+def _call(layer: Any, step: Step, tensors: list[Tensor], call, training: bool, visits) -> Tensor:
     """One step of the walk, on a layer."""
     trace, visit = tracing(), visits[layer]
     visits[layer] += 1
@@ -567,7 +568,7 @@ def _call(layer: Layer, step: Step, tensors: list[Tensor], call, training: bool,
     return y
 
 
-def _adding(layer: Layer, step: Step, tensors: list[Tensor], training: bool, shape) -> Tensor:
+def _adding(layer: Any, step: Step, tensors: list[Tensor], training: bool, shape) -> Tensor:
     """The call of a layer that adds to the loss: one node of both, y behind what is added, taken apart by ops."""
     whole = (tensors[0].shape[0], *layer.shape_for(shape))
 

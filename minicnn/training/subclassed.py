@@ -6,7 +6,7 @@ shapes are those of the first batch, the graph is made when that comes, or by bu
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -65,8 +65,9 @@ class Subclassable(Model):
     """
 
     hooks: ClassVar = tuple(one for one in LayerStack.hooks if one != "call")
-    _own_names: ClassVar[frozenset] = frozenset()
-    body = None
+    _own_names: frozenset = frozenset()
+    body: Body | None = None
+    call: Callable[..., Any]  # of a class that is_code
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -126,6 +127,13 @@ class Subclassable(Model):
         else:
             self.body.held.pop(name, None)
 
+    @property
+    def _code(self) -> Body:
+        """The body.  Raises NotYetError before super().__init__()."""
+        if self.body is None:
+            raise NotYetError(f"{type(self).__name__}: expected super().__init__() first, received none; call it")
+        return self.body
+
     # building --------------------------------------------------------------------------------------------------------
 
     def build(self, input_shape=None) -> None:
@@ -151,7 +159,7 @@ class Subclassable(Model):
 
     def _grow(self, structure, symbols) -> None:
         """The graph: inputs, the body, its output."""
-        body = self.body
+        body = self._code
         body.template = template_of(structure)
         listed = len(symbols) > 1 or structure is not symbols[0]
         shapes = tuple(one.sample for one in symbols)
@@ -216,7 +224,7 @@ class Subclassable(Model):
     @property
     def layers(self) -> list:
         """Of a model with a call of its own: the layers that it has as attributes."""
-        return [part for _, part in self.body._parts()] if self.is_code else super().layers
+        return [part for _, part in self._code._parts()] if self.is_code else super().layers
 
     @property
     def shown(self) -> list:
@@ -263,7 +271,7 @@ class Subclassable(Model):
     @property
     def output_names(self):
         """The name of its output."""
-        return [self.body.name] if self.is_code else super().output_names
+        return [self._code.name] if self.is_code else super().output_names
 
     @property
     def input_names(self):
@@ -277,7 +285,7 @@ class Subclassable(Model):
 
     @trainable.setter
     def trainable(self, value: bool) -> None:
-        Model.trainable.fset(self, value)
+        Model.trainable.__set__(self, value)
         if self.body is not None:
             self.body.trainable = value
 
@@ -297,13 +305,13 @@ class Subclassable(Model):
         if not self.is_code:
             raise UnsupportedError(f"{self.name}: add_loss: expected a model with call of its own, received a graph; "
                                    "put it into the call of a layer: class Penalty(keras.layers.Layer)")  # fmt: skip
-        self.body.add_loss(loss)
+        self._code.add_loss(loss)
 
     def add_weight(self, *args, **options):
         """A new weight of a model with a call of its own."""
         expected, fix = "a model with call of its own", "write a layer: class Scale(keras.layers.Layer)"
         require(self.is_code, f"{self.name}: add_weight", expected, "a graph", fix, error=UnsupportedError)
-        return self.body.add_weight(*args, **options)
+        return self._code.add_weight(*args, **options)
 
     def get_config(self) -> dict:
         """The architecture; of a model with a call of its own there is none but its class."""

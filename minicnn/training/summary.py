@@ -105,13 +105,13 @@ def totals(model: "LayerStack") -> str:
     return "\n".join(f" {name} params: {n:,} ({_size(n * itemsize)})" for name, n in counts.items())
 
 
-def _shape(layer: Layer) -> str:
+def _shape(layer: Any) -> str:
     shapes = layer.sample_out if isinstance(layer.sample_out, list) else [layer.sample_out]
     shown = ["?" if one is None else f"({', '.join(['None', *map(str, one)])})" for one in shapes]
     return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
 
 
-def _kind(layer: Layer) -> str:
+def _kind(layer: Any) -> str:
     """Its class; of a model that stands there Keras's word, Functional."""
     name = type(layer).__name__
     return layer.class_name if name == "Model" else name

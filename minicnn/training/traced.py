@@ -59,10 +59,10 @@ class Programs:
         """
         return self._kept(("step", x_shape, t_shape, w_shape), self._step)
 
-    def prediction(self, x_shape: Any, logits: bool) -> Program:
-        """The outputs, or the last layer's logits, without gradients."""
-        logits = logits and (True if logits is True else any(logits) and tuple(logits))
-        return self._kept(("prediction", x_shape, logits), self._prediction)
+    def prediction(self, x_shape: Any, logits: Any) -> Program:
+        """The outputs, or the last layer's logits, without gradients.  logits: a flag, or one for each output."""
+        flags = logits and (True if logits is True else any(logits) and tuple(logits))
+        return self._kept(("prediction", x_shape, flags), self._prediction)
 
     def outline(self, x_shape: Any) -> Program:
         """The step without its loss, which a model that is not compiled has none of: to be looked at, not to be run."""
@@ -155,7 +155,7 @@ class Programs:
         with Trace(self.model.backend, self.model.weights) as trace:
             xs = [*map(trace.input, _several(x_shape))]
             y = self.model.forward(xs, training=True)
-            loss = y[0] if isinstance(y, list) else y
+            loss: Any = y[0] if isinstance(y, list) else y
             for layer in self.model.leaves:
                 layer.moved()  # nothing has happened
             return self._program(trace, xs, y, loss)

@@ -1,6 +1,7 @@
 """Trainer: compile, fit, evaluate, predict, and single batches. The steps are in loop.py."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,12 +11,14 @@ import numpy as np
 from .. import arguments as checked
 from .. import losses, metrics, optimizers
 from ..backend import compiling
+from ..backend.streams import Streams
 from ..callbacks import Callback, CallbackList, History
 from ..callbacks.console import say
 from ..data.batches import check_lengths
 from ..data.batches import validation_split as split_rows
 from ..errors import ArgumentError, ArgumentTypeError, NotBuiltError, require
 from ..layers.base import positive_int
+from ..losses import Loss
 from ..notes import note
 from ..structure import flat
 from ..weighting import check_weights
@@ -42,6 +45,11 @@ class Trainer(LayerStack):
 
     metrics: list
     weighted_metrics: list
+    runs: set[str]  # of its fits with a checkpoint
+    streams: Streams
+    _loss: Loss | Losses | None
+    _optimizer: optimizers.Optimizer | None
+    _places: list[list[int]] | None
     stop_training: bool
     underway: Underway | None  # an epoch in whose middle the model stands
     checkpoint_failure: str | None  # the latest checkpoint of a fit that could not be written, and why
@@ -75,10 +83,10 @@ class Trainer(LayerStack):
             )
         many = isinstance(self.sample_out, list)
         names = self.output_names if many or self.operations else [""]
-        optimizer, loss = optimizers.get(optimizer), losses_of("compile: loss", loss, names, loss_weights)
+        rule, chosen = optimizers.get(optimizer), losses_of("compile: loss", loss, names, loss_weights)
         found = [_placed(what, given, names) if many else [(m, 0) for m in _metrics(what, _of_one(what, given, names))]
                  for what, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics))]  # fmt: skip
-        self.optimizer, self._loss = optimizer, loss
+        self.optimizer, self._loss = rule, chosen
         self.metrics, self.weighted_metrics = ([m for m, _ in one] for one in found)
         self._places = [[k for _, k in one] for one in found] if many else None
         self.underway = None  # its running means were of other metrics
@@ -93,7 +101,7 @@ class Trainer(LayerStack):
         self._optimizer = None if value is None else optimizers.get(value)
 
     @property
-    def loss(self) -> losses.Loss | None:
+    def loss(self) -> Loss | Losses | None:
         """The compiled one; a name, a function or an instance that is assigned counts from the next step on."""
         return self._loss
 
@@ -119,14 +127,14 @@ class Trainer(LayerStack):
 
     def objective(self, ts: Sequence[Any], ys: Sequence[Any], ws: Sequence[Any]) -> tuple[float, list[float]]:
         """The loss of outputs, and of several each one's: what the step's program computes, on the tape."""
-        total, shares = None, []
+        scaled, shares = [], []
         for loss, scale, logits, t, y, w in zip(self.output_losses, self.scales, self.fusing, ts, ys, ws, strict=True):
             if loss is None:
                 continue
             value = loss.reduce(loss.values(t, y, logits=logits), w)
             shares.append(float(value.numpy()))
-            scaled = value if scale == 1 else value * scale
-            total = scaled if total is None else total + scaled
+            scaled.append(value if scale == 1 else value * scale)
+        total = functools.reduce(lambda a, b: a + b, scaled)
         return float(total.numpy()), shares if len(ys) > 1 else []
 
     @property
@@ -156,9 +164,10 @@ class Trainer(LayerStack):
     def fused_with(self) -> Any:
         """The activation of a model's last layer, if the loss is computed from the logits before it, else None."""
         if isinstance(self._loss, Losses):
-            return self._loss.items[0].fused if self.fusing == (True,) else None
-        last, loss = getattr(self.last_layers[0], "activation", None), self._loss
-        return last if last is not None and last is loss.fused and not getattr(loss, "from_logits", False) else None
+            only = self._loss.items[0]
+            return only.fused if only is not None and self.fusing == (True,) else None
+        last = getattr(self.last_layers[0], "activation", None)
+        return last if _fuses(self._loss, last) else None
 
     @property
     def fused(self) -> bool:
@@ -169,10 +178,11 @@ class Trainer(LayerStack):
     def fusing(self) -> tuple[bool, ...]:
         """For each output, whether its loss is computed from logits."""
         lasts = [getattr(layer, "activation", None) for layer in self.last_layers]
-        return tuple(
-            None not in (last, loss) and last is loss.fused and not getattr(loss, "from_logits", False)
-            for last, loss in zip(lasts, self.output_losses, strict=True)
-        )
+        return tuple(_fuses(loss, last) for last, loss in zip(lasts, self.output_losses, strict=True))
+
+    def check_savable(self, path: str | os.PathLike) -> dict:
+        """What save would write: see savable.py."""
+        raise NotImplementedError
 
     def _ready(self, where: str) -> None:
         require(self.operations, where, "a model with layers", "an empty one", error=NotBuiltError)
@@ -244,7 +254,7 @@ class Trainer(LayerStack):
         chatty = chatty if self.world.rank == 0 else 0
         hooks = CallbackList(callbacks, add_history=True, add_progbar=chatty != 0, model=self, params=params)
         hooks.check_monitor(names)
-        self.optimizer.learning_rate  # noqa: B018 (a schedule that returns no rate is told here)
+        loop.optimizer_of(self).learning_rate  # noqa: B018 (a schedule that returns no rate is told here)
         around = self.fitting, self.stop_training, self.history, self.underway  # of a fit whose callback calls this one
         if self.fitting:
             self._stand_at(None)
@@ -312,7 +322,7 @@ class Trainer(LayerStack):
                     if self.stop_training:
                         break
                 with self.guard.changing():
-                    self.optimizer.end_training()
+                    loop.optimizer_of(self).end_training()
                 hooks.on_train_end(epoch_logs)
                 if kept is not None:
                     kept.end()
@@ -349,7 +359,7 @@ class Trainer(LayerStack):
         """Hand the optimizer the weights that are trainable now."""
         weights = self.trainable_weights or self.weights
         if weights:
-            self.optimizer.build(weights)
+            loop.optimizer_of(self).build(weights)
 
     @property
     def epochs_done(self) -> int:
@@ -496,7 +506,7 @@ class Trainer(LayerStack):
                 "use fit, which shares batches out", error=ArgumentError)  # fmt: skip
         x = check_x(self, x, "x")
         batch = Arrays(self, x, y, len(x), sample_weight, class_weight, where="train_on_batch")
-        self.optimizer.learning_rate  # noqa: B018 (a schedule that returns no rate is told here)
+        loop.optimizer_of(self).learning_rate  # noqa: B018 (a schedule that returns no rate is told here)
         self.prepare_optimizer()
         with loop.RunningLogs(self) as logs, self.backend.running():
             self.programs.refresh()
@@ -528,6 +538,12 @@ class Trainer(LayerStack):
 def _steps(where: str, data, steps: int | None) -> int | None:
     """How many batches an evaluation makes; None: as many as an iterable yields."""
     return passes(where, steps, data.steps) if data.steps is not None else steps
+
+
+def _fuses(loss: Loss | None, activation: Any) -> bool:
+    """Whether the loss would rather see what this activation is given."""
+    fits = loss is not None and activation is not None and activation is loss.fused
+    return fits and not getattr(loss, "from_logits", False)
 
 
 def _loss(where: str, value) -> losses.Loss | None:

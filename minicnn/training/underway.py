@@ -28,6 +28,10 @@ class Underway:
             logs, arrays = None, {}
         return {"step": self.step, "identity": self.identity, "epoch": self.epoch, "logs": logs}, arrays
 
+    def left(self) -> "Underway | None":
+        """What remains when fit is left: where it stands."""
+        return self
+
     @classmethod
     def of(cls, state: Any, arrays: dict, where: str) -> "Underway":
         """From what a file holds; its arrays are taken out of `arrays`."""

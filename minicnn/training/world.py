@@ -47,6 +47,7 @@ from . import identity, loop
 from .several import parts
 
 if TYPE_CHECKING:
+    from .checkpoint import Checkpoints
     from .inputs import Arrays, Batches
     from .trainer import Trainer
 
@@ -176,7 +177,7 @@ class World:
     def send(self, data: bytes | None) -> bytes:
         """Rank 0's bytes, in every rank."""
         size = int(self.broadcast(np.array([len(data or b"")], np.int64))[0])
-        given = np.frombuffer(data, np.uint8).copy() if self.rank == 0 else np.empty(size, np.uint8)
+        given = np.frombuffer(data or b"", np.uint8).copy() if self.rank == 0 else np.empty(size, np.uint8)
         return self.broadcast(given).tobytes()
 
 
@@ -191,7 +192,8 @@ class Ranks:
     """
 
     def __init__(self, world: World, model: "Trainer", source: "Arrays | Batches", settings: dict):
-        self.world, self.model, self.kept = world, model, None
+        self.world, self.model = world, model
+        self.kept: Checkpoints | None = None
         self.signal, self._before = None, {}
         name = model.backend.name
         require(world.on_device is None or name == "cuda", f"fit with {world.size} processes",
@@ -201,7 +203,7 @@ class Ranks:
         for p in model.weights:
             p.assign(world.broadcast(np.array(model.backend.to_numpy(p.data))))
         model.prepare_optimizer()
-        optimizer, be = model.optimizer, model.backend
+        optimizer, be = loop.optimizer_of(model), model.backend
         for slot in vars(optimizer.slot).values():
             slot[...] = be.asarray(world.broadcast(np.array(be.to_numpy(slot))))
         found = [model.streams, *(layer.streams for layer in model.leaves)]
@@ -278,10 +280,11 @@ class Ranks:
 
     def _exchanged(self, array: np.ndarray) -> np.ndarray:
         """The sum of all ranks' arrays: of the step's next question, in the order in which all ranks ask."""
-        if self.asked == len(self.found):
+        place = self.asked or 0
+        if place == len(self.found):
             self.found.append(self.world.sum(array))
-        self.asked += 1
-        return self.found[self.asked - 1]
+        self.asked = place + 1
+        return self.found[place]
 
     def moments(self, be: Backend, mean: Any, var: Any) -> tuple:
         """Mean and variance (C,) over all ranks' rows, from those over this one's."""
@@ -308,10 +311,11 @@ class Ranks:
         """
         model, be = self.model, self.model.backend
         share(None)
-        params = model.optimizer.params if program.learns else []
+        params = loop.optimizer_of(model).params if program.learns else []
         moved = [one for layer in program.taped for one in layer.moved()]
         slots = [slot for _, slot, _ in program.averages] + [program.loss, *program.parts]
-        found = [p.grad for p in params] + [values[slot] for slot in slots] + [batch for _, batch, _ in moved]
+        found: list[Any] = [p.grad for p in params]
+        found += [values[slot] for slot in slots] + [batch for _, batch, _ in moved]
         shapes = [p.data.shape for p in params] + [array.shape for array in found[len(params) :]]
         lasts = [values[slot] for slot in program.lasts]
         wholes = [(self.n, *last.shape[1:]) for last in lasts]
