@@ -127,12 +127,12 @@ def _steps(tree, names: dict[str, str]) -> Iterator[Complaint]:
     """Methods of a script's own models that minicnn does not call: train_step."""
     from ..keras import models
 
-    for node in ast.walk(tree):
-        bases = [_dotted(base) for base in node.bases] if isinstance(node, ast.ClassDef) else []
+    for node in (one for one in ast.walk(tree) if isinstance(one, ast.ClassDef)):
+        bases = [_dotted(base) for base in node.bases]
         paths = [".".join([names[base[0]], *base[1:]]) for base in bases if base is not None and base[0] in names]
         kinds = [getattr(models, path.rpartition(".")[2]) for path in paths
                  if path.endswith((".Model", ".Sequential")) and path.startswith("minicnn.")]  # fmt: skip
-        methods = [one for one in getattr(node, "body", ()) if isinstance(one, ast.FunctionDef)]
+        methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
         for method in (one for kind in kinds for one in methods if one.name in kind.hooks):
             what = "minicnn takes no step of a model's own; fit has callbacks, losses and add_loss, or write the loop"
             name = getattr(node, "name", "")
