@@ -14,7 +14,7 @@ from .. import arguments, losses, optimizers, regularizers
 from ..aliases import ArrayLike
 from ..attributes import Guarded
 from ..backend.base import Backend
-from ..backend.streams import Draws
+from ..backend.streams import Draws, Streams
 from ..core.program import tracing
 from ..core.symbol import Call, Symbol
 from ..core.tensor import Parameter, Tensor, is_recording, no_grad, tapes
@@ -95,7 +95,7 @@ class LayerStack(Guarded):
     lenient: bool
     optimizer: optimizers.Optimizer | None
     loss: Loss | Losses | None
-    losses: list[Loss | None]
+    output_losses: list[Loss | None]
     fusing: tuple[bool, ...]
     _trainable = True
     _templates: tuple = (0, 0)  # of inputs and outputs: structure.py

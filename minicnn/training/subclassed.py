@@ -251,17 +251,17 @@ class Subclassable(Model):
     @property
     def weights(self) -> list:
         """All of them; before it is built, those of the parts that are."""
-        return self.body.weights if self.is_code and not self.built else super().weights
+        return self._code.weights if self.is_code and not self.built else super().weights
 
     @property
     def trainable_weights(self) -> list:
         """Those that training changes."""
-        return self.body.trainable_weights if self.is_code and not self.built else super().trainable_weights
+        return self._code.trainable_weights if self.is_code and not self.built else super().trainable_weights
 
     @property
     def non_trainable_weights(self) -> list:
         """All others."""
-        return self.body.non_trainable_weights if self.is_code and not self.built else super().non_trainable_weights
+        return self._code.non_trainable_weights if self.is_code and not self.built else super().non_trainable_weights
 
     @property
     def sample_out(self):

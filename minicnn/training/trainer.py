@@ -111,7 +111,7 @@ class Trainer(LayerStack):
         self._loss = losses_of("loss", value, self.output_names, None) if many else _loss("loss", value)
 
     @property
-    def output_losses(self) -> list[losses.Loss | None]:
+    def output_losses(self) -> list[Loss | None]:
         """The compiled ones, one per output."""
         return self._loss.items if isinstance(self._loss, Losses) else [self._loss] * len(self.samples_out)
 
