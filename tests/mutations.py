@@ -140,9 +140,8 @@ MUTATIONS = [
              "tests/kernels/test_microkernel.py -k sample"),
     numba_cpu("conv2d_folded forgets its ReLU", "conv.py", 'conv.get("algorithm", "auto"), conv.get("relu", False)',
               'conv.get("algorithm", "auto"), False', "test_conv2d_folded"),
-    numba_cpu("depthwise windows begin at the row's padding", "depthwise.py",
-              "inside(j, strides[1], first[1], kw, width)", "inside(j, strides[1], first[0], kw, width)",
-              "test_depthwise"),
+    numba_cpu("windows begin at the first pixel, padded or not", "windows.py", "start = i * stride - first",
+              "start = i * stride", "test_depthwise"),
     numba_cpu("a depthwise dw takes the filter before", "depthwise.py", "to[c, k] += cell[c] * flows[c * m + k]",
               "to[c, k] += cell[c] * flows[c * m + k - 1]", "test_depthwise"),
     # cuda, emulated ---------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 import numpy as np
 
 from .. import numpy_ref
-from ..contract import Key
+from ..contract import Key, as_acb
 from ..numpy_ref.random import words
 from . import FUNCTIONS, activation, loss, norm, step
 from .dense import Parts
@@ -95,7 +95,7 @@ def cases(kernel: str, rng) -> list[tuple[list, dict]]:
     x, c = np.maximum(images(), 0), 5
     mean, var, gamma, beta = normal(c), np.abs(normal(c)) + 0.5, normal(c), normal(c)
     y, argmax = numpy_ref.max_pool(x.astype(np.float32), **POOL)
-    by_channel, filters = x.reshape(-1, c, 1), normal((3, 3, c, 2))
+    by_channel, filters = as_acb(x, -1), normal((3, 3, c, 2))
     return {
         "affine_warp": lambda: [
             ([x, np.eye(2, 3) + 0.1 * normal((3, 2, 3))], {"fill_mode": "nearest", "cval": 0.0, "scale": 0.5}),
@@ -143,15 +143,14 @@ def cases(kernel: str, rng) -> list[tuple[list, dict]]:
 
 def _batch_norm_max_pool(x, norm, *, pool):
     *values, eps, _ = norm
-    y = numpy_ref.batch_norm(x.reshape(-1, x.shape[3], 1), *values, eps=eps).reshape(x.shape)
+    y = numpy_ref.batch_norm(as_acb(x, -1), *values, eps=eps).reshape(x.shape)
     return numpy_ref.max_pool(y, **pool)
 
 
 def _batch_norm_max_pool_grad(dy, argmax, x, norm, *, pool):
     *values, eps, _ = norm
     dy = numpy_ref.max_pool_grad(dy, argmax, x.shape, **pool)
-    rows = dy.reshape(-1, x.shape[3], 1), x.reshape(-1, x.shape[3], 1)
-    dx, *rest = numpy_ref.batch_norm_grad(*rows, *values, eps=eps, batch_stats=True, relu=True)
+    dx, *rest = numpy_ref.batch_norm_grad(as_acb(dy, -1), as_acb(x, -1), *values, eps=eps, batch_stats=True, relu=True)
     return dx.reshape(x.shape), *rest
 
 
