@@ -124,7 +124,7 @@ def _lacking(tree, names: dict[str, str]) -> Iterator[Complaint]:
 
 
 def _steps(tree, names: dict[str, str]) -> Iterator[Complaint]:
-    """Methods of a script's own models that minicnn does not call: train_step."""
+    """Methods of a script's own models that minicnn does not call: predict_step."""
     from ..keras import models
 
     for node in (one for one in ast.walk(tree) if isinstance(one, ast.ClassDef)):
@@ -134,9 +134,8 @@ def _steps(tree, names: dict[str, str]) -> Iterator[Complaint]:
                  if path.endswith((".Model", ".Sequential")) and path.startswith("minicnn.")]  # fmt: skip
         methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
         for method in (one for kind in kinds for one in methods if one.name in kind.hooks):
-            what = "minicnn takes no step of a model's own; fit has callbacks, losses and add_loss, or write the loop"
-            name = getattr(node, "name", "")
-            yield Complaint(method.lineno, f"{name}.{method.name}: {what} with tf.GradientTape")
+            what = "minicnn does not call it; a model may have call, train_step and test_step of its own"
+            yield Complaint(method.lineno, f"{getattr(node, 'name', '')}.{method.name}: {what}")
 
 
 def _only_imported(tree, names: dict[str, str], said: set[str]) -> Iterator[Complaint]:

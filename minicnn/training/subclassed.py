@@ -19,7 +19,7 @@ from ..layers import InputLayer
 from ..layers import Layer as _Layer
 from ..layers.base import on_symbols, samples
 from ..structure import flat, packed, template_of
-from . import own
+from . import own, stepped
 from .model import Model
 from .stack import LayerStack
 
@@ -57,14 +57,15 @@ def _layered(value: Any) -> bool:
     return isinstance(value, (_Layer, LayerStack, own.Variable, list, tuple, dict))
 
 
-class Subclassable(Model):
+class Subclassable(stepped.Stepped, Model):
     """Model(inputs, outputs); or, of a class with `call`, what its constructor and `call` make.
 
     Differs from Keras: a model with `call` of its own has one output, is built for the shapes of the first batch, and
-    goes into files by its weights alone; train_step and its kin are not there.
+    goes into files by its weights alone; of steps of its own there are train_step and test_step, which run on the tape;
+    fit then knows neither class_weight nor checkpoint.
     """
 
-    hooks: ClassVar = tuple(one for one in LayerStack.hooks if one != "call")
+    hooks: ClassVar = tuple(one for one in LayerStack.hooks if one not in ("call", "train_step", "test_step"))
     _own_names: frozenset = frozenset()
     body: Body | None = None
     call: Callable[..., Any]  # of a class that is_code
@@ -110,6 +111,8 @@ class Subclassable(Model):
         raise NotImplementedError(f"{type(self).__name__}: write call(self, inputs)")
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if name == "metrics" and stepped.says_metrics(self):
+            return  # the class says which they are
         if self.body is None or name == "body":
             super().__setattr__(name, value)
             return
@@ -195,10 +198,14 @@ class Subclassable(Model):
             Subclassable.build(self, shape)
 
     def fit(self, x=None, *args, **kwargs):
+        if hasattr(type(self), "train_step"):
+            return stepped.fit(self, x, *args, **kwargs)
         self._meet(x)
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x=None, *args, **kwargs):
+        if hasattr(type(self), "test_step"):
+            return stepped.evaluate(self, x, *args, **kwargs)
         self._meet(x)
         return super().evaluate(x, *args, **kwargs)
 
@@ -206,9 +213,18 @@ class Subclassable(Model):
         self._meet(x)
         return super().predict(x, *args, **kwargs)
 
-    def train_on_batch(self, x, *args, **kwargs):
+    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+        if hasattr(type(self), "train_step"):
+            require(class_weight is None, "train_on_batch: class_weight", "None beside train_step", shown(class_weight),
+                    error=ArgumentTypeError)  # fmt: skip
+            return stepped.on_batch(self, "train_step", x, y, sample_weight, return_dict)
         self._meet(x)
-        return super().train_on_batch(x, *args, **kwargs)
+        return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        if hasattr(type(self), "test_step"):
+            return stepped.on_batch(self, "test_step", x, y, sample_weight, return_dict)
+        return super().test_on_batch(x, y, sample_weight, return_dict)
 
     def __call__(self, x, training=None, **options):
         if self.is_code and not self.built:

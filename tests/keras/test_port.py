@@ -125,10 +125,12 @@ class Net(keras.Model):
 class Step(Model):
     def train_step(self, data):
         return {}
+    def predict_step(self, data):
+        return {}
 class Other(torch.Model):
-    def train_step(self, data):
+    def predict_step(self, data):
         return {}
 """
     (complaint,) = ported(source)[1]
-    assert complaint.line == 8
-    assert "Step.train_step: minicnn takes no step of a model's own" in complaint.what
+    assert complaint.line == 10
+    assert "Step.predict_step: minicnn does not call it" in complaint.what

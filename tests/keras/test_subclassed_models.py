@@ -237,8 +237,8 @@ def test_refusals():
     two, x = Two(), keras.Input((6, 6, 1))
     with pytest.raises(errors.ArgumentTypeError, match="a call with one output, received 2 outputs"):
         two(np.ones((2, 3), np.float32))
-    with pytest.raises(errors.ArgumentTypeError, match="train_step"):
-        type("Steps", (keras.Model,), {"train_step": lambda self, data: {}})
+    with pytest.raises(errors.ArgumentTypeError, match="predict_step"):
+        type("Steps", (keras.Model,), {"predict_step": lambda self, data: {}})
     with pytest.raises(errors.ArgumentError, match="first: expected another name"):
         Taken()
     both = type("Both", (keras.Model,), {"call": lambda self, x: x})
