@@ -121,8 +121,8 @@ def optimizer_values(state: dict, optimizer: dict) -> list:
 
 
 def load_weights(model: Any, path: str) -> None:
-    """Read a .weights.h5 into a built model; everything is checked before the first weight changes."""
-    with open_weights(path) as file:
+    """Read a .weights.h5, or a .keras file's, into a built model; all is checked before the first weight changes."""
+    with (open_model if path.endswith(".keras") else open_weights)(path) as file:
         wanted = [(name, i, weight) for name, layer in placed(model.layers)
                   for i, weight in enumerate(layer.weights)]  # fmt: skip
         differences = [d for name, i, w in wanted if (d := file.difference(name, i, w.shape, w.dtype, w.path))]

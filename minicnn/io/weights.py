@@ -1,7 +1,8 @@
 """The weights of a model, alone, in one safetensors file.
 
 Names are "layer/weight", such as "conv2d/kernel". Our metadata is {"format": 1, "sha256": "..."}, with the digest of
-container.py. `load_weights` also reads Keras's .weights.h5 (keras_files.py) and Keras 2's .h5 (legacy_h5.py).
+container.py. `load_weights` also reads Keras's .weights.h5 and .keras (keras_files.py), and Keras 2's .h5
+(legacy_h5.py).
 """
 
 import os
@@ -60,8 +61,9 @@ def load_weights(model: Any, path: str | os.PathLike) -> None:
     Raises ArgumentError for another suffix, MissingDataError without the file, DataError for a file that is damaged or
     not minicnn's, WeightsError (both sides listed) when it holds another model's weights.
     """
-    path = checked(path)
-    if path.endswith(KERAS):
+    given = arguments.path("weights: path", path)
+    path = given if given.endswith(".keras") else checked(path)
+    if path.endswith((KERAS, ".keras")):
         return keras_files.load_weights(model, path)
     if path.endswith(legacy_h5.ENDINGS):
         return legacy_h5.load_weights(model, path)

@@ -520,3 +520,23 @@ def test_keras_2_configs():
     assert document["config"]["layers"][1]["config"]["axis"] == 3
     model = mc.model_from_json(json.dumps(config | {"module": "keras"}), **KERNELS)
     assert model.count_params() == 28
+
+
+def test_load_weights_of_a_whole_model(tmp_path):
+    """ModelCheckpoint("best.keras", save_best_only=True), then load_weights of it, as scripts do."""
+    def made(seed, units=4):
+        return mc.Sequential([mc.layers.Input((3,)), mc.layers.Dense(units), mc.layers.Dense(2)], seed=seed)
+
+    model, other, third = made(1), made(2), made(3, units=5)
+    model.compile("adam", "mse")
+    x = np.ones((4, 3), np.float32)
+    model.fit(x, np.ones((4, 2)), verbose=0)  # the file holds an optimizer's state, too
+    model.save(tmp_path / "best.keras")
+    other.load_weights(tmp_path / "best.keras")
+    np.testing.assert_array_equal(other.predict(x, verbose=0), model.predict(x, verbose=0))
+    before = other.get_weights()
+    third.save(tmp_path / "third.keras")
+    with pytest.raises(WeightsError):
+        other.load_weights(tmp_path / "third.keras")
+    for old, new in zip(before, other.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)

@@ -98,7 +98,7 @@ def test_suffix(tmp_path, saved, name, use, more):
         "weights: path: expected a file name that ends in .safetensors, or in .weights.h5 or .h5 for Keras, received "
         f"'{name}'; use \"{use}.safetensors\"{more}"
     )
-    for function in (save_weights, load_weights):
+    for function in (save_weights, load_weights)[: 1 if name == "w.keras" else 2]:  # whose weights can be read
         with pytest.raises(ArgumentError, match=re.escape(message) + "$"):
             function(saved[0], name)
 
