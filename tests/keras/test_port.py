@@ -125,13 +125,10 @@ class Net(keras.Model):
 class Step(Model):
     def train_step(self, data):
         return {}
-<<<<<<< HEAD
     def predict_step(self, data):
         return {}
-=======
 f = lambda a, b: (a, b)
 g = f(1, 2) if f else None
->>>>>>> 5a6bf9d (Seven more scripts run unchanged; load_weights of a .keras file)
 class Other(torch.Model):
     def predict_step(self, data):
         return {}
