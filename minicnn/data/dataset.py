@@ -161,8 +161,8 @@ class Dataset:
 
     def concatenate(self, dataset: "Dataset", name=None) -> "Dataset":
         """These elements, then the other's."""
-        lengths = self._length, dataset._length
-        n = None if None in lengths else lengths[0] + lengths[1]
+        mine, theirs = self._length, dataset._length
+        n = None if mine is None or theirs is None else mine + theirs
         return Dataset(lambda _: itertools.chain(self, dataset), n)
 
     def shard(self, num_shards, index, name=None) -> "Dataset":

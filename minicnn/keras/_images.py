@@ -13,6 +13,7 @@ import os
 import re
 import types
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -32,12 +33,13 @@ METHODS = {"bilinear": "bilinear", "nearest": "nearest", "bicubic": "bicubic", "
            "lanczos5": "lanczos5", 0: "bilinear", 1: "nearest", 2: "bicubic"}  # fmt: skip
 
 
-def _array(where: str, image, axes=(3, 4)) -> np.ndarray:
+def _array(where: str, image: Any, axes=(3, 4)) -> np.ndarray:
     """A picture or a batch as NumPy.  Raises for what stands on a tape or in a graph: its gradient would be lost."""
     taped = isinstance(image, Symbol) or getattr(image, "node", None) is not None
     fix = "use a layer: layers.RandomFlip and its kin, layers.Resizing"
     require(not taped, f"tf.image.{where}", "a picture", "a tensor with a gradient", fix, error=ArgumentTypeError)
-    found = np.asarray(image.numpy() if hasattr(image, "numpy") else image)
+    numbers = getattr(image, "numpy", None)
+    found = np.asarray(image if numbers is None else numbers())
     require(found.ndim in axes, f"tf.image.{where}", f"a picture (H, W, C){' or a batch' * (4 in axes)}", found.shape)
     return found
 
@@ -281,9 +283,10 @@ def random_crop(value, size, seed=None, name=None):
 def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antialias=False, name=None):
     """Pictures or batches in another size (height, width); floats, but of "nearest", which keeps the type."""
     known = METHODS.get(getattr(method, "value", method))
-    require(known is not None, "tf.image.resize: method", ", ".join(k for k in METHODS if isinstance(k, str)), method,
-            error=ArgumentError)  # fmt: skip
-    x = images if isinstance(images, (Tensor, Symbol)) else _array("resize", images)
+    if known is None:
+        names = ", ".join(k for k in METHODS if isinstance(k, str))
+        require(False, "tf.image.resize: method", names, method, error=ArgumentError)
+    x: Any = images if isinstance(images, (Tensor, Symbol)) else _array("resize", images)
     require(len(x.shape) in (3, 4), "tf.image.resize", "a picture (H, W, C) or a batch", x.shape)
     h, w = x.shape[-3:-1]
     size = tuple(int(n) for n in (size.numpy() if hasattr(size, "numpy") else size))
@@ -379,7 +382,8 @@ def _text(value) -> str:
     value = np.asarray(value)
     found = value.item() if value.ndim == 0 else value
     found = found.decode() if isinstance(found, bytes) else found
-    require(isinstance(found, str), "tf.io: filename", "a string", repr(found)[:40], error=ArgumentTypeError)
+    if not isinstance(found, str):
+        require(False, "tf.io: filename", "a string", repr(found)[:40], error=ArgumentTypeError)
     return found
 
 
@@ -398,8 +402,9 @@ def read_file(filename, name=None) -> bytes:
 def decode_image(contents, channels=0, dtype="uint8", name=None, expand_animations=True, **options):
     """A picture's bytes, of any format, as (H, W, C).  channels  1, 3, 4, or 0: as it is."""
     raw = contents.item() if isinstance(contents, np.ndarray) and contents.ndim == 0 else contents
-    require(isinstance(raw, bytes), "tf.image.decode", "bytes, as tf.io.read_file gives", type(raw).__name__,
-            error=ArgumentTypeError)  # fmt: skip
+    if not isinstance(raw, bytes):
+        expected = "bytes, as tf.io.read_file gives"
+        require(False, "tf.image.decode", expected, type(raw).__name__, error=ArgumentTypeError)
     channels = 0 if channels is None else int(channels)
     require(channels in (0, 1, 3, 4), "tf.image.decode: channels", "0, 1, 3 or 4", channels, error=ArgumentError)
     mode = {1: "grayscale", 3: "rgb", 4: "rgba"}[channels or channels_of(raw)]
