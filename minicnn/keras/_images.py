@@ -289,7 +289,8 @@ def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antiali
     x: Any = images if isinstance(images, (Tensor, Symbol)) else _array("resize", images)
     require(len(x.shape) in (3, 4), "tf.image.resize", "a picture (H, W, C) or a batch", x.shape)
     h, w = x.shape[-3:-1]
-    size = tuple(int(n) for n in (size.numpy() if hasattr(size, "numpy") else size))
+    high, wide = (int(n) for n in (size.numpy() if hasattr(size, "numpy") else size))
+    size = high, wide
     if preserve_aspect_ratio:
         scale = min(size[0] / h, size[1] / w)
         size = (round(h * scale), round(w * scale))

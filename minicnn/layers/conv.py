@@ -150,5 +150,5 @@ def reach(window: Pair, rate: Pair) -> Pair:
     return (window[0] - 1) * rate[0] + 1, (window[1] - 1) * rate[1] + 1
 
 
-def dilated(kernel: Any, rate: tuple[int, ...]) -> Any:
+def dilated(kernel: Any, rate: Pair) -> Any:
     return kernel if rate == (1, 1) else dilate(kernel, rate=rate)

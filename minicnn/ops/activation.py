@@ -1,6 +1,7 @@
 """Activations: each with its derivative, written with the output y where that is shorter."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from ..aliases import Ints
@@ -13,14 +14,15 @@ SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et 
 
 
 @op
-def relu(be, x):
+def relu(be: Any, x: Any) -> tuple[Any, Any]:
     """y = max(x, 0);  dx = dy where y > 0.  The gradient at 0 is 0."""
     y = be.relu(x)
     return y, lambda dy, needs: (be.relu_grad(dy, y),)
 
 
 @op
-def relu_general(be, x, *, max_value=None, negative_slope=0.0, threshold=0.0):
+def relu_general(be: Any, x: Any, *, max_value: float | None = None, negative_slope: float = 0.0,
+                 threshold: float = 0.0) -> tuple[Any, Any]:  # fmt: skip
     """y = min(x, max_value) where x > threshold, else negative_slope (x - threshold).  dx = dy times the slope there.
 
     Source: Keras 3, activations/activations.py, which says x >= threshold in its text and computes x > threshold.
@@ -38,14 +40,14 @@ def relu_general(be, x, *, max_value=None, negative_slope=0.0, threshold=0.0):
 
 
 @op
-def leaky_relu(be, x, *, negative_slope=0.2):
+def leaky_relu(be: Any, x: Any, *, negative_slope: float = 0.2) -> tuple[Any, Any]:
     """y = x where x > 0, else negative_slope x.  Source: Maas et al. 2013."""
     slope = be.xp.where(x > 0, 1, negative_slope).astype(x.dtype)
     return x * slope, lambda dy, needs: (dy * slope,)
 
 
 @op
-def prelu(be, x, alpha):
+def prelu(be: Any, x: Any, alpha: Any) -> tuple[Any, Any]:
     """y = x where x > 0, else alpha x, alpha learned and broadcast over x.  Source: He et al. 2015."""
     below = be.xp.minimum(x, 0)  # 0 where x > 0; NaN stays NaN
 
@@ -60,14 +62,14 @@ def prelu(be, x, alpha):
 
 
 @op
-def elu(be, x, *, alpha=1.0):
+def elu(be: Any, x: Any, *, alpha: float = 1.0) -> tuple[Any, Any]:
     """y = x where x > 0, else alpha (exp x - 1), whose derivative is y + alpha.  Source: Clevert et al. 2015."""
     y = be.xp.where(x > 0, x, alpha * be.xp.expm1(be.xp.minimum(x, 0))).astype(x.dtype)
     return y, lambda dy, needs: (dy * be.xp.where(x > 0, 1, y + alpha).astype(x.dtype),)
 
 
 @op
-def selu(be, x):
+def selu(be: Any, x: Any) -> tuple[Any, Any]:
     """y = scale elu(x, alpha) with the constants that keep mean 0 and variance 1.  Source: Klambauer et al. 2017."""
     y = SELU_SCALE * be.xp.where(x > 0, x, SELU_ALPHA * be.xp.expm1(be.xp.minimum(x, 0)))
     y = y.astype(x.dtype)
@@ -76,7 +78,7 @@ def selu(be, x):
 
 
 @op
-def sigmoid(be, x):
+def sigmoid(be: Any, x: Any) -> tuple[Any, Any]:
     """y = 1 / (1 + exp(-x));  dx = dy y (1 - y).  Computed from exp(-|x|), which cannot overflow."""
     e = be.xp.exp(-be.xp.abs(x))
     y = be.xp.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(x.dtype)
@@ -84,21 +86,21 @@ def sigmoid(be, x):
 
 
 @op
-def tanh(be, x):
+def tanh(be: Any, x: Any) -> tuple[Any, Any]:
     """y = tanh x;  dx = dy (1 - y^2)."""
     y = be.xp.tanh(x)
     return y, lambda dy, needs: (dy * (1 - y * y),)
 
 
 @op
-def softmax(be, x):
+def softmax(be: Any, x: Any) -> tuple[Any, Any]:
     """p = exp(x - max x) / sum exp(x - max x) over the last axis;  dx = p (dy - sum dy p)."""
     p = be.softmax(x)
     return p, lambda dy, needs: (p * (dy - (dy * p).sum(axis=-1, keepdims=True)),)
 
 
 @op
-def log_softmax(be, x):
+def log_softmax(be: Any, x: Any) -> tuple[Any, Any]:
     """y = x - max x - log sum exp(x - max x) over the last axis;  dx = dy - exp(y) sum dy."""
     shifted = x - x.max(axis=-1, keepdims=True)
     y = shifted - be.xp.log(be.xp.exp(shifted).sum(axis=-1, keepdims=True))
@@ -106,21 +108,21 @@ def log_softmax(be, x):
 
 
 @op
-def softplus(be, x):
+def softplus(be: Any, x: Any) -> tuple[Any, Any]:
     """y = log(1 + exp x);  dx = dy sigmoid(x)."""
     y = be.xp.logaddexp(x, x.dtype.type(0))
     return y, lambda dy, needs: (dy * be.xp.exp(x - y),)
 
 
 @op
-def softsign(be, x):
+def softsign(be: Any, x: Any) -> tuple[Any, Any]:
     """y = x / (1 + |x|);  dx = dy / (1 + |x|)^2."""
     d = 1 + be.xp.abs(x)
     return x / d, lambda dy, needs: (dy / (d * d),)
 
 
 @op
-def silu(be, x):
+def silu(be: Any, x: Any) -> tuple[Any, Any]:
     """y = x sigmoid(x);  dx = dy (s + y (1 - s)).  Source: Elfwing et al. 2017."""
     e = be.xp.exp(-be.xp.abs(x))
     s = be.xp.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(x.dtype)
@@ -129,7 +131,7 @@ def silu(be, x):
 
 
 @op
-def gelu(be, x, *, approximate=False):
+def gelu(be: Any, x: Any, *, approximate: bool = False) -> tuple[Any, Any]:
     """y = x Phi(x), Phi(x) = (1 + erf(x / sqrt 2)) / 2 the standard normal distribution; dx = dy (Phi(x) + x phi(x)).
 
     approximate: Phi(x) = (1 + tanh u) / 2, u = sqrt(2 / pi) (x + .044715 x^3), and phi its derivative.
@@ -146,99 +148,99 @@ def gelu(be, x, *, approximate=False):
 
 
 @op
-def exponential(be, x):
+def exponential(be: Any, x: Any) -> tuple[Any, Any]:
     """y = exp x, its own derivative."""
     y = be.xp.exp(x)
     return y, lambda dy, needs: (dy * y,)
 
 
 @op
-def hard_sigmoid(be, x):
+def hard_sigmoid(be: Any, x: Any) -> tuple[Any, Any]:
     """y = clip(x / 6 + 1/2, 0, 1)."""
     inside = (x > -3) & (x < 3)
     return be.xp.clip(x / 6 + x.dtype.type(0.5), 0, 1), lambda dy, needs: (dy * inside / 6,)
 
 
-def pure(function):
+def pure(function: Callable) -> Callable:
     """A function of tensors that is made of ops alone, the same ones whatever the numbers are: it can be traced."""
     function.traceable = True
     return function
 
 
 @pure
-def relu6(x):
+def relu6(x: Any) -> Any:
     """y = min(max(x, 0), 6).  Source: Krizhevsky 2010, "Convolutional deep belief networks on CIFAR-10"."""
     return relu_general(x, max_value=6.0)
 
 
 @pure
-def celu(x, alpha=1.0):
+def celu(x: Any, alpha: float = 1.0) -> Any:
     """y = x where x > 0, else alpha (exp(x / alpha) - 1).  Source: Barron 2017."""
     return elu(x / alpha) * alpha
 
 
 @pure
-def log_sigmoid(x):
+def log_sigmoid(x: Any) -> Any:
     """y = log sigmoid(x) = -log(1 + exp(-x))."""
     return -softplus(-x)
 
 
 @pure
-def mish(x):
+def mish(x: Any) -> Any:
     """y = x tanh(log(1 + exp x)).  Source: Misra 2019, "Mish"."""
     return x * tanh(softplus(x))
 
 
 @pure
-def hard_silu(x):
+def hard_silu(x: Any) -> Any:
     """y = x hard_sigmoid(x).  Source: Howard et al. 2019, "Searching for MobileNetV3"."""
     return x * hard_sigmoid(x)
 
 
 @pure
-def hard_tanh(x):
+def hard_tanh(x: Any) -> Any:
     """y = min(max(x, -1), 1)."""
     return clip(x, low=-1.0, high=1.0)
 
 
 @pure
-def tanh_shrink(x):
+def tanh_shrink(x: Any) -> Any:
     """y = x - tanh x."""
     return x - tanh(x)
 
 
 @pure
-def soft_shrink(x, threshold=0.5):
+def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
     """y = x - threshold above it, x + threshold below -threshold, 0 between."""
     return x - clip(x, low=-threshold, high=threshold)
 
 
 @pure
-def hard_shrink(x, threshold=0.5):
+def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
     """y = x where |x| > threshold, else 0."""
     return relu_general(x, threshold=threshold) - relu_general(-x, threshold=threshold)
 
 
 @pure
-def squareplus(x, b=4.0):
+def squareplus(x: Any, b: float = 4.0) -> Any:
     """y = (x + sqrt(x^2 + b)) / 2.  Source: Barron 2021, "Squareplus"."""
     return (x + sqrt(x * x + b)) * 0.5
 
 
 @pure
-def sparse_sigmoid(x):
+def sparse_sigmoid(x: Any) -> Any:
     """y = min(max((x + 1) / 2, 0), 1)."""
     return clip(x * 0.5 + 0.5, low=0.0, high=1.0)
 
 
 @pure
-def sparse_plus(x):
+def sparse_plus(x: Any) -> Any:
     """y = 0 up to -1, (x + 1)^2 / 4 up to 1, then x: the integral of sparse_sigmoid."""
     inner = sparse_sigmoid(x)
     return inner * inner + relu(x - 1.0)
 
 
-def sparsemax(x, axis=-1):
+def sparsemax(x: Any, axis: int = -1) -> Any:
     """y = max(x - tau, 0) with the tau that makes the sum over `axis` 1: the nearest probabilities, some of them 0.
 
     Source: Martins & Astudillo 2016, "From softmax to sparsemax".
@@ -264,7 +266,7 @@ def log_softmax_over(x: Any, axis: Ints = -1) -> Any:
 
 
 @pure
-def linear(x):
+def linear(x: Any) -> Any:
     """y = x."""
     return x
 

@@ -1,6 +1,7 @@
 """Arithmetic on tensors, with broadcasting; core/op.py sums gradients back to each argument's shape."""
 
 import math
+from typing import Any
 
 from ..core.op import op
 from ..core.symbol import Symbol
@@ -12,44 +13,44 @@ from .shape import reshape
 
 
 @op
-def add(be, a, b):
+def add(be: Any, a: Any, b: Any) -> tuple[Any, Any]:
     """y = a + b."""
     return a + b, lambda dy, needs: (dy, dy)
 
 
 @op
-def subtract(be, a, b):
+def subtract(be: Any, a: Any, b: Any) -> tuple[Any, Any]:
     """y = a - b."""
     return a - b, lambda dy, needs: (dy, -dy if needs[1] else None)
 
 
 @op
-def multiply(be, a, b):
+def multiply(be: Any, a: Any, b: Any) -> tuple[Any, Any]:
     """y = a b;  da = dy b,  db = dy a."""
     return a * b, lambda dy, needs: (dy * b if needs[0] else None, dy * a if needs[1] else None)
 
 
 @op
-def divide(be, a, b):
+def divide(be: Any, a: Any, b: Any) -> tuple[Any, Any]:
     """y = a / b;  da = dy / b,  db = -dy y / b."""
     y = a / b
     return y, lambda dy, needs: (dy / b if needs[0] else None, -dy * y / b if needs[1] else None)
 
 
 @op
-def power(be, x, *, exponent):
+def power(be: Any, x: Any, *, exponent: Any) -> tuple[Any, Any]:
     """y = x^exponent for a number exponent;  dx = dy exponent x^(exponent-1)."""
     return x**exponent, lambda dy, needs: (dy * exponent * x ** (exponent - 1),)
 
 
 @op
-def negative(be, x):
+def negative(be: Any, x: Any) -> tuple[Any, Any]:
     """y = -x."""
     return -x, lambda dy, needs: (-dy,)
 
 
 @op
-def matmul(be, a, b):
+def matmul(be: Any, a: Any, b: Any) -> tuple[Any, Any]:
     """y = a b.  a (N, K), b (K, M) -> y (N, M);  da = dy b',  db = a' dy."""
     require(a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0], "matmul", f"b of shape ({a.shape[-1]}, M)", b.shape)
     return be.dense(a, b, None), lambda dy, needs: (
@@ -59,85 +60,85 @@ def matmul(be, a, b):
 
 
 @op
-def exp(be, x):
+def exp(be: Any, x: Any) -> tuple[Any, Any]:
     """y = exp x."""
     y = be.xp.exp(x)
     return y, lambda dy, needs: (dy * y,)
 
 
 @op
-def log(be, x):
+def log(be: Any, x: Any) -> tuple[Any, Any]:
     """y = log x;  dx = dy / x."""
     return be.xp.log(x), lambda dy, needs: (dy / x,)
 
 
 @op
-def log1p(be, x):
+def log1p(be: Any, x: Any) -> tuple[Any, Any]:
     """y = log(1 + x), exact for small x;  dx = dy / (1 + x)."""
     return be.xp.log1p(x), lambda dy, needs: (dy / (1 + x),)
 
 
 @op
-def expm1(be, x):
+def expm1(be: Any, x: Any) -> tuple[Any, Any]:
     """y = exp(x) - 1, exact for small x;  dx = dy (y + 1)."""
     y = be.xp.expm1(x)
     return y, lambda dy, needs: (dy * (y + 1),)
 
 
 @op
-def arctan(be, x):
+def arctan(be: Any, x: Any) -> tuple[Any, Any]:
     """y = arctan x;  dx = dy / (1 + x^2)."""
     return be.xp.arctan(x), lambda dy, needs: (dy / (1 + x * x),)
 
 
 @op
-def erf(be, x):
+def erf(be: Any, x: Any) -> tuple[Any, Any]:
     """y = 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x;  dx = dy 2 / sqrt(pi) exp(-x^2)."""
     return be.erf(x), lambda dy, needs: (dy * be.xp.exp(-x * x) * (2 / math.sqrt(math.pi)),)
 
 
 @op
-def sqrt(be, x):
+def sqrt(be: Any, x: Any) -> tuple[Any, Any]:
     """y = sqrt x;  dx = dy / (2 y)."""
     y = be.xp.sqrt(x)
     return y, lambda dy, needs: (dy / (2 * y),)
 
 
 @op
-def absolute(be, x):
+def absolute(be: Any, x: Any) -> tuple[Any, Any]:
     """y = |x|;  dx = dy sign x."""
     return be.xp.abs(x), lambda dy, needs: (dy * be.xp.sign(x),)
 
 
 @op
-def clip(be, x, *, low, high):
+def clip(be: Any, x: Any, *, low: Any, high: Any) -> tuple[Any, Any]:
     """y = min(max(x, low), high);  dx = dy inside, 0 outside."""
     inside = (x >= low) & (x <= high)
     return be.xp.clip(x, low, high), lambda dy, needs: (dy * inside,)
 
 
 @op
-def maximum(be, a, b):
+def maximum(be: Any, a: Any, b: Any) -> tuple[Any, Any]:
     """y = max(a, b);  dy goes to the larger one, to a on ties."""
     first = a >= b
     return be.xp.maximum(a, b), lambda dy, needs: (dy * first, dy * ~first)
 
 
 @op
-def minimum(be, a, b):
+def minimum(be: Any, a: Any, b: Any) -> tuple[Any, Any]:
     """y = min(a, b);  dy goes to the smaller one, to a on ties."""
     first = a <= b
     return be.xp.minimum(a, b), lambda dy, needs: (dy * first, dy * ~first)
 
 
 @op
-def sin(be, x):
+def sin(be: Any, x: Any) -> tuple[Any, Any]:
     """y = sin x;  dx = dy cos x."""
     return be.xp.sin(x), lambda dy, needs: (dy * be.xp.cos(x),)
 
 
 @op
-def cos(be, x):
+def cos(be: Any, x: Any) -> tuple[Any, Any]:
     """y = cos x;  dx = -dy sin x."""
     return be.xp.cos(x), lambda dy, needs: (-dy * be.xp.sin(x),)
 

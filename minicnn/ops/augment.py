@@ -9,28 +9,29 @@ from typing import Any
 
 from ..core.op import op
 from ..errors import require
+from .geometry import Pair
 
 
-def uniforms(be, n: int, each: int, key):
+def uniforms(be: Any, n: int, each: int, key: Any) -> Any:
     """(N, each) float64 draws from U(0, 1)."""
     key = key._replace(row=key.first((n, each)))
     return (be.philox(n * each, key).reshape(n, each).astype("float64") + 0.5) * 2.0**-32
 
 
-def between(draws, low_high):
+def between(draws: Any, low_high: Any) -> Any:
     """U(low, high) from draws of U(0, 1)."""
     low, high = low_high
     return low + (high - low) * draws
 
 
-def clipped(xp, y, value_range):
+def clipped(xp: Any, y: Any, value_range: Any) -> Any:
     """y within value_range, and where it was."""
     low, high = value_range
     return xp.clip(y, low, high), (y >= low) & (y <= high)
 
 
 @op
-def random_flip(be, x, *, key, horizontal, vertical):
+def random_flip(be: Any, x: Any, *, key: Any, horizontal: bool, vertical: bool) -> tuple[Any, Any]:
     """Each image mirrored with probability 1/2, along its width, its height or, drawn apart, both.  x (N, H, W, C)."""
     images("random_flip", x)
     xp, draws = be.xp, uniforms(be, len(x), 2, key).reshape(-1, 2, 1, 1, 1) < 0.5
@@ -45,8 +46,9 @@ def random_flip(be, x, *, key, horizontal, vertical):
 
 
 @op
-def random_warp(be, x, *, key, angle=(0, 0), shift=((0, 0), (0, 0)), zoom=((0, 0), (0, 0)), fill_mode="reflect",
-                fill_value=0.0, nearest=False):  # fmt: skip
+def random_warp(be: Any, x: Any, *, key: Any, angle: Any = (0, 0), shift: Any = ((0, 0), (0, 0)),
+                zoom: Any = ((0, 0), (0, 0)), fill_mode: str = "reflect", fill_value: Any = 0.0,
+                nearest: bool = False) -> tuple[Any, Any]:  # fmt: skip
     """Each image turned, moved and scaled about its centre: y[n,i,j,c] = x[n, ..., c] at (row, column) = M_n (i, j, 1).
 
     angle  (low, high) in radians, counter-clockwise;  shift  of rows, of columns: shares of the size, down and right;
@@ -69,7 +71,8 @@ def random_warp(be, x, *, key, angle=(0, 0), shift=((0, 0), (0, 0)), zoom=((0, 0
 
 
 @op
-def random_shear(be, x, *, key, across=(0, 0), down=(0, 0), fill_mode="reflect", fill_value=0.0, nearest=False):
+def random_shear(be: Any, x: Any, *, key: Any, across: Any = (0, 0), down: Any = (0, 0), fill_mode: str = "reflect",
+                 fill_value: Any = 0.0, nearest: bool = False) -> tuple[Any, Any]:  # fmt: skip
     """y[n,i,j,c] = x[n, i + b_n j, j + a_n i, c]: rows slide along the width, columns along the height.
 
     across, down  (low, high) of a and b: px per px from the upper left corner; a coin turns the sign of both
@@ -102,7 +105,8 @@ def _mapped(be, x, rows, columns, fill_mode: str, fill_value: float, nearest: bo
 
 
 @op
-def random_perspective(be, x, *, key, factor, scale, fill_value=0.0, nearest=False):
+def random_perspective(be: Any, x: Any, *, key: Any, factor: Any, scale: Any, fill_value: Any = 0.0,
+                       nearest: bool = False) -> tuple[Any, Any]:  # fmt: skip
     """Each image, with a probability p ~ U(*factor), as a plane seen from aside: its corners move, lines stay lines.
 
     On the unit square the upper left corner stays, the others go to (p, 0), (0, q) and (r, s), with p, q, r, s drawn
@@ -183,7 +187,7 @@ def _added(xp, dy, row, column, inside, weight):
 
 
 @op
-def random_contrast(be, x, *, key, factor, value_range):
+def random_contrast(be: Any, x: Any, *, key: Any, factor: Any, value_range: Any) -> tuple[Any, Any]:
     """y = clip((x - mean) f + mean, *value_range), mean of each image's channel, f ~ U(1 - factor[0], 1 + factor[1]).
 
     x (N, H, W, C).  dx = f g + (1 - f) mean(g), with g = dy where nothing was clipped.
@@ -202,7 +206,7 @@ def random_contrast(be, x, *, key, factor, value_range):
 
 
 @op
-def random_brightness(be, x, *, key, factor, value_range):
+def random_brightness(be: Any, x: Any, *, key: Any, factor: Any, value_range: Any) -> tuple[Any, Any]:
     """y = clip(x + f (high - low), low, high), f ~ U(*factor) for each image.  x (N, H, W, C);  dx = dy inside."""
     images("random_brightness", x)
     low, high = value_range
@@ -212,7 +216,7 @@ def random_brightness(be, x, *, key, factor, value_range):
 
 
 @op
-def random_crop(be, x, *, key, size):
+def random_crop(be: Any, x: Any, *, key: Any, size: Pair) -> tuple[Any, Any]:
     """The same `size` (OH, OW) px of every image of the batch, from a place that is drawn.  dx = dy there, else 0."""
     images("random_crop", x)
     xp, (_, h, w, _), (oh, ow) = be.xp, x.shape, size
@@ -230,7 +234,7 @@ def random_crop(be, x, *, key, size):
 
 
 @op
-def random_shift(be, x, *, key, most, fill_mode, fill_value=0.0):
+def random_shift(be: Any, x: Any, *, key: Any, most: Any, fill_mode: str, fill_value: Any = 0.0) -> tuple[Any, Any]:
     """Each image moved by whole pixels, up to `most` (rows, columns) each way: padded on all sides, and cropped.
 
     y[n,i,j] = x[n, i - down_n, j - right_n], down_n and right_n of -most .. most, all as likely.  x (N, H, W, C);
@@ -251,7 +255,7 @@ def random_shift(be, x, *, key, most, fill_mode, fill_value=0.0):
 
 
 @op
-def random_pick(be, *candidates, key):
+def random_pick(be: Any, *candidates: Any, key: Any) -> tuple[Any, Any]:
     """y[n] = candidates[k_n][n], k_n drawn for each image, all as likely;  each dx = dy where it was taken, else 0."""
     xp, x = be.xp, candidates[0]
     drawn = xp.floor(uniforms(be, len(x), 1, key) * len(candidates)).reshape(-1, 1, 1, 1)
@@ -262,7 +266,8 @@ def random_pick(be, *candidates, key):
 
 
 @op
-def random_erasing(be, x, *, key, factor, scale, value_range, fill_value=None):
+def random_erasing(be: Any, x: Any, *, key: Any, factor: Any, scale: Any, value_range: Any,
+                   fill_value: Any = None) -> tuple[Any, Any]:  # fmt: skip
     """In each image, with a probability p ~ U(*factor), the pixels of one rectangle become fill_value.
 
     Height and width are sqrt(U(*scale)) of the image's, drawn apart; the place is drawn too. fill_value: a number, or
@@ -293,6 +298,6 @@ def random_erasing(be, x, *, key, factor, scale, value_range, fill_value=None):
     return xp.where(erased, fill, x), lambda dy, needs: (xp.where(erased, dy.dtype.type(0), dy),)
 
 
-def images(where: str, x) -> None:
+def images(where: str, x: Any) -> None:
     """Raises ShapeError where x is no batch of images."""
     require(x.ndim == 4, where, "x of shape (N, H, W, C)", x.shape)

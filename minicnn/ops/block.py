@@ -20,16 +20,16 @@ from .activation import relu
 from .conv import conv2d
 from .dense import dense
 from .dropout import dropout
+from .geometry import Pads, Pair
 from .loss import scaled_sum, softmax_cross_entropy, summed_cross_entropy
 from .norm import batch_norm, batch_norm_fixed
 from .pool import max_pool
 from .shape import zero_pad
 
 
-def conv_block(
-    be, x, w, b, gamma, beta, *, strides, pads, algorithm="auto", eps=1e-3, axis=-1, pool: Any = None, rate=0.0,
-    key=None,
-):  # fmt: skip
+def conv_block(be: Any, x: Any, w: Any, b: Any, gamma: Any, beta: Any, *, strides: Pair,
+               pads: Pads, algorithm: str = "auto", eps: float = 1e-3,
+               axis: int = -1, pool: Any = None, rate: float = 0.0, key: Any = None) -> tuple[Any, Any]:  # fmt: skip
     """y = dropout(max_pool(batch_norm(max(conv2d(x, w, b), 0)))) with the batch's own statistics: training only.
 
     x (N, H, W, C), w (KH, KW, C, O), b (O,) or None; gamma, beta (O,), or None, None: no batch norm.
@@ -82,7 +82,8 @@ def conv_block(
     return (y, mean, var), vjp
 
 
-def dense_block(be, x, w, b, gamma, beta, *, eps=1e-3, rate=0.0, key=None):
+def dense_block(be: Any, x: Any, w: Any, b: Any, gamma: Any, beta: Any, *, eps: float = 1e-3, rate: float = 0.0,
+                key: Any = None) -> tuple[Any, Any]:  # fmt: skip
     """y = dropout(batch_norm(max(dense(x, w, b), 0))) with the batch's own statistics: training only, on a device.
 
     x (N, I), w (I, O), b (O,) or None, gamma, beta (O,); rate, key: of the dropout, 0 for none.
@@ -115,8 +116,10 @@ conv_block.placed = dense_block.placed = 1  # see core/program.py, Node
 # without gradients ----------------------------------------------------------------------------------------------------
 
 
-def conv2d_folded(be, x, w, b, gamma, beta, mean, var, *, strides, pads, relu=False, algorithm="auto", axis=-1, eps=0.0,
-                  pool=None, kept=None):  # fmt: skip
+def conv2d_folded(be: Any, x: Any, w: Any, b: Any, gamma: Any, beta: Any, mean: Any, var: Any, *,
+                  strides: Pair, pads: Pads, relu: bool = False,
+                  algorithm: str = "auto", axis: int = -1, eps: float = 0.0, pool: dict[str, Any] | None = None,
+                  kept: dict | None = None) -> tuple[Any, Any]:  # fmt: skip
     """y = max_pool(batch_norm_fixed(max(conv2d(x, w, b), 0))), the batch norm as the affine map that it is:
 
         y = scale max(x w + b, 0) + shift       scale = gamma / sqrt(var + eps),  shift = beta - mean scale
@@ -133,7 +136,8 @@ def conv2d_folded(be, x, w, b, gamma, beta, mean, var, *, strides, pads, relu=Fa
     return y, None
 
 
-def dense_folded(be, x, w, b, gamma, beta, mean, var, *, relu=False, eps=0.0):
+def dense_folded(be: Any, x: Any, w: Any, b: Any, gamma: Any, beta: Any, mean: Any, var: Any, *, relu: bool = False,
+                 eps: float = 0.0) -> tuple[Any, Any]:  # fmt: skip
     """y = batch_norm_fixed(max(dense(x, w, b), 0)), folded as in conv2d_folded; relu and gamma may be absent."""
     y = be.dense(x.reshape(-1, x.shape[-1]), w, b, relu=relu, affine=_affine(be, gamma, beta, mean, var, eps, (-1,)))
     return y.reshape(*x.shape[:-1], y.shape[-1]), None

@@ -6,6 +6,8 @@ V and m, a pixel of full saturation has m = 0, and a grey one m = V.
 Source: Smith 1978, "Color gamut transform pairs" (HSV); Cubuk et al. 2020, "RandAugment" (posterize, solarize, ...).
 """
 
+from typing import Any
+
 from ..core.op import op
 from ..errors import require
 from .augment import between, clipped, images, uniforms
@@ -14,7 +16,7 @@ GRAY = (0.2989, 0.5870, 0.1140)  # of red, green and blue in a grey of the same 
 TINY = 1e-7  # keeps 1 - f above 0, as in Keras
 
 
-def colors(where: str, x) -> None:
+def colors(where: str, x: Any) -> None:
     """Raises ShapeError where x is no batch of images of red, green and blue."""
     require(x.ndim == 4 and x.shape[3] == 3, where, "x of shape (N, H, W, 3): red, green and blue", x.shape)
 
@@ -31,7 +33,8 @@ def _chosen(be, x, key, factor, more: int = 0):
 
 
 @op
-def random_gray(be, x, *, key, factor, value_range=None, entire=False):
+def random_gray(be: Any, x: Any, *, key: Any, factor: Any, value_range: Any = None,
+                entire: bool = False) -> tuple[Any, Any]:  # fmt: skip
     """y = x + f (gray - x), gray = 0.2989 red + 0.587 green + 0.114 blue, f ~ U(*factor) for each image.
 
     entire  f is 1 with a probability p ~ U(*factor), else 0;  value_range: what y is clipped to, None: nothing
@@ -55,7 +58,7 @@ def random_gray(be, x, *, key, factor, value_range=None, entire=False):
 
 
 @op
-def random_saturation(be, x, *, key, factor):
+def random_saturation(be: Any, x: Any, *, key: Any, factor: Any) -> tuple[Any, Any]:
     """y_c = V - k (V - x_c) with V = max(red, green, blue): the saturation 1 - min / V times k, and at most 1.
 
     k = f / (1 - f) with f ~ U(*factor) for each image: f = 0 is grey, 0.5 changes nothing, 1 is the full colour.
@@ -83,7 +86,7 @@ def random_saturation(be, x, *, key, factor):
 
 
 @op
-def random_hue(be, x, *, key, factor, value_range):
+def random_hue(be: Any, x: Any, *, key: Any, factor: Any, value_range: Any) -> tuple[Any, Any]:
     """Each image's hue turned by +-f / 2 of the circle, f ~ U(*factor), the sign a coin's.
 
     y_c = V - (V - m) t(5 - 2 c + h mod 6), with t(k) = min(k, 4 - k) between 0 and 1, and h, in sixths of the circle,
@@ -122,7 +125,7 @@ def _ends(xp, x):
 
 
 @op
-def random_invert(be, x, *, key, factor, high):
+def random_invert(be: Any, x: Any, *, key: Any, factor: Any, high: Any) -> tuple[Any, Any]:
     """y = high - x with a probability p ~ U(*factor), drawn for each image, else x.  x (N, H, W, C);  dx = -+dy."""
     images("random_invert", x)
     xp = be.xp
@@ -131,7 +134,7 @@ def random_invert(be, x, *, key, factor, high):
 
 
 @op
-def random_posterize(be, x, *, key, bits, value_range):
+def random_posterize(be: Any, x: Any, *, key: Any, bits: Any, value_range: Any) -> tuple[Any, Any]:
     """Of each number, one of 256 steps of value_range, the first b bits: y = s floor(x / s) with s = 2^(8 - b).
 
     b  bits[0] to bits[1] - 1, drawn for each image; bits[0] if they are equal
@@ -147,7 +150,7 @@ def random_posterize(be, x, *, key, bits, value_range):
 
 
 @op
-def random_solarize(be, x, *, key, addition, threshold, value_range):
+def random_solarize(be: Any, x: Any, *, key: Any, addition: Any, threshold: Any, value_range: Any) -> tuple[Any, Any]:
     """y = low + high - z where z >= t, else z, with z = x + a cut to value_range (low, high).
 
     a = (high - low) U(*addition) and t = low + (high - low) U(*threshold), drawn for each image.  x (N, H, W, C);
@@ -162,7 +165,7 @@ def random_solarize(be, x, *, key, addition, threshold, value_range):
 
 
 @op
-def random_sharpness(be, x, *, key, factor, value_range):
+def random_sharpness(be: Any, x: Any, *, key: Any, factor: Any, value_range: Any) -> tuple[Any, Any]:
     """y = x + (1 - 2 f) (smooth - x), f ~ U(*factor) for each image: 0 is smooth, 0.5 is x, 1 is sharper.
 
     smooth = (the sum of the 9 px around, of zeros beyond the edge, + 4 x) / 13.  value_range: what y is clipped to.
@@ -181,7 +184,7 @@ def random_sharpness(be, x, *, key, factor, value_range):
 
 
 @op
-def random_blur(be, x, *, key, factor, size, sigma, value_range):
+def random_blur(be: Any, x: Any, *, key: Any, factor: Any, size: Any, sigma: Any, value_range: Any) -> tuple[Any, Any]:
     """Each image smoothed by a Gaussian with a probability p ~ U(*factor), zeros beyond its edge.
 
     size   (rows, columns) of the window in px, odd
@@ -214,7 +217,7 @@ def _along(xp, x, window, axis: int):
 
 
 @op
-def auto_contrast(be, x, *, value_range):
+def auto_contrast(be: Any, x: Any, *, value_range: Any) -> tuple[Any, Any]:
     """y = low + (high - low) (x - a) / (b - a), a and b the least and the largest number of each image's channel.
 
     value_range (low, high); a channel of one value stays as it is.  x (N, H, W, C).
@@ -240,7 +243,7 @@ def auto_contrast(be, x, *, value_range):
 
 
 @op
-def equalize(be, x, *, value_range, bins):
+def equalize(be: Any, x: Any, *, value_range: Any, bins: int) -> tuple[Any, Any]:
     """Each image's channel with all values about as frequent: y = 255 (F(bin of x) - F_1) / (pixels - F_1), rounded.
 
     F  the number of pixels up to a bin of `bins` over value_range, F_1 that of the first bin that has any; 0 to 255

@@ -5,6 +5,7 @@ The answers change in jumps: they stand on no tape, and no gradient flows throug
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 from ..core.op import elsewhere, joined, op
 from ..core.program import tracing
@@ -47,103 +48,103 @@ UNTRACKED: dict[str, Callable] = {}
 
 
 @untracked
-def equal(be, a, b):
+def equal(be: Any, a: Any, b: Any) -> Any:
     """1 where a = b."""
     return a == b
 
 
 @untracked
-def not_equal(be, a, b):
+def not_equal(be: Any, a: Any, b: Any) -> Any:
     """1 where a differs from b."""
     return a != b
 
 
 @untracked
-def greater(be, a, b):
+def greater(be: Any, a: Any, b: Any) -> Any:
     """1 where a > b."""
     return a > b
 
 
 @untracked
-def greater_equal(be, a, b):
+def greater_equal(be: Any, a: Any, b: Any) -> Any:
     """1 where a >= b."""
     return a >= b
 
 
 @untracked
-def less(be, a, b):
+def less(be: Any, a: Any, b: Any) -> Any:
     """1 where a < b."""
     return a < b
 
 
 @untracked
-def less_equal(be, a, b):
+def less_equal(be: Any, a: Any, b: Any) -> Any:
     """1 where a <= b."""
     return a <= b
 
 
 @untracked
-def rounded(be, x):
+def rounded(be: Any, x: Any) -> Any:
     """The nearest whole number, halves to even."""
     return be.xp.rint(x)
 
 
 @untracked
-def floor(be, x):
+def floor(be: Any, x: Any) -> Any:
     """The largest whole number that is not above x."""
     return be.xp.floor(x)
 
 
 @untracked
-def ceil(be, x):
+def ceil(be: Any, x: Any) -> Any:
     """The smallest whole number that is not below x."""
     return be.xp.ceil(x)
 
 
 @untracked
-def sign(be, x):
+def sign(be: Any, x: Any) -> Any:
     """-1, 0 or 1."""
     return be.xp.sign(x)
 
 
 @untracked
-def argmax(be, x, *, axis=-1):
+def argmax(be: Any, x: Any, *, axis: int | None = -1) -> Any:
     """The place of the largest along `axis`, the first of equals; None: in all of x, one after the other."""
     return be.xp.asarray(x.argmax(axis=axis))
 
 
 @untracked
-def argmin(be, x, *, axis=-1):
+def argmin(be: Any, x: Any, *, axis: int | None = -1) -> Any:
     """The place of the smallest along `axis`, the first of equals; None: in all of x, one after the other."""
     return be.xp.asarray(x.argmin(axis=axis))
 
 
 @untracked
-def isnan(be, x):
+def isnan(be: Any, x: Any) -> Any:
     """1 where x is not a number."""
     return be.xp.isnan(x)
 
 
 @untracked
-def isinf(be, x):
+def isinf(be: Any, x: Any) -> Any:
     """1 where x is infinite."""
     return be.xp.isinf(x)
 
 
 @untracked
-def isclose(be, a, b, *, rtol, atol):
+def isclose(be: Any, a: Any, b: Any, *, rtol: float, atol: float) -> Any:
     """1 where |a - b| <= atol + rtol |b|, and where both are the same infinity."""
     return be.xp.isclose(a, b, rtol=rtol, atol=atol)
 
 
 @untracked
-def filled(be, x, *, value):
+def filled(be: Any, x: Any, *, value: Any) -> Any:
     """One value everywhere, in the shape of x."""
     return be.xp.full_like(x, value)
 
 
 @untracked
-def support(be, x, *, axis=-1):
+def support(be: Any, x: Any, *, axis: int = -1) -> Any:
     """1 where sparsemax over `axis` is above 0: at the k largest x, the largest k with 1 + k x_k > x_1 + ... + x_k.
 
     Source: Martins & Astudillo 2016, "From softmax to sparsemax", algorithm 1.
@@ -160,7 +161,7 @@ def support(be, x, *, axis=-1):
 
 
 @op
-def where(be, condition, a, b):
+def where(be: Any, condition: Any, a: Any, b: Any) -> tuple[Any, Any]:
     """y = a where condition is not 0, else b;  dy goes to the one that was taken, none to the condition."""
     taken = condition != 0
 

@@ -1,13 +1,17 @@
 """conv2d and its backward. The kernels behind `be.` are kernels/numpy_ref/conv.py: im2col, one product, col2im."""
 
+from typing import Any
+
 from ..core.op import op
 from ..errors import require
-from .geometry import output_size
+from .geometry import Pads, Pair, output_size
 from .join import concatenate, part
 
 
 @op
-def conv2d(be, x, w, b, *, strides=(1, 1), pads=((0, 0), (0, 0)), relu=False, algorithm="auto"):
+def conv2d(be: Any, x: Any, w: Any, b: Any, *, strides: Pair = (1, 1),
+           pads: Pads = ((0, 0), (0, 0)), relu: bool = False,
+           algorithm: str = "auto") -> tuple[Any, Any]:  # fmt: skip
     """y[n,i,j,o] = b[o] + sum_{p,q,c} x[n, i*SH + p - top, j*SW + q - left, c] w[p,q,c,o]; then max(y, 0) if relu.
 
     x is zero outside the image.
@@ -41,7 +45,8 @@ conv2d.__wrapped__.placed = 1  # see core/program.py, Node
 
 
 @op
-def conv2d_transpose(be, x, w, b, *, size, strides=(1, 1), pads=((0, 0), (0, 0))):
+def conv2d_transpose(be: Any, x: Any, w: Any, b: Any, *, size: Pair, strides: Pair = (1, 1),
+                     pads: Pads = ((0, 0), (0, 0))) -> tuple[Any, Any]:  # fmt: skip
     """The input gradient of a conv2d from images of `size`, as a forward function: y[n, i*SH + p - top, ...] += x w.
 
     x (N, H, W, C), w (KH, KW, O, C), b (O,) or None -> y (N, *size, O); strides, pads in px, of the conv2d that goes
@@ -65,7 +70,8 @@ def conv2d_transpose(be, x, w, b, *, size, strides=(1, 1), pads=((0, 0), (0, 0))
 
 
 @op
-def depthwise_conv2d(be, x, w, *, strides=(1, 1), pads=((0, 0), (0, 0))):
+def depthwise_conv2d(be: Any, x: Any, w: Any, *, strides: Pair = (1, 1),
+                     pads: Pads = ((0, 0), (0, 0))) -> tuple[Any, Any]:  # fmt: skip
     """y[n,i,j,c*M+m] = sum_{p,q} x[n, i*SH + p - top, j*SW + q - left, c] w[p,q,c,m]: no sum over channels.
 
     x (N, H, W, C), w (KH, KW, C, M) -> y (N, OH, OW, C*M); strides, pads in px.  Kept for backward: x and w.
@@ -83,7 +89,7 @@ def depthwise_conv2d(be, x, w, *, strides=(1, 1), pads=((0, 0), (0, 0))):
 
 
 @op
-def dilate(be, w, *, rate):
+def dilate(be: Any, w: Any, *, rate: Pair) -> tuple[Any, Any]:
     """The window with rate - 1 rows and columns of zeros between its own: what a dilated convolution's window reads.
 
     w (KH, KW, ...) -> ((KH-1) DH + 1, (KW-1) DW + 1, ...), rate (DH, DW);  dw = dy at the window's own cells.
@@ -96,7 +102,7 @@ def dilate(be, w, *, rate):
     return y, lambda dy, needs: (be.xp.ascontiguousarray(dy[::dh, ::dw]),)
 
 
-def grouped_conv2d(x, w, b, *, groups, **conv_args):
+def grouped_conv2d(x: Any, w: Any, b: Any, *, groups: int, **conv_args: Any) -> Any:
     """conv2d whose channels fall into `groups` equal parts: the filters of part g see the channels of part g alone.
 
     x (N, H, W, C), w (KH, KW, C / groups, O), b (O,) or None -> y (N, OH, OW, O).
@@ -110,7 +116,8 @@ def grouped_conv2d(x, w, b, *, groups, **conv_args):
                                 b if b is None else part(b, key=(j,)), **conv_args) for i, j in parts))  # fmt: skip
 
 
-def check(x, w, strides, pads, where="conv2d"):
+def check(x: Any, w: Any, strides: Pair, pads: Pads,
+          where: str = "conv2d") -> None:  # fmt: skip
     """Raise ShapeError unless x can be convolved with w."""
     require(
         x.ndim == 4 and x.shape[3] == w.shape[2], where, f"x of shape (N, H, W, {w.shape[2]})", x.shape,

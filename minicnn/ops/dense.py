@@ -1,11 +1,13 @@
 """The dense layer's product and its backward."""
 
+from typing import Any
+
 from ..core.op import op
 from ..errors import require
 
 
 @op
-def dense(be, x, w, b, *, relu=False):
+def dense(be: Any, x: Any, w: Any, b: Any, *, relu: bool = False) -> tuple[Any, Any]:
     """y = x w + b, then max(y, 0) if relu.  x (..., I), w (I, O), b (O,) or None -> y (..., O).
 
     dx = dy w',  dw = x' dy,  db = sum dy over all but the last axis.

@@ -4,6 +4,7 @@ Where backward needs the draws again it reads the same words again; no mask is k
 """
 
 import math
+from typing import Any
 
 from ..core.op import op
 from ..errors import ArgumentError, require
@@ -11,7 +12,7 @@ from .activation import SELU_ALPHA, SELU_SCALE
 
 
 @op
-def dropout(be, x, *, rate, key):
+def dropout(be: Any, x: Any, *, rate: float, key: Any) -> tuple[Any, Any]:
     """y = x / (1 - rate) with probability 1 - rate, else 0, element by element.  x any shape.
 
     key (seed, step, stream) fixes every decision. Kept for backward: the key alone.
@@ -24,7 +25,7 @@ def dropout(be, x, *, rate, key):
 
 
 @op
-def shared_dropout(be, x, *, rate, key, noise_shape):
+def shared_dropout(be: Any, x: Any, *, rate: float, key: Any, noise_shape: Any) -> tuple[Any, Any]:
     """dropout with one decision for all elements along every axis where noise_shape has 1.  x any shape.
 
     noise_shape  a size for each axis of x: 1, or None or the axis's own for a decision per element
@@ -37,7 +38,7 @@ def shared_dropout(be, x, *, rate, key, noise_shape):
     return x * factors, lambda dy, needs: (dy * factors,)
 
 
-def spatial_dropout(x, *, rate, key):
+def spatial_dropout(x: Any, *, rate: float, key: Any) -> Any:
     """dropout with one decision per image and channel, for all of its pixels.  x (N, H, W, C).
 
     Source: Tompson et al. 2015, "Efficient object localization using convolutional networks".
@@ -59,7 +60,7 @@ def _shared(where: str, shape, noise_shape, key):
 
 
 @op
-def alpha_dropout(be, x, *, rate, key, noise_shape=None):
+def alpha_dropout(be: Any, x: Any, *, rate: float, key: Any, noise_shape: Any = None) -> tuple[Any, Any]:
     """y = a x + b with probability 1 - rate, else a low + b: mean 0 and variance 1 of a SELU's output stay as they are.
 
     low = -scale alpha is what SELU tends to at -infinity, and a = ((1 - rate) (1 + rate low^2))^(-1/2),
@@ -83,7 +84,7 @@ def alpha_dropout(be, x, *, rate, key, noise_shape=None):
 
 
 @op
-def gaussian_dropout(be, x, *, rate, key):
+def gaussian_dropout(be: Any, x: Any, *, rate: float, key: Any) -> tuple[Any, Any]:
     """y = x (1 + deviation z) with z from N(0, 1): mean and variance of a dropout's factors, without its zeros.
 
     deviation = sqrt(rate / (1 - rate)).  Kept for backward: the factors, of x's shape.
@@ -95,7 +96,7 @@ def gaussian_dropout(be, x, *, rate, key):
 
 
 @op
-def gaussian_noise(be, x, *, stddev, key):
+def gaussian_noise(be: Any, x: Any, *, stddev: float, key: Any) -> tuple[Any, Any]:
     """y = x + stddev z with z from N(0, 1);  dx = dy.  x any shape."""
     return x + x.dtype.type(stddev) * _normal(be, x.shape, x.dtype, key), lambda dy, needs: (dy,)
 

@@ -2,13 +2,14 @@
 
 import itertools
 import math
+from typing import Any
 
 from ..core.op import op
 from ..errors import require
 
 
 @op
-def concatenate(be, *arrays, axis=-1):
+def concatenate(be: Any, *arrays: Any, axis: int = -1) -> tuple[Any, Any]:
     """The arrays one after the other along `axis`; all other axes agree;  each gets its part of dy."""
     axis %= arrays[0].ndim
     others = {(a.ndim, *(n for i, n in enumerate(a.shape) if i != axis)) for a in arrays}
@@ -24,7 +25,7 @@ def concatenate(be, *arrays, axis=-1):
 
 
 @op
-def stack(be, *arrays, axis=0):
+def stack(be: Any, *arrays: Any, axis: int = 0) -> tuple[Any, Any]:
     """Arrays of one shape along a new axis;  each gets its slice of dy."""
     same = len({a.shape for a in arrays}) == 1
     require(same, "stack", "arrays of one shape", ", ".join(str(a.shape) for a in arrays))
@@ -37,7 +38,7 @@ def stack(be, *arrays, axis=0):
 
 
 @op
-def part(be, x, *, key):
+def part(be: Any, x: Any, *, key: Any) -> tuple[Any, Any]:
     """y = x[key] for numbers, slices, None and ...;  dx = dy there, 0 elsewhere."""
 
     def vjp(dy, needs):
@@ -49,7 +50,7 @@ def part(be, x, *, key):
 
 
 @op
-def segment_sum(be, x, *, ids, count):
+def segment_sum(be: Any, x: Any, *, ids: Any, count: int) -> tuple[Any, Any]:
     """y_s = the sum of the x_i with ids_i = s, (count, ...), other ids nowhere;  dx_i = dy of its segment, or 0."""
     xp, ids = be.xp, be.xp.asarray(ids)
     ids = xp.where((ids >= 0) & (ids < count), ids, count)  # the last segment is left out
@@ -64,7 +65,7 @@ def segment_sum(be, x, *, ids, count):
 
 
 @op
-def tile(be, x, *, repeats):
+def tile(be: Any, x: Any, *, repeats: Any) -> tuple[Any, Any]:
     """x repeated along its axes, repeats[i] times along axis i;  dx = the sum over the copies."""
     repeats = (1,) * (x.ndim - len(repeats)) + tuple(repeats)
     require(len(repeats) == x.ndim, "tile", f"at most {x.ndim} repeats", repeats)
@@ -73,7 +74,7 @@ def tile(be, x, *, repeats):
 
 
 @op
-def batch_matmul(be, a, b):
+def batch_matmul(be: Any, a: Any, b: Any) -> tuple[Any, Any]:
     """y_n = a_n b_n for every sample.  a (N, I, K), b (N, K, J) -> y (N, I, J);  da = dy b',  db = a' dy."""
     ok = a.ndim == b.ndim == 3 and a.shape[::2] == b.shape[:2]
     require(ok, "batch_matmul", f"b of shape ({a.shape[0]}, {a.shape[-1]}, J)", b.shape)

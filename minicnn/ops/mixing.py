@@ -5,6 +5,7 @@ from typing import Any
 
 from ..core.op import op
 from .augment import between, images, uniforms
+from .geometry import Pair
 
 
 def symmetric_beta(xp: Any, u: Any, v: Any, alpha: Any) -> Any:
@@ -25,7 +26,7 @@ def _partners(xp: Any, draws: Any) -> tuple[Any, Any]:
 
 
 @op
-def mix_up(be, x, *, key, alpha):
+def mix_up(be: Any, x: Any, *, key: Any, alpha: Any) -> tuple[Any, Any]:
     """y[n] = w_n x[n] + (1 - w_n) x[order[n]], w ~ Beta(alpha, alpha) and the order drawn.  x (N, ...).
 
     dx[n] = w_n dy[n], and (1 - w_m) dy[m] of the image m that n was mixed into.
@@ -41,7 +42,7 @@ def mix_up(be, x, *, key, alpha):
     return w * x + (1 - w) * x[order], vjp
 
 
-def _cut(be: Any, n: int, key: Any, factor: Any, size: tuple[int, int]) -> tuple[Any, Any, Any]:
+def _cut(be: Any, n: int, key: Any, factor: Any, size: Pair) -> tuple[Any, Any, Any]:
     """(N, H, W) which pixels are another image's, and the order of the batch with its inverse."""
     xp, (h, w), draws = be.xp, size, uniforms(be, n, 6, key)
     share = 1 - symmetric_beta(xp, draws[:, 1], draws[:, 2], between(draws[:, 3], factor) + 1e-6)
@@ -55,7 +56,7 @@ def _cut(be: Any, n: int, key: Any, factor: Any, size: tuple[int, int]) -> tuple
 
 
 @op
-def cut_mix(be, x, *, key, factor):
+def cut_mix(be: Any, x: Any, *, key: Any, factor: Any) -> tuple[Any, Any]:
     """y[n] = x[order[n]] in a rectangle, x[n] elsewhere; its share of the area is 1 - w, w ~ Beta(a, a).
 
     a ~ U(*factor). The sides are sqrt(1 - w) of the image's, place and order are drawn too.  x (N, H, W, C).
@@ -74,7 +75,7 @@ def cut_mix(be, x, *, key, factor):
 
 
 @op
-def cut_mix_labels(be, x, *, key, factor, size):
+def cut_mix_labels(be: Any, x: Any, *, key: Any, factor: Any, size: Pair) -> tuple[Any, Any]:
     """y[n] = (1 - s_n) x[n] + s_n x[order[n]], s the share of pixels that cut_mix takes from images of `size` (H, W).
 
     x (N, classes).  dx[n] = (1 - s_n) dy[n], and s_m dy[m] of the row m that n was mixed into.

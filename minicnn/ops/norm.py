@@ -1,5 +1,7 @@
 """Batch normalisation over any axis."""
 
+from typing import Any
+
 from ..core.op import op
 from ..core.sharing import sharing
 from ..errors import require
@@ -13,7 +15,7 @@ def _check(x, gamma, axis):
 
 
 @op
-def batch_norm(be, x, gamma, beta, *, axis=-1, eps=1e-3):
+def batch_norm(be: Any, x: Any, gamma: Any, beta: Any, *, axis: int = -1, eps: float = 1e-3) -> tuple[Any, Any]:
     """y = gamma (x - mean) / sqrt(var + eps) + beta with the batch's own mean and population variance (training).
 
     x (..., C, ...), gamma, beta (C,) -> y like x; aside: mean (C,), var (C,), without gradients of their own.
@@ -28,7 +30,7 @@ def batch_norm(be, x, gamma, beta, *, axis=-1, eps=1e-3):
 
 
 @op
-def batch_norm_shared(be, x, gamma, beta, *, axis=-1, eps=1e-3):
+def batch_norm_shared(be: Any, x: Any, gamma: Any, beta: Any, *, axis: int = -1, eps: float = 1e-3) -> tuple[Any, Any]:
     """batch_norm of a batch of which other processes have the other rows: mean and var are those of all of them.
 
         mean = sum_r w_r mean_r,  var = sum_r w_r (var_r + (mean_r - mean)^2)    w_r: rank r's share of the rows
@@ -58,7 +60,8 @@ def batch_norm_shared(be, x, gamma, beta, *, axis=-1, eps=1e-3):
 
 
 @op
-def batch_norm_fixed(be, x, gamma, beta, mean, var, *, axis=-1, eps=1e-3):
+def batch_norm_fixed(be: Any, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, *, axis: int = -1,
+                     eps: float = 1e-3) -> tuple[Any, Any]:  # fmt: skip
     """The same map with a given mean (C,) and var (C,): constants, such as the moving averages (inference)."""
     _check(x, gamma, axis)
     x3 = be.as_acb(x, axis)

@@ -1,13 +1,16 @@
 """Pooling over windows, and over whole images."""
 
+from typing import Any
+
 from ..core.op import op
 from ..errors import require
-from .geometry import output_size
+from .geometry import Pads, Pair, output_size
 from .resize import along_both
 
 
 @op
-def max_pool(be, x, *, window, strides, pads=((0, 0), (0, 0))):
+def max_pool(be: Any, x: Any, *, window: Pair, strides: Pair,
+             pads: Pads = ((0, 0), (0, 0))) -> tuple[Any, Any]:  # fmt: skip
     """y = the greatest cell of each window.  x (N, H, W, C) -> y (N, OH, OW, C).
 
     Backward: dy goes to the cell that won, the first in row-major order on ties.
@@ -24,7 +27,8 @@ def max_pool(be, x, *, window, strides, pads=((0, 0), (0, 0))):
 
 
 @op
-def average_pool(be, x, *, window, strides, pads=((0, 0), (0, 0))):
+def average_pool(be: Any, x: Any, *, window: Pair, strides: Pair,
+                 pads: Pads = ((0, 0), (0, 0))) -> tuple[Any, Any]:  # fmt: skip
     """y = the mean of each window's cells inside the image.  x (N, H, W, C) -> y (N, OH, OW, C).
 
     Backward: dy is shared equally among those cells. Kept for backward: nothing.
@@ -39,7 +43,7 @@ def average_pool(be, x, *, window, strides, pads=((0, 0), (0, 0))):
 
 
 @op
-def adaptive_average_pool(be, x, *, size):
+def adaptive_average_pool(be: Any, x: Any, *, size: Pair) -> tuple[Any, Any]:
     """y = the mean of each part of the image, parted into `size` (OH, OW):  y = A x B',  dx = A' dy B.
 
     Part i of OH has the rows from floor(i H / OH) to ceil((i + 1) H / OH), columns alike: neighbours may share some.
@@ -51,7 +55,7 @@ def adaptive_average_pool(be, x, *, size):
 
 
 @op
-def adaptive_max_pool(be, x, *, size):
+def adaptive_max_pool(be: Any, x: Any, *, size: Pair) -> tuple[Any, Any]:
     """y = the greatest cell of each part of the image, parted as by adaptive_average_pool.
 
     Backward: dy goes to the cell that won, the first in row-major order on ties.  x (N, H, W, C) -> y (N, OH, OW, C).

@@ -8,7 +8,7 @@ from ..core.op import op
 from ..errors import require, shown
 
 
-def axes_of(axis, ndim: int) -> tuple[int, ...]:
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     """`axis` as a tuple of axes from 0."""
     given = range(ndim) if axis is None else items(axis) or [axis]
     axes: list[Any] = [index(a) for a in given]
@@ -22,7 +22,7 @@ def _kept(shape, axes):
 
 
 @op
-def total(be, x, *, axis=None, keepdims=False):
+def total(be: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> tuple[Any, Any]:
     """y = sum of x over `axis`;  dx = dy, repeated."""
     shape, axes, keepdims = x.shape, axes_of(axis, x.ndim), flag("sum: keepdims", keepdims)
     y = be.xp.asarray(x.sum(axis=axes, keepdims=keepdims))
@@ -30,7 +30,7 @@ def total(be, x, *, axis=None, keepdims=False):
 
 
 @op
-def mean(be, x, *, axis=None, keepdims=False):
+def mean(be: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> tuple[Any, Any]:
     """y = mean of x over `axis`;  dx = dy / count, repeated."""
     shape, axes, keepdims = x.shape, axes_of(axis, x.ndim), flag("mean: keepdims", keepdims)
     count = math.prod(shape[i] for i in axes)
@@ -39,13 +39,13 @@ def mean(be, x, *, axis=None, keepdims=False):
 
 
 @op
-def amax(be, x, *, axis=None, keepdims=False):
+def amax(be: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> tuple[Any, Any]:
     """y = the largest of x over `axis`;  dx = dy, in equal shares at all places that hold it."""
     return _extreme(be, x, x.max(axis=axes_of(axis, x.ndim), keepdims=True), axis, keepdims)
 
 
 @op
-def amin(be, x, *, axis=None, keepdims=False):
+def amin(be: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> tuple[Any, Any]:
     """y = the smallest of x over `axis`;  dx = dy, in equal shares at all places that hold it."""
     return _extreme(be, x, x.min(axis=axes_of(axis, x.ndim), keepdims=True), axis, keepdims)
 
@@ -59,7 +59,7 @@ def _extreme(be, x, found, axis, keepdims):
 
 
 @op
-def product(be, x, *, axis=None, keepdims=False):
+def product(be: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> tuple[Any, Any]:
     """y = product of x over `axis`;  dx_i = dy times the product of all others (exact where elements are 0)."""
     axes = axes_of(axis, x.ndim)
     y = be.xp.asarray(x.prod(axis=axes, keepdims=keepdims))
@@ -75,7 +75,7 @@ def product(be, x, *, axis=None, keepdims=False):
 
 
 @op
-def variance(be, x, *, axis=None, keepdims=False):
+def variance(be: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> tuple[Any, Any]:
     """y = mean of (x - mean x)^2 over `axis`;  dx = dy 2 (x - mean x) / count."""
     axes = axes_of(axis, x.ndim)
     count = math.prod(x.shape[i] for i in axes)
@@ -85,7 +85,7 @@ def variance(be, x, *, axis=None, keepdims=False):
 
 
 @op
-def logsumexp(be, x, *, axis=None, keepdims=False):
+def logsumexp(be: Any, x: Any, *, axis: Any = None, keepdims: bool = False) -> tuple[Any, Any]:
     """y = log sum exp x over `axis`, from the largest;  dx = dy exp(x - y)."""
     axes = axes_of(axis, x.ndim)
     top = x.max(axis=axes, keepdims=True)
@@ -96,7 +96,7 @@ def logsumexp(be, x, *, axis=None, keepdims=False):
 
 
 @op
-def cumulative_sum(be, x, *, axis=-1):
+def cumulative_sum(be: Any, x: Any, *, axis: int = -1) -> tuple[Any, Any]:
     """y_i = x_0 + ... + x_i along `axis`;  dx_i = dy_i + ... + dy_last."""
 
     def vjp(dy, needs):

@@ -1,13 +1,15 @@
 """Images of another size: each pixel repeated, a frame cut off, or straight lines between neighbours."""
 
 import math
+from typing import Any
 
 from ..core.op import op
 from ..errors import require
+from .geometry import Pair
 
 
 @op
-def repeat_pixels(be, x, *, size):
+def repeat_pixels(be: Any, x: Any, *, size: Pair) -> tuple[Any, Any]:
     """y[n,i,j,c] = x[n, i // SH, j // SW, c];  dx = the sum over the copies.  x (N, H, W, C), size (SH, SW)."""
     require(x.ndim == 4, "repeat_pixels", "x of shape (N, H, W, C)", x.shape)
     (sh, sw), (n, h, w, c) = size, x.shape
@@ -16,7 +18,7 @@ def repeat_pixels(be, x, *, size):
 
 
 @op
-def crop(be, x, *, edges):
+def crop(be: Any, x: Any, *, edges: Any) -> tuple[Any, Any]:
     """The middle of each image, without ((top, bottom), (left, right)) px;  dx = dy there, 0 on the frame."""
     (top, bottom), (left, right) = edges
     _, h, w, _ = x.shape
@@ -26,13 +28,13 @@ def crop(be, x, *, edges):
 
 
 @op
-def bilinear(be, x, *, size):
+def bilinear(be: Any, x: Any, *, size: Pair) -> tuple[Any, Any]:
     """Images brought to `size` (OH, OW) along straight lines between pixels' centres: `resample`, not antialiased."""
     return _resampled(be, x, size, "bilinear", False)
 
 
 @op
-def resample(be, x, *, size, interpolation, antialias=False):
+def resample(be: Any, x: Any, *, size: Pair, interpolation: str, antialias: bool = False) -> tuple[Any, Any]:
     """Images brought to `size` (OH, OW): y = A x B', with dx = A' dy B; rows of A and B are the weights of pixels.
 
     x (N, H, W, C).  The centre of output pixel i lies at (i + 1/2) H / OH - 1/2.
@@ -49,7 +51,7 @@ def _resampled(be, x, size, interpolation, antialias):
     return y, lambda dy, needs: (along_both(be.xp, dy, a.T, b.T),)
 
 
-def along_both(xp, x, a, b):
+def along_both(xp: Any, x: Any, a: Any, b: Any) -> Any:
     """(N, H, W, C) -> (N, OH, OW, C) by a (OH, H) and b (OW, W)."""
     rows = xp.tensordot(a, x, axes=(1, 1))  # (OH, N, W, C)
     return xp.ascontiguousarray(xp.tensordot(b, rows, axes=(1, 2)).transpose(2, 1, 0, 3))  # from (OW, OH, N, C)

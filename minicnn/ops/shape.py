@@ -1,6 +1,7 @@
 """Ops that move elements and compute nothing."""
 
 import math
+from typing import Any
 
 from ..arguments import index, items
 from ..core.op import op
@@ -8,7 +9,7 @@ from ..errors import require, shown
 
 
 @op
-def reshape(be, x, *, shape):
+def reshape(be: Any, x: Any, *, shape: Any) -> tuple[Any, Any]:
     """The same elements in another shape; one axis may be -1."""
     before, listed = x.shape, items(shape)
     given = [shape] if listed is None else listed
@@ -21,14 +22,14 @@ def reshape(be, x, *, shape):
 
 
 @op
-def flatten(be, x):
+def flatten(be: Any, x: Any) -> tuple[Any, Any]:
     """x (N, ...) -> (N, product of the rest), row-major."""
     before = x.shape
     return x.reshape(before[0], math.prod(before[1:])), lambda dy, needs: (dy.reshape(before),)
 
 
 @op
-def transpose(be, x, *, axes=None):
+def transpose(be: Any, x: Any, *, axes: Any = None) -> tuple[Any, Any]:
     """Axes in another order; None reverses them."""
     axes = tuple(a % x.ndim for a in axes or reversed(range(x.ndim)))
     back = tuple(sorted(range(x.ndim), key=axes.__getitem__))
@@ -36,7 +37,7 @@ def transpose(be, x, *, axes=None):
 
 
 @op
-def zero_pad(be, x, *, pads):
+def zero_pad(be: Any, x: Any, *, pads: Any) -> tuple[Any, Any]:
     """Zeros around each image.  x (N, H, W, C) -> (N, H+top+bottom, W+left+right, C); pads in px, as conv2d's."""
     require(x.ndim == 4, "zero_pad", "x of shape (N, H, W, C)", x.shape)
     (top, _), (left, _) = pads
