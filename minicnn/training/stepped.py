@@ -251,7 +251,8 @@ def fit(self: Any, x: Any = None, y: Any = None, batch_size: int | None = None, 
         ok = isinstance(data, Rows) and validation_data is None and hasattr(self, "test_step")
         expected = "arrays, no validation_data, and a model with test_step"
         require(ok, "fit: validation_split", expected, "something else", error=ArgumentError)
-        held_out = data.cut(arguments.number("fit: validation_split", validation_split, low=0, below=1))
+        rows: Any = data
+        held_out = rows.cut(arguments.number("fit: validation_split", validation_split, low=0, below=1))
         tested = partial(_tested, self, held_out)
     if validation_data is not None:
         fix = "write test_step(self, data), or leave validation_data out"

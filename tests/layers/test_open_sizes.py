@@ -14,6 +14,7 @@ NEED_SIZES = {"PReLU('random_uniform')", "LayerNormalization([1, -1], center=Fal
               "Normalization((1, -1), invert=True)", "GroupNormalization(-1, 1, 0.01, False)",
               "RMSNormalization([1, -1], 0.1)",
               "BatchNormalization(axis=-2, center=False)"}  # fmt: skip
+OF_ONE_SIZE = {"Dropout(0.4, (None, 1, 5, 2))"}  # its argument says the size, whatever the model leaves open
 IMAGES = [case for case in CASES if len(case.values[1]) == 3]
 
 
@@ -27,7 +28,7 @@ def test_an_open_size_is_every_size(request, make, shape, out, x, weights):
         return
     open_shape = make().shape_for(free)
     assert fits(out, open_shape)
-    if is_open(open_shape):
+    if is_open(open_shape) and request.node.callspec.id not in OF_ONE_SIZE:
         larger = tuple(n if n == m else 2 * n for n, m in zip(shape, free, strict=True))
         assert fits(make().shape_for(larger), open_shape)
 
