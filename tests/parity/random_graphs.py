@@ -25,7 +25,10 @@ PAIRS = {"sum": lambda x, y: x + y, "difference": lambda x, y: x - y, "product":
 # Random layers draw their own numbers; exp lets values grow without bound; Keras's backends have different windows.
 LEFT_OUT = ("random", "exponential", "resizing, lanczos", "resizing, bicubic")
 # In an .h5: Keras cannot read its own, or reads it as one of axis -1.
-UNREADABLE = {"softmax of images", *(f"{x} norm of two axes" for x in ("layer", "root mean square", "unit"))}
+UNREADABLE = {
+    "softmax of images", "normalization of rows", "layer norm of two axes", "root mean square norm of two axes",
+    "unit norm of two axes",
+}  # fmt: skip
 FITTING = {
     rank: [name for name, (shape, _) in LAYERS.items() if shape in shapes and not name.startswith(LEFT_OUT)]
     for rank, shapes in ((1, (VECTOR,)), (2, (SEQUENCE,)), (3, (IMAGE, FIRST)))
@@ -362,6 +365,8 @@ def _gradients(model, xs, ys) -> list:
         for loss, y, output in zip(model.output_losses, ys, outputs, strict=True):
             one = loss.reduce(loss.values(be.asarray(loss.prepare(y, output.shape[1:]), be.dtype), output))
             total = one if total is None else total + one
+        for added in model.losses:  # by layers and regularizers
+            total = total + added
         total.backward()
     model.moved()  # nothing has happened
     return [np.zeros(p.shape) if p.grad is None else be.to_numpy(p.grad) for p in model.trainable_weights]
