@@ -13,6 +13,7 @@ from typing import Any
 
 from ..errors import ArgumentTypeError
 from .operators import Operators
+from .tensor_shape import TensorShape
 
 
 class Symbol(Operators):
@@ -29,6 +30,10 @@ class Symbol(Operators):
     dtype = property(lambda self: "float32")
     sparse = ragged = property(lambda self: False)
     sample = property(lambda self: self.shape[1:])
+
+    def get_shape(self) -> TensorShape:
+        """The shape as TensorFlow's, which has as_list()."""
+        return TensorShape(self.shape)
 
     def __array__(self, dtype=None, copy=None):
         raise ArgumentTypeError(

@@ -20,6 +20,7 @@ from ..backend.base import Backend
 from ..backend.cpu import CPU
 from ..errors import ArgumentError, ArgumentTypeError, MinicnnError, ShapeError, require
 from .operators import Operators
+from .tensor_shape import TensorShape
 
 _recording = contextvars.ContextVar("recording", default=True)
 _tapes: contextvars.ContextVar[tuple] = contextvars.ContextVar("tapes", default=())
@@ -130,6 +131,10 @@ class Tensor(Operators):
     def numpy(self) -> Array:
         """The data as a NumPy array."""
         return self.be.to_numpy(self.data)
+
+    def get_shape(self) -> TensorShape:
+        """The shape as TensorFlow's, which has as_list()."""
+        return TensorShape(self.shape)
 
     def __array__(self, dtype=None, copy=None):
         return self.numpy() if dtype is None else self.numpy().astype(dtype)

@@ -13,14 +13,14 @@ from .. import losses as _losses
 from .. import metrics as _metrics
 from .. import optimizers as _optimizers
 from ..training.own import Layer, Variable
-from . import _backend, _functions, _models, _random, _runtime, _seeds, _tensorflow
+from . import _backend, _functions, _models, _older, _random, _runtime, _seeds, _tensorflow
 from ._names import Names
 
 __version__ = "3.15.0"  # Keras's, whose names these are: scripts print and compare it
 
 # Keras's path -> the modules of minicnn that hold its names, and what means something of its own here.
 _PATHS = {
-    "layers": (("layers",), {"Layer": Layer}),
+    "layers": (("layers",), {"Layer": Layer} | _older.LAYERS),
     "models": (("",), {"Model": _models.Model, "Sequential": _models.Sequential, "load_model": _models.load_model,
                        "save_model": _models.save_model, "model_from_json": _models.model_from_json}),
     "optimizers": (("optimizers",), _models.LOWER | {"get": _models.get_or_none(_optimizers.get)}),
@@ -36,7 +36,7 @@ _PATHS = {
                                    "normalize": _seeds.normalize, "to_categorical": _seeds.to_categorical,
                                    "clear_session": _backend.clear_session,
                                    "is_keras_tensor": _backend.BACKEND["is_keras_tensor"]}
-              | _models.REGISTRY),
+              | _models.REGISTRY | _older.UTILS),
     "datasets": ((), {}),
     "datasets.mnist": (("data.mnist",), {}),
     "datasets.fashion_mnist": (("data.fashion_mnist",), {}),
@@ -72,7 +72,8 @@ _OLD = {
     "models": ("engine.training", "engine.sequential"),
     "optimizers": ("optimizers.legacy",),
     "optimizers.schedules": ("optimizers.learning_rate_schedule",),
-    "utils": ("utils.np_utils", "utils.vis_utils", "utils.generic_utils", "utils.data_utils", "utils.io_utils"),
+    "utils": ("utils.np_utils", "utils.vis_utils", "utils.generic_utils", "utils.data_utils", "utils.io_utils",
+              "utils.visualize_util"),
     "preprocessing.image": ("legacy.preprocessing.image",),
 }  # fmt: skip
 
@@ -81,6 +82,7 @@ def _install() -> None:
     modules = {path: Names(path, *where) for path, where in _PATHS.items()}
     for path, olds in _OLD.items():
         modules |= dict.fromkeys(olds, modules[path])
+    modules["layers"].called = _older.merge  # from keras.layers import merge: the module layers.merge, and a function
     modules["legacy"] = modules["legacy.preprocessing"] = modules["preprocessing"]
     for path, module in modules.items():
         sys.modules[f"{__name__}.{path}"] = module

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from .. import custom
 from ..core.symbol import Symbol
 from ..errors import UnsupportedError, require, shown
+from ..notes import note
 from ..optimizers import SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Nadam, RMSprop
 from ..saving.load import load_model as _load_model
 from ..saving.load import model_from_json as _model_from_json
 from ..training.sequential import Sequential as _Sequential
+from ..training.stack import LayerStack
 from ..training.subclassed import Subclassable
 
 LOWER = {c.__name__.lower(): c for c in (SGD, Adadelta, Adagrad, Adam, Adamax, Ftrl, Nadam, RMSprop)}  # Keras 1 and 2
@@ -34,7 +36,19 @@ class KerasTensor(metaclass=_AnySymbol):
                                "keras.Input(shape)")  # fmt: skip
 
 
-class Model(Subclassable):
+class Summary(LayerStack):
+    """Keras's order of arguments for summary."""
+
+    def summary(self, line_length=None, positions=None, print_fn=None, expand_nested=False, show_trainable=False,
+                layer_range=None):  # fmt: skip
+        """minicnn's summary; columns stand where they fit, and models within it are one line each."""
+        for name, value in {"positions": positions, "expand_nested": expand_nested, "layer_range": layer_range}.items():
+            if value:
+                note(f"summary({name}=...) has no effect here")
+        return super().summary(line_length, print_fn, show_trainable)
+
+
+class Model(Summary, Subclassable):
     """minicnn.Model, which goes on where Keras does."""
 
     lenient = True
@@ -46,7 +60,7 @@ class Model(Subclassable):
         return super().from_config(config, _known(custom_objects), **options)
 
 
-class Sequential(_Sequential):
+class Sequential(Summary, _Sequential):
     """minicnn.Sequential, which goes on where Keras does."""
 
     lenient = True

@@ -47,6 +47,13 @@ class Names(types.ModuleType):
         self.__dict__.update(own)
         self._keras, self._homes, self._own = path, homes, tuple(own)
 
+    called: Any = None  # what a name of Keras 1's that is a module here does when it is called
+
+    def __call__(self, *args, **kwargs):
+        if self.called is None:
+            raise TypeError(f"'{self.__name__}' is a module, which cannot be called")
+        return self.called(*args, **kwargs)
+
     def __getattr__(self, name: str):
         if name == "__all__":
             return self.__dir__()

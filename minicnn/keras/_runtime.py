@@ -15,31 +15,6 @@ from ..errors import ArgumentError, UnsupportedError, require
 from ..notes import note
 
 
-class TensorShape(tuple):
-    """A shape that is asked as TensorFlow's: as_list, rank, num_elements."""
-
-    def __new__(cls, dims=()):
-        return super().__new__(cls, () if dims is None else dims)
-
-    rank = ndims = property(lambda self: len(self))
-
-    def as_list(self) -> list:
-        """The sizes as a list."""
-        return list(self)
-
-    def num_elements(self) -> int | None:
-        """Their product; None where a size is open."""
-        return None if None in self else int(np.prod(self))
-
-    def is_fully_defined(self) -> bool:
-        """Whether all sizes are known."""
-        return None not in self
-
-    def concatenate(self, other) -> "TensorShape":
-        """These sizes, then the other's."""
-        return TensorShape((*self, *other))
-
-
 class Strategy:
     """tf.distribute's: one replica, this process."""
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import activations
 from ..core.tensor import Tensor
+from ..core.tensor_shape import TensorShape
 from ..data.dataset import AUTOTUNE, Array, Dataset
 from ..errors import ArgumentError, DataError, require
 from ..ops import join
@@ -233,7 +234,7 @@ def tensorflow(keras) -> Namespace:
             "Options": _runtime.Options}),
         "image": Namespace("tf.image", _images.IMAGE), "io": Namespace("tf.io", _images.IO),
         "strings": Namespace("tf.strings", _images.STRINGS), "read_file": _images.read_file,
-        "size": lambda input: int(np.prod(_backend.shape(input))), "TensorShape": _runtime.TensorShape,
+        "size": lambda input: int(np.prod(_backend.shape(input))), "TensorShape": TensorShape,
         "py_function": _runtime.numpy_function, "numpy_function": _runtime.numpy_function,
         "debugging": Namespace("tf.debugging", _runtime.DEBUGGING), "initializers": keras.initializers,
         "losses": keras.losses, "metrics": keras.metrics, "optimizers": keras.optimizers,

@@ -34,7 +34,8 @@ from ..backend.placeholder import Placeholder
 from ..backend.streams import Streams
 from ..core.symbol import Symbol
 from ..core.tensor import Parameter, Tensor
-from ..errors import ArgumentTypeError, OrderError, require
+from ..core.tensor_shape import TensorShape
+from ..errors import ArgumentTypeError, OrderError, UnsupportedError, require
 from ..layers import InputLayer
 from ..layers import Layer as _Layer
 from ..layers.base import samples, within
@@ -411,11 +412,16 @@ class Layer(_Layer, metaclass=_Any):
 
     add_variable = add_weight
 
-    def add_loss(self, loss: Any) -> None:
-        """Add a number to the loss of the model, from within `call`."""
+    def add_loss(self, loss: Any, inputs: Any = None) -> None:
+        """Add a number to the loss of the model, from within `call`.  inputs: Keras 2's word, which is not needed."""
         self.adds = True
         for one in loss if isinstance(loss, (list, tuple)) else [loss]:
             self.gather_loss(one if isinstance(one, Tensor) else Tensor(one, self.be))
+
+    def add_metric(self, *args: Any, **options: Any) -> None:
+        """Keras 2's, which Keras 3 lacks as well.  Raises UnsupportedError."""
+        raise UnsupportedError(f"{self.name}: add_metric: minicnn has metrics of outputs: compile(metrics=[...]); what "
+                               "is inside of a layer, an output of the model can show")  # fmt: skip
 
     def call_and_add(self, x: Any, training: bool) -> tuple[Tensor, Tensor]:
         """(y, the sum of what the call has added to the loss)."""
@@ -474,7 +480,8 @@ def closed_all(shape: Any) -> Any:
 
 def _batch(shape):
     """(None, H, W, C) of a sample's shape, a list of them of several."""
-    return [(None, *one) for one in shape] if shape and isinstance(shape[0], tuple) else (None, *shape)
+    several = shape and isinstance(shape[0], tuple)
+    return [TensorShape((None, *one)) for one in shape] if several else TensorShape((None, *shape))
 
 
 def _within_itself(call):

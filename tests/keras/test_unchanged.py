@@ -368,3 +368,78 @@ def test_one_target_for_two_outputs():
     assert loss == pytest.approx(-(t * np.log(p) + (1 - t) * np.log(1 - p)).mean(), rel=1e-5)
     with pytest.raises(MinicnnError):
         made.fit(X, np.full(8, 2.0), verbose=0)
+
+
+# Names that Keras 3 lacks --------------------------------------------------------------------------------------------
+
+
+def test_merge_of_keras_1():
+    from minicnn.keras.layers import merge
+
+    a, b = keras.Input((4,)), keras.Input((4,))
+    given = np.random.default_rng(0).random((2, 3, 4)).astype(np.float32)
+    wanted = {"sum": given.sum(0), "mul": given.prod(0), "ave": given.mean(0), "max": given.max(0),
+              "concat": np.concatenate(list(given), -1), "dot": given.prod(0).sum(-1, keepdims=True)}  # fmt: skip
+    for mode, expected in wanted.items():
+        found = keras.Model([a, b], merge([a, b], mode=mode)).predict(list(given), verbose=0)
+        np.testing.assert_allclose(found, expected, rtol=1e-5)
+    difference = merge([a, b], mode=lambda pair: pair[0] - pair[1], output_shape=(4,))
+    np.testing.assert_allclose(keras.Model([a, b], difference).predict(list(given), verbose=0), given[0] - given[1])
+    with pytest.raises(ArgumentError, match="merge: mode: expected 'sum'"):
+        merge([a, b], mode="join")
+    with pytest.raises(TypeError, match="is a module"):
+        keras.losses()
+
+
+def test_layers_of_keras_1_and_2():
+    assert L.AtrousConvolution2D(4, 3, 3, atrous_rate=(2, 2)).dilation_rate == (2, 2)
+    x = np.array([[0.5, 1.5, -2.0]], np.float32)
+    np.testing.assert_array_equal(L.ThresholdedReLU(theta=1.0)(x), [[0, 1.5, 0]])
+    from minicnn.keras.utils.visualize_util import plot_model
+
+    assert plot_model is keras.utils.plot_model
+
+
+def test_shapes_as_tensorflow_s():
+    seen = []
+
+    class Old(L.Layer):
+        def build(self, input_shape):
+            seen.append(input_shape.as_list())
+            self.w = self.add_weight("w", [input_shape[-1], 2])
+
+        def call(self, x):
+            self.add_loss(0 * K.sum(x), inputs=x)
+            return K.dot(x, self.w)
+
+        def compute_output_shape(self, input_shape):
+            return keras.tf.TensorShape([*input_shape.as_list()[:-1], 2])
+
+    x = keras.Input((3,))
+    assert x.get_shape().as_list() == [None, 3]
+    assert keras.Model(x, Old()(x)).output_shape == (None, 2)
+    assert seen == [[None, 3]] * len(seen) != []
+    assert keras.tf.constant([[1.0, 2.0]]).get_shape().num_elements() == 2
+    with pytest.raises(MinicnnError, match=r"add_metric: .*compile\(metrics"):
+        Old().add_metric(1, name="m")
+
+
+def test_summary_in_keras_s_order(notes):
+    lines = []
+    model().summary(60, None, lines.append, True)
+    assert "Dense" in lines[0]
+    assert any("expand_nested" in one for one in notes())
+
+
+def test_helpers_of_utils(capsys):
+    bar = keras.utils.Progbar(3, stateful_metrics=["acc"])
+    for step, loss in enumerate((4.0, 2.0, 3.0), 1):
+        bar.update(step, values=[("loss", loss), ("acc", step)])
+    assert capsys.readouterr().out.endswith("3/3 - loss: 3.0000 - acc: 3.0000\n")
+    utils = keras.utils
+    assert utils.unpack_x_y_sample_weight(utils.pack_x_y_sample_weight(1, 2)) == (1, 2, None)
+    left, right = utils.split_dataset((X, Y), left_size=0.75, shuffle=True, seed=0)
+    assert (len(left), len(right)) == (6, 2)
+    assert [one.shape for one in next(iter(left))] == [(6, 6, 1), (3,)]
+    with pytest.raises(ArgumentError, match="two parts of 8 samples"):
+        utils.split_dataset(X, left_size=9)
