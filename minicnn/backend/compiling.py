@@ -6,14 +6,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 EVERY = 5.0  # s between two lines
 
 
 @contextlib.contextmanager
-def told(say: Callable[[str], object] | None):
+def told(say: Callable[[str], object] | None) -> Iterator[None]:
     """Say how many kernels Numba compiles within: once it begins, and then every EVERY s. None: silent.
 
     Those that it finds on disk do not count. How many there will be nobody knows before the first step has ended.
@@ -53,7 +53,7 @@ def told(say: Callable[[str], object] | None):
 
 
 @contextlib.contextmanager
-def shared(command: Callable[[int, int], list[str]], processes: int):
+def shared(command: Callable[[int, int], list[str]], processes: int) -> Iterator[None]:
     """Within, other processes compile as well, if anything has to be: `python -m *command(k, n)` for k < n = processes.
 
     They are started by the first kernel that is not on disk and are to call `ahead`. They end with this process.

@@ -131,13 +131,13 @@ class CuPyArrays:
     precision: str
 
     @property
-    def memory_errors(self):
+    def memory_errors(self) -> tuple[type[Exception], ...]:
         return (self.cupy.cuda.memory.OutOfMemoryError,)
 
-    def to_numpy(self, array: Any):
+    def to_numpy(self, array: Any) -> Any:
         return self.cupy.asnumpy(array)
 
-    def erf(self, x: Any):
+    def erf(self, x: Any) -> Any:
         from cupyx.scipy.special import erf
 
         return erf(x)

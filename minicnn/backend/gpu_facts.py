@@ -17,6 +17,7 @@ import re
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 NVIDIA = "0x10de"  # the vendor number on the PCI bus
 MAJOR, MINOR = 75, 76  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_*
@@ -48,7 +49,7 @@ def hardware(bus: Path = Path("/sys/bus/pci/devices")) -> bool | None:
     return None if hidden else False
 
 
-def open_driver():
+def open_driver() -> Any:
     """The driver's C library.  Raises OSError where there is none."""
     if sys.platform == "win32":
         return ctypes.WinDLL("nvcuda.dll")

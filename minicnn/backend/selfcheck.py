@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 from minicnn.kernels.cuda import selfcheck
 from minicnn.kernels.cuda.launch import STEMS, Launcher, source
@@ -71,7 +72,7 @@ def _counter(done: int, total: int) -> None:
         print(f"\rcompiled {done} of {total}", end="\n" if done == total else "", file=sys.stderr, flush=True)
 
 
-def identity(cupy) -> dict:
+def identity(cupy: Any) -> dict:
     """What a GPU's answers depend on: device, driver, CuPy, compiler."""
     device, runtime = cupy.cuda.Device(), cupy.cuda.runtime
     return {
@@ -80,7 +81,7 @@ def identity(cupy) -> dict:
     }  # fmt: skip
 
 
-def table(cupy) -> dict[str, dict[str, str] | None]:
+def table(cupy: Any) -> dict[str, dict[str, str] | None]:
     """What is cached for the current GPU, per precision: what is wrong with which kernel; None: it was not asked."""
     here = identity(cupy)
     return {precision: read(f"gpu-check-{key(here, precision)}.json") for precision in selfcheck.PRECISIONS}

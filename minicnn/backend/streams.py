@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import random
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -17,7 +18,7 @@ _source: contextvars.ContextVar = contextvars.ContextVar("source", default=None)
 
 
 @contextlib.contextmanager
-def drawn_from(seed: int):
+def drawn_from(seed: int) -> Iterator[None]:
     """Inside, models that are made without a seed draw theirs from this one, and not from the system."""
     token = _source.set(random.Random(seed))
     try:
@@ -72,7 +73,7 @@ class Streams:
         return Key(self.seed, at, stream(purpose, index), 0 if purpose == SHUFFLE else self.row)
 
     @contextlib.contextmanager
-    def step_from_device(self, place: Any):
+    def step_from_device(self, place: Any) -> Iterator[None]:
         """Inside, keys name the place in device memory where the step's number will be, not the number."""
         self.device_step = place
         try:

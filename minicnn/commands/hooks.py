@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+from typing import Any
 
 from minicnn.callbacks import Callback
 
@@ -26,10 +27,10 @@ class StopOnSignal(Callback):
         for number, handler in self.before.items():
             signal.signal(number, handler)
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.training = True
 
-    def receive(self, number, frame):
+    def receive(self, number: int, frame: Any) -> None:
         again, self.number = self.number, number
         if again or not self.training:
             raise KeyboardInterrupt
@@ -50,7 +51,7 @@ class TimeLimit(Callback):
         self.images, self.batch_size, self.steps, self.first = 0, 1, 0, 0.0
         self.stopped = False
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.steps = 0
 
     def reached(self) -> bool:
@@ -77,10 +78,10 @@ class Stopwatch(Callback):
         self.quiet = quiet
         self.epochs, self.training, self.began, self.resumed = [], 0.0, 0.0, False
 
-    def get_state(self):
+    def get_state(self) -> dict[str, Any]:
         return {"epochs": self.epochs, "training": self.training, "spent": time.perf_counter() - self.began}
 
-    def set_state(self, state):
+    def set_state(self, state: dict[str, Any]) -> None:
         self.epochs, self.training, self.resumed = list(state["epochs"]), state["training"], True
         self.began = time.perf_counter() - state["spent"]
         params = self.params or {}
@@ -90,10 +91,10 @@ class Stopwatch(Callback):
             print(done if params["finished"] else f"resumed at epoch {epoch + 1}, step {step} of "
                   f"{params['steps']}", flush=True)  # fmt: skip
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.epochs, self.training, self.began = [], 0.0, time.perf_counter()
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         total = time.perf_counter() - self.began
         self.epochs.append(total - self.training)
         self.training = total

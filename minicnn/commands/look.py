@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class Command(NamedTuple):
     example: str
 
 
-def predict(args) -> int:
+def predict(args: argparse.Namespace) -> int:
     """What the model says about images: the likeliest classes of each, and how many are right."""
     model = models.load(args.model, args.device, trained=False)
     images = models.images_for(model, args.model, args.data)
@@ -69,13 +69,13 @@ def answer(y: np.ndarray, classes: bool, label: int | None, top: int) -> str:
     return f"{truth}{said}{'  WRONG' if label is not None and y.argmax() != label else ''}"
 
 
-def summary(args) -> int:
+def summary(args: argparse.Namespace) -> int:
     """Layers, shapes, parameters."""
     models.load(args.model, trained=False).summary()
     return 0
 
 
-def plan(args) -> int:
+def plan(args: argparse.Namespace) -> int:
     """What a training step will do to a batch: nodes, algorithms, memory, operations."""
     model = models.load(args.model, args.device)
     note = models.with_a_loss(model)
@@ -85,7 +85,7 @@ def plan(args) -> int:
     return 0
 
 
-def gradcheck(args) -> int:
+def gradcheck(args: argparse.Namespace) -> int:
     """Is every gradient right? Each op, then the whole, in float64 and float32. Exit code 1 and the culprit if not."""
     from minicnn.teaching import gradcheck
 
@@ -104,7 +104,7 @@ def gradcheck(args) -> int:
     return 0 if found.ok else 1
 
 
-def explain(args) -> int:
+def explain(args: argparse.Namespace) -> int:
     """Where a number comes from and where its gradient does; --steps: the whole network, a screen a layer."""
     from minicnn.teaching.explain import steps_text
 
@@ -137,7 +137,7 @@ def explain(args) -> int:
     return 0
 
 
-def seen(trace, layer: str, at: list[int]) -> list[str]:
+def seen(trace: Any, layer: str, at: list[int]) -> list[str]:
     """What of each input the cell depends on, in words."""
     lines = []
     for name in trace.inputs:
@@ -152,7 +152,7 @@ def seen(trace, layer: str, at: list[int]) -> list[str]:
     return lines
 
 
-def aims(model, images: models.Images, n: int, chosen: int | None):
+def aims(model: Any, images: models.Images, n: int, chosen: int | None) -> Any:
     """(what the loss is of, as trace takes it; the same in words): labels, what --label says, or what is predicted."""
     outputs = models.outputs(model)
     several, answers = len(outputs) > 1, []

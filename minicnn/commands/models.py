@@ -4,7 +4,7 @@ import argparse
 import zipfile
 import zlib
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class Images(NamedTuple):
     def count(self) -> int:
         return len(next(iter(self.x.values()))) if isinstance(self.x, dict) else len(self.x)
 
-    def rows(self, which):
+    def rows(self, which: Any) -> Any:
         """Some of x: a slice's, or one image's."""
         return {name: x[which] for name, x in self.x.items()} if isinstance(self.x, dict) else self.x[which]
 
@@ -70,7 +70,7 @@ def model_path(given: Path) -> Path:
     return found
 
 
-def load(given: Path, device: str = "cpu", *, trained: bool = True):
+def load(given: Path, device: str = "cpu", *, trained: bool = True) -> Any:
     """The model.  trained: with its loss if the file has one; what minicnn lacks of it is said, not hidden."""
     path = model_path(given)
     if not trained:
@@ -83,7 +83,7 @@ def load(given: Path, device: str = "cpu", *, trained: bool = True):
         return model
 
 
-def with_a_loss(model) -> str:
+def with_a_loss(model: Any) -> str:
     """Compile a model that has no loss with the one that fits its last layer; a note, "" if it had one."""
     if model.loss is not None:
         return ""
@@ -94,14 +94,14 @@ def with_a_loss(model) -> str:
     return f"the file has no loss: {', '.join(names)} {stand}"
 
 
-def outputs(model) -> "list[tuple[str, tuple, minicnn.losses.Loss | None]]":
+def outputs(model: Any) -> "list[tuple[str, tuple, minicnn.losses.Loss | None]]":
     """(name, shape, loss) of every output."""
     several = isinstance(model.sample_out, list)
     shapes = model.sample_out if several else [model.sample_out]
     return list(zip(model.output_names, shapes, model.output_losses, strict=True))
 
 
-def tells_classes(model, output: int, y: np.ndarray | None) -> bool:
+def tells_classes(model: Any, output: int, y: np.ndarray | None) -> bool:
     """Whether an output is a vector of classes: by its activation, its loss or its targets, or if it is alone."""
     shape, loss = outputs(model)[output][1:]
     if len(shape) != 1 or shape[0] < 2:
@@ -112,7 +112,7 @@ def tells_classes(model, output: int, y: np.ndarray | None) -> bool:
     return loss is None and (y is None or y.ndim == 1) and not isinstance(model.sample_out, list)
 
 
-def targets(model, images: Images, count: int):
+def targets(model: Any, images: Images, count: int) -> Any:
     """Targets as the model's losses take them, of the first images; of several outputs a list."""
     found = []
     for k, (name, shape, loss) in enumerate(outputs(model)):
@@ -162,7 +162,7 @@ def seed_of(folder: Path) -> int:
     return seed if type(seed) is int and 0 <= seed < 2**63 else 0
 
 
-def images_for(model, given: Path, data: Path | None) -> Images:
+def images_for(model: Any, given: Path, data: Path | None) -> Images:
     """Images to look at: --data's, else those that the run was judged by, else scikit-learn's digits."""
     if isinstance(model.sample_in, list):
         return _several(model, given, data)
@@ -246,7 +246,7 @@ def arrays(path: Path) -> dict[str, np.ndarray]:
         raise DataError(f"--data {path}: expected arrays as NumPy saves them, received {cause}") from None
 
 
-def read(path: Path, shape) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
+def read(path: Path, shape: Any) -> tuple[np.ndarray, np.ndarray | None, dict[str, np.ndarray]]:
     """Images and, where the file has them, targets; and all that an .npz has.  Bytes become fractions 0..1."""
     y, found = None, {}
     if path.is_dir():

@@ -7,6 +7,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from .digits import Digits, place
 MANY = 10  # times the published epochs are worth a word
 
 
-def announce(args: argparse.Namespace, recipe: Recipe, model, data: Digits, steps: int, out: Path) -> None:
+def announce(args: argparse.Namespace, recipe: Recipe, model: Any, data: Digits, steps: int, out: Path) -> None:
     """What is about to be trained on what."""
     if args.records:
         model.summary()
@@ -44,7 +45,7 @@ def momentum_that_fits(published: float, steps: int) -> float:
     return min(published, max(0.5, round(1 - ENOUGH / steps, 2)))
 
 
-def notes(args: argparse.Namespace, recipe: Recipe, model, rows: int, steps: int, out: Path) -> list[str]:
+def notes(args: argparse.Namespace, recipe: Recipe, model: Any, rows: int, steps: int, out: Path) -> list[str]:
     """What may surprise in what was asked for."""
     said, total = [], recipe.epochs * steps
     averages = [layer.momentum for layer in model.layers if hasattr(layer, "momentum")]
@@ -67,7 +68,7 @@ def notes(args: argparse.Namespace, recipe: Recipe, model, rows: int, steps: int
     return said
 
 
-def draw(data: Digits, recipe: Recipe, where: str, generator, trained, probabilities: np.ndarray) -> dict:
+def draw(data: Digits, recipe: Recipe, where: str, generator: Any, trained: bool, probabilities: np.ndarray) -> dict:
     """Pictures of what went in, what happened, and what is still wrong: name -> figure.  where: the data's name."""
     each = reports.samples.one_of_each(data.y_train)
     x, y = data.x_train[each], data.y_train[each]
@@ -91,7 +92,8 @@ def draw(data: Digits, recipe: Recipe, where: str, generator, trained, probabili
     return found
 
 
-def record(path: Path, args: argparse.Namespace, recipe: Recipe, options: dict, model, data: Digits, **results) -> None:
+def record(path: Path, args: argparse.Namespace, recipe: Recipe, options: dict, model: Any, data: Digits,
+           **results: Any) -> None:  # fmt: skip
     """Write summary.json: what ran, on what, and everything that came out. Fractions 0..1, seconds, bytes."""
     machine, published = reports.machine.describe(), BY_NAME[recipe.name]
     machine["versions"]["minicnn"] = minicnn.__version__

@@ -3,7 +3,7 @@
 import argparse
 import re
 import textwrap
-from typing import Any
+from typing import Any, NoReturn
 
 from minicnn.errors import nearest
 
@@ -48,7 +48,7 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, *, formatter_class: Any = Folding, **options: Any):
         super().__init__(formatter_class=formatter_class, **options)
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}{self._meant(message)}; --help lists the options\n")
 
     def _meant(self, message: str) -> str:

@@ -14,6 +14,7 @@ import secrets
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import minicnn
 from minicnn.errors import MinicnnError
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None, prog: str = "minicnn play") -> int:
     return serve(session, listening)
 
 
-def beginner():
+def beginner() -> Any:
     """A small network for digits, on the kernels that are there to be read: they run at once."""
     layers = minicnn.layers
     parts = [layers.Input((28, 28, 1)), layers.Conv2D(6, 5, activation="relu"), layers.MaxPooling2D(),
@@ -63,7 +64,7 @@ def beginner():
     return model
 
 
-def serve(session, listening: socket.socket) -> int:
+def serve(session: Any, listening: socket.socket) -> int:
     """Answer until Ctrl-C."""
     import uvicorn
 

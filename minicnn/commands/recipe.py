@@ -23,6 +23,7 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,20 +43,20 @@ from .options import check, parser
 WATCHED = 32  # training images whose activations and gradients are recorded after every epoch
 
 
-def feed(recipe: Recipe, generator, x: np.ndarray, y: np.ndarray) -> dict:
+def feed(recipe: Recipe, generator: Any, x: np.ndarray, y: np.ndarray) -> dict:
     """fit's arguments for these images: batches of a generator, where the recipe augments."""
     if recipe.augmentation:
         return {"x": generator.flow(x, one_hot(y), recipe.batch_size)}
     return {"x": scaled(x), "y": one_hot(y), "batch_size": recipe.batch_size}
 
 
-def compiled(model, recipe: Recipe):
+def compiled(model: Any, recipe: Recipe) -> Any:
     """The model, ready to be trained."""
     model.compile(optimizer=recipe.make_optimizer(minicnn), loss="categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
-def built(recipe: Recipe, options: dict, **placed):
+def built(recipe: Recipe, options: dict, **placed: Any) -> Any:
     """The recipe's network. Its layers are numbered from the first on, whatever was built before."""
     minicnn.keras.backend.clear_session()
     return recipe.build(minicnn, **options, **placed)

@@ -14,6 +14,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -43,11 +44,11 @@ def load(record: Record, folder: Path | None) -> tuple:
     return (x.reshape(shape), y.reshape(-1)), (x_held.reshape(shape), y_held.reshape(-1)), None
 
 
-def accuracy(record: Record, model, x, y) -> float:
+def accuracy(record: Record, model: Any, x: Any, y: Any) -> float:
     return float((model.predict(scaled(x), verbose=0, tta=record.tta).argmax(axis=1) == y).mean())
 
 
-def run(record: Record, args: argparse.Namespace, seed: int, train: tuple, held: tuple, out: Path):
+def run(record: Record, args: argparse.Namespace, seed: int, train: tuple, held: tuple, out: Path) -> Any:
     """One network to its last epoch: the model, and what is to be known of it."""
     watch = Stopwatch(args.quiet)  # goes on where a killed run stopped
     model = record.build(minicnn, seed, device=args.device, threads=args.threads)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -52,13 +52,13 @@ th:first-child, td:first-child {{ text-align: left }}
 """
 
 
-def inlined(figure, words: str) -> str:
+def inlined(figure: Any, words: str) -> str:
     """A figure as an img that holds its own bytes."""
     data = base64.b64encode(figure._repr_png_()).decode()
     return f'<p><img alt="{escape(words)}" src="data:image/png;base64,{data}"></p>'
 
 
-def wide(rows) -> str:
+def wide(rows: Any) -> str:
     return f'<div class="wide" tabindex="0">{html_table(rows)}</div>'
 
 
@@ -66,7 +66,7 @@ def missing(text: str) -> str:
     return f"<p><em>{escape(text)}</em></p>"
 
 
-def number(value) -> str:
+def number(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, int | float) else ""
 
 
@@ -79,7 +79,7 @@ def table_of(facts: dict, key: str) -> dict:
     return found if isinstance(found, dict) else {}
 
 
-def about(model, facts: dict, folder: Path) -> str:
+def about(model: Any, facts: dict, folder: Path) -> str:
     """What ran, on what, by which command."""
     machine = table_of(facts, "machine")
     versions = table_of(machine, "versions")
@@ -112,7 +112,7 @@ QUANTITIES = {"rms": "activation, rms", "zeros": "zeros", "dead": "dead channels
               "update": "update / weights, an epoch"}  # fmt: skip
 
 
-def statistics(model, facts: dict, images) -> str:
+def statistics(model: Any, facts: dict, images: Any) -> str:
     """Activations, gradients and updates of every layer, over the epochs where they were recorded."""
     epochs = facts.get("layers")
     epochs = [one for one in epochs if isinstance(one, dict)] if isinstance(epochs, list) else []
@@ -138,7 +138,7 @@ def statistics(model, facts: dict, images) -> str:
     return (note or f"<p>{words}</p>") + wide(rows)
 
 
-def confusion(labels, answers) -> str:
+def confusion(labels: Any, answers: Any) -> str:
     table = reports.confusion.table(labels, answers, answers.shape[1])
     right = int((answers.argmax(1) == labels).sum())
     rows = [("label \\ predicted", *table.columns)]
@@ -147,7 +147,7 @@ def confusion(labels, answers) -> str:
             + inlined(reports.confusion.draw(table), "confusion matrix") + wide(rows))  # fmt: skip
 
 
-def last_images(model) -> str | None:
+def last_images(model: Any) -> str | None:
     """The last convolution, else the last layer, whose output is images with a size: of it Grad-CAM is taken."""
     axis = 1 if model.channels_first else 0
     sized = [layer for layer in model.leaves if len(layer.sample_out or ()) == 3 and layer.sample_out[axis] != 1]
@@ -156,7 +156,7 @@ def last_images(model) -> str | None:
     return found[-1].name if found else None
 
 
-def gray(model, x) -> np.ndarray:
+def gray(model: Any, x: Any) -> np.ndarray:
     """One sample as a picture: its first input that is an image, else a vector's square or row."""
     given = max(x.values() if isinstance(x, dict) else [x], key=lambda one: one.ndim)
     if given.ndim == 3:
@@ -165,7 +165,7 @@ def gray(model, x) -> np.ndarray:
     return given if given.ndim == 2 else given.reshape((side, side) if side * side == given.size else (1, -1))
 
 
-def worst(model, images, told: "Told") -> str:
+def worst(model: Any, images: Any, told: "Told") -> str:
     """The most confident errors, each with its Grad-CAM."""
     labels, answers = told.labels, told.answers
     errors, name = reports.worst.find(labels, answers, WORST), last_images(model)
@@ -199,7 +199,7 @@ def worst(model, images, told: "Told") -> str:
     return words + inlined(figure, "worst errors and their Grad-CAM") + wide(rows)
 
 
-def augmented(recipe, data) -> str:
+def augmented(recipe: Any, data: Any) -> str:
     if recipe is None or not recipe.augmentation:
         return missing("the run augments nothing" if recipe else "no recipe's run: its augmentation is not known")
     generator = minicnn.data.ImageDataGenerator(**recipe.augmentation, rescale=1 / 255)
@@ -218,7 +218,7 @@ def augmented(recipe, data) -> str:
     return f"<p>{escape(settings)}</p>" + inlined(drawn, "training images, augmented") + wide(rows)
 
 
-def kernel_of(layer) -> np.ndarray | None:
+def kernel_of(layer: Any) -> np.ndarray | None:
     """A convolution's kernel as (KH, KW, C, O); of sequences KW is 1."""
     kernel = layer.get_weights()[0] if layer.params else np.zeros(0)
     if kernel.ndim == 3 and getattr(layer, "rank", 2) == 1:
@@ -226,7 +226,7 @@ def kernel_of(layer) -> np.ndarray | None:
     return kernel if kernel.ndim == 4 else None
 
 
-def filters(model, before) -> str:
+def filters(model: Any, before: Any) -> str:
     """The first convolution's filters, as they began and as they are."""
     kernels = ((one, kernel_of(one)) for one in model.leaves)
     layer, kernel = next(((one, kernel) for one, kernel in kernels if kernel is not None), (None, None))
@@ -249,7 +249,7 @@ def filters(model, before) -> str:
     return note + drawn + wide(rows)
 
 
-def costs(model, images) -> str:
+def costs(model: Any, images: Any) -> str:
     """Time and memory of a training step, layer by layer."""
     count = min(BATCH, images.count)
     spent = layer_times(model, images.rows(slice(count)), models.targets(model, images, count))
@@ -286,7 +286,7 @@ class Told(NamedTuple):
     title: str
 
     @classmethod
-    def of(cls, model, images) -> "Told | None":
+    def of(cls, model: Any, images: Any) -> "Told | None":
         """None where no output with targets tells classes."""
         ends, answers = models.outputs(model), flat(model.predict(images.x, verbose=0))
         for k, (name, shape, loss) in enumerate(ends):
@@ -347,7 +347,7 @@ def write(folder: Path, data: Path | None, out: Path, device: str = "cpu") -> in
     return len(page)
 
 
-def initial(recipe, facts: dict, seed: int):
+def initial(recipe: Any, facts: dict, seed: int) -> Any:
     """The recipe's network as it began; None if its options are not the recipe's."""
     options = facts.get("options")
     options = {k: v for k, v in (options if isinstance(options, dict) else {}).items()

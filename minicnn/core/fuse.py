@@ -26,7 +26,7 @@ class Rule:
         self.chain = [(name.rstrip("?"), ops[name.rstrip("?")], name.endswith("?")) for name in names.split()]
         self.to, self.training, self.inference, self.least = to, training, inference, least
 
-    def match(self, node, follower: Mapping[int, Any]) -> list[tuple[str, Any]]:
+    def match(self, node: Any, follower: Mapping[int, Any]) -> list[tuple[str, Any]]:
         """The longest chain (name, node) from `node` on.  follower: slot -> the one node that continues it."""
         found = []
         for name, op, optional in self.chain:

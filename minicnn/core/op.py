@@ -85,7 +85,7 @@ def joined(name: str, args: tuple, tensors: list) -> tuple:
     return be, tuple(moved(a, be) if isinstance(a, Tensor) and elsewhere(a, be) else a for a in args)
 
 
-def moved(a: Tensor, be) -> Tensor:
+def moved(a: Tensor, be: Backend) -> Tensor:
     """`a` on another backend;  da = dy, there where a is."""
 
     def back(dy, needs):

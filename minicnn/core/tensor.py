@@ -277,13 +277,13 @@ class Parameter(Tensor):
         return self._constraint
 
     @constraint.setter
-    def constraint(self, value) -> None:
+    def constraint(self, value: Callable | None) -> None:
         fix = f"set the layer's {self.name}_constraint, or give add_weight a constraint"
         where = f"{self.path}: constraint"
         require(not self.of_layer, where, "no change: it is the layer's", repr(value)[:40], fix, error=ArgumentError)
         self._constraint = arguments.function(where, value, of="a tensor", optional=True)
 
-    def restrain(self, constraint) -> None:
+    def restrain(self, constraint: Callable) -> None:
         """Make it what a constraint makes of it, a tensor or an array of the same shape."""
         found = constraint(Tensor.of(self.data, self.be, None))
         found = found.data if isinstance(found, Tensor) else found

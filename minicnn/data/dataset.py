@@ -9,7 +9,7 @@ Elements are NumPy arrays with a method numpy(), or tuples of them. Each step ta
 
 import glob
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ class Array(np.ndarray):
         """The same values as a plain array; of one string its bytes, as TensorFlow has them."""
         return self.item().encode() if self.dtype.kind == "U" and not self.ndim else np.asarray(self)
 
-    def set_shape(self, shape) -> None:
+    def set_shape(self, shape: Any) -> None:
         """Nothing to do: an array knows its shape."""
 
     def __getitem__(self, rows):
@@ -59,7 +59,7 @@ def _each(function: Callable, values: list):
 class Spec:
     """shape and dtype of a part of an element."""
 
-    def __init__(self, array):
+    def __init__(self, array: Any):
         self.shape, self.dtype = array.shape, array.dtype
 
     def __repr__(self):
@@ -109,14 +109,14 @@ class Dataset:
         return Dataset(lambda _: (_row(whole_set, i) for i in range(n)), n)
 
     @staticmethod
-    def from_tensors(tensors, name=None) -> "Dataset":
+    def from_tensors(tensors: Any, name: str | None = None) -> "Dataset":
         """One element."""
         one = element(tensors)
         return Dataset(lambda _: iter([one]), 1)
 
     @staticmethod
-    def from_generator(generator: Callable, output_types=None, output_shapes=None, args=None, output_signature=None,
-                       name=None) -> "Dataset":  # fmt: skip
+    def from_generator(generator: Callable, output_types: Any = None, output_shapes: Any = None, args: Any = None,
+                       output_signature: Any = None, name: str | None = None) -> "Dataset":  # fmt: skip
         """What generator(*args) yields, called anew for each pass; in the types that output_signature names."""
         require(callable(generator), "from_generator: generator", "a function that returns an iterator, as lambda: it",
                 repr(generator)[:40], error=ArgumentTypeError)  # fmt: skip
@@ -135,13 +135,14 @@ class Dataset:
         return Dataset(lambda _: (typed(one, types) for one in generator(*(args or ()))), None)
 
     @staticmethod
-    def range(*args, output_type="int64", name=None) -> "Dataset":
+    def range(*args: Any, output_type: Any = "int64", name: str | None = None) -> "Dataset":
         """The numbers of Python's range."""
         numbers = range(*(whole("range", n, low=None) for n in args))
         return Dataset(lambda _: (np.asarray(n, output_type) for n in numbers), len(numbers))
 
     @staticmethod
-    def list_files(file_pattern, shuffle=True, seed=None, name=None) -> "Dataset":
+    def list_files(file_pattern: str | Sequence[str], shuffle: bool = True, seed: int | None = None,
+                   name: str | None = None) -> "Dataset":  # fmt: skip
         """The names of files that match, in another order in each pass, or sorted."""
         patterns = [file_pattern] if isinstance(file_pattern, str) else list(map(str, file_pattern))
         names = sorted(name for pattern in patterns for name in glob.glob(pattern))
@@ -151,7 +152,7 @@ class Dataset:
         return found.shuffle(len(names), seed) if flag("list_files: shuffle", shuffle) else found
 
     @staticmethod
-    def zip(*datasets, name=None) -> "Dataset":
+    def zip(*datasets: Any, name: str | None = None) -> "Dataset":
         """Elements side by side, as many as the shortest has."""
         parts = datasets[0] if len(datasets) == 1 and isinstance(datasets[0], (tuple, list)) else datasets
         ok = bool(parts) and all(isinstance(one, Dataset) for one in parts)
@@ -159,27 +160,28 @@ class Dataset:
         known = [one._length for one in parts if one._length is not None]
         return Dataset(lambda _: zip(*parts, strict=False), min(known) if len(known) == len(parts) else None)
 
-    def concatenate(self, dataset: "Dataset", name=None) -> "Dataset":
+    def concatenate(self, dataset: "Dataset", name: str | None = None) -> "Dataset":
         """These elements, then the other's."""
         mine, theirs = self._length, dataset._length
         n = None if mine is None or theirs is None else mine + theirs
         return Dataset(lambda _: itertools.chain(self, dataset), n)
 
-    def shard(self, num_shards, index, name=None) -> "Dataset":
+    def shard(self, num_shards: int, index: int, name: str | None = None) -> "Dataset":
         """Every num_shards-th element, from number `index` on."""
         each = whole("shard: num_shards", num_shards)
         first, n = whole("shard: index", index, low=0, high=each - 1), self._length
         return Dataset(lambda _: itertools.islice(iter(self), first, None, each),
                        None if n is None else max(0, -(-(n - first) // each)))  # fmt: skip
 
-    def flat_map(self, map_func: Callable, name=None) -> "Dataset":
+    def flat_map(self, map_func: Callable, name: str | None = None) -> "Dataset":
         """The elements of the datasets that map_func makes, one after the other."""
         require(callable(map_func), "flat_map: map_func", "a function", repr(map_func)[:40], error=ArgumentTypeError)
         return Dataset(lambda _: (inner for one in self for inner in (
             map_func(*one) if isinstance(one, tuple) else map_func(one))), None)  # fmt: skip
 
-    def interleave(self, map_func: Callable, cycle_length=None, block_length=1, num_parallel_calls=None,
-                   deterministic=None, name=None) -> "Dataset":  # fmt: skip
+    def interleave(self, map_func: Callable, cycle_length: int | None = None, block_length: int = 1,
+                   num_parallel_calls: Any = None, deterministic: Any = None,
+                   name: str | None = None) -> "Dataset":  # fmt: skip
         """The datasets that map_func makes, block_length elements of each in turn, cycle_length of them at a time."""
         require(callable(map_func), "interleave: map_func", "a function", repr(map_func)[:40], error=ArgumentTypeError)
         width = 16 if cycle_length in (None, -1) else whole("interleave: cycle_length", cycle_length)
@@ -198,7 +200,7 @@ class Dataset:
 
         return Dataset(woven, None)
 
-    def reduce(self, initial_state, reduce_func: Callable, name=None):
+    def reduce(self, initial_state: Any, reduce_func: Callable, name: str | None = None) -> Any:
         """reduce_func(state, element) from element to element."""
         require(callable(reduce_func), "reduce: reduce_func", "a function", repr(reduce_func)[:40],
                 error=ArgumentTypeError)  # fmt: skip
@@ -213,12 +215,12 @@ class Dataset:
                 repr(transformation_func)[:40], error=ArgumentTypeError)  # fmt: skip
         return transformation_func(self)
 
-    def with_options(self, options, name=None) -> "Dataset":
+    def with_options(self, options: Any, name: str | None = None) -> "Dataset":
         """The same: options say how TensorFlow would run it."""
         return self
 
     @property
-    def element_spec(self):
+    def element_spec(self) -> Any:
         """The shapes and types of its first element."""
         return _each(lambda parts: Spec(parts[0]), [next(iter(self))])
 

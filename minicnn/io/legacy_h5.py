@@ -15,7 +15,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -200,7 +200,8 @@ class Legacy(hdf5.Weights):
         return config
 
     @hdf5.sound
-    def optimizer(self, kind, slots, shapes, dtype, scheduled) -> dict | None:
+    def optimizer(self, kind: str, slots: Sequence[str], shapes: Sequence[tuple], dtype: Any,
+                  scheduled: bool) -> dict | None:  # fmt: skip
         """As Weights.optimizer: None where there is no state in Keras 3's order."""
         group = self._group("optimizer_weights")
         names = [] if group is None else self.names(group, "weight_names")

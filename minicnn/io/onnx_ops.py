@@ -40,7 +40,7 @@ def channels_first(array: np.ndarray) -> np.ndarray:
     return array if array.ndim == 0 else array.reshape((1,) * (4 - array.ndim) + array.shape).transpose(0, 3, 1, 2)
 
 
-def elementwise(g, operator: str, *args, **attributes) -> Value:
+def elementwise(g: Any, operator: str, *args: Any, **attributes: Any) -> Value:
     """An operator whose arguments are broadcast against each other, in the layout that is there."""
     values = [a for a in args if isinstance(a, Value)]
     if all(v.rank == 4 for v in values) and any(v.first for v in values):
@@ -93,17 +93,17 @@ for _op, _operator in {"rounded": "Round", "floor": "Floor", "ceil": "Ceil", "si
 
 
 @form
-def leaky_relu(g, x, *, negative_slope):
+def leaky_relu(g: Any, x: Any, *, negative_slope: float) -> Value:
     return elementwise(g, "LeakyRelu", x, alpha=float(negative_slope))
 
 
 @form
-def elu(g, x, *, alpha):
+def elu(g: Any, x: Any, *, alpha: float) -> Value:
     return elementwise(g, "Elu", x, alpha=float(alpha))
 
 
 @form
-def relu_general(g, x, *, max_value, negative_slope, threshold):
+def relu_general(g: Any, x: Any, *, max_value: float | None, negative_slope: float, threshold: float) -> Value:
     below = elementwise(g, "Mul", g.of(elementwise(g, "Sub", x, threshold), x), negative_slope)
     above = elementwise(g, "Greater", x, threshold)
     y = g.of(elementwise(g, "Where", g.of(above, x), x, g.of(below, x)), x)
@@ -111,12 +111,12 @@ def relu_general(g, x, *, max_value, negative_slope, threshold):
 
 
 @form
-def silu(g, x):
+def silu(g: Any, x: Any) -> Value:
     return elementwise(g, "Mul", x, g.of(elementwise(g, "Sigmoid", x), x))
 
 
 @form
-def gelu(g, x, approximate=False):
+def gelu(g: Any, x: Any, approximate: bool = False) -> Value:
     half = g.of(elementwise(g, "Mul", x, 0.5), x)
     if approximate:
         cube = g.of(elementwise(g, "Mul", g.of(elementwise(g, "Mul", x, x), x), x), x)
@@ -128,37 +128,37 @@ def gelu(g, x, approximate=False):
 
 
 @form
-def log1p(g, x):
+def log1p(g: Any, x: Any) -> Value:
     return elementwise(g, "Log", g.of(elementwise(g, "Add", x, 1.0), x))
 
 
 @form
-def expm1(g, x):
+def expm1(g: Any, x: Any) -> Value:
     return elementwise(g, "Sub", g.of(elementwise(g, "Exp", x), x), 1.0)
 
 
 @form
-def softmax(g, x):
+def softmax(g: Any, x: Any) -> Value:
     return Value(g.emit("Softmax", g.plain(x), axis=-1))
 
 
 @form
-def log_softmax(g, x):
+def log_softmax(g: Any, x: Any) -> Value:
     return Value(g.emit("LogSoftmax", g.plain(x), axis=-1))
 
 
 @form
-def power(g, x, *, exponent):
+def power(g: Any, x: Any, *, exponent: Any) -> Value:
     return elementwise(g, "Pow", x, exponent)
 
 
 @form
-def clip(g, x, *, low, high):
+def clip(g: Any, x: Any, *, low: Any, high: Any) -> Value:
     return elementwise(g, "Min", g.of(elementwise(g, "Max", x, low), x), high)
 
 
 @form
-def where(g, condition, a, b):
+def where(g: Any, condition: Any, a: Any, b: Any) -> Value:
     taken = g.emit("Cast", g.plain(condition), to=9)  # bool
     return Value(g.emit("Where", taken, g.plain(a), g.plain(b)))
 
@@ -186,7 +186,8 @@ def _ended(g, y: str, relu: bool, b=None) -> Value:
 
 
 @form
-def conv2d(g, x, w, b, *, strides, pads, relu, algorithm):
+def conv2d(g: Any, x: Any, w: Any, b: Any, *, strides: tuple[int, int], pads: tuple, relu: bool,
+           algorithm: str) -> Value:  # fmt: skip
     shape, rate = g.undilated(w)
     names = [g.first(x), _weights(g, shape, (3, 2, 0, 1)), *([] if b is None else [g.plain(b)])]
     y = g.emit("Conv", *names, strides=list(strides), **_edges(pads), dilations=list(rate),
@@ -195,7 +196,7 @@ def conv2d(g, x, w, b, *, strides, pads, relu, algorithm):
 
 
 @form
-def depthwise_conv2d(g, x, w, *, strides, pads):
+def depthwise_conv2d(g: Any, x: Any, w: Any, *, strides: tuple[int, int], pads: tuple) -> Value:
     w, rate = g.undilated(w)
     kh, kw, c, m = w.shape
     name = g.constant(w.transpose(2, 3, 0, 1).reshape(c * m, 1, kh, kw))
@@ -204,7 +205,7 @@ def depthwise_conv2d(g, x, w, *, strides, pads):
 
 
 @form
-def conv2d_transpose(g, x, w, b, *, size, strides, pads):
+def conv2d_transpose(g: Any, x: Any, w: Any, b: Any, *, size: Any, strides: tuple[int, int], pads: tuple) -> Value:
     w, rate = g.undilated(w)
     least = [s * (n - 1) + (k - 1) * d + 1 - sum(p) for s, n, k, d, p in
              zip(strides, x.shape[1:3], w.shape[:2], rate, pads, strict=True)]  # fmt: skip
@@ -216,7 +217,7 @@ def conv2d_transpose(g, x, w, b, *, size, strides, pads):
 
 
 @form
-def dense(g, x, w, b, *, relu):
+def dense(g: Any, x: Any, w: Any, b: Any, *, relu: bool) -> Value:
     if x.rank == 2:
         y = g.emit("Gemm", g.plain(x), g.plain(w), *([] if b is None else [g.plain(b)]))
     else:
@@ -226,7 +227,7 @@ def dense(g, x, w, b, *, relu):
 
 
 @form
-def matmul(g, a, b):
+def matmul(g: Any, a: Any, b: Any) -> Value:
     return Value(g.emit("MatMul", g.plain(a), g.plain(b)))
 
 
@@ -234,7 +235,7 @@ FORMS["batch_matmul"] = matmul
 
 
 @form
-def batch_norm_fixed(g, x, gamma, beta, mean, var, *, axis, eps):
+def batch_norm_fixed(g: Any, x: Any, gamma: Any, beta: Any, mean: Any, var: Any, *, axis: Any, eps: float) -> Value:
     axis %= x.rank
     if axis == 1 or (x.rank == 4 and axis == 3):  # ONNX's channels are axis 1
         names = [g.plain(x) if axis == 1 else g.first(x), *(g.constant(one) for one in (gamma, beta, mean, var))]
@@ -261,27 +262,27 @@ _pool("average_pool", "AveragePool", count_include_pad=0)
 
 
 @form
-def zero_pad(g, x, *, pads):
+def zero_pad(g: Any, x: Any, *, pads: tuple) -> Value:
     (top, bottom), (left, right) = pads
     return Value(first=g.emit("Pad", g.first(x), g.constant([0, 0, top, left, 0, 0, bottom, right], np.int64)))
 
 
 @form
-def crop(g, x, *, edges):
+def crop(g: Any, x: Any, *, edges: Any) -> Value:
     (top, bottom), (left, right) = edges
     bounds = [top, left], [-bottom or 2**62, -right or 2**62], [2, 3]
     return Value(first=g.emit("Slice", g.first(x), *(g.constant(one, np.int64) for one in bounds)))
 
 
 @form
-def repeat_pixels(g, x, *, size):
+def repeat_pixels(g: Any, x: Any, *, size: Any) -> Value:
     y = g.emit("Resize", g.first(x), "", g.constant([1, 1, *size]), mode="nearest", nearest_mode="floor",
                coordinate_transformation_mode="asymmetric")  # fmt: skip
     return Value(first=y)
 
 
 @form
-def bilinear(g, x, *, size, **static):
+def bilinear(g: Any, x: Any, *, size: Any, **static: Any) -> Value:
     """Two products, as the op is: exact for every pair of sizes, where operators of ONNX round scales."""
     if g.open:
         raise g.depends("one whose sizes are known")
@@ -300,12 +301,12 @@ def _lines(g, n: int, m: int, static: dict) -> np.ndarray:
 
 
 @form
-def adaptive_average_pool(g, x, *, size):
+def adaptive_average_pool(g: Any, x: Any, *, size: Any) -> Value:
     return bilinear(g, x, size=size)
 
 
 @form
-def adaptive_max_pool(g, x, *, size):
+def adaptive_max_pool(g: Any, x: Any, *, size: Any) -> Value:
     """The greatest rows of each part side by side, then of those the greatest columns."""
     if g.open:
         raise g.depends("one whose sizes are known")
@@ -324,17 +325,17 @@ def adaptive_max_pool(g, x, *, size):
 
 
 @form
-def reshape(g, x, *, shape):
+def reshape(g: Any, x: Any, *, shape: Any) -> Value:
     return Value(g.emit("Reshape", g.plain(x), g.constant(shape, np.int64)))
 
 
 @form
-def flatten(g, x):
+def flatten(g: Any, x: Any) -> Value:
     return Value(g.emit("Flatten", g.plain(x), axis=1))
 
 
 @form
-def transpose(g, x, *, axes):
+def transpose(g: Any, x: Any, *, axes: Any) -> Value:
     axes = [a % x.rank for a in axes or reversed(range(x.rank))]
     if axes == [0, 2, 3, 1] and x.plain:  # channels that came first
         return Value(first=x.plain)
@@ -344,7 +345,7 @@ def transpose(g, x, *, axes):
 
 
 @form
-def concatenate(g, *arrays, axis):
+def concatenate(g: Any, *arrays: Any, axis: Any) -> Value:
     values = [a for a in arrays if isinstance(a, Value)]
     if all(v.rank == 4 for v in values) and all(v.first for v in values) and len(values) == len(arrays):
         return Value(first=g.emit("Concat", *map(g.first, arrays), axis=(0, 2, 3, 1)[axis % 4]))
@@ -352,14 +353,14 @@ def concatenate(g, *arrays, axis):
 
 
 @form
-def stack(g, *arrays, axis):
+def stack(g: Any, *arrays: Any, axis: Any) -> Value:
     at = axis % (arrays[0].rank + 1)
     return Value(g.emit("Concat", *(g.emit("Unsqueeze", g.plain(a), g.constant([at], np.int64)) for a in arrays),
                         axis=at))  # fmt: skip
 
 
 @form
-def part(g, x, *, key):
+def part(g: Any, x: Any, *, key: Any) -> Value:
     keys = list(key) if isinstance(key, tuple) else [key]
     if not all(one is None or one is Ellipsis or isinstance(one, (int, slice)) for one in keys):
         raise UnsupportedError(f"export: expected numbers and slices in x[...], received {key!r:.60}; write it so")
@@ -392,7 +393,7 @@ def part(g, x, *, key):
 
 
 @form
-def segment_sum(g, x, *, ids, count):
+def segment_sum(g: Any, x: Any, *, ids: Any, count: int) -> Value:
     ids = np.asarray(ids)
     ids = np.where((ids >= 0) & (ids < count), ids, count)  # the last segment is left out
     rest = g.emit("Slice", g.emit("Shape", g.plain(x)), *(g.constant([at], np.int64) for at in (1, 2**62)))
@@ -403,7 +404,7 @@ def segment_sum(g, x, *, ids, count):
 
 
 @form
-def tile(g, x, *, repeats):
+def tile(g: Any, x: Any, *, repeats: Any) -> Value:
     repeats = (1,) * (x.rank - len(repeats)) + tuple(repeats)
     return Value(g.emit("Tile", g.plain(x), g.constant(repeats, np.int64)))
 
@@ -433,14 +434,14 @@ for _op, _operator in {"total": "ReduceSum", "mean": "ReduceMean", "amax": "Redu
 
 
 @form
-def variance(g, x, *, axis, keepdims):
+def variance(g: Any, x: Any, *, axis: Any, keepdims: bool) -> Value:
     centred = g.emit("Sub", g.plain(x), _reduce(g, "ReduceMean", x, axis, True).plain)
     square = g.of(Value(g.emit("Mul", centred, centred)), x)
     return _reduce(g, "ReduceMean", square, axis, keepdims)
 
 
 @form
-def auto_contrast(g, x, *, value_range):
+def auto_contrast(g: Any, x: Any, *, value_range: Any) -> Value:
     low, high = value_range
     plain = g.plain(x)
     a, b = (_reduce(g, operator, x, (1, 2), True).plain for operator in ("ReduceMin", "ReduceMax"))
@@ -451,7 +452,7 @@ def auto_contrast(g, x, *, value_range):
 
 
 @form
-def cumulative_sum(g, x, *, axis):
+def cumulative_sum(g: Any, x: Any, *, axis: Any) -> Value:
     return Value(g.emit("CumSum", g.plain(x), g.constant(int(axis), np.int64)))
 
 

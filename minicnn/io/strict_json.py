@@ -3,12 +3,13 @@
 import collections
 import json
 import math
+from typing import Any
 
 DEPTH_LIMIT = 100
 MOST_COMMAS = 200_000  # each value but the first has one before it; as Python objects they take 100 times the text
 
 
-def parse(text: str | bytes):
+def parse(text: str | bytes) -> Any:
     """The value that `text` holds. Raises ValueError, which says what is wrong, for all that is not strict JSON."""
     if isinstance(text, bytes):
         text = text.decode()

@@ -5,6 +5,7 @@ From tensors it makes a tensor, with gradients; from arrays an array.
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 from ..arguments import array, named
 from ..core.tensor import Tensor
@@ -68,7 +69,7 @@ def _values(loss: Loss, y_true, y_pred):
     return loss.values(t, y)
 
 
-def one_hot(loss, t: Tensor, y: Tensor) -> Tensor:
+def one_hot(loss: Any, t: Tensor, y: Tensor) -> Tensor:
     """Class numbers on a device as one-hot rows, which nobody has checked: another number than a class is no class."""
     at = loss.axis % y.ndim
     kept = t.reshape(*y.shape[:at], 1, *y.shape[at + 1 :])

@@ -9,7 +9,7 @@ session.py   what the page shows of a model         model.trace, train_on_batch
 frame.py     a drawing in the frame that the model was trained in
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ArgumentTypeError, MissingPackageError, NotBuiltError, require, shown
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["widget"]
 
 
-def widget(model, name: str = "") -> "Widget":
+def widget(model: Any, name: str = "") -> "Widget":
     """The page of `minicnn play` for a model of this notebook, as the value of a cell: no server, the kernel answers.
 
     model  any with one input that can be drawn; backward needs its loss: compile it;  name: what its head says

@@ -7,6 +7,7 @@ Nothing that arrives chooses a file or a size.
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -34,7 +35,7 @@ def reply(session: Session, name: str, body: bytes) -> tuple[bool, str]:
         return False, json.dumps({"error": str(error)})
 
 
-def whole(value) -> int:
+def whole(value: Any) -> int:
     """A number that JSON may have carried, or ValueError."""
     if type(value) is not int:
         raise ValueError(f"expected a whole number, received {value!r:.40}")

@@ -62,7 +62,7 @@ class Drawn:
     shape: of the input;  channels_first: whether an image is (C, H, W);  framed: whether it is one of MNIST's.
     """
 
-    def __init__(self, model):
+    def __init__(self, model: Any):
         one = not isinstance(model.sample_in, list)
         received = f"{len(model.sample_in)} inputs" if not one else f"one of shape {tuple(model.sample_in)}"
         ok = one and 1 <= len(model.sample_in) <= 3
@@ -104,7 +104,7 @@ class Drawn:
 class Session:
     """One model and one drawing. Of several outputs one vector is shown, the first of classes if there are any."""
 
-    def __init__(self, model, name: str = ""):
+    def __init__(self, model: Any, name: str = ""):
         self.model, self.name, self.drawn = model, name or model.name, Drawn(model)
         self.outputs = model.sample_out if isinstance(model.sample_out, list) else [model.sample_out]
         vectors = [k for k, shape in enumerate(self.outputs) if len(shape) == 1]
@@ -123,7 +123,7 @@ class Session:
         return 0 if self.end is None else max(self.outputs[self.end][0], 2)
 
     @property
-    def loss(self):
+    def loss(self) -> Any:
         """Of the output that is shown; None without."""
         return None if self.end is None or self.model.loss is None else self.model.output_losses[self.end]
 
@@ -256,7 +256,7 @@ class Session:
         return None, None
 
 
-def calls(trace, name: str) -> list[str]:
+def calls(trace: Any, name: str) -> list[str]:
     """The names of a layer's outputs: several of one that is called several times."""
     return [one for one in trace.values if one == name or one.startswith(f"{name}/call_")]
 
@@ -274,7 +274,7 @@ def _table(window) -> list | None:
 class Trainer:
     """Steps on the embedded digits, turned, moved and zoomed: one by one, or until somebody says pause."""
 
-    def __init__(self, model, drawn: Drawn):
+    def __init__(self, model: Any, drawn: Drawn):
         self.model, self.drawn, self.step, self.losses, self.accuracies = model, drawn, 0, [], []
         self.error = ""
         self._go, self._end, self._thread, self._one = threading.Event(), False, None, threading.Lock()

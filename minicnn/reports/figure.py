@@ -45,7 +45,7 @@ LOOK = ["default", STYLE]  # first undo whatever the reader's own matplotlibrc s
 class Picture(Figure):
     """A Figure that keeps its look when it is drawn later, and that a notebook shows without pyplot."""
 
-    def draw(self, renderer):
+    def draw(self, renderer: Any) -> None:
         with matplotlib.style.context(LOOK):  # ticks are made while drawing
             super().draw(renderer)
 
@@ -79,7 +79,7 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
         figure.savefig(file, format=kind)
 
 
-def show_image(axes: Axes, image) -> None:
+def show_image(axes: Axes, image: Any) -> None:
     """An image (H, W) or (H, W, 3) of fractions 0..1 without ticks; one channel is drawn as ink on paper."""
     axes.imshow(image, cmap="gray_r", vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks([])

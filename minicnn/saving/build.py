@@ -95,7 +95,7 @@ def _made(config, deserializer: Deserializer, source, path: str, group: str, cls
                 layer.source = None
 
 
-def wired(config: Any, made: list, inputs: list, cls: Any, options: Any, where: str):
+def wired(config: Any, made: list, inputs: list, cls: Any, options: Any, where: str) -> Any:
     """The model of a config's steps between layers that are made, from the symbols `inputs`."""
     values = list(inputs)
     for number, given, listed, training in config["steps"]:

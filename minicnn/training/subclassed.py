@@ -6,12 +6,15 @@ shapes are those of the first batch, the graph is made when that comes, or by bu
 """
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..arguments import shown
+from ..backend.base import Backend
+from ..callbacks import History
 from ..core.symbol import Symbol
 from ..core.tensor import Tensor
 from ..errors import ArgumentError, ArgumentTypeError, NotYetError, OrderError, UnsupportedError, nearest, require
@@ -29,14 +32,14 @@ LATER = frozenset({"_graph", "_templates", "_optimizer", "_loss", "_places", "_t
 class Body(own.Layer):
     """The one layer: held has the model's attributes that are layers, or lists and dicts of them."""
 
-    def __init__(self, function, name: str, adds: bool):
+    def __init__(self, function: Callable, name: str, adds: bool):
         super().__init__(name=name)
         self.function, self.template, self.held = function, 0, {}
         self.adds = adds
         takes = inspect.signature(function).parameters
         self.asks = "training" in takes or any(one.kind is one.VAR_KEYWORD for one in takes.values())
 
-    def call(self, inputs, training=None):
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         """The model's call, with inputs in the structure that they came in."""
         given = packed(self.template, inputs if isinstance(inputs, list) else [inputs])
         y = self.function(given, **({"training": training} if self.asks else {}))
@@ -76,8 +79,9 @@ class Subclassable(stepped.Stepped, Model):
 
     class_name = property(lambda self: type(self).__name__ if self.is_code else "Functional")
 
-    def __init__(self, *args, seed=None, device="cpu", kernels="auto", threads=None, precision=None, graph=True,
-                 nan_check="epoch", **options):  # fmt: skip
+    def __init__(self, *args: Any, seed: int | None = None, device: str | Backend = "cpu", kernels: str = "auto",
+                 threads: int | None = None, precision: str | None = None, graph: bool = True, nan_check: str = "epoch",
+                 **options: Any):  # fmt: skip
         mine = {"seed": seed, "kernels": kernels, "threads": threads, "precision": precision, "graph": graph,
                 "nan_check": nan_check}  # fmt: skip
         given = bool(args) or any(name in options for name in ("inputs", "outputs", "input", "output"))
@@ -139,7 +143,7 @@ class Subclassable(stepped.Stepped, Model):
 
     # building --------------------------------------------------------------------------------------------------------
 
-    def build(self, input_shape=None) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Make all weights for batches of input_shape: (None, H, W, C), or a list, tuple or dict of such shapes."""
         if not self.is_code:
             super().build(input_shape)
@@ -176,7 +180,7 @@ class Subclassable(stepped.Stepped, Model):
                     part.built = False  # half a network is none
             raise
 
-    def ensure_built(self, x) -> None:
+    def ensure_built(self, x: Any) -> None:
         """Build for the shape of x where no shape has been given."""
         if not self.is_code or self.built:
             super().ensure_built(x)
@@ -197,23 +201,24 @@ class Subclassable(stepped.Stepped, Model):
         if not self.built:  # a build of the script's own that makes layers, and no more
             Subclassable.build(self, shape)
 
-    def fit(self, x=None, *args, **kwargs):
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> History:
         if hasattr(type(self), "train_step"):
             return stepped.fit(self, x, *args, **kwargs)
         self._meet(x)
         return super().fit(x, *args, **kwargs)
 
-    def evaluate(self, x=None, *args, **kwargs):
+    def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
         if hasattr(type(self), "test_step"):
             return stepped.evaluate(self, x, *args, **kwargs)
         self._meet(x)
         return super().evaluate(x, *args, **kwargs)
 
-    def predict(self, x, *args, **kwargs):
+    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
         self._meet(x)
         return super().predict(x, *args, **kwargs)
 
-    def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
+    def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: dict | None = None,
+                       return_dict: bool = False) -> Any:  # fmt: skip
         if hasattr(type(self), "train_step"):
             require(class_weight is None, "train_on_batch: class_weight", "None beside train_step", shown(class_weight),
                     error=ArgumentTypeError)  # fmt: skip
@@ -221,12 +226,12 @@ class Subclassable(stepped.Stepped, Model):
         self._meet(x)
         return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
 
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+    def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
         if hasattr(type(self), "test_step"):
             return stepped.on_batch(self, "test_step", x, y, sample_weight, return_dict)
         return super().test_on_batch(x, y, sample_weight, return_dict)
 
-    def __call__(self, x, training=None, **options):
+    def __call__(self, x: Any, training: bool | None = None, **options: Any) -> Any:
         if self.is_code and not self.built:
             symbols = on_symbols(flat(x)) if isinstance(x, (list, tuple, Mapping)) else on_symbols(x)
             if symbols:
@@ -248,13 +253,13 @@ class Subclassable(stepped.Stepped, Model):
         return self.layers if self.is_code else super().shown
 
     @property
-    def inputs(self):
+    def inputs(self) -> list[Symbol]:
         """Symbols of its inputs."""
         self._check_place("inputs")
         return super().inputs
 
     @property
-    def outputs(self):
+    def outputs(self) -> list[Symbol]:
         """Symbols of its outputs."""
         self._check_place("outputs")
         return super().outputs
@@ -280,17 +285,17 @@ class Subclassable(stepped.Stepped, Model):
         return self._code.non_trainable_weights if self.is_code and not self.built else super().non_trainable_weights
 
     @property
-    def sample_out(self):
+    def sample_out(self) -> Any:
         """Of one sample; None before it is built."""
         return None if self.is_code and not self.built else super().sample_out
 
     @property
-    def output_names(self):
+    def output_names(self) -> list[str]:
         """The name of its output."""
         return [self._code.name] if self.is_code else super().output_names
 
     @property
-    def input_names(self):
+    def input_names(self) -> list[str]:
         """The names of its inputs; none before it is built."""
         return [] if self.is_code and not self.built else super().input_names
 
@@ -305,7 +310,7 @@ class Subclassable(stepped.Stepped, Model):
         if self.body is not None:
             self.body.trainable = value
 
-    def get_layer(self, name=None, index=None):
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Any:
         """A layer by its name or its number."""
         if not self.is_code or index is not None:
             return super().get_layer(name, index)
@@ -316,14 +321,14 @@ class Subclassable(stepped.Stepped, Model):
                 error=ArgumentError)  # fmt: skip
         return found
 
-    def add_loss(self, loss) -> None:
+    def add_loss(self, loss: Any) -> None:
         """Add a number to the loss, from within `call`."""
         if not self.is_code:
             raise UnsupportedError(f"{self.name}: add_loss: expected a model with call of its own, received a graph; "
                                    "put it into the call of a layer: class Penalty(keras.layers.Layer)")  # fmt: skip
         self._code.add_loss(loss)
 
-    def add_weight(self, *args, **options):
+    def add_weight(self, *args: Any, **options: Any) -> Any:
         """A new weight of a model with a call of its own."""
         expected, fix = "a model with call of its own", "write a layer: class Scale(keras.layers.Layer)"
         require(self.is_code, f"{self.name}: add_weight", expected, "a graph", fix, error=UnsupportedError)
@@ -334,7 +339,7 @@ class Subclassable(stepped.Stepped, Model):
         self._check_files()
         return super().get_config()
 
-    def check_savable(self, path) -> dict:
+    def check_savable(self, path: str | os.PathLike) -> dict:
         """The document that save(path) would write."""
         self._check_files()
         return super().check_savable(path)

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks import argument_lists, machine_code
 
-UNTYPED = 0.1  # share of minicnn's public functions whose signatures are not complete: at most; it should sink
+UNTYPED = 0.02  # share of minicnn's public functions whose signatures are not complete: at most; it should sink
 LONG = 8  # arguments of a function of numba_cpu: at most
 
 
