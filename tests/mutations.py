@@ -47,6 +47,7 @@ class Mutation(NamedTuple):
 CONTRACT = "tests/kernels/test_contract.py"
 WORLD = "tests/training/test_world.py"
 TAPE = "tests/keras/test_gradient_tape.py"
+STEPS = "tests/keras/test_own_steps.py"
 
 
 def kernel(name: str, file: str, old: str, new: str, test: str, set_: str) -> Mutation:
@@ -219,6 +220,14 @@ MUTATIONS = [
             "return node if node.holders else None", "return None", TAPE),
     minicnn("tape: what ran before it counts too", "training/gradient_tape.py",
             "return id(one) in self._watched or (", "return one.requires_grad or id(one) in self._watched or (", TAPE),
+    minicnn("tape: a loss's targets have a gradient of the wrong sign", "ops/loss.py", "-dloss * z if needs[1]",
+            "dloss * z if needs[1]", TAPE),
+    minicnn("steps: metrics go on from epoch to epoch", "training/stepped.py", "            one.reset_state()",
+            "            one.result()", STEPS),
+    minicnn("steps: an epoch of steps begins at the first row again", "training/stepped.py",
+            "yield itertools.islice(endless, steps)", "yield itertools.islice(rows.batches(drawn()), steps)", STEPS),
+    minicnn("keras: a Variable that another took the place of stays a weight", "training/own.py",
+            "if not isinstance(p, Variable) or id(p) in there", "if p is not None", "tests/keras/test_variables.py"),
     minicnn("ops: gelu's derivative lacks x", "ops/activation.py", "dy * (cdf + x * phi)", "dy * (cdf + phi)",
             GRADIENTS),
     minicnn("ops: a fixed batch norm's dx takes the batch's way", "ops/norm.py",

@@ -98,6 +98,8 @@ def test_variables_in_lists_and_dicts_are_weights(tmp_path):
     model.save(tmp_path / "m.keras")
     read = keras.models.load_model(tmp_path / "m.keras", custom_objects={"Many": Many})
     np.testing.assert_array_equal(read.predict(X, verbose=0), model.predict(X, verbose=0))
+    layer.only = keras.Variable(3.0, name="new")
+    assert [w.path for w in layer.weights] == ["many/gain_0", "many/gain_1", "many/shift", "many/new"]
     layer.trainable = False
     assert not any(w.requires_grad for w in layer.weights)
     layer.gains.append(keras.Variable(np.ones(5), name="late"))
