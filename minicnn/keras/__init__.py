@@ -26,7 +26,7 @@ _PATHS = {
     "optimizers": (("optimizers",), _models.LOWER | {"get": _models.get_or_none(_optimizers.get)}),
     "optimizers.schedules": (("optimizers.schedules",), {}),
     "callbacks": (("callbacks",), {}),
-    "losses": (("losses",), {"get": _models.get_or_none(_losses.get)}),
+    "losses": (("losses",), _older.LOSSES | {"get": _models.get_or_none(_losses.get)}),
     "metrics": (("metrics", "losses"), {"get": _models.get_or_none(_metrics.get)}),
     "initializers": (("initializers",), {}),
     "regularizers": (("regularizers",), {}),

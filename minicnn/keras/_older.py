@@ -2,6 +2,7 @@
 
 import sys
 import time
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -108,3 +109,5 @@ def split_dataset(dataset, left_size=None, right_size=None, shuffle=False, seed=
 
 LAYERS = {"AtrousConvolution2D": L.Conv2D, "AtrousConv2D": L.Conv2D, "ThresholdedReLU": thresholded_relu}
 UTILS = {f.__name__: f for f in (Progbar, pack_x_y_sample_weight, unpack_x_y_sample_weight, split_dataset)}
+LOSSES = {"Reduction": types.SimpleNamespace(AUTO="sum_over_batch_size", SUM_OVER_BATCH_SIZE="sum_over_batch_size",
+                                             SUM="sum", NONE="none")}  # fmt: skip

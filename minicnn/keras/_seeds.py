@@ -28,7 +28,8 @@ def normalize(x: Any, axis: int = -1, order: int = 2) -> Any:
 
 
 @named
-def to_categorical(y, num_classes=None):
-    """minicnn.to_categorical; of a tensor a tensor, on the same device."""
+def to_categorical(y, num_classes=None, dtype=None):
+    """minicnn.to_categorical; of a tensor a tensor, on the same device.  dtype: Keras 2's word for another type."""
     found = batches.to_categorical(y, num_classes)
+    found = found if dtype is None else found.astype(dtype)
     return Tensor(found, y.be) if isinstance(y, Tensor) else found

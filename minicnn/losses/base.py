@@ -20,6 +20,19 @@ REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight", "
 MEANS = REDUCTIONS[:2]  # two names of one
 
 
+class Values(np.ndarray):
+    """Losses as an array, which Keras's programs ask for .numpy()."""
+
+    def numpy(self) -> Any:
+        """NumPy's own array, or number."""
+        return np.asarray(self)[()]
+
+
+def answered(found: Tensor) -> Any:
+    """A loss of arrays, which may be asked for .numpy(), as scripts do."""
+    return found.numpy().view(Values)
+
+
 class Loss(Described):
     """A loss.  `loss(y_true, y_pred, sample_weight=None)` -> a scalar.
 
@@ -100,13 +113,13 @@ class Loss(Described):
         return A.total(values) if self.reduction == "sum" else A.mean(values)
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
-        """From tensors a tensor; from NumPy arrays a NumPy scalar (or array, for reduction="none")."""
+        """From tensors a tensor; from NumPy arrays an array: of no axes, but for reduction="none"."""
         t, y = self.pair(y_true, y_pred)
         if isinstance(y_true, Tensor) and y_true.tracked and t.size == y_true.data.size:  # else they are class numbers
             t = y_true if y_true.shape == t.shape else reshape(y_true, shape=t.shape)  # it has a gradient, too
         w = None if sample_weight is None else y.be.asarray(check_weights(sample_weight), y.be.dtype)
         loss = self.reduce(self.values(t, y), w)
-        return loss if isinstance(y_pred, Tensor) else loss.numpy()[()]
+        return loss if isinstance(y_pred, Tensor) else answered(loss)
 
     def pair(self, y_true: ArrayLike, y_pred: ArrayLike) -> tuple[Any, Tensor]:
         """Checked targets as an array on the backend, and outputs as a tensor."""

@@ -11,7 +11,7 @@ from ..arguments import array, named
 from ..core.tensor import Tensor
 from ..ops.compare import equal, not_equal
 from . import crossentropy, margin, overlap, regression
-from .base import Loss, tensor
+from .base import Loss, answered, tensor
 
 _CLASSES = {
     "binary_crossentropy": crossentropy.BinaryCrossentropy,
@@ -57,7 +57,7 @@ def _values(loss: Loss, y_true, y_pred):
     if not isinstance(y_true, Tensor):
         t, y = loss.pair(y_true, y_pred)
         found = loss.values(t, y)
-        return found if isinstance(y_pred, Tensor) else found.numpy()
+        return found if isinstance(y_pred, Tensor) else answered(found)
     y = y_pred if isinstance(y_pred, Tensor) else tensor(array(f"{loss.name}: y_pred", y_pred), y_true)
     t = y_true
     if isinstance(loss, crossentropy.SparseCategoricalCrossentropy):

@@ -60,6 +60,11 @@ class OldNames(Trainer):
         note("predict_proba(x) is predict(x)")
         return self.predict(x, batch_size=batch_size, verbose=verbose)
 
+    def reset_metrics(self) -> None:
+        """Let all compiled metrics begin anew."""
+        for metric in (*self.metrics, *self.weighted_metrics):
+            metric.reset_state()
+
     def reset_states(self) -> None:
         """Has no effect: no layer keeps anything from one batch to the next."""
 

@@ -64,8 +64,9 @@ def test_every_name_is_minicnns_own():
             if (name, one) == ("layers", "Layer"):  # the base of scripts' own classes has Keras's conventions
                 assert issubclass(module.Layer, mc.layers.Layer)
                 continue
-            if one in _older.LAYERS and name == "layers":
-                assert getattr(module, one) is _older.LAYERS[one]
+            older = {"layers": _older.LAYERS, "losses": _older.LOSSES}.get(name, {})
+            if one in older:
+                assert getattr(module, one) is older[one]
                 continue
             here = home if name != "metrics" or hasattr(home, one) else mc.losses  # Keras has losses among metrics
             new = ("schedules", "serialize", "deserialize")

@@ -443,3 +443,25 @@ def test_helpers_of_utils(capsys):
     assert [one.shape for one in next(iter(left))] == [(6, 6, 1), (3,)]
     with pytest.raises(ArgumentError, match="two parts of 8 samples"):
         utils.split_dataset(X, left_size=9)
+
+
+def test_what_is_asked_for_numpy():
+    losses = keras.losses
+    y, p = np.array([[0.0, 1.0]]), np.array([[0.4, 0.6]], np.float32)
+    one, each = losses.MeanSquaredError()(y, p), losses.mse(y, p)
+    assert (one.shape, one.dtype) == ((), np.float32)
+    assert type(one.numpy()) is np.float32
+    assert type(each.numpy()) is np.ndarray
+    assert one.numpy() == one == pytest.approx(0.16)
+    assert f"{one:.2f} {float(each[0]):.2f}" == "0.16 0.16"
+    none = losses.BinaryCrossentropy(reduction=losses.Reduction.NONE)(y, p)
+    assert none.numpy().shape == (1,)
+    assert losses.Huber(reduction=losses.Reduction.AUTO).reduction == "sum_over_batch_size"
+
+
+def test_to_categorical_in_another_type_and_reset_metrics():
+    assert keras.utils.to_categorical([0, 2], 3, dtype="uint8").dtype == np.uint8
+    m = model(metrics=["accuracy"])
+    m.evaluate(X, Y, verbose=0)
+    m.reset_metrics()
+    assert m.metrics[0].result() == 0
