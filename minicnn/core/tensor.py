@@ -109,8 +109,8 @@ class Tensor(Operators):
         self.data = be.asarray(data, be.dtype)
         self.be = be
         self.requires_grad = requires_grad
-        self.node = None
-        self.grad = None
+        self.node: Node | None = None
+        self.grad: Any = None
 
     @classmethod
     def of(cls, array: Any, be: Backend, node: Node | None) -> "Tensor":

@@ -120,7 +120,7 @@ class Flow:
                 images.save_img(os.path.join(self.save_to_dir, name), picture)
         return x, None if self.y is None else self.y[rows]
 
-    def __getitem__(self, index: int):
+    def __getitem__(self, index: int) -> Any:
         """Batch `index` of the present epoch: x, or (x, y), or (x, y, sample_weight); x float32."""
         require(
             -len(self) <= index < len(self), "flow", f"a batch number below {len(self)}", index, error=ArgumentError
@@ -149,7 +149,7 @@ class Flow:
         """The next batch: Keras 2's spelling of next(flow)."""
         return next(self)
 
-    def __next__(self):
+    def __next__(self) -> Any:
         batch = self[self._next]
         self._next += 1
         if self._next == len(self):

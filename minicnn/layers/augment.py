@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ..aliases import Floats, Shape
+from ..aliases import Floats, Ints, Shape
 from ..arguments import flag, items, number, shown, whole
 from ..arguments import seed as checked_seed
 from ..core.tensor import Tensor
@@ -285,7 +285,7 @@ class RandomShift(Random):
 
     config = ("pixels", "fill_mode", "fill_value", "seed", "data_format")
 
-    def __init__(self, pixels: int, fill_mode: str = "reflect", fill_value: float = 0.0, seed: int | None = None,
+    def __init__(self, pixels: Ints, fill_mode: str = "reflect", fill_value: float = 0.0, seed: int | None = None,
                  data_format: str | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
         where = "RandomShift: pixels"

@@ -134,7 +134,7 @@ class Metric(Described):
         """Keras 2's name of reset_state."""
         self.reset_state()
 
-    def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         raise NotImplementedError
 
     def result(self) -> float:
@@ -281,7 +281,7 @@ class MeanMetricWrapper(Mean):
         last = self.options.get("axis", -1) == -1
         return _FUSED.get(self.fn) if last and not self.options.get("from_logits") else None
 
-    def update_state(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true, y_pred = F.arrays(y_true, y_pred)
         self._add(self.fn(y_true, y_pred, **self.options), len(y_pred), sample_weight)
 

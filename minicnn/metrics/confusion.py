@@ -100,7 +100,7 @@ class Confusion(Metric):
         """One number per threshold."""
         raise NotImplementedError
 
-    def result(self) -> float | np.ndarray:
+    def result(self) -> float | Any:  # an array, of several thresholds
         found = self.values()
         return float(found[0]) if len(found) == 1 else found
 

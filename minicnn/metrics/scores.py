@@ -55,7 +55,7 @@ class FBetaScore(Metric):
             a + b for a, b in zip((self.tp, self.fp, self.fn, self.positive), sums, strict=True)
         )
 
-    def result(self) -> float | np.ndarray:
+    def result(self) -> float | Any:  # an array, of several classes or outputs
         precision = self.tp / (self.tp + self.fp + _EPSILON)
         recall = self.tp / (self.tp + self.fn + _EPSILON)
         square = self.beta**2
@@ -203,7 +203,7 @@ class R2Score(Metric):
         self.residual, self.count = self.residual + (w * (y - p) ** 2).sum(0), self.count + w.sum(0)
         self.num_samples += y.size
 
-    def result(self) -> float | np.ndarray:
+    def result(self) -> float | Any:  # an array, of several classes or outputs
         with np.errstate(divide="ignore", invalid="ignore"):
             total = self.squared_sum - self.sum * (self.sum / self.count)
             scores = 1 - self.residual / total

@@ -172,7 +172,7 @@ class Optimizer(Explicit, Named, Guarded):
         return Phase(last, self.use_ema and updates == 0, overwrites)
 
     @property
-    def learning_rate(self) -> float:
+    def learning_rate(self) -> Rate:
         """The rate of the next step; where there is a `decay`, what it is a part of."""
         return Rate(self._rate if self.schedule is None else self._rate_at(self.iterations), self)
 

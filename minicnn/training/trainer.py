@@ -45,6 +45,7 @@ class Trainer(LayerStack):
 
     metrics: list
     weighted_metrics: list
+    history: Any  # of the latest fit
     runs: set[str]  # of its fits with a checkpoint
     streams: Streams
     _loss: Loss | Losses | None
@@ -92,7 +93,7 @@ class Trainer(LayerStack):
         self.underway = None  # its running means were of other metrics
 
     @property
-    def optimizer(self) -> optimizers.Optimizer | None:
+    def optimizer(self) -> optimizers.Optimizer | Any:  # None before compile, which no checker need ask about
         """The compiled one; a name or an instance that is assigned counts from the next step on."""
         return self._optimizer
 
