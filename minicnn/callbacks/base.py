@@ -7,6 +7,7 @@ from ..arguments import Named
 from ..errors import MinicnnError, require
 
 Logs = dict[str, Any]
+Given = Logs | Any  # what hooks are given: a dict; None by hand alone, which no checker need ask about
 LazyLogs = Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None
 
 
@@ -98,52 +99,52 @@ class Callback(Named):
         resumed = (self.params or {}).get("resumed")
         return resumed is not None and resumed[0] == epoch and resumed[1] > 0
 
-    def on_train_begin(self, logs: Logs | None = None) -> None:
+    def on_train_begin(self, logs: Given = None) -> None:
         """Before the first epoch."""
 
-    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Given = None) -> None:
         """Before the first batch of an epoch."""
 
-    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Given = None) -> None:
         """Before a training batch."""
         self.on_batch_begin(batch, logs=logs)
 
-    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Given = None) -> None:
         """After a training batch."""
         self.on_batch_end(batch, logs=logs)
 
-    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Given = None) -> None:
         """After the epoch's last batch and its validation."""
 
-    def on_train_end(self, logs: Logs | None = None) -> None:
+    def on_train_end(self, logs: Given = None) -> None:
         """After the last epoch; `logs` are that epoch's."""
 
-    def on_test_begin(self, logs: Logs | None = None) -> None:
+    def on_test_begin(self, logs: Given = None) -> None:
         """Before evaluate, and before the validation inside fit."""
 
-    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+    def on_test_batch_begin(self, batch: int, logs: Given = None) -> None:
         """Before a batch of evaluate or of validation."""
 
-    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+    def on_test_batch_end(self, batch: int, logs: Given = None) -> None:
         """After a batch of evaluate or of validation."""
 
-    def on_test_end(self, logs: Logs | None = None) -> None:
+    def on_test_end(self, logs: Given = None) -> None:
         """After evaluate, and after the validation inside fit."""
 
-    def on_predict_begin(self, logs: Logs | None = None) -> None:
+    def on_predict_begin(self, logs: Given = None) -> None:
         """Before predict."""
 
-    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+    def on_predict_batch_begin(self, batch: int, logs: Given = None) -> None:
         """Before a batch of predict."""
 
-    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+    def on_predict_batch_end(self, batch: int, logs: Given = None) -> None:
         """After a batch of predict."""
 
-    def on_predict_end(self, logs: Logs | None = None) -> None:
+    def on_predict_end(self, logs: Given = None) -> None:
         """After predict."""
 
-    def on_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+    def on_batch_begin(self, batch: int, logs: Given = None) -> None:
         """The old name of on_train_batch_begin."""
 
-    def on_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+    def on_batch_end(self, batch: int, logs: Given = None) -> None:
         """The old name of on_train_batch_end."""
