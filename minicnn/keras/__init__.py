@@ -91,6 +91,11 @@ def _install() -> None:
             modules[parent].__dict__.setdefault(name, module)
         else:
             globals()[name] = module
+    here = sys.modules[__name__]
+    for prefix in ("api", "src", "_tf_keras", "_tf_keras.keras"):  # where editors find Keras 3's names, and write them
+        sys.modules[f"{__name__}.{prefix}"] = here
+        sys.modules.update({f"{__name__}.{prefix}.{path}": module for path, module in modules.items()})
+    globals()["api"] = globals()["src"] = globals()["_tf_keras"] = here
     globals()["tf"] = sys.modules[f"{__name__}.tf"] = _tensorflow.tensorflow(sys.modules[__name__])
 
 

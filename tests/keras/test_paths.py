@@ -44,6 +44,13 @@ from minicnn.keras.wrappers.scikit_learn import KerasClassifier
 from minicnn.keras import applications, backend as K, layers, models, optimizers
 import minicnn.keras.backend as K2
 import minicnn.keras.layers
+from minicnn.keras.api.layers import Conv2D
+from minicnn.keras.api.models import Sequential
+from minicnn.keras.api import layers
+from minicnn.keras.src.layers import Dense
+from minicnn.keras.src.legacy.preprocessing.image import ImageDataGenerator
+from minicnn.keras._tf_keras.keras.preprocessing.image import ImageDataGenerator
+from minicnn.keras._tf_keras.keras import layers
 """.strip().splitlines()
 
 

@@ -25,6 +25,9 @@ LINES = {
     "from tensorflow.python.keras.layers import Dense": "from minicnn.keras.layers import Dense",
     "from tf_keras.layers import (Dense,  # why\n  ReLU)": "from minicnn.keras.layers import (Dense,  # why\n  ReLU)",
     "if True:\n    from keras.utils import np_utils": "if True:\n    from minicnn.keras.utils import np_utils",
+    "from keras.api.layers import Dense": "from minicnn.keras.api.layers import Dense",
+    "from keras.src.legacy.preprocessing.image import ImageDataGenerator":
+        "from minicnn.keras.src.legacy.preprocessing.image import ImageDataGenerator",
     "import numpy as np": "import numpy as np",
     "from kerasx import y": "from kerasx import y",
     "from .keras import y": "from .keras import y",
