@@ -22,6 +22,7 @@ class Normalization(Layer):
     Shape unchanged.  mean and variance are given, or found by `adapt` in data: then they are weights that no training
     changes, and files hold them.  A standard deviation below 1e-7 counts as 1e-7.
     axis   one axis or several that keep figures of their own, from the end if negative; None: two for all numbers
+    Differs from Keras: figures that set_weights sets are used at once, there only after adapt or loading.
     """
 
     config = ("axis", "invert")  # and the figures: get_config
