@@ -21,6 +21,7 @@ import functools
 import inspect
 import itertools
 import random
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -35,7 +36,7 @@ from ..backend.streams import Streams
 from ..core.symbol import Symbol
 from ..core.tensor import Parameter, Tensor
 from ..core.tensor_shape import TensorShape
-from ..errors import ArgumentTypeError, OrderError, UnsupportedError, require
+from ..errors import ArgumentError, ArgumentTypeError, OrderError, UnsupportedError, require
 from ..layers import InputLayer
 from ..layers import Layer as _Layer
 from ..layers.base import samples, within
@@ -45,6 +46,9 @@ from ..ops import arithmetic
 from .stack import LayerStack, leaves
 
 _CONFIG = ("name", "trainable", "dtype")
+_HERE = __name__.partition(".")[0] + "."
+# What the base class keeps about itself: a script's value would be lost, and a part there not train.
+_STATE = (frozenset(vars(_Layer(name="state"))) | {"source"}) - {"name", "trainable", "_trainable", "built"}
 
 
 class Within:
@@ -154,6 +158,12 @@ class Layer(_Layer, metaclass=_Any):
         require(not early, where, expected, "it after them", fix, error=OrderError)
         self._own_weights, self._attached, self._settled = [], False, False
         super().__init__(**kwargs)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _STATE and by_script():
+            where, expected = f"{type(self).__name__}: {name}", "another name of the attribute"
+            require(False, where, expected, "one that minicnn uses itself", f"call it {name}_", error=ArgumentError)
+        super().__setattr__(name, value)
 
     @property
     def _own(self) -> list[Parameter]:
@@ -459,6 +469,11 @@ class Layer(_Layer, metaclass=_Any):
             if key in config and key not in takes and getattr(made, key) != config[key]:
                 setattr(made, key, config[key])  # trainable reaches all parts, also one that its constructor froze
         return made
+
+
+def by_script() -> bool:
+    """Whether the caller's caller, who sets an attribute, is a script and not minicnn."""
+    return not sys._getframe(2).f_globals.get("__name__", "").startswith(_HERE)
 
 
 def _each(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -27,6 +27,8 @@ from .model import Model
 from .stack import LayerStack
 
 LATER = frozenset({"_graph", "_templates", "_optimizer", "_loss", "_places", "_trainable", "seen"})  # set after _begin
+# Of the names that the base class uses, what a script may set; `config` means nothing to a model whose call is code.
+OPEN = frozenset({"metrics", "weighted_metrics", "stop_training", "name", "nan_check", "history"})
 
 
 class Body(own.Layer):
@@ -55,9 +57,13 @@ def _outputs(y: Any) -> str:
     return f"{len(y)} outputs" if isinstance(y, (list, tuple, dict)) else f"a {type(y).__name__}"
 
 
+def _part(value: Any) -> bool:
+    return isinstance(value, (_Layer, LayerStack, own.Variable))
+
+
 def _layered(value: Any) -> bool:
     """Whether an attribute may hold layers or Variables, now or later."""
-    return isinstance(value, (_Layer, LayerStack, own.Variable, list, tuple, dict))
+    return _part(value) or isinstance(value, (list, tuple, dict))
 
 
 class Subclassable(stepped.Stepped, Model):
@@ -96,15 +102,14 @@ class Subclassable(stepped.Stepped, Model):
         name, trainable = options.pop("name", None), options.pop("trainable", True)
         options.pop("dtype", None)
         require(not options, cls, "name, trainable", ", ".join(options), error=ArgumentTypeError)
-        early = [at for key, value in vars(self).items() for at, one in own._each(key, value)
-                 if isinstance(one, (_Layer, LayerStack, own.Variable))]  # fmt: skip
+        early = [at for key, value in vars(self).items() for at, one in own._each(key, value) if _part(one)]
         require(not early, f"{cls}: {', '.join(early)}", "super().__init__() before layers are set", "it after them",
                 "call it first", error=OrderError)  # fmt: skip
         from ..backend.select import select
 
         self._begin(name, seed, select(device, kernels, threads, precision), graph, nan_check)
         self._inputs, self._outputs, self._entries = (), (), []
-        self._own_names = frozenset(vars(self)) | set(dir(Model)) | LATER
+        self._own_names = (frozenset(vars(self)) | set(dir(Model)) | LATER) - {"config"}
         code = [one.__code__.co_names for kind in type(self).__mro__[:-1] if kind not in Subclassable.__mro__
                 for one in vars(kind).values() if inspect.isfunction(one)]  # fmt: skip
         self.body = Body(getattr(self, "call", self._no_call), self.name, any("add_loss" in names for names in code))
@@ -123,9 +128,8 @@ class Subclassable(stepped.Stepped, Model):
         if name == "built":  # as scripts say in build; it is, once the weights are there
             return
         if name in self._own_names:
-            ok = not isinstance(value, (_Layer, LayerStack))
-            where = f"{type(self).__name__}: {name}"
-            require(ok, where, "another name of the attribute", "one that minicnn uses itself", error=ArgumentError)
+            if own.by_script():
+                self._check_name(name, value)
             super().__setattr__(name, value)
             return
         super().__setattr__(name, value)
@@ -133,6 +137,14 @@ class Subclassable(stepped.Stepped, Model):
             self.body.held[name] = value
         else:
             self.body.held.pop(name, None)
+
+    def _check_name(self, name: str, value: Any) -> None:
+        """Refuse what a script sets under a name of the base class: a part would not train, and a state be lost."""
+        takes = name in OPEN or name in self.refused or name in self.without_effect
+        takes = takes or name.startswith("__") or isinstance(getattr(type(self), name, None), property)  # has its say
+        ok = takes and not any(map(_part, (one for _, one in own._each(name, value))))
+        where, expected = f"{type(self).__name__}: {name}", "another name of the attribute"
+        require(ok, where, expected, "one that minicnn uses itself", f"call it {name}_", error=ArgumentError)
 
     @property
     def _code(self) -> Body:

@@ -410,3 +410,14 @@ def test_a_layer_with_a_part_may_be_called_on_symbols_before_it_has_weights():
     again = keras.Model.from_config(model.get_config(), custom_objects={"Around": Around})
     assert again.output_shape == model.output_shape == (None, 10)
     assert [w.shape for w in again.weights] == [(4, 10), (10,)]
+
+
+@pytest.mark.parametrize("name", ["calls", "source", "streams", "params", "added", "index", "be", "sample_in"])
+def test_a_name_of_the_base_class_is_no_attribute_of_a_script(name):
+    class Named(keras.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            setattr(self, name, [keras.layers.Dense(2)])
+
+    with pytest.raises(errors.ArgumentError, match=f"Named: {name}: expected another name"):
+        Named()

@@ -83,7 +83,7 @@ class GAN(keras.Model):
     def __init__(self, generator, discriminator):
         super().__init__(name="gan")
         self.generator, self.discriminator = generator, discriminator
-        self.seen = []
+        self.shown_images = []
 
     def compile(self, g_optimizer, d_optimizer, loss_fn):
         super().compile()
@@ -95,7 +95,7 @@ class GAN(keras.Model):
         return [self.g_metric, self.d_metric]
 
     def train_step(self, images):
-        self.seen.append(np.asarray(images))
+        self.shown_images.append(np.asarray(images))
         n = tf.shape(images)[0]
         fake = self.generator(tf.random.normal(shape=(n, 2)))
         both = tf.concat([fake, images], axis=0)
@@ -147,7 +147,7 @@ def test_a_gan(how):
     assert len(model.weights) == 6
     assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
     if how == "array":  # every row once in each epoch, in another order
-        passes = [np.concatenate(model.seen[i : i + 3]) for i in (0, 3)]
+        passes = [np.concatenate(model.shown_images[i : i + 3]) for i in (0, 3)]
         for one in passes:
             np.testing.assert_array_equal(np.sort(one, axis=0), np.sort(x, axis=0))
         assert (passes[0] != passes[1]).any()
@@ -156,7 +156,7 @@ def test_a_gan(how):
 def test_epochs_of_steps_go_on_through_the_rows():
     model = gan()
     model.fit(X[:, :4], epochs=4, batch_size=5, steps_per_epoch=1, shuffle=False, verbose=0)
-    for i, seen in enumerate(model.seen):
+    for i, seen in enumerate(model.shown_images):
         np.testing.assert_array_equal(seen, X[5 * (i % 2) : 5 * (i % 2) + 5])
 
 

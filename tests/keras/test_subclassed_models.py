@@ -233,6 +233,37 @@ class Taken(keras.Model):
         return self.first(x)
 
 
+PART = L.Dense(2)
+NAMED = {"plan": [PART], "operations": [PART], "runs": keras.Variable(1.0), "lenient": [[PART]], "metrics": [PART],
+         "activations": {"a": PART}, "calls": (PART,), "named": {"a": [PART]}, "loss": PART, "backend": "resnet",
+         "guard": 1, "world": 2, "ranks": 3, "streams": [], "programs": None, "first": 64, "plan ": 1, "graph": {},
+         "_graph": 1, "seen": [], "compile": None}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), NAMED.items(), ids=NAMED)
+def test_a_name_that_the_base_class_uses_is_no_attribute_of_a_script(name, value):
+    class Named(keras.Model):
+        def __init__(self):
+            super().__init__()
+            setattr(self, name.strip(), value)
+
+        def call(self, x):
+            return x
+
+    with pytest.raises(errors.ArgumentError, match=rf"Named: {name.strip()}: expected another name"):
+        Named()
+
+
+def test_what_a_script_may_set_it_may_set():
+    model = Net()
+    model.config = {"head": L.Dense(3)}  # which is not minicnn's
+    assert model.config["head"] in model.layers
+    model.stop_training, model.optimizer, model.loss, model.name = True, keras.optimizers.SGD(0.1), "mse", "net"
+    model.trainable = False
+    with pytest.raises(errors.ReadOnlyError):
+        model.steps = 3
+
+
 def test_refusals():
     two, x = Two(), keras.Input((6, 6, 1))
     with pytest.raises(errors.ArgumentTypeError, match="a call with one output, received 2 outputs"):
