@@ -92,7 +92,11 @@ class Explicit:
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Parameter]]) -> None:
         """apply, of pairs (gradient, weight)."""
-        pairs = list(grads_and_vars)
+        where = f"{type(self).__name__}.apply_gradients: grads_and_vars"
+        pairs = listed(where, grads_and_vars, "pairs (gradient, weight)")
+        for one in pairs:
+            ok = isinstance(one, (tuple, list)) and len(one) == 2
+            require(ok, where, "pairs (gradient, weight)", type(one).__name__, error=ArgumentTypeError)
         self.apply([gradient for gradient, _ in pairs], [weight for _, weight in pairs])
 
     def _paired(self: Any, where: str, grads: list, given: list) -> list[tuple[Parameter, Any]]:

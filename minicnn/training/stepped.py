@@ -19,7 +19,7 @@ import numpy as np
 
 from .. import arguments, metrics
 from ..backend.streams import SHUFFLE
-from ..callbacks import CallbackList
+from ..callbacks import BackupAndRestore, CallbackList
 from ..core.tensor import Tensor
 from ..data.batches import check_lengths
 from ..data.batches import validation_split as split_rows
@@ -35,6 +35,7 @@ from ..errors import (
     require,
 )
 from ..structure import flat, packed, template_of
+from .gradient_tape import GradientTape
 from .guard import trains
 from .inputs import Indexed, drawn_order, in_batches
 
@@ -118,12 +119,24 @@ def _logs(model: Any, what: str, found: Any, judged: bool) -> dict[str, Any]:
     return logs
 
 
-def _own_metrics(model: Any) -> list:
-    """The model's metrics: what its class says, or the compiled ones and those that are its attributes."""
-    said = model.metrics
-    values = [value if isinstance(value, (list, tuple)) else [value] for value in vars(model).values()]
-    held = [one for each in values for one in each if isinstance(one, metrics.Metric)]
-    return list({id(one): one for one in (*said, *([] if says_metrics(model) else held))}.values())
+def _compiled(model: Any) -> tuple[list, list]:
+    """(metrics, weighted metrics) that compile was given; none where the class says which metrics there are."""
+    if says_metrics(model):
+        return [], []
+    return vars(model).get("_compiled") or (model.metrics, model.weighted_metrics)
+
+
+def _held_metrics(model: Any) -> list:
+    """Metrics that are attributes of the model, also in lists."""
+    known = ("metrics", "weighted_metrics", "_compiled", "_tracker")
+    values = [value if isinstance(value, (list, tuple)) else [value]
+              for name, value in vars(model).items() if name not in known]  # fmt: skip
+    return [one for each in values for one in each if isinstance(one, metrics.Metric)]
+
+
+def has_own(model: Any, step: str) -> bool:
+    """Whether the class of a script's own has this step."""
+    return getattr(type(model), step, None) is not getattr(Stepped, step)
 
 
 def says_metrics(model: Any) -> bool:
@@ -133,6 +146,25 @@ def says_metrics(model: Any) -> bool:
 
 class Stepped:
     """What a model has for steps of a script's own."""
+
+    def train_step(self: Any, data: Any) -> dict[str, Any]:
+        """What super().train_step(data) does: a step of the compiled optimizer by the compiled loss, op by op."""
+        x, y, weights = _unpacked(data)
+        fix = 'call compile("adam", "categorical_crossentropy")'
+        require(self.optimizer is not None, f"{self.name}: train_step", "an optimizer", "none", fix,
+                error=NotBuiltError)  # fmt: skip
+        with GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x, y, y_pred, weights)
+        self.optimizer.apply(tape.gradient(loss, self.trainable_weights), self.trainable_weights)
+        return self.compute_metrics(x, y, y_pred, weights)
+
+    def test_step(self: Any, data: Any) -> dict[str, Any]:
+        """What super().test_step(data) does: the compiled loss and metrics of a batch."""
+        x, y, weights = _unpacked(data)
+        y_pred = self(x, training=False)
+        self.compute_loss(x, y, y_pred, weights, training=False)
+        return self.compute_metrics(x, y, y_pred, weights)
 
     def compute_loss(self: Any, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
                      training: bool = True) -> Tensor:  # fmt: skip
@@ -161,42 +193,57 @@ class Stepped:
 
     @property
     def compiled_metrics(self: Any) -> Any:
-        """The metrics but the loss's mean, with one update_state."""
+        """The metrics that compile was given, with one update_state; sample_weight goes to weighted_metrics."""
 
         def update_state(y: Any, y_pred: Any, sample_weight: Any = None) -> None:
-            for one in self.metrics:
-                if one is not vars(self).get("_tracker"):
-                    one.update_state(y, y_pred)
+            plain, weighted = _compiled(self)
+            for one in plain:
+                one.update_state(y, y_pred)
+            for one in weighted:
+                one.update_state(y, y_pred, sample_weight)
 
         return SimpleNamespace(update_state=update_state)
 
     def get_metrics_result(self: Any) -> dict[str, Any]:
-        """name -> result of all metrics."""
-        return {one.name: one.result() for one in self.metrics}
+        """name -> result of all metrics; of two that compile was given with one name, as fit calls them."""
+        plain, weighted = _compiled(self)
+        names = metrics.unique_names(plain, weighted)
+        named = {id(one): name for one, name in zip((*plain, *weighted), names, strict=True)}
+        return {named.get(id(one), one.name): one.result() for one in self.metrics}
+
+
+def _unpacked(data: Any) -> tuple:
+    """(x, y, sample_weight) of what fit hands to a step."""
+    return (*data, None, None)[:3] if isinstance(data, tuple) else (data, None, None)
 
 
 class _Measured:
-    """For the time of a pass `metrics` are all: the mean of the compiled loss, if there is one, and the others."""
+    """For the time of a pass `metrics` are all: the mean of the compiled loss, if there is one, and the others.
 
-    def __init__(self, model: Any):
-        self.model = model
+    reset  whether they begin anew
+    """
+
+    def __init__(self, model: Any, reset: bool = True):
+        self.model, self.reset = model, reset
 
     def __enter__(self) -> None:
         held = vars(self.model)
-        self.before = held.get("metrics")
+        self.before = {name: held[name] for name in ("metrics", "_compiled") if name in held}
         if not says_metrics(self.model):
-            held["_tracker"] = metrics.Mean(name="loss") if self.model.loss is not None else None
-            found = _own_metrics(self.model)
-            tracker = held["_tracker"]
-            held["metrics"] = [one for one in found if one is not tracker] if tracker is None else [
-                tracker, *(one for one in found if one is not tracker)]  # fmt: skip
-        for one in self.model.metrics:
+            plain, weighted = held["_compiled"] = _compiled(self.model)
+            if self.model.loss is None:
+                held["_tracker"] = None
+            elif held.get("_tracker") is None:
+                held["_tracker"] = metrics.Mean(name="loss")
+            tracked = [] if held["_tracker"] is None else [held["_tracker"]]
+            found = [*tracked, *plain, *weighted, *_held_metrics(self.model)]
+            held["metrics"] = list({id(one): one for one in found}.values())
+        for one in self.model.metrics if self.reset else ():
             one.reset_state()
 
     def __exit__(self, *error: object) -> None:
-        if not says_metrics(self.model):
-            vars(self.model)["metrics"] = self.before
-            vars(self.model).pop("_tracker", None)
+        vars(self.model).pop("_compiled", None)
+        vars(self.model).update(self.before)
 
 
 def _tested(model: Any, data: Rows | Given, steps: int | None, hooks: CallbackList) -> dict[str, Any]:
@@ -204,11 +251,12 @@ def _tested(model: Any, data: Rows | Given, steps: int | None, hooks: CallbackLi
     logs: dict[str, Any] = {}
     with _Measured(model):
         hooks.on_test_begin()
+        step = -1
         for step, batch in enumerate(_pass(data, steps)):
             hooks.on_test_batch_begin(step)
             logs = _logs(model, "test_step", model.test_step(batch), True)
             hooks.on_test_batch_end(step, logs)
-        require(logs, f"{type(model).__name__}: evaluate", "at least one batch", "none", error=DataError)
+        require(step >= 0, f"{type(model).__name__}: evaluate", "at least one batch", "none", error=DataError)
         hooks.on_test_end(dict(logs))
     return logs
 
@@ -225,6 +273,10 @@ def _rows_in_turn(rows: Rows, steps: int, drawn: Callable) -> Iterator[Iterator[
         yield itertools.islice(endless, steps)
 
 
+_INSTEAD = {"class_weight": "weigh in train_step",
+            "checkpoint": "keep the weights: ModelCheckpoint(path, save_weights_only=True)"}  # fmt: skip
+
+
 @trains
 def fit(self: Any, x: Any = None, y: Any = None, batch_size: int | None = None, epochs: int = 1,
         verbose: int | str = "auto", callbacks: Any = None, validation_split: float = 0.0,
@@ -234,10 +286,9 @@ def fit(self: Any, x: Any = None, y: Any = None, batch_size: int | None = None, 
         validation_batch_size: int | None = None, validation_freq: int = 1, **options: Any) -> Any:  # fmt: skip
     """fit of a model with a train_step of its own."""
     where = f"{type(self).__name__}.fit"
-    unknown = {"class_weight": class_weight, **options}
-    lacking = [name for name, value in unknown.items() if value is not None]
-    require(not lacking, where, "arguments of a model with train_step", ", ".join(lacking), "weigh in train_step",
-            error=UnsupportedError)  # fmt: skip
+    for name, value in {"class_weight": class_weight, **options}.items():
+        fix = _INSTEAD.get(name, "leave it out")
+        require(value is None, where, "arguments of a model with train_step", name, fix, error=UnsupportedError)
     epochs, first = arguments.whole("fit: epochs", epochs), arguments.whole("fit: initial_epoch", initial_epoch, low=0)
     shuffle, chatty = arguments.flag("fit: shuffle", shuffle), arguments.verbose("fit: verbose", verbose)
     freq = arguments.whole("fit: validation_freq", validation_freq)
@@ -247,22 +298,27 @@ def fit(self: Any, x: Any = None, y: Any = None, batch_size: int | None = None, 
     require(self.world.size == 1, where, "a model that one process trains", repr(self.world), error=UnsupportedError)
     data = _data(where, x, y, sample_weight, batch_size)
     tested = None
+    testable, fix = has_own(self, "test_step") or self.loss is not None, "write test_step(self, data), or leave it out"
+    for name, value in {"validation_split": validation_split or None, "validation_data": validation_data}.items():
+        require(value is None or testable, f"{where}: {name}", "a model with test_step, or a compiled loss", "neither",
+                fix, error=UnsupportedError)  # fmt: skip
     if validation_split:
-        ok = isinstance(data, Rows) and validation_data is None and hasattr(self, "test_step")
-        expected = "arrays, no validation_data, and a model with test_step"
-        require(ok, "fit: validation_split", expected, "something else", error=ArgumentError)
-        rows: Any = data
-        held_out = rows.cut(arguments.number("fit: validation_split", validation_split, low=0, below=1))
-        tested = partial(_tested, self, held_out)
+        if not isinstance(data, Rows) or validation_data is not None:
+            received = "batches" if validation_data is None else "both"
+            raise ArgumentError(f"fit: validation_split: expected arrays and no validation_data, received {received}; "
+                                "give validation_data")  # fmt: skip
+        rest = data.cut(arguments.number("fit: validation_split", validation_split, low=0, below=1))
+        size = rest.size = validation_batch_size or rest.size
+        tested = partial(_tested, self, rest) if has_own(self, "test_step") else _validation(
+            self, packed(rest.template, rest.arrays), size)  # fmt: skip
     if validation_data is not None:
-        fix = "write test_step(self, data), or leave validation_data out"
-        ok = hasattr(self, "test_step") or self.loss is not None
-        require(ok, where, "a model with test_step, or a compiled loss", "neither", fix, error=UnsupportedError)
         tested = _validation(self, validation_data, validation_batch_size or batch_size)
     steps = steps_per_epoch or (len(data) if isinstance(data, Rows) else len(x) if hasattr(x, "__len__") else None)
     params = {"verbose": chatty, "epochs": epochs, "steps": steps}
     hooks = CallbackList(callbacks, add_history=True, add_progbar=chatty != 0, model=self, params=params)
     for one in hooks.callbacks:
+        require(not isinstance(one, BackupAndRestore), where, "callbacks of a model with train_step",
+                "BackupAndRestore", _INSTEAD["checkpoint"], error=UnsupportedError)  # fmt: skip
         check = getattr(one, "check_monitor", None)
         if check is not None:
             check([], others=True)  # nobody knows what the step returns
@@ -282,7 +338,7 @@ def fit(self: Any, x: Any = None, y: Any = None, batch_size: int | None = None, 
             hooks.on_train_begin()
             for epoch in range(first, epochs):
                 hooks.on_epoch_begin(epoch)
-                logs = {}
+                logs, step = {}, -1
                 with _Measured(self):
                     coming = _pass(data, steps_per_epoch, drawn()) if in_turn is None else next(in_turn)
                     for step, batch in enumerate(coming):
@@ -292,7 +348,7 @@ def fit(self: Any, x: Any = None, y: Any = None, batch_size: int | None = None, 
                         hooks.on_train_batch_end(step, logs)
                         if self.stop_training:
                             break
-                require(logs, where, "at least one batch in an epoch", "none", error=DataError)
+                require(step >= 0, where, "at least one batch in an epoch", "none", error=DataError)
                 self.streams.epoch += 1
                 if tested is not None and (epoch + 1) % freq == 0:
                     logs = logs | {f"val_{name}": value for name, value in tested(validation_steps, hooks).items()}
@@ -310,7 +366,7 @@ def _validation(model: Any, given: Any, size: int | None) -> Callable:
     """A function (steps, hooks) -> logs, over validation data."""
     several = isinstance(given, (tuple, list)) and len(given) in (2, 3)
     x, y, weights = (*given, None)[:3] if several else (given, None, None)
-    if not hasattr(model, "test_step"):
+    if not has_own(model, "test_step"):
         return lambda steps, hooks: model.evaluate(x, y, size, 0, weights, steps, return_dict=True)
     data = _data("fit: validation_data", x, y, weights, size)
     return partial(_tested, model, data)
@@ -318,11 +374,19 @@ def _validation(model: Any, given: Any, size: int | None) -> Callable:
 
 def on_batch(self: Any, what: str, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
     """train_on_batch and test_on_batch: the model's own step, once.  Metrics go on from batch to batch."""
-    data = Rows(what, x if y is None else (x, y) if sample_weight is None else (x, y, sample_weight), None)
+    data = _data(what, x, y, sample_weight, None)
+    if not isinstance(data, Rows):
+        raise ArgumentTypeError(f"{what}: x: expected arrays, received {arguments.shown(x)}")
     data.size = data.n
-    with self.guard.changing(), self.backend.running():
+    with self.guard.changing(), self.backend.running(), _Measured(self, reset=False):
         logs = _logs(self, what, getattr(self, what)(next(data.batches())), False)
-    return logs if return_dict else [*logs.values()] if len(logs) > 1 else next(iter(logs.values()))
+    return _reported(logs, return_dict)
+
+
+def _reported(logs: dict[str, Any], return_dict: bool) -> Any:
+    """The dict, a list of its values, or the only one."""
+    values = [*logs.values()]
+    return logs if return_dict else values[0] if len(values) == 1 else values
 
 
 def evaluate(self: Any, x: Any = None, y: Any = None, batch_size: int | None = None, verbose: int | str = "auto",
@@ -340,5 +404,4 @@ def evaluate(self: Any, x: Any = None, y: Any = None, batch_size: int | None = N
             logs = _tested(self, data, steps, hooks)
     finally:
         hooks.close()
-    return logs if arguments.flag("evaluate: return_dict", return_dict) else [*logs.values()] if len(logs) > 1 else (
-        next(iter(logs.values())))  # fmt: skip
+    return _reported(logs, arguments.flag("evaluate: return_dict", return_dict))

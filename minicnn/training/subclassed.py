@@ -71,7 +71,7 @@ class Subclassable(stepped.Stepped, Model):
 
     Differs from Keras: a model with `call` of its own has one output, is built for the shapes of the first batch, and
     goes into files by its weights alone; of steps of its own there are train_step and test_step, which run on the tape;
-    fit then knows neither class_weight nor checkpoint.
+    fit then knows neither class_weight nor checkpoint nor BackupAndRestore.
     """
 
     hooks: ClassVar = tuple(one for one in LayerStack.hooks if one not in ("call", "train_step", "test_step"))
@@ -214,13 +214,13 @@ class Subclassable(stepped.Stepped, Model):
             Subclassable.build(self, shape)
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> History:
-        if hasattr(type(self), "train_step"):
+        if stepped.has_own(self, "train_step"):
             return stepped.fit(self, x, *args, **kwargs)
         self._meet(x)
         return super().fit(x, *args, **kwargs)
 
     def evaluate(self, x: Any = None, *args: Any, **kwargs: Any) -> Any:
-        if hasattr(type(self), "test_step"):
+        if stepped.has_own(self, "test_step"):
             return stepped.evaluate(self, x, *args, **kwargs)
         self._meet(x)
         return super().evaluate(x, *args, **kwargs)
@@ -231,7 +231,7 @@ class Subclassable(stepped.Stepped, Model):
 
     def train_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: dict | None = None,
                        return_dict: bool = False) -> Any:  # fmt: skip
-        if hasattr(type(self), "train_step"):
+        if stepped.has_own(self, "train_step"):
             require(class_weight is None, "train_on_batch: class_weight", "None beside train_step", shown(class_weight),
                     error=ArgumentTypeError)  # fmt: skip
             return stepped.on_batch(self, "train_step", x, y, sample_weight, return_dict)
@@ -239,7 +239,7 @@ class Subclassable(stepped.Stepped, Model):
         return super().train_on_batch(x, y, sample_weight, class_weight, return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        if hasattr(type(self), "test_step"):
+        if stepped.has_own(self, "test_step"):
             return stepped.on_batch(self, "test_step", x, y, sample_weight, return_dict)
         return super().test_on_batch(x, y, sample_weight, return_dict)
 

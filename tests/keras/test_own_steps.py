@@ -195,3 +195,91 @@ def test_what_steps_of_one_s_own_cannot_have_is_refused():
     bad = type("Bad", (Regression,), {"train_step": lambda self, data: 3.0})
     with pytest.raises(errors.ArgumentTypeError, match=r"Bad.train_step: expected a dict of logs, received 3.0"):
         made(bad).fit(X, Y, verbose=0)
+
+
+class Parts(keras.Model):
+    """As guides have it: a part, and a metric that is an attribute."""
+
+    def __init__(self):
+        super().__init__(seed=1, device=DOUBLE)
+        self.dense, self.aux = L.Dense(1), keras.metrics.Mean(name="aux")
+
+    def call(self, x):
+        return self.dense(x)
+
+
+class Guide(Parts):
+    def train_step(self, data):
+        logs = super().train_step(data)
+        self.aux.update_state(7.0)
+        return logs | {"aux": self.aux.result()}
+
+    def test_step(self, data):
+        return super().test_step(data)
+
+
+def test_compiled_metrics_are_shown_the_outputs_and_weighted_ones_the_weights():
+    w = np.r_[np.ones(3), np.zeros(7)]
+    histories = []
+    for cls in (Guide, Parts):
+        model = cls()
+        model.build((None, 4))
+        model.set_weights([np.ones((4, 1)), np.ones(1)])
+        model.compile(keras.optimizers.SGD(0.05), "mse", metrics=["mae"], weighted_metrics=["mae", "mse"])
+        histories.append(model.fit(X, Y, batch_size=10, epochs=2, verbose=0, sample_weight=w).history)
+        tested = model.evaluate(X, Y, verbose=0, sample_weight=w, return_dict=True)
+        histories[-1] |= {f"test_{name}": [value] for name, value in tested.items()}
+        assert [one.name for one in model.weighted_metrics] == ["mae", "mse"]
+    ours, expected = histories
+    assert (ours.pop("aux"), ours.pop("test_aux")) == ([7.0, 7.0], [0.0])
+    assert set(ours) == set(expected) >= {"loss", "mae", "weighted_mae", "mse"}
+    for name, value in expected.items():
+        assert ours[name] == pytest.approx(value, rel=1e-9), name
+
+
+def test_an_attribute_s_metric_is_the_script_s_own():
+    model = Guide()
+    model.compile("sgd", "mse", metrics=["mae"])
+    assert model.fit(X, Y, epochs=2, batch_size=5, verbose=0).history["aux"] == [7.0, 7.0]
+
+
+def test_single_batches_have_the_loss_too():
+    model = made()
+    first, second = (model.train_on_batch(X, Y, return_dict=True) for _ in range(2))
+    assert set(first) == set(second) == {"loss", "mae"}
+    one = made()
+    one.compile("sgd", "mse")
+    assert isinstance(one.train_on_batch(X, Y), float)
+    assert [m.name for m in model.metrics] == ["mae"]
+    with pytest.raises(errors.ArgumentTypeError, match="sample_weight: expected y beside it"):
+        model.train_on_batch(X, sample_weight=np.ones(10))
+
+
+def test_a_step_may_have_nothing_to_say():
+    empty = made(type("Empty", (Older,), {"train_step": lambda self, data: {}, "test_step": lambda self, data: {}}))
+    assert empty.fit(X, Y, epochs=2, verbose=0).epoch == [0, 1]
+    assert empty.evaluate(X, Y, verbose=0, return_dict=True) == {}
+    assert empty.train_on_batch(X, Y) == []
+
+
+def test_a_split_is_tested_by_the_compiled_loss():
+    split, given = made(), made()
+    a = split.fit(X, Y, batch_size=4, validation_split=0.2, verbose=0).history
+    b = given.fit(X[:8], Y[:8], batch_size=4, validation_data=(X[8:], Y[8:]), verbose=0).history
+    assert a == b
+    with pytest.raises(errors.UnsupportedError, match="validation_split: expected a model with test_step, or a compil"):
+        gan().fit(X, validation_split=0.2, verbose=0)
+    with pytest.raises(errors.ArgumentError, match="expected arrays and no validation_data, received batches"):
+        split.fit([(X, Y)], validation_split=0.2, verbose=0)
+
+
+def test_checkpoints_of_a_run_are_refused_with_what_there_is_instead(tmp_path):
+    backup = keras.callbacks.BackupAndRestore(tmp_path)
+    with pytest.raises(errors.UnsupportedError, match=r"received BackupAndRestore; .*ModelCheckpoint\(path, save_w"):
+        made().fit(X, Y, callbacks=[backup], verbose=0)
+    with pytest.raises(errors.UnsupportedError, match=r"received checkpoint; .*ModelCheckpoint\(path, save_weights"):
+        made().fit(X, Y, checkpoint=str(tmp_path), verbose=0)
+    with pytest.raises(errors.ArgumentTypeError, match=r"grads_and_vars: expected"):
+        keras.optimizers.SGD(0.1).apply_gradients(5)
+    with pytest.raises(errors.ArgumentTypeError, match=r"grads_and_vars: expected pairs"):
+        keras.optimizers.SGD(0.1).apply_gradients([5])
