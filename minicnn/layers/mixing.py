@@ -17,9 +17,11 @@ class Mixing(Random):
     """
 
     mixed_at: tuple | None = None  # the key and the size of the images that the latest call has mixed
+    mixed: int = 0  # and how many they were
 
     def call(self, x: Tensor, *, training: bool) -> Tensor:
         self.mixed_at = (self.key(), x.shape[1:3]) if training else None
+        self.mixed = x.shape[0]
         return self._drawn(x, self.mixed_at[0]) if self.mixed_at is not None else x
 
     def _labels(self, labels: Any) -> Any:
@@ -28,6 +30,8 @@ class Mixing(Random):
         found = self._tensor(labels)
         fix = "keras.utils.to_categorical(labels)"
         require(found.ndim == 2, f"{self.name}: labels", "one-hot labels (N, classes)", f"shape {found.shape}", fix)
+        expected = f"labels of {self.mixed} images, as many as there are"
+        require(found.shape[0] == self.mixed, f"{self.name}: labels", expected, f"shape {found.shape}")
         return self._mixed_labels(found, *self.mixed_at)
 
     def _mixed_labels(self, labels: Tensor, key: Any, size: tuple) -> Tensor:

@@ -65,5 +65,9 @@ def test_each_call_mixes_anew_and_a_dataset_may_be_mapped():
     assert seen == N
     with pytest.raises(errors.ShapeError, match=r"labels: expected one-hot labels \(N, classes\), received shape"):
         layer({"images": X, "labels": np.arange(N)})
+    for one in (layers.MixUp(), layers.CutMix()):
+        for count in (N - 1, N + 1):
+            with pytest.raises(errors.ShapeError, match=f"labels of {N} images, as many as there are"):
+                one({"images": X, "labels": np.eye(count, N)})
     y = layers.CutMix().call(Tensor(X, CPU("numpy_ref", "float64")), training=False)
     np.testing.assert_array_equal(y.numpy(), X)
