@@ -7,6 +7,7 @@ Differs from Keras: a file that cannot be read raises DataError with its name.
 import functools
 import io
 import os
+import struct
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -194,6 +195,35 @@ def channels_of(raw: bytes) -> int:
     except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as cause:
         raise DataError(f"decode: expected a picture, received {_first_line(cause)}") from None
     return 3 if mode == "P" else {1: 1, 2: 4, 3: 3}.get(bands, 4)
+
+
+def format_of(raw: bytes) -> tuple[str, str]:
+    """Pillow's names of the format and of the mode, ("PNG", "I;16"), of a picture that channels_of has accepted."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(raw)) as image:
+        return image.format or "", image.mode
+
+
+def frames_of(raw: bytes, color_mode: str) -> np.ndarray:
+    """(frames, H, W, C) uint8 of an animation.  Raises DataError for a damaged one."""
+    from PIL import Image, ImageSequence
+
+    try:
+        with Image.open(io.BytesIO(raw)) as image:
+            frames = [np.asarray(one.convert(MODES[color_mode])) for one in ImageSequence.Iterator(image)]
+    except (OSError, SyntaxError, ValueError, TypeError, EOFError, LookupError, struct.error) as cause:
+        raise DataError(f"decode: expected an animation, received a damaged one: {_first_line(cause)}") from None
+    return np.stack(frames).reshape(len(frames), *frames[0].shape[:2], CHANNELS[color_mode])
+
+
+def encoded(x: np.ndarray, kind: str, **options: Any) -> bytes:
+    """(H, W, C) of whole numbers as a file's bytes; the options are those of Pillow's save."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(x[..., 0] if x.shape[-1] == 1 else x)).save(buffer, kind, **options)
+    return buffer.getvalue()
 
 
 def _first_line(cause: BaseException) -> str:

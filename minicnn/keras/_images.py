@@ -3,11 +3,13 @@
 Pictures are (H, W, C), or batches (N, H, W, C). Colours of uint8 are computed in 0 to 1 and put back, cut at the ends,
 as TensorFlow does; those of floats are left as they come. What is drawn follows keras.utils.set_random_seed.
 
-Differs from Keras: seed= of tf.image's random functions begins one stream per seed; stateless_ functions draw from
-NumPy's generator of that seed; only resize, total_variation, psnr and ssim pass gradients on.
+Differs from Keras: seed= of tf.image's random functions begins one stream per seed, anew after tf.random.set_seed;
+stateless_ functions draw from NumPy's generator of that seed; only resize, total_variation, psnr and ssim pass
+gradients on.
 """
 
 import glob
+import inspect
 import io
 import os
 import re
@@ -17,16 +19,17 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import index, named, number, whole
 from ..core.symbol import Symbol
 from ..core.tensor import Tensor
 from ..data.dataset import Array, element
-from ..data.images import channels_of, img_to_array, load_img, save_img
-from ..errors import ArgumentError, ArgumentTypeError, FileError, MissingDataError, require
+from ..data.images import SIXTEEN_BITS, channels_of, encoded, format_of, frames_of, load_img
+from ..errors import ArgumentError, ArgumentTypeError, FileError, MissingDataError, UnsupportedError, require
 from ..layers import Resizing
 from ..ops import resize as RS
 from ..ops import shape as S
 from . import _backend, _functions
-from ._random import drawn
+from ._random import drawn, stream_of
 
 F = _functions.OPS
 METHODS = {"bilinear": "bilinear", "nearest": "nearest", "bicubic": "bicubic", "lanczos3": "lanczos3",
@@ -49,12 +52,25 @@ def _back(image, found: np.ndarray):
     return _backend.tensor(found) if isinstance(image, Tensor) else np.ascontiguousarray(found).view(Array)
 
 
-def _arranged(function: Callable, name: str):
-    def arranged(image, *args, **options):
-        return _back(image, function(_array(name, image), *args, **options))
+def _spelt(function: Callable, name: str, call: Callable, first: str = "image"):
+    """call(picture, **options) with the arguments of `function` and name=, the first called as TensorFlow does."""
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    own = list(inspect.signature(function).parameters.values())[1:]
+    ends = inspect.Parameter("name", kind, default=None)
+    signature = inspect.Signature([inspect.Parameter(first, kind), *own, *[ends] * all(p.name != "name" for p in own)])
 
-    arranged.__name__, arranged.__doc__ = name, function.__doc__
-    return arranged
+    def spelt(*args, **options):
+        given = signature.bind(*args, **options).arguments
+        given.pop("name", None)
+        return call(given.pop(first), **given)
+
+    spelt.__name__ = spelt.__qualname__ = name
+    spelt.__doc__, spelt.__signature__ = function.__doc__, signature  # type: ignore[attr-defined]
+    return named(spelt)
+
+
+def _arranged(function: Callable, name: str, first: str = "image"):
+    return _spelt(function, name, lambda x, **options: _back(x, function(_array(name, x), **options)), first)
 
 
 def as_float(x: np.ndarray) -> np.ndarray:
@@ -72,31 +88,45 @@ def as_dtype(x: np.ndarray, dtype, saturate: bool = False) -> np.ndarray:
     return (np.clip(found, 0, most) if saturate else found).astype(dtype)
 
 
+def _whole_of(x: np.ndarray, dtype: np.dtype, saturate: bool) -> np.ndarray:
+    """Whole numbers of another type, times the ratio of the types' counts, rounded down."""
+    most, found = int(np.iinfo(x.dtype).max), np.iinfo(dtype)
+    if most > found.max:
+        x = x // ((most + 1) // (int(found.max) + 1))
+        return (np.clip(x, found.min, found.max) if saturate else x).astype(dtype)
+    x = np.maximum(x, 0) if saturate and found.min == 0 else x
+    return x.astype(dtype) * dtype.type((int(found.max) + 1) // (most + 1))
+
+
+@named
 def convert_image_dtype(image, dtype, saturate=False, name=None):
-    """uint8 0 to 255 as floats 0 to 1 and the reverse."""
+    """uint8 0 to 255 as floats 0 to 1 and the reverse;  uint8 times 256 is uint16."""
     x = _array("convert_image_dtype", image, (0, 1, 2, 3, 4))
     if x.dtype == np.dtype(dtype):
         return image if isinstance(image, Tensor) else x.view(Array)
     if x.dtype.kind in "iu" and np.dtype(dtype).kind in "iu":
-        shift = np.iinfo(dtype).max / np.iinfo(x.dtype).max
-        return _back(image, (x * shift).astype(dtype))
+        return _back(image, _whole_of(x, np.dtype(dtype), saturate))
     return _back(image, as_dtype(as_float(x), dtype, saturate))
 
 
 def _coloured(function: Callable, name: str):
     """A function of floats, for pictures of any type, which is kept."""
 
-    def coloured(image, *args, **options):
+    def call(image, **options):
         x = _array(name, image)
-        y = function(as_float(x), *args, **options)
+        y = function(as_float(x), **options)
         return _back(image, as_dtype(y, x.dtype, saturate=True) if x.dtype.kind in "iu" else y)
 
-    coloured.__name__, coloured.__doc__ = name, function.__doc__
-    return coloured
+    return _spelt(function, name, call, "images" if name in ("adjust_contrast", "rgb_to_grayscale") else "image")
 
 
 def _channels(where: str, x: np.ndarray, count: int) -> None:
     require(x.shape[-1] == count, f"tf.image.{where}", f"{count} channel{'s' * (count > 1)}", x.shape)
+
+
+def _floats(where: str, x: np.ndarray) -> None:
+    fix = "tf.image.convert_image_dtype(x, tf.float32)"
+    require(x.dtype.kind == "f", f"tf.image.{where}", "floats in 0 to 1", x.dtype, fix, error=ArgumentTypeError)
 
 
 # arrangement ----------------------------------------------------------------------------------------------------------
@@ -124,8 +154,7 @@ def _transpose(x):
 
 def _central_crop(x, central_fraction):
     """The middle, of central_fraction of either side."""
-    ok = 0 < central_fraction <= 1
-    require(ok, "tf.image.central_crop: central_fraction", "above 0, at most 1", central_fraction, error=ArgumentError)
+    central_fraction = number("tf.image.central_crop: central_fraction", central_fraction, above=0, high=1)
     h, w = x.shape[-3:-1]
     top, left = int((h - h * central_fraction) / 2), int((w - w * central_fraction) / 2)
     return x[..., top : h - top, left : w - left, :]
@@ -179,6 +208,7 @@ def _gamma(x, gamma=1, gain=1):
 def _to_hsv(x):
     """Red, green, blue in 0 to 1 as hue, saturation, value."""
     _channels("rgb_to_hsv", x, 3)
+    _floats("rgb_to_hsv", x)
     r, g, b = np.moveaxis(x, -1, 0)
     value, low = x.max(axis=-1), x.min(axis=-1)
     spread = value - low
@@ -192,6 +222,7 @@ def _to_hsv(x):
 def _from_hsv(x):
     """Hue, saturation, value in 0 to 1 as red, green, blue."""
     _channels("hsv_to_rgb", x, 3)
+    _floats("hsv_to_rgb", x)
     hue, saturation, value = np.moveaxis(x, -1, 0)
     at = hue * 6
     ramp = np.stack([np.abs(at - 3) - 1, 2 - np.abs(at - 2), 2 - np.abs(at - 4)], axis=-1).clip(0, 1)
@@ -216,6 +247,7 @@ def _to_grey(x):
     return x @ np.array([[0.2989], [0.587], [0.114]], np.float32)
 
 
+@named
 def grayscale_to_rgb(images, name=None):
     """The one channel three times."""
     x = _array("grayscale_to_rgb", images)
@@ -223,6 +255,7 @@ def grayscale_to_rgb(images, name=None):
     return _back(images, np.repeat(x, 3, axis=-1))
 
 
+@named
 def per_image_standardization(image):
     """(x - mean) / max(std, 1 / sqrt n), n the numbers of one picture."""
     x = _array("per_image_standardization", image).astype(np.float32)
@@ -234,45 +267,80 @@ def per_image_standardization(image):
 
 # draws ----------------------------------------------------------------------------------------------------------------
 
-_streams: dict[int, np.random.Generator] = {}
+
+def _generator(where: str, seed) -> np.random.Generator:
+    """None: of keras.utils.set_random_seed;  a number: its stream, which goes on;  a generator: itself."""
+    if isinstance(seed, np.random.Generator):
+        return seed
+    return drawn("tf.image", None) if seed is None else stream_of(f"tf.image.{where}: seed", seed)
 
 
-def _generator(seed) -> np.random.Generator:
-    """None: of keras.utils.set_random_seed;  a number: its stream, which goes on;  a pair: always the same draws."""
-    if seed is None:
-        return drawn("tf.image", None)
-    if np.ndim(seed):
-        return np.random.default_rng([int(n) & 0xFFFFFFFF for n in np.asarray(seed).reshape(-1)])
-    return _streams.setdefault(int(seed), np.random.default_rng(int(seed)))
+def _stateless(draw: Callable, name: str):
+    """The same draws for the same seed, a pair of whole numbers."""
+    own = inspect.signature(draw)
+    parameters = [p.replace(default=p.empty) if p.name == "seed" else p for p in own.parameters.values()]
+
+    def stateless(*args, **options):
+        given = own.replace(parameters=parameters).bind(*args, **options).arguments
+        seed = given["seed"]
+        found = np.asarray(seed.numpy() if hasattr(seed, "numpy") else seed)
+        pair = [_index(n) for n in seed] if found.shape == (2,) else [None]
+        ok = None not in pair
+        expected = "a pair of whole numbers"
+        require(ok, f"tf.image.{name}: seed", expected, repr(seed)[:40], "seed=(1, 2)", error=ArgumentError)
+        given["seed"] = np.random.default_rng([int(n or 0) & 0xFFFFFFFF for n in pair])
+        return draw(**given)
+
+    stateless.__name__ = stateless.__qualname__ = name
+    stateless.__doc__ = draw.__doc__
+    stateless.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return named(stateless)
 
 
-def _draws(adjusted: Callable, low: Callable, high: Callable):
-    """A random function: what it adjusts by is drawn from low(arguments) to high(arguments)."""
+def _shifts(name: str, most: float | None = None):
+    """adjust_<name> by a draw from -max_delta to max_delta."""
 
-    def adjusts(image, *args, seed=None, **options):
-        given = [*args, *options.values()]
-        return adjusted(image, _generator(seed).uniform(low(*given), high(*given)))
+    def draws(image, max_delta, seed=None):
+        delta = number(f"tf.image.random_{name}: max_delta", max_delta, low=0, high=most)
+        return ADJUST[f"adjust_{name}"](image, _generator(f"random_{name}", seed).uniform(-delta, delta))
 
-    return adjusts
+    draws.__name__ = draws.__qualname__ = f"random_{name}"
+    return named(draws)
+
+
+def _factors(name: str):
+    """adjust_<name> by a draw from lower to upper."""
+
+    def draws(image, lower, upper, seed=None):
+        low = number(f"tf.image.random_{name}: lower", lower, low=0)
+        high = number(f"tf.image.random_{name}: upper", upper, above=low)
+        return ADJUST[f"adjust_{name}"](image, _generator(f"random_{name}", seed).uniform(low, high))
+
+    draws.__name__ = draws.__qualname__ = f"random_{name}"
+    return named(draws)
 
 
 def _flips(flipped: Callable):
+    name = f"random_{flipped.__name__}"
+
     def flips(image, seed=None):
-        x = _array("random_flip", image)
+        x, rng = _array(name, image), _generator(name, seed)
         if x.ndim == 3:
-            return flipped(image) if _generator(seed).random() < 0.5 else _back(image, x)
-        chosen = _generator(seed).random(len(x)) < 0.5
+            return flipped(image) if rng.random() < 0.5 else _back(image, x)
+        chosen = rng.random(len(x)) < 0.5
         return _back(image, np.where(chosen[:, None, None, None], np.asarray(flipped(x)), x))
 
-    return flips
+    flips.__name__ = flips.__qualname__ = name
+    return named(flips)
 
 
+@named
 def random_crop(value, size, seed=None, name=None):
     """A part of this size, of any place; of pictures and of arrays of any rank."""
     x, size = np.asarray(value.numpy() if hasattr(value, "numpy") else value), tuple(int(n) for n in size)
     ok = len(size) == x.ndim and all(0 < n <= m for n, m in zip(size, x.shape, strict=True))
     require(ok, "random_crop: size", f"sizes within {x.shape}", size)
-    rng = _generator(seed)
+    rng = _generator("random_crop", seed)
     starts = [int(rng.integers(m - n + 1)) for n, m in zip(size, x.shape, strict=True)]
     return _back(value, x[tuple(slice(a, a + n) for a, n in zip(starts, size, strict=True))])
 
@@ -280,6 +348,24 @@ def random_crop(value, size, seed=None, name=None):
 # sizes and measures, with gradients -----------------------------------------------------------------------------------
 
 
+def _index(n) -> int | None:
+    """A whole number, that of a tensor too, whose numbers are floats; None if it is none."""
+    if isinstance(n, Tensor):
+        n = n.numpy()
+        return int(n) if np.ndim(n) == 0 and float(n).is_integer() else None
+    return index(n)
+
+
+def _size(where: str, size) -> tuple[int, int]:
+    """(height, width) in px."""
+    given = isinstance(size, (tuple, list, np.ndarray, Tensor)) and len(np.shape(size)) == 1
+    sides = [_index(n) or 0 for n in size] if given else []
+    expected = "two whole numbers above 0, (height, width)"
+    require(len(sides) == 2 and min(sides) > 0, where, expected, repr(size)[:40], error=ArgumentError)
+    return sides[0], sides[1]
+
+
+@named
 def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antialias=False, name=None):
     """Pictures or batches in another size (height, width); floats, but of "nearest", which keeps the type."""
     known = METHODS.get(getattr(method, "value", method))
@@ -289,8 +375,7 @@ def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antiali
     x: Any = images if isinstance(images, (Tensor, Symbol)) else _array("resize", images)
     require(len(x.shape) in (3, 4), "tf.image.resize", "a picture (H, W, C) or a batch", x.shape)
     h, w = x.shape[-3:-1]
-    high, wide = (int(n) for n in (size.numpy() if hasattr(size, "numpy") else size))
-    size = high, wide
+    size = _size("tf.image.resize: size", size)
     if preserve_aspect_ratio:
         scale = min(size[0] / h, size[1] / w)
         size = (round(h * scale), round(w * scale))
@@ -310,6 +395,7 @@ def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antiali
     return y if isinstance(x, (Tensor, Symbol)) else y.numpy().view(Array)
 
 
+@named
 def resize_with_pad(image, target_height, target_width, method="bilinear", antialias=False):
     """In its own proportions, as large as it fits, in the middle of zeros."""
     x = _array("resize_with_pad", image)
@@ -320,6 +406,7 @@ def resize_with_pad(image, target_height, target_width, method="bilinear", antia
     return _back(image, _pad_to_bounding_box(np.asarray(inner), above, before, h, w))
 
 
+@named
 def total_variation(images, name=None):
     """The sum of |neighbours' differences|, down and across; of each picture of a batch."""
     x = _backend.tensor(images)
@@ -337,13 +424,23 @@ def _levels(image, max_val):
     return _backend.tensor(x), max_val
 
 
+def _alike(where: str, x, y) -> None:
+    """Raises unless the shapes are equal, where both are known."""
+    sizes = list(zip(x.shape, y.shape, strict=False))
+    ok = len(x.shape) == len(y.shape) > 2 and all(m == n or None in (m, n) for m, n in sizes)
+    require(ok, f"tf.image.{where}", "two pictures of one shape, or two batches", f"{x.shape} and {y.shape}")
+
+
+@named
 def psnr(a, b, max_val, name=None):
     """20 log10 max_val - 10 log10 of the mean square difference, of each picture."""
     (x, most), (y, _) = _levels(a, max_val), _levels(b, max_val)
+    _alike("psnr", x, y)
     axes = tuple(range(len(x.shape) - 3, len(x.shape)))
     return 20 * np.log10(most) - F["log10"](F["mean"](F["square"](x - y), axis=axes)) * 10
 
 
+@named
 def ssim(img1, img2, max_val, filter_size=11, filter_sigma=1.5, k1=0.01, k2=0.03, return_index_map=False):
     """The structural similarity of each picture of a batch: the mean over windows and channels.
 
@@ -352,6 +449,7 @@ def ssim(img1, img2, max_val, filter_size=11, filter_sigma=1.5, k1=0.01, k2=0.03
     """
     require(not return_index_map, "tf.image.ssim: return_index_map", "False", "True", error=ArgumentError)
     (x, most), (y, _) = _levels(img1, max_val), _levels(img2, max_val)
+    _alike("ssim", x, y)
     n, h, w, c = x.shape[-4] if len(x.shape) > 3 else 1, *x.shape[-3:]
     ok = min(h, w) >= filter_size
     require(ok, "tf.image.ssim", f"pictures of at least filter_size={filter_size} px", (h, w), "give filter_size=")
@@ -400,26 +498,162 @@ def read_file(filename, name=None) -> bytes:
         raise FileError(f"tf.io.read_file: expected a file at {path}, received {cause.strerror}", cause, path) from None
 
 
-def decode_image(contents, channels=0, dtype="uint8", name=None, expand_animations=True, **options):
-    """A picture's bytes, of any format, as (H, W, C).  channels  1, 3, 4, or 0: as it is."""
+COLORS = {1: "grayscale", 3: "rgb", 4: "rgba"}
+
+
+def _sixteen(image) -> np.ndarray | None:
+    """(H, W) uint16 of a grey picture of 16 bits; None of others."""
+    if image.mode not in SIXTEEN_BITS:
+        return None
+    pixels = np.asarray(image)
+    ok = pixels.min(initial=0) >= 0 and pixels.max(initial=0) <= 65535
+    require(ok, "tf.image.decode", "a picture of 8 or 16 bits", "one of 32 bits", error=UnsupportedError)
+    return pixels.astype(np.uint16)
+
+
+def _decoded(where: str, contents, channels, dtype) -> tuple[np.ndarray, str]:
+    """(frames, H, W, C) of a GIF, (H, W, C) of others, in `dtype`; and the format."""
     raw = contents.item() if isinstance(contents, np.ndarray) and contents.ndim == 0 else contents
     if not isinstance(raw, bytes):
         expected = "bytes, as tf.io.read_file gives"
-        require(False, "tf.image.decode", expected, type(raw).__name__, error=ArgumentTypeError)
-    channels = 0 if channels is None else int(channels)
-    require(channels in (0, 1, 3, 4), "tf.image.decode: channels", "0, 1, 3 or 4", channels, error=ArgumentError)
-    mode = {1: "grayscale", 3: "rgb", 4: "rgba"}[channels or channels_of(raw)]
-    found = img_to_array(load_img(io.BytesIO(raw), color_mode=mode), dtype="uint8").view(Array)
-    return found if np.dtype(dtype) == np.uint8 else convert_image_dtype(found, dtype)
+        require(False, f"tf.image.{where}", expected, type(raw).__name__, error=ArgumentTypeError)
+    count = 0 if channels is None else whole(f"tf.image.{where}: channels", channels, low=0)
+    require(count in (0, 1, 3, 4), f"tf.image.{where}: channels", "0, 1, 3 or 4", count, error=ArgumentError)
+    kind = str(np.dtype(dtype))
+    known = ("uint8", "uint16", "float16", "float32", "float64")
+    require(kind in known, f"tf.image.{where}: dtype", ", ".join(known), kind, error=ArgumentError)
+    own = channels_of(raw)
+    form, mode = format_of(raw)
+    expected = "whole numbers as pixels"
+    require(mode != "F", f"tf.image.{where}", expected, "a picture of floats", error=UnsupportedError)
+    if form == "GIF":
+        return _brought(frames_of(raw, COLORS[count or 3]), dtype, form), form
+    grey = _sixteen(load_img(io.BytesIO(raw), color_mode="grayscale")) if mode in SIXTEEN_BITS else None
+    if grey is not None:
+        found = np.repeat(grey[..., None], count or 1, axis=-1)
+        if count == 4:
+            found[..., 3] = 65535
+        return found if kind == "uint16" else (found >> 8).astype(np.uint8) if kind == "uint8" else (
+            found / 65535).astype(dtype), form  # fmt: skip
+    deep = form == "PNG" and raw[24] == 16 and kind != "uint8"  # Pillow keeps the upper bytes alone
+    fix = "dtype=tf.uint8: the upper 8 bits"
+    require(not deep, f"tf.image.{where}", "16 bits of grey", "16 bits of colours", fix, error=UnsupportedError)
+    found = np.array(load_img(io.BytesIO(raw), color_mode=COLORS[count or own]))
+    return _brought(found.reshape(*found.shape[:2], count or own), dtype, form), form
 
 
-def _encoded(kind: str):
-    def encode(image, *args, **options) -> bytes:
-        buffer = io.BytesIO()
-        save_img(buffer, np.asarray(image), file_format=kind, scale=False)
-        return buffer.getvalue()
+def _brought(found: np.ndarray, dtype, form: str) -> np.ndarray:
+    """uint8 in another type: a PNG's 255 is 65535 of uint16, elsewhere 256 steps are one."""
+    if np.dtype(dtype) == np.uint16 and form == "PNG":
+        return found.astype(np.uint16) * np.uint16(257)
+    return found if np.dtype(dtype) == np.uint8 else np.asarray(convert_image_dtype(found, dtype))
 
-    return encode
+
+@named
+def decode_image(contents, channels=None, dtype="uint8", name=None, expand_animations=True):
+    """A picture's bytes, of any format, as (H, W, C), of a GIF (frames, H, W, C).
+
+    channels           1, 3, 4, or 0: as it is
+    dtype              uint8: of 16 bits the upper ones;  uint16;  floats 0 to 1
+    expand_animations  False: of a GIF the first frame
+    """
+    found, form = _decoded("decode_image", contents, channels, dtype)
+    return (found[0] if form == "GIF" and not expand_animations else found).view(Array)
+
+
+@named
+def decode_gif(contents, name=None):
+    """A GIF's bytes as (frames, H, W, 3) of uint8."""
+    found, form = _decoded("decode_gif", contents, 3, "uint8")
+    require(form == "GIF", "tf.image.decode_gif", "a GIF", form, "tf.io.decode_image", error=ArgumentError)
+    return found.view(Array)
+
+
+def _single(where: str, contents, channels, dtype="uint8"):
+    """A picture, of an animation the only frame."""
+    found, form = _decoded(where, contents, channels, dtype)
+    if form == "GIF":
+        require(len(found) == 1, f"tf.image.{where}", "one frame", len(found), "tf.io.decode_gif")
+        found = found[0]
+    return found.view(Array)
+
+
+@named
+def decode_png(contents, channels=0, dtype="uint8", name=None):
+    """A picture's bytes as (H, W, C) of uint8 or uint16."""
+    return _single("decode_png", contents, channels, dtype)
+
+
+@named
+def decode_bmp(contents, channels=0, name=None):
+    """A picture's bytes as (H, W, C) of uint8."""
+    return _single("decode_bmp", contents, channels)
+
+
+@named
+def decode_jpeg(contents, channels=0, ratio=1, fancy_upscaling=True, try_recover_truncated=False,
+                acceptable_fraction=1, dct_method="", name=None):  # fmt: skip
+    """A picture's bytes as (H, W, C) of uint8, in its own size; other options than these are refused."""
+    _usual("decode_jpeg", ratio=(ratio, 1), fancy_upscaling=(fancy_upscaling, True),
+           try_recover_truncated=(try_recover_truncated, False), acceptable_fraction=(acceptable_fraction, 1),
+           dct_method=(dct_method or "INTEGER_ACCURATE", "INTEGER_ACCURATE"))  # fmt: skip
+    return _single("decode_jpeg", contents, channels)
+
+
+def _usual(where: str, **options) -> None:
+    """Raises for an option that is not as it usually is: Pillow has no other."""
+    for name, (given, usual) in options.items():
+        require(given == usual, f"tf.io.{where}: {name}", repr(usual), repr(given), error=UnsupportedError)
+
+
+def _pixels(where: str, image, channels: tuple[int, ...], kinds: tuple[str, ...]) -> np.ndarray:
+    """A picture (H, W, C) as whole numbers; a tensor, whose numbers are floats, where they are whole, 0 to 255."""
+    x = _array(where, image)
+    if isinstance(image, Tensor):
+        ok = bool(((x == np.floor(x)) & (x >= 0) & (x <= 255)).all())
+        expected, fix = "whole numbers, 0 to 255", "tf.image.convert_image_dtype(x.numpy(), tf.uint8)"
+        require(ok, f"tf.io.{where}", expected, "other numbers", fix, error=ArgumentError)
+        x = x.astype(np.uint8)
+    expected, fix = " or ".join(kinds), "tf.image.convert_image_dtype(x, tf.uint8)"
+    require(str(x.dtype) in kinds, f"tf.io.{where}", expected, x.dtype, fix, error=ArgumentTypeError)
+    counts = ", ".join(map(str, channels))
+    require(x.shape[-1] in channels and x.size, f"tf.io.{where}", f"{counts} channels", x.shape)
+    return x
+
+
+@named
+def encode_png(image, compression=-1, name=None):
+    """A PNG's bytes of uint8 (H, W, C), C = 1, 3 or 4, or of grey uint16; of a batch an array of them.
+
+    compression  0 to 9, or -1: zlib's own choice
+    """
+    level = whole("tf.io.encode_png: compression", compression, low=-1, high=9)
+    x = _pixels("encode_png", image, (1, 3, 4), ("uint8", "uint16"))
+    ok, fix = x.dtype == np.uint8 or x.shape[-1] == 1, "tf.image.convert_image_dtype(x, tf.uint8)"
+    require(ok, "tf.io.encode_png", "uint16 of one channel", x.shape, fix, error=UnsupportedError)
+    options = {} if level < 0 else {"compress_level": level}
+    if x.ndim == 3:
+        return encoded(x, "PNG", **options)
+    return np.array([encoded(one, "PNG", **options) for one in x], object)
+
+
+@named
+def encode_jpeg(image, format="", quality=95, progressive=False, optimize_size=False, chroma_downsampling=True,
+                density_unit="in", x_density=300, y_density=300, xmp_metadata="", name=None):  # fmt: skip
+    """A JPEG's bytes of uint8 (H, W, C), C = 1 or 3.
+
+    format    "grayscale", "rgb", or "": by the channels
+    quality   0 to 100
+    """
+    most = whole("tf.io.encode_jpeg: quality", quality, low=0, high=100)
+    _usual("encode_jpeg", density_unit=(density_unit, "in"), xmp_metadata=(xmp_metadata, ""))
+    x = _pixels("encode_jpeg", image, (1, 3), ("uint8",))
+    require(x.ndim == 3, "tf.io.encode_jpeg", "a picture (H, W, C)", x.shape)
+    own = "grayscale" if x.shape[-1] == 1 else "rgb"
+    require(format in ("", own), "tf.io.encode_jpeg: format", f'"" or "{own}"', repr(format), error=ArgumentError)
+    density = tuple(whole(f"tf.io.encode_jpeg: {axis}_density", n) for axis, n in (("x", x_density), ("y", y_density)))
+    return encoded(x, "JPEG", quality=max(most, 1), progressive=bool(progressive), optimize=bool(optimize_size),
+                    dpi=density, subsampling=2 if chroma_downsampling else 0)  # fmt: skip
 
 
 def _strings(function: Callable):
@@ -449,16 +683,12 @@ flip_left_right, flip_up_down = _arranged(_left_right, "flip_left_right"), _arra
 ADJUST = {name: _coloured(function, name) for name, function in {
     "adjust_brightness": _brightness, "adjust_contrast": _contrast, "adjust_saturation": _saturation,
     "adjust_hue": _hue, "adjust_gamma": _gamma, "rgb_to_grayscale": _to_grey}.items()}  # fmt: skip
-RANDOM = {
+RANDOM = {f"random_{name}": draw for name, draw in {
     "flip_left_right": _flips(flip_left_right), "flip_up_down": _flips(flip_up_down),
-    "brightness": _draws(ADJUST["adjust_brightness"], lambda max_delta: -max_delta, lambda max_delta: max_delta),
-    "contrast": _draws(ADJUST["adjust_contrast"], lambda lower, upper: lower, lambda lower, upper: upper),
-    "saturation": _draws(ADJUST["adjust_saturation"], lambda lower, upper: lower, lambda lower, upper: upper),
-    "hue": _draws(ADJUST["adjust_hue"], lambda max_delta: -max_delta, lambda max_delta: max_delta),
-    "crop": random_crop,
-}  # fmt: skip
-DECODE = {f"decode_{kind}": decode_image for kind in ("image", "jpeg", "png", "bmp", "gif")}
-ENCODE = {"encode_png": _encoded("png"), "encode_jpeg": _encoded("jpeg")}
+    "brightness": _shifts("brightness"), "contrast": _factors("contrast"), "saturation": _factors("saturation"),
+    "hue": _shifts("hue", 0.5), "crop": random_crop}.items()}  # fmt: skip
+DECODE = {f.__name__: f for f in (decode_image, decode_jpeg, decode_png, decode_bmp, decode_gif)}
+ENCODE = {f.__name__: f for f in (encode_png, encode_jpeg)}
 IMAGE = {
     "flip_left_right": flip_left_right, "flip_up_down": flip_up_down, "rot90": _arranged(_rot90, "rot90"),
     "transpose": _arranged(_transpose, "transpose"), "central_crop": _arranged(_central_crop, "central_crop"),
@@ -466,14 +696,15 @@ IMAGE = {
     "pad_to_bounding_box": _arranged(_pad_to_bounding_box, "pad_to_bounding_box"),
     **dict.fromkeys(("resize_with_crop_or_pad", "resize_image_with_crop_or_pad"),
                     _arranged(_resize_with_crop_or_pad, "resize_with_crop_or_pad")),
-    "rgb_to_hsv": _arranged(_to_hsv, "rgb_to_hsv"), "hsv_to_rgb": _arranged(_from_hsv, "hsv_to_rgb"),
+    "rgb_to_hsv": _arranged(_to_hsv, "rgb_to_hsv", "images"),
+    "hsv_to_rgb": _arranged(_from_hsv, "hsv_to_rgb", "images"),
     "convert_image_dtype": convert_image_dtype, "grayscale_to_rgb": grayscale_to_rgb,
     "per_image_standardization": per_image_standardization, "resize": resize, "resize_with_pad": resize_with_pad,
     "total_variation": total_variation, "psnr": psnr, "ssim": ssim,
     "ResizeMethod": types.SimpleNamespace(**{k.upper() if k != "nearest" else "NEAREST_NEIGHBOR": k for k in METHODS
                                              if isinstance(k, str)}),
-} | ADJUST | DECODE | ENCODE | {f"random_{name}": f for name, f in RANDOM.items()} | {
-    f"stateless_random_{name}": f for name, f in RANDOM.items()}  # fmt: skip
+} | ADJUST | DECODE | ENCODE | RANDOM | {
+    f"stateless_{name}": _stateless(draw, f"stateless_{name}") for name, draw in RANDOM.items()}  # fmt: skip
 IO = {"read_file": read_file} | DECODE | ENCODE | {
     "gfile": types.SimpleNamespace(
         glob=lambda pattern: sorted(glob.glob(_text(pattern))),

@@ -22,6 +22,7 @@ from ..ops.dropout import dropout as dropped
 from . import _backend as B
 
 _shared: list = []  # the generator of draws without a seed, once there is one
+_streams: dict[int, np.random.Generator] = {}  # of tf.image's seeds, each of which goes on from call to call
 
 
 class SeedGenerator:
@@ -51,8 +52,16 @@ class SeedGenerator:
 
 
 def forget() -> None:
-    """Draws without a seed begin anew, by Python's `random`."""
+    """Draws without a seed begin anew, by Python's `random`; so do the streams of tf.image's seeds."""
     _shared.clear()
+    _streams.clear()
+
+
+def stream_of(where: str, seed) -> np.random.Generator:
+    """The stream of a seed, which goes on until `forget`."""
+    found = checked_seed(where, seed)
+    assert found is not None
+    return _streams.setdefault(found, np.random.default_rng(found))
 
 
 def _pair(where: str, seed) -> tuple[int, int]:

@@ -226,7 +226,7 @@ def tensorflow(keras) -> Namespace:
         "linalg": Namespace("tf.linalg", {"norm": norm, "matmul": matmul, "einsum": F["einsum"],
                                              "global_norm": global_norm}),
         "device": lambda name: contextlib.nullcontext(), "float32": "float32", "float64": "float64", "int32": "int32",
-        "int64": "int64", "uint8": "uint8", "bool": "bool", "executing_eagerly": lambda: True,
+        "int64": "int64", "uint8": "uint8", "uint16": "uint16", "bool": "bool", "executing_eagerly": lambda: True,
         "get_logger": lambda: types.SimpleNamespace(setLevel=_nothing),
         "math": Namespace("tf.math", _MATH | {"confusion_matrix": confusion_matrix}), "nn": Namespace("tf.nn", _NN),
         "data": Namespace("tf.data", {"Dataset": Dataset, "AUTOTUNE": AUTOTUNE, "experimental": Namespace(

@@ -1,5 +1,7 @@
 """tf.data, tf.image and tf.io as input pipelines use them: values by NumPy or by hand, draws within their bounds."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -88,6 +90,63 @@ def test_bytes_of_pictures():
     np.testing.assert_array_equal(tf.image.decode_png(tf.io.encode_png(BYTES)), BYTES)
 
 
+DEEP = np.array([[0, 255, 256, 4660], [32768, 40000, 65280, 65535]], np.uint16)
+
+
+def test_pictures_of_sixteen_bits():
+    raw = tf.io.encode_png(DEEP[..., None])
+    for decode in (tf.io.decode_png, tf.io.decode_image):
+        for channels in (0, 1, 3):
+            deep = decode(raw, channels=channels, dtype=tf.uint16)
+            assert (deep.dtype, deep.shape) == (np.uint16, (2, 4, max(channels, 1)))
+            np.testing.assert_array_equal(deep, np.repeat(DEEP[..., None], max(channels, 1), -1))
+            np.testing.assert_array_equal(decode(raw, channels=channels), deep >> 8)
+    rgba = tf.io.decode_png(raw, channels=4, dtype=tf.uint16)
+    assert (rgba[..., 3] == 65535).all()
+    np.testing.assert_array_equal(rgba[..., 0], DEEP)
+    np.testing.assert_allclose(tf.io.decode_image(raw, dtype=tf.float32)[..., 0], DEEP / 65535, rtol=1e-6)
+    shallow = tf.io.decode_png(tf.io.encode_png(BYTES), dtype=tf.uint16)
+    np.testing.assert_array_equal(shallow, BYTES.astype(np.uint16) * 257)
+
+
+def test_what_pictures_are_written_from():
+    small, large = (len(tf.io.encode_jpeg(BYTES, quality=q)) for q in (5, 100))
+    assert small < len(tf.io.encode_jpeg(BYTES)) < large
+    assert tf.io.encode_png(tf.cast(BYTES, tf.uint8)) == tf.io.encode_png(BYTES)
+    batch = tf.io.encode_png(np.stack([BYTES, BYTES[::-1]]))
+    np.testing.assert_array_equal(tf.io.decode_png(batch[1]), BYTES[::-1])
+    for wrong in (RGB, BYTES.astype(np.int64), tf.constant(RGB), BYTES[0], BYTES.repeat(2, -1)):
+        for encode in (tf.io.encode_png, tf.io.encode_jpeg):
+            with pytest.raises(errors.MinicnnError, match=r"encode_(png|jpeg): expected"):
+                encode(wrong)
+    for options in ({"quality": 101}, {"qualty": 5}, {"xmp_metadata": "a"}, {"format": "cmyk"}):
+        with pytest.raises(errors.MinicnnError, match="encode_jpeg"):
+            tf.io.encode_jpeg(BYTES, **options)
+    jpeg = tf.io.encode_jpeg(BYTES)
+    for options in ({"ratio": 2}, {"acceptable_fraction": 0.5}, {"dct_method": "INTEGER_FAST"}, {"rato": 2}):
+        with pytest.raises(errors.MinicnnError, match=f"decode_jpeg.*{next(iter(options))}"):
+            tf.io.decode_jpeg(jpeg, **options)
+    assert tf.io.decode_jpeg(jpeg, ratio=1, channels=1).shape == (5, 7, 1)
+
+
+def test_frames_of_a_gif():
+    frames = [Image.fromarray(np.full((4, 6, 3), [40 * i, 255 - 40 * i, 0], np.uint8)) for i in range(3)]
+    file = io.BytesIO()
+    frames[0].save(file, "gif", save_all=True, append_images=frames[1:])
+    raw = file.getvalue()
+    for decoded in (tf.io.decode_gif(raw), tf.io.decode_image(raw)):
+        assert (decoded.shape, decoded.dtype) == ((3, 4, 6, 3), np.uint8)
+        assert [int(one.max()) for one in decoded[..., 0]] == [0, 40, 80]
+    assert tf.io.decode_image(raw, expand_animations=False).shape == (4, 6, 3)
+    with pytest.raises(errors.MinicnnError, match="decode_gif: expected a GIF"):
+        tf.io.decode_gif(tf.io.encode_png(BYTES))
+    for end in range(0, len(raw), 2):
+        try:
+            tf.io.decode_gif(raw[:end])
+        except errors.DataError:
+            continue
+
+
 def test_python_functions():
     doubled = D.range(3).map(lambda n: tf.py_function(lambda v: v.numpy() * 2, [n], tf.int64))
     assert of(doubled) == [0, 2, 4]
@@ -146,6 +205,38 @@ def test_colours():
     np.testing.assert_array_equal(IM.convert_image_dtype(IM.convert_image_dtype(BYTES, "float32"), "uint8"), BYTES)
 
 
+def test_whole_numbers_of_another_size():
+    """TensorFlow multiplies by the ratio of how many there are."""
+    wide = IM.convert_image_dtype(BYTES, tf.uint16)
+    np.testing.assert_array_equal(wide, BYTES.astype(np.uint16) * 256)
+    np.testing.assert_array_equal(IM.convert_image_dtype(wide, tf.uint8), BYTES)
+    assert IM.convert_image_dtype(np.array([255, 256, 65535], np.uint16), "uint8").tolist() == [0, 1, 255]
+    signed = np.array([-5, 127], np.int8)
+    assert IM.convert_image_dtype(signed, "uint8", saturate=True).tolist() == [0, 254]
+
+
+def test_words_as_tensorflow_spells_them():
+    np.testing.assert_array_equal(IM.rgb_to_grayscale(images=RGB, name="grey"), IM.rgb_to_grayscale(RGB))
+    np.testing.assert_array_equal(IM.adjust_contrast(images=RGB, contrast_factor=2.0), IM.adjust_contrast(RGB, 2.0))
+    np.testing.assert_array_equal(IM.hsv_to_rgb(images=IM.rgb_to_hsv(images=RGB)), IM.hsv_to_rgb(IM.rgb_to_hsv(RGB)))
+    np.testing.assert_array_equal(IM.rot90(image=RGB, k=2, name="half"), RGB[::-1, ::-1])
+    with pytest.raises(errors.ArgumentTypeError, match=r"adjust_hue: expected arguments of image, delta.*'delt'"):
+        IM.adjust_hue(RGB, delt=0.1)
+    for fraction in ("a", 0, 1.5):
+        with pytest.raises(errors.MinicnnError, match="central_crop: central_fraction"):
+            IM.central_crop(RGB, fraction)
+    assert IM.resize(RGB, tf.constant([10, 4])).shape == IM.resize(RGB, np.array([10, 4])).shape == (10, 4, 3)
+    assert IM.resize(RGB, (tf.constant(10), np.int64(4))).shape == (10, 4, 3)
+    for size in (2, (4, 4, 3), (0, 4), (2.5, 3), "ab"):
+        with pytest.raises(errors.MinicnnError, match="resize: size: expected"):
+            IM.resize(RGB, size)
+    for measure in (IM.psnr, IM.ssim):
+        with pytest.raises(errors.ShapeError, match="two pictures of one shape"):
+            measure(np.ones((16, 16, 3)), np.ones((16, 16, 1)), 1.0)
+    with pytest.raises(errors.MinicnnError, match="rgb_to_hsv: expected floats"):
+        IM.rgb_to_hsv(BYTES)
+
+
 DRAWN = {
     "random_flip_left_right": (), "random_flip_up_down": (), "random_brightness": (0.2,), "random_contrast": (0.5, 1.5),
     "random_saturation": (0.5, 1.5), "random_hue": (0.2,), "random_crop": ((3, 3, 3),),
@@ -162,11 +253,38 @@ def test_draws(name):
         np.testing.assert_array_equal(one, again)
     assert len({one.tobytes() for one in many}) > 1
     fixed = getattr(IM, "stateless_" + name)
-    np.testing.assert_array_equal(fixed(RGB, *args, seed=(1, 2)), fixed(RGB, *args, seed=(1, 2)))
-    assert len({draw(RGB, *args, seed=5).tobytes() for _ in range(20)}) > 1
-    if name == "random_brightness":
-        shifts = [float((one - RGB).mean()) for one in many]
-        assert -0.2 <= min(shifts) < 0 < max(shifts) <= 0.2
+    np.testing.assert_array_equal(fixed(RGB, *args, seed=(1, 2)), fixed(RGB, *args, (1, 2)))
+    for seed in (5, (1, 2, 3), (1.5, 2), "ab", None):
+        with pytest.raises(errors.MinicnnError, match=f"stateless_{name}: seed: expected a pair of whole numbers"):
+            fixed(RGB, *args, seed=seed)
+    seeded = [draw(RGB, *args, 5).tobytes() for _ in range(20)]
+    assert len(set(seeded)) > 1
+    tf.random.set_seed(3)
+    assert [draw(RGB, *args, seed=5).tobytes() for _ in range(20)] == seeded
+    with pytest.raises(errors.ArgumentTypeError, match="sed"):
+        draw(RGB, *args, sed=5)
+    adjust = getattr(IM, name.replace("random", "adjust"), None) if args and "crop" not in name else None
+    if adjust is None:  # flips and crops
+        return
+    low, high = args if len(args) == 2 else (-args[0], args[0])
+    sizes = np.linspace(low, high, 401)
+    made = np.stack([adjust(RGB, size).numpy() for size in sizes])
+    found = [int(np.abs(made - one).max(axis=(1, 2, 3)).argmin()) for one in many]  # the nearest of known sizes
+    for one, place in zip(many, found, strict=True):
+        np.testing.assert_allclose(made[place], one, atol=0.02)
+    assert min(found) < 150
+    assert max(found) > 250
+
+
+@pytest.mark.parametrize(("name", "bounds"), [
+    ("brightness", (-0.1,)), ("hue", (-0.1,)), ("hue", (0.6,)), ("brightness", ("a",)), ("contrast", (1.5, 0.5)),
+    ("contrast", (1.0, 1.0)), ("saturation", (-0.5, 1.0)), ("saturation", (2.0, 1.0)), ("hue", (0.1, 5, 6)),
+])  # fmt: skip
+def test_bounds_of_draws(name, bounds):
+    with pytest.raises(errors.MinicnnError, match=f"random_{name}"):
+        getattr(IM, f"random_{name}")(RGB, *bounds)
+    with pytest.raises(errors.MinicnnError, match=f"random_{name}"):
+        getattr(IM, f"stateless_random_{name}")(RGB, *bounds, seed=(1, 2))
 
 
 def test_resize_and_measures_have_gradients():
