@@ -32,6 +32,9 @@ FILL_MODES = ("nearest", "constant", "reflect", "wrap")
 INIT, SHUFFLE, DROPOUT, AUGMENT = range(4)
 """Purposes of random draws."""
 
+AT_INFERENCE = 4
+"""What is added to the purpose of a draw at inference, whose numbers no training step shares."""
+
 
 def stream(purpose: int, index: int = 0) -> int:
     """The number of a purpose's stream; index: which of them, a layer's number."""

@@ -80,7 +80,8 @@ def _load_minicnn(path: str, deserializer: Deserializer, compile: bool, options:
     deserializer.check_custom([document.get("config"), document.get("compiled") if compile else None])
     options = options | {"dtype": document.get("dtype"), "seed": state["seed"]}
     model = build(document.get("config"), deserializer, source, **options)
-    model.streams.step, model.streams.epoch = state["step"], state["epoch"]
+    model.streams.step, model.streams.epoch, model.streams.inferences = (
+        state["step"], state["epoch"], state["inferences"])  # fmt: skip
     _place_streams(model, document.get("streams"), deserializer.where)
     names = save.weight_names(model)
     weights = {names[id(p)]: p for p in model.weights}
@@ -228,7 +229,8 @@ def _nothing_left(left: dict, where: str) -> None:
 
 def _training(state, where: str) -> dict:
     state = description(state, where)
-    limits = {"seed": 2**64, "step": 2**53, "epoch": 2**53, "iterations": 2**53}
+    limits = {"seed": 2**64, "step": 2**53, "epoch": 2**53, "iterations": 2**53, "inferences": 2**53}
+    state = {"inferences": 0} | state  # which older files, and those of models that draw nothing there, do not have
     for key, limit in limits.items():
         value = state.get(key)
         ok = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < limit

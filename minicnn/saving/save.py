@@ -68,6 +68,8 @@ def training_state(model: Any) -> dict:
         "iterations": 0 if optimizer is None else optimizer.iterations,
         "parameters": stepped, "slots": list(optimizer.kept) if optimizer is not None and stepped else [],
     }  # fmt: skip
+    if model.streams.inferences:
+        state["inferences"] = model.streams.inferences
     return state | ({"underway": model.underway.state()[0]} if _in_mid_epoch(model) else {})
 
 

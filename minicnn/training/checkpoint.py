@@ -309,6 +309,7 @@ class Checkpoints:
             p.assign(values[id(p)])
         streams, optimizer = model.streams, loop.optimizer_of(model)
         streams.seed, streams.step, streams.epoch = state["seed"], state["step"], state["epoch"]
+        streams.inferences = state.get("inferences", 0)  # an older file has none
         if params:
             optimizer.set_state(params, slots, state["iterations"])
         optimizer.iterations = state["iterations"]

@@ -185,8 +185,11 @@ def train_epoch(model: "Trainer", source: "Arrays | Batches", steps: int | None,
             return
 
 
-def infer(model: "Trainer", x: Any, *, logits: Any) -> Iterator[tuple[slice, Any]]:
+def infer(model: "Trainer", x: Any, *, logits: Any, number: int | None = None,
+          row: int = 0) -> Iterator[tuple[slice, Any]]:  # fmt: skip
     """Outputs for images x, a tile at a time: yields (rows, outputs), which do not depend on any batch size.
+
+    number, row: of the inference, what layers draw that are always at work, and how many rows come before x in it.
 
     Where the backend's products depend on the number of rows (BLAS), the last tile is filled up with zeros; there an
     image's place within its tile may still show in the last bits.
@@ -198,13 +201,14 @@ def infer(model: "Trainer", x: Any, *, logits: Any) -> Iterator[tuple[slice, Any
         n = len(tile[0])
         if n < size and not be.batch_invariant:
             tile = [be.xp.concatenate([one, be.xp.zeros((size - n, *one.shape[1:]), be.dtype)]) for one in tile]
-        with no_grad(), model.guard:
+        with no_grad(), model.guard, model.streams.inference(number, row + start) as inference:
             if not start:
                 model.programs.refresh()
-            model.streams.asked = False
+            number = inference.number
             program = model.programs.prediction(tuple(one.shape for one in tile), logits)
-            values = retry_on_oom(model, n, partial(program.forward, be, tile, model.streams.step))[0]
-            model.streams.step += program.draws or model.streams.asked  # a dropout that is always at work draws anew
+            values = retry_on_oom(model, n, partial(program.forward, be, tile, number, row=inference.row))[0]
+            inference.drew = inference.drew or program.draws
+            model.streams.inferred(inference)  # a dropout that is always at work draws anew
         yield slice(start, start + n), together(values[slot][:n] for slot in program.lasts)
 
 
@@ -218,9 +222,10 @@ def infer_all(model: "Trainer", pieces: list) -> Iterator[tuple[slice, Any]]:
 
 
 def tile_size(model: "Trainer") -> int:
-    """Images of a tile."""
+    """Images of a tile; four, two or one, or a multiple of four, so that draws do not depend on where a tile begins."""
     largest = max(math.prod(shape) for shape in model.sizes)
-    return max(min(TILE, TILE_BYTES // (largest * model.backend.dtype.itemsize)), 1)
+    size = max(min(TILE, TILE_BYTES // (largest * model.backend.dtype.itemsize)), 1)
+    return size - size % 4 if size > 3 else min(size, 2)
 
 
 def evaluate(model: "Trainer", source: "Arrays", steps: int, logs: "RunningLogs", callbacks: CallbackList,
@@ -231,7 +236,8 @@ def evaluate(model: "Trainer", source: "Arrays", steps: int, logs: "RunningLogs"
     """
     be, n = model.backend, min(steps * source.batch_size, source.n)
     y = together(be.xp.empty((n, *shape), be.dtype) for shape in output_shapes(model, source.x))
-    tiles, done = infer(model, source.x[:n], logits=model.fusing), 0
+    number = model.streams.inferences
+    tiles, done = infer(model, source.x[:n], logits=model.fusing, number=number), 0
     if ranks is not None:
         ranks.outputs(source.x[:n], y)
         done = n
@@ -246,7 +252,7 @@ def evaluate(model: "Trainer", source: "Arrays", steps: int, logs: "RunningLogs"
         _test(
             model,
             logs,
-            (source.x, rows),
+            (source.x, rows, number),
             y[rows],
             source.y[rows],
             source.targets[rows],
@@ -261,14 +267,15 @@ def evaluate_batches(model: "Trainer", source: "Augmented | Batches", steps: int
     be = model.backend
     for step, (x, y_true, t, w) in enumerate(source.batches(be, model.streams, False, steps)):
         callbacks.on_test_batch_begin(step)
-        pieces = [parts(part) for _, part in infer(model, each(be.to_numpy, x), logits=model.fusing)]
+        number = model.streams.inferences
+        pieces = [parts(part) for _, part in infer(model, each(be.to_numpy, x), logits=model.fusing, number=number)]
         y = together(map(be.xp.concatenate, zip(*pieces, strict=True)))
-        _test(model, logs, (x, slice(None)), y, y_true, t, w)
+        _test(model, logs, (x, slice(None), number), y, y_true, t, w)
         callbacks.on_test_batch_end(step, logs.result)
 
 
 def _test(model, logs, place, y, y_true, t, w) -> None:
-    """place: (images, rows of them), which are looked at where a regularizer wants them."""
+    """place: (images, rows of them, the inference's number), which are looked at where a regularizer wants them."""
     be = model.backend
     with no_grad():
         y = each(lambda one: Tensor(one, be), y)
@@ -280,12 +287,13 @@ def _test(model, logs, place, y, y_true, t, w) -> None:
     logs.add(loss, y_true, y, w, shares=shares)
 
 
-def added(model: "Trainer", x: Any, rows: slice) -> float:
-    """What regularizers add to the loss of images x at inference: those of outputs go through the network again."""
+def added(model: "Trainer", x: Any, rows: slice, number: int) -> float:
+    """What regularizers add to the loss of images x at inference `number`; for those of outputs, again."""
     be = model.backend
 
     def walk():
-        model.forward([Tensor(be.asarray(one, be.dtype), be) for one in parts(x[rows])], training=False)
+        with model.streams.inference(number, rows.start or 0):
+            model.forward([Tensor(be.asarray(one, be.dtype), be) for one in parts(x[rows])], training=False)
 
     _, found = model.penalties(walk) if any(layer.adding for layer in model.leaves) else model.penalties()
     return sum(float(one.numpy()) for one in found)

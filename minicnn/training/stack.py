@@ -398,8 +398,20 @@ class LayerStack(Guarded):
         outer = within.get()
         training = outer[1] if training is None and outer is not None else training
         training = training if training is None else arguments.flag(f"{self.name}: training", training)
-        for one in self._all_streams() if outer is None else ():
-            one.asked = False
+        if outer is None and isinstance(x, Tensor):
+            self.ensure_built(x)
+        by_hand = outer is None and not (self.unasked if training is None else training)
+        with self.streams.inference() if by_hand else contextlib.nullcontext() as inference:
+            y = self._called(x, outer, training)
+        if inference is not None:
+            self.streams.inferred(inference)  # a dropout that is always at work draws anew
+        elif outer is None:  # else the step is the outer layer's
+            with self.guard.changing():
+                self.commit()
+        return self._answer(y)
+
+    def _called(self, x: Any, outer: Any, training: bool | None) -> Any:
+        """Outputs for what is no symbol: Tensors for Tensors, or on a tape, else arrays.  outer: the call around it."""
         if isinstance(x, Tensor):
             if outer is not None and not self.built:
                 outer[0].adopt(self, x.shape[1:])
@@ -419,12 +431,7 @@ class LayerStack(Guarded):
                 y = self.forward(xs, training=training)
                 if not taped:
                     y = [self._array(one) for one in y] if isinstance(y, list) else self._array(y)
-        if training and outer is None:  # else the step is the outer layer's
-            with self.guard.changing():
-                self.commit()
-        for one in self._all_streams() if outer is None and not training else ():
-            one.step += one.asked  # a dropout that is always at work draws anew
-        return self._answer(y)
+        return y
 
     def _array(self, y: Tensor) -> np.ndarray:
         """The numbers of an output; where the model is `lenient`, an array that may be asked for numpy()."""
@@ -436,7 +443,9 @@ class LayerStack(Guarded):
         xs = [self.backend.asarray(one, self.backend.dtype) for one in parts(check_x(self, x, "x"))]
         self.programs.refresh()
         with no_grad(), self.backend.running():
-            walk = self.programs.prediction(tuple(x.shape for x in xs), False).walk(self.backend, xs, self.streams.step)
+            program, number = self.programs.prediction(tuple(x.shape for x in xs), False), self.streams.inferences
+            with self.streams.inference(number):
+                walk = list(program.walk(self.backend, xs, number))
             return {layer.name: self.backend.to_numpy(y).copy() for layer, y in walk}
 
     @reads
@@ -459,8 +468,10 @@ class LayerStack(Guarded):
         with be.running():
             x_shapes, t_shapes = shapes_of(xs, ts)
             program = self.programs.inspection(x_shapes, t_shapes, training)
-            arrays, step = [be.asarray(a, be.dtype) for a in (*xs, *ts)], self.streams.step
-            values, gradients = program.record(be, arrays, step)
+            arrays = [be.asarray(a, be.dtype) for a in (*xs, *ts)]
+            step = self.streams.step if training else self.streams.inferences
+            with contextlib.nullcontext() if training else self.streams.inference(step):
+                values, gradients = program.record(be, arrays, step)
             return Trace(be, program, values, gradients, step, layer, labels(self), self.channels_first)
 
     def looked_at(self, where: str, x: Any, y: Any) -> tuple[tuple[np.ndarray, ...], tuple[np.ndarray, ...]]:

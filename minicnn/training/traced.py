@@ -5,6 +5,7 @@ any of it (frozen a layer, set a rate, replaced a `call`), the programs are made
 """
 
 import functools
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -103,7 +104,7 @@ class Programs:
         """
         model = self.model
         shapes = [tuple(size + i if n is None else n for i, n in enumerate(shape)) for shape in model.samples_in]
-        with no_grad(), Trace(model.backend, model.weights) as trace:
+        with no_grad(), model.streams.inference(), Trace(model.backend, model.weights) as trace:
             xs = [trace.input((rows, *shape)) for shape in shapes]
             ys = model.forward(xs, training=False)
             ys = ys if isinstance(ys, list) else [ys]
@@ -134,7 +135,8 @@ class Programs:
 
     def _inspection(self, x_shape, t_shape, training) -> Program:
         model, learns = self.model, t_shape is not None and self.model.loss is not None
-        with Trace(model.backend, model.weights) as trace:
+        draws = nullcontext() if training else model.streams.inference()
+        with draws, Trace(model.backend, model.weights) as trace:
             xs = [*map(trace.input, _several(x_shape))]
             ts = [*map(trace.input, _several(t_shape))] if learns else []
             for x in xs:
@@ -161,9 +163,10 @@ class Programs:
             return self._program(trace, xs, y, loss)
 
     def _prediction(self, x_shape, logits) -> Program:
-        with no_grad(), Trace(self.model.backend, self.model.weights) as trace:
+        model = self.model
+        with no_grad(), model.streams.inference(), Trace(model.backend, model.weights) as trace:
             xs = [*map(trace.input, _several(x_shape))]
-            program = self._program(trace, xs, self.model.forward(xs, training=False, logits=logits))
+            program = self._program(trace, xs, model.forward(xs, training=False, logits=logits))
         for node in program.nodes:
             if "kept" in node.static:
                 node.static["kept"] = self.kept.setdefault(node.inputs[1], {})

@@ -209,9 +209,10 @@ class Ranks:
         found = [model.streams, *(layer.streams for layer in model.leaves)]
         self.streams = list({id(one): one for one in found}.values())  # layers of another model, too, have its own
         for streams in self.streams:
-            counted = [streams.seed >> 32, streams.seed & 0xFFFFFFFF, streams.step, streams.epoch]
-            high, low, streams.step, streams.epoch = map(int, world.broadcast(np.array(counted, np.int64)))
-            streams.seed = high << 32 | low
+            counted = [streams.seed >> 32, streams.seed & 0xFFFFFFFF, streams.step, streams.epoch,
+                       streams.inferences]
+            high, low, *counted = map(int, world.broadcast(np.array(counted, np.int64)))
+            streams.seed, (streams.step, streams.epoch, streams.inferences) = high << 32 | low, counted
         optimizer.iterations = int(world.broadcast(np.array([optimizer.iterations], np.int64))[0])
 
     def _check(self, source, settings: dict) -> None:
@@ -360,14 +361,19 @@ class Ranks:
 
     def outputs(self, x: Any, y: Any) -> None:
         """Fill y, or each of Several, with the outputs for x as losses see them.  Each rank computes its share."""
-        be, mine = self.model.backend, self.world.share(len(x))
+        be, mine, streams = self.model.backend, self.world.share(len(x)), self.model.streams
+        number = streams.inferences
         found = [np.zeros(one.shape, be.dtype) for one in parts(y)]
         if mine.start < mine.stop:
-            for rows, outputs in loop.infer(self.model, x[mine], logits=self.model.fusing):
+            for rows, outputs in loop.infer(
+                self.model, x[mine], logits=self.model.fusing, number=number, row=mine.start
+            ):
                 for whole, part in zip(found, parts(outputs), strict=True):
                     whole[mine][rows] = be.to_numpy(part)
         for whole, one in zip(found, parts(y), strict=True):
             one[...] = be.asarray(self.world.sum(whole))
+        if self.world.any(streams.inferences > number):  # a rank without rows counts it, too
+            streams.inferences = number + 1
 
     # what all agree on -----------------------------------------------------------------------------------------------
 

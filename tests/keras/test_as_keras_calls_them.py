@@ -247,4 +247,32 @@ def test_each_predict_of_what_draws_draws_anew(how):
     for name, ask in asks.items():
         before = model.streams.step
         assert np.array_equal(ask(), ask()) == (how == "none"), name
-        assert how != "none" or model.streams.step == before
+        assert model.streams.step == before
+    assert (model.streams.inferences > 0) == (how != "none")
+
+
+@pytest.mark.parametrize("how", ["call", "class", "model"])
+def test_each_row_of_a_predict_has_draws_of_its_own(how):
+    """However many tiles they are, which on a set that fills the last tile up are of 32."""
+    model, x = with_dropout(how), np.ones((500, 40), np.float32)
+    y = model.predict(x, verbose=0)
+    assert len(np.unique(y, axis=0)) > 490
+
+
+def test_what_looks_at_a_model_changes_nothing_of_its_training(tmp_path):
+    x = np.random.default_rng(0).random((9, 40)).astype(np.float32)
+
+    def fitted(*looks):
+        model = keras.Sequential([keras.Input((40,)), layers.Dense(5), Always(0.5), layers.Dense(2)], seed=3)
+        model.compile("sgd", "mse")
+        ask = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: [look(model) for look in looks])
+        model.fit(x, x[:, :2], epochs=2, verbose=0, callbacks=[ask])
+        return model
+
+    looked = fitted(lambda model: model.predict(x, verbose=0), lambda model: model(x))
+    plain = fitted()
+    assert all(map(np.array_equal, looked.get_weights(), plain.get_weights()))
+    assert (looked.streams.step, looked.streams.inferences, plain.streams.inferences) == (2, 4, 0)
+    looked.save(tmp_path / "model.minicnn")
+    read = keras.models.load_model(tmp_path / "model.minicnn", custom_objects={"Always": Always})
+    assert np.array_equal(read.predict(x, verbose=0), looked.predict(x, verbose=0))

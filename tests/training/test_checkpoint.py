@@ -91,6 +91,24 @@ def test_stopped_after_any_step_it_goes_on_to_the_same_bytes(tmp_path, undisturb
     assert (model.epochs_done, model.steps_done) == (EPOCHS, EPOCHS * STEPS)
 
 
+def test_draws_of_a_validation_go_on_too(tmp_path):
+    """Callbacks decide by its loss, and a dropout may always be at work."""
+
+    def always():
+        x = minicnn.Input((6, 6, 1))
+        y = minicnn.layers.Dropout(0.5)(minicnn.layers.Flatten()(x), training=True)
+        model = minicnn.Model(x, minicnn.layers.Dense(3, activation="softmax")(y), seed=1, kernels="numpy_ref")
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        return model
+
+    whole = run(tmp_path, model=always(), checkpoint=None)[1]
+    with pytest.raises(Stop):
+        run(tmp_path, STEPS + 1, model=always())
+    model, left = run(tmp_path, model=always())
+    assert left == whole
+    assert (model.steps_done, model.streams.inferences) == (EPOCHS * STEPS, EPOCHS)
+
+
 def test_stopped_again_and_again(tmp_path, undisturbed):
     for after in (3, 2, 1, 5):
         with pytest.raises(Stop):

@@ -412,6 +412,29 @@ def test_a_layer_of_another_model_draws_the_same_in_all_ranks(data):
     close(alone, together[0], 1e-6)
 
 
+def always():
+    """A dropout that is at work at inference, too."""
+    x = minicnn.Input((8, 8, 1))
+    hidden = layers.Dropout(0.3)(layers.Dense(9, activation="tanh")(layers.Flatten()(x)), training=True)
+    model = minicnn.Model(x, layers.Dense(CLASSES, activation="softmax")(hidden), seed=7,
+                          device=CPU("numpy_ref", "float64"))  # fmt: skip
+    model.compile("sgd", "categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("rows", [2, 10])
+def test_draws_at_inference_leave_the_steps_alone_and_are_one_process_s(data, rows):
+    """Of 2 rows a rank has none. Each rank looks at its own tiles, in which the whole validation's draws stand."""
+    held = data[0][:rows], data[1][:rows]
+
+    def fitted(world, **how):
+        model, history = trained(world, data, make=always, validation_data=held, **how)
+        assert (model.steps_done, model.streams.inferences) == (6, 2)
+        return model, history
+
+    agrees(fitted)
+
+
 def test_rank_0_gives_weights_state_and_seed(data):
     """Ranks that begin with other numbers go on with rank 0's."""
     x, y = data
