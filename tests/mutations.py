@@ -435,6 +435,14 @@ MUTATIONS = [
             "tests/core/test_memory_message.py"),
     minicnn("recipes: B trains on the last, smaller batch too", "recipes.py", "rows // self.batch_size if",
             "-(-rows // self.batch_size) if", "tests/test_recipes.py tests/examples/test_train_recipe.py"),
+    minicnn("tf.image: a seed of stateless_ draws is read in part", "keras/_images.py",
+            "& 0xFFFFFFFF for n in pair]", "& 0xFFFFFFFF for n in pair[:0]]", "tests/keras/test_pipelines.py"),
+    minicnn("tf.image: whole numbers of 16 bits are divided by 257", "keras/_images.py",
+            "(most + 1) // (int(found.max) + 1)", "most // int(found.max)", "tests/keras/test_pipelines.py"),
+    minicnn("datasets: a shard begins one element late", "data/dataset.py", "islice(iter(self), first, None, each)",
+            "islice(iter(self), first + 1, None, each)", "tests/keras/test_pipelines.py"),
+    minicnn("datasets: an open size of a signature is none", "data/dataset.py", "all(m in (None, n) for m, n in",
+            "all(m == n for m, n in", "tests/keras/test_pipelines.py"),
 ]  # fmt: skip
 
 

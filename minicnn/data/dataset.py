@@ -9,7 +9,8 @@ Elements are NumPy arrays with a method numpy(), or tuples of them. Each step ta
 
 import glob
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -121,30 +122,28 @@ class Dataset:
         require(callable(generator), "from_generator: generator", "a function that returns an iterator, as lambda: it",
                 repr(generator)[:40], error=ArgumentTypeError)  # fmt: skip
         types = output_types if output_signature is None else output_signature
-
-        def typed(value, like):
-            if isinstance(like, (tuple, list)):
-                ok = isinstance(value, (tuple, list)) and len(value) == len(like)
-                require(ok, "from_generator", f"elements of {len(like)} parts", repr(value)[:40])
-                return tuple(map(typed, value, like))
-            if isinstance(like, dict):
-                return {key: typed(value[key], one) for key, one in like.items()}
-            kind = getattr(like, "dtype", like)
-            return value if kind is None or str(kind) == "string" else np.asarray(value, kind)
-
-        return Dataset(lambda _: (typed(one, types) for one in generator(*(args or ()))), None)
+        shapes = output_shapes if output_signature is None else None
+        return Dataset(lambda _: (_typed(one, types, shapes) for one in generator(*(args or ()))), None)
 
     @staticmethod
     def range(*args: Any, output_type: Any = "int64", name: str | None = None) -> "Dataset":
         """The numbers of Python's range."""
+        require(1 <= len(args) <= 3, "range", "stop, or start, stop and step", f"{len(args)} numbers",
+                error=ArgumentTypeError)  # fmt: skip
+        step = args[2:] and whole("range: step", args[2], low=None)
+        require(step != 0, "range: step", "a whole number other than 0", 0, error=ArgumentError)
         numbers = range(*(whole("range", n, low=None) for n in args))
         return Dataset(lambda _: (np.asarray(n, output_type) for n in numbers), len(numbers))
 
     @staticmethod
-    def list_files(file_pattern: str | Sequence[str], shuffle: bool = True, seed: int | None = None,
+    def list_files(file_pattern: str | os.PathLike | Sequence[str], shuffle: bool = True, seed: int | None = None,
                    name: str | None = None) -> "Dataset":  # fmt: skip
         """The names of files that match, in another order in each pass, or sorted."""
-        patterns = [file_pattern] if isinstance(file_pattern, str) else list(map(str, file_pattern))
+        alone = isinstance(file_pattern, (str, os.PathLike))
+        ok = alone or isinstance(file_pattern, Iterable)
+        require(ok, "list_files: file_pattern", "a string, a path, or several", repr(file_pattern)[:40],
+                error=ArgumentTypeError)  # fmt: skip
+        patterns = [os.fspath(file_pattern)] if alone else list(map(str, file_pattern))
         names = sorted(name for pattern in patterns for name in glob.glob(pattern))
         if not names:
             raise MissingDataError(f"list_files: expected files that match {patterns}, received none")
@@ -162,6 +161,7 @@ class Dataset:
 
     def concatenate(self, dataset: "Dataset", name: str | None = None) -> "Dataset":
         """These elements, then the other's."""
+        _dataset("concatenate: dataset", dataset)
         mine, theirs = self._length, dataset._length
         n = None if mine is None or theirs is None else mine + theirs
         return Dataset(lambda _: itertools.chain(self, dataset), n)
@@ -176,8 +176,8 @@ class Dataset:
     def flat_map(self, map_func: Callable, name: str | None = None) -> "Dataset":
         """The elements of the datasets that map_func makes, one after the other."""
         require(callable(map_func), "flat_map: map_func", "a function", repr(map_func)[:40], error=ArgumentTypeError)
-        return Dataset(lambda _: (inner for one in self for inner in (
-            map_func(*one) if isinstance(one, tuple) else map_func(one))), None)  # fmt: skip
+        return Dataset(lambda _: (inner for one in self for inner in _dataset("flat_map: map_func", (
+            map_func(*one) if isinstance(one, tuple) else map_func(one)))), None)  # fmt: skip
 
     def interleave(self, map_func: Callable, cycle_length: int | None = None, block_length: int = 1,
                    num_parallel_calls: Any = None, deterministic: Any = None,
@@ -188,8 +188,9 @@ class Dataset:
         block = whole("interleave: block_length", block_length)
 
         def woven(_):
-            waiting = ((map_func(*one) if isinstance(one, tuple) else map_func(one)) for one in self)
-            now = [iter(one) for one in itertools.islice(waiting, width)]
+            made = ((map_func(*one) if isinstance(one, tuple) else map_func(one)) for one in self)
+            waiting = (_dataset("interleave: map_func", one) for one in made)
+            now: list[Any] = [iter(one) for one in itertools.islice(waiting, width)]
             while now:
                 for place, one in enumerate(now):
                     found = list(itertools.islice(one, block))
@@ -344,6 +345,38 @@ class Dataset:
 
     def __repr__(self):
         return f"<Dataset of {'an unknown number of' if self._length is None else self._length} elements>"
+
+
+def _dataset(where: str, value: Any) -> Dataset:
+    require(isinstance(value, Dataset), where, "a dataset", repr(value)[:40], error=ArgumentTypeError)
+    return value
+
+
+def _typed(value: Any, like: Any, shape: Any = None) -> Any:
+    """What a generator yields in the types of `like`, which may say shapes, too; None in a shape is any size."""
+    if isinstance(like, (tuple, list)):
+        ok = isinstance(value, (tuple, list)) and len(value) == len(like)
+        require(ok, "from_generator", f"elements of {len(like)} parts", repr(value)[:40])
+        return tuple(map(_typed, value, like, [None] * len(like) if shape is None else shape))
+    if isinstance(like, dict):
+        ok = isinstance(value, dict) and set(like) <= set(value)
+        expected = f"a dict of {', '.join(map(repr, like))}"
+        require(ok, "from_generator", expected, repr(value)[:40], error=ArgumentTypeError)
+        return {key: _typed(value[key], one, None if shape is None else shape[key]) for key, one in like.items()}
+    if hasattr(like, "dtype") and not isinstance(like, (type, np.dtype)):
+        kind, shape = like.dtype, getattr(like, "shape", None)
+    else:
+        kind = like
+    if kind is not None and str(kind) != "string":
+        try:
+            value = np.asarray(value.numpy() if hasattr(value, "numpy") else value, kind)
+        except (TypeError, ValueError, OverflowError):
+            require(False, "from_generator", f"elements of {kind}", repr(value)[:40], error=ArgumentTypeError)
+    if shape is not None:
+        expected, found = tuple(shape), np.shape(value)
+        ok = len(expected) == len(found) and all(m in (None, n) for m, n in zip(expected, found, strict=True))
+        require(ok, "from_generator", f"elements of shape {expected}", found)
+    return value
 
 
 def _row(value, i: int):

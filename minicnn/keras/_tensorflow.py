@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import activations
+from ..arguments import whole
 from ..core.tensor import Tensor
 from ..core.tensor_shape import TensorShape
 from ..data.dataset import AUTOTUNE, Array, Dataset
@@ -102,7 +103,9 @@ def matmul(a, b, transpose_a=False, transpose_b=False, name=None):
 def depth_to_space(input, block_size, data_format="NHWC", name=None):
     """(N, H, W, C b b) -> (N, H b, W b, C): the channels' blocks side by side, as in sub-pixel convolution."""
     require(data_format == "NHWC", "depth_to_space: data_format", "NHWC", data_format, error=ArgumentError)
-    (_, h, w, c), b = _backend.shape(input), int(block_size)
+    shape, b = _backend.shape(input), whole("depth_to_space: block_size", block_size, low=2)
+    require(len(shape) == 4, "depth_to_space", "a batch (N, H, W, C)", shape)
+    _, h, w, c = shape
     require(c % (b * b) == 0, "depth_to_space", f"a multiple of {b * b} channels", c)
     x = F["reshape"](input, (-1, h, w, b, b, c // (b * b)))
     return F["reshape"](F["transpose"](x, (0, 1, 3, 2, 4, 5)), (-1, h * b, w * b, c // (b * b)))
@@ -111,7 +114,9 @@ def depth_to_space(input, block_size, data_format="NHWC", name=None):
 def space_to_depth(input, block_size, data_format="NHWC", name=None):
     """(N, H b, W b, C) -> (N, H, W, C b b), the reverse of depth_to_space."""
     require(data_format == "NHWC", "space_to_depth: data_format", "NHWC", data_format, error=ArgumentError)
-    (_, h, w, c), b = _backend.shape(input), int(block_size)
+    shape, b = _backend.shape(input), whole("space_to_depth: block_size", block_size, low=2)
+    require(len(shape) == 4, "space_to_depth", "a batch (N, H, W, C)", shape)
+    _, h, w, c = shape
     require(h % b == w % b == 0, "space_to_depth", f"sides that are multiples of {b}", (h, w))
     x = F["reshape"](input, (-1, h // b, b, w // b, b, c))
     return F["reshape"](F["transpose"](x, (0, 1, 3, 2, 4, 5)), (-1, h // b, w // b, c * b * b))
@@ -148,7 +153,9 @@ _NN = {name: F[name] for name in (
 
 def global_norm(t_list):
     """The length of all tensors together, as one vector; None counts nothing."""
-    return F["sqrt"](functools.reduce(F["add"], [F["sum"](F["square"](t)) for t in t_list if t is not None]))
+    squares = [F["sum"](F["square"](t)) for t in t_list if t is not None]
+    require(squares, "global_norm", "at least one tensor", "none", error=ArgumentError)
+    return F["sqrt"](functools.reduce(F["add"], squares))
 
 
 def clip_by_global_norm(t_list, clip_norm, use_norm=None):

@@ -96,7 +96,7 @@ class RandomSaturation(_Colored, _Ranged):
     """In training the saturation of each image times f / (1 - f), f ~ U(0, factor), or U(low, high).
 
     f = 0 is grey, 0.5 changes nothing, 1 is the full colour.  (N, H, W, 3), shape unchanged; images of one channel stay
-    as they are.
+    as they are.  value_range is checked and without effect: colours stay between 0 and their largest.
     Differs from Keras: a saturation ends at 1, in Keras 3 at value_range[1], which lets colours be negative; one number
     is (0, factor), as Keras documents.
     """

@@ -6,7 +6,7 @@ from typing import Any
 from ..core.op import op
 from ..core.symbol import Symbol
 from ..core.tensor import Tensor
-from ..errors import require
+from ..errors import ArgumentTypeError, require
 from .join import part
 from .reduce import mean, total
 from .shape import reshape
@@ -150,12 +150,19 @@ def _product(a, b):
     return reshape(matmul(reshape(a, shape=(-1, a.shape[-1])), b), shape=(*a.shape[:-1], b.shape[1]))
 
 
+def _place(x) -> int:
+    """The whole number of a tensor, whose numbers are floats."""
+    n = float(x)
+    require(n.is_integer(), "x[...]", "a whole number", n, "tf.cast(i, tf.int32)", error=ArgumentTypeError)
+    return int(n)
+
+
 def _places(key):
     """A key in which tensors of one number are whole numbers: x[:, tf.argmax(p)]."""
     parts = key if isinstance(key, tuple) else (key,)
     if not any(isinstance(one, Tensor) and one.ndim == 0 for one in parts):
         return key
-    found = tuple(int(one) if isinstance(one, Tensor) and one.ndim == 0 else one for one in parts)
+    found = tuple(_place(one) if isinstance(one, Tensor) and one.ndim == 0 else one for one in parts)
     return found if isinstance(key, tuple) else found[0]
 
 

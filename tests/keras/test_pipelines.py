@@ -51,6 +51,44 @@ def test_generators_in_their_types():
         D.from_generator([1, 2])
 
 
+def test_generators_keep_to_their_signature():
+    spec = tf.TensorSpec(shape=(None, 2), dtype=tf.float32)
+    assert next(iter(D.from_generator(lambda: iter([np.zeros((5, 2))]), output_signature=spec))).shape == (5, 2)
+    free = tf.TensorSpec(shape=None, dtype=tf.float32)
+    assert next(iter(D.from_generator(lambda: iter([[1, 2]]), output_signature=free))).shape == (2,)
+    for wrong in (np.zeros((5, 3)), np.zeros(2), [[1, 2], [3]], "ab"):
+        with pytest.raises(errors.MinicnnError, match="from_generator: expected"):
+            next(iter(D.from_generator(lambda one=wrong: iter([one]), output_signature=spec)))
+    with pytest.raises(errors.ShapeError, match=r"from_generator: expected elements of shape \(3,\)"):
+        next(iter(D.from_generator(lambda: iter([[1, 2]]), tf.float32, (3,))))
+    for kind in (np.float32, np.dtype("float32"), tf.float32):
+        assert next(iter(D.from_generator(lambda: iter([[1, 2]]), kind))).dtype == np.float32
+    with pytest.raises(errors.ArgumentTypeError, match="from_generator: expected elements of uint8"):
+        next(iter(D.from_generator(lambda: iter([300]), tf.uint8)))
+    pairs = D.from_generator(lambda: iter([(1, [1, 2])]), (tf.float32, tf.int32), ((), (None,)))
+    assert [one.shape for one in next(iter(pairs))] == [(), (2,)]
+    for element in ({"b": 1}, 5):
+        with pytest.raises(errors.MinicnnError, match="from_generator: expected a dict of 'a'"):
+            next(iter(D.from_generator(lambda one=element: iter([one]), output_signature={"a": tf.TensorSpec(())})))
+
+
+def test_what_is_no_dataset(tmp_path):
+    with pytest.raises(errors.ArgumentTypeError, match="concatenate: dataset: expected a dataset"):
+        D.range(2).concatenate([1])
+    with pytest.raises(errors.ArgumentError, match="range: step"):
+        D.range(0, 5, 0)
+    for count in ((), (1, 2, 3, 4)):
+        with pytest.raises(errors.ArgumentTypeError, match="range: expected"):
+            D.range(*count)
+    for woven in (D.range(3).flat_map(lambda n: n), D.range(3).interleave(lambda n: [n])):
+        with pytest.raises(errors.ArgumentTypeError, match=r"(flat_map|interleave): map_func: expected a dataset"):
+            list(woven)
+    (tmp_path / "a.png").write_bytes(b"")
+    assert of(D.list_files(tmp_path / "*.png").map(lambda name: len(str(name)))) == [len(str(tmp_path / "a.png"))]
+    with pytest.raises(errors.ArgumentTypeError, match="list_files: file_pattern"):
+        D.list_files(5)
+
+
 def test_pictures_from_files_to_fit(tmp_path):
     """The path of a public notebook: names, labels out of them, bytes, pixels, batches."""
     for i in range(8):
@@ -254,6 +292,7 @@ def test_draws(name):
     assert len({one.tobytes() for one in many}) > 1
     fixed = getattr(IM, "stateless_" + name)
     np.testing.assert_array_equal(fixed(RGB, *args, seed=(1, 2)), fixed(RGB, *args, (1, 2)))
+    assert len({fixed(RGB, *args, seed=(i, j)).tobytes() for i in range(4) for j in range(4)}) > 1
     for seed in (5, (1, 2, 3), (1.5, 2), "ab", None):
         with pytest.raises(errors.MinicnnError, match=f"stateless_{name}: seed: expected a pair of whole numbers"):
             fixed(RGB, *args, seed=seed)
@@ -342,6 +381,14 @@ def test_strategies_policies_and_checks(notes):
     assert tf.math.confusion_matrix([0, 1], [1, 1]).numpy().tolist() == [[0, 1], [0, 1]]
 
 
+def test_places_are_whole_numbers():
+    x = tf.constant(np.eye(3))
+    assert x[tf.constant(1.0)].numpy().tolist() == [0, 1, 0]
+    for key in (tf.constant(1.5), (slice(None), tf.constant(0.5)), tf.constant(np.nan)):
+        with pytest.raises(errors.ArgumentTypeError, match=r"x\[\.\.\.\]: expected a whole number"):
+            x[key]
+
+
 def test_blocks_of_channels():
     x = np.arange(16, dtype=np.float32).reshape(1, 2, 2, 4)
     y = tf.nn.depth_to_space(x, 2).numpy()
@@ -351,5 +398,14 @@ def test_blocks_of_channels():
     near = np.stack([(z[..., max(i - 1, 0) : i + 2] ** 2).sum(-1) for i in range(6)], -1)
     np.testing.assert_allclose(tf.nn.local_response_normalization(z, 1, 2.0, 0.5, 0.75).numpy(),
                                z / (2 + 0.5 * near) ** 0.75, rtol=1e-5)  # fmt: skip
+    for change in (tf.nn.depth_to_space, tf.nn.space_to_depth):
+        with pytest.raises(errors.ShapeError, match=r"expected a batch \(N, H, W, C\)"):
+            change(np.ones((4, 4)), 2)
+        for block in (0, 1.5, "a"):
+            with pytest.raises(errors.MinicnnError, match="block_size"):
+                change(x, block)
+    for empty in ([], [None]):
+        with pytest.raises(errors.ArgumentError, match="global_norm: expected"):
+            tf.linalg.global_norm(empty)
     a = np.ones((2, 3), np.float32)
     assert tf.matmul(a, a, transpose_b=True).shape == (2, 2)
