@@ -199,7 +199,8 @@ def variable(initial_value=None, trainable=True, validate_shape=True, caching_de
              shape=None) -> Variable:  # fmt: skip
     """tf.Variable in TensorFlow's order of arguments; a function without arguments may make the numbers."""
     value = initial_value() if callable(initial_value) else initial_value
-    return Variable(value, shape, dtype, True if trainable is None else trainable, name=name)
+    return Variable(value, shape, dtype, True if trainable is None else trainable, name=name,
+                    constraint=constraint)  # fmt: skip
 
 
 def tensorflow(keras) -> Namespace:

@@ -354,7 +354,7 @@ class Layer(arguments.Named, Guarded):
         self.be, self.streams, self.index, self.alone = be, streams, index, False
         self.sample_in = tuple(input_shape)
 
-    def __call__(self, inputs: Any, *, training: bool | None = None, mask: Any = None) -> Any:
+    def __call__(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """On a Tensor or array, or a list of them, at once: a Tensor; on a Symbol, or a list, a Symbol for Model.
 
         training: None is False, and True of layers of augmentation, where no layer or model around them says it.

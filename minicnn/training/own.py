@@ -91,15 +91,17 @@ class Variable(Parameter):
 
     initializer  the numbers, or the name of an initializer, one, or a function (shape, dtype), which need `shape`
     dtype        of whole numbers: they are held as the engine's floats
+    constraint   what it is made to be after a step, as tf.Variable has it
 
     Differs from Keras: the float type is the engine's own, whatever dtype says.
     """
 
     __slots__ = ()
 
+    @arguments.named
     def __init__(self, initializer: Any, shape: Any = None, dtype: DTypeLike = None, trainable: bool = True,
                  autocast: bool = True, aggregation: Any = None, synchronization: Any = None, name: str | None = None,
-                 **options: Any):  # fmt: skip
+                 constraint: ConstraintLike = None):  # fmt: skip
         name = arguments.text("Variable: name", name, optional=True) or auto_name("Variable")
         if isinstance(initializer, str) or callable(initializer):
             expected = "a shape, as the first argument says how to make the numbers"
@@ -109,7 +111,10 @@ class Variable(Parameter):
             initializer = found(arguments.wholes("Variable: shape", shape, low=0), draw)
         be = CPU("numpy_ref", "float32")
         be.joins = True  # it goes to the device and float type of the model that it is put together with
+        trainable, constraint = arguments.flag("Variable: trainable", trainable), constraints.get(
+            constraint, "Variable: constraint")  # fmt: skip
         super().__init__(arguments.array("Variable: initializer", initializer), be, name, trainable)
+        self._constraint = constraint
 
 
 class _Any(type):
@@ -125,7 +130,8 @@ class _Any(type):
 class Layer(_Layer, metaclass=_Any):
     """What a class of a script's own derives from.
 
-    Differs from Keras: a layer has one output; `call` may need `training`, which it is always given; masks are not
+    Differs from Keras: a layer has one output; its call takes inputs and training, and no further argument, as `scale`
+    or `mask`; `call` may need `training`, which it is always given; masks are not
     there; a .keras file holds the weights of a layer's parts behind its own, where minicnn finds them and Keras does
     not.
     """
@@ -158,6 +164,11 @@ class Layer(_Layer, metaclass=_Any):
         require(not early, where, expected, "it after them", fix, error=OrderError)
         self._own_weights, self._attached, self._settled = [], False, False
         super().__init__(**kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if (name == "name" or name in _STATE - {"source", "params"}) and name not in vars(self):
+            raise OrderError(forgotten(type(self)))
+        return super().__getattribute__(name)  # raises what it did
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in _STATE and by_script():
@@ -255,8 +266,8 @@ class Layer(_Layer, metaclass=_Any):
         return self._held(1, "restraints")
 
     def _held(self, which: int, name: str) -> list:
-        own = [(p, both[which]) for p in self._own if (both := self._rules.get(id(p))) and both[which] is not None
-               and p.requires_grad]  # fmt: skip
+        rules = [(p, self._rules.get(id(p), (None, p._constraint))[which]) for p in self._own if p.requires_grad]
+        own = [(p, rule) for p, rule in rules if rule is not None]
         return own + [found for layer in self._leaves() for found in getattr(layer, name)()]
 
     def _leaves(self) -> list[_Layer]:
@@ -441,9 +452,28 @@ class Layer(_Layer, metaclass=_Any):
 
     # calls -----------------------------------------------------------------------------------------------------------
 
-    def __call__(self, *inputs: Any, training: bool | None = None, **others: Any) -> Any:
+    def __call__(self, *inputs: Any, training: bool | None = None, mask: Any = None, **others: Any) -> Any:
+        inputs, training = self._taken(inputs, training, others)
         x = inputs[0] if len(inputs) == 1 else list(inputs)
-        return super().__call__(x, training=training, **others)
+        return super().__call__(x, training=training, mask=mask)
+
+    def _taken(self, inputs: tuple, training: bool | None, others: dict) -> tuple[tuple, bool | None]:
+        """(the inputs, training), which may be given by its place; further arguments are refused."""
+        where, fix = f"{self.name}: call", "set an attribute before the call, self.scale = 0.5"
+        require(not others, where, "inputs and training", ", ".join(others), fix, error=ArgumentTypeError)
+        if len(inputs) < 2:
+            return inputs, training
+        takes = [one for one in inspect.signature(self.call).parameters.values() if one.kind is not one.VAR_KEYWORD]
+        names = [one.name for one in takes]
+        at = names.index("training") if "training" in names else len(inputs)
+        if at < len(inputs) and (inputs[at] is None or isinstance(inputs[at], (bool, np.bool_))):
+            inputs, training = inputs[:at] + inputs[at + 1 :], inputs[at]
+        needed = [one for one in takes if one.default is one.empty and one.name != "training"]
+        several = len(needed) > 1 or any(one.kind is one.VAR_POSITIONAL for one in takes)
+        odd = [arguments.shown(one) for one in inputs[1:] if not several or one is None or isinstance(one, str)]
+        require(not odd, where, "inputs and training", f"further arguments: {', '.join(odd)}", fix,
+                error=ArgumentTypeError)  # fmt: skip
+        return inputs, training
 
     def call(self, inputs: Any) -> Any:
         """To be overridden."""
@@ -469,6 +499,11 @@ class Layer(_Layer, metaclass=_Any):
             if key in config and key not in takes and getattr(made, key) != config[key]:
                 setattr(made, key, config[key])  # trainable reaches all parts, also one that its constructor froze
         return made
+
+
+def forgotten(cls: type) -> str:
+    """What is said where the base class's constructor has not run."""
+    return f"{cls.__name__}: expected super().__init__() first, received none; call it"
 
 
 def by_script() -> bool:

@@ -29,6 +29,8 @@ from .stack import LayerStack
 LATER = frozenset({"_graph", "_templates", "_optimizer", "_loss", "_places", "_trainable", "seen"})  # set after _begin
 # Of the names that the base class uses, what a script may set; `config` means nothing to a model whose call is code.
 OPEN = frozenset({"metrics", "weighted_metrics", "stop_training", "name", "nan_check", "history"})
+_ONE = "give several inputs as one, a list or a dict; set an attribute for what is no input"
+_EARLY = frozenset({"guard", "backend", "streams", "operations", "programs", "sample_in", "_optimizer", "_loss"})
 
 
 class Body(own.Layer):
@@ -40,9 +42,13 @@ class Body(own.Layer):
         self.adds = adds
         takes = inspect.signature(function).parameters
         self.asks = "training" in takes or any(one.kind is one.VAR_KEYWORD for one in takes.values())
+        self.further = [name for name, one in [*takes.items()][1:] if one.default is one.empty and name != "training"
+                        and one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]  # fmt: skip
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """The model's call, with inputs in the structure that they came in."""
+        require(not self.further, f"{self.name}: call", "call(self, inputs, training)", ", ".join(self.further),
+                _ONE, error=ArgumentTypeError)  # fmt: skip
         given = packed(self.template, inputs if isinstance(inputs, list) else [inputs])
         y = self.function(given, **({"training": training} if self.asks else {}))
         expected, fix = "a call with one output", "concatenate the outputs, or write the graph: Model(inputs, outputs)"
@@ -69,9 +75,10 @@ def _layered(value: Any) -> bool:
 class Subclassable(stepped.Stepped, Model):
     """Model(inputs, outputs); or, of a class with `call`, what its constructor and `call` make.
 
-    Differs from Keras: a model with `call` of its own has one output, is built for the shapes of the first batch, and
-    goes into files by its weights alone; of steps of its own there are train_step and test_step, which run on the tape;
-    fit then knows neither class_weight nor checkpoint nor BackupAndRestore.
+    Differs from Keras: a model with `call` of its own has one output, takes inputs and training and nothing else, is
+    built for the shapes of the first batch, and goes into files by its weights alone; of steps of its own there are
+    train_step and test_step, which run on the tape; fit then knows neither class_weight nor checkpoint nor
+    BackupAndRestore.
     """
 
     hooks: ClassVar = tuple(one for one in LayerStack.hooks if one not in ("call", "train_step", "test_step"))
@@ -119,6 +126,11 @@ class Subclassable(stepped.Stepped, Model):
     def _no_call(self, inputs):
         raise NotImplementedError(f"{type(self).__name__}: write call(self, inputs)")
 
+    def __getattr__(self, name: str) -> Any:
+        if name in _EARLY and name not in vars(self):
+            raise OrderError(own.forgotten(type(self)))
+        return super().__getattribute__(name)  # raises what it did: the sentence of a property, too
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "metrics" and stepped.says_metrics(self):
             return  # the class says which they are
@@ -148,9 +160,9 @@ class Subclassable(stepped.Stepped, Model):
 
     @property
     def _code(self) -> Body:
-        """The body.  Raises NotYetError before super().__init__()."""
+        """The body.  Raises OrderError before super().__init__()."""
         if self.body is None:
-            raise NotYetError(f"{type(self).__name__}: expected super().__init__() first, received none; call it")
+            raise OrderError(own.forgotten(type(self)))
         return self.body
 
     # building --------------------------------------------------------------------------------------------------------
@@ -163,6 +175,8 @@ class Subclassable(stepped.Stepped, Model):
         if self.built:
             return
         where = f"{self.name}: build: input_shape"
+        if not isinstance(input_shape, (list, tuple, Mapping)):
+            samples(where, input_shape)  # which refuses it
         several = isinstance(input_shape, Mapping) or (isinstance(input_shape, (list, tuple)) and any(
             isinstance(one, (list, tuple)) for one in input_shape))  # fmt: skip
         names = sorted(input_shape) if isinstance(input_shape, Mapping) else [None] * len(input_shape or ())
@@ -243,14 +257,17 @@ class Subclassable(stepped.Stepped, Model):
             return stepped.on_batch(self, "test_step", x, y, sample_weight, return_dict)
         return super().test_on_batch(x, y, sample_weight, return_dict)
 
-    def __call__(self, x: Any, training: bool | None = None, **options: Any) -> Any:
+    def __call__(self, x: Any, training: bool | None = None, *more: Any, **options: Any) -> Any:
+        further = [*map(shown, more), *options]
+        require(not further, f"{type(self).__name__}: call", "inputs and training", ", ".join(further), _ONE,
+                error=ArgumentTypeError)  # fmt: skip
         if self.is_code and not self.built:
             symbols = on_symbols(flat(x)) if isinstance(x, (list, tuple, Mapping)) else on_symbols(x)
             if symbols:
                 self.build(packed(template_of(x), [one.shape for one in symbols]))
             elif not isinstance(x, Tensor):
                 self._meet(x)
-        return super().__call__(x, training, **options)
+        return super().__call__(x, training)
 
     # what a model is asked for ---------------------------------------------------------------------------------------
 

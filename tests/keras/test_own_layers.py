@@ -421,3 +421,28 @@ def test_a_name_of_the_base_class_is_no_attribute_of_a_script(name):
 
     with pytest.raises(errors.ArgumentError, match=f"Named: {name}: expected another name"):
         Named()
+
+
+def test_a_call_takes_inputs_and_training():
+    class Scale(keras.layers.Layer):
+        def call(self, x, scale=2.0, training=None):
+            return x * scale + (1.0 if training else 0.0)
+
+    class Sum(keras.layers.Layer):
+        def call(self, a, b, training=None):
+            return a + b + (1.0 if training else 0.0)
+
+    class Forgot(keras.layers.Layer):
+        def __init__(self):
+            self.rate = 1.0
+
+    x = np.ones((2, 3), np.float32)
+    assert np.all(Sum()(x, x, True).numpy() == 3.0)
+    assert np.all(Sum()(x, x).numpy() == Sum()([x, x]).numpy())
+    drop = L.Dropout(0.5)
+    assert (drop(x, True).numpy() != drop(x, False).numpy()).any()
+    for more, options in (((3.0,), {}), ((x,), {}), ((), {"scale": 3.0})):
+        with pytest.raises(errors.ArgumentTypeError, match="call: expected inputs and training, received"):
+            Scale()(x, *more, **options)
+    with pytest.raises(errors.OrderError, match=r"Forgot: expected super\(\).__init__\(\) first"):
+        Forgot()(x)

@@ -277,3 +277,45 @@ def test_refusals():
         both(x, L.Flatten()(x))
     with pytest.raises(errors.UnsupportedError, match="add_loss: expected a model with call of its own"):
         as_functional().add_loss(1.0)
+
+
+class Forgot(keras.Model):
+    def __init__(self):
+        self.rate = 1.0
+
+    def call(self, x):
+        return x
+
+
+@pytest.mark.parametrize("ask", [
+    lambda m: m(X), lambda m: m.fit(X, Y), lambda m: m.predict(X), lambda m: m.build((None, 3)),
+    lambda m: m.compile("sgd", "mse"), lambda m: m.summary(), lambda m: m.weights, lambda m: m.evaluate(X, Y),
+])  # fmt: skip
+def test_a_forgotten_constructor_is_told(ask):
+    with pytest.raises(errors.OrderError, match=r"Forgot: expected super\(\).__init__\(\) first"):
+        ask(Forgot())
+    assert not hasattr(Forgot(), "plain")
+
+
+def test_calls_take_inputs_and_training():
+    class Placed(Net):
+        def call(self, x, training=False):
+            return self.head(self.drop(self.stem.layers[1](self.flatten(x), training), training))
+
+    class Scaled(keras.Model):
+        def call(self, x, scale=2.0):
+            return x * scale
+
+    class Needs(keras.Model):
+        def call(self, x, scale):
+            return x * scale
+
+    model = Placed(rate=0.5)
+    assert not np.array_equal(model(X, True), model(X, True))
+    np.testing.assert_array_equal(model(X, False), model(X))
+    for ask in (lambda: Scaled()(X, scale=3.0), lambda: Scaled()(X, False, 3.0), lambda: Needs()(X)):
+        with pytest.raises(errors.ArgumentTypeError, match=r"call: expected .*training.*, received (scale|3.0)"):
+            ask()
+    for shape in (5, None, "a"):
+        with pytest.raises(errors.ArgumentTypeError, match="build: input_shape: expected the shape of a batch"):
+            Net().build(shape)

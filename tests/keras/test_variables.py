@@ -215,3 +215,31 @@ def test_the_variables_of_a_model_with_a_call_of_its_own_are_its_weights():
     model.fit(X, np.zeros((12, 2)), verbose=0)
     assert all((a != b).any() for a, b in zip(before, model.get_weights(), strict=True))
     assert y.shape == (12, 2)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_variable_s_constraint_holds_in_fit_and_by_hand(late):
+    class Bounded(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.heat = tf.Variable([0.1], constraint=None if late else tf.keras.constraints.NonNeg())
+            if late:
+                self.heat.constraint = tf.keras.constraints.NonNeg()
+
+        def call(self, x):
+            return x * self.heat
+
+    model = Bounded()
+    model.compile(keras.optimizers.SGD(1.0), "mse")
+    model.fit(X, -9 * X, epochs=2, verbose=0)
+    assert model.heat.numpy() == 0.0
+    alone = tf.Variable([0.1], constraint=lambda w: tf.clip_by_value(w, 0.0, 1.0))
+    keras.optimizers.SGD(1.0).apply_gradients([(np.ones(1), alone)])
+    assert alone.numpy() == 0.0
+
+
+def test_unknown_options_of_a_variable_are_refused():
+    with pytest.raises(errors.ArgumentTypeError, match="trainabel"):
+        keras.Variable(1.0, trainabel=False)
+    with pytest.raises(errors.MinicnnError, match="constraint"):
+        keras.Variable(1.0, constraint="bogus")
