@@ -42,6 +42,7 @@ class Draws(Protocol):
 
     step: int
     epoch: int
+    inferences: int
     row: int
 
     @property
@@ -50,6 +51,10 @@ class Draws(Protocol):
     def key(self, purpose: int, index: int = 0, step: int | None = None) -> Key: ...
 
     def generator(self, index: int) -> np.random.Generator: ...
+
+    def inference(self, number: int | None = None, row: int = 0) -> contextlib.AbstractContextManager["Inference"]: ...
+
+    def inferred(self, one: "Inference") -> None: ...
 
 
 @dataclass

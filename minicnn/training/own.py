@@ -58,7 +58,10 @@ class Within:
     number: int
     step: int  # and all else that it does not say itself: the layer's
     epoch: int
+    inferences: int
     row: int
+    inference: Callable[..., Any]
+    inferred: Callable[..., Any]
 
     def __init__(self, layer: "Layer", number: int):
         vars(self).update(layer=layer, number=number)

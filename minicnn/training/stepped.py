@@ -209,7 +209,7 @@ class Stepped:
         plain, weighted = _compiled(self)
         names = metrics.unique_names(plain, weighted)
         named = {id(one): name for one, name in zip((*plain, *weighted), names, strict=True)}
-        return {named.get(id(one), one.name): one.result() for one in self.metrics}
+        return {named.get(id(one)) or str(one.name): one.result() for one in self.metrics}
 
 
 def _unpacked(data: Any) -> tuple:
