@@ -377,6 +377,31 @@ def test_targets_are_checked(loss, y, message):
     assert isinstance(caught.value, errors.MinicnnError)
 
 
+ELEMENTWISE = ("MeanSquaredError", "Hinge", "BinaryCrossentropy", "BinaryFocalCrossentropy")
+
+
+@pytest.mark.parametrize(("cls", "y", "classes"), [
+    *((cls, y, 1) for cls in ELEMENTWISE for y in ([[np.nan], [1]], [[1], [np.inf]])),
+    ("CategoricalCrossentropy", [[np.nan, 1], [1, 0]], 2), ("CategoricalCrossentropy", [[5, 0], [1, 0]], 2),
+    ("SparseCategoricalCrossentropy", [[7], [0]], 1), ("SparseCategoricalCrossentropy", [[7], [0]], 2),
+    ("SparseCategoricalCrossentropy", [[0.5], [0]], 1), ("CategoricalGeneralizedCrossEntropy", [[7], [0]], 1),
+])  # fmt: skip
+def test_targets_that_a_program_computes_are_checked_as_well(cls, y, classes):
+    p = np.array([[0.2, 0.8], [0.7, 0.3]])[:, :classes]
+    with pytest.raises(errors.DataError):
+        getattr(L, cls)()(Tensor(np.array(y, float)), Tensor(p))
+
+
+@pytest.mark.parametrize("loss", [L.BinaryCrossentropy(), L.BinaryFocalCrossentropy(gamma=0)])
+def test_yes_or_no_labels_that_a_program_computes_may_leave_0_to_1(loss):
+    """One-sided noise of a GAN. The formula has no such bounds; a column of data has."""
+    t, p = np.array([[1.05], [-0.1]]), np.array([[0.2], [0.7]])
+    expected = -np.mean(t * np.log(p) + (1 - t) * np.log(1 - p))
+    np.testing.assert_allclose(loss(Tensor(t), Tensor(p)).numpy(), expected, rtol=1e-6)
+    with pytest.raises(errors.DataError, match="targets from 0 to 1"):
+        loss(t, p)
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [

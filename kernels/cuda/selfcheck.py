@@ -22,6 +22,7 @@ from .launch import PRECISIONS, STEMS, VARIANTS, Launcher
 
 BOUND = 2e-5  # of the largest value, for sums and functions in float32
 PRODUCTS = {"float32": BOUND, "tf32": 5e-3, "bf16": 4e-2, "3xtf32": BOUND}  # for what is made of matrix products
+OF_PRODUCTS = "conv2d", "dense"  # how their names begin; of numpy_ref's, a row may depend on the others of its batch
 POOL = {"window": (2, 2), "strides": (2, 2), "pads": ((0, 0), (0, 0))}
 SAME = {"strides": (1, 1), "pads": ((1, 1), (1, 1))}
 KEY = Key(2**40 + 5, 3, 7)
@@ -220,7 +221,7 @@ def works(gpu: Launcher, to_numpy: Callable) -> bool:
 
 
 def _disagreement(gpu, to_numpy, name) -> str | None:
-    product, function = name.startswith(("conv2d", "dense")), (FUNCTIONS | BLOCKS)[name]
+    product, function = name.startswith(OF_PRODUCTS), (FUNCTIONS | BLOCKS)[name]
     bound = PRODUCTS[gpu.precision] if product else BOUND
     for args, static in cases(name, np.random.default_rng(22)):
         narrow = [_sent(gpu, value, np.float32) for value in args]

@@ -11,8 +11,8 @@ So Winograd wins where C and O are large against TRANSFORM, and where its tiles 
 four variants and takes the one with less to do: a 14 x 14 image is 25 tiles of 3x3 with 25 points each, 16 of 4x4 with
 36, 9 of 5x5 with 49 or 4 of 7x7 with 81, which are 625, 576, 441 or 324 products; an 11 x 11 image is 400, 324, 441 or
 324. For 5x5 windows it has four. Larger tiles, whose errors are larger, must save winograd.WORTH; the largest are for
-gradients only. Not counted: the filters' transform, which a batch shares. The kernels ask `choose` at every call;
-plan_report.py tells what they will do.
+gradients only. Not counted: the filters' transform, which a batch shares. The kernels ask `choose` at every call,
+and `plan_conv2d` of plan_report.py tells what it will answer.
 """
 
 from functools import lru_cache

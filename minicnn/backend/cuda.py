@@ -60,7 +60,7 @@ class OnDevice(Backend):
         own = kernel_set_cuda.bind(launcher)
         if self.wrong:  # what is not checked by itself is made of others
             own = {name: own[name] for name in selfcheck.CHECKED if name not in self.wrong}
-            self.batch_invariant = not any(name in self.wrong for name in ("dense", "conv2d"))
+            self.batch_invariant = not any(name.startswith(selfcheck.OF_PRODUCTS) for name in self.wrong)
         self.own = tuple(own)
         super().__init__("cuda", dtype, threads, own | _bound(self.xp, self.wrong))
         if selfcheck.RECORDED not in self.wrong:

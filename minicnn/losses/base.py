@@ -94,6 +94,10 @@ class Loss(Described):
         """Targets as a float array, checked: one of your own may read targets of any shape.  Raises DataError."""
         return checked_targets(self.name, same_rank(np.asarray(y_true), output_shape))
 
+    def prepare_computed(self, y_true: np.ndarray, output_shape: tuple[int, ...]) -> np.ndarray:
+        """As `prepare`, of targets that a program has computed: a Tensor's numbers."""
+        return self.prepare(y_true, output_shape)
+
     def reduce(self, values: Tensor, weights: Any = None) -> Tensor:
         """The scalar that is reported and differentiated.
 
@@ -128,12 +132,8 @@ class Loss(Described):
         truth = y_true.numpy() if isinstance(y_true, Tensor) else array(f"{self.name}: y_true", y_true)
         rows, expected = truth.shape[:1] == y.shape[:1], f"as many rows as y_pred, {y.shape[0]}"
         require(rows, f"{self.name}: y_true", expected, f"shape {truth.shape}")
-        try:
-            found = self.prepare(truth, y.shape[1:])
-        except DataError:
-            if not isinstance(y_true, Tensor) or truth.size != y.data.size:
-                raise
-            found = same_rank(truth, y.shape[1:])  # labels with noise that a program has computed are its own affair
+        prepare = self.prepare_computed if isinstance(y_true, Tensor) else self.prepare
+        found = prepare(truth, y.shape[1:])
         return y.be.asarray(found, y.be.dtype), y
 
     def __repr__(self):

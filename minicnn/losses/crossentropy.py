@@ -188,6 +188,10 @@ class BinaryCrossentropy(Elementwise):
     def prepare(self, y_true: np.ndarray, output_shape: Shape) -> np.ndarray:
         return checked_targets(self.name, super().prepare(y_true, output_shape), probabilities=True)
 
+    def prepare_computed(self, y_true: np.ndarray, output_shape: Shape) -> np.ndarray:
+        """Labels with noise may leave 0 to 1, where the formula is as good; they have to be finite."""
+        return super().prepare(y_true, output_shape)
+
     def _smooth(self, t):
         return t * (1 - self.label_smoothing) + 0.5 * self.label_smoothing if self.label_smoothing else t
 

@@ -105,7 +105,9 @@ class LayerStack(Guarded):
 
     def __setattr__(self, name: str, value: Any) -> None:
         several = value if isinstance(value, (list, tuple)) else [value]
-        if not self.is_code and any(isinstance(one, Parameter) for one in several):
+        given = [] if self.is_code else [one for one in several if isinstance(one, Parameter)]
+        mine = self.weights if given and "operations" in vars(self) else []  # none before super().__init__()
+        if {*map(id, given)} - {*map(id, mine)}:
             expected, fix = "weights that layers have", "put it into a layer of your own, and that into the model"
             require(False, f"{type(self).__name__}: {name}", expected, "a Variable", fix, error=ArgumentTypeError)
         super().__setattr__(name, value)

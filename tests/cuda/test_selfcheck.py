@@ -164,6 +164,12 @@ def small(device, x, y):
     return model.fit(x, y, batch_size=8, epochs=2, verbose=0).history["loss"]
 
 
+@pytest.mark.parametrize("name", [*selfcheck.CHECKED, selfcheck.RECORDED])
+def test_a_product_of_the_reference_depends_on_the_rows_beside_it(name):
+    device = EmulatedGPU(wrong={name: "does not run"})
+    assert device.batch_invariant == (name.split("_")[0] not in ("conv2d", "dense"))
+
+
 @pytest.mark.parametrize(
     "wrong", [("relu_bias_grad", "adam_step"), ("conv2d", "philox"), ("dense",), (selfcheck.RECORDED,),
               ("batch_norm_max_pool", "max_pool_grad"), selfcheck.CHECKED, tuple(selfcheck.BLOCKS)],

@@ -94,11 +94,13 @@ WHOLE = ", or save(...) and minicnn.load_model for a whole model"
      ("w.weights", "w", ""), ("epoch-0.5", "epoch-0.5", "")],
 )  # fmt: skip
 def test_suffix(tmp_path, saved, name, use, more):
-    message = (
-        "weights: path: expected a file name that ends in .safetensors, or in .weights.h5 or .h5 for Keras, received "
-        f"'{name}'; use \"{use}.safetensors\"{more}"
-    )
-    for function in (save_weights, load_weights)[: 1 if name == "w.keras" else 2]:  # whose weights can be read
+    for function, theirs in ((save_weights, ".weights.h5 or .h5"), (load_weights, ".weights.h5, .keras or .h5")):
+        if function is load_weights and name == "w.keras":  # whose weights can be read
+            continue
+        message = (
+            f"weights: path: expected a file name that ends in .safetensors, or in {theirs} for Keras, received "
+            f"'{name}'; use \"{use}.safetensors\"{more}"
+        )
         with pytest.raises(ArgumentError, match=re.escape(message) + "$"):
             function(saved[0], name)
 

@@ -121,6 +121,26 @@ def test_a_model_has_no_variables_of_its_own():
     model = keras.Sequential([keras.Input((5,)), Scaled()])
     with pytest.raises(errors.ArgumentTypeError, match="Sequential: scale: expected weights that layers have"):
         model.scale = keras.Variable(1.0)
+    with pytest.raises(errors.ArgumentTypeError, match="Sequential: several: expected weights that layers have"):
+        model.several = [*model.weights, keras.Variable(1.0)]
+
+    class Early(keras.Sequential):
+        def __init__(self):
+            self.scale = keras.Variable(1.0)
+
+    with pytest.raises(errors.ArgumentTypeError, match="Early: scale: expected weights that layers have"):
+        Early()
+
+
+def test_a_model_may_remember_its_own_weights():
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(5), Scaled()])
+    model.probe, model.saved = model.layers[0].kernel, model.weights
+    model.pair = tuple(model.layers[0].weights)
+    assert model.probe is model.weights[0]
+    assert len(model.weights) == len(model.saved)
+    other = keras.Sequential([keras.Input((5,)), keras.layers.Dense(2)])
+    with pytest.raises(errors.ArgumentTypeError, match="other: expected weights that layers have"):
+        model.other = other.weights
 
 
 def test_keras_tensors_have_their_name():

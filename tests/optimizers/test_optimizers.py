@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 
-from minicnn import Parameter, errors, optimizers
+from minicnn import Input, Parameter, Sequential, errors, layers, optimizers
 from minicnn.backend.cpu import CPU
 
 O = optimizers  # noqa: E741
@@ -223,6 +223,21 @@ def test_adafactor(be, rng):
 
 
 # common to all --------------------------------------------------------------------------------------------------------
+
+def test_a_step_of_ones_own_with_the_arguments_that_it_had():
+    """Averages are handed over only where the device moves them in the same launch."""
+    steps = []
+
+    class Mine(O.SGD):
+        def step(self, device_args=None, phase=None):
+            steps.append(phase)
+            super().step(device_args, phase)
+
+    model = Sequential([Input((3,)), layers.Dense(2)], seed=1, kernels="numpy_ref")
+    model.compile(Mine(), "mse")
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), batch_size=2, verbose=0)
+    assert len(steps) == 2
+
 
 ALL = [O.SGD, O.RMSprop, O.Adam, O.AdamW, O.Adagrad, O.Adadelta, O.Adamax, O.Ftrl, O.Lamb, O.Lion, O.Nadam,
        O.Adafactor]

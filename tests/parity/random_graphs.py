@@ -376,8 +376,8 @@ def _gradients(model, xs, ys) -> list:
 
 
 def _same_bytes(ours, theirs) -> None:
-    """Whole numbers, Normalization's count, are compared as numbers: one of the two keeps them in floats."""
-    ours, theirs = ([w.astype(np.float64) if w.size == 1 else w for w in map(np.asarray, both)]
-                    for both in (ours, theirs))  # fmt: skip
-    if [a.tobytes() for a in ours] != [b.tobytes() for b in theirs]:
-        raise AssertionError("a file's weights differ")
+    """Normalization's count, whole numbers in one of the two and floats in the other, is compared as numbers."""
+    for a, b in zip(map(np.asarray, ours), map(np.asarray, theirs), strict=True):
+        whole = "i" in a.dtype.kind + b.dtype.kind or "u" in a.dtype.kind + b.dtype.kind
+        if not (np.array_equal(a, b) if whole else a.tobytes() == b.tobytes() and a.shape == b.shape):
+            raise AssertionError("a file's weights differ")
