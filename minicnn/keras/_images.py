@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..arguments import index, named, number, whole
+from ..arguments import index, items, named, number, whole
 from ..core.symbol import Symbol
 from ..core.tensor import Tensor
 from ..data.dataset import Array, element
@@ -43,7 +43,39 @@ def _array(where: str, image: Any, axes=(3, 4)) -> np.ndarray:
     require(not taped, f"tf.image.{where}", "a picture", "a tensor with a gradient", fix, error=ArgumentTypeError)
     numbers = getattr(image, "numpy", None)
     found = np.asarray(image if numbers is None else numbers())
+    numeric = found.dtype.kind in "buif"
+    require(numeric, f"tf.image.{where}", "a picture of numbers", found.dtype, error=ArgumentTypeError)
     require(found.ndim in axes, f"tf.image.{where}", f"a picture (H, W, C){' or a batch' * (4 in axes)}", found.shape)
+    return found
+
+
+def _index(n) -> int | None:
+    """A whole number, that of a tensor too, whose numbers are floats; None if it is none."""
+    if isinstance(n, Tensor):
+        n = n.numpy()
+        return int(n) if np.ndim(n) == 0 and float(n).is_integer() else None
+    return index(n)
+
+
+def _whole(where: str, n, low: int | None = 0) -> int:
+    found = _index(n)
+    ok = found is not None and (low is None or found >= low)
+    expected = "a whole number" + ("" if low is None else f" of at least {low}")
+    require(ok, f"tf.image.{where}", expected, repr(n)[:40], error=ArgumentError)
+    return int(found or 0)
+
+
+def _box(where: str, top, left, h, w) -> tuple[int, int, int, int]:
+    return (_whole(f"{where}: offset_height", top), _whole(f"{where}: offset_width", left),
+            _whole(f"{where}: target_height", h, 1), _whole(f"{where}: target_width", w, 1))  # fmt: skip
+
+
+def _dtype(where: str, dtype) -> np.dtype:
+    try:
+        found = np.dtype(dtype)
+    except TypeError:
+        found = np.dtype(object)
+    require(found.kind in "uif", f"tf.image.{where}: dtype", "a type of numbers", repr(dtype)[:40], error=ArgumentError)
     return found
 
 
@@ -102,10 +134,11 @@ def _whole_of(x: np.ndarray, dtype: np.dtype, saturate: bool) -> np.ndarray:
 def convert_image_dtype(image, dtype, saturate=False, name=None):
     """uint8 0 to 255 as floats 0 to 1 and the reverse;  uint8 times 256 is uint16."""
     x = _array("convert_image_dtype", image, (0, 1, 2, 3, 4))
-    if x.dtype == np.dtype(dtype):
+    dtype = _dtype("convert_image_dtype", dtype)
+    if x.dtype == dtype:
         return image if isinstance(image, Tensor) else x.view(Array)
-    if x.dtype.kind in "iu" and np.dtype(dtype).kind in "iu":
-        return _back(image, _whole_of(x, np.dtype(dtype), saturate))
+    if x.dtype.kind in "iu" and dtype.kind in "iu":
+        return _back(image, _whole_of(x, dtype, saturate))
     return _back(image, as_dtype(as_float(x), dtype, saturate))
 
 
@@ -144,7 +177,7 @@ def _up_down(x):
 
 def _rot90(x, k=1):
     """Turned k quarters, counter-clockwise."""
-    return np.rot90(x, k, (-3, -2))
+    return np.rot90(x, _whole("rot90: k", k, None), (-3, -2))
 
 
 def _transpose(x):
@@ -162,7 +195,7 @@ def _central_crop(x, central_fraction):
 
 def _crop_to_bounding_box(x, offset_height, offset_width, target_height, target_width):
     """target_height rows from offset_height on, target_width columns from offset_width on."""
-    top, left, h, w = (int(n) for n in (offset_height, offset_width, target_height, target_width))
+    top, left, h, w = _box("crop_to_bounding_box", offset_height, offset_width, target_height, target_width)
     ok = top >= 0 and left >= 0 and 0 < h <= x.shape[-3] - top and 0 < w <= x.shape[-2] - left
     require(ok, "tf.image.crop_to_bounding_box", f"a box within {x.shape[-3:-1]}", (top, left, h, w))
     return x[..., top : top + h, left : left + w, :]
@@ -170,7 +203,7 @@ def _crop_to_bounding_box(x, offset_height, offset_width, target_height, target_
 
 def _pad_to_bounding_box(x, offset_height, offset_width, target_height, target_width):
     """Zeros around it, so that it begins at the offsets in a picture of the target's size."""
-    top, left, h, w = (int(n) for n in (offset_height, offset_width, target_height, target_width))
+    top, left, h, w = _box("pad_to_bounding_box", offset_height, offset_width, target_height, target_width)
     bottom, right = h - top - x.shape[-3], w - left - x.shape[-2]
     ok = min(top, left, bottom, right) >= 0
     require(ok, "tf.image.pad_to_bounding_box", f"a target around {x.shape[-3:-1]}", (top, left, h, w))
@@ -179,7 +212,7 @@ def _pad_to_bounding_box(x, offset_height, offset_width, target_height, target_w
 
 def _resize_with_crop_or_pad(x, target_height, target_width):
     """The middle of it, or it in the middle of zeros."""
-    h, w = int(target_height), int(target_width)
+    _, _, h, w = _box("resize_with_crop_or_pad", 0, 0, target_height, target_width)
     top, left = max(x.shape[-3] - h, 0) // 2, max(x.shape[-2] - w, 0) // 2
     x = x[..., top : top + h, left : left + w, :]
     above, before = (h - x.shape[-3]) // 2, (w - x.shape[-2]) // 2
@@ -191,17 +224,20 @@ def _resize_with_crop_or_pad(x, target_height, target_width):
 
 def _brightness(x, delta):
     """x + delta."""
+    delta = number("tf.image.adjust_brightness: delta", delta)
     return x + np.float32(delta)
 
 
 def _contrast(x, contrast_factor):
     """(x - mean) contrast_factor + mean, the mean of each channel."""
+    contrast_factor = number("tf.image.adjust_contrast: contrast_factor", contrast_factor)
     mean = x.mean(axis=(-3, -2), keepdims=True)
     return (x - mean) * np.float32(contrast_factor) + mean
 
 
 def _gamma(x, gamma=1, gain=1):
     """gain x^gamma."""
+    gamma, gain = number("tf.image.adjust_gamma: gamma", gamma, low=0), number("tf.image.adjust_gamma: gain", gain)
     return np.float32(gain) * x ** np.float32(gamma)
 
 
@@ -231,12 +267,14 @@ def _from_hsv(x):
 
 def _saturation(x, saturation_factor):
     """The saturation times saturation_factor, cut at 1."""
+    saturation_factor = number("tf.image.adjust_saturation: saturation_factor", saturation_factor)
     hue, saturation, value = np.moveaxis(_to_hsv(x), -1, 0)
     return _from_hsv(np.stack([hue, np.clip(saturation * saturation_factor, 0, 1), value], axis=-1))
 
 
 def _hue(x, delta):
     """The hue turned by delta, a share of the circle."""
+    delta = number("tf.image.adjust_hue: delta", delta)
     hue, saturation, value = np.moveaxis(_to_hsv(x), -1, 0)
     return _from_hsv(np.stack([(hue + delta) % 1, saturation, value], axis=-1))
 
@@ -283,9 +321,8 @@ def _stateless(draw: Callable, name: str):
     def stateless(*args, **options):
         given = own.replace(parameters=parameters).bind(*args, **options).arguments
         seed = given["seed"]
-        found = np.asarray(seed.numpy() if hasattr(seed, "numpy") else seed)
-        pair = [_index(n) for n in seed] if found.shape == (2,) else [None]
-        ok = None not in pair
+        pair = [_index(n) for n in items(seed) or ()]
+        ok = len(pair) == 2 and None not in pair
         expected = "a pair of whole numbers"
         require(ok, f"tf.image.{name}: seed", expected, repr(seed)[:40], "seed=(1, 2)", error=ArgumentError)
         given["seed"] = np.random.default_rng([int(n or 0) & 0xFFFFFFFF for n in pair])
@@ -337,9 +374,10 @@ def _flips(flipped: Callable):
 @named
 def random_crop(value, size, seed=None, name=None):
     """A part of this size, of any place; of pictures and of arrays of any rank."""
-    x, size = np.asarray(value.numpy() if hasattr(value, "numpy") else value), tuple(int(n) for n in size)
+    x = np.asarray(value.numpy() if hasattr(value, "numpy") else value)
+    size = [_whole("random_crop: size", n) for n in items(size) or [0]]
     ok = len(size) == x.ndim and all(0 < n <= m for n, m in zip(size, x.shape, strict=True))
-    require(ok, "random_crop: size", f"sizes within {x.shape}", size)
+    require(ok, "tf.image.random_crop: size", f"sizes within {x.shape}", size)
     rng = _generator("random_crop", seed)
     starts = [int(rng.integers(m - n + 1)) for n, m in zip(size, x.shape, strict=True)]
     return _back(value, x[tuple(slice(a, a + n) for a, n in zip(starts, size, strict=True))])
@@ -348,18 +386,9 @@ def random_crop(value, size, seed=None, name=None):
 # sizes and measures, with gradients -----------------------------------------------------------------------------------
 
 
-def _index(n) -> int | None:
-    """A whole number, that of a tensor too, whose numbers are floats; None if it is none."""
-    if isinstance(n, Tensor):
-        n = n.numpy()
-        return int(n) if np.ndim(n) == 0 and float(n).is_integer() else None
-    return index(n)
-
-
 def _size(where: str, size) -> tuple[int, int]:
     """(height, width) in px."""
-    given = isinstance(size, (tuple, list, np.ndarray, Tensor)) and len(np.shape(size)) == 1
-    sides = [_index(n) or 0 for n in size] if given else []
+    sides = [_index(n) or 0 for n in items(size) or ()]
     expected = "two whole numbers above 0, (height, width)"
     require(len(sides) == 2 and min(sides) > 0, where, expected, repr(size)[:40], error=ArgumentError)
     return sides[0], sides[1]
@@ -399,7 +428,7 @@ def resize(images, size, method="bilinear", preserve_aspect_ratio=False, antiali
 def resize_with_pad(image, target_height, target_width, method="bilinear", antialias=False):
     """In its own proportions, as large as it fits, in the middle of zeros."""
     x = _array("resize_with_pad", image)
-    h, w = int(target_height), int(target_width)
+    _, _, h, w = _box("resize_with_pad", 0, 0, target_height, target_width)
     scale = max(x.shape[-3] / h, x.shape[-2] / w)
     inner = resize(x, (max(int(x.shape[-3] / scale), 1), max(int(x.shape[-2] / scale), 1)), method, False, antialias)
     above, before = (h - inner.shape[-3]) // 2, (w - inner.shape[-2]) // 2
@@ -410,6 +439,7 @@ def resize_with_pad(image, target_height, target_width, method="bilinear", antia
 def total_variation(images, name=None):
     """The sum of |neighbours' differences|, down and across; of each picture of a batch."""
     x = _backend.tensor(images)
+    require(x.ndim in (3, 4), "tf.image.total_variation", "a picture (H, W, C) or a batch", x.shape)
     down = F["abs"](x[..., 1:, :, :] - x[..., :-1, :, :])
     across = F["abs"](x[..., :, 1:, :] - x[..., :, :-1, :])
     axes = tuple(range(x.ndim - 3, x.ndim))
@@ -434,6 +464,7 @@ def _alike(where: str, x, y) -> None:
 @named
 def psnr(a, b, max_val, name=None):
     """20 log10 max_val - 10 log10 of the mean square difference, of each picture."""
+    max_val = number("tf.image.psnr: max_val", max_val, above=0)
     (x, most), (y, _) = _levels(a, max_val), _levels(b, max_val)
     _alike("psnr", x, y)
     axes = tuple(range(len(x.shape) - 3, len(x.shape)))
@@ -448,6 +479,8 @@ def ssim(img1, img2, max_val, filter_size=11, filter_sigma=1.5, k1=0.01, k2=0.03
     similarity"; windows are Gaussian, and lie within the picture.
     """
     require(not return_index_map, "tf.image.ssim: return_index_map", "False", "True", error=ArgumentError)
+    max_val = number("tf.image.ssim: max_val", max_val, above=0)
+    filter_size = _whole("ssim: filter_size", filter_size, 1)
     (x, most), (y, _) = _levels(img1, max_val), _levels(img2, max_val)
     _alike("ssim", x, y)
     n, h, w, c = x.shape[-4] if len(x.shape) > 3 else 1, *x.shape[-3:]
@@ -519,7 +552,7 @@ def _decoded(where: str, contents, channels, dtype) -> tuple[np.ndarray, str]:
         require(False, f"tf.image.{where}", expected, type(raw).__name__, error=ArgumentTypeError)
     count = 0 if channels is None else whole(f"tf.image.{where}: channels", channels, low=0)
     require(count in (0, 1, 3, 4), f"tf.image.{where}: channels", "0, 1, 3 or 4", count, error=ArgumentError)
-    kind = str(np.dtype(dtype))
+    kind = str(_dtype(where, dtype))
     known = ("uint8", "uint16", "float16", "float32", "float64")
     require(kind in known, f"tf.image.{where}: dtype", ", ".join(known), kind, error=ArgumentError)
     own = channels_of(raw)

@@ -275,6 +275,49 @@ def test_words_as_tensorflow_spells_them():
         IM.rgb_to_hsv(BYTES)
 
 
+SLIPS = {
+    "crop_to_bounding_box: offset_height": lambda n: IM.crop_to_bounding_box(RGB, n, 0, 1, 1),
+    "crop_to_bounding_box: target_width": lambda n: IM.crop_to_bounding_box(RGB, 0, 0, 1, n),
+    "pad_to_bounding_box: offset_width": lambda n: IM.pad_to_bounding_box(RGB, 0, n, 20, 20),
+    "resize_with_crop_or_pad: target_height": lambda n: IM.resize_with_crop_or_pad(RGB, n, 3),
+    "resize_with_pad: target_width": lambda n: IM.resize_with_pad(RGB, 3, n),
+    "random_crop: size": lambda n: IM.stateless_random_crop(RGB, (n, 3, 3), (1, 2)),
+    "rot90: k": lambda n: IM.rot90(RGB, n),
+    "ssim: filter_size": lambda n: IM.ssim(RGB, RGB, 1.0, filter_size=n),
+}  # fmt: skip
+FACTORS = {
+    "adjust_brightness: delta": lambda n: IM.adjust_brightness(RGB, n),
+    "adjust_contrast: contrast_factor": lambda n: IM.adjust_contrast(RGB, n),
+    "adjust_saturation: saturation_factor": lambda n: IM.adjust_saturation(RGB, n),
+    "adjust_hue: delta": lambda n: IM.adjust_hue(RGB, n),
+    "adjust_gamma: gamma": lambda n: IM.adjust_gamma(RGB, n),
+    "adjust_gamma: gain": lambda n: IM.adjust_gamma(RGB, 1, n),
+    "psnr: max_val": lambda n: IM.psnr(RGB, RGB / 2, n),
+    "ssim: max_val": lambda n: IM.ssim(RGB, RGB, n, filter_size=3),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", [*SLIPS, *FACTORS])
+def test_numbers_are_numbers(where):
+    call = (SLIPS | FACTORS)[where]
+    wrong = ("a", None, (1, 2), np.nan) if where in FACTORS else ("a", None, (1, 2), 1.5, tf.constant(1.5))
+    for one in wrong:
+        with pytest.raises(errors.MinicnnError, match=where):
+            call(one)
+    np.testing.assert_array_equal(call(tf.constant(1)).numpy(), call(1).numpy())
+
+
+def test_slips_that_get_a_sentence():
+    for call in (lambda: IM.resize_with_pad(RGB, 0, 3), lambda: IM.resize_with_crop_or_pad(RGB, 0, 3),
+                 lambda: IM.random_crop(RGB, 2), lambda: IM.random_crop(RGB, (2, 2)), lambda: IM.adjust_gamma(RGB, -1),
+                 lambda: IM.convert_image_dtype(RGB, "int33"),
+                 lambda: tf.io.decode_png(tf.io.encode_png(BYTES), 0, "uint9"), lambda: IM.resize(RGB, ((1, 2), 3)),
+                 lambda: IM.adjust_brightness([[["a"]]], 0.1), lambda: IM.total_variation(np.ones(3)),
+                 lambda: IM.psnr(RGB, RGB, 0), lambda: IM.ssim(RGB, RGB, 1.0, filter_size=0)):  # fmt: skip
+        with pytest.raises(errors.MinicnnError, match="expected"):
+            call()
+
+
 DRAWN = {
     "random_flip_left_right": (), "random_flip_up_down": (), "random_brightness": (0.2,), "random_contrast": (0.5, 1.5),
     "random_saturation": (0.5, 1.5), "random_hue": (0.2,), "random_crop": ((3, 3, 3),),
