@@ -30,7 +30,8 @@ LATER = frozenset({"_graph", "_templates", "_optimizer", "_loss", "_places", "_t
 # Of the names that the base class uses, what a script may set; `config` means nothing to a model whose call is code.
 OPEN = frozenset({"metrics", "weighted_metrics", "stop_training", "name", "nan_check", "history"})
 _ONE = "give several inputs as one, a list or a dict; set an attribute for what is no input"
-_EARLY = frozenset({"guard", "backend", "streams", "operations", "programs", "sample_in", "_optimizer", "_loss"})
+_PLACES = frozenset({"guard", "backend", "streams", "operations", "programs", "sample_in"})
+_EARLY = _PLACES | {"_optimizer", "_loss"}
 
 
 class Body(own.Layer):
@@ -135,6 +136,8 @@ class Subclassable(stepped.Stepped, Model):
         if name == "metrics" and stepped.says_metrics(self):
             return  # the class says which they are
         if self.body is None or name == "body":
+            if name in _PLACES and name in vars(self) and own.by_script():
+                self._check_name(name, value)
             super().__setattr__(name, value)
             return
         if name == "built":  # as scripts say in build; it is, once the weights are there

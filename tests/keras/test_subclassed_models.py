@@ -254,6 +254,14 @@ def test_a_name_that_the_base_class_uses_is_no_attribute_of_a_script(name, value
         Named()
 
 
+def test_a_graph_of_a_script_s_class_keeps_its_place_too():
+    x = keras.Input((4,))
+    graph = type("Graph", (keras.Model,), {})(x, L.Dense(1)(x))
+    with pytest.raises(errors.ArgumentError, match="Graph: backend: expected another name"):
+        graph.backend = "resnet"
+    graph.units = 3
+
+
 def test_what_a_script_may_set_it_may_set():
     model = Net()
     model.config = {"head": L.Dense(3)}  # which is not minicnn's
