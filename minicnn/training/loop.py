@@ -114,8 +114,9 @@ def update(model: "Trainer", program: Program, values: list, device_args: Any = 
         moved = [one for layer in program.taped for one in layer.moved()]
     together = program.learns and model.backend.blend is not None
     if program.learns:
-        also = (averages + moved,) if together else ()  # a step of one's own, without `averages`, runs on CPUs
-        optimizer_of(model).step(device_args, phase, *also)
+        # A step of one's own, without `averages`, runs on CPUs.
+        also: dict[str, Any] = {"averages": averages + moved} if together else {}
+        optimizer_of(model).step(device_args, phase, **also)
         for p, constraint in program.restraints:
             with no_grad():
                 p.restrain(constraint)
