@@ -8,9 +8,12 @@ class TensorShape(tuple):
     """A shape that is asked as TensorFlow's: as_list, rank, num_elements."""
 
     def __new__(cls, dims: Iterable[int | None] | None = ()) -> "TensorShape":
-        return super().__new__(cls, () if dims is None else dims)
+        found = super().__new__(cls, () if dims is None else dims)
+        found.unknown = dims is None
+        return found
 
-    rank = ndims = property(lambda self: len(self))
+    unknown: bool  # made of None: of any rank
+    rank = ndims = property(lambda self: None if self.unknown else len(self))
 
     def as_list(self) -> list[int | None]:
         """The sizes as a list."""

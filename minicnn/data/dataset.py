@@ -101,7 +101,12 @@ class Dataset:
     @staticmethod
     def from_tensor_slices(tensors: Any) -> "Dataset":
         """The rows of an array, or of several in a tuple or a dict."""
-        whole_set = element(tensors)
+        try:
+            whole_set = element(tensors)
+        except ValueError:  # NumPy's, of rows that differ in length
+            require(False, "from_tensor_slices", "rows of one shape", repr(tensors)[:40], "from_generator")
+        ok = all(np.ndim(one) for one in _leaves(whole_set))
+        require(ok, "from_tensor_slices", "arrays that have rows", repr(tensors)[:40], "from_tensors")
         lengths = set(map(len, _leaves(whole_set)))
         expected = "arrays of one length"
         require(len(lengths) == 1, "from_tensor_slices", expected, ", ".join(map(str, sorted(lengths))) or "none",
@@ -123,7 +128,20 @@ class Dataset:
                 repr(generator)[:40], error=ArgumentTypeError)  # fmt: skip
         types = output_types if output_signature is None else output_signature
         shapes = output_shapes if output_signature is None else None
-        return Dataset(lambda _: (_typed(one, types, shapes) for one in generator(*(args or ()))), None)
+
+        def made(_):
+            found = generator(*(args or ()))
+            ok = hasattr(found, "__iter__") or hasattr(found, "__getitem__")
+            require(
+                ok,
+                "from_generator: generator",
+                "a function that returns an iterator",
+                repr(found)[:40],
+                error=ArgumentTypeError,
+            )
+            return (_typed(one, types, shapes) for one in found)
+
+        return Dataset(made, None)
 
     @staticmethod
     def range(*args: Any, output_type: Any = "int64", name: str | None = None) -> "Dataset":
@@ -133,7 +151,13 @@ class Dataset:
         step = args[2:] and whole("range: step", args[2], low=None)
         require(step != 0, "range: step", "a whole number other than 0", 0, error=ArgumentError)
         numbers = range(*(whole("range", n, low=None) for n in args))
-        return Dataset(lambda _: (np.asarray(n, output_type) for n in numbers), len(numbers))
+        try:
+            kind = np.dtype(output_type)
+        except TypeError:
+            kind = np.dtype(object)
+        ok = kind.kind in "uif"
+        require(ok, "range: output_type", "a type of numbers", repr(output_type)[:40], error=ArgumentError)
+        return Dataset(lambda _: (np.asarray(n, kind) for n in numbers), len(numbers))
 
     @staticmethod
     def list_files(file_pattern: str | os.PathLike | Sequence[str], shuffle: bool = True, seed: int | None = None,
@@ -223,7 +247,9 @@ class Dataset:
     @property
     def element_spec(self) -> Any:
         """The shapes and types of its first element."""
-        return _each(lambda parts: Spec(parts[0]), [next(iter(self))])
+        first = next(iter(self), None)
+        require(first is not None, "element_spec", "a dataset with elements", "an empty one", error=ArgumentError)
+        return _each(lambda parts: Spec(parts[0]), [first])
 
     def map(self, map_func: Callable, num_parallel_calls: Any = None, deterministic: Any = None,
             name: str | None = None) -> "Dataset":  # fmt: skip
@@ -252,7 +278,7 @@ class Dataset:
             elements = iter(self)
             while group := list(itertools.islice(elements, size)):
                 if len(group) == size or not whole_only:
-                    yield _each(np.stack, group)
+                    yield _each(_stacked, group)
 
         n = self._length
         return Dataset(batches, n if n is None else n // size if whole_only else -(-n // size))
@@ -262,6 +288,7 @@ class Dataset:
 
         def rows(_):
             for one in self:
+                require(np.ndim(_leaves(one)[0]), "unbatch", "elements that have rows", repr(one)[:40])
                 for i in range(len(_leaves(one)[0])):
                     yield _row(one, i)
 
@@ -333,7 +360,8 @@ class Dataset:
 
     def enumerate(self, start: int = 0, name: str | None = None) -> "Dataset":
         """(number, element)."""
-        return Dataset(lambda _: enumerate(iter(self), start), self._length)
+        first = whole("enumerate: start", start, low=None)
+        return Dataset(lambda _: enumerate(iter(self), first), self._length)
 
     def as_numpy_iterator(self) -> Iterator:
         """The elements, as plain arrays."""
@@ -345,6 +373,12 @@ class Dataset:
 
     def __repr__(self):
         return f"<Dataset of {'an unknown number of' if self._length is None else self._length} elements>"
+
+
+def _stacked(parts: list) -> np.ndarray:
+    shapes = {np.shape(part) for part in parts}
+    require(len(shapes) == 1, "batch", "elements of one shape", " and ".join(map(str, sorted(shapes)))[:60])
+    return np.stack(parts)
 
 
 def _dataset(where: str, value: Any) -> Dataset:
@@ -372,7 +406,7 @@ def _typed(value: Any, like: Any, shape: Any = None) -> Any:
             value = np.asarray(value.numpy() if hasattr(value, "numpy") else value, kind)
         except (TypeError, ValueError, OverflowError):
             require(False, "from_generator", f"elements of {kind}", repr(value)[:40], error=ArgumentTypeError)
-    if shape is not None:
+    if shape is not None and not getattr(shape, "unknown", False):
         expected, found = tuple(shape), np.shape(value)
         ok = len(expected) == len(found) and all(m in (None, n) for m, n in zip(expected, found, strict=True))
         require(ok, "from_generator", f"elements of shape {expected}", found)

@@ -72,6 +72,24 @@ def test_generators_keep_to_their_signature():
             next(iter(D.from_generator(lambda one=element: iter([one]), output_signature={"a": tf.TensorSpec(())})))
 
 
+def test_a_shape_of_unknown_rank():
+    anything = tf.TensorShape(None)
+    assert (anything.rank, tf.TensorShape([]).rank) == (None, 0)
+    made = D.from_generator(lambda: iter([[1, 2]]), tf.float32, anything)
+    assert next(iter(made)).shape == (2,)
+
+
+def test_elements_that_cannot_be_put_together():
+    for make in (lambda: D.from_tensor_slices(3), lambda: D.from_tensor_slices([[1], [1, 2]]),
+                 lambda: list(D.from_generator(lambda: iter([[1], [1, 2]])).batch(2)),
+                 lambda: list(D.range(3).unbatch()), lambda: D.range(3).enumerate("a"),
+                 lambda: D.range(3, output_type="foo"), lambda: D.range(0).element_spec,
+                 lambda: list(D.from_generator(lambda: 5))):  # fmt: skip
+        with pytest.raises(errors.MinicnnError, match="expected"):
+            make()
+    assert [int(n) for n, _ in D.range(2).enumerate(start=5)] == [5, 6]
+
+
 def test_what_is_no_dataset(tmp_path):
     with pytest.raises(errors.ArgumentTypeError, match="concatenate: dataset: expected a dataset"):
         D.range(2).concatenate([1])
