@@ -456,6 +456,7 @@ class Layer(_Layer, metaclass=_Any):
     # calls -----------------------------------------------------------------------------------------------------------
 
     def __call__(self, *inputs: Any, training: bool | None = None, mask: Any = None, **others: Any) -> Any:
+        inputs = (others.pop("inputs"),) if not inputs and "inputs" in others else inputs
         inputs, training = self._taken(inputs, training, others)
         x = inputs[0] if len(inputs) == 1 else list(inputs)
         return super().__call__(x, training=training, mask=mask)

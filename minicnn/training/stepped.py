@@ -214,7 +214,7 @@ class Stepped:
 
 def _unpacked(data: Any) -> tuple:
     """(x, y, sample_weight) of what fit hands to a step."""
-    return (*data, None, None)[:3] if isinstance(data, tuple) else (data, None, None)
+    return (*data, None, None)[:3] if isinstance(data, (tuple, list)) else (data, None, None)
 
 
 class _Measured:

@@ -260,8 +260,9 @@ class Subclassable(stepped.Stepped, Model):
             return stepped.on_batch(self, "test_step", x, y, sample_weight, return_dict)
         return super().test_on_batch(x, y, sample_weight, return_dict)
 
-    def __call__(self, x: Any, training: bool | None = None, *more: Any, **options: Any) -> Any:
-        further = [*map(shown, more), *options]
+    def __call__(self, x: Any = None, training: bool | None = None, *more: Any, **options: Any) -> Any:
+        x = options.pop("inputs", None) if x is None else x
+        further = [*map(shown, more), *(name for name, value in options.items() if (name, value) != ("mask", None))]
         require(not further, f"{type(self).__name__}: call", "inputs and training", ", ".join(further), _ONE,
                 error=ArgumentTypeError)  # fmt: skip
         if self.is_code and not self.built:

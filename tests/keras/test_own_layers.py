@@ -439,6 +439,7 @@ def test_a_call_takes_inputs_and_training():
     x = np.ones((2, 3), np.float32)
     assert np.all(Sum()(x, x, True).numpy() == 3.0)
     assert np.all(Sum()(x, x).numpy() == Sum()([x, x]).numpy())
+    assert np.all(Scale()(inputs=x).numpy() == 2.0)
     drop = L.Dropout(0.5)
     assert (drop(x, True).numpy() != drop(x, False).numpy()).any()
     for more, options in (((3.0,), {}), ((x,), {}), ((), {"scale": 3.0})):

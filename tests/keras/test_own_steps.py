@@ -243,6 +243,12 @@ def test_an_attribute_s_metric_is_the_script_s_own():
     assert model.fit(X, Y, epochs=2, batch_size=5, verbose=0).history["aux"] == [7.0, 7.0]
 
 
+def test_batches_may_be_lists():
+    model = Guide()
+    model.compile("sgd", "mse")
+    assert model.fit([[X, Y], [X, Y]], verbose=0).history["loss"][0] > 0
+
+
 def test_single_batches_have_the_loss_too():
     model = made()
     first, second = (model.train_on_batch(X, Y, return_dict=True) for _ in range(2))

@@ -321,6 +321,7 @@ def test_calls_take_inputs_and_training():
     model = Placed(rate=0.5)
     assert not np.array_equal(model(X, True), model(X, True))
     np.testing.assert_array_equal(model(X, False), model(X))
+    np.testing.assert_array_equal(model(inputs=X, mask=None), model(X))
     for ask in (lambda: Scaled()(X, scale=3.0), lambda: Scaled()(X, False, 3.0), lambda: Needs()(X)):
         with pytest.raises(errors.ArgumentTypeError, match=r"call: expected .*training.*, received (scale|3.0)"):
             ask()
