@@ -62,7 +62,7 @@ def load_weights(model: Any, path: str | os.PathLike) -> None:
     not minicnn's, WeightsError (both sides listed) when it holds another model's weights.
     """
     given = arguments.path("weights: path", path)
-    path = given if given.endswith(".keras") else checked(path, ", .keras")
+    path = given if given.endswith(".keras") else _checked(path, ", .keras")
     if path.endswith((KERAS, ".keras")):
         return keras_files.load_weights(model, path)
     if path.endswith(legacy_h5.ENDINGS):
@@ -98,8 +98,13 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return arrays
 
 
-def checked(path: str | os.PathLike, more: str = "") -> str:
-    """`path` as a string if its suffix is one of ours; else an ArgumentError that says which to use, and `more`."""
+def checked(path: str | os.PathLike) -> str:
+    """`path` as a string if its suffix is one of ours; else an ArgumentError that says which to use."""
+    return _checked(path)
+
+
+def _checked(path: str | os.PathLike, more: str = "") -> str:
+    """The same; `more` is what else may be read."""
     path = arguments.path("weights: path", path)
     expected = f"a file name that ends in {SUFFIX}, or in {KERAS}{more} or .h5 for Keras"
     stem = re.sub(r"(\.weights)?\.[A-Za-z]\w*$", "", path)

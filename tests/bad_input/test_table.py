@@ -29,7 +29,7 @@ PROTOCOL = {
     r"layers\..*\.(build|call|preactivation|attach|add_weight|moved|key|op|pool|activation)": "the model",
     r"layers\..*\.(follow|stand_alone|move|gather_loss|pads_for|larger|shape_for|merged|merge)": "the model",
     r"layers\.(add|average|concatenate|dot|maximum|minimum|multiply|subtract)": "the layer of that name",
-    r"losses\..*\.(call|pair|values|prepare|reduce|fused)": "the training loop, or a loss of one's own",
+    r"losses\..*\.(call|pair|values|prepare(_computed)?|reduce|fused)": "the training loop, or a loss of one's own",
     r"metrics\.(Metric|Confusion|Variable|functions)(\.\w+)?": "a base class that only its subclasses call",
     r"metrics\.\w+\.([gs]et_state|values|shares)": "a checkpoint, result",
     r"metrics\.\w+\.update_state": "Metric.update_state, in every way that MeanMetricWrapper's is called",
