@@ -20,7 +20,7 @@ class _Conv(Images):
     bound: ClassVar = {"kernel": "kernel", "bias": "bias"}
     algorithm = "auto"
 
-    def _settle(self, filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation, use_bias,
+    def _set_up(self, filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation, use_bias,
                 kernel_initializer, bias_initializer, paddings=("valid", "same")):  # fmt: skip
         where = type(self).__name__
         self.filters = whole(f"{where}: filters", filters)
@@ -107,7 +107,7 @@ class Conv2D(_Conv):
                  kernel_initializer: InitializerLike = "glorot_uniform", bias_initializer: InitializerLike = "zeros", *,
                  algorithm: str = "auto", **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
-        self._settle(filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation, use_bias,
+        self._set_up(filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation, use_bias,
                      kernel_initializer, bias_initializer)  # fmt: skip
         self.algorithm = one_of("Conv2D: algorithm", algorithm, ("auto", "im2col", "winograd"))
         require(
@@ -133,7 +133,7 @@ class Conv1D(_Conv):
                  kernel_initializer: InitializerLike = "glorot_uniform", bias_initializer: InitializerLike = "zeros",
                  **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
-        self._settle(filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation, use_bias,
+        self._set_up(filters, kernel_size, strides, padding, data_format, dilation_rate, groups, activation, use_bias,
                      kernel_initializer, bias_initializer, ("valid", "same", "causal"))  # fmt: skip
 
 

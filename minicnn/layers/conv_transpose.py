@@ -21,7 +21,7 @@ class _ConvTranspose(Images):
     config = ("filters", "kernel_size", "strides", "padding", "output_padding", "data_format", "dilation_rate",
               "activation", "use_bias", "kernel_initializer", "bias_initializer")  # fmt: skip
 
-    def _settle(self, filters, kernel_size, strides, padding, output_padding, data_format, dilation_rate, activation,
+    def _set_up(self, filters, kernel_size, strides, padding, output_padding, data_format, dilation_rate, activation,
                 use_bias, kernel_initializer, bias_initializer):  # fmt: skip
         where = type(self).__name__
         self.filters = whole(f"{where}: filters", filters)
@@ -101,7 +101,7 @@ class Conv2DTranspose(_ConvTranspose):
                  kernel_initializer: InitializerLike = "glorot_uniform", bias_initializer: InitializerLike = "zeros",
                  **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
-        self._settle(filters, kernel_size, strides, padding, output_padding, data_format, dilation_rate, activation,
+        self._set_up(filters, kernel_size, strides, padding, output_padding, data_format, dilation_rate, activation,
                      use_bias, kernel_initializer, bias_initializer)  # fmt: skip
 
 
@@ -116,5 +116,5 @@ class Conv1DTranspose(_ConvTranspose):
                  kernel_initializer: InitializerLike = "glorot_uniform", bias_initializer: InitializerLike = "zeros",
                  **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
-        self._settle(filters, kernel_size, strides, padding, output_padding, data_format, dilation_rate, activation,
+        self._set_up(filters, kernel_size, strides, padding, output_padding, data_format, dilation_rate, activation,
                      use_bias, kernel_initializer, bias_initializer)  # fmt: skip

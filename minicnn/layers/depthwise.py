@@ -64,7 +64,7 @@ class _DepthwiseConv(_Depthwise):
     config = ("kernel_size", "strides", "padding", "depth_multiplier", "data_format", "dilation_rate", "activation",
               "use_bias", "depthwise_initializer", "bias_initializer")  # fmt: skip
 
-    def _settle(self, kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
+    def _set_up(self, kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
                 depthwise_initializer, bias_initializer):  # fmt: skip
         where = type(self).__name__
         self._windows(kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate)
@@ -106,7 +106,7 @@ class DepthwiseConv2D(_DepthwiseConv):
                  use_bias: bool = True, depthwise_initializer: InitializerLike = "glorot_uniform",
                  bias_initializer: InitializerLike = "zeros", **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
-        self._settle(kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
+        self._set_up(kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
                      depthwise_initializer, bias_initializer)  # fmt: skip
 
 
@@ -120,7 +120,7 @@ class DepthwiseConv1D(_DepthwiseConv):
                  use_bias: bool = True, depthwise_initializer: InitializerLike = "glorot_uniform",
                  bias_initializer: InitializerLike = "zeros", **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
-        self._settle(kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
+        self._set_up(kernel_size, strides, padding, depth_multiplier, data_format, dilation_rate, activation, use_bias,
                      depthwise_initializer, bias_initializer)  # fmt: skip
 
 
@@ -130,7 +130,7 @@ class _SeparableConv(_Depthwise):
               "activation", "use_bias", "depthwise_initializer", "pointwise_initializer",
               "bias_initializer")  # fmt: skip
 
-    def _settle(self, filters, kernel_size, strides, padding, data_format, dilation_rate, depth_multiplier, activation,
+    def _set_up(self, filters, kernel_size, strides, padding, data_format, dilation_rate, depth_multiplier, activation,
                 use_bias, depthwise_initializer, pointwise_initializer, bias_initializer):  # fmt: skip
         where = type(self).__name__
         self.filters = whole(f"{where}: filters", filters)
@@ -177,7 +177,7 @@ class SeparableConv2D(_SeparableConv):
                  pointwise_initializer: InitializerLike = "glorot_uniform", bias_initializer: InitializerLike = "zeros",
                  **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
-        self._settle(filters, kernel_size, strides, padding, data_format, dilation_rate, depth_multiplier, activation,
+        self._set_up(filters, kernel_size, strides, padding, data_format, dilation_rate, depth_multiplier, activation,
                      use_bias, depthwise_initializer, pointwise_initializer, bias_initializer)  # fmt: skip
 
 
@@ -193,5 +193,5 @@ class SeparableConv1D(_SeparableConv):
                  pointwise_initializer: InitializerLike = "glorot_uniform", bias_initializer: InitializerLike = "zeros",
                  **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
-        self._settle(filters, kernel_size, strides, padding, data_format, dilation_rate, depth_multiplier, activation,
+        self._set_up(filters, kernel_size, strides, padding, data_format, dilation_rate, depth_multiplier, activation,
                      use_bias, depthwise_initializer, pointwise_initializer, bias_initializer)  # fmt: skip

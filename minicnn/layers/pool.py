@@ -19,7 +19,7 @@ class _Pooling(Images):
     config = ("pool_size", "strides", "padding", "data_format")
     pool: Callable[..., Tensor]
 
-    def _settle(self, pool_size, strides, padding, data_format):
+    def _set_up(self, pool_size, strides, padding, data_format):
         kind = type(self).__name__
         self.pool_size = self._both(f"{kind}: pool_size", pool_size)
         self.strides = self.pool_size if strides is None else self._both(f"{kind}: strides", strides)
@@ -46,7 +46,7 @@ class _Pooling2D(_Pooling):
     def __init__(self, pool_size: Ints = (2, 2), strides: Ints | None = None, padding: str = "valid",
                  data_format: str | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
-        self._settle(pool_size, strides, padding, data_format)
+        self._set_up(pool_size, strides, padding, data_format)
 
 
 class _Pooling1D(_Pooling):
@@ -57,7 +57,7 @@ class _Pooling1D(_Pooling):
     def __init__(self, pool_size: Ints = 2, strides: Ints | None = None, padding: str = "valid",
                  data_format: str | None = None, **kwargs: Any):  # fmt: skip
         super().__init__(**kwargs)
-        self._settle(pool_size, strides, padding, data_format)
+        self._set_up(pool_size, strides, padding, data_format)
 
 
 class MaxPooling2D(_Pooling2D):
