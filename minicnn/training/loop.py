@@ -95,7 +95,7 @@ def gradients(model: "Trainer", program: Program, arrays: Sequence[Any], step: A
     loss = values[program.loss]
     value = None if check is None else check(model, program, arrays, loss)
     if program.learns:
-        for p in optimizer_of(model).params:
+        for p in model.optimizer.params:
             p.grad = None  # what an interrupted step, or a user's own backward, may have left
         placing = be.placing if model.ranks is None else None
         program.backward(be, vjps, be.xp.ones_like(loss) if be.one is None else be.one, placing=placing)
@@ -116,7 +116,7 @@ def update(model: "Trainer", program: Program, values: list, device_args: Any = 
     if program.learns:
         # A step of one's own, without `averages`, runs on CPUs.
         also: dict[str, Any] = {"averages": averages + moved} if together else {}
-        optimizer_of(model).step(device_args, phase, **also)
+        model.optimizer.step(device_args, phase, **also)
         for p, constraint in program.restraints:
             with no_grad():
                 p.restrain(constraint)

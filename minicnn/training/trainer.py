@@ -168,7 +168,10 @@ class Trainer(LayerStack):
             only = self._loss.items[0]
             return only.fused if only is not None and self.fusing == (True,) else None
         last = getattr(self.last_layers[0], "activation", None)
-        return last if _fuses(self._loss, last) else None
+        loss = self._loss
+        if loss is None or last is None or last is not loss.fused:  # as _fuses, without a call: every step asks
+            return None
+        return None if getattr(loss, "from_logits", False) else last
 
     @property
     def fused(self) -> bool:
