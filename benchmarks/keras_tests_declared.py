@@ -102,6 +102,8 @@ DECLARED = (
         "test_dtype_standardization", "test_functional_with_dtype_policy")),
     *((f"models/functional_test:FunctionalTest.{case}", "what Keras warns of by the module warnings is one line")
       for case in ("test_input_dict_with_extra_field", "test_warning_for_mismatched_inputs_structure")),
+    ("models/functional_test:FunctionalTest.test_required_input_none_raises",
+     "its call takes inputs and training, and no further argument"),
     ("models/sequential_test:SequentialTest.test_bad_layer", "`call` may need `training`"),
     ("models/sequential_test:SequentialTest.test_dict_inputs", "a layer has one output"),
     ("models/sequential_test:SequentialTest.test_list_inputs", "a layer has one output"),

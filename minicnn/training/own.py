@@ -463,7 +463,8 @@ class Layer(_Layer, metaclass=_Any):
 
     def _taken(self, inputs: tuple, training: bool | None, others: dict) -> tuple[tuple, bool | None]:
         """(the inputs, training), which may be given by its place; further arguments are refused."""
-        where, fix = f"{self.name}: call", "set an attribute before the call, self.scale = 0.5"
+        where = f"{self.name}: call"
+        fix = "an input has no default: call(self, x, y); else set an attribute before, self.scale = 0.5"
         require(not others, where, "inputs and training", ", ".join(others), fix, error=ArgumentTypeError)
         if len(inputs) < 2:
             return inputs, training
