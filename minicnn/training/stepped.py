@@ -266,6 +266,11 @@ def _pass(data: Rows | Given, steps: int | None, order: Any = None) -> Iterator[
     return found if steps is None else itertools.islice(found, steps)
 
 
+def _known_steps(data: Rows | Given, x: Any) -> int | None:
+    """How many batches a pass over the data has, where they can be counted: x is what the data was made of."""
+    return len(data) if isinstance(data, Rows) else len(x) if hasattr(x, "__len__") else None
+
+
 def _rows_in_turn(rows: Rows, steps: int, drawn: Callable) -> Iterator[Iterator[Any]]:
     """For every epoch its batches, where an epoch is so many steps of passes that follow each other."""
     endless = itertools.chain.from_iterable(rows.batches(drawn()) for _ in itertools.count())
@@ -313,7 +318,7 @@ def fit(self: Any, x: Any = None, y: Any = None, batch_size: int | None = None, 
             self, packed(rest.template, rest.arrays), size)  # fmt: skip
     if validation_data is not None:
         tested = _validation(self, validation_data, validation_batch_size or batch_size)
-    steps = steps_per_epoch or (len(data) if isinstance(data, Rows) else len(x) if hasattr(x, "__len__") else None)
+    steps = steps_per_epoch or _known_steps(data, x)
     params = {"verbose": chatty, "epochs": epochs, "steps": steps}
     hooks = CallbackList(callbacks, add_history=True, add_progbar=chatty != 0, model=self, params=params)
     for one in hooks.callbacks:
@@ -323,13 +328,14 @@ def fit(self: Any, x: Any = None, y: Any = None, batch_size: int | None = None, 
         if check is not None:
             check([], others=True)  # nobody knows what the step returns
 
+    def order(n: int) -> Any:
+        return drawn_order(self.backend, self.streams.key(SHUFFLE, 0, step=self.streams.epoch), n)
+
     def drawn() -> Any:
-        if not (shuffle and isinstance(data, Rows)):
-            return None
-        return drawn_order(self.backend, self.streams.key(SHUFFLE, 0, step=self.streams.epoch), data.n)
+        return order(data.n) if shuffle and isinstance(data, Rows) else None
 
     if shuffle and isinstance(data, Given) and isinstance(data.data, Indexed):
-        data.data.order = lambda n: drawn_order(self.backend, self.streams.key(SHUFFLE, 0, step=self.streams.epoch), n)
+        data.data.order = order
     in_turn = _rows_in_turn(data, steps_per_epoch, drawn) if steps_per_epoch and isinstance(data, Rows) else None
     before, logs = self.fitting, {}
     try:
@@ -396,7 +402,7 @@ def evaluate(self: Any, x: Any = None, y: Any = None, batch_size: int | None = N
     data = _data(f"{type(self).__name__}.evaluate", x, y, sample_weight, batch_size)
     chatty = arguments.verbose("evaluate: verbose", verbose)
     steps = arguments.whole("evaluate: steps", steps, optional=True)
-    total = steps or (len(data) if isinstance(data, Rows) else len(x) if hasattr(x, "__len__") else None)
+    total = steps or _known_steps(data, x)
     hooks = CallbackList(callbacks, add_progbar=chatty != 0, model=self,
                          params={"verbose": chatty, "epochs": 1, "steps": total})  # fmt: skip
     try:
