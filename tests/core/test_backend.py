@@ -132,7 +132,9 @@ def test_a_key_may_name_a_place_instead_of_a_step():
 def test_streams_do_not_meet():
     streams = Streams(seed=3)
     keys = {streams.key(DROPOUT, 0), streams.key(DROPOUT, 1), streams.key(SHUFFLE, 0), streams.key(DROPOUT, 0, step=1)}
-    assert len(keys) == 4
+    with streams.inference(0):  # of the same number as a step, and is another stream
+        keys |= {streams.key(DROPOUT, 0), streams.key(DROPOUT, 1)}
+    assert len(keys) == 6
     assert (streams.generator(0).random(), streams.generator(1).random()) == (
         Streams(seed=3).generator(0).random(), Streams(seed=3).generator(1).random(),
     )  # fmt: skip
