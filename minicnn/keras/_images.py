@@ -28,6 +28,7 @@ from ..errors import ArgumentError, ArgumentTypeError, FileError, MissingDataErr
 from ..layers import Resizing
 from ..ops import resize as RS
 from ..ops import shape as S
+from ..ops.color import GRAY
 from . import _backend, _functions
 from ._random import drawn, stream_of
 
@@ -282,7 +283,7 @@ def _hue(x, delta):
 def _to_grey(x):
     """0.2989 R + 0.587 G + 0.114 B, one channel."""
     _channels("rgb_to_grayscale", x, 3)
-    return x @ np.array([[0.2989], [0.587], [0.114]], np.float32)
+    return x @ np.array(GRAY, np.float32)[:, None]
 
 
 @named
