@@ -27,6 +27,8 @@ from .digits import GET, find_folder, one_hot, scaled
 from .hooks import Stopwatch
 from .parser import Parser
 
+PREPARED = 5_000  # images are enough for what a recipe's `prepare` estimates
+
 
 def load(record: Record, folder: Path | None) -> tuple:
     """(x, y), (x_held, y_held), Kaggle's test images or None: bytes and class numbers."""
@@ -52,6 +54,8 @@ def run(record: Record, args: argparse.Namespace, seed: int, train: tuple, held:
     """One network to its last epoch: the model, and what is to be known of it."""
     watch = Stopwatch(args.quiet)  # goes on where a killed run stopped
     model = record.build(minicnn, seed, device=args.device, threads=args.threads)
+    if record.prepare is not None:
+        record.prepare(model, scaled(train[0][:PREPARED]))
     steps = -(-len(train[0]) // record.batch_size)
     record.compile(minicnn, model, steps * record.epochs)
     generator = minicnn.data.ImageDataGenerator(**record.augmentation, rescale=1 / 255)
