@@ -147,9 +147,12 @@ def _cells(xp, maps, h: int, w: int, fill_mode: str, nearest: bool):
 
 
 def _around(xp, r, s, h: int, w: int, fill_mode: str, nearest: bool):
-    """(row, column, inside, weight) of each pixel that an output pixel reads: (N, H, W) arrays, one or four of them."""
+    """(row, column, inside, weight) of each pixel that an output pixel reads: (N, H, W) arrays, one or four of them.
+
+    weight None: 1.
+    """
     if nearest:
-        yield *_placed(xp, xp.floor(r + 0.5), xp.floor(s + 0.5), h, w, fill_mode), xp.ones_like(r)
+        yield *_placed(xp, xp.floor(r + 0.5), xp.floor(s + 0.5), h, w, fill_mode), None
         return
     for p in (0, 1):
         for q in (0, 1):
@@ -159,10 +162,13 @@ def _around(xp, r, s, h: int, w: int, fill_mode: str, nearest: bool):
 
 
 def _placed(xp, row, column, h: int, w: int, fill_mode: str):
-    """Rows and columns inside the image, and which of them were: beyond a constant's edge there is no pixel."""
-    inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
+    """Rows and columns inside the image, and which of them were: beyond a constant's edge there is no pixel.
+
+    None: all were.
+    """
+    inside = (row >= 0) & (row < h) & (column >= 0) & (column < w) if fill_mode == "constant" else None
     row, column = (_edge(xp, index.astype("int64"), size, fill_mode) for index, size in ((row, h), (column, w)))
-    return row, column, inside if fill_mode == "constant" else xp.ones_like(inside)
+    return row, column, inside
 
 
 def _edge(xp, index, size: int, fill_mode: str):
@@ -172,17 +178,26 @@ def _edge(xp, index, size: int, fill_mode: str):
     return index % size if fill_mode == "wrap" else xp.clip(index, 0, size - 1)
 
 
+def _pixel(xp, shape, row, column):
+    """(N, H, W): the number of the pixel at (row, column) of each image in the batch."""
+    n, h, w, _ = shape
+    return (xp.arange(n)[:, None, None] * h + row) * w + column
+
+
 def _read(xp, x, row, column, inside, weight, fill_value):
-    which = xp.arange(len(x))[:, None, None]
-    pixels = xp.where(inside[..., None], x[which, row, column], x.dtype.type(fill_value))
-    return (pixels * weight[..., None]).astype(x.dtype)
+    """(N, H, W, C): the pixels at (row, column) times their weight."""
+    pixels = xp.take(x.reshape(-1, x.shape[3]), _pixel(xp, x.shape, row, column), axis=0)
+    if inside is not None:
+        pixels = xp.where(inside[..., None], pixels, x.dtype.type(fill_value))
+    return pixels if weight is None else (pixels * weight[..., None]).astype(x.dtype)
 
 
 def _added(xp, dy, row, column, inside, weight):
     """(N, H, W, C): dy times its weight, added up at (row, column)."""
-    n, h, w, c = dy.shape
-    place = ((xp.arange(n)[:, None, None] * h + row) * w + column)[..., None] * c + xp.arange(c)
-    shares = dy * (weight * inside)[..., None]
+    place = _pixel(xp, dy.shape, row, column)[..., None] * dy.shape[3] + xp.arange(dy.shape[3])
+    shares = dy if weight is None else dy * weight[..., None]
+    if inside is not None:
+        shares = shares * inside[..., None]
     return xp.bincount(place.reshape(-1), weights=shares.reshape(-1), minlength=dy.size).reshape(dy.shape)
 
 
@@ -244,9 +259,9 @@ def random_shift(be: Any, x: Any, *, key: Any, most: Any, fill_mode: str, fill_v
     xp, (n, h, w, _) = be.xp, x.shape
     draws = uniforms(be, n, 4, key)
     down, right = (xp.floor(draws[:, a] * (2 * most[a] + 1)) - most[a] for a in (0, 1))
-    rows = xp.arange(h, dtype="float64")[None, :, None] - down[:, None, None] + xp.zeros((1, 1, w))
-    columns = xp.arange(w, dtype="float64")[None, None, :] - right[:, None, None] + xp.zeros((1, h, 1))
-    cell = *_placed(xp, rows, columns, h, w, fill_mode), xp.ones_like(rows)
+    rows = xp.arange(h, dtype="float64")[None, :, None] - down[:, None, None]
+    columns = xp.arange(w, dtype="float64")[None, None, :] - right[:, None, None]
+    cell = *_placed(xp, rows, columns, h, w, fill_mode), None
 
     def vjp(dy, needs):
         return (xp.ascontiguousarray(_added(xp, dy, *cell).astype(x.dtype)),)
