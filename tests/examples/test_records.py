@@ -20,7 +20,7 @@ def test_networks(name):
     models = [record.build(minicnn, seed, kernels="numpy_ref") for seed in (0, 1)]
     assert [model.name for model in models] == [f"{name}_0", f"{name}_1"]
     record.compile(minicnn, models[0], 100)
-    assert models[0].optimizer.learning_rate == pytest.approx(record.max_lr / 25)
+    assert models[0].optimizer.learning_rate == pytest.approx(record.max_lr / record.cycle.get("div_factor", 25))
     assert models[0].sample_out == (10,)
     assert any((a != b).any() for a, b in zip(models[0].get_weights(), models[1].get_weights(), strict=True))
     assert models[0].count_params() < 2_000_000
