@@ -64,6 +64,7 @@ def calls() -> None:
     k.depthwise_conv2d_input_grad(np.ones((3, 11, 11, 10), f), d, x.shape, **how)
     k.depthwise_conv2d_weight_grad(x, np.ones((3, 11, 11, 10), f), d.shape, **how)
     large = np.ones((64, 64, 64), f)
+    k.activate(x, kind="gelu"), k.activate_grad(y, y, kind="gelu")
     k.relu(x), k.relu_grad(y, y), k.relu_bias_grad(y, y), k.bias_grad(large)
     for shape in ((363, 7, 1), (3, 7, 121)):
         z, batch = np.ones(shape, f), {"eps": 1e-3}

@@ -29,6 +29,13 @@ A set with one algorithm accepts all three names.
 FILL_MODES = ("nearest", "constant", "reflect", "wrap")
 """What affine_warp reads outside of an image; compiled kernels take the position."""
 
+ACTIVATIONS = ("elu", "gelu", "gelu_tanh", "leaky_relu", "sigmoid", "silu", "softplus", "tanh")
+"""What the kernel activate computes: y = f(x) as minicnn/ops/activation.py defines it, with alpha, where it has one.
+
+elu, leaky_relu  alpha, alpha = negative_slope;  gelu, gelu_tanh  gelu, and the same with approximate=True
+Compiled kernels take the position.
+"""
+
 INIT, SHUFFLE, DROPOUT, AUGMENT = range(4)
 """Purposes of random draws."""
 
@@ -274,9 +281,15 @@ class KernelSet(Protocol):
 class Fused(Protocol):
     """Kernels that a set may have: each does what several of the others do, with fewer passes over memory.
 
-    Who runs a program looks for them: minicnn/ops/block.py says which chain of ops becomes which. `numpy_ref` has none:
-    the chain is their definition.
+    Who runs a program looks for them: minicnn/ops/block.py says which chain of ops becomes which; the ops of
+    minicnn/ops/activation.py look for theirs. `numpy_ref` has none: the chain, or the op's text, is their definition.
     """
+
+    def activate(x, *, kind, alpha=1.0):
+        """y = f(x), f the one of ACTIVATIONS that `kind` names.  Any shape."""
+
+    def activate_grad(dy, x, *, kind, alpha=1.0):
+        """dx = dy f'(x), of the same shape."""
 
     def conv2d_max_pool(x, w, b, *, conv, pool):
         """max_pool(conv2d(x, w, b, **conv), **pool), without the array in between.

@@ -145,6 +145,9 @@ MUTATIONS = [
               "start = i * stride", "test_depthwise"),
     numba_cpu("a depthwise dw takes the filter before", "depthwise.py", "to[c, k] += cell[c] * flows[c * m + k]",
               "to[c, k] += cell[c] * flows[c * m + k - 1]", "test_depthwise"),
+    numba_cpu("gelu's density is not multiplied", "smooth.py", "return share + x * phi", "return share + phi",
+              "test_activate"),
+    numba_cpu("exp forgets the last bits of ln 2", "smooth.py", " - n * LN2_LOW", "", "test_activate"),
     # cuda, emulated ---------------------------------------------------------------------------------------------------
     cuda("relu_grad flows at 0", "activation.cu", "dx[i] = y[i] > 0 ? dy[i] : 0.f", "dx[i] = y[i] >= 0 ? dy[i] : 0.f",
          "test_relu"),

@@ -147,6 +147,43 @@ def relu_bias_grad(dy, y):
     return dx, bias_grad(dx)
 
 
+def _sigmoid(v):
+    e = math.exp(-abs(v))
+    return (1 if v >= 0 else e) / (1 + e)
+
+
+def _normal(v):
+    return math.erfc(-v / math.sqrt(2)) / 2, math.exp(-v * v / 2) / math.sqrt(2 * math.pi)
+
+
+def _gate(v):
+    """(1 + tanh u) / 2 = sigmoid 2u, and its derivative by v."""
+    scale = 2 * math.sqrt(2 / math.pi)
+    share = _sigmoid(scale * (v + 0.044715 * v**3))
+    return share, share * (1 - share) * scale * (1 + 3 * 0.044715 * v * v)
+
+
+CURVES = {  # f(v), f'(v), a alpha
+    "elu": (lambda v, a: v if v > 0 else a * math.expm1(v), lambda v, a: 1 if v > 0 else a * math.exp(v)),
+    "gelu": (lambda v, a: v * _normal(v)[0], lambda v, a: _normal(v)[0] + v * _normal(v)[1]),
+    "gelu_tanh": (lambda v, a: v * _gate(v)[0], lambda v, a: _gate(v)[0] + v * _gate(v)[1]),
+    "leaky_relu": (lambda v, a: v if v > 0 else a * v, lambda v, a: 1 if v > 0 else a),
+    "sigmoid": (lambda v, a: _sigmoid(v), lambda v, a: _sigmoid(v) * _sigmoid(-v)),
+    "silu": (lambda v, a: v * _sigmoid(v), lambda v, a: _sigmoid(v) + v * _sigmoid(v) * _sigmoid(-v)),
+    "softplus": (lambda v, a: max(v, 0) + math.log1p(math.exp(-abs(v))), lambda v, a: _sigmoid(v)),
+    "tanh": (lambda v, a: math.tanh(v), lambda v, a: 1 / math.cosh(v) ** 2 if abs(v) < 300 else 0.0 * v),
+}
+
+
+def activate(x, *, kind, alpha=1.0):
+    return np.array([CURVES[kind][0](float(v), alpha) for v in x.ravel()]).reshape(x.shape)
+
+
+def activate_grad(dy, x, *, kind, alpha=1.0):
+    slopes = [CURVES[kind][1](float(v), alpha) for v in x.ravel()]
+    return dy * np.array(slopes).reshape(x.shape)
+
+
 # pool -----------------------------------------------------------------------------------------------------------------
 
 

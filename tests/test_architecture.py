@@ -66,7 +66,7 @@ MAY = {
     # An estimator is a program around a model. Whoever imports the file wants scikit-learn at once.
     "sklearn": ({"backend", "errors", "layers", "losses", "optimizers", "saving", "structure", "training"}, ARRAYS),
     "recipes": ({"errors"}, set()),
-    "records": ({"errors", "recipes"}, set()),
+    "records": ({"errors", "recipes"}, ARRAYS),
     "diagnosis": ({"backend", "errors", "kernels", "reports"}, ARRAYS | {"llvmlite", "numba", "threadpoolctl"}),
     # Programs use the names that every user has, and like users they may build models.
     "commands": ({"backend", "callbacks", "data", "errors", "io", "labels", "minicnn", "recipes", "records", "reports",

@@ -49,4 +49,6 @@ from .pool import max_pool as max_pool
 from .pool import max_pool_grad as max_pool_grad
 from .random import dropout as dropout
 from .random import philox as philox
+from .smooth import activate as activate
+from .smooth import activate_grad as activate_grad
 from .warp import affine_warp as affine_warp

@@ -344,7 +344,7 @@ class Shapes:
     def _like(self, x, *_, **__):
         return self.empty(x.shape)
 
-    relu = softmax = dropout = batch_norm = erf = affine_warp = _like
+    activate = relu = softmax = dropout = batch_norm = erf = affine_warp = _like
 
     def conv2d(self, x: Any, w: Any, b: Any, *, strides: tuple[int, int], pads: tuple, **_: Any) -> Any:
         return self.empty((x.shape[0], *self._windows(x, w.shape[:2], strides, pads), w.shape[3]))

@@ -1,4 +1,7 @@
-"""Activations: each with its derivative, written with the output y where that is shorter."""
+"""Activations: each with its derivative, written with the output y where that is shorter.
+
+What is written here is the definition. A kernel set may compute some of them by a kernel of its own, in one pass.
+"""
 
 import math
 from collections.abc import Callable
@@ -11,6 +14,17 @@ from .compare import support
 from .reduce import logsumexp, total
 
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017: fixed point mean 0, variance 1
+
+
+def _has_kernel(be, x) -> bool:
+    """Whether the backend's kernel set computes the activations of kernels.contract.ACTIVATIONS for such an array."""
+    return "activate" in be.fused and x.dtype == be.dtype
+
+
+def _by_kernel(be, x, kind: str, alpha: float = 1.0):
+    return be.activate(x, kind=kind, alpha=alpha), lambda dy, needs: (
+        be.activate_grad(dy, x, kind=kind, alpha=alpha),
+    )
 
 
 @op
@@ -42,6 +56,8 @@ def relu_general(be: Any, x: Any, *, max_value: float | None = None, negative_sl
 @op
 def leaky_relu(be: Any, x: Any, *, negative_slope: float = 0.2) -> tuple[Any, Any]:
     """y = x where x > 0, else negative_slope x.  Source: Maas et al. 2013."""
+    if _has_kernel(be, x):
+        return _by_kernel(be, x, "leaky_relu", negative_slope)
     slope = be.xp.where(x > 0, 1, negative_slope).astype(x.dtype)
     return x * slope, lambda dy, needs: (dy * slope,)
 
@@ -64,6 +80,8 @@ def prelu(be: Any, x: Any, alpha: Any) -> tuple[Any, Any]:
 @op
 def elu(be: Any, x: Any, *, alpha: float = 1.0) -> tuple[Any, Any]:
     """y = x where x > 0, else alpha (exp x - 1), whose derivative is y + alpha.  Source: Clevert et al. 2015."""
+    if _has_kernel(be, x):
+        return _by_kernel(be, x, "elu", alpha)
     y = be.xp.where(x > 0, x, alpha * be.xp.expm1(be.xp.minimum(x, 0))).astype(x.dtype)
     return y, lambda dy, needs: (dy * be.xp.where(x > 0, 1, y + alpha).astype(x.dtype),)
 
@@ -80,6 +98,8 @@ def selu(be: Any, x: Any) -> tuple[Any, Any]:
 @op
 def sigmoid(be: Any, x: Any) -> tuple[Any, Any]:
     """y = 1 / (1 + exp(-x));  dx = dy y (1 - y).  Computed from exp(-|x|), which cannot overflow."""
+    if _has_kernel(be, x):
+        return _by_kernel(be, x, "sigmoid")
     e = be.xp.exp(-be.xp.abs(x))
     y = be.xp.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(x.dtype)
     return y, lambda dy, needs: (dy * y * (1 - y),)
@@ -88,6 +108,8 @@ def sigmoid(be: Any, x: Any) -> tuple[Any, Any]:
 @op
 def tanh(be: Any, x: Any) -> tuple[Any, Any]:
     """y = tanh x;  dx = dy (1 - y^2)."""
+    if _has_kernel(be, x):
+        return _by_kernel(be, x, "tanh")
     y = be.xp.tanh(x)
     return y, lambda dy, needs: (dy * (1 - y * y),)
 
@@ -110,6 +132,8 @@ def log_softmax(be: Any, x: Any) -> tuple[Any, Any]:
 @op
 def softplus(be: Any, x: Any) -> tuple[Any, Any]:
     """y = log(1 + exp x);  dx = dy sigmoid(x)."""
+    if _has_kernel(be, x):
+        return _by_kernel(be, x, "softplus")
     y = be.xp.logaddexp(x, x.dtype.type(0))
     return y, lambda dy, needs: (dy * be.xp.exp(x - y),)
 
@@ -124,6 +148,8 @@ def softsign(be: Any, x: Any) -> tuple[Any, Any]:
 @op
 def silu(be: Any, x: Any) -> tuple[Any, Any]:
     """y = x sigmoid(x);  dx = dy (s + y (1 - s)).  Source: Elfwing et al. 2017."""
+    if _has_kernel(be, x):
+        return _by_kernel(be, x, "silu")
     e = be.xp.exp(-be.xp.abs(x))
     s = be.xp.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(x.dtype)
     y = x * s
@@ -137,6 +163,8 @@ def gelu(be: Any, x: Any, *, approximate: bool = False) -> tuple[Any, Any]:
     approximate: Phi(x) = (1 + tanh u) / 2, u = sqrt(2 / pi) (x + .044715 x^3), and phi its derivative.
     Source: Hendrycks & Gimpel 2016, "Gaussian error linear units"; the exact form is Keras's default.
     """
+    if _has_kernel(be, x):
+        return _by_kernel(be, x, "gelu_tanh" if approximate else "gelu")
     if approximate:
         scale = math.sqrt(2 / math.pi)
         t = be.xp.tanh(scale * (x + 0.044715 * x * x * x))

@@ -19,7 +19,7 @@ import pytest
 
 from minicnn import kernels
 from minicnn.kernels import FUSED, KERNELS, Key
-from minicnn.kernels.contract import ALGORITHMS, Fused, KernelSet
+from minicnn.kernels.contract import ACTIVATIONS, ALGORITHMS, Fused, KernelSet
 from tests import reference
 from tests.cuda import emulation
 
@@ -548,6 +548,33 @@ def test_relu(ks, rng, shape):
     dy[y == 0] *= np.inf  # a gradient that does not pass must not count, whatever it is
     ks.check("relu_grad", dy, y)
     ks.check("relu_bias_grad", dy, y)
+
+
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+@pytest.mark.parametrize("ks", having("activate"), indirect=True)
+def test_activate(ks, rng, kind):
+    """Every number of a grid, alone: a bound that follows the largest would not see errors near 0."""
+    grid = np.concatenate([np.linspace(-12, 12, 4801), np.geomspace(1e-6, 1, 99), -np.geomspace(1e-6, 1, 99)])
+    x = ks.cast(grid)
+    how = {"kind": kind, "alpha": 0.3}
+    for kernel, args in (("activate", (x,)), ("activate_grad", (np.ones_like(x), x))):
+        y = ks.check(kernel, *args, **how)
+        exact = expected_of(kernel, *args, **how)
+        np.testing.assert_allclose(y, exact, rtol=1e-6, atol=1e-6, err_msg=kernel)
+        near = np.abs(x) < 0.1
+        if kernel == "activate" and kind != "softplus" and kind != "sigmoid":
+            np.testing.assert_allclose(y[near], exact[near], rtol=1e-6, err_msg="near 0")
+
+
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+@pytest.mark.parametrize("ks", having("activate"), indirect=True)
+@pytest.mark.parametrize("shape", [(), (0, 3), (17,), (3, 5, 7, 11)], ids=str)
+def test_activate_of_other_shapes_and_numbers(ks, rng, kind, shape):
+    x, dy = ks.cast(3 * rng.standard_normal(shape), rng.standard_normal(shape))
+    if x.size > 17:
+        x.flat[::5] = np.resize([0, -0.0, 80, -80, 3e4, -3e4, np.nan], len(x.flat[::5]))
+    ks.check("activate", x, kind=kind, alpha=1.5)
+    ks.check("activate_grad", dy, x, kind=kind, alpha=1.5)
 
 
 # pool ----------------------------------------------------------------------------------------------------------------
@@ -1108,6 +1135,8 @@ def layer_case(ks, rng, kernel):
         "relu": lambda: ((x,), {}),
         "relu_grad": lambda: ((f(*size), positive), {}),
         "relu_bias_grad": lambda: ((f(*size), positive), {}),
+        "activate": lambda: ((x,), {"kind": "gelu"}),
+        "activate_grad": lambda: ((f(*size), x), {"kind": "silu"}),
         "max_pool": lambda: ((x,), {**POOL, **dropped, "rate": 0.5}),  # a factor of 2 is exact
         "max_pool_grad": lambda: ((f(*half), cells, size), {**POOL, "rate": 0.25}),
         "average_pool": lambda: ((x,), POOL),
@@ -1208,10 +1237,10 @@ def test_same_bits_before_a_relu(rng):
     assert bits[0] == bits[1]
 
 
-EMPTY = {"bias_grad", "relu", "relu_grad", "relu_bias_grad", "max_pool", "max_pool_grad", "average_pool",
-         "average_pool_grad", "batch_norm", "batch_norm_max_pool", "softmax", "softmax_cross_entropy", "dropout",
-         "affine_warp", "conv2d", "conv2d_folded", "conv2d_input_grad", "conv2d_max_pool", "dense",
-         "dense_input_grad"}  # fmt: skip
+EMPTY = {"activate", "activate_grad", "bias_grad", "relu", "relu_grad", "relu_bias_grad", "max_pool",
+         "max_pool_grad", "average_pool", "average_pool_grad", "batch_norm", "batch_norm_max_pool", "softmax",
+         "softmax_cross_entropy", "dropout", "affine_warp", "conv2d", "conv2d_folded", "conv2d_input_grad",
+         "conv2d_max_pool", "dense", "dense_input_grad"}  # fmt: skip
 FIRST_ONLY = {"conv2d", "conv2d_folded", "conv2d_input_grad", "conv2d_max_pool", "dense", "dense_input_grad",
               "batch_norm", "batch_norm_max_pool"}  # fmt: skip
 
@@ -1238,9 +1267,9 @@ def test_batch_norm_of_nothing_is_nothing(ks, rng, shape):
     assert not dbeta.any()
 
 
-POISONED = ["conv2d", "conv2d_folded", "conv2d_max_pool", "dense", "bias_grad", "relu", "average_pool",
-            "batch_norm_stats", "softmax", "batch_norm", "relu_bias_grad", "batch_norm_grad", "adam_step",
-            "batch_norm_conv2d_weight_grad"]  # fmt: skip
+POISONED = ["activate", "activate_grad", "conv2d", "conv2d_folded", "conv2d_max_pool", "dense", "bias_grad",
+            "relu", "average_pool", "batch_norm_stats", "softmax", "batch_norm", "relu_bias_grad", "batch_norm_grad",
+            "adam_step", "batch_norm_conv2d_weight_grad"]  # fmt: skip
 
 
 @by_having(POISONED)

@@ -50,6 +50,19 @@ def members(context, builder, signature, arguments, kinds):
     return found
 
 
+@intrinsic
+def power_of_two(typingctx, shifted):
+    """2^n for a float32 1.5 2^23 + n, -126 <= n <= 127: n, which is in the last bits, becomes the exponent's."""
+    if shifted != types.float32:
+        return None
+
+    def codegen(context, builder, signature, arguments):
+        bits = builder.bitcast(arguments[0], I32)
+        return builder.bitcast(builder.shl(builder.add(bits, I32(127)), I32(23)), F32)
+
+    return types.float32(shifted), codegen
+
+
 class Rows:
     """Addresses in rows that lie anywhere: a pointer for each row, and one running index for all of them."""
 
