@@ -29,10 +29,12 @@ A set with one algorithm accepts all three names.
 FILL_MODES = ("nearest", "constant", "reflect", "wrap")
 """What affine_warp reads outside of an image; compiled kernels take the position."""
 
-ACTIVATIONS = ("elu", "gelu", "gelu_tanh", "leaky_relu", "sigmoid", "silu", "softplus", "tanh")
+ACTIVATIONS = ("clipped_relu", "elu", "gelu", "gelu_tanh", "hard_sigmoid", "leaky_relu", "selu", "sigmoid", "silu",
+               "softplus", "tanh")  # fmt: skip
 """What the kernel activate computes: y = f(x) as minicnn/ops/activation.py defines it, with alpha, where it has one.
 
-elu, leaky_relu  alpha, alpha = negative_slope;  gelu, gelu_tanh  gelu, and the same with approximate=True
+clipped_relu      min(max(x, 0), alpha): relu_general with max_value = alpha alone
+elu, leaky_relu   alpha, alpha = negative_slope;  gelu, gelu_tanh  gelu, and the same with approximate=True
 Compiled kernels take the position.
 """
 

@@ -163,16 +163,29 @@ def _gate(v):
     return share, share * (1 - share) * scale * (1 + 3 * 0.044715 * v * v)
 
 
+def _elu(v, a):
+    return v if v > 0 else a * math.expm1(v)
+
+
+def _elu_slope(v, a):
+    return 1 if v > 0 else a * math.exp(v)
+
+
+SELU = 1.6732632423543772, 1.0507009873554805
 CURVES = {  # f(v), f'(v), a alpha
-    "elu": (lambda v, a: v if v > 0 else a * math.expm1(v), lambda v, a: 1 if v > 0 else a * math.exp(v)),
+    "clipped_relu": (lambda v, a: v if math.isnan(v) else min(max(v, 0), a), lambda v, a: float(0 < v < a)),
+    "elu": (_elu, _elu_slope),
     "gelu": (lambda v, a: v * _normal(v)[0], lambda v, a: _normal(v)[0] + v * _normal(v)[1]),
     "gelu_tanh": (lambda v, a: v * _gate(v)[0], lambda v, a: _gate(v)[0] + v * _gate(v)[1]),
+    "hard_sigmoid": (lambda v, a: v if math.isnan(v) else min(max(v / 6 + 0.5, 0), 1),
+                     lambda v, a: 1 / 6 if -3 < v < 3 else 0.0),
     "leaky_relu": (lambda v, a: v if v > 0 else a * v, lambda v, a: 1 if v > 0 else a),
+    "selu": (lambda v, a: SELU[1] * _elu(v, SELU[0]), lambda v, a: SELU[1] * _elu_slope(v, SELU[0])),
     "sigmoid": (lambda v, a: _sigmoid(v), lambda v, a: _sigmoid(v) * _sigmoid(-v)),
     "silu": (lambda v, a: v * _sigmoid(v), lambda v, a: _sigmoid(v) + v * _sigmoid(v) * _sigmoid(-v)),
     "softplus": (lambda v, a: max(v, 0) + math.log1p(math.exp(-abs(v))), lambda v, a: _sigmoid(v)),
     "tanh": (lambda v, a: math.tanh(v), lambda v, a: 1 / math.cosh(v) ** 2 if abs(v) < 300 else 0.0 * v),
-}
+}  # fmt: skip
 
 
 def activate(x, *, kind, alpha=1.0):

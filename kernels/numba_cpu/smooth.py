@@ -1,7 +1,7 @@
-"""The activations that are made of exponentials, and leaky_relu; their gradients: one pass over memory each.
+"""The activations but ReLU, which are made of exponentials or of pieces of lines; their gradients: one pass each.
 
 Why it is fast: written as array code a formula costs a pass, and an array, for each of its operations, on one thread;
-NumPy has no vector code for erf at all. Here the numbers of a vector go through the whole formula. exp, which all of
+NumPy has no vector code for erf at all. Here the numbers of a vector go through the whole formula. exp, which most of
 them need, has no branch and no table, so LLVM turns the loops into vectors by itself:
 
       x = n ln 2 + r, n whole, |r| <= ln 2 / 2        exp x = 2^n (1 + q),  q = r + r^2 / 2 + ... = exp r - 1
@@ -25,7 +25,8 @@ from .codegen.llvm_ir import power_of_two
 from .runtime.memory import empty
 from .runtime.thread_pool import kernel
 
-ELU, GELU, GELU_TANH, LEAKY_RELU, SIGMOID, SILU, SOFTPLUS, TANH = range(len(ACTIVATIONS))  # in the contract's order
+CLIPPED_RELU, ELU, GELU, GELU_TANH, HARD_SIGMOID, LEAKY_RELU, SELU, SIGMOID, SILU, SOFTPLUS, TANH = (
+    range(len(ACTIVATIONS)))  # in the contract's order  # fmt: skip
 
 F = np.float32
 ZERO, HALF, ONE, TWO = F(0), F(0.5), F(1), F(2)
@@ -42,6 +43,8 @@ P5, P4, P3, P2, P1 = map(F, (1.330274429, -1.821255978, 1.781477937, -0.35656378
 TAIL, DENSITY = F(0.2316419), F(1 / math.sqrt(2 * math.pi))
 CUBE, STEEP = F(0.044715), F(2 * math.sqrt(2 / math.pi))
 CUBE_3 = F(3 * 0.044715)
+SELU_ALPHA, SELU_SCALE = F(1.6732632423543772), F(1.0507009873554805)
+THREE, SIXTH = F(3), F(1 / 6)
 
 
 # ---- what the formulas share -----------------------------------------------------------------------------------------
@@ -93,6 +96,17 @@ def _tanh_gate(x):
 
 
 @inline
+def _clipped_relu(x, alpha):
+    above = ZERO if x <= ZERO else x
+    return alpha if above >= alpha else above
+
+
+@inline
+def _clipped_relu_slope(x, alpha):
+    return ONE if (x > ZERO) & (x < alpha) else ZERO
+
+
+@inline
 def _elu(x, alpha):
     below = ZERO if x > ZERO else x
     scale, q = _halves_and_rest(LOWEST if below < LOWEST else below)
@@ -127,6 +141,18 @@ def _gelu_tanh_slope(x, alpha):
 
 
 @inline
+def _hard_sigmoid(x, alpha):
+    y = x * SIXTH + HALF
+    y = ZERO if y < ZERO else y
+    return ONE if y > ONE else y
+
+
+@inline
+def _hard_sigmoid_slope(x, alpha):
+    return SIXTH if (x > -THREE) & (x < THREE) else ZERO
+
+
+@inline
 def _leaky_relu(x, alpha):
     return x if x > ZERO else alpha * x
 
@@ -134,6 +160,16 @@ def _leaky_relu(x, alpha):
 @inline
 def _leaky_relu_slope(x, alpha):
     return ONE if x > ZERO else alpha
+
+
+@inline
+def _selu(x, alpha):
+    return SELU_SCALE * _elu(x, SELU_ALPHA)
+
+
+@inline
+def _selu_slope(x, alpha):
+    return SELU_SCALE * _elu_slope(x, SELU_ALPHA)
 
 
 @inline
@@ -203,14 +239,20 @@ def _each_slope(slope, dy, x, alpha, dx):
 def _activate(k, thread, x, kind, alpha, y, blocks):
     part = slice(k * x.size // blocks, (k + 1) * x.size // blocks)
     x, y = x[part], y[part]
-    if kind == ELU:
+    if kind == CLIPPED_RELU:
+        _each(_clipped_relu, x, alpha, y)
+    elif kind == ELU:
         _each(_elu, x, alpha, y)
     elif kind == GELU:
         _each(_gelu, x, alpha, y)
     elif kind == GELU_TANH:
         _each(_gelu_tanh, x, alpha, y)
+    elif kind == HARD_SIGMOID:
+        _each(_hard_sigmoid, x, alpha, y)
     elif kind == LEAKY_RELU:
         _each(_leaky_relu, x, alpha, y)
+    elif kind == SELU:
+        _each(_selu, x, alpha, y)
     elif kind == SIGMOID:
         _each(_sigmoid, x, alpha, y)
     elif kind == SILU:
@@ -225,14 +267,20 @@ def _activate(k, thread, x, kind, alpha, y, blocks):
 def _activate_grad(k, thread, dy, x, kind, alpha, dx, blocks):
     part = slice(k * x.size // blocks, (k + 1) * x.size // blocks)
     dy, x, dx = dy[part], x[part], dx[part]
-    if kind == ELU:
+    if kind == CLIPPED_RELU:
+        _each_slope(_clipped_relu_slope, dy, x, alpha, dx)
+    elif kind == ELU:
         _each_slope(_elu_slope, dy, x, alpha, dx)
     elif kind == GELU:
         _each_slope(_gelu_slope, dy, x, alpha, dx)
     elif kind == GELU_TANH:
         _each_slope(_gelu_tanh_slope, dy, x, alpha, dx)
+    elif kind == HARD_SIGMOID:
+        _each_slope(_hard_sigmoid_slope, dy, x, alpha, dx)
     elif kind == LEAKY_RELU:
         _each_slope(_leaky_relu_slope, dy, x, alpha, dx)
+    elif kind == SELU:
+        _each_slope(_selu_slope, dy, x, alpha, dx)
     elif kind == SIGMOID:
         _each_slope(_sigmoid_slope, dy, x, alpha, dx)
     elif kind == SILU:

@@ -41,6 +41,11 @@ def relu_general(be: Any, x: Any, *, max_value: float | None = None, negative_sl
 
     Source: Keras 3, activations/activations.py, which says x >= threshold in its text and computes x > threshold.
     """
+    if _has_kernel(be, x) and not threshold:
+        if max_value is None:
+            return _by_kernel(be, x, "leaky_relu", negative_slope)
+        if not negative_slope and max_value > 0:
+            return _by_kernel(be, x, "clipped_relu", max_value)
     xp = be.xp
     above = x > threshold
     slope = xp.where(above, 1.0, negative_slope).astype(x.dtype)
@@ -89,6 +94,8 @@ def elu(be: Any, x: Any, *, alpha: float = 1.0) -> tuple[Any, Any]:
 @op
 def selu(be: Any, x: Any) -> tuple[Any, Any]:
     """y = scale elu(x, alpha) with the constants that keep mean 0 and variance 1.  Source: Klambauer et al. 2017."""
+    if _has_kernel(be, x):
+        return _by_kernel(be, x, "selu")
     y = SELU_SCALE * be.xp.where(x > 0, x, SELU_ALPHA * be.xp.expm1(be.xp.minimum(x, 0)))
     y = y.astype(x.dtype)
     slope = be.xp.where(x > 0, SELU_SCALE, y + SELU_SCALE * SELU_ALPHA).astype(x.dtype)
@@ -185,6 +192,8 @@ def exponential(be: Any, x: Any) -> tuple[Any, Any]:
 @op
 def hard_sigmoid(be: Any, x: Any) -> tuple[Any, Any]:
     """y = clip(x / 6 + 1/2, 0, 1)."""
+    if _has_kernel(be, x):
+        return _by_kernel(be, x, "hard_sigmoid")
     inside = (x > -3) & (x < 3)
     return be.xp.clip(x / 6 + x.dtype.type(0.5), 0, 1), lambda dy, needs: (dy * inside / 6,)
 

@@ -184,6 +184,38 @@ def test_relu_general(oracle):
     np.testing.assert_allclose(y.numpy(), [-0.12, -0.01, 0.0, 0.4, 0.5, 0.5])  # at the threshold 0, as Keras computes
 
 
+KERNELS = [  # an op, its arguments, the kernel's
+    (V.relu_general, {"max_value": 6.0}, "clipped_relu"), (V.relu_general, {"negative_slope": 0.1}, "leaky_relu"),
+    (V.relu_general, {}, "leaky_relu"), (V.relu_general, {"max_value": 6.0, "negative_slope": 0.1}, None),
+    (V.relu_general, {"max_value": 0.0}, None), (V.relu_general, {"threshold": 0.5}, None),
+    (V.leaky_relu, {"negative_slope": 0.3}, "leaky_relu"), (V.elu, {"alpha": 0.7}, "elu"), (V.selu, {}, "selu"),
+    (V.sigmoid, {}, "sigmoid"), (V.hard_sigmoid, {}, "hard_sigmoid"), (V.tanh, {}, "tanh"),
+    (V.softplus, {}, "softplus"), (V.silu, {}, "silu"), (V.gelu, {}, "gelu"),
+    (V.gelu, {"approximate": True}, "gelu_tanh"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("f", "static", "kind"), KERNELS)
+def test_an_activation_and_its_kernel_are_one_function(rng, oracle, monkeypatch, f, static, kind):
+    """Values, gradients and NaN of the op's text, in float64, and of the fast kernel, which really runs."""
+    be, ran = CPU("numba_cpu"), []
+    for name in ("activate", "activate_grad"):
+        kernel = getattr(be, name)
+        monkeypatch.setattr(be, name, lambda *a, k=kernel, **how: ran.append(how["kind"]) or k(*a, **how))
+    x, dy = 4 * rng.standard_normal((2, 3, 5, 7, 11)).astype(np.float32)
+    x.flat[::40] = np.resize([0, -0.0, 6, 3, -3, np.nan], x.flat[::40].size)
+    found = []
+    for one in (oracle, be):
+        given = Tensor(x.astype(one.dtype), one, requires_grad=True)
+        with np.errstate(invalid="ignore"):  # NumPy's logaddexp warns of NaN
+            y = f(given, **static)
+            y.backward(dy.astype(one.dtype))
+        found.append((y.numpy(), given.grad))
+    for slow, fast in zip(*found, strict=True):
+        np.testing.assert_allclose(fast, slow, rtol=2e-6, atol=2e-6)
+    assert ran == [kind, kind] if kind else not ran
+
+
 def test_prelu(oracle):
     y = V.prelu(Tensor(np.array([[-2.0, 3], [4, -5]]), oracle), np.array([0.5, 0.1]))
     np.testing.assert_allclose(y.numpy(), [[-1, 3], [4, -0.5]])
