@@ -39,7 +39,7 @@ HEAD = """# Records
 
 Written by `python benchmarks/records.py`; the recipes are minicnn/records.py. Accuracy is that of the last epoch on
 images that were not trained on, over n seeds; no epoch and no seed was chosen by its result. Time is one training with
-its data and its evaluation, the mean over seeds.
+its data, augmentation and checkpoints, the mean over seeds; judging comes on top.
 
 | recipe | n | mean | sd | lowest | ensemble of n | s each | CPU, cores | commit |
 |---|---|---|---|---|---|---|---|---|

@@ -4,10 +4,10 @@
       minicnn train --recipe mnist_record                 one, and Kaggle's submission
 
 The protocol: every choice stands here, before a run; what is reported is the last epoch, on images that were not
-trained on, over several seeds; no epoch and no seed is chosen by its result. benchmarks/records.py
-measures them and writes RECORDS.md; `aim` is what is wanted, not what was found. Two seeds of mnist_record have been
-trained in full, .9964 and .9967; fashion and cifar10 have not. How long they are was set by
-`python benchmarks/records.py --arithmetic`: what two AVX-512 cores should do in 15 minutes (mnist_record) or 20.
+trained on, over several seeds; no epoch and no seed is chosen by its result. benchmarks/records.py measures them and
+writes RECORDS.md. `aim` is what is wanted, not what was found: mnist_record and cifar10 fall a little short of it, and
+fashion has not been trained. How long they are was set by `python benchmarks/records.py --arithmetic`: what two AVX-512
+cores should do in 15 minutes (mnist_record) or 20.
 
 Sources: Deotte 2018, "25 million images! [0.99757] MNIST", for deep nets of small kernels under augmentation; Smith &
 Topin 2017, "Super-convergence", for the schedule; Jordan 2024, "94% on CIFAR-10 in 3.29 seconds", for cifar10: whitened
