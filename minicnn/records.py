@@ -110,28 +110,34 @@ def _small_pictures(nn):
     return [*layers, nn.MaxPooling2D(3), nn.Flatten(), nn.Rescaling(1 / 9), nn.Dense(10, activation="softmax")]
 
 
-def _whiten(model, images):
-    """Set the layer "whitening" to both signs of the principal components of its patches, each of variance 1.
+def _prepare_pictures(model, images):
+    """The first weights of _small_pictures.  images (N, H, W, C)."""
+    for layer in model.layers:
+        if layer.name == "whitening":
+            _whiten(layer, images)
+        elif hasattr(layer, "kernel_size"):
+            _begin_as_identity(layer)
 
-    images (N, H, W, C).  The convolutions after it begin near the identity: filter i of the first C passes channel i
-    on.
-    """
-    layer = model.get_layer("whitening")
-    size = layer.kernel_size
-    patches = sliding_window_view(images, size, axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
-    patches = patches.reshape(-1, math.prod(patches.shape[3:])).astype(np.float64)
+
+def _whiten(layer, images):
+    """Filters: both signs of the principal components of the images' patches, scaled so that each has variance 1."""
+    patches = sliding_window_view(images, layer.kernel_size, axis=(1, 2)).transpose(0, 1, 2, 4, 5, 3)
+    inputs = math.prod(patches.shape[3:])
+    patches = patches.reshape(-1, inputs).astype(np.float64)
     mean = patches.mean(axis=0)
     variances, components = np.linalg.eigh(np.cov(patches.T))
     whitening = components / np.sqrt(variances + 5e-4 * variances.mean())
     kernel = np.concatenate([whitening, -whitening], axis=1)
-    layer.set_weights([kernel.reshape(layer.get_weights()[0].shape), -mean @ kernel])
-    for layer in model.layers:
-        if layer.name != "whitening" and hasattr(layer, "kernel_size"):
-            kernel = layer.get_weights()[0]
-            same = np.arange(min(kernel.shape[2:]))
-            kernel[:, :, :, same] = 0
-            kernel[1, 1, same, same] = 1
-            layer.set_weights([kernel])
+    layer.set_weights([kernel.reshape(*layer.kernel_size, -1, 2 * inputs), -mean @ kernel])
+
+
+def _begin_as_identity(layer):
+    """Filter i passes channel i on, for as many as there are channels; the others stay as they were drawn."""
+    (kernel,) = layer.get_weights()
+    same = np.arange(min(kernel.shape[2:]))
+    kernel[:, :, :, same] = 0
+    kernel[1, 1, same, same] = 1
+    layer.set_weights([kernel])
 
 
 def _adamw(weight_decay):
@@ -157,7 +163,7 @@ fashion = Record(name="fashion", data="fashion", input_shape=(28, 28, 1), layers
                  max_lr=4e-3, optimizer=_adamw(5e-3), label_smoothing=0.1, tta="flips", aim=0.940)  # fmt: skip
 cifar10 = Record(name="cifar10", data="cifar10", input_shape=(32, 32, 3), layers=_small_pictures,
                  augmentation={"horizontal_flip": "alternating"}, epochs=14, batch_size=512, max_lr=0.75,
-                 cycle=TRIANGLE, optimizer=_nesterov, prepare=_whiten, label_smoothing=0.2, tta="shifts+flips",
-                 aim=0.94)  # fmt: skip
+                 cycle=TRIANGLE, optimizer=_nesterov, prepare=_prepare_pictures, label_smoothing=0.2,
+                 tta="shifts+flips", aim=0.94)  # fmt: skip
 
 BY_NAME = {record.name: record for record in (mnist_record, fashion, cifar10)}

@@ -1,8 +1,8 @@
 """The activations but ReLU, which are made of exponentials or of pieces of lines; their gradients: one pass each.
 
-Why it is fast: written as array code a formula costs a pass, and an array, for each of its operations, on one thread;
-NumPy has no vector code for erf at all. Here the numbers of a vector go through the whole formula. exp, which most of
-them need, has no branch and no table, so LLVM turns the loops into vectors by itself:
+Why it is fast: written as array code a formula costs a pass, and an array, for each of its operations, on one thread,
+and NumPy has no erf. Here the numbers of a vector go through the whole formula. exp, which most of them need, has no
+branch and no table, so LLVM turns the loops into vectors by itself:
 
       x = n ln 2 + r, n whole, |r| <= ln 2 / 2        exp x = 2^n (1 + q),  q = r + r^2 / 2 + ... = exp r - 1
 

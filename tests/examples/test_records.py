@@ -26,6 +26,29 @@ def test_networks(name):
     assert models[0].count_params() < 2_000_000
 
 
+def test_cifar10_begins_whitened_and_as_the_identity(rng):
+    """Whitened patches of correlated images have mean 0 and variance 1 in every direction, in both signs."""
+    record = BY_NAME["cifar10"]
+    model = record.build(minicnn, 0, kernels="numpy_ref")
+    drawn = [layer.get_weights()[0].copy() for layer in model.layers if layer.name.startswith("conv")]
+    mixed = rng.random((50, 32, 32, 3)) @ np.array([[1, 0.5, 0.5], [0, 0.5, 0.2], [0, 0, 0.1]])
+    record.prepare(model, mixed.astype(np.float32))
+    kernel, bias = model.get_layer("whitening").get_weights()
+    corners = [mixed[:, p : p + 31, q : q + 31] for p in (0, 1) for q in (0, 1)]
+    patches = np.concatenate(corners, axis=-1).reshape(-1, 12)
+    out = patches @ kernel.reshape(12, 24) + bias
+    np.testing.assert_allclose(out.mean(axis=0), 0, atol=1e-4)
+    np.testing.assert_allclose(out[:, 12:], -out[:, :12], atol=1e-4)
+    # a direction of variance v is divided by v + 5e-4 of the mean variance; the images' least is a 50th of it
+    np.testing.assert_allclose(np.cov(out[:, :12].T), np.eye(12), atol=0.05)
+    for layer, before in zip([one for one in model.layers if one.name.startswith("conv")], drawn, strict=True):
+        (after,) = layer.get_weights()
+        count = min(after.shape[2:])
+        np.testing.assert_array_equal(after[1, 1, :count, :count], np.eye(count))
+        assert after[..., :count].sum() == count
+        np.testing.assert_array_equal(after[..., count:], before[..., count:])
+
+
 @pytest.mark.slow
 def test_two_seeds_and_their_ensemble(kaggle, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
